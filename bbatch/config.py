@@ -1,0 +1,194 @@
+"""What is run: data sets, protocols and the frozen `Run` that decides a result.
+
+Everything here comes from Tables I, II and VIII of the paper; where the paper is silent or ambiguous the
+choice stands beside the value and is explained in the book ("Resolved ambiguities").
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+
+from .errors import BadInput, one_of
+
+LR_RULES = ("constant", "linear", "sqrt")
+OPTIMIZERS = ("adam", "sgd")
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One column of Table II."""
+
+    base_lr: float
+    base_batch: int
+    optimizer: str
+    epochs: int
+    batch_sizes: tuple[int, ...]
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    warmup_epochs: int = 0
+    warmup_from_batch: int = 256  # warm-up applies at and above this batch size (Section II-C, Table II)
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """One row of Table I, with the network (Section III-B) and the protocol that belong to it."""
+
+    title: str
+    n_train: int
+    n_test: int
+    features: int
+    classes: int
+    network: str
+    protocol: Protocol
+
+
+# The paper lists 1-512 for the synthetic sets and 1-1024 elsewhere; 16 stands in Section I-B and in Tables III
+# and IV but not in Table VII. We run it everywhere.
+_SMALL = (1, 8, 16, 32, 64, 128, 256, 512)
+_LARGE = _SMALL + (1024,)
+
+_SYNTHETIC = Protocol(base_lr=0.001, base_batch=32, optimizer="adam", epochs=50, batch_sizes=_SMALL)
+_MNIST = Protocol(base_lr=0.1, base_batch=256, optimizer="sgd", epochs=12, batch_sizes=_LARGE,
+                  momentum=0.9, weight_decay=5e-4, warmup_epochs=5)
+_CIFAR10 = Protocol(base_lr=0.001, base_batch=32, optimizer="adam", epochs=50, batch_sizes=_LARGE)
+
+DATASETS: dict[str, DataSpec] = {
+    "synthetic-1k": DataSpec("Synthetic 1K", 800, 200, 20, 2, "mlp", _SYNTHETIC),
+    "synthetic-10k": DataSpec("Synthetic 10K", 8_000, 2_000, 20, 2, "mlp", _SYNTHETIC),
+    "synthetic-50k": DataSpec("Synthetic 50K", 40_000, 10_000, 20, 2, "mlp", _SYNTHETIC),
+    "mnist": DataSpec("MNIST", 60_000, 10_000, 784, 10, "mnist-cnn", _MNIST),
+    "cifar10": DataSpec("CIFAR-10", 50_000, 10_000, 3072, 10, "cifar-cnn", _CIFAR10),
+}
+SYNTHETIC = tuple(name for name in DATASETS if name.startswith("synthetic"))
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that decides a result, and nothing else. Two equal runs on equal data give equal bits.
+
+    Make one with :func:`plan`, which fills in the paper's protocol.
+    """
+
+    dataset: str
+    batch_size: int
+    seed: int
+    epochs: int
+    lr_rule: str
+    base_lr: float
+    base_batch: int
+    optimizer: str
+    momentum: float
+    weight_decay: float
+    warmup_epochs: int  # already 0 where the batch size is below the warm-up threshold
+    n_train: int  # the first n samples of the seeded order of the training set; Table I's size by default
+    precision: str
+
+    def __post_init__(self):
+        one_of("data set", self.dataset, DATASETS)
+        one_of("learning-rate rule", self.lr_rule, LR_RULES)
+        one_of("optimizer", self.optimizer, OPTIMIZERS)
+        one_of("precision", self.precision, PRECISIONS)
+        full = DATASETS[self.dataset].n_train
+        _whole("number of training samples", self.n_train, 1, full)
+        _whole("batch size", self.batch_size, 1, self.n_train)
+        _whole("base batch size", self.base_batch, 1)
+        _whole("number of epochs", self.epochs, 1)
+        _whole("seed", self.seed, 0, 2**32 - 1)
+        _whole("number of warm-up epochs", self.warmup_epochs, 0)
+        for what in ("base_lr", "momentum", "weight_decay"):
+            value = getattr(self, what)
+            if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0 or (
+                    what == "base_lr" and value == 0):
+                bound = "above 0" if what == "base_lr" else "at least 0"
+                raise BadInput(f"{what} is {value!r}; it must be a finite number {bound}.")
+
+    @property
+    def lr(self) -> float:
+        """Target learning rate: Eq. (2) for `linear`; base_lr * sqrt(B / base_batch) for `sqrt`."""
+        ratio = self.batch_size / self.base_batch
+        return self.base_lr * {"constant": 1.0, "linear": ratio, "sqrt": math.sqrt(ratio)}[self.lr_rule]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return math.ceil(self.n_train / self.batch_size)  # the last, partial batch is used
+
+    def rate(self, step: int) -> float:
+        """Learning rate at `step` (0-based, counted over the whole run), warm-up included.
+
+        The warm-up climbs linearly, step by step, from lr / W to lr over the W steps of the warm-up epochs:
+        "near-zero to the target" (Section II-C), and never exactly 0.
+        """
+        warm = self.warmup_epochs * self.steps_per_epoch
+        return self.lr * min(1.0, (step + 1) / warm) if warm else self.lr
+
+    def key(self, fingerprint: str) -> str:
+        """Address of this run's record on data with this fingerprint: 16 hex digits of a sha256."""
+        text = json.dumps({"run": asdict(self), "data": fingerprint}, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Run":
+        return cls(**{f.name: values[f.name] for f in fields(cls)})
+
+
+def _whole(what: str, value, low: int, high: int | None = None) -> None:
+    """Raise `BadInput` unless `value` is an int in [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
+        span = f"from {low} to {high}" if high is not None else f"of at least {low}"
+        raise BadInput(f"{what} is {value!r}; it must be a whole number {span}.")
+
+
+def plan(dataset: str, batch_size: int, seed: int = 42, *, epochs: int | None = None, lr_rule: str = "linear",
+         base_lr: float | None = None, n_train: int | None = None, precision: str = "fp32") -> Run:
+    """A run under the paper's protocol for `dataset` (Tables II and VIII), with what is given put in its place.
+
+    Seed 42 is the paper's. Raises `BadInput` for an unknown name or a value out of range.
+    """
+    one_of("data set", dataset, DATASETS)
+    spec, p = DATASETS[dataset], DATASETS[dataset].protocol
+    _whole("batch size", batch_size, 1, spec.n_train)
+    return Run(dataset=dataset, batch_size=batch_size, seed=seed, lr_rule=lr_rule, precision=precision,
+               epochs=p.epochs if epochs is None else epochs,
+               base_lr=p.base_lr if base_lr is None else base_lr, base_batch=p.base_batch,
+               optimizer=p.optimizer, momentum=p.momentum, weight_decay=p.weight_decay,
+               warmup_epochs=p.warmup_epochs if batch_size >= p.warmup_from_batch else 0,
+               n_train=spec.n_train if n_train is None else n_train)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much of the protocol to run; None means all of it."""
+
+    epochs: int | None
+    n_train: int | None
+    batch_sizes: tuple[int, ...] | None
+    seeds: int
+
+
+PROFILES: dict[str, Profile] = {
+    "smoke": Profile(epochs=1, n_train=256, batch_sizes=(32, 256), seeds=1),  # seconds: does it run at all
+    "quick": Profile(epochs=4, n_train=6_000, batch_sizes=(8, 32, 128, 512), seeds=3),  # minutes on a laptop
+    "paper": Profile(epochs=None, n_train=None, batch_sizes=None, seeds=10),  # Tables II and VIII in full
+}
+
+
+def grid(datasets, profile: str = "paper", seeds: int | None = None, lr_rule: str = "linear",
+         precision: str = "fp32") -> list[Run]:
+    """Every run of a profile over `datasets`: all its batch sizes, seeds 42, 43, ... (`seeds` of them)."""
+    one_of("profile", profile, PROFILES)
+    p = PROFILES[profile]
+    count = p.seeds if seeds is None else seeds
+    _whole("number of seeds", count, 1)
+    runs = []
+    for name in datasets:
+        one_of("data set", name, DATASETS)
+        spec = DATASETS[name]
+        n = min(p.n_train or spec.n_train, spec.n_train)
+        sizes = [b for b in (p.batch_sizes or spec.protocol.batch_sizes) if b <= n]
+        runs += [plan(name, b, 42 + k, epochs=p.epochs, lr_rule=lr_rule, n_train=n, precision=precision)
+                 for b in sizes for k in range(count)]
+    return runs

@@ -1,0 +1,19 @@
+"""The one exception that a user sees as a sentence instead of a traceback."""
+
+
+class BadInput(ValueError):
+    """Something the caller gave is wrong; the message is one sentence that says what, and what is allowed."""
+
+
+class DataMissing(BadInput):
+    """A data set cannot be used: a file is absent, truncated or altered; the message names it and what to do."""
+
+
+class StoreError(BadInput):
+    """A store of records cannot be used as asked: unwritable, damaged, or in conflict with what is there."""
+
+
+def one_of(what: str, given, allowed) -> None:
+    """Raise `BadInput` naming `what` unless `given` is among `allowed`."""
+    if given not in allowed:
+        raise BadInput(f"{what} {given!r} is unknown; allowed are {', '.join(map(str, allowed))}.")

@@ -1,0 +1,100 @@
+"""The paper's three networks (Section III-B), their initialisation (Table VIII) and their sizes.
+
+Ambiguities resolved here:
+
+* Padding is 1 in every 3x3 convolution: only then does the MNIST network reach the 128*14*14 inputs that the
+  paper gives to its last layer.
+* "Kaiming uniform (Conv and Linear)" is read as what PyTorch does when nothing is said, `kaiming_uniform_` with
+  a = sqrt(5): weights and biases uniform in +-1/sqrt(fan_in). It is written out here, so that it does not hang
+  on a library's default.
+* ReLU and max-pooling commute; we pool first, which gives the same values and gradients for a quarter of the
+  work. ReLU works in place: a convolution does not need its own output for its gradient.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+
+from .errors import one_of
+from .streams import keep
+
+
+class Dropout(nn.Module):
+    """Inverted dropout with a mask that the trainer lays in before each step, so that every path drops alike.
+
+    `shape` is the shape of one sample's mask in memory order (channels last for images). With no mask laid in,
+    `nn.Dropout`'s behaviour.
+    """
+
+    def __init__(self, p: float, shape: tuple[int, ...]):
+        super().__init__()
+        self.p, self.shape = p, shape
+        self.mask: torch.Tensor | None = None  # bool, shaped like the activation
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training or self.mask is None:
+            return nn.functional.dropout(x, self.p, self.training)
+        return x * (self.mask * (1 / (1 - self.p)))
+
+    def cut_mask(self, bits: torch.Tensor) -> None:
+        """Lay in the mask that `bits`, int16 [n, prod(shape)], decide."""
+        mask = keep(bits.view(len(bits), *self.shape), self.p)
+        self.mask = mask.permute(0, 3, 1, 2) if len(self.shape) == 3 else mask
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, shape={self.shape}"
+
+
+def mlp() -> nn.Sequential:
+    """Feed-forward network for the synthetic sets, [n, 20] -> [n, 2]; 3,490 parameters."""
+    return nn.Sequential(
+        nn.Linear(20, 64), nn.ReLU(), Dropout(0.2, (64,)),
+        nn.Linear(64, 32), nn.ReLU(), Dropout(0.2, (32,)),
+        nn.Linear(32, 2))
+
+
+def mnist_cnn() -> nn.Sequential:
+    """Convolutional network for MNIST, [n, 1, 28, 28] -> [n, 10]; 343,562 parameters."""
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(inplace=True),
+        nn.Conv2d(32, 64, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(inplace=True),
+        nn.Conv2d(64, 128, 3, padding=1), nn.ReLU(inplace=True), Dropout(0.25, (14, 14, 128)),
+        nn.Flatten(), nn.Linear(128 * 14 * 14, 10))
+
+
+def cifar_cnn() -> nn.Sequential:
+    """Convolutional network for CIFAR-10, [n, 3, 32, 32] -> [n, 10]; 94,538 parameters, no dropout."""
+    return nn.Sequential(
+        nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(inplace=True),
+        nn.Conv2d(32, 64, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(inplace=True),
+        nn.Conv2d(64, 128, 3, padding=1), nn.ReLU(inplace=True),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10))
+
+
+NETWORKS = {"mlp": mlp, "mnist-cnn": mnist_cnn, "cifar-cnn": cifar_cnn}
+
+
+def build(network: str, seed: int) -> nn.Sequential:
+    """The named network with its initial weights drawn from `seed`: the same on every device.
+
+    Raises `BadInput` for a name that is not in `NETWORKS`.
+    """
+    one_of("network", network, NETWORKS)
+    net = NETWORKS[network]()
+    rng = np.random.default_rng(seed)
+    with torch.no_grad():
+        for layer in net:
+            if isinstance(layer, (nn.Linear, nn.Conv2d)):
+                bound = 1 / math.sqrt(layer.weight[0].numel())  # fan_in: inputs to one output unit
+                for p in (layer.weight, layer.bias):
+                    p.copy_(torch.from_numpy(rng.uniform(-bound, bound, tuple(p.shape)).astype(np.float32)))
+    return net
+
+
+def parameter_count(net: nn.Module) -> int:
+    """Number of trainable scalars."""
+    return sum(p.numel() for p in net.parameters() if p.requires_grad)

@@ -1,0 +1,162 @@
+"""The store: one JSON file a finished run while it is live, Parquet files once it is frozen and committed.
+
+A record is a plain dict:
+
+    id           address: hash of the run's configuration and the data's fingerprint
+    run          the fields of `config.Run`
+    seeds        init, order, noise
+    data         source, fingerprint, n_test
+    history      a list an epoch: train_loss, train_correct, test_loss, test_correct
+    final        train_loss, train_correct, test_loss, test_correct, diverged_epoch
+    observed     what another machine or day changes: epoch seconds, start, end, device, versions, commit, engine
+
+All but `observed` is decided by the id, bit for bit, on one machine and one set of versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from .config import DATASETS, Run
+from .errors import StoreError
+
+ROOT = Path(__file__).resolve().parent.parent
+FROZEN = ROOT / "results"
+
+
+def live_folder() -> Path:
+    """The folder of live records: BBATCH_STORE, else `store/` beside the package."""
+    return Path(os.environ.get("BBATCH_STORE") or ROOT / "store")
+
+
+class Store:
+    """Live records in `folder` over frozen ones in `frozen`; either may not exist yet."""
+
+    def __init__(self, folder: Path | str | None = None, frozen: Path | str | None = FROZEN):
+        self.folder = Path(folder) if folder is not None else live_folder()
+        self.frozen = Path(frozen) if frozen is not None else None
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / "weights"
+
+    def prepare(self) -> "Store":
+        """Make the folders, or say in one sentence why they cannot be written."""
+        try:
+            for path in (self.folder / "records", self.checkpoints, self.weights):
+                path.mkdir(parents=True, exist_ok=True)
+                probe = path / f".probe.{os.getpid()}"
+                probe.touch()
+                probe.unlink()
+        except OSError as error:
+            raise StoreError(f"the store {str(self.folder)!r} cannot be written ({error.strerror}); "
+                             "name a writable folder in BBATCH_STORE.") from error
+        return self
+
+    def put(self, record: dict) -> None:
+        """Write a record whole or not at all."""
+        body = json.dumps(record, sort_keys=True)
+        text = json.dumps({"sha256": hashlib.sha256(body.encode()).hexdigest(), "record": record}, sort_keys=True)
+        write_whole(self.folder / "records" / f"{record['id']}.json", text.encode())
+
+    def live(self) -> dict[str, dict]:
+        """Live records by id. A damaged file is set aside under a name that says so, and its run counts as missing."""
+        found = {}
+        for path in sorted((self.folder / "records").glob("*.json")):
+            try:
+                document = json.loads(path.read_text())
+                body = json.dumps(document["record"], sort_keys=True)
+                whole = document["sha256"] == hashlib.sha256(body.encode()).hexdigest()
+            except (ValueError, KeyError, TypeError, UnicodeDecodeError):
+                whole = False
+            if whole:
+                found[path.stem] = document["record"]
+            else:
+                os.replace(path, path.with_suffix(".damaged"))
+        return found
+
+    def frozen_records(self) -> dict[str, dict]:
+        """Committed records by id."""
+        import pyarrow.parquet as pq
+
+        found = {}
+        for path in sorted(self.frozen.glob("*.parquet")) if self.frozen else []:
+            observed = self.frozen / "observed" / path.name
+            try:
+                rows, notes = pq.read_table(path).to_pylist(), pq.read_table(observed).to_pylist()
+            except (OSError, ValueError) as error:
+                raise StoreError(f"{path.name} in {path.parent.name}/ cannot be read as Parquet; "
+                                 "restore it from the repository.") from error
+            notes = {row["id"]: row["observed"] for row in notes}
+            found |= {row["id"]: row | {"observed": notes[row["id"]]} for row in rows}
+        return found
+
+    def records(self) -> dict[str, dict]:
+        """All records by id; a frozen one goes before a live one of the same id."""
+        return self.live() | self.frozen_records()
+
+    def missing(self, runs: list[Run], fingerprints: dict[str, str]) -> list[Run]:
+        """The runs that have no record on data with these fingerprints (by data set name)."""
+        have = self.records()
+        return [run for run in runs if run.key(fingerprints[run.dataset]) not in have]
+
+    def freeze(self) -> dict[str, int]:
+        """Merge live records into the committed files; returns how many were added for each data set.
+
+        Raises `StoreError`, changing nothing, where a live record contradicts a frozen one of the same id.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        live, frozen = self.live(), self.frozen_records()
+        for key in live.keys() & frozen.keys():
+            if _decided(live[key]) != _decided(frozen[key]):
+                run = live[key]["run"]
+                raise StoreError(f"record {key} ({run['dataset']}, B = {run['batch_size']}, seed {run['seed']}) differs "
+                                 "from the committed one; remove one of the two.")
+        added = {}
+        (self.frozen / "observed").mkdir(parents=True, exist_ok=True)
+        for name in DATASETS:
+            new = {k: r for k, r in live.items() if r["run"]["dataset"] == name and k not in frozen}
+            if not new:
+                continue
+            rows = sorted((new | {k: r for k, r in frozen.items() if r["run"]["dataset"] == name}).values(), key=_order)
+            for path, part in ((self.frozen / f"{name}.parquet", [_decided(r) for r in rows]),
+                               (self.frozen / "observed" / f"{name}.parquet",
+                                [{"id": r["id"], "observed": r["observed"]} for r in rows])):
+                sink = pa.BufferOutputStream()
+                pq.write_table(pa.Table.from_pylist(part), sink, compression="zstd")
+                write_whole(path, sink.getvalue().to_pybytes())
+            added[name] = len(new)
+        return added
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all, also after a crash."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(part, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StoreError(f"{path.name} could not be written to {str(path.parent)!r} ({error.strerror}); "
+                         "free some space or name another folder.") from error
+
+
+def _decided(record: dict) -> dict:
+    return {k: v for k, v in record.items() if k != "observed"}
+
+
+def _order(record: dict) -> tuple:
+    run = record["run"]
+    return (run["batch_size"], run["lr_rule"], run["precision"], run["epochs"], run["n_train"], run["seed"], record["id"])
