@@ -16,6 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import torch
+from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from . import data, streams
@@ -23,9 +24,11 @@ from .config import Run
 from .store import ROOT, Store
 from .trainer import Checkpoint, train
 
-# Keeps freed activations in the process instead of handing their pages back at every step (glibc only; read when
-# a worker starts). 32 MiB is the largest threshold that glibc takes.
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_TOP_PAD_": "67108864"}
+# Read when a worker starts. One thread a worker: two processes of one thread beat one of two. The MALLOC_ settings
+# (glibc only) keep freed activations in the process instead of handing their pages back at every step; 32 MiB is
+# the largest threshold that glibc takes.
+WORKER_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "33554432",
+                      "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_TOP_PAD_": "67108864"}
 
 
 def compute(run: Run, store: Store, device: str = "cpu") -> str:
@@ -35,7 +38,8 @@ def compute(run: Run, store: Store, device: str = "cpu") -> str:
     dataset = data.load(run.dataset, device)
     key = run.key(dataset.fingerprint)
     checkpoint = Checkpoint(store.checkpoints, key)
-    outcome = train(run, dataset, device, checkpoint)
+    with threadpool_limits(1):
+        outcome = train(run, dataset, device, checkpoint)
     seconds = {k: outcome.history.pop(k) for k in ("seconds", "evaluate_seconds")}
     torch.save(outcome.weights, store.weights / f"{key}.pt")
     store.put({
@@ -63,9 +67,9 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
         return []
     own = executor is None
     if own:
-        os.environ.update({k: v for k, v in ALLOCATOR.items() if k not in os.environ})
+        os.environ.update({k: v for k, v in WORKER_ENVIRONMENT.items() if k not in os.environ})
         executor = ProcessPoolExecutor(jobs or (os.cpu_count() if device == "cpu" else 1), get_context("spawn"))
-    keys = [run.key(fingerprints[run.dataset]) for run in todo]
+    keys = {run.key(fingerprints[run.dataset]) for run in todo}
     waiting = {executor.submit(compute, run, store, device): run for run in todo}
     done, epochs = [], 0
     with tqdm(total=sum(run.epochs for run in todo), unit="epoch", disable=not progress,
@@ -89,9 +93,10 @@ def _cost(run: Run) -> float:
     return run.epochs * (run.n_train + 4 * run.steps_per_epoch)
 
 
-def _epochs_in_hand(store: Store, keys: list[str]) -> int:
+def _epochs_in_hand(store: Store, keys: set[str]) -> int:
     """Epochs done by runs still under way, read off the names of their checkpoints."""
-    return sum(int(path.name.split(".")[1]) for key in keys for path in Checkpoint(store.checkpoints, key).files()[-1:])
+    names = (path.name.split(".") for path in store.checkpoints.glob("*.pt"))
+    return sum({key: int(epochs) for key, epochs, _ in sorted(names) if key in keys}.values())
 
 
 def environment(device: str) -> dict:

@@ -1,0 +1,70 @@
+"""Records to one tidy table, a row a run; accuracies and gaps in percent, as in the paper.
+
+The four metrics of Section III-D:
+
+test_acc            accuracy after the last epoch on the test set, eval mode
+train_acc           accuracy after the last epoch on the clean training samples, eval mode
+train_acc_running   accuracy counted while the last epoch ran: dropout and augmentation on, weights moving
+gap                 train_acc - test_acc: the generalization gap in its usual sense
+gap_running         train_acc_running - test_acc: what the paper's gap must have been (it is often negative there,
+                    and its Table VII gives less training than test accuracy, which dropout explains)
+epoch_time_s        mean seconds of training an epoch, evaluation left out
+convergence_epoch   first epoch (from 1) with more than 80 % test accuracy; missing where none has
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from .config import Run
+
+CONVERGED = 80.0  # percent of test accuracy, Section III-D
+COLUMNS = ["dataset", "batch_size", "seed", "lr_rule", "lr", "optimizer", "epochs", "test_acc", "train_acc",
+           "train_acc_running", "gap", "gap_running", "epoch_time_s", "convergence_epoch", "diverged", "device",
+           "data_source", "data_fingerprint", "commit", "precision", "n_train", "n_test", "engine", "device_name", "id"]
+
+
+def row(record: dict) -> dict:
+    """The metrics of one record under the names of `COLUMNS`."""
+    run, final, observed = Run.from_dict(record["run"]), record["final"], record["observed"]
+    n_test = record["data"]["n_test"]
+    test, train = 100 * final["test_correct"] / n_test, 100 * final["train_correct"] / run.n_train
+    running = 100 * record["history"]["train_correct"][-1] / run.n_train
+    curve = 100 * np.array(record["history"]["test_correct"]) / n_test
+    above = np.flatnonzero(curve > CONVERGED)
+    return {
+        "dataset": run.dataset, "batch_size": run.batch_size, "seed": run.seed, "lr_rule": run.lr_rule, "lr": run.lr,
+        "optimizer": run.optimizer, "epochs": run.epochs, "test_acc": test, "train_acc": train,
+        "train_acc_running": running, "gap": train - test, "gap_running": running - test,
+        "epoch_time_s": float(np.mean(observed["seconds"])),
+        "convergence_epoch": int(above[0]) + 1 if len(above) else None,
+        "diverged": final["diverged_epoch"] is not None, "device": observed["device"],
+        "data_source": record["data"]["source"], "data_fingerprint": record["data"]["fingerprint"],
+        "commit": observed["commit"], "precision": run.precision, "n_train": run.n_train, "n_test": n_test,
+        "engine": observed["engine"], "device_name": observed["device_name"], "id": record["id"]}
+
+
+def frame(records: Iterable[dict]) -> pd.DataFrame:
+    """A row for each record, sorted by data set, batch size and seed; the columns are `COLUMNS`, also when empty."""
+    table = pd.DataFrame([row(r) for r in records], columns=COLUMNS)
+    table["convergence_epoch"] = table["convergence_epoch"].astype("Int64")
+    return table.sort_values(["dataset", "lr_rule", "precision", "batch_size", "seed", "id"], ignore_index=True)
+
+
+def curves(records: Iterable[dict]) -> pd.DataFrame:
+    """Learning curves, a row for each run and epoch: test_acc, train_acc_running (percent), losses, seconds so far."""
+    parts = []
+    for r in records:
+        h, n_test, n = r["history"], r["data"]["n_test"], r["run"]["n_train"]
+        parts.append(pd.DataFrame({
+            "dataset": r["run"]["dataset"], "batch_size": r["run"]["batch_size"], "seed": r["run"]["seed"],
+            "epoch": np.arange(1, len(h["test_correct"]) + 1),
+            "test_acc": 100 * np.array(h["test_correct"]) / n_test,
+            "train_acc_running": 100 * np.array(h["train_correct"]) / n,
+            "train_loss": h["train_loss"], "test_loss": h["test_loss"],
+            "seconds": np.cumsum(r["observed"]["seconds"])}))
+    names = ["dataset", "batch_size", "seed", "epoch", "test_acc", "train_acc_running", "train_loss", "test_loss", "seconds"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)

@@ -1,0 +1,61 @@
+"""Means, intervals and paired differences over seeds. Every interval in the book comes from here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from .errors import BadInput
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its confidence interval; `low` and `high` are NaN where `n` is too small to give one."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def half_width(self) -> float:
+        return (self.high - self.low) / 2
+
+
+def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+    """Student's t interval for the mean of independent values; NaN bounds for n = 1, all NaN for n = 0."""
+    x = np.asarray(values, dtype=float)
+    if len(x) < 2:
+        return Interval(float(x[0]) if len(x) else math.nan, math.nan, math.nan, len(x))
+    half = stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x))
+    return Interval(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x))
+
+
+def paired_difference(a: Sequence[float], b: Sequence[float], level: float = LEVEL) -> Interval:
+    """t interval for the mean of a - b over pairs (same seed, same position).
+
+    Raises `BadInput` where the two differ in length.
+    """
+    if len(a) != len(b):
+        raise BadInput(f"a paired difference needs pairs, not {len(a)} values against {len(b)}.")
+    return mean_interval(np.asarray(a, float) - np.asarray(b, float), level)
+
+
+def proportion_interval(correct: int, n: int, level: float = LEVEL) -> Interval:
+    """Wilson score interval for a proportion, in percent: the test set's sampling error of one accuracy.
+
+    Raises `BadInput` unless 0 <= correct <= n and n > 0.
+    """
+    if not 0 <= correct <= n or n == 0:
+        raise BadInput(f"{correct} right answers of {n} is no proportion; 0 <= correct <= n and n > 0 are allowed.")
+    z = stats.norm.ppf((1 + level) / 2)
+    p = correct / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return Interval(100 * p, 100 * (centre - half), 100 * (centre + half), n)
