@@ -69,19 +69,15 @@ class Data:
 
 
 @lru_cache(maxsize=2)
-def load(name: str, device: str = "cpu") -> Data:
+def load(name: str, device: str = "cpu", *, download: bool = True) -> Data:
     """The named data set (Table I) on `device`, read and checked once a process.
 
-    Raises `BadInput` for an unknown name, `DataMissing` for a file that is absent, truncated or altered.
+    With `download`, files found nowhere are fetched through torchvision. Raises `BadInput` for an unknown name,
+    `DataMissing` for a file that is absent, truncated or altered.
     """
     one_of("data set", name, DATASETS)
-    if name == "mnist":
-        data = _mnist()
-    elif name == "cifar10":
-        data = _cifar10()
-    else:
-        data = _synthetic(name)
-    return data.to(device)
+    makers = {"mnist": _mnist, "cifar10": _cifar10}
+    return (makers[name](download) if name in makers else _synthetic(name)).to(device)
 
 
 def random_crop_flip(images: torch.Tensor, dx, dy, flip) -> torch.Tensor:
@@ -158,7 +154,9 @@ def _checked(path: Path, kind: str, expected: str) -> Path:
     return path
 
 
-def _download(what: str, fetch) -> None:
+def _download(what: str, fetch, allowed: bool) -> None:
+    if not allowed:
+        raise DataMissing(f"{what} is not here yet; the first run that needs it downloads it.")
     try:
         fetch()
     except Exception as error:  # torchvision raises many kinds here; all mean the same to the user
@@ -166,14 +164,14 @@ def _download(what: str, fetch) -> None:
                           f"({type(error).__name__}); put its files there or connect to a network.") from error
 
 
-def _mnist() -> Data:
+def _mnist(download: bool) -> Data:
     from torchvision.datasets import MNIST
 
     names = [f"MNIST/raw/{f}" for f in MNIST_FILES]
     root = _find(*names)
     if root is None:
         root = cache_folder()
-        _download("MNIST", lambda: MNIST(root, download=True))
+        _download("MNIST", lambda: MNIST(root, download=True), download)
     for f, md5 in MNIST_FILES.items():
         _checked(root / "MNIST/raw" / f, "md5", md5)
     train, test = MNIST(root, train=True), MNIST(root, train=False)
@@ -181,7 +179,7 @@ def _mnist() -> Data:
     return _make("mnist", "MNIST, canonical files", *arrays, stats=MNIST_STATS)
 
 
-def _cifar10() -> Data:
+def _cifar10(download: bool) -> Data:
     from torchvision.datasets import CIFAR10
 
     batches, mirror = "cifar-10-batches-py/data_batch_1", list(MIRROR_FILES)[:2]
@@ -190,7 +188,7 @@ def _cifar10() -> Data:
         return _cifar10_mirror(at)
     if root is None:
         root = cache_folder()
-        _download("CIFAR-10", lambda: CIFAR10(root, download=True))
+        _download("CIFAR-10", lambda: CIFAR10(root, download=True), download)
     try:
         parts = [CIFAR10(root, train=train) for train in (True, False)]  # checks the md5 of every file first
     except RuntimeError as error:

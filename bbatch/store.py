@@ -107,6 +107,13 @@ class Store:
         have = self.records()
         return [run for run in runs if run.key(fingerprints[run.dataset]) not in have]
 
+    def agreement(self, committed: dict[str, dict]) -> dict[str, int]:
+        """How many live records agree with the committed ones of the same id bit for bit, differ, or are new."""
+        live = self.live()
+        same = sum(_decided(r) == _decided(committed[k]) for k, r in live.items() if k in committed)
+        both = len(live.keys() & committed.keys())
+        return {"identical": same, "different": both - same, "not_committed": len(live) - both}
+
     def freeze(self) -> dict[str, int]:
         """Merge live records into the committed files; returns how many were added for each data set.
 

@@ -1,0 +1,7 @@
+"""`python -m bbatch` is `bbatch`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,157 @@
+"""The command line: parse, call, print. Exit code 0, or 2 with one sentence for bad input."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+import pandas as pd
+
+from . import book, config, data, metrics, notebooks, tables
+from .errors import BadInput, one_of
+from .store import Store
+from .sweep import sweep
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        raise BadInput(f"{message[0].lower()}{message[1:].rstrip('.')} (see `{self.prog} --help`).")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    try:
+        options = _parser().parse_args(arguments)
+        rows = options.command(options)
+        if rows is not None:
+            _print(rows, options.json)
+    except BadInput as error:
+        print(f"bbatch: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of a pipe, `head` say, has seen enough
+        sys.stderr.close()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="bbatch", description="Large-batch against small-batch training, measured.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name, function, help, **defaults):
+        sub = commands.add_parser(name, help=help, description=help)
+        sub.add_argument("--json", action="store_true", help="print a list of objects instead of a table")
+        sub.set_defaults(command=function, **defaults)
+        return sub
+
+    def add_training(sub):
+        sub.add_argument("--lr-rule", default="linear", metavar="|".join(config.LR_RULES),
+                         help="how the learning rate follows the batch size (default: linear)")
+        sub.add_argument("--precision", default="fp32", metavar="|".join(config.PRECISIONS), help="default: fp32")
+        sub.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+
+    def add_datasets(sub):
+        sub.add_argument("datasets", nargs="*", metavar="DATASET", help=f"default: all of {', '.join(config.DATASETS)}")
+
+    add("data", _data, "what data is available, from where, with its fingerprint")
+    sub = add("run", _run, "train one configuration and record it")
+    sub.add_argument("dataset", metavar="DATASET", help=", ".join(config.DATASETS))
+    sub.add_argument("--batch-size", type=int, required=True)
+    sub.add_argument("--seed", type=int, default=42, help="default: 42, the paper's")
+    sub.add_argument("--epochs", type=int, help="default: the paper's")
+    sub.add_argument("--base-lr", type=float, help="learning rate at the base batch size (default: the paper's)")
+    add_training(sub)
+    sub = add("sweep", _sweep, "train every run of a profile that has no record yet")
+    add_datasets(sub)
+    sub.add_argument("--profile", default="paper", metavar="|".join(config.PROFILES), help="default: paper")
+    sub.add_argument("--seeds", type=int, help="how many, from 42 on (default: the profile's)")
+    sub.add_argument("--jobs", type=int, help="processes (default: as many as cores)")
+    sub.add_argument("--fresh", action="store_true", help="leave committed records out, and compare with them at the end")
+    add_training(sub)
+    sub = add("results", _results, "a row for each recorded run")
+    add_datasets(sub)
+    add("freeze", _freeze, "gather live records into the committed files under results/")
+    sub = add("tables", _tables, "a table of the paper beside ours")
+    sub.add_argument("number", type=int, metavar="N", help="1 to 8")
+    add("notebooks", lambda o: notebooks.listing(), "the notebooks and their parameters")
+    add("book", _book, "execute the notebooks and build the book")
+    return parser
+
+
+def _print(rows: pd.DataFrame | list[dict], as_json: bool) -> None:
+    table = pd.DataFrame(rows)
+    if as_json:
+        print(json.dumps(json.loads(table.to_json(orient="records", double_precision=15)), indent=1))
+    elif len(table):
+        print(table.to_string(index=False, float_format=lambda v: f"{v:.4g}", na_rep="-"))
+    else:
+        print("(no rows)")
+
+
+def _data(options) -> list[dict]:
+    rows = []
+    for name, spec in config.DATASETS.items():
+        row = {"dataset": name, "train": spec.n_train, "test": spec.n_test, "available": True}
+        try:
+            found = data.load(name, download=False)
+            rows.append(row | {"source": found.source, "fingerprint": found.fingerprint})
+        except BadInput as error:
+            rows.append(row | {"available": False, "source": str(error), "fingerprint": None})
+    return rows
+
+
+def _run(options) -> pd.DataFrame:
+    run = config.plan(options.dataset, options.batch_size, options.seed, epochs=options.epochs, base_lr=options.base_lr,
+                      lr_rule=options.lr_rule, precision=options.precision)
+    store = Store()
+    sweep([run], store, jobs=1, device=_device(options.device), progress=not options.json)
+    key = run.key(data.load(run.dataset).fingerprint)
+    return metrics.frame([store.records()[key]])
+
+
+def _sweep(options) -> list[dict]:
+    runs = config.grid(options.datasets or config.DATASETS, options.profile, options.seeds, options.lr_rule, options.precision)
+    if options.jobs is not None and options.jobs < 1:
+        raise BadInput(f"number of jobs is {options.jobs}; it must be at least 1.")
+    store = Store(frozen=None) if options.fresh else Store()
+    done = sweep(runs, store, jobs=options.jobs, device=_device(options.device), progress=not options.json)
+    row = {"runs": len(runs), "computed_now": len(done), "store": store.folder.name}
+    return [row | store.agreement(Store().frozen_records()) if options.fresh else row]
+
+
+def _results(options) -> pd.DataFrame:
+    for name in options.datasets:
+        one_of("data set", name, config.DATASETS)
+    table = metrics.frame(Store().records().values())
+    return table[table["dataset"].isin(options.datasets)] if options.datasets else table
+
+
+def _freeze(options) -> list[dict]:
+    return [{"dataset": name, "added": count} for name, count in Store().freeze().items()]
+
+
+def _tables(options) -> pd.DataFrame:
+    table = metrics.frame(Store().records().values())
+    return tables.by_number(options.number, table[(table["precision"] == "fp32") & _full_protocol(table)])
+
+
+def _full_protocol(table: pd.DataFrame) -> pd.Series:
+    specs = table["dataset"].map(config.DATASETS)
+    return (table["epochs"] == specs.map(lambda s: s.protocol.epochs)) & (table["n_train"] == specs.map(lambda s: s.n_train))
+
+
+def _book(options) -> None:
+    print(book.build())
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name != "cpu" and not (name.split(":")[0] == "cuda" and torch.cuda.is_available()):
+        raise BadInput(f"device {name!r} cannot be used here; allowed are cpu"
+                       + (" and cuda." if torch.cuda.is_available() else " (PyTorch finds no CUDA device)."))
+    return name
+
+
+if __name__ == "__main__":
+    sys.exit(main())

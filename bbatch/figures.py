@@ -1,0 +1,113 @@
+"""Figures, in one visual language: a colour for each data set, and one marker for the paper wherever it appears.
+
+Every function takes tidy tables and returns a matplotlib Figure; none reads a file or trains.
+"""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from .config import DATASETS
+from .tables import METRICS, compare
+
+# Okabe and Ito's colours, told apart by readers with any of the common forms of colour blindness.
+COLORS = {"synthetic-1k": "#E69F00", "synthetic-10k": "#56B4E9", "synthetic-50k": "#0072B2",
+          "mnist": "#009E73", "cifar10": "#D55E00"}
+INK, FAINT = "#333333", "#DDDDDD"
+PAPER = dict(color=INK, marker="D", markersize=6, markerfacecolor="white", markeredgewidth=1.4, linestyle=":",
+             linewidth=1.1, label="the paper, one run each")
+STYLE = {"figure.facecolor": "white", "axes.facecolor": "white", "axes.edgecolor": INK, "axes.labelcolor": INK,
+         "text.color": INK, "xtick.color": INK, "ytick.color": INK, "axes.spines.top": False,
+         "axes.spines.right": False, "axes.grid": True, "grid.color": FAINT, "grid.linewidth": 0.7,
+         "axes.titlesize": 12, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.labelsize": 11,
+         "font.size": 10.5, "legend.frameon": False, "figure.dpi": 110, "savefig.dpi": 160,
+         "figure.constrained_layout.use": True, "svg.hashsalt": "bbatch"}
+
+
+def against_batch_size(frame: pd.DataFrame, datasets, metric: str = "test_acc", *, title: str | None = None) -> Figure:
+    """One panel a data set: our mean over seeds with its 95 % interval, every single run, and the paper's points."""
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(datasets), figsize=(max(6.4, 4.1 * len(datasets)), 4.1), squeeze=False)
+        for axis, name in zip(axes[0], datasets):
+            _panel(axis, frame[frame["dataset"] == name], name, metric)
+        axes[0, 0].set_ylabel(METRICS[metric])
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    plt.close(figure)  # shown once, where the notebook shows it
+    return figure
+
+
+def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
+    table, color = compare(runs, name, (metric,)), COLORS[name]
+    if f"{metric}_paper" in table:
+        axis.plot(table["batch_size"], table[f"{metric}_paper"], **PAPER)
+    have = table[table["n"] > 0]
+    if len(have):
+        b, mean = have["batch_size"], have[metric]
+        low, high = have[f"{metric}_low"].fillna(mean), have[f"{metric}_high"].fillna(mean)
+        axis.fill_between(b, low, high, color=color, alpha=0.22, linewidth=0)
+        axis.errorbar(b, mean, [mean - low, high - mean], color=color, marker="o", markersize=5, capsize=3, linewidth=1.8,
+                      label=f"ours, mean and 95 % interval\n{_seeds(have['n'])}")
+        if have["n"].max() > 1:
+            axis.plot(runs["batch_size"], runs[metric], ".", color=color, alpha=0.35, markersize=4, zorder=1,
+                      label="ours, single runs")
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(table["batch_size"], [str(b) for b in table["batch_size"]])
+    axis.minorticks_off()
+    axis.set_xlabel("Batch size B (log scale)")
+    axis.set_title(DATASETS[name].title)
+    axis.legend(fontsize=8.5, loc="best")
+
+
+def _seeds(n: pd.Series) -> str:
+    low, high = int(n.min()), int(n.max())
+    many = f"n = {low}" if low == high else f"n = {low} to {high}"
+    return f"({many} seed{'s' if high > 1 else ''}" + ("; interval: test-set sampling)" if high == 1 else ")")
+
+
+def learning_curves(curves: pd.DataFrame, dataset: str, metric: str = "test_acc") -> Figure:
+    """Test accuracy after each epoch, a line for each batch size: the mean over seeds, with the range of all seeds."""
+    runs = curves[curves["dataset"] == dataset]
+    sizes = sorted(runs["batch_size"].unique())
+    shades = mpl.colormaps["viridis"](np.linspace(0, 0.92, max(len(sizes), 1)))
+    with mpl.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(7.2, 4.1))
+        for size, shade in zip(sizes, shades):
+            by_epoch = runs[runs["batch_size"] == size].groupby("epoch")[metric].agg(["mean", "min", "max", "count"])
+            axis.plot(by_epoch.index, by_epoch["mean"], color=shade, linewidth=1.7,
+                      label=f"B = {size} (n = {int(by_epoch['count'].iloc[0])})")
+            axis.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=shade, alpha=0.15, linewidth=0)
+        axis.set(xlabel="Epoch", ylabel="Test accuracy (%)", title=DATASETS[dataset].title)
+        handles, labels = axis.get_legend_handles_labels()
+        axis.legend(handles + [Line2D([], [], color=INK, alpha=0.2, linewidth=7)], labels + ["range over seeds"],
+                    fontsize=8.5, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    plt.close(figure)
+    return figure
+
+
+def glance(frame: pd.DataFrame) -> Figure:
+    """The result at a glance: test accuracy against batch size on every data set, with the paper's points."""
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(2, 3, figsize=(12.5, 7.2))
+        for axis, name in zip(axes.flat, DATASETS):
+            _panel(axis, frame[frame["dataset"] == name], name, "test_acc")
+            axis.get_legend().remove()
+            axis.set_ylabel(METRICS["test_acc"])
+        key = axes.flat[-1]
+        key.axis("off")
+        paper = Line2D([], [], **PAPER)
+        ours = [Line2D([], [], color=COLORS[name], marker="o", label=_glance_label(frame, name)) for name in DATASETS]
+        key.legend(handles=[*ours, paper], loc="center left", fontsize=10, title="Mean over seeds, 95 % interval",
+                   alignment="left", labelspacing=0.9)
+    plt.close(figure)
+    return figure
+
+
+def _glance_label(frame: pd.DataFrame, name: str) -> str:
+    counts = frame[frame["dataset"] == name].groupby("batch_size").size()
+    return DATASETS[name].title + (f" {_seeds(counts)}" if len(counts) else " (no runs yet)")

@@ -1,0 +1,92 @@
+"""What notebooks import: records in, and sentences, tables and provenance out, the same in JupyterLab and in the book."""
+
+from __future__ import annotations
+
+import pandas as pd
+from IPython.display import HTML, Markdown
+
+from . import metrics
+from .config import DATASETS, Run, grid
+from .statistics import Interval
+from .store import Store
+from .sweep import sweep
+
+
+def obtain(datasets, profile: str = "paper", seeds: int = 10, *, compute: bool = False, lr_rule: str = "linear",
+           precision: str = "fp32", device: str = "cpu", jobs: int | None = None, store: Store | None = None) -> list[dict]:
+    """The records of a profile's runs: those in the store and, with `compute`, the missing ones trained now.
+
+    Raises `BadInput` for an unknown data set, profile, rule or precision.
+    """
+    store = store or Store()
+    runs = grid(datasets, profile, seeds, lr_rule, precision)
+    if compute:
+        sweep(runs, store, device=device, jobs=jobs)
+    wanted = set(runs)
+    return [r for r in store.records().values() if Run.from_dict(r["run"]) in wanted]
+
+
+def holes(records: list[dict], datasets, profile: str = "paper", seeds: int = 10, lr_rule: str = "linear",
+          precision: str = "fp32") -> Markdown:
+    """A sentence naming the cells of the grid that lack runs and the command that computes them."""
+    have = {Run.from_dict(r["run"]) for r in records}
+    missing = [run for run in grid(datasets, profile, seeds, lr_rule, precision) if run not in have]
+    if not missing:
+        return Markdown(f"All {len(have)} runs of this page's grid are recorded.")
+    cells = {}
+    for run in missing:
+        cells.setdefault((run.dataset, run.batch_size), []).append(run.seed)
+    text = "; ".join(f"{DATASETS[d].title} B = {b} ({len(s)} of {seeds})" for (d, b), s in cells.items())
+    names = " ".join(dict.fromkeys(run.dataset for run in missing))
+    return Markdown(f"**Not yet computed** (runs missing of those asked for): {text}. "
+                    f"`bbatch sweep {names} --profile {profile} --seeds {seeds}` fills these holes.")
+
+
+def say(text: str, **values) -> Markdown:
+    """A paragraph with computed values in its braces: intervals as `mean ± half width`, other values as formatted."""
+    return Markdown(text.format(**{k: pm(v) if isinstance(v, Interval) else v for k, v in values.items()}))
+
+
+def pm(i: Interval, decimals: int = 2) -> str:
+    """An interval as text: "95.43 ± 0.21", or the bare mean where n gives no interval."""
+    bounds = "" if pd.isna(i.low) else f" ± {i.half_width:.{decimals}f}"
+    return f"{i.mean:.{decimals}f}{bounds}".replace("-", "−")
+
+
+def show(table: pd.DataFrame, caption: str) -> HTML:
+    """A table as HTML with its caption, in a box of its own that scrolls on a narrow screen."""
+    html = table.to_html(index=False, border=0, classes="dataframe bbatch-table", justify="center")
+    return HTML(f'<figure class="bbatch-table-box"><figcaption>{caption}</figcaption>{html}</figure>')
+
+
+def provenance(records: list[dict]) -> Markdown:
+    """Where a page's numbers come from: records, data, hardware, versions, commits and dates."""
+    if not records:
+        return Markdown("No records: this page shows the paper's values alone.")
+
+    def distinct(values):
+        return ", ".join(sorted(dict.fromkeys(map(str, values))))
+
+    observed = [r["observed"] for r in records]
+    data = distinct(f"{r['data']['source']} (`{r['data']['fingerprint'][:12]}`)" for r in records)
+    versions = distinct(f"PyTorch {o['versions']['torch']}, NumPy {o['versions']['numpy']}, Python {o['python']}" for o in observed)
+    return Markdown(
+        "**Where this page's numbers come from.** "
+        f"{len(records)} recorded runs · data: {data} · precision: {distinct(r['run']['precision'] for r in records)} · "
+        f"hardware: {distinct(o['device_name'] for o in observed)}, {distinct(o['threads'] for o in observed)} thread a run · "
+        f"engine: {distinct(o['engine'] for o in observed)} · {versions} · "
+        f"code: {distinct(o['commit'] for o in observed)} · "
+        f"trained {min(o['started'] for o in observed)[:10]} to {max(o['finished'] for o in observed)[:10]} (UTC). "
+        "Every run is a row of `bbatch results`.")
+
+
+def frame(records: list[dict]) -> pd.DataFrame:
+    """The tidy table of `metrics.frame`."""
+    return metrics.frame(records)
+
+
+def setup() -> None:
+    """Crisp vector figures that come out the same, byte for byte, each time."""
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+    set_matplotlib_formats("svg", metadata={"Date": None})
