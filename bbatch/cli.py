@@ -131,13 +131,7 @@ def _freeze(options) -> list[dict]:
 
 
 def _tables(options) -> pd.DataFrame:
-    table = metrics.frame(Store().records().values())
-    return tables.by_number(options.number, table[(table["precision"] == "fp32") & _full_protocol(table)])
-
-
-def _full_protocol(table: pd.DataFrame) -> pd.Series:
-    specs = table["dataset"].map(config.DATASETS)
-    return (table["epochs"] == specs.map(lambda s: s.protocol.epochs)) & (table["n_train"] == specs.map(lambda s: s.n_train))
+    return tables.by_number(options.number, metrics.full_protocol(metrics.frame(Store().records().values())))
 
 
 def _book(options) -> None:

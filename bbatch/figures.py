@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .config import DATASETS
+from .config import DATASETS, LR_RULES, SYNTHETIC, Run, plan
 from .tables import METRICS, compare
 
 # Okabe and Ito's colours, told apart by readers with any of the common forms of colour blindness.
@@ -111,3 +111,61 @@ def glance(frame: pd.DataFrame) -> Figure:
 def _glance_label(frame: pd.DataFrame, name: str) -> str:
     counts = frame[frame["dataset"] == name].groupby("batch_size").size()
     return DATASETS[name].title + (f" {_seeds(counts)}" if len(counts) else " (no runs yet)")
+
+
+def synthetic_sets(datasets: dict) -> Figure:
+    """Training samples of `datasets` (name -> `data.Data` of features) on their first two principal components."""
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(datasets), figsize=(4.1 * len(datasets), 3.8), sharex=True, sharey=True)
+        for axis, (name, data) in zip(np.atleast_1d(axes), datasets.items()):
+            x, y = data.train_x.numpy().astype(float), data.train_y.numpy()
+            centred = x - x.mean(0)
+            at = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
+            shown = np.random.default_rng(0).permutation(len(x))[:2_000]
+            for label, color in enumerate((COLORS["synthetic-50k"], COLORS["cifar10"])):
+                chosen = shown[y[shown] == label]
+                axis.plot(*at[chosen].T, ".", color=color, markersize=3, alpha=0.6, label=f"class {label}", rasterized=True)
+            axis.set(xlabel="First principal component", title=f"{DATASETS[name].title} ({len(shown)} of {len(x)} shown)")
+        np.atleast_1d(axes)[0].set_ylabel("Second principal component")
+        np.atleast_1d(axes)[0].legend(fontsize=9, markerscale=3)
+    plt.close(figure)
+    return figure
+
+
+def learning_rates() -> Figure:
+    """Target learning rate against batch size under each rule, for each protocol of Table II."""
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 3, figsize=(12.3, 3.9))
+        for axis, name in zip(axes, (SYNTHETIC[-1], "mnist", "cifar10")):
+            sizes = DATASETS[name].protocol.batch_sizes
+            for rule, line in zip(LR_RULES, (":", "-", "--")):
+                axis.plot(sizes, [plan(name, b, lr_rule=rule).lr for b in sizes], line, color=COLORS[name], label=rule)
+            axis.set_xscale("log", base=2)
+            axis.set_yscale("log")
+            axis.set_xticks(sizes, [str(b) for b in sizes])
+            axis.minorticks_off()
+            axis.set(xlabel="Batch size B (log scale)", title=f"{DATASETS[name].title}, {DATASETS[name].protocol.optimizer}")
+            axis.legend(fontsize=9)
+        axes[0].set_ylabel("Learning rate (log scale)")
+    plt.close(figure)
+    return figure
+
+
+def one_run(outcome, run: Run) -> Figure:
+    """Accuracy and loss of one run after each epoch, from a `trainer.Outcome`."""
+    h, n_test = outcome.history, DATASETS[run.dataset].n_test
+    epochs = np.arange(1, len(h["test_correct"]) + 1)
+    color = COLORS[run.dataset]
+    with mpl.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.8))
+        left.plot(epochs, 100 * np.array(h["test_correct"]) / n_test, color=color, label="test")
+        left.plot(epochs, 100 * np.array(h["train_correct"]) / run.n_train, "--", color=INK, label="training, running")
+        left.set(xlabel="Epoch", ylabel="Accuracy (%)",
+                 title=f"{DATASETS[run.dataset].title}, B = {run.batch_size}, seed {run.seed} (n = 1 run)")
+        right.plot(epochs, h["test_loss"], color=color, label="test")
+        right.plot(epochs, h["train_loss"], "--", color=INK, label="training, running")
+        right.set(xlabel="Epoch", ylabel="Cross-entropy (nats)")
+        left.legend(fontsize=9)
+        right.legend(fontsize=9)
+    plt.close(figure)
+    return figure

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from .config import Run
+from .config import DATASETS, Run
 
 CONVERGED = 80.0  # percent of test accuracy, Section III-D
 COLUMNS = ["dataset", "batch_size", "seed", "lr_rule", "lr", "optimizer", "epochs", "test_acc", "train_acc",
@@ -52,6 +52,13 @@ def frame(records: Iterable[dict]) -> pd.DataFrame:
     table = pd.DataFrame([row(r) for r in records], columns=COLUMNS)
     table["convergence_epoch"] = table["convergence_epoch"].astype("Int64")
     return table.sort_values(["dataset", "lr_rule", "precision", "batch_size", "seed", "id"], ignore_index=True)
+
+
+def full_protocol(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that followed the paper's protocol in full: all epochs, all training samples, 32-bit floats."""
+    epochs = table["dataset"].map({name: spec.protocol.epochs for name, spec in DATASETS.items()})
+    samples = table["dataset"].map({name: spec.n_train for name, spec in DATASETS.items()})
+    return table[(table["epochs"] == epochs) & (table["n_train"] == samples) & (table["precision"] == "fp32")]
 
 
 def curves(records: Iterable[dict]) -> pd.DataFrame:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import pandas as pd
 from IPython.display import HTML, Markdown
 
-from . import metrics
+from . import findings, metrics, models, tables
 from .config import DATASETS, Run, grid
-from .statistics import Interval
 from .store import Store
 from .sweep import sweep
 
@@ -42,21 +43,51 @@ def holes(records: list[dict], datasets, profile: str = "paper", seeds: int = 10
                     f"`bbatch sweep {names} --profile {profile} --seeds {seeds}` fills these holes.")
 
 
-def say(text: str, **values) -> Markdown:
-    """A paragraph with computed values in its braces: intervals as `mean ± half width`, other values as formatted."""
-    return Markdown(text.format(**{k: pm(v) if isinstance(v, Interval) else v for k, v in values.items()}))
+def recorded(datasets) -> list[dict]:
+    """Every record of the paper's full protocol under the linear rule, whatever the number of seeds."""
+    records = Store().records()
+    table = metrics.full_protocol(metrics.frame(records.values()))
+    table = table[(table["lr_rule"] == "linear") & table["dataset"].isin(datasets)]
+    return [records[key] for key in table["id"]]
 
 
-def pm(i: Interval, decimals: int = 2) -> str:
-    """An interval as text: "95.43 ± 0.21", or the bare mean where n gives no interval."""
-    bounds = "" if pd.isna(i.low) else f" ± {i.half_width:.{decimals}f}"
-    return f"{i.mean:.{decimals}f}{bounds}".replace("-", "−")
+def paragraphs(sentences) -> Markdown:
+    """Computed sentences, a paragraph each."""
+    return Markdown("\n\n".join(sentences))
 
 
 def show(table: pd.DataFrame, caption: str) -> HTML:
-    """A table as HTML with its caption, in a box of its own that scrolls on a narrow screen."""
-    html = table.to_html(index=False, border=0, classes="dataframe bbatch-table", justify="center")
-    return HTML(f'<figure class="bbatch-table-box"><figcaption>{caption}</figcaption>{html}</figure>')
+    """A table with its caption, in a box of its own that scrolls on a narrow screen."""
+    named = table.rename(columns=lambda c: str(c).replace("_", " ")) if table.columns.nlevels == 1 else table
+    html = named.to_html(index=False, border=0, classes="bbatch-table", justify="right", na_rep="–",
+                         float_format=lambda v: f"{v:.4g}".replace("-", "−"))
+    return HTML(f'<figure class="bbatch-table-box"><figcaption>{escape(caption)}</figcaption>{html}</figure>')
+
+
+def stack(pieces) -> HTML:
+    """Several pieces of HTML, one below the other."""
+    return HTML("".join(piece.data for piece in pieces))
+
+
+def comparison(runs: pd.DataFrame, dataset: str) -> HTML:
+    """The paper's cells beside ours, with 95 % intervals, n and differences."""
+    table = tables.compare(runs, dataset)
+    note = "± half of the 95 % interval"
+    note += " over seeds" if table["n"].max() > 1 else " from the test set's sampling error (one seed)"
+    return show(tables.formatted(table), f"{DATASETS[dataset].title}: the paper's values, ours ({note}), and ours minus the paper's")
+
+
+def readings(runs: pd.DataFrame, dataset: str) -> HTML:
+    """How far the paper's gap lies from ours under each reading of its training accuracy."""
+    return show(findings.which_training_accuracy(runs, dataset),
+                f"{DATASETS[dataset].title}: mean distance of the paper's gap from ours, percentage points")
+
+
+def network(name: str) -> HTML:
+    """The layers of a network with their parameters."""
+    net = models.NETWORKS[name]()
+    layers = pd.DataFrame([{"layer": str(m), "parameters": models.parameter_count(m)} for m in net])
+    return show(layers, f"{name}: {models.parameter_count(net):,} parameters")
 
 
 def provenance(records: list[dict]) -> Markdown:
@@ -78,11 +109,6 @@ def provenance(records: list[dict]) -> Markdown:
         f"code: {distinct(o['commit'] for o in observed)} · "
         f"trained {min(o['started'] for o in observed)[:10]} to {max(o['finished'] for o in observed)[:10]} (UTC). "
         "Every run is a row of `bbatch results`.")
-
-
-def frame(records: list[dict]) -> pd.DataFrame:
-    """The tidy table of `metrics.frame`."""
-    return metrics.frame(records)
 
 
 def setup() -> None:

@@ -27,6 +27,11 @@ class Interval:
     def half_width(self) -> float:
         return (self.high - self.low) / 2
 
+    def text(self, decimals: int = 2, sign: str = "") -> str:
+        """"95.43 ± 0.21", or the bare mean where n gives no interval; `sign` is "+" for differences."""
+        half = "" if math.isnan(self.low) else f" ± {self.half_width:.{decimals}f}"
+        return f"{self.mean:{sign}.{decimals}f}{half}".replace("-", "−")
+
 
 def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     """Student's t interval for the mean of independent values; NaN bounds for n = 1, all NaN for n = 0."""
@@ -35,6 +40,17 @@ def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
         return Interval(float(x[0]) if len(x) else math.nan, math.nan, math.nan, len(x))
     half = stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x))
     return Interval(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x))
+
+
+def prediction_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+    """Interval that one more independent run falls into: what a single published run is compared with.
+
+    Student's t with s * sqrt(1 + 1/n), for n >= 2 (Hahn & Meeker 1991); NaN bounds for fewer.
+    """
+    x = np.asarray(values, dtype=float)
+    i = mean_interval(x, level)
+    half = i.half_width * math.sqrt(len(x) + 1)  # from s / sqrt(n) to s * sqrt(1 + 1/n)
+    return Interval(i.mean, i.mean - half, i.mean + half, i.n)
 
 
 def paired_difference(a: Sequence[float], b: Sequence[float], level: float = LEVEL) -> Interval:
