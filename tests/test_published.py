@@ -1,0 +1,153 @@
+"""The published numbers: shape, values checked against the paper by eye, and arithmetic that holds within them."""
+
+import pandas as pd
+import pytest
+
+from bbatch import published
+from bbatch.config import DATASETS, LR_RULES, SYNTHETIC
+from bbatch.errors import BadInput
+
+
+def test_results_cover_each_data_set_and_batch_size_once():
+    table = published.results()
+    assert list(table.columns) == ["table", "row", "dataset", "batch_size", "train_acc", "test_acc", "gap", "epoch_time_s"]
+    assert not table.duplicated(["dataset", "batch_size"]).any()
+    assert list(dict.fromkeys(table["dataset"])) == ["mnist", "cifar10", *SYNTHETIC]
+    for name, spec in DATASETS.items():
+        sizes = set(published.results(name)["batch_size"])
+        # Table VII leaves out 16
+        assert sizes == set(spec.protocol.batch_sizes) - ({16} if name in SYNTHETIC else set())
+
+
+def test_rows_are_numbered_within_their_table():
+    for table, count in (("III", 9), ("IV", 9), ("VII", 21)):
+        part = published.results().query("table == @table")
+        assert list(part["row"]) == list(range(1, count + 1))
+    for frame, name, count in ((published.learning_rate_ablation(), "V", 6), (published.critical(), "VI", 5),
+                               (published.settings(), "VIII", 9)):
+        assert set(frame["table"]) == {name}
+        assert list(frame["row"]) == list(range(1, count + 1))
+
+
+@pytest.mark.parametrize("dataset, batch_size, column, expected", [
+    ("mnist", 1, "test_acc", 99.09), ("mnist", 256, "gap", 0.425), ("mnist", 1024, "gap", -0.59),
+    ("mnist", 16, "epoch_time_s", 2.72), ("cifar10", 64, "test_acc", 79.98), ("cifar10", 64, "gap", 4.506),
+    ("cifar10", 1024, "test_acc", 10.00), ("cifar10", 1, "epoch_time_s", 34.50),
+    ("synthetic-1k", 256, "test_acc", 97.50), ("synthetic-1k", 64, "gap", 3.13), ("synthetic-1k", 1, "train_acc", 92.13),
+    ("synthetic-10k", 512, "gap", -0.01), ("synthetic-10k", 8, "epoch_time_s", 0.398),
+    ("synthetic-50k", 32, "test_acc", 99.34), ("synthetic-50k", 1, "epoch_time_s", 15.290),
+    ("synthetic-50k", 512, "train_acc", 98.98)])
+def test_cells(dataset, batch_size, column, expected):
+    assert published.results(dataset).set_index("batch_size").loc[batch_size, column] == expected
+
+
+def test_column_sums_pin_the_cells_that_are_not_spot_checked():
+    # The sums were taken from the text of the paper, not from the CSV files.
+    sums = published.results().groupby("table")[["test_acc", "gap", "epoch_time_s"]].sum().round(3)
+    assert sums.loc["III"].tolist() == [890.05, 3.005, 51.29]
+    assert sums.loc["IV"].tolist() == [583.16, 16.372, 53.01]
+    assert sums.loc["VII"].tolist() == [2054.23, 12.48, 22.687]
+
+
+def test_training_accuracy_is_printed_for_the_synthetic_sets_alone():
+    table = published.results()
+    assert (table["train_acc"].notna() == (table["table"] == "VII")).all()
+
+
+def test_gap_is_train_minus_test_and_the_cells_off_by_one_in_the_last_place_are_known():
+    table = published.results().query("table == 'VII'")
+    off = (table["train_acc"] - table["test_acc"] - table["gap"]).round(2)
+    assert off.abs().max() <= 0.01  # each of the three is rounded to 0.01
+    # So the printed gaps were computed before rounding.
+    assert [(d, b) for d, b in table.loc[off != 0, ["dataset", "batch_size"]].itertuples(index=False)] == [
+        ("synthetic-1k", 1), ("synthetic-10k", 128), ("synthetic-10k", 256), ("synthetic-50k", 1)]
+
+
+def test_ablation():
+    table = published.learning_rate_ablation()
+    assert set(table["lr_rule"]) == {"constant", "linear"} <= set(LR_RULES)
+    p = DATASETS["synthetic-50k"].protocol
+    expected = [p.base_lr * (b / p.base_batch if rule == "linear" else 1)
+                for b, rule in table[["batch_size", "lr_rule"]].itertuples(index=False)]
+    assert table["lr"].tolist() == pytest.approx(expected)
+    cells = table.set_index(["batch_size", "lr_rule"])
+    assert cells["test_acc"].to_dict() == {(32, "constant"): 92.3, (32, "linear"): 92.3, (128, "constant"): 87.8,
+                                           (128, "linear"): 91.5, (512, "constant"): 82.1, (512, "linear"): 90.2}
+    assert cells["gap"].tolist() == [1.2, 1.2, 4.5, 2.1, 7.9, 2.8]
+
+
+def test_critical_batch_sizes():
+    table = published.critical().set_index("dataset")
+    assert list(table.index) == list(DATASETS)
+    assert table["optimal_batch_size"].tolist() == [32, 64, 128, 64, 64]
+    assert table["critical_batch_size"].tolist() == [64, 128, 256, 256, 128]
+
+
+def test_settings_keep_the_printed_text():
+    table = published.settings().set_index("parameter")["value"]
+    assert table["Gradient clipping"] == "None"
+    assert table["Initialization"] == "Kaiming uniform (Conv and Linear)"
+    assert table["Data workers"] == "2 (GPU), 0 (CPU)"
+
+
+def test_statements_are_well_formed():
+    table = published.statements()
+    assert table["id"].is_unique and len(table) >= 50
+    assert table[["id", "section", "text"]].notna().all(axis=None)
+    assert set(table["relation"].dropna()) == {"=", "~", "<", "<=", ">", ">=", "range"}
+    number = table["value"].notna()
+    assert (table["relation"].notna() == number).all() and (table["unit"].notna() == number).all()
+    assert (table["upper"].notna() == (table["relation"] == "range")).all()
+    assert (table["upper"].dropna() > table.loc[table["upper"].notna(), "value"]).all()
+    assert table["text"].str.len().max() <= 100
+
+
+def test_statements_of_a_section_in_the_order_of_the_paper():
+    assert published.statements("IV-F")["id"].tolist() == ["iv-f-variance-slope", "iv-f-variance-r2", "iv-f-theory-slope"]
+    sections = published.statements()["section"]
+    assert (sections != sections.shift()).sum() == sections.nunique()  # each section in one stretch
+
+
+@pytest.mark.parametrize("id, expected", [
+    ("abstract-sharpness-ratio", 6.9), ("iv-a-1k-b8", 89.5), ("iv-a-1k-b512", 85.0), ("iv-a-mnist-best", 99.18),
+    ("iv-b-correlation", 0.87), ("iv-b-p-value", 0.001), ("iv-d-drop", 7.9), ("iv-e-sharpness-b32", 0.023),
+    ("iv-e-sharpness-b512", 0.158), ("iv-f-variance-slope", -0.98), ("iv-f-variance-r2", 0.996),
+    ("c-mnist-minutes", 40)])
+def test_value(id, expected):
+    assert published.value(id) == expected
+
+
+def test_accuracies_and_drops_of_the_text_agree_with_each_other():
+    for size, small, large in (("1k", "b8", "b512"), ("10k", "small", "large"), ("50k", "small", "large")):
+        fall = published.value(f"iv-a-{size}-{small}") - published.value(f"iv-a-{size}-{large}")
+        assert fall == pytest.approx(published.value(f"iv-a-{size}-drop"))
+    ratio = published.value("iv-e-sharpness-b512") / published.value("iv-e-sharpness-b32")
+    assert round(ratio, 1) == published.value("iv-e-sharpness-ratio")
+
+
+def test_the_text_on_the_ablation_quotes_the_table_but_not_its_difference():
+    at_512 = published.learning_rate_ablation().query("batch_size == 512").set_index("lr_rule")
+    assert at_512.loc["linear", "test_acc"] == published.value("iv-d-scaled")
+    assert at_512.loc["constant", "test_acc"] == published.value("iv-d-fixed")
+    assert at_512["gap"].to_dict() == {"constant": published.value("iv-d-gap-fixed"), "linear": published.value("iv-d-gap-scaled")}
+    fall = published.value("iv-d-scaled") - published.value("iv-d-fixed")
+    assert round(fall - published.value("iv-d-drop"), 1) == 0.2  # the paper's slip, kept as printed
+
+
+@pytest.mark.parametrize("call, names", [
+    (lambda: published.results("svhn"), "data set 'svhn'"),
+    (lambda: published.statements("IX"), "section 'IX'"),
+    (lambda: published.value("no-such-id"), "statement 'no-such-id'"),
+    (lambda: published.value("iv-c-epoch-speedup"), "a range, 10 to 50"),
+    (lambda: published.value("iv-a-monotone"), "no number")])
+def test_bad_input_is_named(call, names):
+    with pytest.raises(BadInput, match=names):
+        call()
+
+
+def test_a_caller_cannot_spoil_what_the_next_one_reads():
+    for read in (published.results, published.learning_rate_ablation, published.critical, published.settings,
+                 published.statements):
+        before, taken = read(), read()
+        taken["row" if "row" in taken else "value"] = 0
+        pd.testing.assert_frame_equal(read(), before)
