@@ -8,9 +8,9 @@ import sys
 
 import pandas as pd
 
-from . import book, config, data, metrics, notebooks, tables
+from . import book, config, data, figures, metrics, notebooks, tables
 from .errors import BadInput, one_of
-from .store import Store
+from .store import ROOT, Store
 from .sweep import sweep
 
 
@@ -127,7 +127,11 @@ def _results(options) -> pd.DataFrame:
 
 
 def _freeze(options) -> list[dict]:
-    return [{"dataset": name, "added": count} for name, count in Store().freeze().items()]
+    """Freeze, and draw the README's picture anew from what is now committed."""
+    added = Store().freeze()
+    committed = metrics.full_protocol(metrics.frame(Store().frozen_records().values()))
+    figures.save(figures.glance(committed[committed["lr_rule"] == "linear"]), ROOT / "book" / "at_a_glance.svg")
+    return [{"dataset": name, "added": count} for name, count in added.items()]
 
 
 def _tables(options) -> pd.DataFrame:

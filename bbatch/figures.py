@@ -5,6 +5,8 @@ Every function takes tidy tables and returns a matplotlib Figure; none reads a f
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -57,7 +59,7 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
             axis.plot(runs["batch_size"], runs[metric], ".", color=color, alpha=0.35, markersize=4, zorder=1,
                       label="ours, single runs")
     axis.set_xscale("log", base=2)
-    axis.set_xticks(table["batch_size"], [str(b) for b in table["batch_size"]])
+    axis.set_xticks(table["batch_size"], [str(b) for b in table["batch_size"]], fontsize=8.5)
     axis.minorticks_off()
     axis.set_xlabel("Batch size B (log scale)")
     axis.set_title(DATASETS[name].title)
@@ -142,7 +144,7 @@ def learning_rates() -> Figure:
                 axis.plot(sizes, [plan(name, b, lr_rule=rule).lr for b in sizes], line, color=COLORS[name], label=rule)
             axis.set_xscale("log", base=2)
             axis.set_yscale("log")
-            axis.set_xticks(sizes, [str(b) for b in sizes])
+            axis.set_xticks(sizes, [str(b) for b in sizes], fontsize=8.5)
             axis.minorticks_off()
             axis.set(xlabel="Batch size B (log scale)", title=f"{DATASETS[name].title}, {DATASETS[name].protocol.optimizer}")
             axis.legend(fontsize=9)
@@ -169,3 +171,9 @@ def one_run(outcome, run: Run) -> Figure:
         right.legend(fontsize=9)
     plt.close(figure)
     return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as SVG that comes out the same, byte for byte, each time."""
+    with mpl.rc_context(STYLE):
+        figure.savefig(path, metadata={"Date": None})

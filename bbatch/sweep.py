@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from threadpoolctl import threadpool_limits
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from . import data, streams
 from .config import Run
@@ -72,15 +72,15 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
     keys = {run.key(fingerprints[run.dataset]) for run in todo}
     waiting = {executor.submit(compute, run, store, device): run for run in todo}
     done, epochs = [], 0
-    with tqdm(total=sum(run.epochs for run in todo), unit="epoch", disable=not progress,
-              desc=f"{len(todo)} runs") as bar:
+    with tqdm(total=sum(run.epochs for run in todo), unit="epoch", disable=not progress, desc=f"{len(todo)} runs",
+              mininterval=1 if sys.stderr.isatty() else 10) as bar:  # a log wants a line now and then, not each second
         try:
             while waiting:
                 finished, _ = wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
                 for future in finished:
                     epochs += waiting.pop(future).epochs
                     done.append(future.result())
-                bar.set_postfix_str(f"{len(done)} done")
+                bar.set_postfix_str(f"{len(done)} done", refresh=False)
                 bar.update(epochs + _epochs_in_hand(store, keys) - bar.n)
         finally:
             if own:

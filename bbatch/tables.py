@@ -20,6 +20,7 @@ METRICS = {"test_acc": "Test accuracy (%)", "gap": "Gap, clean (%)", "gap_runnin
            "epoch_time_s": "Epoch time (s)"}
 # Which published column each of our metrics answers to: the paper's gap is the running one (see `metrics`).
 PUBLISHED = {"test_acc": "test_acc", "gap_running": "gap", "epoch_time_s": "epoch_time_s"}
+DECIMALS = {"epoch_time_s": 3}  # 2 elsewhere
 
 
 def interval(cell: pd.DataFrame, metric: str) -> Interval:
@@ -58,23 +59,27 @@ def compare(frame: pd.DataFrame, dataset: str, metrics=tuple(METRICS)) -> pd.Dat
     return pd.DataFrame(rows)
 
 
-def formatted(table: pd.DataFrame, metrics=None, decimals: int = 2) -> pd.DataFrame:
-    """The numbers of `compare` as text: paper, ours ± half of the interval, difference; holes as "–"."""
-    def text(value, sign=""):
-        return "–" if pd.isna(value) else f"{value:{sign}.{decimals}f}".replace("-", "−")
+def formatted(table: pd.DataFrame) -> pd.DataFrame:
+    """The numbers of `compare` as text: paper, ours ± half of the interval, difference; holes as "–".
 
+    Times of different machines are not subtracted.
+    """
     out = pd.DataFrame({"B": table["batch_size"]})
-    for metric in metrics or [m for m in METRICS if m in table]:
-        name = METRICS[metric]
+    for metric in (m for m in METRICS if m in table):
+        name, decimals = METRICS[metric], DECIMALS.get(metric, 2)
         if f"{metric}_paper" in table:
-            out[name, "paper"] = table[f"{metric}_paper"].map(text)
-        half = (table[f"{metric}_high"] - table[f"{metric}_low"]) / 2
-        out[name, "ours"] = [text(m) + ("" if pd.isna(h) else f" ± {text(h)}") for m, h in zip(table[metric], half)]
-        if f"{metric}_paper" in table:
-            out[name, "difference"] = [text(v, "+") for v in table[f"{metric}_difference"]]
+            out[name, "paper"] = [_text(v, decimals) for v in table[f"{metric}_paper"]]
+        bounds = zip(table[metric], table[f"{metric}_low"], table[f"{metric}_high"])
+        out[name, "ours"] = ["–" if pd.isna(m) else Interval(m, low, high, 0).text(decimals) for m, low, high in bounds]
+        if f"{metric}_difference" in table and metric != "epoch_time_s":
+            out[name, "difference"] = [_text(v, decimals, "+") for v in table[f"{metric}_difference"]]
     out["n"] = table["n"]
     out.columns = pd.MultiIndex.from_tuples([c if isinstance(c, tuple) else (c, "") for c in out.columns])
     return out
+
+
+def _text(value: float, decimals: int, sign: str = "") -> str:
+    return "–" if pd.isna(value) else f"{value:{sign}.{decimals}f}".replace("-", "−")
 
 
 def data_sets() -> pd.DataFrame:
@@ -125,3 +130,19 @@ def by_number(number: int, frame: pd.DataFrame) -> pd.DataFrame:
     if number not in makers:
         raise BadInput(f"table {number} is unknown; the paper has tables 1 to 8.")
     return makers[number]()
+
+
+def text_against_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """Accuracies of the synthetic sets as Section IV-A.1 words them, as Table VII prints them, and as we find them.
+
+    The text names its batch sizes for the 1K set alone; the other two are read likewise.
+    """
+    rows = []
+    for size, name in zip(("1k", "10k", "50k"), SYNTHETIC):
+        printed = published.results(name).set_index("batch_size")["test_acc"]
+        ends = ("b8", "b512") if size == "1k" else ("small", "large")
+        for end, b in zip(ends, (8, 512)):
+            cell = frame[(frame["dataset"] == name) & (frame["batch_size"] == b)]
+            rows.append({"data set": DATASETS[name].title, "B": b, "text": published.value(f"iv-a-{size}-{end}"),
+                         "Table VII": printed[b], "ours": interval(cell, "test_acc").text(), "n": len(cell)})
+    return pd.DataFrame(rows)
