@@ -1,5 +1,6 @@
 """The published numbers: shape, values checked against the paper by eye, and arithmetic that holds within them."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -10,7 +11,8 @@ from bbatch.errors import BadInput
 
 def test_results_cover_each_data_set_and_batch_size_once():
     table = published.results()
-    assert list(table.columns) == ["table", "row", "dataset", "batch_size", "train_acc", "test_acc", "gap", "epoch_time_s"]
+    assert list(table.columns) == ["table", "row", "dataset", "batch_size",
+                                   "train_acc", "test_acc", "gap", "epoch_time_s"]
     assert not table.duplicated(["dataset", "batch_size"]).any()
     assert list(dict.fromkeys(table["dataset"])) == ["mnist", "cifar10", *SYNTHETIC]
     for name, spec in DATASETS.items():
@@ -33,7 +35,8 @@ def test_rows_are_numbered_within_their_table():
     ("mnist", 1, "test_acc", 99.09), ("mnist", 256, "gap", 0.425), ("mnist", 1024, "gap", -0.59),
     ("mnist", 16, "epoch_time_s", 2.72), ("cifar10", 64, "test_acc", 79.98), ("cifar10", 64, "gap", 4.506),
     ("cifar10", 1024, "test_acc", 10.00), ("cifar10", 1, "epoch_time_s", 34.50),
-    ("synthetic-1k", 256, "test_acc", 97.50), ("synthetic-1k", 64, "gap", 3.13), ("synthetic-1k", 1, "train_acc", 92.13),
+    ("synthetic-1k", 256, "test_acc", 97.50), ("synthetic-1k", 64, "gap", 3.13),
+    ("synthetic-1k", 1, "train_acc", 92.13),
     ("synthetic-10k", 512, "gap", -0.01), ("synthetic-10k", 8, "epoch_time_s", 0.398),
     ("synthetic-50k", 32, "test_acc", 99.34), ("synthetic-50k", 1, "epoch_time_s", 15.290),
     ("synthetic-50k", 512, "train_acc", 98.98)])
@@ -103,7 +106,8 @@ def test_statements_are_well_formed():
 
 
 def test_statements_of_a_section_in_the_order_of_the_paper():
-    assert published.statements("IV-F")["id"].tolist() == ["iv-f-variance-slope", "iv-f-variance-r2", "iv-f-theory-slope"]
+    assert published.statements("IV-F")["id"].tolist() == [
+        "iv-f-variance-slope", "iv-f-variance-r2", "iv-f-theory-slope"]
     sections = published.statements()["section"]
     assert (sections != sections.shift()).sum() == sections.nunique()  # each section in one stretch
 
@@ -129,7 +133,8 @@ def test_the_text_on_the_ablation_quotes_the_table_but_not_its_difference():
     at_512 = published.learning_rate_ablation().query("batch_size == 512").set_index("lr_rule")
     assert at_512.loc["linear", "test_acc"] == published.value("iv-d-scaled")
     assert at_512.loc["constant", "test_acc"] == published.value("iv-d-fixed")
-    assert at_512["gap"].to_dict() == {"constant": published.value("iv-d-gap-fixed"), "linear": published.value("iv-d-gap-scaled")}
+    assert at_512["gap"].to_dict() == {"constant": published.value("iv-d-gap-fixed"),
+                                       "linear": published.value("iv-d-gap-scaled")}
     fall = published.value("iv-d-scaled") - published.value("iv-d-fixed")
     assert round(fall - published.value("iv-d-drop"), 1) == 0.2  # the paper's slip, kept as printed
 
@@ -151,3 +156,108 @@ def test_a_caller_cannot_spoil_what_the_next_one_reads():
         before, taken = read(), read()
         taken["row" if "row" in taken else "value"] = 0
         pd.testing.assert_frame_equal(read(), before)
+
+
+# What the page of ambiguities says in words of the printed numbers, so that its words cannot outlive them.
+
+def test_training_accuracies_of_table_vii_are_counts_over_all_samples_not_whole_batches():
+    cells = published.results("synthetic-1k").set_index("batch_size")["train_acc"]
+
+    def is_count_of(n, percent):
+        return abs(100 * round(percent * n / 100) / n - percent) <= 0.005 + 1e-9  # printed to 0.01
+
+    n = DATASETS["synthetic-1k"].n_train
+    assert all(is_count_of(n, acc) for acc in cells)
+    ragged = [b for b in cells.index if n % b]
+    assert ragged and not any(is_count_of(n - n % b, cells[b]) for b in ragged)
+
+
+def test_gap_of_the_network_at_chance_is_not_zero():
+    cell = published.results("cifar10").set_index("batch_size").loc[1024]
+    assert cell["test_acc"] == 100 / DATASETS["cifar10"].classes and cell["gap"] != 0
+
+
+def test_table_vii_often_has_more_accuracy_in_testing_than_in_training():
+    table = published.results().query("table == 'VII'")
+    assert (table["gap"] < 0).mean() > 0.4
+
+
+def test_no_cell_of_table_iv_reaches_the_threshold_of_convergence():
+    assert published.results("cifar10")["test_acc"].max() < published.value("iii-d-converged")
+
+
+def test_accuracies_of_the_text_lie_below_table_vii():
+    for size in ("1k", "10k", "50k"):
+        cells = published.results(f"synthetic-{size}").set_index("batch_size")["test_acc"]
+        ids = ("b8", "b512") if size == "1k" else ("small", "large")
+        for id, b in zip(ids, (8, 512)):
+            assert published.value(f"iv-a-{size}-{id}") < cells[b] - 2
+        assert cells[512] > cells[8] - 0.1  # rises or stays flat
+
+
+def test_tables_v_and_vii_share_a_protocol_but_not_a_result():
+    scaled = published.learning_rate_ablation().query("lr_rule == 'linear'").set_index("batch_size")["test_acc"]
+    cells = published.results("synthetic-50k").set_index("batch_size")["test_acc"]
+    assert (cells[scaled.index] - scaled).min() > 5
+
+
+def test_best_accuracy_on_mnist_of_the_text_is_in_no_cell():
+    table = published.results("mnist")
+    assert published.value("iv-a-mnist-best") not in set(table["test_acc"])
+    assert table.loc[table["test_acc"].idxmax(), "batch_size"] != published.value("iv-a-mnist-optimum")
+
+
+def test_printed_accuracies_give_a_critical_batch_size_for_cifar10_alone():
+    for name in DATASETS:
+        table = published.results(name)
+        best = table.loc[table["test_acc"].idxmax()]
+        critical = table[(table["batch_size"] > best["batch_size"])
+                         & (table["test_acc"] < best["test_acc"] - published.value("iv-g-critical-drop"))]
+        assert critical.empty == (name != "cifar10")
+
+
+def test_critical_batch_sizes_grow_slower_than_the_root_of_n():
+    table = published.critical()
+    n = np.log([DATASETS[name].n_train for name in table["dataset"]])
+    b = np.log(table["critical_batch_size"])
+    assert np.polyfit(n, b, 1)[0] < published.value("iv-g-critical-exponent")
+    assert np.polyfit(n[:3], b[:3], 1)[0] < published.value("iv-g-critical-exponent")  # the synthetic sets alone
+
+
+def test_gap_exceeds_its_bound_at_small_batch_sizes():
+    small = published.results().query("batch_size <= 64")
+    assert set(small.loc[small["gap"] >= published.value("iv-b-gap-bound"), "table"]) == {"IV", "VII"}
+
+
+def test_gap_hardly_correlates_with_batch_size():
+    table = published.results().assign(log=lambda t: np.log(t["batch_size"]))
+    assert -0.2 < table["log"].corr(table["gap"]) < 0 < published.value("iv-b-correlation")
+    each = [part["log"].corr(part["gap"]) for _, part in table.groupby("dataset")]
+    assert sum(r > 0 for r in each) == 1
+
+
+def test_gap_of_cifar10_rises_falls_and_turns_negative():
+    gap = published.results("cifar10")["gap"]
+    peak = gap.idxmax()
+    assert 0 < peak < len(gap) - 1 and gap.iloc[-1] < 0
+
+
+def test_fall_from_32_to_512_lies_outside_its_range():
+    bounds = published.statements("VII").set_index("id").loc["vii-drop"]
+    for name in DATASETS:
+        cells = published.results(name).set_index("batch_size")["test_acc"]
+        fall = cells[32] - cells[512]
+        assert fall > bounds["upper"] if name == "cifar10" else fall < bounds["value"]
+
+
+def test_speed_up_of_an_epoch_depends_on_what_it_is_counted_from():
+    bounds = published.statements("IV-C").set_index("id").loc["iv-c-epoch-speedup"]
+    for name in DATASETS:
+        cells = published.results(name).set_index("batch_size")["epoch_time_s"]
+        assert cells[32] / cells.min() < bounds["value"]
+        assert (cells[1] / cells.min() > bounds["upper"]) == (name in SYNTHETIC)
+
+
+def test_nine_batch_sizes_span_three_orders_of_magnitude():
+    span = published.statements("abstract").set_index("id").loc["abstract-batch-sizes"]
+    assert round(np.log10(span["upper"] / span["value"])) == 3 != published.value("vii-orders")
