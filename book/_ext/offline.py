@@ -1,0 +1,41 @@
+"""Pages that need no network: MathJax and plotly.js ship with the book, and what would ask a CDN is dropped.
+
+Both are copied to `_vendor/`, outside `_static/`, since Jupyter Book links every script under `_static/` on every
+page. MathJax is linked by Sphinx where there is mathematics (`mathjax_path` in _config.yml), plotly.js here where
+there is a plotly graph.
+"""
+
+import shutil
+from pathlib import Path
+
+VENDOR = Path(__file__).resolve().parent.parent / "_vendor"
+
+
+def drop_thebe(app, config):
+    """sphinx-thebe comes with Jupyter Book and puts the address of a CDN on every page, used or not."""
+    for event, listeners in app.events.listeners.items():
+        app.events.listeners[event] = [one for one in listeners if one.handler.__module__ != "sphinx_thebe"]
+    app.registry.css_files = [one for one in app.registry.css_files if "thebe" not in one[0]]
+
+
+def link_plotly(app, pagename, templatename, context, doctree):
+    """Link plotly.js on this page if it draws with it; in the head, since the graphs' own scripts come after."""
+    if 'class="plotly-graph-div"' in context.get("body", ""):
+        app.add_js_file("../_vendor/plotly.min.js")
+
+
+def copy_vendored(app, error):
+    """Put the scripts beside the pages."""
+    if error is None and app.builder.format == "html":
+        import plotly
+
+        target = Path(app.outdir) / "_vendor"
+        shutil.copytree(VENDOR, target, dirs_exist_ok=True)
+        shutil.copy(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", target)
+
+
+def setup(app):
+    app.connect("config-inited", drop_thebe)
+    app.connect("html-page-context", link_plotly)
+    app.connect("build-finished", copy_vendored)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
