@@ -20,7 +20,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
+    """Run one command; returns its exit code: 0, 2 for bad input, 130 after Ctrl-C."""
     try:
         options = _parser().parse_args(arguments)
         rows = options.command(options)
@@ -29,6 +29,10 @@ def main(arguments: list[str] | None = None) -> int:
     except BadInput as error:
         print(f"bbatch: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("bbatch: interrupted; finished runs are recorded, and a run in hand goes on from its last finished epoch "
+              "when the command is given again.", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # the reader of a pipe, `head` say, has seen enough
         sys.stderr.close()
     return 0
@@ -111,11 +115,10 @@ def _run(options) -> pd.DataFrame:
 
 def _sweep(options) -> list[dict]:
     runs = config.grid(options.datasets or config.DATASETS, options.profile, options.seeds, options.lr_rule, options.precision)
-    if options.jobs is not None and options.jobs < 1:
-        raise BadInput(f"number of jobs is {options.jobs}; it must be at least 1.")
     store = Store(frozen=None) if options.fresh else Store()
     done = sweep(runs, store, jobs=options.jobs, device=_device(options.device), progress=not options.json)
-    row = {"runs": len(runs), "computed_now": len(done), "store": store.folder.name}
+    failed = sum(bool(r["observed"].get("failure")) for k, r in store.live().items() if k in done)
+    row = {"runs": len(runs), "computed_now": len(done), "failed": failed, "store": store.folder.name}
     return [row | store.agreement(Store().frozen_records()) if options.fresh else row]
 
 

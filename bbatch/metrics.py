@@ -8,7 +8,8 @@ train_acc_running   accuracy counted while the last epoch ran: dropout and augme
 gap                 train_acc - test_acc: the generalization gap in its usual sense
 gap_running         train_acc_running - test_acc: what the paper's gap must have been (it is often negative there,
                     and its Table VII gives less training than test accuracy, which dropout explains)
-epoch_time_s        mean seconds of training an epoch, evaluation left out
+epoch_time_s        mean elapsed seconds of training an epoch, evaluation left out
+epoch_cpu_s         the same in processor time, free of other work on the machine; missing where not recorded
 convergence_epoch   first epoch (from 1) with more than 80 % test accuracy; missing where none has
 """
 
@@ -24,27 +25,31 @@ from .config import DATASETS, Run
 CONVERGED = 80.0  # percent of test accuracy, Section III-D
 COLUMNS = ["dataset", "batch_size", "seed", "lr_rule", "lr", "optimizer", "epochs", "test_acc", "train_acc",
            "train_acc_running", "gap", "gap_running", "epoch_time_s", "convergence_epoch", "diverged", "device",
-           "data_source", "data_fingerprint", "commit", "precision", "n_train", "n_test", "engine", "device_name", "id"]
+           "data_source", "data_fingerprint", "commit", "precision", "n_train", "n_test", "epoch_cpu_s", "engine",
+           "device_name", "failure", "id"]
 
 
 def row(record: dict) -> dict:
     """The metrics of one record under the names of `COLUMNS`."""
     run, final, observed = Run.from_dict(record["run"]), record["final"], record["observed"]
     n_test = record["data"]["n_test"]
+    same = {"dataset": run.dataset, "batch_size": run.batch_size, "seed": run.seed, "lr_rule": run.lr_rule, "lr": run.lr,
+            "optimizer": run.optimizer, "epochs": run.epochs, "device": observed["device"],
+            "data_source": record["data"]["source"], "data_fingerprint": record["data"]["fingerprint"],
+            "commit": observed["commit"], "precision": run.precision, "n_train": run.n_train, "n_test": n_test,
+            "engine": observed["engine"], "device_name": observed["device_name"], "failure": observed.get("failure"),
+            "id": record["id"]}
+    if same["failure"]:
+        return same
     test, train = 100 * final["test_correct"] / n_test, 100 * final["train_correct"] / run.n_train
     running = 100 * record["history"]["train_correct"][-1] / run.n_train
     curve = 100 * np.array(record["history"]["test_correct"]) / n_test
     above = np.flatnonzero(curve > CONVERGED)
-    return {
-        "dataset": run.dataset, "batch_size": run.batch_size, "seed": run.seed, "lr_rule": run.lr_rule, "lr": run.lr,
-        "optimizer": run.optimizer, "epochs": run.epochs, "test_acc": test, "train_acc": train,
-        "train_acc_running": running, "gap": train - test, "gap_running": running - test,
-        "epoch_time_s": float(np.mean(observed["seconds"])),
-        "convergence_epoch": int(above[0]) + 1 if len(above) else None,
-        "diverged": final["diverged_epoch"] is not None, "device": observed["device"],
-        "data_source": record["data"]["source"], "data_fingerprint": record["data"]["fingerprint"],
-        "commit": observed["commit"], "precision": run.precision, "n_train": run.n_train, "n_test": n_test,
-        "engine": observed["engine"], "device_name": observed["device_name"], "id": record["id"]}
+    return same | {
+        "test_acc": test, "train_acc": train, "train_acc_running": running, "gap": train - test,
+        "gap_running": running - test, "epoch_time_s": float(np.mean(observed["seconds"])),
+        "epoch_cpu_s": float(np.mean(observed["cpu_seconds"])) if observed.get("cpu_seconds") else None,
+        "convergence_epoch": int(above[0]) + 1 if len(above) else None, "diverged": final["diverged_epoch"] is not None}
 
 
 def frame(records: Iterable[dict]) -> pd.DataFrame:
@@ -55,10 +60,11 @@ def frame(records: Iterable[dict]) -> pd.DataFrame:
 
 
 def full_protocol(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that followed the paper's protocol in full: all epochs, all training samples, 32-bit floats."""
+    """The finished rows that followed the paper's protocol in full: all epochs, all samples, 32-bit floats."""
     epochs = table["dataset"].map({name: spec.protocol.epochs for name, spec in DATASETS.items()})
     samples = table["dataset"].map({name: spec.n_train for name, spec in DATASETS.items()})
-    return table[(table["epochs"] == epochs) & (table["n_train"] == samples) & (table["precision"] == "fp32")]
+    return table[(table["epochs"] == epochs) & (table["n_train"] == samples) & (table["precision"] == "fp32")
+                 & table["failure"].isna()]
 
 
 def curves(records: Iterable[dict]) -> pd.DataFrame:

@@ -24,7 +24,8 @@ def obtain(datasets, profile: str = "paper", seeds: int = 10, *, compute: bool =
     if compute:
         sweep(runs, store, device=device, jobs=jobs)
     wanted = set(runs)
-    return [r for r in store.records().values() if Run.from_dict(r["run"]) in wanted]
+    return [r for r in store.records().values()
+            if Run.from_dict(r["run"]) in wanted and not r["observed"].get("failure")]
 
 
 def holes(records: list[dict], datasets, profile: str = "paper", seeds: int = 10, lr_rule: str = "linear",

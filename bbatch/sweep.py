@@ -2,55 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-import platform
-import subprocess
 import sys
+from collections import Counter, deque
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, ProcessPoolExecutor, wait
 
-from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
-from dataclasses import asdict
-from datetime import datetime, timezone
-from functools import lru_cache
-from importlib.metadata import version
-from multiprocessing import get_context
-from pathlib import Path
-
-import torch
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from . import data, streams
+from . import data, worker
 from .config import Run
-from .store import ROOT, Store
-from .trainer import Checkpoint, train
+from .errors import BadInput
+from .store import Store
 
-# Read when a worker starts. One thread a worker: two processes of one thread beat one of two. The MALLOC_ settings
-# (glibc only) keep freed activations in the process instead of handing their pages back at every step; 32 MiB is
-# the largest threshold that glibc takes.
-WORKER_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "33554432",
-                      "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_TOP_PAD_": "67108864"}
-
-
-def compute(run: Run, store: Store, device: str = "cpu") -> str:
-    """Train one run, put its record and its final weights in the store, and return the record's id."""
-    torch.set_num_threads(1)
-    started, where = datetime.now(timezone.utc), environment(device)
-    dataset = data.load(run.dataset, device)
-    key = run.key(dataset.fingerprint)
-    checkpoint = Checkpoint(store.checkpoints, key)
-    with threadpool_limits(1):
-        outcome = train(run, dataset, device, checkpoint)
-    seconds = {k: outcome.history.pop(k) for k in ("seconds", "evaluate_seconds")}
-    torch.save(outcome.weights, store.weights / f"{key}.pt")
-    store.put({
-        "id": key, "run": asdict(run), "seeds": asdict(streams.seeds_of(run.seed)),
-        "data": {"source": dataset.source, "fingerprint": dataset.fingerprint, "n_test": len(dataset.test_y)},
-        "history": outcome.history, "final": outcome.final,
-        "observed": seconds | where | {
-            "engine": outcome.engine, "started": started.isoformat(timespec="seconds"),
-            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds")}})
-    checkpoint.drop()
-    return key
+DEATHS_ALLOWED = 2  # times that a run is given to another worker after the one that had it died
 
 
 def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str = "cpu",
@@ -58,34 +23,73 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
     """Compute the runs that the store lacks; returns the ids of those computed, in the order of finishing.
 
     Any `concurrent.futures.Executor` serves; by default a pool of `jobs` processes of one thread each (as many
-    as cores; one on CUDA). What is finished stays finished when the sweep is interrupted.
+    as cores; one on CUDA). What is finished stays finished when the sweep is interrupted, and a run in hand goes on
+    from its last finished epoch when the sweep is called again. Several sweeps may share one store.
+
+    Raises `BadInput` for `jobs` below 1, `DataMissing` and `StoreError` as the workers meet them.
     """
+    if jobs is not None and jobs < 1:
+        raise BadInput(f"number of jobs is {jobs}; it must be at least 1.")
     store.prepare()
     fingerprints = {name: data.load(name).fingerprint for name in dict.fromkeys(r.dataset for r in runs)}
     todo = sorted(store.missing(list(dict.fromkeys(runs)), fingerprints), key=_cost, reverse=True)
     if not todo:
         return []
-    own = executor is None
-    if own:
-        os.environ.update({k: v for k, v in WORKER_ENVIRONMENT.items() if k not in os.environ})
-        executor = ProcessPoolExecutor(jobs or (os.cpu_count() if device == "cpu" else 1), get_context("spawn"))
+    others = multiprocessing.active_children()  # not ours to end
+    size = jobs or (os.cpu_count() if device == "cpu" else 1)
+    pool = executor or _pool(size)
+    queue, busy, deaths, done, epochs = deque(todo), [], Counter(), [], 0
+    waiting: dict = {}
     keys = {run.key(fingerprints[run.dataset]) for run in todo}
-    waiting = {executor.submit(compute, run, store, device): run for run in todo}
-    done, epochs = [], 0
+
+    def submit(run: Run, patient: bool = False):
+        waiting[pool.submit(worker.compute, run, store, device, fingerprints[run.dataset], patient)] = run
+
     with tqdm(total=sum(run.epochs for run in todo), unit="epoch", disable=not progress, desc=f"{len(todo)} runs",
               mininterval=1 if sys.stderr.isatty() else 10) as bar:  # a log wants a line now and then, not each second
         try:
-            while waiting:
+            while queue or busy or waiting:
+                # Our own pool gets no more than it can hold, so that a death in it touches only the runs in hand.
+                while queue and (executor or len(waiting) < size):
+                    submit(queue.popleft())
+                if busy and not queue and not waiting:
+                    submit(busy.pop(), patient=True)  # another sweep is at it: nothing left but to wait for it
                 finished, _ = wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
+                died = False
                 for future in finished:
-                    epochs += waiting.pop(future).epochs
-                    done.append(future.result())
+                    run = waiting.pop(future)
+                    try:
+                        record = future.result()
+                    except BrokenExecutor:
+                        died = True
+                        deaths[run] += 1
+                        if deaths[run] <= DEATHS_ALLOWED:
+                            queue.append(run)
+                        continue
+                    if record is None:
+                        busy.append(run)
+                        continue
+                    if not store.has_live(record["id"]):  # a worker that shares no folder with us
+                        store.put(record)
+                    done.append(record["id"])
+                    epochs += run.epochs
+                if died and executor is None:
+                    for run in waiting.values():
+                        queue.append(run)
+                    waiting, pool = {}, _pool(size)
                 bar.set_postfix_str(f"{len(done)} done", refresh=False)
-                bar.update(epochs + _epochs_in_hand(store, keys) - bar.n)
+                bar.update(min(epochs + _epochs_in_hand(store, keys), bar.total) - bar.n)
         finally:
-            if own:
-                executor.shutdown(wait=False, cancel_futures=True)
+            if executor is None:
+                pool.shutdown(wait=not waiting, cancel_futures=True)
+                for process in set(multiprocessing.active_children()) - set(others) if waiting else ():
+                    process.terminate()  # interrupted: the checkpoints hold what is done
     return done
+
+
+def _pool(size: int) -> ProcessPoolExecutor:
+    os.environ.update({k: v for k, v in worker.ENVIRONMENT.items() if k not in os.environ})
+    return ProcessPoolExecutor(size, multiprocessing.get_context("spawn"), worker.begin)
 
 
 def _cost(run: Run) -> float:
@@ -97,30 +101,3 @@ def _epochs_in_hand(store: Store, keys: set[str]) -> int:
     """Epochs done by runs still under way, read off the names of their checkpoints."""
     names = (path.name.split(".") for path in store.checkpoints.glob("*.pt"))
     return sum({key: int(epochs) for key, epochs, _ in sorted(names) if key in keys}.values())
-
-
-def environment(device: str) -> dict:
-    """Where a run ran: the processor or accelerator, threads, versions and commit; no host, user or path."""
-    name = torch.cuda.get_device_name() if device.startswith("cuda") else _processor()
-    return {"device": device, "device_name": name, "threads": torch.get_num_threads(), "commit": commit(),
-            "python": platform.python_version(), "system": f"{sys.platform} {platform.machine()}",
-            "versions": {p: version(p) for p in ("torch", "numpy", "scikit-learn")}}
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-@lru_cache
-def commit() -> str:
-    """The commit that the package stood at when this process asked first, with "+" where its code was changed since; "unknown" outside git."""
-    def git(*words):
-        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True).stdout.strip()
-    try:
-        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "--", "bbatch") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"

@@ -6,8 +6,8 @@ knows, and the record says which it was.
 
 from __future__ import annotations
 
+import io
 import math
-import os
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -19,8 +19,9 @@ from . import streams
 from .config import DATASETS, Run
 from .data import Data
 from .engine import TorchEngine
+from .files import seal, set_aside, unseal, write_whole
 
-HISTORY = ("train_loss", "train_correct", "test_loss", "test_correct", "seconds", "evaluate_seconds")
+HISTORY = ("train_loss", "train_correct", "test_loss", "test_correct", "seconds", "cpu_seconds", "evaluate_seconds")
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class Outcome:
 
     `history`: a list an epoch under each key: `train_loss` (mean over the epoch, dropout and augmentation on,
     weights moving), `train_correct` (count, likewise: the running training accuracy), `test_loss`,
-    `test_correct` (count, eval mode), and `seconds`, `evaluate_seconds` (monotonic clock).
+    `test_correct` (count, eval mode), and of training alone `seconds` (elapsed, monotonic clock) and `cpu_seconds`
+    (processor time: what is left of `seconds` when other work, or a machine asleep, is taken out), then
+    `evaluate_seconds` (elapsed).
     `final`: `train_loss`, `train_correct` in eval mode on the clean training samples, `test_loss`,
     `test_correct`, and `diverged_epoch` (1-based epoch of the first NaN or infinite training loss, or None).
     A diverged run stops there and is scored as it stands: a network of NaNs always answers class 0.
@@ -63,18 +66,18 @@ def train(run: Run, data: Data, device: str = "cpu", checkpoint: "Checkpoint | N
         engine.restore(saved["engine"])
     diverged = None
     for epoch in range(len(history["seconds"]), run.epochs):
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         loss, correct = engine.train_epoch(epoch)
-        trained = time.perf_counter()
+        trained, worked = time.perf_counter(), time.process_time() - worked
         test_loss, test_correct = engine.evaluate(data.test_x, data.test_y)
         row = (loss / run.n_train, correct, test_loss / len(data.test_y), test_correct,
-               trained - begun, time.perf_counter() - trained)
+               trained - begun, worked, time.perf_counter() - trained)
         for key, value in zip(HISTORY, row):
             history[key].append(value)
         if not math.isfinite(loss):
             diverged = epoch + 1
             break
-        if checkpoint and epoch + 1 < run.epochs:
+        if checkpoint:
             checkpoint.write(epoch + 1, {"history": history, "engine": engine.state()})
     chosen = torch.from_numpy(streams.subset(streams.seeds_of(run.seed), len(data.train_y), run.n_train))
     train_loss, train_correct = engine.evaluate(data.train_x[chosen.to(data.train_x.device)],
@@ -86,7 +89,7 @@ def train(run: Run, data: Data, device: str = "cpu", checkpoint: "Checkpoint | N
 
 
 class Checkpoint:
-    """The state of one unfinished run: a file named by the run's key and the epochs done."""
+    """The state of one unfinished run: a sealed file named by the run's key and the epochs done."""
 
     def __init__(self, folder: Path, key: str):
         self.folder, self.key = folder, key
@@ -96,18 +99,23 @@ class Checkpoint:
         return sorted(self.folder.glob(f"{self.key}.*.pt"))
 
     def write(self, epochs_done: int, state: dict) -> None:
-        """Put the new state in place, then drop the older ones: a kill at any moment leaves a whole file."""
-        older = self.files()
-        part = self.folder / f".{self.key}.{os.getpid()}.part"
-        torch.save(state, part)
-        os.replace(part, self.folder / f"{self.key}.{epochs_done:05d}.pt")
+        """Put the new state in place, then drop the older ones: a kill at any moment leaves a whole file.
+
+        Raises `StoreError` where the file cannot be written (a full disk, lost permission).
+        """
+        older, buffer = self.files(), io.BytesIO()
+        torch.save(state, buffer)
+        write_whole(self.folder / f"{self.key}.{epochs_done:05d}.pt", seal(buffer.getvalue()), durable=False)
         for path in older:
             path.unlink(missing_ok=True)
 
     def read(self) -> dict | None:
-        """The newest state, or None. Only tensors and plain values are ever loaded."""
-        files = self.files()
-        return torch.load(files[-1], weights_only=True) if files else None
+        """The newest whole state, or None. Damaged files are set aside; only tensors and plain values are loaded."""
+        for path in reversed(self.files()):
+            if (payload := unseal(path.read_bytes())) is not None:
+                return torch.load(io.BytesIO(payload), weights_only=True)
+            set_aside(path)
+        return None
 
     def drop(self) -> None:
         for path in self.files():

@@ -1,0 +1,44 @@
+"""Files that are there whole or not at all, and that tell when they were damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from .errors import StoreError
+
+
+def seal(payload: bytes) -> bytes:
+    """`payload` behind its sha256, so that damage is found before anything is read from it."""
+    return hashlib.sha256(payload).digest() + payload
+
+
+def unseal(content: bytes) -> bytes | None:
+    """The payload of a sealed file, or None where it is damaged."""
+    digest, payload = content[:32], content[32:]
+    return payload if hashlib.sha256(payload).digest() == digest else None
+
+
+def set_aside(path: Path) -> None:
+    """Rename a damaged file so that its name says so and nothing reads it again."""
+    os.replace(path, path.with_name(path.name + ".damaged"))
+
+
+def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
+    """Write a file so that it is there whole or not at all; `durable`: also after a power cut.
+
+    Raises `StoreError` where it cannot be written; nothing is then left behind.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(part, "wb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StoreError(f"{path.name} could not be written to {str(path.parent)!r} ({error.strerror}); "
+                         "free some space or name another folder.") from error
