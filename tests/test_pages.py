@@ -1,0 +1,166 @@
+"""Tables, findings, figures and sentences, against values worked out by hand from made-up records."""
+
+import json
+import math
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bbatch import figures, findings, metrics, published, report, tables
+from bbatch.cli import main
+from bbatch.config import DATASETS, plan
+from bbatch.store import Store
+
+
+def record(dataset="synthetic-1k", batch_size=8, seed=42, test_correct=190, running=780, clean=790, seconds=2.0, **more):
+    """A record as `worker.compute` writes it, with chosen counts."""
+    run = plan(dataset, batch_size, seed, **more)
+    n_test = DATASETS[dataset].n_test
+    return {"id": run.key("f"), "run": asdict(run), "seeds": {"init": 1, "order": 2, "noise": 3},
+            "data": {"source": "made up", "fingerprint": "f", "n_test": n_test},
+            "history": {"train_loss": [0.5, 0.4], "train_correct": [running - 10, running], "test_loss": [0.5, 0.45],
+                        "test_correct": [n_test // 2, test_correct]},
+            "final": {"train_loss": 0.3, "train_correct": clean, "test_loss": 0.45, "test_correct": test_correct,
+                      "diverged_epoch": None},
+            "observed": {"seconds": [seconds, seconds], "cpu_seconds": [seconds / 2] * 2, "evaluate_seconds": [0.1, 0.1],
+                         "device": "cpu", "device_name": "a processor", "threads": 1, "commit": "abc", "python": "3.11",
+                         "system": "linux", "versions": {"torch": "2", "numpy": "2", "scikit-learn": "1"},
+                         "engine": "compiled", "started": "2026-01-01T00:00:00+00:00",
+                         "finished": "2026-01-02T00:00:00+00:00"}}
+
+
+@pytest.fixture
+def runs():
+    counts = {8: (190, 188, 192), 64: (192, 193, 191), 512: (186, 189, 180)}
+    return metrics.frame(record(batch_size=b, seed=42 + k, test_correct=c) for b, cs in counts.items() for k, c in enumerate(cs))
+
+
+def test_compare_gives_mean_interval_paper_and_difference(runs):
+    table = tables.compare(runs, "synthetic-1k").set_index("batch_size")
+    values = np.array([95.0, 94.0, 96.0])
+    half = stats.t.ppf(0.975, 2) * values.std(ddof=1) / math.sqrt(3)
+    row = table.loc[8]
+    assert row["n"] == 3 and row["test_acc"] == pytest.approx(95.0)
+    assert (row["test_acc_low"], row["test_acc_high"]) == pytest.approx((95 - half, 95 + half))
+    paper = published.results("synthetic-1k").set_index("batch_size").loc[8, "test_acc"]
+    assert row["test_acc_paper"] == paper and row["test_acc_difference"] == pytest.approx(95.0 - paper)
+    assert row["gap_running"] == pytest.approx(97.5 - 95.0) and row["gap"] == pytest.approx(98.75 - 95.0)
+
+
+def test_compare_marks_holes_and_keeps_every_batch_size(runs):
+    table = tables.compare(runs, "synthetic-1k").set_index("batch_size")
+    assert list(table.index) == [1, 8, 16, 32, 64, 128, 256, 512]
+    assert table.loc[16, "n"] == 0 and math.isnan(table.loc[16, "test_acc"])
+    text = tables.formatted(tables.compare(runs, "synthetic-1k"))
+    assert text.iloc[2].tolist()[1:4] == ["–", "–", "–"]  # B = 16: neither paper nor runs
+
+
+def test_a_single_seed_carries_the_sampling_error_of_the_test_set():
+    row = tables.compare(metrics.frame([record()]), "synthetic-1k").set_index("batch_size").loc[8]
+    low, high = stats.binomtest(190, 200).proportion_ci(method="wilson")
+    assert (row["test_acc_low"], row["test_acc_high"]) == pytest.approx((100 * low, 100 * high))
+    assert row["n"] == 1 and math.isnan(row["gap_low"])
+
+
+def test_best_batch_size_and_paired_change(runs):
+    best, peak = findings.best_batch_size(runs, "synthetic-1k")
+    assert best == 64 and peak.mean == pytest.approx(96.0) and peak.n == 3
+    change = findings.change(runs, "synthetic-1k", 64, 512)
+    differences = np.array([93.0, 94.5, 90.0]) - np.array([96.0, 96.5, 95.5])
+    low, high = stats.t.interval(0.95, 2, differences.mean(), stats.sem(differences))
+    assert (change.mean, change.low, change.high, change.n) == pytest.approx((differences.mean(), low, high, 3))
+    assert findings.change(runs, "synthetic-1k", 64, 128).n == 0  # no run at 128
+
+
+def test_one_more_run_uses_the_scatter_of_single_runs(runs):
+    table = findings.one_more_run(runs, "synthetic-1k").set_index("batch_size")
+    values = np.array([95.0, 94.0, 96.0])
+    half = stats.t.ppf(0.975, 2) * values.std(ddof=1) * math.sqrt(1 + 1 / 3)
+    assert (table.loc[8, "low"], table.loc[8, "high"]) == pytest.approx((95 - half, 95 + half))
+    assert 16 not in table.index  # the paper has no such cell
+    assert all(table["inside"] == ((table["low"] <= table["paper"]) & (table["paper"] <= table["high"])))
+
+
+def test_sentences_follow_the_records(runs):
+    text = findings.accuracy_sentence(runs, "synthetic-1k")
+    assert "B = 64" in text and "96.00" in text and "−3.50" in text and "paired over 3 seeds" in text
+    moved = metrics.frame([record(batch_size=8, test_correct=200), record(batch_size=64, test_correct=100)])
+    assert "at B = 8" in findings.accuracy_sentence(moved, "synthetic-1k")
+    assert "no run recorded" in findings.accuracy_sentence(moved, "mnist")
+
+
+def test_which_training_accuracy_prefers_the_nearer_reading(runs):
+    table = findings.which_training_accuracy(runs, "synthetic-1k").set_index("reading")["mean_distance"]
+    paper = published.results("synthetic-1k").set_index("batch_size")["gap"]
+    means = runs.groupby("batch_size")[["gap_running", "gap"]].mean()
+    assert table.iloc[0] == pytest.approx(np.mean([abs(means.loc[b, "gap_running"] - paper[b]) for b in (8, 64, 512)]))
+    assert table.iloc[1] == pytest.approx(np.mean([abs(means.loc[b, "gap"] - paper[b]) for b in (8, 64, 512)]))
+
+
+def test_figures_draw_every_mean_and_every_published_point(runs):
+    figure = figures.against_batch_size(runs, ["synthetic-1k"])
+    axis = figure.axes[0]
+    drawn = {line.get_label(): line.get_xydata() for line in axis.lines}
+    paper = drawn[figures.PAPER["label"]]
+    published_points = published.results("synthetic-1k").set_index("batch_size")["test_acc"]
+    assert {b: y for b, y in paper if not np.isnan(y)} == published_points.to_dict()
+    means = axis.containers[0].lines[0].get_xydata()
+    assert dict(means) == pytest.approx({8: 95.0, 64: 96.0, 512: 92.5})
+    assert axis.get_xlabel() and axis.get_ylabel()
+    assert any("n = 3 seeds" in text.get_text() for text in axis.get_legend().get_texts())
+
+
+def test_pages_without_records_say_so_and_draw_the_paper_alone():
+    empty = metrics.frame([])
+    assert len(figures.glance(empty).axes) == 6
+    assert "No records" in report.provenance([]).data
+    assert tables.compare(empty, "mnist")["n"].sum() == 0
+    holes = report.holes([], ["mnist"], "paper", 2).data
+    assert "bbatch sweep mnist --profile paper --seeds 2" in holes and "B = 1024 (2 of 2)" in holes
+
+
+def test_provenance_names_data_hardware_and_commit():
+    text = report.provenance([record()]).data
+    assert all(word in text for word in ("1 recorded runs", "made up", "a processor", "abc", "2026-01-01", "fp32"))
+
+
+def test_text_and_table_of_the_paper_stand_side_by_side(runs):
+    table = tables.text_against_table(runs)
+    assert len(table) == 6 and list(table["n"]) == [3, 3, 0, 0, 0, 0]
+    assert (table["text"] < table["Table VII"]).all()  # the sentence of notebook 02 says so
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("BBATCH_STORE", str(tmp_path / "store"))
+    return Store(tmp_path / "store").prepare()
+
+
+def test_results_as_json_have_the_documented_keys(store, capsys):
+    store.put(record(batch_size=4))  # a batch size outside the grid: no frozen record has it
+    assert main(["results", "synthetic-1k", "--json"]) == 0
+    rows = [r for r in json.loads(capsys.readouterr().out) if r["batch_size"] == 4]
+    keys = ("dataset batch_size seed lr_rule lr optimizer epochs test_acc train_acc train_acc_running gap epoch_time_s "
+            "convergence_epoch diverged device data_source data_fingerprint commit").split()
+    assert set(keys) <= set(rows[0]) and rows[0]["test_acc"] == 95.0 and rows[0]["convergence_epoch"] == 2
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+def test_every_table_of_the_paper_prints(store, capsys, number):
+    assert main(["tables", str(number), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) > 0
+
+
+def test_run_trains_records_and_prints_its_row(store, capsys):
+    assert main(["run", "synthetic-1k", "--batch-size", "400", "--epochs", "1", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)[0]
+    assert row["batch_size"] == 400 and row["epochs"] == 1 and row["id"] in store.live()
+
+
+def test_data_lists_all_five_with_fingerprints(capsys):
+    assert main(["data", "--json"]) == 0
+    rows = {r["dataset"]: r for r in json.loads(capsys.readouterr().out)}
+    assert list(rows) == list(DATASETS)
+    assert all(len(rows[name]["fingerprint"]) == 64 for name in rows if rows[name]["available"])
