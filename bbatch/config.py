@@ -101,10 +101,11 @@ class Run:
         _whole("number of warm-up epochs", self.warmup_epochs, 0)
         for what in ("base_lr", "momentum", "weight_decay"):
             value = getattr(self, what)
-            if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0 or (
-                    what == "base_lr" and value == 0):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or (
+                    value < 0) or (what == "base_lr" and value == 0):
                 bound = "above 0" if what == "base_lr" else "at least 0"
                 raise BadInput(f"{what} is {value!r}; it must be a finite number {bound}.")
+            object.__setattr__(self, what, float(value))  # 1 and 1.0 are one run, and must have one key
 
     @property
     def lr(self) -> float:

@@ -182,18 +182,17 @@ def _mnist(download: bool) -> Data:
 def _cifar10(download: bool) -> Data:
     from torchvision.datasets import CIFAR10
 
-    batches, mirror = "cifar-10-batches-py/data_batch_1", list(MIRROR_FILES)[:2]
-    root = _find(batches)
-    if root is None and (at := _find(*mirror)) is not None:
+    official = {f"{CIFAR10.base_folder}/{f}": md5 for f, md5 in (
+        *CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], CIFAR10.meta["md5"]))}
+    root = _find(*official)
+    if root is None and (at := _find(*list(MIRROR_FILES)[:2])) is not None:
         return _cifar10_mirror(at)
     if root is None:
         root = cache_folder()
         _download("CIFAR-10", lambda: CIFAR10(root, download=True), download)
-    try:
-        parts = [CIFAR10(root, train=train) for train in (True, False)]  # checks the md5 of every file first
-    except RuntimeError as error:
-        raise DataMissing(f"A file of {root / 'cifar-10-batches-py'} is missing or altered (md5 differs from the "
-                          "official one); restore it, or remove the folder to have it downloaded again.") from error
+    for f, md5 in official.items():
+        _checked(root / f, "md5", md5)
+    parts = [CIFAR10(root, train=train) for train in (True, False)]
     arrays = [a for p in parts for a in (p.data, np.array(p.targets))]
     return _make("cifar10", "CIFAR-10, official release", *arrays, stats=CIFAR10_STATS, augment=True)
 

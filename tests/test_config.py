@@ -1,0 +1,147 @@
+"""Protocols, learning rates, refusals and the stability of keys."""
+
+import dataclasses
+import re
+from dataclasses import replace
+
+import pytest
+
+from bbatch.config import DATASETS, PROFILES, SYNTHETIC, Run, grid, plan
+from bbatch.errors import BadInput
+
+# Table II, column by column
+TABLE_II = {name: (0.001, 32, "adam", 50, 0.0, 0.0) for name in (*SYNTHETIC, "cifar10")} | {
+    "mnist": (0.1, 256, "sgd", 12, 0.9, 5e-4)}
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_table_ii(name):
+    run = plan(name, 32)
+    assert (run.base_lr, run.base_batch, run.optimizer, run.epochs, run.momentum, run.weight_decay) == TABLE_II[name]
+    sizes = DATASETS[name].protocol.batch_sizes
+    assert (sizes[0], sizes[-1]) == (1, 512 if name in SYNTHETIC else 1024) and 16 in sizes
+    for batch in sizes:  # warm-up: MNIST from 256 alone
+        assert plan(name, batch).warmup_epochs == (5 if name == "mnist" and batch >= 256 else 0)
+
+
+def test_table_viii():
+    run = plan("mnist", 32)
+    assert (run.seed, run.precision, run.lr_rule) == (42, "fp32", "linear")
+
+
+@pytest.mark.parametrize("name, row", [
+    ("synthetic-1k", (800, 200, 20, 2)), ("synthetic-10k", (8_000, 2_000, 20, 2)),
+    ("synthetic-50k", (40_000, 10_000, 20, 2)), ("mnist", (60_000, 10_000, 784, 10)),
+    ("cifar10", (50_000, 10_000, 3072, 10))])
+def test_table_i(name, row):
+    spec = DATASETS[name]
+    assert (spec.n_train, spec.n_test, spec.features, spec.classes) == row
+    assert plan(name, 1).n_train == row[0]
+
+
+def test_learning_rate_rules():
+    assert plan("cifar10", 1024).lr == pytest.approx(0.032)  # Eq. (2): 0.001 * 1024 / 32
+    assert plan("cifar10", 1024, lr_rule="constant").lr == 0.001
+    assert plan("cifar10", 1024, lr_rule="sqrt").lr == pytest.approx(0.001 * 32**0.5)
+    assert plan("mnist", 1).lr == pytest.approx(0.1 / 256)
+    for rule in ("constant", "linear", "sqrt"):
+        assert plan("mnist", 256, lr_rule=rule).lr == 0.1
+
+
+def test_warm_up_climbs_over_five_epochs_and_stays():
+    run = plan("mnist", 512)
+    steps = -(-60_000 // 512)
+    assert run.steps_per_epoch == steps == 118
+    assert run.rate(0) == pytest.approx(0.2 / (5 * steps)) and run.rate(0) > 0
+    assert run.rate(5 * steps // 2 - 1) == pytest.approx(0.1)
+    assert run.rate(5 * steps - 2) < 0.2
+    assert run.rate(5 * steps - 1) == run.rate(5 * steps) == run.rate(12 * steps - 1) == run.lr == pytest.approx(0.2)
+    rise = [run.rate(s + 1) - run.rate(s) for s in range(5 * steps - 1)]
+    assert max(rise) == pytest.approx(min(rise))
+    assert {plan("mnist", 128).rate(s) for s in (0, 1, 1000)} == {plan("mnist", 128).lr}
+
+
+@pytest.mark.parametrize("n, batch, steps", [(800, 1, 800), (800, 512, 2), (800, 800, 1), (7, 3, 3)])
+def test_the_last_partial_batch_counts(n, batch, steps):
+    assert plan("synthetic-1k", batch, n_train=n).steps_per_epoch == steps
+
+
+REFUSED = {
+    "batch size is 0;": lambda: plan("mnist", 0),
+    "batch size is -1;": lambda: plan("mnist", -1),
+    "from 1 to 800": lambda: plan("synthetic-1k", 801),
+    "from 1 to 500": lambda: plan("synthetic-1k", 512, n_train=500),
+    "batch size is 2.0;": lambda: plan("mnist", 2.0),
+    "batch size is True;": lambda: plan("mnist", True),
+    "batch size is '32';": lambda: plan("mnist", "32"),
+    "data set 'imagenet' is unknown; allowed are synthetic-1k": lambda: plan("imagenet", 32),
+    "learning-rate rule 'cubic' is unknown; allowed are constant, linear, sqrt":
+        lambda: plan("mnist", 32, lr_rule="cubic"),
+    "precision 'fp8' is unknown; allowed are fp32, bf16": lambda: plan("mnist", 32, precision="fp8"),
+    "base_lr is -0.1;": lambda: plan("mnist", 32, base_lr=-0.1),
+    "base_lr is 0; it must be a finite number above 0": lambda: plan("mnist", 32, base_lr=0),
+    "base_lr is nan;": lambda: plan("mnist", 32, base_lr=float("nan")),
+    "base_lr is inf;": lambda: plan("mnist", 32, base_lr=float("inf")),
+    "base_lr is 'fast';": lambda: plan("mnist", 32, base_lr="fast"),
+    "base_lr is True;": lambda: plan("mnist", 32, base_lr=True),
+    "number of epochs is 0;": lambda: plan("mnist", 32, epochs=0),
+    "seed is -1;": lambda: plan("mnist", 32, -1),
+    "seed is 4294967296;": lambda: plan("mnist", 32, 2**32),
+    "seed is None;": lambda: plan("mnist", 32, None),
+    "number of training samples is 0;": lambda: plan("synthetic-1k", 1, n_train=0),
+    "number of training samples is 801;": lambda: plan("synthetic-1k", 1, n_train=801),
+    "optimizer 'lamb' is unknown; allowed are adam, sgd": lambda: replace(plan("mnist", 32), optimizer="lamb"),
+    "momentum is -1;": lambda: replace(plan("mnist", 32), momentum=-1),
+    "weight_decay is -0.5;": lambda: replace(plan("mnist", 32), weight_decay=-0.5),
+    "base batch size is 0;": lambda: replace(plan("mnist", 32), base_batch=0),
+    "number of warm-up epochs is -1;": lambda: replace(plan("mnist", 32), warmup_epochs=-1),
+    "profile 'huge' is unknown; allowed are smoke, quick, paper": lambda: grid(["mnist"], "huge"),
+    "data set 'nope' is unknown": lambda: grid(["nope"]),
+    "number of seeds is 0;": lambda: grid(["mnist"], seeds=0),
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_bad_input_is_refused_in_one_sentence(words):
+    with pytest.raises(BadInput, match=re.escape(words)) as refusal:
+        REFUSED[words]()
+    message = str(refusal.value)
+    assert message.endswith(".") and "\n" not in message and len(re.findall(r"\.(?:\s|$)", message)) == 1
+
+
+def test_a_run_has_one_key():
+    run = plan("mnist", 256, 7)
+    assert run.key("f") == plan("mnist", 256, 7).key("f") == Run.from_dict(dataclasses.asdict(run)).key("f")
+    assert re.fullmatch("[0-9a-f]{16}", run.key("f"))
+    assert run.key("f") != run.key("g")  # other data, other record
+    # written down, so that a change which orphans every committed record cannot pass unseen
+    assert run.key("f") == "f29f9ba4d100ec14"
+
+
+def test_equal_runs_have_equal_keys():
+    whole, real = (replace(plan("mnist", 32), base_lr=v, momentum=w) for v, w in ((1, 0), (1.0, 0.0)))
+    assert whole == real and whole.key("f") == real.key("f")
+
+
+def test_every_field_changes_the_key():
+    run = plan("synthetic-1k", 32)
+    other = {"dataset": "synthetic-10k", "batch_size": 64, "seed": 43, "epochs": 51, "lr_rule": "sqrt",
+             "base_lr": 0.002, "base_batch": 64, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.1,
+             "warmup_epochs": 1, "n_train": 799, "precision": "bf16"}
+    assert set(other) == {f.name for f in dataclasses.fields(Run)}
+    keys = {run.key("f")} | {replace(run, **{name: value}).key("f") for name, value in other.items()}
+    assert len(keys) == 1 + len(other)
+
+
+def test_grids():
+    runs = grid(["synthetic-1k", "mnist"], "paper", seeds=2)
+    assert len(runs) == len(set(runs)) == 2 * (8 + 9)
+    assert {r.seed for r in runs} == {42, 43}
+    assert {r.epochs for r in runs if r.dataset == "mnist"} == {12}
+    assert len(grid(["synthetic-50k"])) == 8 * PROFILES["paper"].seeds == 80
+    for name in DATASETS:
+        for run in grid([name], "smoke"):
+            assert run.epochs == 1 and run.n_train == 256 and run.batch_size <= 256
+    quick = grid(["synthetic-1k"], "quick")  # a profile larger than the data set takes all of it
+    assert {r.n_train for r in quick} == {800} and {r.batch_size for r in quick} == {8, 32, 128, 512}
+    assert {r.lr_rule for r in grid(["mnist"], "smoke", lr_rule="sqrt")} == {"sqrt"}

@@ -1,0 +1,74 @@
+"""The metrics of Section III-D against values worked out by hand."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bbatch import metrics
+from bbatch.config import plan
+
+
+def record(batch=32, seed=42, test=(150, 160, 161, 170), running=(400, 500, 600, 640), train=700,
+           seconds=(2.0, 1.0, 1.0, 4.0), diverged=None, **more):
+    """A record of four epochs on synthetic-1k: 800 training and 200 test samples."""
+    run = plan("synthetic-1k", batch, seed, epochs=4, **more)
+    return {"id": f"{batch}-{seed}-{run.lr_rule}", "run": dataclasses.asdict(run),
+            "seeds": {"init": 1, "order": 2, "noise": 3},
+            "data": {"source": "somewhere", "fingerprint": "f" * 64, "n_test": 200},
+            "history": {"train_loss": [0.4, 0.3, 0.2, 0.1], "train_correct": list(running),
+                        "test_loss": [0.5, 0.4, 0.3, 0.3], "test_correct": list(test)},
+            "final": {"train_loss": 0.1, "train_correct": train, "test_loss": 0.3, "test_correct": test[-1],
+                      "diverged_epoch": diverged},
+            "observed": {"seconds": list(seconds), "evaluate_seconds": [9.0] * 4, "device": "cpu", "commit": "abc",
+                         "engine": "torch", "device_name": "a processor"}}
+
+
+def test_a_row_by_hand():
+    row = metrics.row(record())
+    assert row["test_acc"] == pytest.approx(85.0)  # 170 of 200
+    assert row["train_acc"] == pytest.approx(87.5)  # 700 of 800
+    assert row["train_acc_running"] == pytest.approx(80.0)  # 640 of 800
+    assert row["gap"] == pytest.approx(2.5) and row["gap_running"] == pytest.approx(-5.0)
+    assert row["epoch_time_s"] == 2.0  # evaluation left out
+    assert row["convergence_epoch"] == 3  # 160 of 200 is 80 %, not more
+    assert row["diverged"] is False
+    assert (row["dataset"], row["batch_size"], row["seed"], row["epochs"]) == ("synthetic-1k", 32, 42, 4)
+    assert (row["lr"], row["lr_rule"], row["optimizer"], row["n_train"], row["n_test"]) == (
+        0.001, "linear", "adam", 800, 200)
+    assert (row["data_source"], row["data_fingerprint"], row["commit"]) == ("somewhere", "f" * 64, "abc")
+    assert set(row) == set(metrics.COLUMNS)
+
+
+def test_a_run_that_never_converges_and_one_that_diverges():
+    assert metrics.row(record(test=(100, 160, 160, 160)))["convergence_epoch"] is None
+    assert metrics.row(record(test=(161, 10, 10, 10)))["convergence_epoch"] == 1  # the first, though it fell again
+    assert metrics.row(record(diverged=4))["diverged"] is True
+
+
+def test_frame_is_sorted_and_typed():
+    records = [record(64, 43), record(8, 43), record(64, 42, test=(0, 0, 0, 0)), record(8, 43, lr_rule="constant")]
+    table = metrics.frame(records)
+    assert list(table.columns) == metrics.COLUMNS
+    assert table[["lr_rule", "batch_size", "seed"]].values.tolist() == [
+        ["constant", 8, 43], ["linear", 8, 43], ["linear", 64, 42], ["linear", 64, 43]]
+    assert table["convergence_epoch"].isna().tolist() == [False, False, True, False]
+    assert str(table["convergence_epoch"].dtype) == "Int64"
+    pd.testing.assert_frame_equal(table, metrics.frame(records[::-1]))
+
+
+def test_empty_tables_have_their_columns():
+    assert list(metrics.frame([]).columns) == metrics.COLUMNS and len(metrics.frame([])) == 0
+    assert len(metrics.curves([])) == 0 and list(metrics.curves([]).columns) == list(metrics.curves([record()]).columns)
+
+
+def test_curves_by_hand():
+    table = metrics.curves([record(), record(64)])
+    assert len(table) == 8
+    first = table[table.batch_size == 32]
+    assert first["epoch"].tolist() == [1, 2, 3, 4]
+    assert first["seconds"].tolist() == [2.0, 3.0, 4.0, 8.0]
+    assert np.allclose(first["test_acc"], [75, 80, 80.5, 85])
+    assert np.allclose(first["train_acc_running"], [50, 62.5, 75, 80])
+    assert first["train_loss"].tolist() == [0.4, 0.3, 0.2, 0.1]

@@ -1,0 +1,73 @@
+"""Intervals against scipy and textbook values."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bbatch.errors import BadInput
+from bbatch.statistics import mean_interval, paired_difference, proportion_interval
+
+
+def test_t_interval_of_a_textbook_sample():
+    """Mean 10 and sd 2 over n = 16: 10 +- t(0.975, 15) * 2 / 4, with t = 2.131 in every table."""
+    x = np.array([-1.0, 1.0] * 8)
+    x = 10 + 2 * x / x.std(ddof=1)
+    got = mean_interval(x)
+    assert got.mean == pytest.approx(10) and got.n == 16
+    assert got.half_width == pytest.approx(2.131 / 2, abs=5e-4)
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
+@pytest.mark.parametrize("n", [2, 3, 10, 50])
+def test_t_interval_is_scipys(n, level):
+    x = np.random.default_rng(n).normal(80, 3, n)
+    expected = stats.ttest_1samp(x, 0).confidence_interval(level)
+    got = mean_interval(x.tolist(), level)
+    assert (got.low, got.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+
+
+def test_t_interval_covers_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    trials = [mean_interval(rng.normal(5, 2, 5)) for _ in range(2000)]
+    covered = np.mean([t.low <= 5 <= t.high for t in trials])
+    assert abs(covered - 0.95) < 5 * math.sqrt(0.95 * 0.05 / 2000)
+
+
+def test_small_samples_give_no_interval():
+    one, none = mean_interval([3.0]), mean_interval([])
+    assert one.mean == 3.0 and math.isnan(one.low) and math.isnan(one.high) and one.n == 1
+    assert math.isnan(none.mean) and math.isnan(none.half_width) and none.n == 0
+    same = mean_interval([2.0, 2.0, 2.0])
+    assert same.low == same.high == 2.0
+
+
+def test_paired_difference_is_scipys():
+    rng = np.random.default_rng(1)
+    a = rng.normal(80, 5, 12)
+    b = a - rng.normal(1, 0.5, 12)  # paired: the interval is far narrower than either spread
+    expected = stats.ttest_rel(a, b).confidence_interval(0.95)
+    got = paired_difference(a, b)
+    assert (got.low, got.high, got.n) == (pytest.approx(expected.low), pytest.approx(expected.high), 12)
+    back = paired_difference(b, a)
+    assert (back.low, back.high) == (pytest.approx(-got.high), pytest.approx(-got.low))
+
+
+def test_unpaired_values_are_refused():
+    with pytest.raises(BadInput, match="needs pairs, not 2 values against 3."):
+        paired_difference([1, 2], [1, 2, 3])
+
+
+@pytest.mark.parametrize("correct, n", [(0, 10), (1, 10), (81, 263), (9_870, 10_000), (10, 10)])
+def test_wilson_interval_is_scipys(correct, n):
+    expected = stats.binomtest(correct, n).proportion_ci(0.95, method="wilson")
+    got = proportion_interval(correct, n)
+    assert (got.low, got.high) == (pytest.approx(100 * expected.low, abs=1e-9), pytest.approx(100 * expected.high))
+    assert got.mean == pytest.approx(100 * correct / n) and got.n == n
+
+
+@pytest.mark.parametrize("correct, n", [(-1, 10), (11, 10), (0, 0)])
+def test_what_is_no_proportion_is_refused(correct, n):
+    with pytest.raises(BadInput, match=f"{correct} right answers of {n} is no proportion"):
+        proportion_interval(correct, n)
