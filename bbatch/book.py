@@ -143,8 +143,9 @@ def render() -> None:
                     bar.update(int(found[2]) + 100 * (found[1] == "writing") - bar.n)
     LOG.write_text("".join(lines))
     if child.returncode != 0:
-        warnings = dict.fromkeys(line.rstrip() for line in lines if re.search(r"\b(WARNING|ERROR|CRITICAL):", line))
-        raise BookFailed("\n".join([*warnings, f"Jupyter Book stopped or warned; its whole log is {LOG}."]))
+        said = [line.rstrip() for line in lines if line.strip(" =\n")]
+        why = list(dict.fromkeys(line for line in said if re.search(r"\b(WARNING|ERROR|CRITICAL):", line))) or said[-4:]
+        raise BookFailed("\n".join([*why, f"Jupyter Book stopped or warned; its whole log is {LOG}."]))
 
 
 def _plain(line: str) -> str:

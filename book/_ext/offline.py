@@ -18,10 +18,17 @@ def drop_thebe(app, config):
     app.registry.css_files = [one for one in app.registry.css_files if "thebe" not in one[0]]
 
 
-def link_plotly(app, pagename, templatename, context, doctree):
-    """Link plotly.js on this page if it draws with it; in the head, since the graphs' own scripts come after."""
-    if 'class="plotly-graph-div"' in context.get("body", ""):
+def link_what_is_used(app, pagename, templatename, context, doctree):
+    """Link plotly.js on the pages that draw with it, and MathJax (2 MB) not on a page without mathematics.
+
+    plotly.js goes in the head, since the graphs' own scripts come after. Sphinx links MathJax on a page without
+    mathematics too where a page below it in the table of contents has some: on the landing page, always.
+    """
+    body = context.get("body", "")
+    if 'class="plotly-graph-div"' in body:
         app.add_js_file("../_vendor/plotly.min.js")
+    if 'class="math' not in body:
+        context["script_files"] = [one for one in context["script_files"] if "mathjax" not in str(one)]
 
 
 def copy_vendored(app, error):
@@ -36,6 +43,6 @@ def copy_vendored(app, error):
 
 def setup(app):
     app.connect("config-inited", drop_thebe)
-    app.connect("html-page-context", link_plotly)
+    app.connect("html-page-context", link_what_is_used, priority=900)
     app.connect("build-finished", copy_vendored)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
