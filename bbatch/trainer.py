@@ -18,7 +18,7 @@ import torch
 from . import streams
 from .config import DATASETS, Run
 from .data import Data
-from .engine import TorchEngine
+from .engine import PIECE, TorchEngine
 from .files import seal, set_aside, unseal, write_whole
 
 HISTORY = ("train_loss", "train_correct", "test_loss", "test_correct", "seconds", "cpu_seconds", "evaluate_seconds")
@@ -45,12 +45,17 @@ class Outcome:
 
 
 def engine_for(run: Run, data: Data, device: str) -> TorchEngine:
-    """The fastest engine that can serve the run: compiled for the synthetic network on a CPU, else PyTorch."""
+    """The fastest engine that can serve the run: compiled for the synthetic network on a CPU where numba is
+    installed, graphs on CUDA, else PyTorch."""
     fits = (DATASETS[run.dataset].network, run.optimizer, run.precision, device) == ("mlp", "adam", "fp32", "cpu")
     if fits and run.weight_decay == 0 and run.warmup_epochs == 0 and find_spec("numba"):
         from .kernel import CompiledEngine
 
         return CompiledEngine(run, data, device)
+    if torch.device(device).type == "cuda" and run.batch_size <= PIECE["cuda"]:
+        from .cuda import GraphEngine
+
+        return GraphEngine(run, data, device)
     return TorchEngine(run, data, device)
 
 

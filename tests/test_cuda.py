@@ -1,0 +1,95 @@
+"""The CUDA engine's step, run eagerly on the CPU, against the ordinary engine. Capture and replay need a GPU."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bbatch import config, trainer
+from bbatch.cuda import GraphEngine
+from bbatch.engine import TorchEngine
+from conftest import tiny
+
+# Rates that 32 bits hold exactly: the engine keeps them in a tensor, and Adam's first steps amplify any rounding.
+OPTIMIZERS = {"adam": {"optimizer": "adam", "momentum": 0.0, "weight_decay": 0.0, "base_lr": 2**-10, "base_batch": 16},
+              "sgd": {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-4, "base_lr": 2**-8, "base_batch": 16}}
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"))]
+
+
+def run_of(dataset, batch=16, optimizer="adam", seed=3, epochs=2, n_train=200):
+    return replace(config.plan(dataset, batch, seed, epochs=epochs, n_train=n_train), **OPTIMIZERS[optimizer],
+                   warmup_epochs=int(optimizer == "sgd"))
+
+
+def distance(a, b):
+    return max((x - y).abs().max().item() for x, y in zip(a.weights().values(), b.weights().values(), strict=True))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("dataset", ["synthetic-1k", "mnist", "cifar10"])
+@pytest.mark.parametrize("device", DEVICES)
+def test_agrees_with_the_ordinary_engine(device, dataset, optimizer):
+    run, data = run_of(dataset, optimizer=optimizer), tiny(dataset).to(device)  # 13 steps an epoch, the last partial
+    plain, graph = TorchEngine(run, data, device), GraphEngine(run, data, device)
+    start = plain.weights()
+    for epoch in range(run.epochs):
+        (loss, correct), (loss_graph, correct_graph) = plain.train_epoch(epoch), graph.train_epoch(epoch)
+        assert loss_graph == pytest.approx(loss, rel=1e-5)
+        assert abs(correct_graph - correct) <= 1
+    assert distance(plain, graph) < 1e-5
+    assert max((start[k] - w).abs().max().item() for k, w in plain.weights().items()) > 1e-3  # it did train
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("device", DEVICES)
+def test_resumes_bit_for_bit(device, optimizer):
+    run, data = run_of("synthetic-1k", optimizer=optimizer, epochs=3), tiny("synthetic-1k").to(device)
+    whole, first, second = (GraphEngine(run, data, device) for _ in range(3))
+    for epoch in range(3):
+        whole.train_epoch(epoch)
+    first.train_epoch(0)
+    second.restore(first.state())
+    for epoch in (1, 2):
+        second.train_epoch(epoch)
+    assert distance(whole, second) == 0
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_seeds_side_by_side_give_what_each_gives_alone(device):
+    data = tiny("synthetic-1k").to(device)
+    runs = [run_of("synthetic-1k", seed=seed) for seed in range(4)]
+
+    def trained(run):
+        engine = GraphEngine(run, data, device)
+        for epoch in range(run.epochs):
+            engine.train_epoch(epoch)
+        return engine
+
+    alone = [trained(run) for run in runs]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(trained, runs))
+    assert [distance(a, b) for a, b in zip(alone, together)] == [0] * 4
+    assert distance(alone[0], alone[1]) > 0
+
+
+def test_a_step_reads_nothing_back(monkeypatch):
+    """What would make the host wait for the card, or break its capture, is refused while a step runs."""
+    def refused(self, *_):
+        raise AssertionError("the step asked the device for a value")
+
+    run, data = run_of("cifar10", n_train=32), tiny("cifar10")
+    engine = GraphEngine(run, data, "cpu")
+    engine.train_epoch(0)
+    engine.sample.zero_(), engine.step.zero_()
+    for name in ("item", "tolist", "numpy", "cpu", "__bool__", "__int__", "__float__", "__index__"):
+        monkeypatch.setattr(torch.Tensor, name, refused)
+    engine.optimizer.step = lambda: None  # on a CPU the fused optimizer itself reads the learning rate
+    engine._step(run.batch_size)
+
+
+def test_the_trainer_takes_it_on_a_gpu_only():
+    run, data = run_of("mnist"), tiny("mnist")
+    assert trainer.engine_for(run, data, "cpu").name == "torch"
+    if torch.cuda.is_available():
+        assert trainer.engine_for(run, data.to("cuda"), "cuda").name == "cuda-graph"
