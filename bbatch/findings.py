@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from . import published
-from .config import DATASETS
+from .config import DATASETS, SYNTHETIC
 from .errors import BadInput
-from .statistics import Interval, paired_difference, prediction_interval
+from .statistics import Interval, paired_difference, pearson, power_law, prediction_interval
 from .tables import PUBLISHED, interval
 
 
@@ -99,3 +100,62 @@ def _runs(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
     if runs.empty:
         raise BadInput(f"no run of {dataset} is recorded; `bbatch sweep {dataset}` computes them.")
     return runs
+
+
+def correlations(frame: pd.DataFrame) -> pd.DataFrame:
+    """Pearson's correlation between log B and the gap (Section IV-B): pooled and for each data set.
+
+    A pair is one cell: the mean over seeds of our running gap (the paper's reading) at one batch size of one data set,
+    or a cell of the paper's tables. Columns: source, pairs of, r, low, high (95 %), p, n. Rows with fewer than four
+    pairs are left out.
+    """
+    ours = frame.groupby(["dataset", "batch_size"])["gap_running"].mean().reset_index(name="gap")
+    paper = published.results()[["dataset", "batch_size", "gap"]]
+    rows = []
+    for source, cells in (("the paper's tables", paper), ("our runs", ours)):
+        groups = [("all data sets", cells), *((DATASETS[d].title, cells[cells["dataset"] == d]) for d in DATASETS)]
+        for title, group in groups:
+            if len(group) >= 4:
+                c = pearson(np.log(group["batch_size"]), group["gap"])
+                rows.append({"source": source, "pairs of": title, "r": c.r, "low": c.low, "high": c.high, "p": c.p, "n": c.n})
+    return pd.DataFrame(rows, columns=["source", "pairs of", "r", "low", "high", "p", "n"])
+
+
+def correlation_sentence(frame: pd.DataFrame) -> str:
+    """The paper's r, what its own tables give, and what our runs give."""
+    pooled = correlations(frame).query("`pairs of` == 'all data sets'").set_index("source")
+    text = f"The paper states r = {published.value('iv-b-correlation'):.2f}."
+    for source, c in pooled.iterrows():
+        text += f" From {source}, pooled over {c['n']:.0f} cells, r = {c['r']:.2f} (95 % interval {c['low']:.2f} to {c['high']:.2f})."
+    return text.replace("-", "−")
+
+
+def rule_effect(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> pd.DataFrame:
+    """Each other rule minus the linear one at each batch size, paired by seed: test accuracy and running gap, in points.
+
+    Columns: batch_size, rule, then for test_acc and gap_running the difference as an `Interval`, and n.
+    """
+    runs = frame[frame["dataset"] == dataset]
+    rows = []
+    for b in sorted(runs["batch_size"].unique()):
+        for rule in ("constant", "sqrt"):
+            pairs = {}
+            for metric in ("test_acc", "gap_running"):
+                wide = runs[runs["batch_size"] == b].pivot(index="seed", columns="lr_rule", values=metric)
+                have = {"linear", rule} <= set(wide.columns)
+                both = wide[["linear", rule]].dropna() if have else wide.iloc[:0]
+                pairs[metric] = paired_difference(both[rule], both["linear"]) if have else paired_difference([], [])
+            rows.append({"batch_size": int(b), "rule": rule, **pairs, "n": pairs["test_acc"].n})
+    return pd.DataFrame(rows, columns=["batch_size", "rule", "test_acc", "gap_running", "n"])
+
+
+def exponent_sentences() -> list[str]:
+    """The exponent of N in the paper's own critical batch sizes (Table VI), over all data sets and over the synthetic."""
+    table = published.critical().set_index("dataset")["critical_batch_size"]
+    sentences = []
+    for what, names in (("all five data sets", list(DATASETS)), ("the three synthetic sets", list(SYNTHETIC))):
+        fit = power_law([DATASETS[n].n_train + DATASETS[n].n_test for n in names], table[names])
+        a = fit.exponent
+        sentences.append(f"Table VI over {what}: B* grows as N to the power {a.mean:.2f} (95 % interval {a.low:.2f} to "
+                         f"{a.high:.2f}, {a.n} points).".replace("-", "−"))
+    return sentences

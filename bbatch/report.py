@@ -65,6 +65,11 @@ def show(table: pd.DataFrame, caption: str) -> HTML:
     return HTML(f'<figure class="bbatch-table-box"><figcaption>{escape(caption)}</figcaption>{html}</figure>')
 
 
+def stack_text(pieces) -> Markdown:
+    """Several paragraphs, one below the other, without repeating equal ones."""
+    return Markdown("\n\n".join(dict.fromkeys(piece.data for piece in pieces)))
+
+
 def stack(pieces) -> HTML:
     """Several pieces of HTML, one below the other."""
     return HTML("".join(piece.data for piece in pieces))

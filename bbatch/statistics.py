@@ -33,6 +33,26 @@ class Interval:
         return f"{self.mean:{sign}.{decimals}f}{half}".replace("-", "−")
 
 
+@dataclass(frozen=True)
+class Correlation:
+    """Pearson's r with its confidence interval, its two-sided p-value and the number of pairs."""
+
+    r: float
+    low: float
+    high: float
+    p: float
+    n: int
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """y = factor * x^exponent, and the R^2 of the straight line through the logarithms."""
+
+    exponent: Interval
+    factor: float
+    r_squared: float
+
+
 def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     """Student's t interval for the mean of independent values; NaN bounds for n = 1, all NaN for n = 0."""
     x = np.asarray(values, dtype=float)
@@ -75,3 +95,30 @@ def proportion_interval(correct: int, n: int, level: float = LEVEL) -> Interval:
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     return Interval(100 * p, 100 * (centre - half), 100 * (centre + half), n)
+
+
+def pearson(x: Sequence[float], y: Sequence[float], level: float = LEVEL) -> Correlation:
+    """Pearson's r with the interval of Fisher's z transform and the two-sided p-value of r = 0.
+
+    Raises `BadInput` for fewer than four pairs, or where x or y does not vary.
+    """
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    if len(x) != len(y) or len(x) < 4 or x.std() == 0 or y.std() == 0:
+        raise BadInput(f"a correlation needs four pairs or more that vary in both, not {len(x)} against {len(y)}.")
+    found = stats.pearsonr(x, y)
+    low, high = found.confidence_interval(level)
+    return Correlation(float(found.statistic), float(low), float(high), float(found.pvalue), len(x))
+
+
+def power_law(x: Sequence[float], y: Sequence[float], level: float = LEVEL) -> PowerLaw:
+    """Least squares of log y on log x: y = c * x^a, with the t interval of the exponent a (two residual freedoms fewer).
+
+    Raises `BadInput` for fewer than three points or values that are not above 0.
+    """
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    if len(x) != len(y) or len(x) < 3 or (x <= 0).any() or (y <= 0).any():
+        raise BadInput(f"a power law needs three points or more above 0, not {len(x)} against {len(y)}.")
+    fit = stats.linregress(np.log(x), np.log(y))
+    half = stats.t.ppf((1 + level) / 2, len(x) - 2) * fit.stderr
+    exponent = Interval(float(fit.slope), float(fit.slope - half), float(fit.slope + half), len(x))
+    return PowerLaw(exponent, float(np.exp(fit.intercept)), float(fit.rvalue**2))

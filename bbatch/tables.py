@@ -10,7 +10,7 @@ import math
 
 import pandas as pd
 
-from . import published
+from . import critical, published
 from .config import DATASETS, SYNTHETIC
 from .errors import BadInput
 from .models import NETWORKS, parameter_count
@@ -146,3 +146,26 @@ def text_against_table(frame: pd.DataFrame) -> pd.DataFrame:
             rows.append({"data set": DATASETS[name].title, "B": b, "text": published.value(f"iv-a-{size}-{end}"),
                          "Table VII": printed[b], "ours": interval(cell, "test_acc").text(), "n": len(cell)})
     return pd.DataFrame(rows)
+
+
+def critical_sizes(frame: pd.DataFrame) -> pd.DataFrame:
+    """Table VI: the optimum and B* that the paper states, that its own accuracies give, and that our means give."""
+    rows = []
+    for cell in published.critical().itertuples():
+        own, runs = critical.from_paper(cell.dataset), frame[frame["dataset"] == cell.dataset]
+        ours = critical.from_runs(frame, cell.dataset) if runs["batch_size"].nunique() > 1 else None
+        rows.append({
+            "data set": DATASETS[cell.dataset].title, "optimum, Table VI": cell.optimal_batch_size,
+            "optimum, the paper's accuracies": own.optimal, "optimum, ours": ours.optimal if ours else None,
+            "B*, Table VI": cell.critical_batch_size, "B*, the paper's accuracies": own.critical or own.case,
+            "B*, ours": (ours.critical or ours.case) if ours else "no runs yet",
+            "seeds": int(runs.groupby("batch_size").size().min()) if len(runs) else 0})
+    return pd.DataFrame(rows).astype({"optimum, ours": "Int64"})
+
+
+def rule_effects(effects: pd.DataFrame) -> pd.DataFrame:
+    """`findings.rule_effect` as text: rule minus linear, mean ± half of the 95 % interval."""
+    return pd.DataFrame({"B": effects["batch_size"], "rule against linear": effects["rule"],
+                         "test accuracy (points)": [i.text(sign="+") if i.n else "–" for i in effects["test_acc"]],
+                         "gap, running (points)": [i.text(sign="+") if i.n else "–" for i in effects["gap_running"]],
+                         "n": effects["n"]})
