@@ -248,7 +248,8 @@ def test_a_damaged_official_batch_is_not_replaced_by_the_mirror(elsewhere):
 def test_absent_data_without_network(name, title, elsewhere):
     with pytest.raises(DataMissing) as error:
         load_afresh(name)
-    assert f"{title} is not in BBATCH_DATA nor in the cache and could not be downloaded (OSError)" in one_sentence(error)
+    words = f"{title} is not in BBATCH_DATA nor in the cache and could not be downloaded (OSError)"
+    assert words in one_sentence(error)
 
 
 def test_data_at_hand_need_no_network(mnist_copy, elsewhere):
