@@ -68,16 +68,20 @@ class Data:
         return replace(self, **moved)
 
 
-@lru_cache(maxsize=2)
 def load(name: str, device: str = "cpu", *, download: bool = True) -> Data:
-    """The named data set (Table I) on `device`, read and checked once a process.
+    """The named data set (Table I) on `device`; its files are read and checked once a process.
 
     With `download`, files found nowhere are fetched through torchvision. Raises `BadInput` for an unknown name,
     `DataMissing` for a file that is absent, truncated or altered.
     """
     one_of("data set", name, DATASETS)
+    return _read(name, download).to(device)
+
+
+@lru_cache(maxsize=2)
+def _read(name: str, download: bool) -> Data:
     makers = {"mnist": _mnist, "cifar10": _cifar10}
-    return (makers[name](download) if name in makers else _synthetic(name)).to(device)
+    return makers[name](download) if name in makers else _synthetic(name)
 
 
 def random_crop_flip(images: torch.Tensor, dx, dy, flip) -> torch.Tensor:
@@ -107,7 +111,7 @@ def fingerprint(*arrays: np.ndarray) -> str:
 
 
 def cache_folder() -> Path:
-    """Where downloads and decoded images are kept: XDG_CACHE_HOME/bbatch, else ~/.cache/bbatch."""
+    """Where downloads are kept: XDG_CACHE_HOME/bbatch, else ~/.cache/bbatch."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bbatch"
 
 

@@ -31,7 +31,8 @@ def subset(seeds: Seeds, n_full: int, n: int) -> np.ndarray:
     """Which `n` of `n_full` training samples a run uses: all in place, or a random subset, [n] int64."""
     if n == n_full:
         return np.arange(n_full)
-    return np.random.default_rng([seeds.order]).permutation(n_full)[:n]
+    # a second word that is no epoch's: NumPy takes [s] and [s, 0] for the same seed
+    return np.random.default_rng([seeds.order, 2**32 - 1]).permutation(n_full)[:n]
 
 
 def order(seeds: Seeds, epoch: int, n: int) -> np.ndarray:
