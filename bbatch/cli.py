@@ -16,6 +16,7 @@ from .sweep import sweep
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str):
+        message = " ".join(message.split())
         raise BadInput(f"{message[0].lower()}{message[1:].rstrip('.')} (see `{self.prog} --help`).")
 
 
@@ -26,15 +27,18 @@ def main(arguments: list[str] | None = None) -> int:
         rows = options.command(options)
         if rows is not None:
             _print(rows, options.json)
+            sys.stdout.flush()  # here, where a full disk can still be told
     except BadInput as error:
         print(f"bbatch: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("bbatch: interrupted; finished runs are recorded, and a run in hand goes on from its last finished epoch "
-              "when the command is given again.", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"bbatch: interrupted; {stop}" if stop.args else "bbatch: interrupted.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of a pipe, `head` say, has seen enough
         sys.stderr.close()
+    except OSError as error:  # a full disk, a permission that is not there
+        print(f"bbatch: {error.filename or 'the output'} cannot be used ({error.strerror or error}).", file=sys.stderr)
+        return 2
     return 0
 
 

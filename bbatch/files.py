@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import StoreError
@@ -21,8 +22,13 @@ def unseal(content: bytes) -> bytes | None:
 
 
 def set_aside(path: Path) -> None:
-    """Rename a damaged file so that its name says so and nothing reads it again."""
-    os.replace(path, path.with_name(path.name + ".damaged"))
+    """Rename a damaged file so that its name says so and nothing reads it again; another process may be first."""
+    try:
+        os.replace(path, path.with_name(path.name + ".damaged"))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise StoreError(f"{path} is damaged and cannot be set aside ({error.strerror}); remove it.") from error
 
 
 def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
@@ -39,6 +45,13 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
                 os.fsync(file.fileno())
         os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise StoreError(f"{path.name} could not be written to {str(path.parent)!r} ({error.strerror}); "
                          "free some space or name another folder.") from error
+    finally:
+        with suppress(OSError):
+            part.unlink()  # there only where something went wrong
+
+
+def leftovers(folder: Path, stem: str) -> list[Path]:
+    """What processes killed in `write_whole` left of files named `stem`.*"""
+    return list(folder.glob(f".{stem}.*.part"))

@@ -20,14 +20,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
+
+from filelock import FileLock
 
 from .config import DATASETS, Run
 from .errors import StoreError
-from .files import set_aside, write_whole
+from .files import leftovers, set_aside, write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 FROZEN = ROOT / "results"
+NEXT = ".next"  # in the frozen folder, for a moment: files that are complete and about to replace the old ones
 
 
 def live_folder() -> Path:
@@ -61,7 +65,7 @@ class Store:
                 path.mkdir(parents=True, exist_ok=True)
                 probe = path / f".probe.{os.getpid()}"
                 probe.touch()
-                probe.unlink()
+                probe.unlink(missing_ok=True)  # another thread's may have the same name
         except OSError as error:
             raise StoreError(f"the store {str(self.folder)!r} cannot be written ({error.strerror}); "
                              "name a writable folder in BBATCH_STORE.") from error
@@ -69,58 +73,74 @@ class Store:
 
     def put(self, record: dict) -> None:
         """Write a record whole or not at all."""
-        body = json.dumps(record, sort_keys=True)
-        text = json.dumps({"sha256": hashlib.sha256(body.encode()).hexdigest(), "record": record}, sort_keys=True)
-        write_whole(self.folder / "records" / f"{record['id']}.json", text.encode())
+        write_whole(self.folder / "records" / f"{record['id']}.json", _document(record))
 
     def get(self, key: str) -> dict | None:
         """The live record of this id. A damaged file is set aside under a name that says so, and gives None."""
         path = self.folder / "records" / f"{key}.json"
-        if not path.is_file():
-            return None
         try:
-            document = json.loads(path.read_text())
-            body = json.dumps(document["record"], sort_keys=True)
-            whole = document["sha256"] == hashlib.sha256(body.encode()).hexdigest() and document["record"]["id"] == key
-        except (ValueError, KeyError, TypeError):
-            whole = False
-        if not whole:
-            set_aside(path)
+            content = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        return document["record"]
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read ({error.strerror}); give permission or remove it.") from error
+        try:
+            record = json.loads(content)["record"]
+            if content == _document(record) and record["id"] == key:
+                return record
+        except (ValueError, KeyError, TypeError, RecursionError):
+            pass
+        set_aside(path)
+        return None
 
     def has_live(self, key: str) -> bool:
         return (self.folder / "records" / f"{key}.json").is_file()
 
     def live(self) -> dict[str, dict]:
         """Live records by id, damaged ones left out: their runs count as missing."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise StoreError(f"the store {str(self.folder)!r} is not a folder; name one in BBATCH_STORE.")
         keys = (path.stem for path in sorted((self.folder / "records").glob("*.json")))
         return {key: record for key in keys if (record := self.get(key)) is not None}
 
     def frozen_records(self) -> dict[str, dict]:
-        """Committed records by id."""
+        """Committed records by id. Raises `StoreError` naming the file that is damaged or missing."""
+        found, sums = {}, self._sums()
+        names = {path.name for path in self.frozen.glob("*.parquet")} if self.frozen else set()
+        for name in sorted(names | {name for name in sums if "/" not in name}):
+            rows, notes = self._rows(name, sums), self._rows(f"observed/{name}", sums)
+            observed = {row["id"]: row["observed"] for row in notes}
+            found |= {row["id"]: row | {"observed": observed[row["id"]]} for row in rows}
+        return found
+
+    def _rows(self, name: str, sums: dict[str, str]) -> list[dict]:
+        """The rows of one committed file, whose checksum must be as listed."""
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        found, sums = {}, self._sums()
-        for path in sorted(self.frozen.glob("*.parquet")) if self.frozen else []:
-            observed = self.frozen / "observed" / path.name
-            for file in (path, observed):
-                found_sum = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "no file"
-                expected = sums.get(str(file.relative_to(self.frozen)), "none listed in SHA256SUMS")
-                if found_sum != expected:
-                    raise StoreError(f"{file.relative_to(self.frozen.parent)} is damaged: sha256 {expected} expected, "
-                                     f"{found_sum} found; restore it and SHA256SUMS from the repository.")
-            rows = pq.read_table(path).to_pylist()
-            notes = {row["id"]: row["observed"] for row in pq.read_table(observed).to_pylist()}
-            found |= {row["id"]: row | {"observed": notes[row["id"]]} for row in rows}
-        return found
+        content = self._content(name)
+        found = "no file" if content is None else hashlib.sha256(content).hexdigest()
+        expected = sums.get(name, "none listed in SHA256SUMS")
+        if found != expected:
+            raise StoreError(f"{self.frozen.name}/{name} is damaged: sha256 {expected} expected, {found} found; "
+                             "restore it and SHA256SUMS from the repository.")
+        return pq.read_table(pa.BufferReader(content)).to_pylist()
+
+    def _content(self, name: str) -> bytes | None:
+        """A committed file: the new one where a freeze had it ready and was cut short; None where there is none."""
+        for path in (self.frozen / NEXT / name, self.frozen / name):
+            try:
+                return path.read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise StoreError(f"{path} cannot be read ({error.strerror}); give permission or restore it.") from error
+        return None
 
     def _sums(self) -> dict[str, str]:
         """sha256 by file of the frozen folder, from its SHA256SUMS (which `sha256sum -c` reads too)."""
-        path = self.frozen / "SHA256SUMS" if self.frozen else None
-        if path is None or not path.is_file():
-            return {}
-        lines = (line.split("  ", 1) for line in path.read_text().splitlines() if "  " in line)
+        content = (self._content("SHA256SUMS") or b"") if self.frozen else b""
+        lines = (line.split("  ", 1) for line in content.decode(errors="replace").splitlines() if "  " in line)
         return {name: digest for digest, name in lines}
 
     def records(self) -> dict[str, dict]:
@@ -144,8 +164,19 @@ class Store:
 
         A failed run (out of memory) says something of a machine, not of the configuration: it stays live.
 
-        Raises `StoreError`, changing nothing, where a live record contradicts a frozen one of the same id.
+        Raises `StoreError`, changing nothing, where a live record contradicts a frozen one of the same id or the
+        folder cannot be written. Cut short at any moment, it leaves the old files or is completed by the next call.
         """
+        try:
+            (self.frozen / "observed").mkdir(parents=True, exist_ok=True)
+            with FileLock(self.frozen / ".lock"):
+                self._replace()  # what an earlier call had ready when it was cut short
+                return self._freeze()
+        except OSError as error:
+            raise StoreError(f"{error.filename or self.frozen} cannot be written ({error.strerror}); free some space or "
+                             "give permission, then freeze again.") from error
+
+    def _freeze(self) -> dict[str, int]:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -155,26 +186,49 @@ class Store:
                 run = live[key]["run"]
                 raise StoreError(f"record {key} ({run['dataset']}, B = {run['batch_size']}, seed {run['seed']}) differs "
                                  "from the committed one; remove one of the two.")
-        added, sums = {}, self._sums()
-        (self.frozen / "observed").mkdir(parents=True, exist_ok=True)
+        added, sums, ready = {}, self._sums(), self.frozen / f"{NEXT}.part"
+        shutil.rmtree(ready, ignore_errors=True)
         for name in DATASETS:
             new = {k: r for k, r in live.items()
                    if r["run"]["dataset"] == name and k not in frozen and not r["observed"].get("failure")}
             if not new:
                 continue
             rows = sorted((new | {k: r for k, r in frozen.items() if r["run"]["dataset"] == name}).values(), key=_order)
-            for path, part in ((self.frozen / f"{name}.parquet", [_decided(r) for r in rows]),
-                               (self.frozen / "observed" / f"{name}.parquet",
-                                [{"id": r["id"], "observed": r["observed"]} for r in rows])):
+            (ready / "observed").mkdir(parents=True, exist_ok=True)
+            for file, part in ((f"{name}.parquet", [_decided(r) for r in rows]),
+                               (f"observed/{name}.parquet", [{"id": r["id"], "observed": r["observed"]} for r in rows])):
                 sink = pa.BufferOutputStream()
                 pq.write_table(pa.Table.from_pylist(part), sink, compression="zstd")
                 content = sink.getvalue().to_pybytes()
-                write_whole(path, content)
-                sums[str(path.relative_to(self.frozen))] = hashlib.sha256(content).hexdigest()
+                write_whole(ready / file, content)
+                sums[file] = hashlib.sha256(content).hexdigest()
             added[name] = len(new)
         if added:
-            write_whole(self.frozen / "SHA256SUMS", "".join(f"{sums[n]}  {n}\n" for n in sorted(sums)).encode())
+            write_whole(ready / "SHA256SUMS", "".join(f"{sums[n]}  {n}\n" for n in sorted(sums)).encode())
+            os.replace(ready, self.frozen / NEXT)  # from here on the new files count
+            self._replace()
         return added
+
+    def _replace(self) -> None:
+        """Move the files that are ready, if any, over the frozen ones; may be cut short and called again."""
+        ready = self.frozen / NEXT
+        if ready.is_dir():
+            for path in [p for p in ready.rglob("*") if p.is_file()]:
+                os.replace(path, self.frozen / path.relative_to(ready))
+            shutil.rmtree(ready)
+
+    def clear(self, key: str) -> None:
+        """Remove what killed processes left half-written of this run; the caller holds the run's lock."""
+        for folder in (self.folder / "records", self.checkpoints, self.weights):
+            for path in leftovers(folder, key):
+                path.unlink(missing_ok=True)
+
+
+def _document(record: dict) -> bytes:
+    """The one content that a record's file may have."""
+    body = json.dumps(record, sort_keys=True)
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    return json.dumps({"sha256": digest, "record": record}, sort_keys=True).encode()
 
 
 def _decided(record: dict) -> dict:

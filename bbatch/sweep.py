@@ -7,6 +7,7 @@ import os
 import sys
 from collections import Counter, deque
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, ProcessPoolExecutor, wait
+from datetime import datetime, timezone
 
 from tqdm import tqdm
 
@@ -15,18 +16,20 @@ from .config import Run
 from .errors import BadInput
 from .store import Store
 
-DEATHS_ALLOWED = 2  # times that a run is given to another worker after the one that had it died
+DEATHS_ALLOWED = 2  # times that a run goes on in another worker after the one that had it died in the same epoch
 
 
 def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str = "cpu",
           executor: Executor | None = None, progress: bool = True) -> list[str]:
     """Compute the runs that the store lacks; returns the ids of those computed, in the order of finishing.
 
-    Any `concurrent.futures.Executor` serves; by default a pool of `jobs` processes of one thread each (as many
-    as cores; one on CUDA). What is finished stays finished when the sweep is interrupted, and a run in hand goes on
-    from its last finished epoch when the sweep is called again. Several sweeps may share one store.
+    Any `concurrent.futures.Executor` serves; by default `jobs` processes of one thread each (as many as cores; one
+    on CUDA). What is finished stays finished when the sweep is interrupted, and a run in hand goes on from its last
+    finished epoch when the sweep is called again. Several sweeps may share one store: what another finishes meanwhile
+    is among the ids returned. A run that its worker does not survive, time after time, is recorded as failed.
 
-    Raises `BadInput` for `jobs` below 1, `DataMissing` and `StoreError` as the workers meet them.
+    Raises `BadInput` for `jobs` below 1, `DataMissing` and `StoreError` as the workers meet them, and
+    `KeyboardInterrupt` with a sentence that says how far the sweep came.
     """
     if jobs is not None and jobs < 1:
         raise BadInput(f"number of jobs is {jobs}; it must be at least 1.")
@@ -36,36 +39,54 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
     if not todo:
         return []
     others = multiprocessing.active_children()  # not ours to end
-    size = jobs or (os.cpu_count() if device == "cpu" else 1)
-    pool = executor or _pool(size)
+    size = min(jobs or (os.cpu_count() if device == "cpu" else 1), len(todo))
+    # Our own processes are executors of one process each: a death breaks the one that had the run, no other.
+    idle = deque([executor] * len(todo) if executor else (_process() for _ in range(size)))
     queue, busy, deaths, done, epochs = deque(todo), [], Counter(), [], 0
     waiting: dict = {}
-    keys = {run.key(fingerprints[run.dataset]) for run in todo}
+    keys = {run: run.key(fingerprints[run.dataset]) for run in todo}
 
     def submit(run: Run, patient: bool = False):
-        waiting[pool.submit(worker.compute, run, store, device, fingerprints[run.dataset], patient)] = run
+        slot, task = idle.popleft(), (worker.compute, run, store, device, fingerprints[run.dataset], patient)
+        try:
+            future = slot.submit(*task)
+        except BrokenExecutor:  # a process of ours that died while it was idle
+            if executor:
+                raise
+            slot = _process()
+            future = slot.submit(*task)
+        waiting[future] = run, slot
+
+    def after_death(run: Run) -> dict | None:
+        """Queue the run again, or give it up: returns the record that says so."""
+        stage = run, _epochs_saved(store).get(keys[run], 0)
+        deaths[stage] += 1
+        if deaths[stage] <= DEATHS_ALLOWED:
+            queue.appendleft(run)
+            return None
+        return worker.failed(run, data.load(run.dataset), device, datetime.now(timezone.utc), "worker killed")
 
     with tqdm(total=sum(run.epochs for run in todo), unit="epoch", disable=not progress, desc=f"{len(todo)} runs",
               mininterval=1 if sys.stderr.isatty() else 10) as bar:  # a log wants a line now and then, not each second
         try:
             while queue or busy or waiting:
-                # Our own pool gets no more than it can hold, so that a death in it touches only the runs in hand.
-                while queue and (executor or len(waiting) < size):
+                while queue and idle:
                     submit(queue.popleft())
                 if busy and not queue and not waiting:
                     submit(busy.pop(), patient=True)  # another sweep is at it: nothing left but to wait for it
                 finished, _ = wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
-                died = False
                 for future in finished:
-                    run = waiting.pop(future)
+                    run, slot = waiting.pop(future)
                     try:
                         record = future.result()
                     except BrokenExecutor:
-                        died = True
-                        deaths[run] += 1
-                        if deaths[run] <= DEATHS_ALLOWED:
-                            queue.append(run)
-                        continue
+                        if executor:
+                            raise
+                        slot = _process()
+                        if (record := after_death(run)) is None:
+                            continue
+                    finally:
+                        idle.append(slot)
                     if record is None:
                         busy.append(run)
                         continue
@@ -73,23 +94,26 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
                         store.put(record)
                     done.append(record["id"])
                     epochs += run.epochs
-                if died and executor is None:
-                    for run in waiting.values():
-                        queue.append(run)
-                    waiting, pool = {}, _pool(size)
                 bar.set_postfix_str(f"{len(done)} done", refresh=False)
-                bar.update(min(epochs + _epochs_in_hand(store, keys), bar.total) - bar.n)
+                bar.update(min(epochs + _epochs_in_hand(store, set(keys.values())), bar.total) - bar.n)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"{len(done)} of {len(todo)} runs were finished and recorded; the {len(waiting)} in "
+                                    "hand go on from their last finished epoch when the same is asked again.") from None
         finally:
+            for future in waiting:
+                future.cancel()
             if executor is None:
-                pool.shutdown(wait=not waiting, cancel_futures=True)
+                for slot in [*idle, *(slot for _, slot in waiting.values())]:
+                    slot.shutdown(wait=not waiting, cancel_futures=True)
                 for process in set(multiprocessing.active_children()) - set(others) if waiting else ():
-                    process.terminate()  # interrupted: the checkpoints hold what is done
+                    process.kill()  # interrupted: the checkpoints hold what is done; a stopped process ends too
     return done
 
 
-def _pool(size: int) -> ProcessPoolExecutor:
+def _process() -> ProcessPoolExecutor:
+    """A process that is started when it first gets a run."""
     os.environ.update({k: v for k, v in worker.ENVIRONMENT.items() if k not in os.environ})
-    return ProcessPoolExecutor(size, multiprocessing.get_context("spawn"), worker.begin)
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), worker.begin)
 
 
 def _cost(run: Run) -> float:
@@ -97,7 +121,11 @@ def _cost(run: Run) -> float:
     return run.epochs * (run.n_train + 4 * run.steps_per_epoch)
 
 
-def _epochs_in_hand(store: Store, keys: set[str]) -> int:
+def _epochs_saved(store: Store) -> dict[str, int]:
     """Epochs done by runs still under way, read off the names of their checkpoints."""
-    names = (path.name.split(".") for path in store.checkpoints.glob("*.pt"))
-    return sum({key: int(epochs) for key, epochs, _ in sorted(names) if key in keys}.values())
+    names = (path.name.split(".") for path in sorted(store.checkpoints.glob("*.*.pt")))
+    return {name[0]: int(name[1]) for name in names if len(name) == 3 and name[1].isdecimal()}
+
+
+def _epochs_in_hand(store: Store, keys: set[str]) -> int:
+    return sum(epochs for key, epochs in _epochs_saved(store).items() if key in keys)

@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from . import data, streams
 from .config import Run
-from .errors import DataMissing
+from .errors import DataMissing, StoreError
 from .files import seal, write_whole
 from .store import ROOT, Store
 from .trainer import Checkpoint, Outcome, train
@@ -50,17 +50,26 @@ def compute(run: Run, store: Store, device: str, fingerprint: str, patient: bool
     """Train one run and put its record and final weights in the store; returns the record.
 
     Returns None where another process is at this run, unless `patient`: then it waits for it. A run that does not
-    fit in memory is recorded as failed. Raises `DataMissing` where this machine's data differs from the sweep's,
-    `StoreError` where the store cannot be written.
+    fit in memory is recorded as failed. Where the store's folder cannot be made or written here, as on a machine
+    that shares no folder with the sweep, a scratch folder of this machine serves, and the record returned is what
+    counts. Raises `DataMissing` where this machine's data differs from the sweep's, `StoreError` where no folder can
+    be written.
     """
     torch.set_num_threads(1)
     key = run.key(fingerprint)
-    store.prepare()
+    try:
+        store.prepare()
+    except StoreError:
+        store = Store(data.cache_folder() / "store").prepare()
     try:
         with FileLock(store.locks / key, timeout=-1 if patient else 0):  # let go by the system if the process dies
+            store.clear(key)
             return store.get(key) or _compute(run, store, device, fingerprint, key)
     except Timeout:
         return None
+    except OSError as error:  # lost since: permission, the disk
+        raise StoreError(f"{error.filename or store.folder} cannot be used ({error.strerror}); give permission or free "
+                         "some space, then sweep again.") from error
 
 
 def _compute(run: Run, store: Store, device: str, fingerprint: str, key: str) -> dict:
@@ -68,30 +77,44 @@ def _compute(run: Run, store: Store, device: str, fingerprint: str, key: str) ->
     if dataset.fingerprint != fingerprint:
         raise DataMissing(f"this worker's {run.dataset} has fingerprint {dataset.fingerprint[:12]}, the sweep's has "
                           f"{fingerprint[:12]}; give both the same files.")
-    started, where, checkpoint = datetime.now(timezone.utc), environment(device), Checkpoint(store.checkpoints, key)
+    started, checkpoint = datetime.now(timezone.utc), Checkpoint(store.checkpoints, key)
     try:
         with threadpool_limits(1):
             outcome = train(run, dataset, device, checkpoint)
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise
-        outcome, where = Outcome({}, {}, "", {}), where | {"failure": "out of memory"}
-    history = {k: [_finite(v) for v in values] for k, values in outcome.history.items()}
-    spent = {k: history.pop(k, []) for k in ("seconds", "cpu_seconds", "evaluate_seconds")}
-    record = {
-        "id": key, "run": asdict(run), "seeds": asdict(streams.seeds_of(run.seed)),
-        "data": {"source": dataset.source, "fingerprint": dataset.fingerprint, "n_test": len(dataset.test_y)},
-        "history": history, "final": {k: _finite(v) for k, v in outcome.final.items()},
-        "observed": spent | where | {
-            "engine": outcome.engine, "started": started.isoformat(timespec="seconds"),
-            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds")}}
-    if outcome.weights:
-        buffer = BytesIO()
-        torch.save(outcome.weights, buffer)
-        write_whole(store.weights / f"{key}.pt", seal(buffer.getvalue()), durable=False)
+        outcome = None
+    if outcome is None:  # out of the handler, so that the error no longer holds the memory
+        record = failed(run, dataset, device, started, "out of memory")
+        store.put(record)
+        return record
+    record = _record(run, dataset, device, started, outcome)
+    buffer = BytesIO()
+    torch.save(outcome.weights, buffer)
+    write_whole(store.weights / f"{key}.pt", seal(buffer.getvalue()), durable=False)
     store.put(record)
     checkpoint.drop()
     return record
+
+
+def failed(run: Run, dataset: data.Data, device: str, started: datetime, why: str) -> dict:
+    """The record of a run that could not be finished on this machine: no history, no scores, the reason."""
+    record = _record(run, dataset, device, started, Outcome({}, {}, "", {}))
+    record["observed"]["failure"] = why
+    return record
+
+
+def _record(run: Run, dataset: data.Data, device: str, started: datetime, outcome: Outcome) -> dict:
+    history = {k: [_finite(v) for v in values] for k, values in outcome.history.items()}
+    spent = {k: history.pop(k, []) for k in ("seconds", "cpu_seconds", "evaluate_seconds")}
+    return {
+        "id": run.key(dataset.fingerprint), "run": asdict(run), "seeds": asdict(streams.seeds_of(run.seed)),
+        "data": {"source": dataset.source, "fingerprint": dataset.fingerprint, "n_test": len(dataset.test_y)},
+        "history": history, "final": {k: _finite(v) for k, v in outcome.final.items()},
+        "observed": spent | environment(device) | {
+            "engine": outcome.engine, "started": started.isoformat(timespec="seconds"),
+            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds")}}
 
 
 def _finite(value):
@@ -100,7 +123,8 @@ def _finite(value):
 
 
 def _out_of_memory(error: Exception) -> bool:
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+    said = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")  # CPU, CPU, CUDA, cuBLAS
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(words in str(error) for words in said)
 
 
 def environment(device: str) -> dict:

@@ -1,0 +1,22 @@
+"""The option --long, and the result of a sweep that nothing disturbed."""
+
+import pytest
+
+from faults import harness
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="50 random moments for each kind of kill instead of 2 to 4")
+
+
+@pytest.fixture(scope="session")
+def long(request):
+    return request.config.getoption("--long", default=False)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory, long):
+    """The frozen files, by name, of a sweep over `harness.grid` that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    harness.run(harness.work, folder, harness.grid(long))
+    return harness.decided_files(folder)

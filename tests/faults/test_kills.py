@@ -1,0 +1,181 @@
+"""SIGKILL of a sweep, of its workers, of a notebook's kernel, of a freeze: nothing lost, nothing finished done again."""
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+
+from bbatch.sweep import sweep
+from bbatch.trainer import Checkpoint
+
+from faults import harness
+
+
+def test_sweep_killed_at_random_moments(undisturbed, tmp_path, long):
+    rng, kills, runs = random.Random(8), 50 if long else 4, harness.grid(long)
+    total, finished, done = sum(r.epochs for r in runs), {}, 0
+    for kill in range(kills):
+        child = harness.start(harness.work, tmp_path, runs)
+        moment = done + rng.randint(1, max(1, int(1.6 * total / kills)))
+        harness.until(lambda: len(harness.noted(tmp_path)) >= moment or not child.is_alive())
+        time.sleep(rng.uniform(0, 0.005))
+        child.kill()
+        child.join()
+        assert finished.items() <= harness.record_files(tmp_path).items()
+        finished, done = harness.record_files(tmp_path), len(harness.noted(tmp_path))
+    harness.run(harness.work, tmp_path, runs)
+    assert harness.decided_files(tmp_path) == undisturbed
+    assert finished.items() <= harness.record_files(tmp_path).items()
+    noted = Counter((run, epoch) for run, epoch, _ in harness.noted(tmp_path))
+    assert len(noted) == total and sum(noted.values()) <= total + kills  # one epoch of one run for each kill
+    assert not harness.parts(tmp_path) and not list(harness.store_in(tmp_path).checkpoints.iterdir())
+
+
+def pool(folder, runs):
+    """A sweep as the command line makes it: a pool of two processes."""
+    sweep(runs, harness.store_in(folder), jobs=2, progress=False)
+    harness.store_in(folder).freeze()
+
+
+def children_of(pid):
+    """The processes started by `pid`, each of them and what it started in turn."""
+    found = []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdecimal():
+            try:
+                with open(f"/proc/{entry.name}/stat") as file:
+                    state, parent = file.read().rsplit(")", 1)[1].split()[:2]
+            except OSError:
+                continue
+            if int(parent) == pid and state != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def workers_of(pid):
+    """Those of them that run tasks."""
+    def command(child):
+        try:
+            with open(f"/proc/{child}/cmdline") as file:
+                return file.read()
+        except OSError:
+            return ""
+    return [child for child in children_of(pid) if "spawn_main" in command(child)]
+
+
+def saved(store):
+    """Epoch seconds by key in the checkpoints as they are: what is saved here must not be run again."""
+    found = {}
+    for path in store.checkpoints.glob("*.pt"):
+        key = path.name.split(".")[0]
+        if (state := Checkpoint(store.checkpoints, key).read()) is not None:
+            found[key] = state["history"]["seconds"]
+    return found
+
+
+def kept(store, seen):
+    """Assert that the epochs in `seen` kept their clock readings in the finished records."""
+    live = store.live()
+    for key, seconds in seen:
+        assert live[key]["observed"]["seconds"][:len(seconds)] == seconds
+
+
+def pool_grid(long):
+    return [harness.replace(run, epochs=8 * run.epochs) for run in harness.grid(long)]
+
+
+def test_workers_and_their_sweep_killed(tmp_path, long):
+    """Workers are killed under a sweep, which goes on; then the sweep is killed, and its workers end with it."""
+    rng, runs, store, seen = random.Random(3), pool_grid(long), harness.store_in(tmp_path), []
+    for _ in range(3 if long else 1):
+        child = harness.start(pool, tmp_path, runs)
+        for _ in range(16 if long else 1):
+            harness.until(lambda: workers_of(child.pid) and list(store.checkpoints.glob("*.pt")) or not child.is_alive())
+            time.sleep(rng.uniform(0, 0.3))
+            for victim in rng.sample(workers, 1) if (workers := workers_of(child.pid)) else ():
+                os.kill(victim, signal.SIGKILL)
+        harness.until(lambda: len(workers_of(child.pid)) == 2 or not child.is_alive())
+        orphans = workers_of(child.pid)
+        child.kill()
+        child.join()
+        harness.until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in orphans), 30)
+        seen += saved(store).items()
+    harness.run(harness.work, tmp_path, runs)
+    harness.run(harness.work, tmp_path / "undisturbed", runs)
+    assert harness.decided_files(tmp_path) == harness.decided_files(tmp_path / "undisturbed")
+    kept(store, seen)
+    assert not any(r["observed"].get("failure") for r in store.live().values())
+
+
+KERNEL = """
+from pathlib import Path
+from faults import harness
+harness.work(Path({folder!r}), harness.grid({long}))
+"""
+
+
+def test_notebook_kernel_killed(undisturbed, tmp_path, long):
+    from jupyter_client.manager import start_new_kernel
+
+    rng, runs, kills = random.Random(5), harness.grid(long), 50 if long else 1
+    total = sum(run.epochs for run in runs)
+    for kill in range(kills + 1):
+        manager, client = start_new_kernel(env=os.environ | {"PYTHONPATH": harness.PYTHONPATH})
+        try:
+            client.execute(KERNEL.format(folder=str(tmp_path), long=long))
+            if kill < kills:
+                moment = len(harness.noted(tmp_path)) + rng.randint(1, max(1, int(1.6 * total / kills)))
+                harness.until(lambda: len(harness.noted(tmp_path)) >= moment or harness.decided_files(tmp_path))
+                manager.signal_kernel(signal.SIGKILL)
+            else:
+                reply = client.get_shell_msg(timeout=120)
+                assert reply["content"]["status"] == "ok", reply["content"]
+        finally:
+            client.stop_channels()
+            manager.shutdown_kernel(now=True)
+            manager.cleanup_resources()
+    assert harness.decided_files(tmp_path) == undisturbed
+    noted = Counter((run, epoch) for run, epoch, _ in harness.noted(tmp_path))
+    assert len(noted) == total and sum(noted.values()) <= total + kills
+
+
+def freeze_to_the(call, folder):
+    """Freeze, and die just before the `call`th file is renamed."""
+    rename = os.replace
+
+    def counted(*paths):
+        nonlocal call
+        call -= 1
+        if call < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        rename(*paths)
+
+    os.replace = counted
+    harness.store_in(folder).freeze()
+
+
+def test_freeze_killed_at_every_step(undisturbed, tmp_path, long):
+    """Whatever the moment, the committed files are the old ones or become the new ones; never half of each."""
+    runs = harness.grid(long)
+    harness.run(harness.work, tmp_path, runs[:2])
+    old = harness.decided_files(tmp_path)
+    harness.run(harness.work, tmp_path, runs, freeze=False)
+    observed = tmp_path / "results" / "observed" / "synthetic-1k.parquet"
+    before = {path: path.read_bytes() for path in (tmp_path / "results").rglob("*") if path.is_file()}
+    for call in range(20):
+        child = harness.start(freeze_to_the, call, tmp_path)
+        child.join()
+        if child.exitcode == 0:
+            break
+        committed = (tmp_path / "results" / ".next").exists() or harness.decided_files(tmp_path) != old
+        assert len(harness.store_in(tmp_path).frozen_records()) == (5 if committed else 2)
+        harness.run(freeze, tmp_path)
+        assert harness.decided_files(tmp_path) == undisturbed and len(harness.store_in(tmp_path).frozen_records()) == 5
+        for path, content in before.items():
+            path.write_bytes(content)
+    assert call >= 6 and observed.is_file() and harness.decided_files(tmp_path) == undisturbed
+
+
+def freeze(folder):
+    harness.store_in(folder).freeze()
