@@ -61,9 +61,15 @@ def parameters_of(path: Path) -> list[dict]:
             raise BadInput(f"parameter {found['name']!r} of {path.stem} has the default {found['default']}, which is "
                            "not a plain Python value.") from error
         kind = found["inferred_type_name"]
-        rows.append({"parameter": found["name"], "type": type(default).__name__ if kind == "None" else kind,
+        rows.append({"parameter": found["name"], "type": _type_of(default) if kind == "None" else kind,
                      "default": default, "help": found["help"]})
     return rows
+
+
+def _type_of(value) -> str:
+    """Name of a default's type: int, or list[str] for a list whose items are all text."""
+    items = {type(item).__name__ for item in value} if isinstance(value, list) else ()
+    return f"list[{items.pop()}]" if len(items) == 1 else type(value).__name__
 
 
 def parse(pairs: list[str]) -> dict:

@@ -102,8 +102,8 @@ def test_every_plotly_graph_reaches_its_page(site, pages):
 
 def test_no_page_shows_an_object_instead_of_its_content(pages):
     """`<IPython.core.display.Markdown object>` is what is left of an empty output, `object at 0x...` of no repr."""
-    shown = {path.name: re.findall(r"<[\w.]+ object[^>]*>", page.get_text()) for path, page in pages.items()}
-    assert {name: found for name, found in shown.items() if found} == {}
+    assert [(path.name, found) for path, page in pages.items()
+            for found in re.findall(r"<[\w.]+ object[^>]*>", page.get_text())] == []
 
 
 def test_pages_and_notebooks_name_no_machine(pages):
