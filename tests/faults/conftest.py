@@ -14,6 +14,12 @@ def long(request):
     return request.config.getoption("--long", default=False)
 
 
+@pytest.fixture(autouse=True)
+def nothing_left_running():
+    yield
+    harness.end_all()
+
+
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory, long):
     """The frozen files, by name, of a sweep over `harness.grid` that nothing disturbed."""

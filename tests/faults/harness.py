@@ -35,6 +35,7 @@ def _server():
 
 
 _context = cache(_server)
+_children: list[multiprocessing.Process] = []
 
 
 def grid(long: bool = False) -> list[Run]:
@@ -104,7 +105,16 @@ def noted(folder: Path) -> list[tuple[str, int, int]]:
 def start(function, *arguments, **options) -> multiprocessing.Process:
     child = _context().Process(target=function, args=arguments, kwargs=options)
     child.start()
+    _children.append(child)
     return child
+
+
+def end_all() -> None:
+    """Kill what a failed test left running."""
+    while _children:
+        child = _children.pop()
+        child.kill()
+        child.join()
 
 
 def run(function, *arguments, **options) -> None:
