@@ -32,7 +32,7 @@ test: $(INSTALLED)  ## run all tests: package, notebooks, book and its pages (up
 
 lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 	@echo "Starting JupyterLab in notebooks/; Ctrl-C ends it."
-	@$(BIN)/jupyter lab --notebook-dir=. notebooks
+	@$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks
 
 reproduce: $(INSTALLED)  ## train everything anew, no record used: PROFILE=smoke, quick or paper; DATASETS="mnist cifar10"
 	@if [ -e $(FRESH)/complete ]; then rm -rf $(FRESH); fi

@@ -119,14 +119,14 @@ def execute(name: str | Path, parameters: dict | None = None, output: Path | Non
         with _without_noise():
             papermill.execute_notebook(str(path), str(output), parameters, kernel_name="python3", cwd=str(path.parent),
                                        progress_bar=progress, request_save_on_cell_execute=True,
-                                       extra_arguments=["--log-level=ERROR"])
+                                       extra_arguments=["--log-level=CRITICAL"])
     except papermill.PapermillExecutionError as error:
-        line = next((text for text in error.source.splitlines() if text.strip()), "")
-        raise NotebookFailed(f"{path.name} stopped in cell [{error.exec_count}] ({line.strip()}) with {error.ename}: "
-                             f"{error.evalue} What ran can be read in {output}.") from None
+        line = next((text for text in error.source.splitlines() if text.strip() and text[0] not in "#%"), "").strip()
+        raise NotebookFailed(f"{path.name} stopped in cell [{error.exec_count}], `{line}`, with {error.ename}: "
+                             f"{error.evalue.rstrip('.')}; what ran can be read in {output}.") from None
     except DeadKernelError:
-        raise NotebookFailed(f"{path.name} stopped because its kernel died, perhaps for want of memory. "
-                             f"What ran can be read in {output}.") from None
+        raise NotebookFailed(f"{path.name} stopped because its kernel died, perhaps for want of memory; "
+                             f"what ran can be read in {output}.") from None
     strip(output)
     return output
 
