@@ -1,17 +1,18 @@
-"""The command line: parse, call, print. Exit code 0, or 2 with one sentence for bad input."""
+"""The command line: parse, call, print. Exit code 0, or 2 with one sentence for bad input (1, 130: see `main`)."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 
 import pandas as pd
 
-from . import book, config, data, figures, metrics, notebooks, tables
+from . import book, config, data, figures, metrics, notebooks, tables, verify
 from .errors import BadInput, one_of
 from .store import ROOT, Store
-from .sweep import sweep
+from .sweep import processes, sweep
 
 
 class _Parser(argparse.ArgumentParser):
@@ -21,13 +22,15 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns its exit code: 0, 2 for bad input, 130 after Ctrl-C."""
+    """Run one command; returns its exit code: 0, 1 where a record is not confirmed, 2 for bad input, 130 after Ctrl-C."""
     try:
         options = _parser().parse_args(arguments)
         rows = options.command(options)
         if rows is not None:
             _print(rows, options.json)
             sys.stdout.flush()  # here, where a full disk can still be told
+        if options.command is _verify and not verify.agree(rows):
+            return 1
     except BadInput as error:
         print(f"bbatch: {error}", file=sys.stderr)
         return 2
@@ -79,6 +82,12 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("results", _results, "a row for each recorded run")
     add_datasets(sub)
     add("freeze", _freeze, "gather live records into the committed files under results/")
+    sub = add("verify", _verify, "train some of the committed runs again and compare: exit code 1 where one differs")
+    add_datasets(sub)
+    sub.add_argument("--sample", type=int, default=3, metavar="K", help="how many, chosen at random (default: 3)")
+    sub.add_argument("--seed", type=int, default=0, help="of the choice (default: 0)")
+    sub.add_argument("--jobs", type=int, help="processes (default: as many as cores)")
+    sub.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     sub = add("tables", _tables, "a table of the paper beside ours")
     sub.add_argument("number", type=int, metavar="N", help="1 to 8")
     add("notebooks", lambda o: notebooks.listing(), "the notebooks and their parameters")
@@ -139,6 +148,15 @@ def _freeze(options) -> list[dict]:
     committed = metrics.full_protocol(metrics.frame(Store().frozen_records().values()))
     figures.save(figures.glance(committed[committed["lr_rule"] == "linear"]), ROOT / "book" / "at_a_glance.svg")
     return [{"dataset": name, "added": count} for name, count in added.items()]
+
+
+def _verify(options) -> list[dict]:
+    records = verify.choose(Store().frozen_records(), options.datasets, options.sample, options.seed)
+    jobs = processes(options.jobs, _device(options.device))
+    took = verify.seconds_expected(records, jobs)
+    print(f"Training {len(records)} committed runs again, {jobs} at a time: about {math.ceil(took)} s, if this machine is "
+          "as fast as the one that recorded them.", file=sys.stderr)
+    return verify.again(records, jobs=jobs, device=options.device, progress=not options.json)
 
 
 def _tables(options) -> pd.DataFrame:

@@ -31,17 +31,15 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
     Raises `BadInput` for `jobs` below 1, `DataMissing` and `StoreError` as the workers meet them, and
     `KeyboardInterrupt` with a sentence that says how far the sweep came.
     """
-    if jobs is not None and jobs < 1:
-        raise BadInput(f"number of jobs is {jobs}; it must be at least 1.")
+    size = processes(jobs, device)
     store.prepare()
     fingerprints = {name: data.load(name).fingerprint for name in dict.fromkeys(r.dataset for r in runs)}
     todo = sorted(store.missing(list(dict.fromkeys(runs)), fingerprints), key=_cost, reverse=True)
     if not todo:
         return []
     others = multiprocessing.active_children()  # not ours to end
-    size = min(jobs or (os.cpu_count() if device == "cpu" else 1), len(todo))
     # Our own processes are executors of one process each: a death breaks the one that had the run, no other.
-    idle = deque([executor] * len(todo) if executor else (_process() for _ in range(size)))
+    idle = deque([executor] * len(todo) if executor else (_process() for _ in range(min(size, len(todo)))))
     queue, busy, deaths, done, epochs = deque(todo), [], Counter(), [], 0
     waiting: dict = {}
     keys = {run: run.key(fingerprints[run.dataset]) for run in todo}
@@ -108,6 +106,13 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
                 for process in set(multiprocessing.active_children()) - set(others) if waiting else ():
                     process.kill()  # interrupted: the checkpoints hold what is done; a stopped process ends too
     return done
+
+
+def processes(jobs: int | None, device: str) -> int:
+    """How many processes a sweep of ours has: `jobs`, else as many as cores, else one on CUDA."""
+    if jobs is not None and jobs < 1:
+        raise BadInput(f"number of jobs is {jobs}; it must be at least 1.")
+    return jobs or (os.cpu_count() if device == "cpu" else 1)
 
 
 def _process() -> ProcessPoolExecutor:
