@@ -34,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     except BadInput as error:
         print(f"bbatch: {error}", file=sys.stderr)
         return 2
+    except (book.BookFailed, notebooks.NotebookFailed) as error:
+        print(f"bbatch: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt as stop:
         print(f"bbatch: interrupted; {stop}" if stop.args else "bbatch: interrupted.", file=sys.stderr)
         return 130
@@ -91,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("tables", _tables, "a table of the paper beside ours")
     sub.add_argument("number", type=int, metavar="N", help="1 to 8")
     add("notebooks", lambda o: notebooks.listing(), "the notebooks and their parameters")
+    sub = add("notebook", _notebook, "execute a notebook; unknown parameters are refused before anything runs")
+    sub.add_argument("name", metavar="NAME", help="its name, such as 03_mnist, or its number")
+    sub.add_argument("parameters", nargs="*", metavar="name=value", help="in place of the notebook's defaults")
     add("book", _book, "execute the notebooks and build the book")
     return parser
 
@@ -161,6 +167,10 @@ def _verify(options) -> list[dict]:
 
 def _tables(options) -> pd.DataFrame:
     return tables.by_number(options.number, metrics.full_protocol(metrics.frame(Store().records().values())))
+
+
+def _notebook(options) -> None:
+    print(notebooks.execute(options.name, notebooks.parse(options.parameters)))
 
 
 def _book(options) -> None:

@@ -119,6 +119,8 @@ def provenance(records: list[dict]) -> Markdown:
 
 def setup() -> None:
     """Crisp vector figures that come out the same, byte for byte, each time."""
+    import matplotlib
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+    matplotlib.rcParams["svg.hashsalt"] = "bbatch"  # else the ids inside an SVG are random
     set_matplotlib_formats("svg", metadata={"Date": None})
