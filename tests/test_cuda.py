@@ -1,7 +1,9 @@
 """The CUDA engine's step, run eagerly on the CPU, against the ordinary engine. Capture and replay need a GPU."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -71,6 +73,32 @@ def test_seeds_side_by_side_give_what_each_gives_alone(device):
         together = list(pool.map(trained, runs))
     assert [distance(a, b) for a, b in zip(alone, together)] == [0] * 4
     assert distance(alone[0], alone[1]) > 0
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_preparing_a_capture_leaves_no_trace(monkeypatch, optimizer):
+    """With a stand-in for the graph: its replay is the step itself, everything around it is the real thing."""
+    run, data = run_of("mnist", optimizer=optimizer, n_train=80), tiny("mnist")
+    plain, prepared, resumed = (GraphEngine(run, data, "cpu") for _ in range(3))
+    for engine in (prepared, resumed):
+        graph = SimpleNamespace(register_generator_state=lambda generator: None,
+                                replay=lambda engine=engine: engine._step(run.batch_size))
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.cuda, "CUDAGraph", lambda graph=graph: graph)
+            patch.setattr(torch.cuda, "synchronize", lambda device: None)
+            patch.setattr(torch.cuda, "graph", lambda *_, **__: nullcontext())
+            patch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
+            engine.stream = SimpleNamespace(synchronize=lambda: None)
+            engine.full_step = engine._captured()
+        engine.stream = None
+        assert distance(engine, plain) == 0
+    addresses = [t.data_ptr() for t in resumed.net.parameters()]
+    plain.train_epoch(0), prepared.train_epoch(0)
+    resumed.restore(prepared.state())
+    for engine in (plain, prepared, resumed):
+        engine.train_epoch(1)
+    assert distance(plain, prepared) == distance(plain, resumed) == 0
+    assert addresses == [t.data_ptr() for t in resumed.net.parameters()]  # restored in place
 
 
 def test_a_step_reads_nothing_back(monkeypatch):

@@ -1,4 +1,4 @@
-"""The compiled epoch beside eager PyTorch: same samples, same masks, same distribution of results; and life without numba."""
+"""The compiled epoch beside eager PyTorch: same samples and masks, same distribution of results; life without numba."""
 
 import json
 import subprocess
