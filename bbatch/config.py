@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 from dataclasses import asdict, dataclass, fields
 
 from .errors import BadInput, one_of
@@ -16,6 +17,8 @@ from .errors import BadInput, one_of
 LR_RULES = ("constant", "linear", "sqrt")
 OPTIMIZERS = ("adam", "sgd")
 PRECISIONS = ("fp32", "bf16")
+LARGEST = sys.float_info.max
+SEEDS_ALLOWED = 10_000  # in one grid
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,8 @@ class Run:
         _whole("number of warm-up epochs", self.warmup_epochs, 0)
         for what in ("base_lr", "momentum", "weight_decay"):
             value = getattr(self, what)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or (
-                    value < 0) or (what == "base_lr" and value == 0):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LARGEST or (
+                    what == "base_lr" and value == 0):
                 bound = "above 0" if what == "base_lr" else "at least 0"
                 raise BadInput(f"{what} is {value!r}; it must be a finite number {bound}.")
             object.__setattr__(self, what, float(value))  # 1 and 1.0 are one run, and must have one key
@@ -183,7 +186,7 @@ def grid(datasets, profile: str = "paper", seeds: int | None = None, lr_rule: st
     one_of("profile", profile, PROFILES)
     p = PROFILES[profile]
     count = p.seeds if seeds is None else seeds
-    _whole("number of seeds", count, 1)
+    _whole("number of seeds", count, 1, SEEDS_ALLOWED)
     runs = []
     for name in datasets:
         one_of("data set", name, DATASETS)

@@ -15,5 +15,5 @@ class StoreError(BadInput):
 
 def one_of(what: str, given, allowed) -> None:
     """Raise `BadInput` naming `what` unless `given` is among `allowed`."""
-    if given not in allowed:
+    if given not in list(allowed):  # a list: what has no hash is not among them either
         raise BadInput(f"{what} {given!r} is unknown; allowed are {', '.join(map(str, allowed))}.")
