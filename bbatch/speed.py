@@ -88,8 +88,8 @@ def step_sentence(table: pd.DataFrame) -> str:
     """Where the time of a step goes: a part for each step (Adam, mostly) and a part for each sample."""
     fixed, each = cost_of_a_step(table)
     slow = table[(table["contestant"] == "DataLoader loop")].sort_values("batch_size").iloc[0]
-    return (f"Our step costs about {fixed:.2g} µs whatever the batch, which is Adam's pass over all parameters, and "
-            f"{each:.2g} µs for each sample, which is the arithmetic of the layers and the drawing of masks; the two "
+    return (f"Our step costs about {fixed:.2g} µs whatever the batch, largely Adam's pass over all parameters, and "
+            f"{each:.2g} µs for each sample, for the arithmetic of the layers and the drawing of masks; the two "
             f"are equal near B = {fixed / each:.0f}. The DataLoader loop needs {slow['median']:.0f} µs at "
             f"B = {slow['batch_size']}.")
 
@@ -103,7 +103,7 @@ def scaling_sentence(table: pd.DataFrame) -> str:
         rows = table[table["varied"] == what].sort_values("value")
         ends, seconds = rows["value"].to_numpy()[[0, -1]], rows["seconds"].to_numpy()[[0, -1]]
         parts.append(f"{name} from {ends[0]} to {ends[1]} multiplies it by {seconds[1] / seconds[0]:.2g}")
-    return f"The time of a run: raising {'; '.join(parts)}."
+    return f"Processor time of whole runs: raising {'; raising '.join(parts)}."
 
 
 def grid_sentence(table: pd.DataFrame) -> str:
@@ -132,8 +132,8 @@ def cuda_sentence() -> str:
         table = measured("cuda")
     except BadInput:
         return ("**The CUDA engine has not been measured.** Its arithmetic is tested on a CPU, its capture in a graph "
-                "is not, and nothing on this page says how fast it is. On a machine with a GPU, `make bench DEVICE=cuda` "
-                "measures it and this paragraph gives way to the result.")
+                "is not, and nothing on this page says how fast it is. On a machine with a GPU, "
+                "`make bench DEVICE=cuda` measures it and this paragraph gives way to the result.")
     gain = over(table, "bbatch", "DataLoader loop")
     return ("The CUDA engine, over the DataLoader loop on the same GPU: "
             + ", ".join(f"{DATASETS[d].title} {v:.3g}× at B = {b}" for (d, b), v in gain.items())
@@ -149,8 +149,8 @@ def figure_steps(table: pd.DataFrame) -> Figure:
             axis.errorbar(rows["batch_size"], rows["median"], bars, color=CONTESTANTS[who], marker="o", markersize=5,
                           capsize=3, linewidth=2.4 if who == "bbatch" else 1.4, label=who)
         sizes = sorted(table["batch_size"].unique())
-        axis.set(xscale="log", yscale="log", xlabel="Batch size B (log scale)", ylabel="µs a step and seed (log scale)",
-                 title=f"Synthetic network, one thread (n = {table['rounds'].iloc[0]} rounds)")
+        axis.set(xscale="log", yscale="log", xlabel="Batch size B (log scale)",
+                 ylabel="µs of processor time a step and seed", title=f"Synthetic network, one thread (n = {table['rounds'].iloc[0]} rounds)")
         axis.set_xticks(sizes, [str(b) for b in sizes])
         axis.minorticks_off()
         axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
@@ -159,7 +159,7 @@ def figure_steps(table: pd.DataFrame) -> Figure:
 
 
 def figure_scaling(table: pd.DataFrame) -> Figure:
-    """Seconds of whole runs against batch size, samples, epochs and seeds, one panel each."""
+    """Processor seconds of whole runs against batch size, samples, epochs and seeds, one panel each."""
     labels = {"B": "Batch size B (5 epochs, 50K)", "N": "Training samples N (5 epochs, B = 32)",
               "epochs": "Epochs (10K, B = 32)", "seeds": "Seeds (10K, B = 32, 50 epochs)"}
     with mpl.rc_context(STYLE):
@@ -172,7 +172,10 @@ def figure_scaling(table: pd.DataFrame) -> Figure:
             axis.set(xscale="log", yscale="log", xlabel=label)
             values = rows["value"].tolist()[::3 if what == "B" else 2] if what in "BN" else rows["value"].tolist()
             axis.set_xticks(values, [str(v) for v in values])
-            axis.minorticks_off()
-        axes[0].set_ylabel("Seconds (log scale)")
+            axis.xaxis.set_minor_locator(mpl.ticker.NullLocator())
+            axis.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
+            axis.yaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
+            axis.yaxis.set_minor_locator(mpl.ticker.NullLocator())
+        axes[0].set_ylabel("Processor seconds (log scale)")
     plt.close(figure)
     return figure
