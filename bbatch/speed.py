@@ -150,7 +150,8 @@ def figure_steps(table: pd.DataFrame) -> Figure:
                           capsize=3, linewidth=2.4 if who == "bbatch" else 1.4, label=who)
         sizes = sorted(table["batch_size"].unique())
         axis.set(xscale="log", yscale="log", xlabel="Batch size B (log scale)",
-                 ylabel="µs of processor time a step and seed", title=f"Synthetic network, one thread (n = {table['rounds'].iloc[0]} rounds)")
+                 ylabel="µs of processor time a step and seed",
+                 title=f"Synthetic network, one thread (n = {table['rounds'].iloc[0]} rounds)")
         axis.set_xticks(sizes, [str(b) for b in sizes])
         axis.minorticks_off()
         axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
