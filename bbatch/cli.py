@@ -9,7 +9,7 @@ import sys
 
 import pandas as pd
 
-from . import book, config, data, figures, metrics, notebooks, tables, verify
+from . import book, cluster, config, data, figures, metrics, notebooks, tables, verify
 from .errors import BadInput, one_of
 from .store import ROOT, Store
 from .sweep import processes, sweep
@@ -80,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--profile", default="paper", metavar="|".join(config.PROFILES), help="default: paper")
     sub.add_argument("--seeds", type=int, help="how many, from 42 on (default: the profile's)")
     sub.add_argument("--jobs", type=int, help="processes (default: as many as cores)")
+    sub.add_argument("--executor", default="processes", metavar="processes|dask|dask://HOST:PORT",
+                     help="what runs them: processes of its own, a Dask cluster on this machine, or one that is there")
     sub.add_argument("--fresh", action="store_true", help="leave committed records out, and compare with them at the end")
     add_training(sub)
     sub = add("results", _results, "a row for each recorded run")
@@ -135,7 +137,9 @@ def _run(options) -> pd.DataFrame:
 def _sweep(options) -> list[dict]:
     runs = config.grid(options.datasets or config.DATASETS, options.profile, options.seeds, options.lr_rule, options.precision)
     store = Store(frozen=None) if options.fresh else Store()
-    done = sweep(runs, store, jobs=options.jobs, device=_device(options.device), progress=not options.json)
+    device = options.device if options.executor.startswith("dask://") else _device(options.device)  # theirs, not ours
+    with cluster.executor(options.executor, options.jobs, device) as executor:
+        done = sweep(runs, store, jobs=options.jobs, device=device, executor=executor, progress=not options.json)
     failed = sum(bool(r["observed"].get("failure")) for k, r in store.live().items() if k in done)
     row = {"runs": len(runs), "computed_now": len(done), "failed": failed, "store": store.folder.name}
     return [row | store.agreement(Store().frozen_records()) if options.fresh else row]

@@ -78,9 +78,7 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
                     try:
                         record = future.result()
                     except BrokenExecutor:
-                        if executor:
-                            raise
-                        slot = _process()
+                        slot = executor or _process()
                         if (record := after_death(run)) is None:
                             continue
                     finally:

@@ -129,7 +129,8 @@ def _out_of_memory(error: Exception) -> bool:
 
 def environment(device: str) -> dict:
     """Where a run ran: the processor or accelerator, threads, versions and commit; no host, user or path."""
-    name = torch.cuda.get_device_name() if device.startswith("cuda") else _processor()
+    cuda = device.startswith("cuda") and torch.cuda.is_available()  # it is not where a sweep's GPUs are elsewhere
+    name = torch.cuda.get_device_name() if cuda else _processor()
     return {"device": device, "device_name": name, "threads": torch.get_num_threads(), "commit": commit(),
             "python": platform.python_version(), "system": f"{sys.platform} {platform.machine()}",
             "versions": {p: version(p) for p in ("torch", "numpy", "scikit-learn")}}

@@ -1,0 +1,107 @@
+"""One machine outgrown: the same sweep on a Dask cluster, and what a larger one would bring.
+
+`dask` starts a cluster of processes on this machine, `dask://HOST:PORT` joins one that runs. Workers need this package
+and the data (each finds its own through BBATCH_DATA; a fingerprint that differs is refused), but share no folder: a
+record comes back through the scheduler where the store is not shared. Where it is, checkpoints are shared too, and a
+run whose worker died goes on elsewhere from its last epoch.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+from . import worker
+from .errors import BadInput
+from .sweep import processes
+
+ANSWER_WITHIN = 10  # seconds in which a scheduler must answer
+ADDRESS = re.compile(r"dask://([\w.-]+|\[[0-9a-fA-F:]+\]):(\d{1,5})")
+
+
+@contextmanager
+def executor(name: str, jobs: int | None = None, device: str = "cpu") -> Iterator[Executor | None]:
+    """The executor named `processes` (None: the sweep's own), `dask` or `dask://HOST:PORT`, for the time of a `with`.
+
+    On CUDA each run asks for one unit of the worker resource GPU (`dask worker ... --resources GPU=1`, one worker a
+    GPU). The address of Dask's dashboard goes to stderr. Raises `BadInput` for another name, or where no scheduler
+    answers.
+    """
+    if name == "processes":
+        yield None
+        return
+    address = ADDRESS.fullmatch(name)
+    if name != "dask" and not address:
+        raise BadInput(f"executor {name!r} is unknown; allowed are processes, dask and dask://HOST:PORT.")
+    import dask
+    from distributed import Client, LocalCluster
+
+    resources = {"GPU": 1} if device.startswith("cuda") else None
+    # Workers of ours start with the settings of the sweep's own processes, in place of Dask's.
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": worker.ENVIRONMENT}):
+        if address:
+            try:
+                client = Client(f"tcp://{address[1]}:{address[2]}", timeout=ANSWER_WITHIN)
+            except OSError as error:
+                raise BadInput(f"no Dask scheduler answers at {address[1]}:{address[2]} within {ANSWER_WITHIN} s; start "
+                               "one with `dask scheduler`, or name another.") from error
+            cluster = None
+        else:
+            cluster = LocalCluster(n_workers=processes(jobs, device), threads_per_worker=1, processes=True,
+                                   resources=resources, silence_logs=logging.ERROR,
+                                   dashboard_address=":0" if find_spec("bokeh") else None)
+            client = Client(cluster)
+        try:
+            with client:
+                if client.dashboard_link and find_spec("bokeh"):
+                    print(f"Dask's dashboard: {client.dashboard_link}", file=sys.stderr)
+                yield _Runs(client.get_executor(pure=False, **({"resources": resources} if resources else {})))
+        finally:
+            if cluster is not None:
+                cluster.close()
+
+
+class _Runs(Executor):
+    """Dask's executor, with the end of a run that no worker survived told as the standard library tells it."""
+
+    def __init__(self, inner: Executor):
+        self.inner = inner
+
+    def submit(self, function, /, *arguments, **options) -> Future:
+        ours = Future()
+
+        def pass_on(theirs: Future):
+            if theirs.cancelled():
+                ours.set_exception(BadInput("the cluster dropped a run, as when its scheduler ends; what is finished is "
+                                            "recorded, and the same command goes on from there."))
+            elif (error := theirs.exception()) is None:
+                ours.set_result(theirs.result())
+            elif type(error).__name__ == "KilledWorker":
+                ours.set_exception(BrokenExecutor(str(error)))
+            else:
+                ours.set_exception(error)
+
+        theirs = self.inner.submit(function, *arguments, **options)
+        ours.cancel = theirs.cancel
+        theirs.add_done_callback(pass_on)
+        return ours
+
+
+def plan_for(seconds: Sequence[float], workers: int, overhead: float = 0.0) -> float:
+    """Elapsed seconds of runs of these durations on `workers` equal workers, the longest first, one at a time each.
+
+    `overhead`: seconds that each run costs besides. This is list scheduling as the sweep does it (Graham 1969): within
+    4/3 of the best possible order.
+    """
+    if workers < 1:
+        raise BadInput(f"number of workers is {workers}; it must be at least 1.")
+    free = [0.0] * min(workers, max(len(seconds), 1))
+    for duration in sorted(seconds, reverse=True):
+        heapq.heapreplace(free, free[0] + duration + overhead)
+    return max(free)

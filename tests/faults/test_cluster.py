@@ -1,0 +1,171 @@
+"""Dask: the same sweep, killed workers, a scheduler that ends, workers that share nothing."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from bbatch import cluster
+from bbatch.errors import BadInput
+from bbatch.store import Store
+
+from faults import harness
+from faults.harness import store_in
+
+
+def through(name, folder, runs, store=None, freeze=True, **options):
+    """A sweep through the executor of this name."""
+    from bbatch.sweep import sweep
+
+    with cluster.executor(name, **options) as executor:
+        sweep(runs, store or store_in(folder), executor=executor, progress=False)
+    if freeze:
+        (store or store_in(folder)).freeze()
+
+
+def through_and_kill(folder, runs, kills):
+    """A sweep on a cluster of this machine whose workers are killed at random moments."""
+    import threading
+
+    import psutil
+
+    rng, ended = random.Random(4), threading.Event()
+
+    def killer():
+        for _ in range(kills):
+            harness.until(lambda: ended.is_set() or list(store_in(folder).checkpoints.glob("*.pt")))
+            time.sleep(rng.uniform(0, 0.3))
+            workers = [p for p in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(p.cmdline())]
+            if workers and not ended.is_set():
+                rng.choice(workers).kill()
+            time.sleep(1)
+
+    thread = threading.Thread(target=killer)
+    thread.start()
+    through("dask", folder, runs, jobs=2)
+    ended.set()
+    thread.join()
+
+
+def test_workers_killed_on_a_cluster_of_this_machine(undisturbed, tmp_path, long):
+    if not long:
+        pytest.skip("in the long form: make faults")
+    harness.run(through_and_kill, tmp_path, harness.grid(long), 20)
+    assert harness.decided_files(tmp_path) == undisturbed
+
+
+@contextmanager
+def separate(folder, workers=2):
+    """A scheduler, and workers that share no folder: each its own working folder, home and cache."""
+    environment = os.environ | {"PYTHONPATH": harness.PYTHONPATH, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    said = folder / "scheduler.log"
+    with open(said, "w") as log:
+        started = [subprocess.Popen(SCHEDULER, env=environment, cwd=folder, stdout=log, stderr=log)]
+    try:
+        harness.until(lambda: re.search(r"Scheduler at:\s+tcp://\S+:\d+\s", said.read_text()))
+        address = re.search(r"Scheduler at:\s+tcp://(\S+:\d+)", said.read_text())[1]
+        for k in range(workers):
+            own = folder / f"worker {k}"
+            own.mkdir(parents=True, exist_ok=True)
+            started.append(subprocess.Popen(
+                WORKER + [f"tcp://{address}", "--nthreads", "1", "--no-dashboard", "--local-directory", str(own)],
+                env=environment | {"HOME": str(own), "XDG_CACHE_HOME": str(own / "cache"), "TMPDIR": str(own)}, cwd=own,
+                stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+        yield f"dask://{address}", started
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+SCHEDULER = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+WORKER = [sys.executable, "-m", "distributed.cli.dask_worker", "--no-nanny"]
+
+
+def sharing_nothing(name, folder, runs):
+    """The store has a relative path: to each process it is a folder of its own."""
+    os.chdir(folder)
+    through(name, folder, runs, store=Store("live", "results"))
+
+
+def test_workers_that_share_nothing_and_one_that_is_killed(undisturbed, tmp_path, long):
+    runs = harness.grid(long)
+    with separate(tmp_path) as (name, (_, first, second)):
+        child = harness.start(sharing_nothing, name, tmp_path, runs)
+        harness.until(lambda: harness.record_files(tmp_path), alive=child.is_alive)
+        first.kill()
+        child.join(120)
+        assert child.exitcode == 0 and second.poll() is None
+    assert harness.decided_files(tmp_path) == undisturbed
+    held = [len(list((tmp_path / f"worker {k}" / "live" / "records").glob("*.json"))) for k in range(2)]
+    assert held[1] >= 1 and sum(held) >= len(runs) == len(harness.record_files(tmp_path))
+
+
+def to_the_end_of_the_scheduler(name, folder, runs):
+    with pytest.raises(BadInput, match="the cluster dropped a run, as when its scheduler ends; .* goes on from there"):
+        through(name, folder, runs, freeze=False)
+
+
+def test_a_scheduler_that_ends_loses_no_finished_run(undisturbed, tmp_path, long):
+    if not long:
+        pytest.skip("in the long form: make faults")
+    runs = harness.grid(long)
+    with separate(tmp_path) as (name, (scheduler, *workers)):
+        child = harness.start(to_the_end_of_the_scheduler, name, tmp_path, runs)
+        harness.until(lambda: len(harness.record_files(tmp_path)) >= 1, alive=child.is_alive)
+        scheduler.send_signal(signal.SIGKILL)
+        child.join(120)
+        assert child.exitcode == 0
+    finished = harness.record_files(tmp_path)
+    with separate(tmp_path) as (name, _):
+        harness.run(through, name, tmp_path, runs)
+    assert finished.items() <= harness.record_files(tmp_path).items()
+    assert harness.decided_files(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize("name", ["", "local", "dask:", "dask://", "dask://host", "dask://host:port", "dask://a b:1", "tcp://h:1",
+                                  "dask://h:1;reboot", "Dask", "dask://h:123456"])
+def test_an_unknown_executor_is_refused(name):
+    with pytest.raises(BadInput, match="executor .* is unknown; allowed are processes, dask and dask://HOST:PORT"):
+        with cluster.executor(name):
+            pass
+
+
+def nobody_there():
+    cluster.ANSWER_WITHIN = 1
+    with pytest.raises(BadInput, match="no Dask scheduler answers at 127.0.0.1:9 within 1 s; start one"):
+        with cluster.executor("dask://127.0.0.1:9"):
+            pass
+
+
+def test_a_scheduler_that_does_not_answer():
+    harness.run(nobody_there)
+
+
+def test_the_plan_for_more_workers():
+    assert cluster.plan_for([5, 3, 3, 2, 2], 1) == 15
+    assert cluster.plan_for([5, 3, 3, 2, 2], 2) == 8 and cluster.plan_for([5, 3, 3, 2, 2], 5) == 5
+    assert cluster.plan_for([5, 3, 3, 2, 2], 1000, overhead=0.5) == 5.5
+    assert cluster.plan_for([], 3) == 0
+    with pytest.raises(BadInput, match="number of workers is 0"):
+        cluster.plan_for([1], 0)
+
+
+def test_the_plan_agrees_with_a_sweep():
+    """Longest first, one at a time each: against a schedule written out step by step."""
+    rng = random.Random(0)
+    for _ in range(50):
+        durations, workers = [rng.uniform(1, 9) for _ in range(rng.randint(1, 30))], rng.randint(1, 8)
+        queue, busy, now = sorted(durations), [], 0.0
+        while queue or busy:
+            while queue and len(busy) < workers:
+                busy.append(now + queue.pop())
+            now = min(busy)
+            busy.remove(now)
+        assert abs(cluster.plan_for(durations, workers) - now) < 1e-9
