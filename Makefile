@@ -6,6 +6,7 @@ BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PROFILE   ?= paper
 DATASETS  ?=
+SEEDS     ?=
 FRESH     := _build/reproduce/$(PROFILE)
 
 # The first Python of 3.11 to 3.14 on the path; the pins have no wheels for others.
@@ -16,7 +17,7 @@ PYTHON ?= $(shell for p in python3 python python3.13 python3.12 python3.11 pytho
 UV ?= $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lab reproduce bench lock clean
+.PHONY: help book test lab reproduce bench faults lock clean
 
 help:           ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## */|/' | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -34,17 +35,21 @@ lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 	@echo "Starting JupyterLab in notebooks/; Ctrl-C ends it."
 	@$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks
 
-reproduce: $(INSTALLED)  ## train everything anew, no record used: PROFILE=smoke, quick or paper; DATASETS="mnist cifar10"
+reproduce: $(INSTALLED)  ## train everything anew, no record used: PROFILE=smoke, quick or paper; DATASETS="mnist cifar10"; SEEDS=3
 	@if [ -e $(FRESH)/complete ]; then rm -rf $(FRESH); fi
 	@echo "Training the $(PROFILE) profile of $(if $(DATASETS),$(DATASETS),all data sets) from nothing into $(FRESH);"
 	@echo "interrupted, the same command goes on where it stopped."
-	@BBATCH_STORE=$(CURDIR)/$(FRESH) $(BIN)/bbatch sweep $(DATASETS) --profile $(PROFILE) --fresh
+	@BBATCH_STORE=$(CURDIR)/$(FRESH) $(BIN)/bbatch sweep $(DATASETS) --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) --fresh
 	@touch $(FRESH)/complete
 	@echo "The new records are in $(CURDIR)/$(FRESH)."
 
 bench: $(INSTALLED)  ## measure the trainer against the plain PyTorch loop
 	@echo "Measuring speed; close other programs first."
 	@$(BIN)/python -m benchmarks
+
+faults: $(INSTALLED)  ## inject faults at length: 50 kills of each kind, damage, full disks, a cluster (about 15 minutes)
+	@echo "Injecting faults; everything happens in temporary folders."
+	@$(BIN)/python -m tests.faults
 
 lock:           ## renew requirements.txt from requirements.in (needs uv)
 	uv pip compile --universal --python-version 3.11.0 --no-header --no-annotate --upgrade requirements.in -o requirements.txt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from html import escape
 
 import pandas as pd
@@ -13,14 +14,16 @@ from .store import Store
 from .sweep import sweep
 
 
-def obtain(datasets, profile: str = "paper", seeds: int = 10, *, compute: bool = False, lr_rule: str = "linear",
+def obtain(datasets, profile: str = "paper", seeds: int = 0, *, compute: bool = False, lr_rule: str = "linear",
            precision: str = "fp32", device: str = "cpu", jobs: int | None = None, store: Store | None = None) -> list[dict]:
     """The records of a profile's runs: those in the store and, with `compute`, the missing ones trained now.
+
+    `seeds` = 0 stands for as many as the profile plans.
 
     Raises `BadInput` for an unknown data set, profile, rule or precision.
     """
     store = store or Store()
-    runs = grid(datasets, profile, seeds, lr_rule, precision)
+    runs = grid(datasets, profile, seeds or None, lr_rule, precision)
     if compute:
         sweep(runs, store, device=device, jobs=jobs)
     wanted = set(runs)
@@ -28,20 +31,24 @@ def obtain(datasets, profile: str = "paper", seeds: int = 10, *, compute: bool =
             if Run.from_dict(r["run"]) in wanted and not r["observed"].get("failure")]
 
 
-def holes(records: list[dict], datasets, profile: str = "paper", seeds: int = 10, lr_rule: str = "linear",
+def holes(records: list[dict], datasets, profile: str = "paper", seeds: int = 0, lr_rule: str = "linear",
           precision: str = "fp32") -> Markdown:
     """A sentence naming the cells of the grid that lack runs and the command that computes them."""
     have = {Run.from_dict(r["run"]) for r in records}
-    missing = [run for run in grid(datasets, profile, seeds, lr_rule, precision) if run not in have]
+    runs = grid(datasets, profile, seeds or None, lr_rule, precision)
+    missing = [run for run in runs if run not in have]
     if not missing:
         return Markdown(f"All {len(have)} runs of this page's grid are recorded.")
-    cells = {}
-    for run in missing:
-        cells.setdefault((run.dataset, run.batch_size), []).append(run.seed)
-    text = "; ".join(f"{DATASETS[d].title} B = {b} ({len(s)} of {seeds})" for (d, b), s in cells.items())
+    planned, lacking = (Counter((r.dataset, r.batch_size) for r in some) for some in (runs, missing))
+    parts = []
+    for name in dict.fromkeys(run.dataset for run in missing):
+        cells = [f"{b} ({count} of {planned[name, b]})" for (d, b), count in lacking.items() if d == name]
+        parts.append(f"{DATASETS[name].title}, B = {', '.join(cells)}")
     names = " ".join(dict.fromkeys(run.dataset for run in missing))
-    return Markdown(f"**Not yet computed** (runs missing of those asked for): {text}. "
-                    f"`bbatch sweep {names} --profile {profile} --seeds {seeds}` fills these holes.")
+    options = "".join((f" --seeds {seeds}" if seeds else "", f" --lr-rule {lr_rule}" if lr_rule != "linear" else "",
+                       f" --precision {precision}" if precision != "fp32" else ""))
+    return Markdown(f"**Not yet computed** (runs missing of those planned): {'; '.join(parts)}. "
+                    f"`bbatch sweep {names} --profile {profile}{options}` fills these holes.")
 
 
 def recorded(datasets) -> list[dict]:
@@ -60,7 +67,8 @@ def paragraphs(sentences) -> Markdown:
 def show(table: pd.DataFrame, caption: str) -> HTML:
     """A table with its caption, in a box of its own that scrolls on a narrow screen."""
     named = table.rename(columns=lambda c: str(c).replace("_", " ")) if table.columns.nlevels == 1 else table
-    html = named.to_html(index=False, border=0, classes="bbatch-table", justify="right", na_rep="–",
+    named = named.astype(object).where(named.notna(), "–")
+    html = named.to_html(index=False, border=0, classes="bbatch-table", justify="right",
                          float_format=lambda v: f"{v:.4g}".replace("-", "−"))
     return HTML(f'<figure class="bbatch-table-box"><figcaption>{escape(caption)}</figcaption>{html}</figure>')
 

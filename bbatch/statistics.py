@@ -29,7 +29,7 @@ class Interval:
 
     def text(self, decimals: int = 2, sign: str = "") -> str:
         """"95.43 ± 0.21", or the bare mean where n gives no interval; `sign` is "+" for differences."""
-        half = "" if math.isnan(self.low) else f" ± {self.half_width:.{decimals}f}"
+        half = "" if math.isnan(self.low) else f"\u00a0±\u00a0{self.half_width:.{decimals}f}"  # never broken in two
         return f"{self.mean:{sign}.{decimals}f}{half}".replace("-", "−")
 
 

@@ -138,7 +138,7 @@ def test_grids():
     assert len(runs) == len(set(runs)) == 2 * (8 + 9)
     assert {r.seed for r in runs} == {42, 43}
     assert {r.epochs for r in runs if r.dataset == "mnist"} == {12}
-    assert len(grid(["synthetic-50k"])) == 8 * PROFILES["paper"].seeds == 80
+    assert len(grid(["synthetic-50k"])) == 8 * DATASETS["synthetic-50k"].seeds == 160
     for name in DATASETS:
         for run in grid([name], "smoke"):
             assert run.epochs == 1 and run.n_train == 256 and run.batch_size <= 256

@@ -118,7 +118,7 @@ def test_pages_without_records_say_so_and_draw_the_paper_alone():
     assert "No records" in report.provenance([]).data
     assert tables.compare(empty, "mnist")["n"].sum() == 0
     holes = report.holes([], ["mnist"], "paper", 2).data
-    assert "bbatch sweep mnist --profile paper --seeds 2" in holes and "B = 1024 (2 of 2)" in holes
+    assert "bbatch sweep mnist --profile paper --seeds 2" in holes and "1024 (2 of 2)" in holes
 
 
 def test_provenance_names_data_hardware_and_commit():
