@@ -10,6 +10,8 @@ gap_running         train_acc_running - test_acc: what the paper's gap must have
                     and its Table VII gives less training than test accuracy, which dropout explains)
 epoch_time_s        mean elapsed seconds of training an epoch, evaluation left out
 epoch_cpu_s         the same in processor time, free of other work on the machine; missing where not recorded
+disturbed_epochs    epochs that took more than twice their processor time and 0.1 s besides: other work on the machine, or
+                    a machine asleep, makes their elapsed time say little (runs on a CPU; missing where not recorded)
 convergence_epoch   first epoch (from 1) with more than 80 % test accuracy; missing where none has
 """
 
@@ -26,7 +28,7 @@ CONVERGED = 80.0  # percent of test accuracy, Section III-D
 COLUMNS = ["dataset", "batch_size", "seed", "lr_rule", "lr", "optimizer", "epochs", "test_acc", "train_acc",
            "train_acc_running", "gap", "gap_running", "epoch_time_s", "convergence_epoch", "diverged", "device",
            "data_source", "data_fingerprint", "commit", "precision", "n_train", "n_test", "epoch_cpu_s", "engine",
-           "device_name", "failure", "id"]
+           "device_name", "failure", "disturbed_epochs", "id"]
 
 
 def row(record: dict) -> dict:
@@ -49,13 +51,20 @@ def row(record: dict) -> dict:
         "test_acc": test, "train_acc": train, "train_acc_running": running, "gap": train - test,
         "gap_running": running - test, "epoch_time_s": float(np.mean(observed["seconds"])),
         "epoch_cpu_s": float(np.mean(observed["cpu_seconds"])) if observed.get("cpu_seconds") else None,
-        "convergence_epoch": int(above[0]) + 1 if len(above) else None, "diverged": final["diverged_epoch"] is not None}
+        "disturbed_epochs": _disturbed(observed), "convergence_epoch": int(above[0]) + 1 if len(above) else None, "diverged": final["diverged_epoch"] is not None}
+
+
+def _disturbed(observed: dict) -> int | None:
+    if observed["device"] != "cpu" or not observed.get("cpu_seconds"):
+        return None
+    return sum(elapsed > 2 * worked + 0.1 for elapsed, worked in zip(observed["seconds"], observed["cpu_seconds"]))
 
 
 def frame(records: Iterable[dict]) -> pd.DataFrame:
     """A row for each record, sorted by data set, batch size and seed; the columns are `COLUMNS`, also when empty."""
     table = pd.DataFrame([row(r) for r in records], columns=COLUMNS)
-    table["convergence_epoch"] = table["convergence_epoch"].astype("Int64")
+    counts = ["convergence_epoch", "disturbed_epochs"]
+    table[counts] = table[counts].astype("Int64")
     return table.sort_values(["dataset", "lr_rule", "precision", "batch_size", "seed", "id"], ignore_index=True)
 
 
