@@ -158,3 +158,18 @@ def exponent_sentences() -> list[str]:
         sentences.append(f"Table VI over {what}: B* grows as N to the power {a.mean:.2f} (95 % interval {a.low:.2f} to "
                          f"{a.high:.2f}, {a.n} points).".replace("-", "−"))
     return sentences
+
+
+def precision_effect(frame: pd.DataFrame) -> pd.DataFrame:
+    """bf16 minus fp32 where both are recorded with all else equal, seed included: a row for each configuration.
+
+    Columns: data set, B, epochs, training samples, test accuracy and clean gap (points, ± half of the 95 % interval), n.
+    """
+    cell, rows = ["dataset", "batch_size", "epochs", "n_train"], []
+    for (name, b, epochs, samples), runs in frame[frame["lr_rule"] == "linear"].groupby(cell):
+        wide = runs.pivot_table(index="seed", columns="precision", values=["test_acc", "gap"])
+        if {"fp32", "bf16"} <= set(runs["precision"]) and len(pairs := wide.dropna()):
+            effect = {m: paired_difference(pairs[m, "bf16"], pairs[m, "fp32"]).text(sign="+") for m in ("test_acc", "gap")}
+            rows.append({"data set": DATASETS[name].title, "B": int(b), "epochs": int(epochs), "training samples": int(samples),
+                         "test accuracy": effect["test_acc"], "gap, clean": effect["gap"], "n": len(pairs)})
+    return pd.DataFrame(rows, columns=["data set", "B", "epochs", "training samples", "test accuracy", "gap, clean", "n"])
