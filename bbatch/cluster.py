@@ -56,6 +56,7 @@ def executor(name: str, jobs: int | None = None, device: str = "cpu") -> Iterato
             cluster = LocalCluster(n_workers=processes(jobs, device), threads_per_worker=1, processes=True,
                                    resources=resources, silence_logs=logging.ERROR,
                                    dashboard_address=":0" if find_spec("bokeh") else None)
+            cluster.adapt(minimum=processes(jobs, device), maximum=processes(jobs, device))  # replaces what dies
             client = Client(cluster)
         try:
             with client:
