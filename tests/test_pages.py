@@ -164,3 +164,28 @@ def test_data_lists_all_five_with_fingerprints(capsys):
     rows = {r["dataset"]: r for r in json.loads(capsys.readouterr().out)}
     assert list(rows) == list(DATASETS)
     assert all(len(rows[name]["fingerprint"]) == 64 for name in rows if rows[name]["available"])
+
+
+def test_precision_is_compared_only_between_equal_runs():
+    pairs = [record(seed=s, test_correct=c, precision=p) for p, cs in (("fp32", (190, 188)), ("bf16", (191, 187)))
+             for s, c in zip((42, 43), cs)]
+    alone = record(batch_size=64, precision="bf16")
+    table = findings.precision_effect(metrics.frame([*pairs, alone]))
+    assert len(table) == 1 and table.loc[0, "n"] == 2 and table.loc[0, "test accuracy"].startswith("+0.00")
+
+
+def test_correlation_of_the_papers_own_cells_is_recomputed_not_quoted():
+    cells = published.results()
+    expected = stats.pearsonr(np.log(cells["batch_size"]), cells["gap"])
+    row = findings.correlations(metrics.frame([])).iloc[0]
+    assert (row["r"], row["p"], row["n"]) == pytest.approx((expected.statistic, expected.pvalue, len(cells)))
+
+
+def test_rules_are_compared_seed_by_seed():
+    runs = [record(dataset="synthetic-50k", batch_size=512, seed=42 + k, test_correct=c, lr_rule=rule)
+            for rule, cs in (("linear", (9900, 9910, 9890)), ("constant", (9890, 9905, 9870))) for k, c in enumerate(cs)]
+    effect = findings.rule_effect(metrics.frame(runs)).set_index(["batch_size", "rule"])["test_acc"]
+    low, high = stats.t.interval(0.95, 2, np.mean([-0.1, -0.05, -0.2]), stats.sem([-0.1, -0.05, -0.2]))
+    constant = effect[512, "constant"]
+    assert (constant.mean, constant.low, constant.high) == pytest.approx((-0.35 / 3, low, high))
+    assert effect[512, "sqrt"].n == 0

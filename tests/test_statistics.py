@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bbatch import statistics
 from bbatch.errors import BadInput
 from bbatch.statistics import mean_interval, paired_difference, proportion_interval
 
@@ -71,3 +72,32 @@ def test_wilson_interval_is_scipys(correct, n):
 def test_what_is_no_proportion_is_refused(correct, n):
     with pytest.raises(BadInput, match=f"{correct} right answers of {n} is no proportion"):
         proportion_interval(correct, n)
+
+
+def test_pearson_agrees_with_numpy_and_fishers_z():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=30)
+    y = 0.6 * x + rng.normal(size=30)
+    c = statistics.pearson(x, y)
+    r = np.corrcoef(x, y)[0, 1]
+    low, high = np.tanh(np.arctanh(r) + np.array([-1, 1]) * stats.norm.ppf(0.975) / np.sqrt(27))
+    assert (c.r, c.low, c.high, c.n) == pytest.approx((r, low, high, 30))
+
+
+def test_power_law_finds_exponent_and_factor():
+    x = np.array([1.0, 2, 4, 8, 16])
+    fit = statistics.power_law(x, 3 * x**0.5)
+    assert (fit.exponent.mean, fit.factor, fit.r_squared) == pytest.approx((0.5, 3, 1))
+    noisy = statistics.power_law(x, 3 * x**0.5 * np.exp([0.1, -0.2, 0.15, 0.05, -0.1]))
+    design = np.column_stack([np.ones(5), np.log(x)])
+    target = np.log(3 * x**0.5) + [0.1, -0.2, 0.15, 0.05, -0.1]
+    beta, residual, *_ = np.linalg.lstsq(design, target, rcond=None)
+    half = stats.t.ppf(0.975, 3) * np.sqrt(residual[0] / 3 * np.linalg.inv(design.T @ design)[1, 1])
+    assert (noisy.exponent.mean, noisy.exponent.half_width) == pytest.approx((beta[1], half))
+
+
+@pytest.mark.parametrize("call", [lambda: statistics.pearson([1, 2, 3], [1, 2, 3]), lambda: statistics.pearson([1] * 5, range(5)),
+                                  lambda: statistics.power_law([1, 2], [1, 2]), lambda: statistics.power_law([1, 2, 0], [1, 2, 3])])
+def test_fits_refuse_what_they_cannot_fit(call):
+    with pytest.raises(BadInput):
+        call()
