@@ -12,10 +12,12 @@ import heapq
 import logging
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from importlib.util import find_spec
+
+import pandas as pd
 
 from . import worker
 from .errors import BadInput
@@ -92,6 +94,42 @@ class _Runs(Executor):
         ours.cancel = theirs.cancel
         theirs.add_done_callback(pass_on)
         return ours
+
+
+def overheads(measured: pd.DataFrame, seconds: float = 10.0) -> pd.DataFrame:
+    """What each executor costs, from `benchmarks.cluster`: medians over the rounds, a row for each number of workers.
+
+    Columns: executor, workers, runs a minute, overhead a run in seconds (negative where noise exceeds it), and what
+    Dask costs over the sweep's own processes in percent of a run of `seconds`, round by round.
+    """
+    wide = measured.pivot(index=["workers", "round"], columns="executor", values="overhead_s")
+    extra = (100 * (wide["dask"] - wide["processes"]) / seconds).groupby("workers").median()
+    rows = []
+    for (name, workers), group in measured.groupby(["executor", "workers"], sort=False):
+        rows.append({"executor": name, "workers": workers, "runs a minute": (60 * group["runs"] / group["elapsed_s"]).median(),
+                     "overhead a run, s": group["overhead_s"].median(),
+                     f"over processes, % of a {seconds:g} s run": extra[workers] if name == "dask" else float("nan")})
+    return pd.DataFrame(rows)
+
+
+def plans(records: Iterable[dict], seeds: int, overhead: float, workers=(1, 10, 100, 1000)) -> pd.DataFrame:
+    """How long the recorded grid would take with `seeds` seeds of each cell, on more workers as fast as the recorded ones.
+
+    The durations are those of the records, those of a cell repeated in turn until there are `seeds` of them. Columns:
+    workers, runs, hours, speed-up over one worker, busy (percent of the workers' time).
+    """
+    cells: dict[tuple, list[float]] = {}
+    for r in records:
+        spent = sum(r["observed"]["seconds"]) + sum(r["observed"].get("evaluate_seconds") or ())
+        cells.setdefault((r["run"]["dataset"], r["run"]["batch_size"], r["run"]["lr_rule"]), []).append(spent)
+    durations = [found[k % len(found)] for found in cells.values() for k in range(seeds)]
+    alone = plan_for(durations, 1, overhead)
+    rows = []
+    for n in workers if durations else ():
+        elapsed = plan_for(durations, n, overhead)
+        rows.append({"workers": n, "runs": len(durations), "hours": elapsed / 3600, "speed-up": alone / elapsed,
+                     "busy, %": 100 * alone / elapsed / n})
+    return pd.DataFrame(rows, columns=["workers", "runs", "hours", "speed-up", "busy, %"])
 
 
 def plan_for(seconds: Sequence[float], workers: int, overhead: float = 0.0) -> float:

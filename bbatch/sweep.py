@@ -17,6 +17,7 @@ from .errors import BadInput
 from .store import Store
 
 DEATHS_ALLOWED = 2  # times that a run goes on in another worker after the one that had it died in the same epoch
+STARTS_ALLOWED = 20  # deaths, in a row, of processes that had not come as far as a run
 
 
 def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str = "cpu",
@@ -39,7 +40,7 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
         return []
     others = multiprocessing.active_children()  # not ours to end
     # Our own processes are executors of one process each: a death breaks the one that had the run, no other.
-    idle = deque([executor] * len(todo) if executor else (_process() for _ in range(min(size, len(todo)))))
+    idle = deque([executor] * len(todo) if executor else (_Process() for _ in range(min(size, len(todo)))))
     queue, busy, deaths, done, epochs = deque(todo), [], Counter(), [], 0
     waiting: dict = {}
     keys = {run: run.key(fingerprints[run.dataset]) for run in todo}
@@ -51,15 +52,19 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
         except BrokenExecutor:  # a process of ours that died while it was idle
             if executor:
                 raise
-            slot = _process()
+            slot = _Process()
             future = slot.submit(*task)
         waiting[future] = run, slot
 
-    def after_death(run: Run) -> dict | None:
+    def after_death(run: Run, slot: Executor) -> dict | None:
         """Queue the run again, or give it up: returns the record that says so."""
-        stage = run, _epochs_saved(store).get(keys[run], 0)
+        began = executor or not slot.begun.exception()
+        stage = (run, _epochs_saved(store).get(keys[run], 0)) if began else None
         deaths[stage] += 1
-        if deaths[stage] <= DEATHS_ALLOWED:
+        if deaths[None] > STARTS_ALLOWED:
+            raise BadInput(f"{STARTS_ALLOWED} processes of the sweep ended before they began; see that memory is free and "
+                           "that `python -m bbatch data` works.")
+        if not began or deaths[stage] <= DEATHS_ALLOWED:
             queue.appendleft(run)
             return None
         return worker.failed(run, data.load(run.dataset), device, datetime.now(timezone.utc), "worker killed")
@@ -78,8 +83,9 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
                     try:
                         record = future.result()
                     except BrokenExecutor:
-                        slot = executor or _process()
-                        if (record := after_death(run)) is None:
+                        record = after_death(run, slot)
+                        slot = executor or _Process()
+                        if record is None:
                             continue
                     finally:
                         idle.append(slot)
@@ -89,6 +95,7 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
                     if not store.has_live(record["id"]):  # a worker that shares no folder with us
                         store.put(record)
                     done.append(record["id"])
+                    deaths[None] = 0
                     epochs += run.epochs
                 bar.set_postfix_str(f"{len(done)} done", refresh=False)
                 bar.update(min(epochs + _epochs_in_hand(store, set(keys.values())), bar.total) - bar.n)
@@ -113,10 +120,13 @@ def processes(jobs: int | None, device: str) -> int:
     return jobs or (os.cpu_count() if device == "cpu" else 1)
 
 
-def _process() -> ProcessPoolExecutor:
-    """A process that is started when it first gets a run."""
-    os.environ.update({k: v for k, v in worker.ENVIRONMENT.items() if k not in os.environ})
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), worker.begin)
+class _Process(ProcessPoolExecutor):
+    """One process; `begun` is done once it is there, with an exception where it ended before."""
+
+    def __init__(self):
+        os.environ.update({k: v for k, v in worker.ENVIRONMENT.items() if k not in os.environ})
+        super().__init__(1, multiprocessing.get_context("spawn"), worker.begin)
+        self.begun = self.submit(int)
 
 
 def _cost(run: Run) -> float:

@@ -145,3 +145,29 @@ def decided_files(folder: Path) -> dict[str, bytes]:
 def parts(folder: Path) -> list[Path]:
     """Files half written."""
     return [p for p in folder.rglob("*") if p.name.endswith(".part")]
+
+
+def children_of(pid):
+    """The processes started by `pid`, each of them and what it started in turn."""
+    found = []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdecimal():
+            try:
+                with open(f"/proc/{entry.name}/stat") as file:
+                    state, parent = file.read().rsplit(")", 1)[1].split()[:2]
+            except OSError:
+                continue
+            if int(parent) == pid and state != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def workers_of(pid):
+    """Those of them that run tasks."""
+    def command(child):
+        try:
+            with open(f"/proc/{child}/cmdline") as file:
+                return file.read()
+        except OSError:
+            return ""
+    return [child for child in children_of(pid) if "spawn_main" in command(child)]

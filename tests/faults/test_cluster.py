@@ -33,17 +33,14 @@ def through_and_kill(folder, runs, kills):
     """A sweep on a cluster of this machine whose workers are killed at random moments."""
     import threading
 
-    import psutil
-
-    rng, ended = random.Random(4), threading.Event()
+    rng, ended, me = random.Random(4), threading.Event(), os.getpid()
 
     def killer():
         for _ in range(kills):
             harness.until(lambda: ended.is_set() or list(store_in(folder).checkpoints.glob("*.pt")))
             time.sleep(rng.uniform(0, 0.3))
-            workers = [p for p in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(p.cmdline())]
-            if workers and not ended.is_set():
-                rng.choice(workers).kill()
+            if (workers := harness.workers_of(me)) and not ended.is_set():
+                os.kill(rng.choice(workers), signal.SIGKILL)
             time.sleep(1)
 
     thread = threading.Thread(target=killer)
@@ -155,6 +152,15 @@ def test_the_plan_for_more_workers():
     assert cluster.plan_for([], 3) == 0
     with pytest.raises(BadInput, match="number of workers is 0"):
         cluster.plan_for([1], 0)
+
+
+def test_plans_from_records():
+    records = [{"run": {"dataset": "mnist", "batch_size": b, "lr_rule": "linear"}, "observed": {"seconds": [s], "evaluate_seconds": [1.0]}}
+               for b, s in ((1, 99.0), (32, 9.0), (32, 19.0))]
+    table = cluster.plans(records, 4, 0.0, workers=(1, 4, 100))  # B = 1: 4 x 100 s; B = 32: 10, 20, 10, 20 s
+    assert list(table["hours"] * 3600) == pytest.approx([460, 120, 100]) and set(table["runs"]) == {8}
+    assert list(table["busy, %"]) == pytest.approx([100, 100 * 460 / 480, 4.6])
+    assert len(cluster.plans([], 4, 0.0)) == 0
 
 
 def test_the_plan_agrees_with_a_sweep():

@@ -38,32 +38,6 @@ def pool(folder, runs):
     harness.store_in(folder).freeze()
 
 
-def children_of(pid):
-    """The processes started by `pid`, each of them and what it started in turn."""
-    found = []
-    for entry in os.scandir("/proc"):
-        if entry.name.isdecimal():
-            try:
-                with open(f"/proc/{entry.name}/stat") as file:
-                    state, parent = file.read().rsplit(")", 1)[1].split()[:2]
-            except OSError:
-                continue
-            if int(parent) == pid and state != "Z":
-                found.append(int(entry.name))
-    return found
-
-
-def workers_of(pid):
-    """Those of them that run tasks."""
-    def command(child):
-        try:
-            with open(f"/proc/{child}/cmdline") as file:
-                return file.read()
-        except OSError:
-            return ""
-    return [child for child in children_of(pid) if "spawn_main" in command(child)]
-
-
 def saved(store):
     """Epoch seconds by key in the checkpoints as they are: what is saved here must not be run again."""
     found = {}
@@ -91,12 +65,12 @@ def test_workers_and_their_sweep_killed(tmp_path, long):
     for _ in range(3 if long else 1):
         child = harness.start(pool, tmp_path, runs)
         for _ in range(16 if long else 1):
-            harness.until(lambda: workers_of(child.pid) and list(store.checkpoints.glob("*.pt")) or not child.is_alive())
+            harness.until(lambda: harness.workers_of(child.pid) and list(store.checkpoints.glob("*.pt")) or not child.is_alive())
             time.sleep(rng.uniform(0, 0.3))
-            for victim in rng.sample(workers, 1) if (workers := workers_of(child.pid)) else ():
+            for victim in rng.sample(workers, 1) if (workers := harness.workers_of(child.pid)) else ():
                 os.kill(victim, signal.SIGKILL)
-        harness.until(lambda: len(workers_of(child.pid)) == 2 or not child.is_alive())
-        orphans = workers_of(child.pid)
+        harness.until(lambda: len(harness.workers_of(child.pid)) == 2 or not child.is_alive())
+        orphans = harness.workers_of(child.pid)
         child.kill()
         child.join()
         harness.until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in orphans), 30)

@@ -152,6 +152,9 @@ def deadly_begin():
 class Deadly(harness.Here):
     """The same without processes: an executor that breaks under the run with seed 1."""
 
+    def __init__(self):
+        self.begun = super().submit(int)
+
     def submit(self, function, run, *rest):
         future = super().submit(function, run, *rest) if run.seed != 1 else Future()
         if run.seed == 1:
@@ -163,7 +166,7 @@ class Deadly(harness.Here):
 
 
 def deadly_without_processes(folder):
-    sys.modules["bbatch.sweep"]._process = Deadly
+    sys.modules["bbatch.sweep"]._Process = Deadly
     assert len(sweep([plan("synthetic-1k", 64, seed, epochs=2) for seed in (1, 2)], store_in(folder), jobs=2,
                      progress=False)) == 2
 
