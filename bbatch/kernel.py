@@ -24,10 +24,13 @@ BLAS_FROM = 4  # rows from which a matrix product through BLAS beats a compiled 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # torch.optim.Adam's defaults
 
 # Sums may be reordered and fused so that they vectorise; NaN and infinity keep their meaning (divergence).
-_compile = njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
+_OPTIONS = {"error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
+# The parts are inlined, so that one function is compiled, as a whole. Compiled and cached one by one they are put
+# together, and so rounded, differently in the process that compiles them and in those that find them in the cache.
+_part = njit(inline="always", **_OPTIONS)
 
 
-@_compile
+@_part
 def _product(x, w, out):
     """out = x @ w for x [B, I], w [I, O]."""
     if len(x) >= BLAS_FROM:
@@ -41,7 +44,7 @@ def _product(x, w, out):
                 out[b, o] += v * w[i, o]
 
 
-@_compile
+@_part
 def _weight_gradient(x, g, dw, db):
     """dw = x^T @ g and db = column sums of g, for x [B, I], g [B, O]."""
     db[:] = 0
@@ -60,7 +63,7 @@ def _weight_gradient(x, g, dw, db):
                 dw[i, o] += v * g[b, o]
 
 
-@_compile
+@_part
 def _input_gradient(g, w, out):
     """out = g @ w^T for g [B, O], w [I, O]."""
     if len(g) >= BLAS_FROM:
@@ -74,7 +77,7 @@ def _input_gradient(g, w, out):
             out[b, i] = total
 
 
-@_compile
+@_part
 def _bias_relu_dropout(a, bias, bits, offset, threshold, scale):
     """a <- dropout(relu(a + bias)) in place; `bits` rows hold the masks of all layers, this one's from `offset`."""
     for b in range(a.shape[0]):
@@ -85,7 +88,7 @@ def _bias_relu_dropout(a, bias, bits, offset, threshold, scale):
             a[b, o] = v * scale if keep or v != v else np.float32(0)
 
 
-@_compile
+@_part
 def _through_relu_dropout(g, a, scale):
     """g <- gradient before relu and dropout, in place: what was dropped or negative is exactly 0 in `a`."""
     for b in range(g.shape[0]):
@@ -93,7 +96,7 @@ def _through_relu_dropout(g, a, scale):
             g[b, o] = g[b, o] * scale if a[b, o] != 0 else np.float32(0)
 
 
-@_compile
+@_part
 def _softmax_loss(logits, bias, y, batch, g):
     """Fill `g` with d(mean cross-entropy)/d(logits); return summed loss and count of right answers."""
     loss, correct = 0.0, 0
@@ -114,7 +117,7 @@ def _softmax_loss(logits, bias, y, batch, g):
     return loss, correct
 
 
-@_compile
+@_part
 def _adam(p, m, v, g, lr, t):
     """One step of Adam (Kingma & Ba 2015, with PyTorch's placement of epsilon) on flat arrays; t counts from 1."""
     size = np.float32(lr / (1 - BETA1 ** t))
@@ -127,7 +130,7 @@ def _adam(p, m, v, g, lr, t):
         p[i] -= size * m[i] / (np.sqrt(v[i]) * root + eps)
 
 
-@_compile
+@_part
 def _views(flat, d, h1, h2, c):
     """(W1, b1, W2, b2, W3, b3) as views into a flat array."""
     a = d * h1
@@ -139,7 +142,7 @@ def _views(flat, d, h1, h2, c):
             flat[f:k].reshape(h2, c), flat[k:])
 
 
-@_compile
+@njit(cache=True, **_OPTIONS)
 def epoch_of_adam(flat, moments, widths, x, y, order, bits, p, batch, lr, steps_before):
     """Train one epoch in place; returns summed loss and count of right answers.
 
@@ -195,7 +198,7 @@ class CompiledEngine(TorchEngine):
         layers = [m for m in self.net if isinstance(m, torch.nn.Linear)]
         self.widths = (*(m.in_features for m in layers), layers[-1].out_features)
         self.flat = np.concatenate([a for m in layers for a in (m.weight.detach().numpy().T.ravel(), m.bias.detach().numpy())])
-        views = _views(self.flat, *self.widths)
+        views = _views.py_func(self.flat, *self.widths)
         for layer, weight, bias in zip(layers, views[::2], views[1::2]):
             layer.weight.data, layer.bias.data = torch.from_numpy(weight).T, torch.from_numpy(bias)
         self.moments = np.zeros((2, self.flat.size), np.float32)

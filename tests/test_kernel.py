@@ -1,9 +1,11 @@
 """The compiled epoch beside eager PyTorch: same samples and masks, same distribution of results; life without numba."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,3 +66,18 @@ def test_without_numba_training_goes_on_and_says_so():
     with_numba = trainer.train(run_of(8, 1, 80), tiny("synthetic-1k"))
     assert (engine, with_numba.engine) == ("torch", "compiled")
     assert final["test_loss"] == pytest.approx(with_numba.final["test_loss"], rel=1e-5)
+
+
+def test_the_process_that_compiles_and_one_that_loads_the_cache_give_the_same_bits(tmp_path):
+    """Compiled in parts, the two were put together differently and rounded differently."""
+    code = ("import hashlib, torch; from conftest import tiny; from bbatch.config import plan; from bbatch import kernel\n"
+            "torch.set_num_threads(1)\n"
+            "for b in (1, 32):\n"
+            "    e = kernel.CompiledEngine(plan('synthetic-1k', b, n_train=600), tiny('synthetic-1k'), 'cpu')\n"
+            "    e.train_epoch(0); print(hashlib.sha256(e.flat.tobytes()).hexdigest())\n")
+    here = Path(__file__).parent
+    env = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": f"{here}{os.pathsep}{here.parent}"}
+    said = [subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+            for _ in range(2)]
+    assert said[0] == said[1] and len(set(said[0].split())) == 2
+    assert list(tmp_path.rglob("*.nbc"))  # there was a cache to load from
