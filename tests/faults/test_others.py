@@ -82,6 +82,7 @@ def test_sleep_is_seen_in_the_times(tmp_path):
 def command_line(folder, *words):
     """`bbatch` with these words, its output in files, as the leader of a process group (as a shell starts it)."""
     os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in a shell's background
     os.environ["BBATCH_STORE"] = str(folder / "live")
     with open(folder / "out", "w") as out, open(folder / "err", "w") as err:
         os.dup2(out.fileno(), 1)
