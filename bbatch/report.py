@@ -68,6 +68,8 @@ def show(table: pd.DataFrame, caption: str) -> HTML:
     """A table with its caption, in a box of its own that scrolls on a narrow screen."""
     named = table.rename(columns=lambda c: str(c).replace("_", " ")) if table.columns.nlevels == 1 else table
     named = named.astype(object).where(named.notna(), "–")
+    if table.empty:
+        caption += " (no runs recorded for it yet)"
     html = named.to_html(index=False, border=0, classes="bbatch-table", justify="right",
                          float_format=lambda v: f"{v:.4g}".replace("-", "−"))
     return HTML(f'<figure class="bbatch-table-box"><figcaption>{escape(caption)}</figcaption>{html}</figure>')
