@@ -98,7 +98,8 @@ def assert_agreement(kind, run, dataset, dropout=True):
     for epoch, (loss, right) in enumerate(expected):
         assert ours.train_epoch(epoch) == (pytest.approx(loss, rel=1e-4), right)
     far = [(a - b).abs().max().item() for a, b in zip(net.parameters(), ours.weights().values(), strict=True)]
-    moved = [(a - b).abs().max().item() for a, b in zip(net.parameters(), start)]
+    # of weights: two output biases of balanced classes pull against each other and may hardly move
+    moved = [(a - b).abs().max().item() for a, b in zip(net.parameters(), start) if a.dim() > 1]
     assert max(far) < TOLERANCE
     assert min(moved) > 10 * TOLERANCE, "a test that nothing moves in shows nothing"
 
