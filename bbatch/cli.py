@@ -22,7 +22,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns its exit code: 0, 1 where a record is not confirmed, 2 for bad input, 130 after Ctrl-C."""
+    """Run one command; returns its exit code: 0, 1 where a record is not confirmed, 2 for bad input, 130 for Ctrl-C."""
     try:
         options = _parser().parse_args(arguments)
         rows = options.command(options)
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--jobs", type=int, help="processes (default: as many as cores)")
     sub.add_argument("--executor", default="processes", metavar="processes|dask|dask://HOST:PORT",
                      help="what runs them: processes of its own, a Dask cluster on this machine, or one that is there")
-    sub.add_argument("--fresh", action="store_true", help="leave committed records out, and compare with them at the end")
+    sub.add_argument("--fresh", action="store_true", help="leave committed records out, and compare at the end")
     add_training(sub)
     sub = add("results", _results, "a row for each recorded run")
     add_datasets(sub)
@@ -135,7 +135,8 @@ def _run(options) -> pd.DataFrame:
 
 
 def _sweep(options) -> list[dict]:
-    runs = config.grid(options.datasets or config.DATASETS, options.profile, options.seeds, options.lr_rule, options.precision)
+    runs = config.grid(options.datasets or config.DATASETS, options.profile, options.seeds, options.lr_rule,
+                       options.precision)
     store = Store(frozen=None) if options.fresh else Store()
     device = options.device if options.executor.startswith("dask://") else _device(options.device)  # theirs, not ours
     with cluster.executor(options.executor, options.jobs, device) as executor:
@@ -164,8 +165,8 @@ def _verify(options) -> list[dict]:
     records = verify.choose(Store().frozen_records(), options.datasets, options.sample, options.seed)
     jobs = processes(options.jobs, _device(options.device))
     took = verify.seconds_expected(records, jobs)
-    print(f"Training {len(records)} committed runs again, {jobs} at a time: about {math.ceil(took)} s, if this machine is "
-          "as fast as the one that recorded them.", file=sys.stderr)
+    print(f"Training {len(records)} committed runs again, {jobs} at a time: about {math.ceil(took)} s, if this machine "
+          "is as fast as the one that recorded them.", file=sys.stderr)
     return verify.again(records, jobs=jobs, device=options.device, progress=not options.json)
 
 

@@ -51,8 +51,8 @@ def executor(name: str, jobs: int | None = None, device: str = "cpu") -> Iterato
             try:
                 client = Client(f"tcp://{address[1]}:{address[2]}", timeout=ANSWER_WITHIN)
             except OSError as error:
-                raise BadInput(f"no Dask scheduler answers at {address[1]}:{address[2]} within {ANSWER_WITHIN} s; start "
-                               "one with `dask scheduler`, or name another.") from error
+                raise BadInput(f"no Dask scheduler answers at {address[1]}:{address[2]} within {ANSWER_WITHIN} s; "
+                               "start one with `dask scheduler`, or name another.") from error
             cluster = None
         else:
             cluster = LocalCluster(n_workers=processes(jobs, device), threads_per_worker=1, processes=True,
@@ -81,8 +81,8 @@ class _Runs(Executor):
 
         def pass_on(theirs: Future):
             if theirs.cancelled():
-                ours.set_exception(BadInput("the cluster dropped a run, as when its scheduler ends; what is finished is "
-                                            "recorded, and the same command goes on from there."))
+                ours.set_exception(BadInput("the cluster dropped a run, as when its scheduler ends; what is finished "
+                                            "is recorded, and the same command goes on from there."))
             elif (error := theirs.exception()) is None:
                 ours.set_result(theirs.result())
             elif type(error).__name__ == "KilledWorker":
@@ -106,14 +106,15 @@ def overheads(measured: pd.DataFrame, seconds: float = 10.0) -> pd.DataFrame:
     extra = (100 * (wide["dask"] - wide["processes"]) / seconds).groupby("workers").median()
     rows = []
     for (name, workers), group in measured.groupby(["executor", "workers"], sort=False):
-        rows.append({"executor": name, "workers": workers, "runs a minute": (60 * group["runs"] / group["elapsed_s"]).median(),
+        rows.append({"executor": name, "workers": workers,
+                     "runs a minute": (60 * group["runs"] / group["elapsed_s"]).median(),
                      "overhead a run, s": group["overhead_s"].median(),
                      f"over processes, % of a {seconds:g} s run": extra[workers] if name == "dask" else float("nan")})
     return pd.DataFrame(rows)
 
 
 def plans(records: Iterable[dict], seeds: int, overhead: float, workers=(1, 10, 100, 1000)) -> pd.DataFrame:
-    """How long the recorded grid would take with `seeds` seeds of each cell, on more workers as fast as the recorded ones.
+    """How long the recorded grid would take with `seeds` seeds a cell, on more workers as fast as the recorded ones.
 
     The durations are those of the records, those of a cell repeated in turn until there are `seeds` of them. Columns:
     workers, runs, hours, speed-up over one worker, busy (percent of the workers' time).

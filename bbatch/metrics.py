@@ -10,8 +10,8 @@ gap_running         train_acc_running - test_acc: what the paper's gap must have
                     and its Table VII gives less training than test accuracy, which dropout explains)
 epoch_time_s        mean elapsed seconds of training an epoch, evaluation left out
 epoch_cpu_s         the same in processor time, free of other work on the machine; missing where not recorded
-disturbed_epochs    epochs that took more than twice their processor time and 0.1 s besides: other work on the machine, or
-                    a machine asleep, makes their elapsed time say little (runs on a CPU; missing where not recorded)
+disturbed_epochs    epochs that took more than twice their processor time and 0.1 s besides: other work on the machine,
+                    or a machine asleep, makes their elapsed time say little (runs on a CPU; missing where not recorded)
 convergence_epoch   first epoch (from 1) with more than 80 % test accuracy; missing where none has
 """
 
@@ -51,7 +51,8 @@ def row(record: dict) -> dict:
         "test_acc": test, "train_acc": train, "train_acc_running": running, "gap": train - test,
         "gap_running": running - test, "epoch_time_s": float(np.mean(observed["seconds"])),
         "epoch_cpu_s": float(np.mean(observed["cpu_seconds"])) if observed.get("cpu_seconds") else None,
-        "disturbed_epochs": _disturbed(observed), "convergence_epoch": int(above[0]) + 1 if len(above) else None, "diverged": final["diverged_epoch"] is not None}
+        "disturbed_epochs": _disturbed(observed),
+        "convergence_epoch": int(above[0]) + 1 if len(above) else None, "diverged": final["diverged_epoch"] is not None}
 
 
 def _disturbed(observed: dict) -> int | None:

@@ -173,8 +173,8 @@ class Store:
                 self._replace()  # what an earlier call had ready when it was cut short
                 return self._freeze()
         except OSError as error:
-            raise StoreError(f"{error.filename or self.frozen} cannot be written ({error.strerror}); free some space or "
-                             "give permission, then freeze again.") from error
+            raise StoreError(f"{error.filename or self.frozen} cannot be written ({error.strerror}); free some space "
+                             "or give permission, then freeze again.") from error
 
     def _freeze(self) -> dict[str, int]:
         import pyarrow as pa
@@ -184,8 +184,8 @@ class Store:
         for key in live.keys() & frozen.keys():
             if not live[key]["observed"].get("failure") and _decided(live[key]) != _decided(frozen[key]):
                 run = live[key]["run"]
-                raise StoreError(f"record {key} ({run['dataset']}, B = {run['batch_size']}, seed {run['seed']}) differs "
-                                 "from the committed one; remove one of the two.")
+                raise StoreError(f"record {key} ({run['dataset']}, B = {run['batch_size']}, seed {run['seed']}) "
+                                 "differs from the committed one; remove one of the two.")
         added, sums, ready = {}, self._sums(), self.frozen / f"{NEXT}.part"
         shutil.rmtree(ready, ignore_errors=True)
         for name in DATASETS:
@@ -196,7 +196,8 @@ class Store:
             rows = sorted((new | {k: r for k, r in frozen.items() if r["run"]["dataset"] == name}).values(), key=_order)
             (ready / "observed").mkdir(parents=True, exist_ok=True)
             for file, part in ((f"{name}.parquet", [_decided(r) for r in rows]),
-                               (f"observed/{name}.parquet", [{"id": r["id"], "observed": r["observed"]} for r in rows])):
+                               (f"observed/{name}.parquet",
+                                [{"id": r["id"], "observed": r["observed"]} for r in rows])):
                 sink = pa.BufferOutputStream()
                 pq.write_table(pa.Table.from_pylist(part), sink, compression="zstd")
                 content = sink.getvalue().to_pybytes()
@@ -237,4 +238,4 @@ def _decided(record: dict) -> dict:
 
 def _order(record: dict) -> tuple:
     run = record["run"]
-    return (run["batch_size"], run["lr_rule"], run["precision"], run["epochs"], run["n_train"], run["seed"], record["id"])
+    return (*(run[k] for k in ("batch_size", "lr_rule", "precision", "epochs", "n_train", "seed")), record["id"])

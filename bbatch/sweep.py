@@ -62,8 +62,8 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
         stage = (run, _epochs_saved(store).get(keys[run], 0)) if began else None
         deaths[stage] += 1
         if deaths[None] > STARTS_ALLOWED:
-            raise BadInput(f"{STARTS_ALLOWED} processes of the sweep ended before they began; see that memory is free and "
-                           "that `python -m bbatch data` works.")
+            raise BadInput(f"{STARTS_ALLOWED} processes of the sweep ended before they began; see that memory is free "
+                           "and that `python -m bbatch data` works.")
         if not began or deaths[stage] <= DEATHS_ALLOWED:
             queue.appendleft(run)
             return None
@@ -100,8 +100,8 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
                 bar.set_postfix_str(f"{len(done)} done", refresh=False)
                 bar.update(min(epochs + _epochs_in_hand(store, set(keys.values())), bar.total) - bar.n)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"{len(done)} of {len(todo)} runs were finished and recorded; the {len(waiting)} in "
-                                    "hand go on from their last finished epoch when the same is asked again.") from None
+            raise KeyboardInterrupt(f"{len(done)} of {len(todo)} runs were finished and recorded; the {len(waiting)} "
+                                    "in hand go on from their last finished epoch when the same is asked again.") from None
         finally:
             for future in waiting:
                 future.cancel()

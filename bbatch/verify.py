@@ -25,7 +25,8 @@ def choose(committed: dict[str, dict], datasets: list[str] | None = None, sample
         one_of("data set", name, DATASETS)
     there = sorted(key for key, record in committed.items() if not datasets or record["run"]["dataset"] in datasets)
     if not there:
-        raise BadInput(f"no record of {', '.join(datasets or DATASETS)} is committed; `bbatch freeze` commits live ones.")
+        raise BadInput(f"no record of {', '.join(datasets or DATASETS)} is committed; `bbatch freeze` commits "
+                       "live ones.")
     if not 1 <= sample <= len(there):
         raise BadInput(f"sample is {sample}; it must be from 1 to {len(there)}, the number of committed records"
                        + (f" of {', '.join(datasets)}." if datasets else "."))
@@ -49,8 +50,8 @@ def again(records: list[dict], *, jobs: int, device: str = "cpu", progress: bool
         name = record["run"]["dataset"]
         if data.load(name).fingerprint != record["data"]["fingerprint"]:
             raise BadInput(f"{name} here is {data.load(name).source} ({data.load(name).fingerprint[:12]}), but record "
-                           f"{record['id']} used {record['data']['source']} ({record['data']['fingerprint'][:12]}); put "
-                           "those files in BBATCH_DATA.")
+                           f"{record['id']} used {record['data']['source']} ({record['data']['fingerprint'][:12]}); "
+                           "put those files in BBATCH_DATA.")
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder, frozen=None)
         sweep([Run.from_dict(r["run"]) for r in records], store, jobs=jobs, device=device, progress=progress)
@@ -91,6 +92,6 @@ def compare(committed: dict, here: dict) -> dict:
 def _difference(committed: dict, here: dict) -> str:
     """What differs between the two machines: a reason why bits may differ, if there is one."""
     a, b = committed["observed"], here["observed"]
-    parts = [f"{what} {a[what]} there, {b[what]} here" for what in ("device_name", "engine", "system") if a[what] != b[what]]
-    parts += [f"{p} {v} there, {b['versions'].get(p)} here" for p, v in a["versions"].items() if b["versions"].get(p) != v]
-    return "; ".join(parts) or "same hardware, engine and versions"
+    pairs = [(what, a[what], b[what]) for what in ("device_name", "engine", "system")]
+    pairs += [(package, there, b["versions"].get(package)) for package, there in a["versions"].items()]
+    return "; ".join(f"{what} {x} there, {y} here" for what, x, y in pairs if x != y) or "same hardware, engine and versions"

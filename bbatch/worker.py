@@ -149,7 +149,8 @@ def commit() -> str:
     """The commit that the package stood at when this process asked first, with "+" where its code was changed since;
     "unknown" outside git."""
     def git(*words):
-        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True).stdout.strip()
+        command = ["git", "-C", str(ROOT), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     try:
         return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "--", "bbatch") else "")
     except (OSError, subprocess.CalledProcessError):

@@ -30,7 +30,7 @@ ROUNDS, RUNS = 5, 16
 
 
 def once(name: str, workers: int) -> dict:
-    """One sweep of `RUNS` equal runs; the start of the workers, paid once a sweep, is left out by a first, small one."""
+    """One sweep of `RUNS` equal runs; the start of the workers, paid once, is left out by a first, small sweep."""
     warm = [plan("synthetic-10k", 64, seed, epochs=1) for seed in range(2 * workers)]
     runs = [plan("synthetic-10k", 8, seed, epochs=20) for seed in range(RUNS)]
     with tempfile.TemporaryDirectory() as folder, _executor(name, workers) as executor:
@@ -60,8 +60,8 @@ def main() -> None:
     for number, name, workers in tqdm(order, desc="sweeps", mininterval=1 if sys.stderr.isatty() else 10):
         rows.append({"round": number} | once(name, workers))
     pd.DataFrame(rows).round(4).to_csv(FOLDER / "cluster.csv", index=False)
-    (FOLDER / "cluster.json").write_text(json.dumps(
-        environment("cpu") | {"date": date.today().isoformat(), "cores": os.cpu_count()}, indent=1, sort_keys=True) + "\n")
+    machine = environment("cpu") | {"date": date.today().isoformat(), "cores": os.cpu_count()}
+    (FOLDER / "cluster.json").write_text(json.dumps(machine, indent=1, sort_keys=True) + "\n")
     print(f"Written to {FOLDER}")
 
 

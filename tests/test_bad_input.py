@@ -54,15 +54,17 @@ COMMANDS = [
     (["run", "../mnist", "--batch-size", "32"], r"data set '../mnist' is unknown"),
     (["run", "$(reboot)", "--batch-size", "32"], r"data set '\$\(reboot\)' is unknown"),
     (["run", "a\nb", "--batch-size", "32"], r"data set 'a\\nb' is unknown"),
-    *[(["run", "synthetic-1k", "--batch-size", b], f"batch size is {re.escape(b)}; it must be a whole number from 1 to 800")
+    *[(["run", "synthetic-1k", "--batch-size", b], f"batch size is {b}; it must be a whole number from 1 to 800")
       for b in ("0", "-1", "801", "1000000000000")],
     (["run", "mnist", "--batch-size", "60001"], "batch size is 60001; .* from 1 to 60000"),
     *[(["run", "synthetic-1k", "--batch-size", b], "argument --batch-size: invalid int value")
       for b in ("1e3", "32.0", "many", "", " ", "0x20", "nan", "9" * 5000)],
     (["run", "synthetic-1k", "--batch-size"], "argument --batch-size: expected one argument"),
-    *[(RUN + ["--seed", s], f"seed is {s}; it must be a whole number from 0 to 4294967295") for s in ("-1", "4294967296")],
+    *[(RUN + ["--seed", s], f"seed is {s}; it must be a whole number from 0 to 4294967295")
+      for s in ("-1", "4294967296")],
     (RUN + ["--seed", "x"], "argument --seed: invalid int value: 'x'"),
-    *[(RUN + ["--epochs", e], f"number of epochs is {e}; it must be a whole number of at least 1") for e in ("0", "-3")],
+    *[(RUN + ["--epochs", e], f"number of epochs is {e}; it must be a whole number of at least 1")
+      for e in ("0", "-3")],
     (RUN + ["--epochs", "2.5"], "argument --epochs: invalid int value: '2.5'"),
     *[(RUN + ["--base-lr", r], "base_lr is .*; it must be a finite number above 0")
       for r in ("0", "-0.1", "nan", "inf", "1e400", "-0.0")],
@@ -70,12 +72,14 @@ COMMANDS = [
     (RUN + ["--base-lr", "fast"], "argument --base-lr: invalid float value: 'fast'"),
     *[(RUN + ["--lr-rule", r], f"learning-rate rule '{r}' is unknown; allowed are {RULES}")
       for r in ("quadratic", "LINEAR", "", "lin")],
-    *[(RUN + ["--precision", p], f"precision '{p}' is unknown; allowed are fp32, bf16") for p in ("fp16", "32", "float32")],
-    *[(RUN + ["--device", d], f"device '{d}' cannot be used here; allowed are cpu") for d in ("gpu", "tpu", "", "CPU", "cpu:7")],
+    *[(RUN + ["--precision", p], f"precision '{p}' is unknown; allowed are fp32, bf16")
+      for p in ("fp16", "32", "float32")],
+    *[(RUN + ["--device", d], f"device '{d}' cannot be used here; allowed are cpu")
+      for d in ("gpu", "tpu", "", "CPU", "cpu:7")],
     # sweep
     (["sweep", "minst"], "data set 'minst' is unknown"), (["sweep", "mnist", "minst"], "data set 'minst' is unknown"),
     *[(["sweep", "--profile", p], f"profile '{p}' is unknown; allowed are {PROFILES}") for p in ("full", "", "Paper")],
-    *[(["sweep", "synthetic-1k", "--profile", "smoke", "--seeds", s], f"number of seeds is {s}; it must be a whole number")
+    *[(["sweep", "synthetic-1k", "--profile", "smoke", "--seeds", s], f"number of seeds is {s}; it must be a whole")
       for s in ("0", "-2", "1000000000")],
     (["sweep", "--seeds", "two"], "argument --seeds: invalid int value: 'two'"),
     *[(["sweep", "synthetic-1k", "--profile", "smoke", "--jobs", j], f"number of jobs is {j}; it must be at least 1")
@@ -85,17 +89,20 @@ COMMANDS = [
     (["sweep", "--precision", "fp8"], "precision 'fp8' is unknown"),
     (["sweep", "synthetic-1k", "--profile", "smoke", "--device", "abacus"], "device 'abacus' cannot be used"),
     # results, tables, verify
-    (["results", "minst"], "data set 'minst' is unknown"), (["results", "mnist", "mnist "], "data set 'mnist ' is unknown"),
+    (["results", "minst"], "data set 'minst' is unknown"),
+    (["results", "mnist", "mnist "], "data set 'mnist ' is unknown"),
     *[(["tables", n], "table .*1.*8|allowed are") for n in ("0", "9", "-1", "300")],
     (["tables"], "required: N"), (["tables", "IV"], "argument N: invalid int value: 'IV'"),
     (["verify", "minst"], "data set 'minst' is unknown"),
-    *[(["verify", "--sample", k], f"sample is {k}; it must be from 1 to|no record of") for k in ("0", "-1", "100000000")],
+    *[(["verify", "--sample", k], f"sample is {k}; it must be from 1 to|no record of")
+      for k in ("0", "-1", "100000000")],
     (["verify", "--seed", "-1"], "seed is -1; it must be at least 0|no record of"),
     (["verify", "--sample", "some"], "argument --sample: invalid int value: 'some'"),
 ]
 
 
-@pytest.mark.parametrize("words, said", COMMANDS, ids=lambda v: " ".join(v)[:40].replace("\n", "~") if isinstance(v, list) else "")
+@pytest.mark.parametrize("words, said", COMMANDS,
+                         ids=lambda v: " ".join(v)[:40].replace("\n", "~") if isinstance(v, list) else "")
 def test_command_line(words, said, place, capsys):
     assert cli.main(words) == 2
     printed = capsys.readouterr()
@@ -108,7 +115,8 @@ def test_command_line(words, said, place, capsys):
 @pytest.mark.parametrize("kind", ["file", "below a file", "too long a name"])
 def test_a_store_that_cannot_be(kind, words, place, monkeypatch, capsys):
     (place / "file").write_text("not a folder")
-    path = {"file": place / "file", "below a file": place / "file" / "store", "too long a name": place / ("x" * 300)}[kind]
+    path = {"file": place / "file", "below a file": place / "file" / "store",
+            "too long a name": place / ("x" * 300)}[kind]
     monkeypatch.setenv("BBATCH_STORE", str(path))
     code, printed = cli.main(words), capsys.readouterr()
     if words == ["results"] and kind != "file":
@@ -131,37 +139,53 @@ nan = math.nan
 CALLS = [
     *[(lambda b=b: plan("synthetic-1k", b), "batch size is .*; it must be a whole number from 1 to 800")
       for b in (0, -1, 801, 1.0, "8", None, True, nan, [8], 10**30)],
-    *[(lambda d=d: plan(d, 8), "data set .* is unknown; allowed are synthetic-1k") for d in ("", "x", None, 3, b"mnist", ("mnist",))],
-    *[(lambda s=s: plan("synthetic-1k", 8, s), "seed is .*; it must be a whole number from 0") for s in (-1, 1.5, "7", 2**32, None, False)],
+    *[(lambda d=d: plan(d, 8), "data set .* is unknown; allowed are synthetic-1k")
+      for d in ("", "x", None, 3, b"mnist", ("mnist",))],
+    *[(lambda s=s: plan("synthetic-1k", 8, s), "seed is .*; it must be a whole number from 0")
+      for s in (-1, 1.5, "7", 2**32, None, False)],
     *[(lambda e=e: plan("synthetic-1k", 8, epochs=e), "number of epochs is .*; it must be a whole number of at least 1")
       for e in (0, -1, 2.0, "2", True)],
     *[(lambda r=r: plan("synthetic-1k", 8, base_lr=r), "base_lr is .*; it must be a finite number above 0")
       for r in (0, -1, nan, math.inf, "0.1", True, [0.1], 1j)],
-    *[(lambda n=n: plan("synthetic-1k", 8, n_train=n), "number of training samples is .*; .* from 1 to 800|batch size is 8")
+    *[(lambda n=n: plan("synthetic-1k", 8, n_train=n),
+       "number of training samples is .*; .* from 1 to 800|batch size is 8")
       for n in (0, -1, 801, 7, 1.5, "100")],
-    *[(lambda r=r: plan("synthetic-1k", 8, lr_rule=r), f"learning-rate rule .* is unknown; allowed are {RULES}") for r in ("x", None, 1)],
+    *[(lambda r=r: plan("synthetic-1k", 8, lr_rule=r), f"learning-rate rule .* is unknown; allowed are {RULES}")
+      for r in ("x", None, 1)],
     (lambda: plan("synthetic-1k", 8, precision="fp16"), "precision 'fp16' is unknown; allowed are fp32, bf16"),
     *[(lambda k=k, v=v: Run.from_dict({**config.asdict(plan("synthetic-1k", 8)), k: v}), said) for k, v, said in (
-        ("optimizer", "lion", "optimizer 'lion' is unknown; allowed are adam, sgd"), ("momentum", -0.1, "momentum is -0.1; .* at least 0"),
+        ("optimizer", "lion", "optimizer 'lion' is unknown; allowed are adam, sgd"),
+        ("momentum", -0.1, "momentum is -0.1; .* at least 0"),
         ("momentum", nan, "momentum is nan"), ("weight_decay", math.inf, "weight_decay is inf; .* at least 0"),
         ("warmup_epochs", -1, "number of warm-up epochs is -1"), ("base_batch", 0, "base batch size is 0"))],
     *[(lambda p=p: grid(["mnist"], p), f"profile .* is unknown; allowed are {PROFILES}") for p in ("", "all", None, 1)],
-    *[(lambda s=s: grid(["synthetic-1k"], "smoke", s), "number of seeds is .*; it must be a whole number") for s in (0, -1, 1.5, "3", True)],
+    *[(lambda s=s: grid(["synthetic-1k"], "smoke", s), "number of seeds is .*; it must be a whole number")
+      for s in (0, -1, 1.5, "3", True)],
     (lambda: grid(["nothing"], "smoke"), "data set 'nothing' is unknown"),
     *[(lambda n=n: data.load(n), "data set .* is unknown; allowed are") for n in ("x", "", None)],
-    *[(lambda j=j: sweep([], Store("nowhere", None), jobs=j), "number of jobs is .*; it must be at least 1") for j in (0, -5)],
+    *[(lambda j=j: sweep([], Store("nowhere", None), jobs=j), "number of jobs is .*; it must be at least 1")
+      for j in (0, -5)],
     *[(lambda n=n: tables.by_number(n, frame([])), "allowed are|1 to 8") for n in (0, 9, "4", None)],
-    (lambda: published.results("x"), "data set 'x' is unknown"), (lambda: published.value("x"), "statement 'x' is unknown"),
-    (lambda: published.statements("IX"), "section 'IX' is unknown"), (lambda: models.build("resnet", 1), "network 'resnet' is unknown"),
-    (lambda: report.obtain(["x"]), "data set 'x' is unknown"), (lambda: report.obtain(["mnist"], "x"), "profile 'x' is unknown"),
-    (lambda: live.train_one("mnist", 0, 42), "batch size is 0"), (lambda: live.sweep_again("x", "smoke", 1), "data set 'x' is unknown"),
-    *[(lambda c=c, n=n: statistics.proportion_interval(c, n), "is no proportion") for c, n in ((1, 0), (-1, 5), (6, 5))],
-    (lambda: statistics.paired_difference([1, 2], [1]), "needs pairs"), (lambda: statistics.pearson([1, 2, 3], [1, 2, 3]), "four pairs"),
-    (lambda: statistics.pearson([1] * 5, [1, 2, 3, 4, 5]), "vary"), (lambda: statistics.power_law([1, 2, -3], [1, 2, 3]), "above 0"),
+    (lambda: published.results("x"), "data set 'x' is unknown"),
+    (lambda: published.value("x"), "statement 'x' is unknown"),
+    (lambda: published.statements("IX"), "section 'IX' is unknown"),
+    (lambda: models.build("resnet", 1), "network 'resnet' is unknown"),
+    (lambda: report.obtain(["x"]), "data set 'x' is unknown"),
+    (lambda: report.obtain(["mnist"], "x"), "profile 'x' is unknown"),
+    (lambda: live.train_one("mnist", 0, 42), "batch size is 0"),
+    (lambda: live.sweep_again("x", "smoke", 1), "data set 'x' is unknown"),
+    *[(lambda c=c, n=n: statistics.proportion_interval(c, n), "is no proportion")
+      for c, n in ((1, 0), (-1, 5), (6, 5))],
+    (lambda: statistics.paired_difference([1, 2], [1]), "needs pairs"),
+    (lambda: statistics.pearson([1, 2, 3], [1, 2, 3]), "four pairs"),
+    (lambda: statistics.pearson([1] * 5, [1, 2, 3, 4, 5]), "vary"),
+    (lambda: statistics.power_law([1, 2, -3], [1, 2, 3]), "above 0"),
     (lambda: critical.critical_batch_size({8: 90.0}), "two batch sizes or more"),
     (lambda: critical.critical_batch_size({8: 90.0, 16: 80.0}, 0), "drop above 0"),
-    *[(lambda n=n: notebooks.find(n), "notebook .* (is unknown; allowed are|is not a file)") for n in ("99", "x", "", "a.ipynb")],
-    *[(lambda p=p: notebooks.parse([p]), "cannot be read; write name=value") for p in ("", "seeds", "=3", "a b=3", "1x=3", "a-b=1")],
+    *[(lambda n=n: notebooks.find(n), "notebook .* (is unknown; allowed are|is not a file)")
+      for n in ("99", "x", "", "a.ipynb")],
+    *[(lambda p=p: notebooks.parse([p]), "cannot be read; write name=value")
+      for p in ("", "seeds", "=3", "a b=3", "1x=3", "a-b=1")],
 ]
 
 
@@ -174,14 +198,16 @@ def test_public_function(call, said, place):
 
 
 # Parameters of committed notebooks.
-PARAMETERS = [(path.stem, row["parameter"], wrong) for path in notebooks.paths() for row in notebooks.parameters_of(path)
-              for wrong in {"int": ("3", 1.5, None, [1]), "str": (3, None), "bool": (1, "yes"), "float": ("x", None)}.get(
-                  row["type"], ("x", 3, {"a": 1}))]
+WRONG = {"int": ("3", 1.5, None, [1]), "str": (3, None), "bool": (1, "yes"), "float": ("x", None)}
+PARAMETERS = [(path.stem, row["parameter"], wrong)
+              for path in notebooks.paths() for row in notebooks.parameters_of(path)
+              for wrong in WRONG.get(row["type"], ("x", 3, {"a": 1}))]
 
 
 @pytest.mark.parametrize("name, parameter, wrong", PARAMETERS)
 def test_notebook_parameter(name, parameter, wrong):
-    with pytest.raises(BadInput, match=f"parameter '{parameter}' of {name} is .*; it must be of type .*, such as ") as refusal:
+    said = f"parameter '{parameter}' of {name} is .*; it must be of type .*, such as "
+    with pytest.raises(BadInput, match=said) as refusal:
         notebooks.check(notebooks.find(name), {parameter: wrong})
     sentence(str(refusal.value))
 
@@ -194,7 +220,8 @@ def test_notebook_parameter_that_is_not_there(name, path):
 
 
 CONTENTS = [b"", b" ", b"null", b"1", b"[]", b"{}", b'"text"', b"{" * 100_000, b"[" * 100_000, b"\x80\x04\x95pickle.",
-            b"\xff\xfe\x00", b'{"record": null, "sha256": null}', b'{"record": {}, "sha256": ""}', b"NaN", b"\x00" * 4096,
+            b"\xff\xfe\x00", b'{"record": null, "sha256": null}', b'{"record": {}, "sha256": ""}', b"NaN",
+            b"\x00" * 4096,
             b"__import__('os').system('true')", b'{"sha256": "0", "record": {"id": "x"}}']
 
 
@@ -221,7 +248,8 @@ def test_a_frozen_file_that_is_none(name, content, tmp_path):
 @pytest.mark.parametrize("content", CONTENTS, ids=lambda c: repr(c[:20]))
 def test_stray_files_in_a_store_disturb_nothing(content, tmp_path):
     store = Store(tmp_path / "live", tmp_path / "results").prepare()
-    for name in ("checkpoints/notes.pt", "checkpoints/a.b.pt", "checkpoints/a.b.c.d.pt", "records/notes.txt", "notes", "locks/x"):
+    for name in ("checkpoints/notes.pt", "checkpoints/a.b.pt", "checkpoints/a.b.c.d.pt", "records/notes.txt", "notes",
+                 "locks/x"):
         (store.folder / name).write_bytes(content)
     runs = [plan("synthetic-1k", 256, 1, epochs=1)]
     with ThreadPoolExecutor(1) as executor:
@@ -229,24 +257,29 @@ def test_stray_files_in_a_store_disturb_nothing(content, tmp_path):
 
 
 # Anything at all.
-anything = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.binary(max_size=9),
-                        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3), max_leaves=4)
-quiet = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.binary(max_size=9)
+anything = st.recursive(plain, lambda inner: st.lists(inner, max_size=3)
+                        | st.dictionaries(st.text(max_size=3), inner, max_size=3), max_leaves=4)
+quiet = settings(deadline=None, max_examples=60,
+                 suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @quiet
-@given(st.sampled_from(["dataset", "batch_size", "seed", "epochs", "lr_rule", "base_lr", "n_train", "precision"]), anything)
+@given(st.sampled_from(["dataset", "batch_size", "seed", "epochs", "lr_rule", "base_lr", "n_train", "precision"]),
+       anything)
 def test_any_value_of_a_plan_is_taken_or_refused_in_a_sentence(name, value):
     try:
         run = plan(**{"dataset": "synthetic-1k", "batch_size": 8, name: value})
     except BadInput as refusal:
         sentence(str(refusal))
     else:
-        assert Run.from_dict(json.loads(json.dumps(config.asdict(run)))) == run and re.fullmatch("[0-9a-f]{16}", run.key("f"))
+        assert Run.from_dict(json.loads(json.dumps(config.asdict(run)))) == run
+        assert re.fullmatch("[0-9a-f]{16}", run.key("f"))
 
 
 @quiet
-@given(st.lists(st.sampled_from(["run", "sweep", "results", "tables", "verify", "--seeds", "--jobs", "--profile", "--json", "0",
+@given(st.lists(st.sampled_from(["run", "sweep", "results", "tables", "verify", "--seeds", "--jobs", "--profile",
+                                 "--json", "0",
                                  "-1", "mnist", "--batch-size", "x"]) | st.text(max_size=6), max_size=5))
 def test_any_words_on_the_command_line(words):
     parser = cli._parser()
@@ -299,7 +332,8 @@ def test_nothing_read_from_disk_is_unpickled_or_evaluated_and_no_shell_is_used()
     The official batches of CIFAR-10 are pickles, and torchvision unpickles them: `data` lets it do so only once the md5
     of each is that of the official release, so that what is unpickled is known bytes.
     """
-    forbidden = r"\bpickle\b|(?<![.\w])eval\(|\bexec\(|shell\s*=\s*True|os\.system|os\.popen|weights_only\s*=\s*False|allow_pickle\s*=\s*True"
+    forbidden = (r"\bpickle\b|(?<![.\w])eval\(|\bexec\(|shell\s*=\s*True|os\.system|os\.popen"
+                 r"|weights_only\s*=\s*False|allow_pickle\s*=\s*True")
     for path in Path(config.__file__).parent.glob("*.py"):
         text = path.read_text()
         assert not re.search(forbidden, text), path.name

@@ -81,7 +81,8 @@ def separate(folder, workers=2):
             process.wait()
 
 
-SCHEDULER = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+SCHEDULER = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--no-dashboard",
+             "--host", "127.0.0.1", "--port", "0"]
 WORKER = [sys.executable, "-m", "distributed.cli.dask_worker", "--no-nanny"]
 
 
@@ -126,8 +127,8 @@ def test_a_scheduler_that_ends_loses_no_finished_run(undisturbed, tmp_path, long
     assert harness.decided_files(tmp_path) == undisturbed
 
 
-@pytest.mark.parametrize("name", ["", "local", "dask:", "dask://", "dask://host", "dask://host:port", "dask://a b:1", "tcp://h:1",
-                                  "dask://h:1;reboot", "Dask", "dask://h:123456"])
+@pytest.mark.parametrize("name", ["", "local", "dask:", "dask://", "dask://host", "dask://host:port", "dask://a b:1",
+                                  "tcp://h:1", "dask://h:1;reboot", "Dask", "dask://h:123456"])
 def test_an_unknown_executor_is_refused(name):
     with pytest.raises(BadInput, match="executor .* is unknown; allowed are processes, dask and dask://HOST:PORT"):
         with cluster.executor(name):
@@ -155,7 +156,8 @@ def test_the_plan_for_more_workers():
 
 
 def test_plans_from_records():
-    records = [{"run": {"dataset": "mnist", "batch_size": b, "lr_rule": "linear"}, "observed": {"seconds": [s], "evaluate_seconds": [1.0]}}
+    records = [{"run": {"dataset": "mnist", "batch_size": b, "lr_rule": "linear"},
+                "observed": {"seconds": [s], "evaluate_seconds": [1.0]}}
                for b, s in ((1, 99.0), (32, 9.0), (32, 19.0))]
     table = cluster.plans(records, 4, 0.0, workers=(1, 4, 100))  # B = 1: 4 x 100 s; B = 32: 10, 20, 10, 20 s
     assert list(table["hours"] * 3600) == pytest.approx([460, 120, 100]) and set(table["runs"]) == {8}

@@ -1,4 +1,4 @@
-"""SIGKILL of a sweep, of its workers, of a notebook's kernel, of a freeze: nothing lost, nothing finished done again."""
+"""SIGKILL of a sweep, of its workers, of a notebook's kernel, of a freeze: nothing lost, nothing done again."""
 
 import os
 import random
@@ -65,7 +65,8 @@ def test_workers_and_their_sweep_killed(tmp_path, long):
     for _ in range(3 if long else 1):
         child = harness.start(pool, tmp_path, runs)
         for _ in range(16 if long else 1):
-            harness.until(lambda: harness.workers_of(child.pid) and list(store.checkpoints.glob("*.pt")) or not child.is_alive())
+            harness.until(lambda: not child.is_alive()
+                          or harness.workers_of(child.pid) and list(store.checkpoints.glob("*.pt")))
             time.sleep(rng.uniform(0, 0.3))
             for victim in rng.sample(workers, 1) if (workers := harness.workers_of(child.pid)) else ():
                 os.kill(victim, signal.SIGKILL)

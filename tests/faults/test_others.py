@@ -101,8 +101,8 @@ def test_ctrl_c(tmp_path):
     os.killpg(child.pid, signal.SIGINT)
     child.join(30)
     said = (tmp_path / "err").read_text()
-    assert child.exitcode == 130 and re.fullmatch(
-        r"bbatch: interrupted; 0 of 1 runs were finished and recorded; the 1 in hand go on .*asked again\.\n", said), said
+    sentence = r"bbatch: interrupted; 0 of 1 runs were finished and recorded; the 1 in hand go on .*asked again\.\n"
+    assert child.exitcode == 130 and re.fullmatch(sentence, said), said
     assert (tmp_path / "out").read_text() == ""
     path = next(store.checkpoints.glob("*.pt"))
     assert trainer.Checkpoint(store.checkpoints, path.name.split(".")[0]).read()["history"]["seconds"]
