@@ -129,6 +129,7 @@ def test_a_store_that_cannot_be(kind, words, place, monkeypatch, capsys):
 
 @pytest.mark.parametrize("words", [["run", "mnist", "--batch-size", "32"], ["sweep", "cifar10", "--profile", "smoke"]])
 def test_a_data_folder_that_is_not_one(words, place, monkeypatch, capsys):
+    data._read.cache_clear()  # what another test read would serve
     monkeypatch.setenv("BBATCH_DATA", str(place / "nowhere"))
     assert cli.main(words) == 2
     assert "BBATCH_DATA names" in sentence(capsys.readouterr().err[:-1])
