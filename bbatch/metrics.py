@@ -70,11 +70,16 @@ def frame(records: Iterable[dict]) -> pd.DataFrame:
 
 
 def full_protocol(table: pd.DataFrame) -> pd.DataFrame:
-    """The finished rows that followed the paper's protocol in full: all epochs, all samples, 32-bit floats."""
+    """The finished rows that followed the paper's protocol in full: all epochs, all samples.
+
+    One row for each configuration and seed: where a run is recorded in both arithmetics, the one in 32-bit floats.
+    """
     epochs = table["dataset"].map({name: spec.protocol.epochs for name, spec in DATASETS.items()})
     samples = table["dataset"].map({name: spec.n_train for name, spec in DATASETS.items()})
-    return table[(table["epochs"] == epochs) & (table["n_train"] == samples) & (table["precision"] == "fp32")
-                 & table["failure"].isna()]
+    whole = table[(table["epochs"] == epochs) & (table["n_train"] == samples) & table["failure"].isna()]
+    same = ["dataset", "batch_size", "seed", "lr_rule", "lr", "optimizer", "data_fingerprint"]
+    best = whole.sort_values("precision", key=lambda p: p != "fp32", kind="stable").drop_duplicates(same)
+    return whole.loc[sorted(best.index)]
 
 
 def curves(records: Iterable[dict]) -> pd.DataFrame:

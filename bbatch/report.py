@@ -8,47 +8,64 @@ from html import escape
 import pandas as pd
 from IPython.display import HTML, Markdown
 
-from . import findings, metrics, models, tables
-from .config import DATASETS, Run, grid
+from . import cluster, findings, metrics, models, tables
+from .config import DATASETS, PRECISIONS, Run, grid
+from .errors import one_of
 from .store import Store
 from .sweep import sweep
 
+RECORDED = "recorded"  # a precision that a page may ask for: fp32 where it is recorded, else bf16
+
 
 def obtain(datasets, profile: str = "paper", seeds: int = 0, *, compute: bool = False, lr_rule: str = "linear",
-           precision: str = "fp32", device: str = "cpu", jobs: int | None = None, store: Store | None = None) -> list[dict]:
+           precision: str = RECORDED, device: str = "cpu", jobs: int | None = None, executor: str = "processes",
+           store: Store | None = None) -> list[dict]:
     """The records of a profile's runs: those in the store and, with `compute`, the missing ones trained now.
 
-    `seeds` = 0 stands for as many as the profile plans.
+    `seeds` = 0 stands for as many as the profile plans. `precision` "recorded" takes the run in fp32 where there is
+    one, else the one in bf16, and trains in fp32 where there is neither. `executor` as in `cluster.executor`.
 
-    Raises `BadInput` for an unknown data set, profile, rule or precision.
+    Raises `BadInput` for an unknown data set, profile, rule, precision or executor.
     """
-    store = store or Store()
-    runs = grid(datasets, profile, seeds or None, lr_rule, precision)
+    store, cells = store or Store(), _cells(datasets, profile, seeds, lr_rule, precision)
     if compute:
-        sweep(runs, store, device=device, jobs=jobs)
-    wanted = set(runs)
-    return [r for r in store.records().values()
-            if Run.from_dict(r["run"]) in wanted and not r["observed"].get("failure")]
+        have = _by_run(store)
+        missing = [cell[0] for cell in cells if not any(run in have for run in cell)]
+        with cluster.executor(executor, jobs, device) as pool:
+            sweep(missing, store, device=device, jobs=jobs, executor=pool)
+    have = _by_run(store)
+    return [next(have[run] for run in cell if run in have) for cell in cells if any(run in have for run in cell)]
 
 
 def holes(records: list[dict], datasets, profile: str = "paper", seeds: int = 0, lr_rule: str = "linear",
-          precision: str = "fp32") -> Markdown:
+          precision: str = RECORDED) -> Markdown:
     """A sentence naming the cells of the grid that lack runs and the command that computes them."""
     have = {Run.from_dict(r["run"]) for r in records}
-    runs = grid(datasets, profile, seeds or None, lr_rule, precision)
-    missing = [run for run in runs if run not in have]
+    cells = _cells(datasets, profile, seeds, lr_rule, precision)
+    missing = [cell[0] for cell in cells if not any(run in have for run in cell)]
     if not missing:
         return Markdown(f"All {len(have)} runs of this page's grid are recorded.")
-    planned, lacking = (Counter((r.dataset, r.batch_size) for r in some) for some in (runs, missing))
+    planned, lacking = (Counter((r.dataset, r.batch_size) for r in some) for some in ((c[0] for c in cells), missing))
     parts = []
     for name in dict.fromkeys(run.dataset for run in missing):
-        cells = [f"{b} ({count} of {planned[name, b]})" for (d, b), count in lacking.items() if d == name]
-        parts.append(f"{DATASETS[name].title}, B = {', '.join(cells)}")
+        counts = [f"{b} ({count} of {planned[name, b]})" for (d, b), count in lacking.items() if d == name]
+        parts.append(f"{DATASETS[name].title}, B = {', '.join(counts)}")
     names = " ".join(dict.fromkeys(run.dataset for run in missing))
     options = "".join((f" --seeds {seeds}" if seeds else "", f" --lr-rule {lr_rule}" if lr_rule != "linear" else "",
-                       f" --precision {precision}" if precision != "fp32" else ""))
+                       f" --precision {precision}" if precision not in (RECORDED, "fp32") else ""))
     return Markdown(f"**Not yet computed** (runs missing of those planned): {'; '.join(parts)}. "
                     f"`bbatch sweep {names} --profile {profile}{options}` fills these holes.")
+
+
+def _cells(datasets, profile: str, seeds: int, lr_rule: str, precision: str) -> list[tuple[Run, ...]]:
+    """The grid, each run as a tuple of the forms in which it will do, the one to prefer first."""
+    one_of("precision", precision, (RECORDED, *PRECISIONS))
+    forms = PRECISIONS if precision == RECORDED else (precision,)
+    return list(zip(*(grid(datasets, profile, seeds or None, lr_rule, form) for form in forms)))
+
+
+def _by_run(store: Store) -> dict[Run, dict]:
+    return {Run.from_dict(r["run"]): r for r in store.records().values() if not r["observed"].get("failure")}
 
 
 def recorded(datasets) -> list[dict]:
@@ -57,6 +74,15 @@ def recorded(datasets) -> list[dict]:
     table = metrics.full_protocol(metrics.frame(records.values()))
     table = table[(table["lr_rule"] == "linear") & table["dataset"].isin(datasets)]
     return [records[key] for key in table["id"]]
+
+
+def arithmetic(runs: pd.DataFrame) -> Markdown:
+    """Which cells were trained in bf16, and where the effect of that is measured; nothing where none was."""
+    low = runs[runs["precision"] == "bf16"]
+    cells = [f"{DATASETS[name].title}, B = {', '.join(map(str, sorted(some['batch_size'].unique())))}"
+             for name, some in low.groupby("dataset", sort=False)]
+    return Markdown(f"**In mixed precision** (bf16 in the layers, 32-bit weights and optimizer): {'; '.join(cells)}. "
+                    "What that does to accuracy is measured on [the page on speed](13_how_fast), paired by seed." if cells else "")
 
 
 def paragraphs(sentences) -> Markdown:

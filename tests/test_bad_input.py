@@ -173,6 +173,8 @@ CALLS = [
     (lambda: models.build("resnet", 1), "network 'resnet' is unknown"),
     (lambda: report.obtain(["x"]), "data set 'x' is unknown"),
     (lambda: report.obtain(["mnist"], "x"), "profile 'x' is unknown"),
+    (lambda: report.obtain(["mnist"], precision="x"), "precision 'x' is unknown"),
+    (lambda: report.obtain(["mnist"], "smoke", compute=True, executor="x"), "executor 'x' is unknown"),
     (lambda: live.train_one("mnist", 0, 42), "batch size is 0"),
     (lambda: live.sweep_again("x", "smoke", 1), "data set 'x' is unknown"),
     *[(lambda c=c, n=n: statistics.proportion_interval(c, n), "is no proportion")

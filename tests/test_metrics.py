@@ -72,3 +72,13 @@ def test_curves_by_hand():
     assert np.allclose(first["test_acc"], [75, 80, 80.5, 85])
     assert np.allclose(first["train_acc_running"], [50, 62.5, 75, 80])
     assert first["train_loss"].tolist() == [0.4, 0.3, 0.2, 0.1]
+
+
+def test_full_protocol_takes_the_32_bit_run_where_both_are_recorded():
+    def made(batch, seed, precision):
+        run = dataclasses.replace(plan("synthetic-1k", batch, seed), precision=precision)
+        r = record(batch, seed)
+        return r | {"run": dataclasses.asdict(run), "id": f"{batch}-{seed}-{precision}"}
+
+    table = metrics.frame([made(8, 42, "bf16"), made(8, 42, "fp32"), made(8, 43, "bf16"), record(16)])  # the last: 4 epochs
+    assert metrics.full_protocol(table)["id"].tolist() == ["8-43-bf16", "8-42-fp32"]

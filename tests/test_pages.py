@@ -121,6 +121,23 @@ def test_pages_without_records_say_so_and_draw_the_paper_alone():
     assert "bbatch sweep mnist --profile paper --seeds 2" in holes and "1024 (2 of 2)" in holes
 
 
+def test_a_run_in_mixed_precision_fills_a_hole_until_there_is_one_in_32_bits(tmp_path):
+    def put(store, precision, correct):
+        store.put(record("mnist", 64, 42, correct, 59_000, 59_500, precision=precision))
+
+    store = Store(tmp_path, frozen=None).prepare()
+    put(store, "bf16", 9_000)
+    found = report.obtain(["mnist"], seeds=1, store=store)
+    assert [r["run"]["precision"] for r in found] == ["bf16"]
+    assert " 64 (" not in report.holes(found, ["mnist"], seeds=1).data and " 32 (1 of 1)" in report.holes(found, ["mnist"], seeds=1).data
+    assert "MNIST, B = 64" in report.arithmetic(metrics.frame(found)).data
+    assert report.obtain(["mnist"], seeds=1, precision="fp32", store=store) == []
+    put(store, "fp32", 9_100)
+    found = report.obtain(["mnist"], seeds=1, store=store)
+    assert [r["run"]["precision"] for r in found] == ["fp32"]
+    assert report.arithmetic(metrics.frame(found)).data == ""
+
+
 def test_provenance_names_data_hardware_and_commit():
     text = report.provenance([record()]).data
     assert all(word in text for word in ("1 recorded runs", "made up", "a processor", "abc", "2026-01-01", "fp32"))
