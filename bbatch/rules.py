@@ -22,11 +22,14 @@ FAVOUR = (REPRODUCED, DIRECTION, DATA, NOT, UNTESTABLE)  # of several readings, 
 # itself calls a fall worth naming (Section IV-G); a share of the number where the quantity has no scale of its own.
 ABSOLUTE = {"percent": 0.5, "points": 0.5, "exponent": 0.05, "r": 0.05, "R^2": 0.01}
 RELATIVE = {"ratio": 0.1, "loss": 0.1}
+FEW = 5  # seeds; with fewer, an interval over seeds is too wide to confirm a level by being wide
 NEUTRAL = {"points": 0.0, "ratio": 1.0, "exponent": 0.0, "r": 0.0}  # no effect; units not listed are levels
 
 EXPLAINED = {
     "level": "An accuracy, a gap, a loss or an R² is reproduced where the printed number lies in the interval of *one "
-             "more run* of ours (with one seed: in the sampling error of the test set), widened by the tolerance.",
+             "more run* of ours (with one seed: in the sampling error of the test set), widened by the tolerance. With two to four "
+             "seeds that interval is so wide that it confirms little: a printed number that only its width takes in "
+             "gets \"not enough data\".",
     "effect": "A difference, a ratio, an exponent or a correlation is reproduced where the printed number lies in the "
               "95 % interval of our mean, widened by the tolerance, and the effect is told apart from none. Clear of "
               "none on the same side but of another size: direction only. An interval that holds both the printed "
@@ -110,7 +113,8 @@ def judge_part(p: Proposition, part: Part) -> str:
     tolerance = p.tolerance(first)
     inside = low <= last + p.tolerance(last) and first - tolerance <= high
     if neutral is None:
-        return REPRODUCED if inside else NOT
+        near = first - tolerance <= part.value <= last + p.tolerance(last)
+        return NOT if not inside else REPRODUCED if near or part.n == 1 or part.n >= FEW else DATA
     clear = low > neutral or high < neutral
     if not clear:
         if abs(first - neutral) <= tolerance and high - low <= 2 * tolerance:
