@@ -70,6 +70,16 @@ def statements(section: str | None = None) -> pd.DataFrame:
     return table[table["section"] == section].reset_index(drop=True)
 
 
+def ledger() -> pd.DataFrame:
+    """Every statement with what it is put as, as text: the columns of `statements`, then `quantity`, `paper` and
+    `words`, and `put_relation`, `put_value`, `put_upper`, `put_unit` where they replace the printed ones (`claims`)."""
+    def text(name):
+        return pd.read_csv(FOLDER / f"{name}.csv", dtype=str, keep_default_na=False)
+
+    put = text("ledger").rename(columns={c: f"put_{c}" for c in ("relation", "value", "upper", "unit")})
+    return text("text").merge(put, on="id", how="left", validate="one_to_one").fillna("")
+
+
 def value(id: str) -> float:
     """The number of one statement, in the statement's unit.
 

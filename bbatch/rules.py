@@ -75,7 +75,7 @@ class Part:
 
     `low` and `high` are NaN where there is no interval; `n` counts seeds (or cells, where `counted` says so), 0 where
     nothing is recorded; `missing` names what is not recorded although the value needs it; `shown` is the arithmetic
-    as text; `of` says what the interval is of.
+    as text; `of` says what the interval is of; `among` lists the outcomes that a batch size was found to be one of.
     """
 
     label: str
@@ -87,6 +87,7 @@ class Part:
     missing: str = ""
     of: str = ""
     counted: str = "seeds"
+    among: tuple[float, ...] = ()
     ids: tuple[str, ...] = ()
 
     @property
@@ -106,6 +107,8 @@ def judge_part(p: Proposition, part: Part) -> str:
         return DATA
     if math.isnan(part.value):  # computed, and found to have no meaning: a ratio to nothing
         return NOT
+    if part.among:
+        return REPRODUCED if _among(p, part) else NOT
     low, high = part.bounds
     if p.relation in ("<", "<=", ">", ">="):
         return _bound(p, low, high)
@@ -142,15 +145,22 @@ def _keeps(p: Proposition, x: float) -> bool:
 
 def check(p: Proposition, parts: list[Part]) -> str:
     """What the paper's own tables say of a proposition: one of `CHECKS`. Parts carry the rounding of their cells."""
-    parts = [part for part in parts if part.n and not math.isnan(part.value)]
+    parts = [part for part in parts if part.n]
     if not parts:
         return UNCHECKABLE
-    if not all(_agrees(p, part) for part in parts):
+    if not all(_agrees(p, part) for part in parts):  # a value that is NaN agrees with nothing
         return INCONSISTENT
     return UNCHECKABLE if any(_empty(p, part) for part in parts) else CONSISTENT
 
 
+def _among(p: Proposition, part: Part) -> bool:
+    first, last = p.ends
+    return any(first <= outcome <= last for outcome in part.among)
+
+
 def _agrees(p: Proposition, part: Part) -> bool:
+    if part.among:
+        return _among(p, part)
     low, high = part.bounds
     if p.relation in ("<", "<=", ">", ">="):
         return _keeps(p, low) or _keeps(p, high)
