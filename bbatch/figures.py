@@ -14,7 +14,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from . import published
 from .config import DATASETS, LR_RULES, SYNTHETIC, Run, plan
 from .tables import METRICS, compare
 
@@ -55,7 +54,7 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
         low, high = have[f"{metric}_low"].fillna(mean), have[f"{metric}_high"].fillna(mean)
         axis.fill_between(b, low, high, color=color, alpha=0.22, linewidth=0)
         axis.errorbar(b, mean, [mean - low, high - mean], color=color, marker="o", markersize=5, capsize=3, linewidth=1.8,
-                      label=f"ours, mean and 95 % interval\n{_seeds(have['n'])}")
+                      label=f"ours, mean and 95 % interval\n{seeds_text(have['n'])}")
         if have["n"].max() > 1:
             axis.plot(runs["batch_size"], runs[metric], ".", color=color, alpha=0.35, markersize=4, zorder=1,
                       label="ours, single runs")
@@ -67,7 +66,7 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
     axis.legend(fontsize=8.5, loc="best")
 
 
-def _seeds(n: pd.Series) -> str:
+def seeds_text(n: pd.Series) -> str:
     low, high = int(n.min()), int(n.max())
     many = f"n = {low}" if low == high else f"n = {low} to {high}"
     return f"({many} seed{'s' if high > 1 else ''}" + ("; interval: test-set sampling)" if high == 1 else ")")
@@ -113,7 +112,7 @@ def glance(frame: pd.DataFrame, metric: str = "test_acc") -> Figure:
 
 def _glance_label(frame: pd.DataFrame, name: str) -> str:
     counts = frame[frame["dataset"] == name].groupby("batch_size").size()
-    return DATASETS[name].title + (f" {_seeds(counts)}" if len(counts) else " (no runs yet)")
+    return DATASETS[name].title + (f" {seeds_text(counts)}" if len(counts) else " (no runs yet)")
 
 
 def synthetic_sets(datasets: dict) -> Figure:
@@ -178,52 +177,3 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure as SVG that comes out the same, byte for byte, each time."""
     with mpl.rc_context(STYLE):
         figure.savefig(path, metadata={"Date": None})
-
-
-def rules(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> Figure:
-    """Test accuracy against batch size under each learning-rate rule, with the cells of the paper's Table V."""
-    runs, paper = frame[frame["dataset"] == dataset], published.learning_rate_ablation()
-    with mpl.rc_context(STYLE):
-        figure, (near, far) = plt.subplots(1, 2, figsize=(11.5, 4.2))
-        for rule, color, mark in zip(LR_RULES, ("#CC79A7", COLORS[dataset], "#009E73"), "sod"):
-            table = compare(runs[runs["lr_rule"] == rule], dataset, ("test_acc",))
-            have = table[table["n"] > 0]
-            for axis in (near, far):
-                axis.fill_between(have["batch_size"], have["test_acc_low"], have["test_acc_high"], color=color, alpha=0.2)
-                axis.plot(have["batch_size"], have["test_acc"], color=color, marker=mark, markersize=5,
-                          label=f"{rule} {_seeds(have['n'])}" if len(have) else f"{rule} (no runs yet)")
-            cells = paper[paper["lr_rule"] == rule]
-            if len(cells):
-                far.plot(cells["batch_size"], cells["test_acc"],
-                         **PAPER | {"color": color, "label": f"Table V, {'fixed' if rule == 'constant' else 'scaled'}"})
-        for axis in (near, far):
-            axis.set_xscale("log", base=2)
-            axis.set_xticks(DATASETS[dataset].protocol.batch_sizes, map(str, DATASETS[dataset].protocol.batch_sizes), fontsize=8.5)
-            axis.minorticks_off()
-            axis.set(xlabel="Batch size B (log scale)", ylabel=METRICS["test_acc"])
-            axis.legend(fontsize=8.5)
-        near.set_title(f"{DATASETS[dataset].title}: ours, close up")
-        far.set_title("With the cells of Table V")
-    plt.close(figure)
-    return figure
-
-
-def optimum_scatter(draws: dict[str, pd.DataFrame]) -> Figure:
-    """How often each batch size comes out best when seeds are drawn again, for `critical.bootstrap` tables by data set."""
-    with mpl.rc_context(STYLE):
-        panels = max(1, len(draws))
-        figure, axes = plt.subplots(1, panels, figsize=(max(6, 4.1 * panels), 3.6), sharey=True, squeeze=False)
-        if not draws:
-            axes[0, 0].set_title("No data set has two seeds at every batch size yet")
-        for axis, (name, table) in zip(axes[0], draws.items()):
-            sizes = DATASETS[name].protocol.batch_sizes
-            share = 100 * table["optimal"].value_counts(normalize=True).reindex(sizes, fill_value=0)
-            axis.bar(range(len(sizes)), share, color=COLORS[name])
-            axis.set_xticks(range(len(sizes)), map(str, sizes), fontsize=8.5)
-            printed = published.critical().set_index("dataset").loc[name, "optimal_batch_size"]
-            axis.plot([sizes.index(printed)], [-3], **PAPER | {"clip_on": False, "linestyle": "", "label": "Table VI"})
-            axis.set(xlabel="Batch size B", title=DATASETS[name].title, ylim=(0, 100))
-            axis.legend(fontsize=8.5)
-        axes[0, 0].set_ylabel("Best in % of bootstrap draws")
-    plt.close(figure)
-    return figure

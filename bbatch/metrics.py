@@ -83,7 +83,8 @@ def full_protocol(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def curves(records: Iterable[dict]) -> pd.DataFrame:
-    """Learning curves, a row for each run and epoch: test_acc, train_acc_running (percent), losses, seconds so far."""
+    """Learning curves, a row for each run and epoch: test_acc, train_acc_running (percent), losses, and since the start
+    seconds and cpu_seconds, evaluation left out (the latter missing where not recorded)."""
     parts = []
     for r in records:
         h, n_test, n = r["history"], r["data"]["n_test"], r["run"]["n_train"]
@@ -93,6 +94,8 @@ def curves(records: Iterable[dict]) -> pd.DataFrame:
             "test_acc": 100 * np.array(h["test_correct"]) / n_test,
             "train_acc_running": 100 * np.array(h["train_correct"]) / n,
             "train_loss": h["train_loss"], "test_loss": h["test_loss"],
-            "seconds": np.cumsum(r["observed"]["seconds"])}))
-    names = ["dataset", "batch_size", "seed", "epoch", "test_acc", "train_acc_running", "train_loss", "test_loss", "seconds"]
+            "seconds": np.cumsum(r["observed"]["seconds"]),
+            "cpu_seconds": np.cumsum(r["observed"].get("cpu_seconds") or [np.nan] * len(h["test_correct"]))}))
+    names = ["dataset", "batch_size", "seed", "epoch", "test_acc", "train_acc_running", "train_loss", "test_loss",
+             "seconds", "cpu_seconds"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)

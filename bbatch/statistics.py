@@ -83,6 +83,18 @@ def paired_difference(a: Sequence[float], b: Sequence[float], level: float = LEV
     return mean_interval(np.asarray(a, float) - np.asarray(b, float), level)
 
 
+def paired_ratio(a: Sequence[float], b: Sequence[float], level: float = LEVEL) -> Interval:
+    """Geometric mean of a / b over pairs, with the t interval of the mean logarithm carried back: bounds not symmetric.
+
+    Raises `BadInput` where the two differ in length or hold a value that is not above 0.
+    """
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if len(a) != len(b) or (a <= 0).any() or (b <= 0).any():
+        raise BadInput(f"a paired ratio needs pairs of values above 0, not {len(a)} against {len(b)}.")
+    i = mean_interval(np.log(a / b), level)
+    return Interval(math.exp(i.mean), math.exp(i.low), math.exp(i.high), i.n)
+
+
 def proportion_interval(correct: int, n: int, level: float = LEVEL) -> Interval:
     """Wilson score interval for a proportion, in percent: the test set's sampling error of one accuracy.
 

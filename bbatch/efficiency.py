@@ -1,0 +1,154 @@
+"""Training efficiency (Section IV-C): what an epoch costs, how many epochs a fixed accuracy takes, and what is left.
+
+Large batches make an epoch shorter and make more epochs necessary; what counts is the time to a fixed accuracy. All of
+it is given as ratios between batch sizes of one data set, paired by seed, because seconds belong to a machine. The cost
+of an epoch is its processor time where that was recorded, which other work on the machine does not lengthen, else its
+elapsed time; a run uses one thread, so that on a machine of its own the two agree.
+
+Which accuracy "the same test accuracy" is, the paper does not say. We take one point below the best mean final accuracy
+of the data set (the margin of Section IV-G), and beside it the 80 % of Section III-D.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from . import published
+from .config import DATASETS
+from .critical import DROP
+from .statistics import Interval, mean_interval, paired_ratio
+
+BASE = 32  # the paper's base batch size (Table II, Algorithm 2), against which the ratios are taken
+
+
+def target(frame: pd.DataFrame, dataset: str) -> float:
+    """One point below the highest mean final test accuracy over batch sizes, in percent; NaN without runs."""
+    means = frame[frame["dataset"] == dataset].groupby("batch_size")["test_acc"].mean()
+    return float(means.max() - DROP) if len(means) else float("nan")
+
+
+def cost(curves: pd.DataFrame) -> pd.Series:
+    """Seconds since the start for each row of `metrics.curves`: processor time where recorded, else elapsed."""
+    return curves["cpu_seconds"].fillna(curves["seconds"])
+
+
+def reached(curves: pd.DataFrame, dataset: str, accuracy: float) -> pd.DataFrame:
+    """When each run first had at least `accuracy` percent of test accuracy after an epoch.
+
+    A row for each run: batch_size, seed, epochs and cost (seconds) until then, missing where it never had, and
+    epoch_cost, the mean cost of one of its epochs.
+    """
+    runs = curves[curves["dataset"] == dataset].assign(cost=lambda c: cost(c))
+    keys = ["batch_size", "seed"]
+    whole = runs.groupby(keys).agg(last=("epoch", "max"), spent=("cost", "max"))
+    first = runs[runs["test_acc"] >= accuracy].sort_values("epoch").groupby(keys)[["epoch", "cost"]].first()
+    table = whole.join(first).reset_index().rename(columns={"epoch": "epochs"})
+    return table.assign(epoch_cost=table["spent"] / table["last"])[[*keys, "epochs", "cost", "epoch_cost"]]
+
+
+def speedups(curves: pd.DataFrame, dataset: str, accuracy: float, base: int = BASE) -> pd.DataFrame:
+    """Each batch size against `base`, paired by seed.
+
+    Columns: batch_size, n (seeds that both have), reached (runs of this batch size that had the accuracy, of all its
+    runs), and as `Interval`s of a ratio epoch (how many times shorter an epoch is), epochs (how many times more epochs
+    to the accuracy) and effective (how many times less time to it). The last two count the seeds at which both reached
+    it: where some never did, they flatter that batch size.
+    """
+    runs = reached(curves, dataset, accuracy)
+    at_base = runs[runs["batch_size"] == base].set_index("seed")
+    rows = []
+    for b, cell in runs.groupby("batch_size"):
+        both = cell.set_index("seed").join(at_base, how="inner", suffixes=("", "_base"))
+        done = both.dropna(subset=["epochs", "epochs_base"])
+        rows.append({"batch_size": int(b), "n": len(both), "reached": f"{cell['epochs'].notna().sum()} of {len(cell)}",
+                     "epoch": paired_ratio(both["epoch_cost_base"], both["epoch_cost"]),
+                     "epochs": paired_ratio(done["epochs"], done["epochs_base"]),
+                     "effective": paired_ratio(done["cost_base"], done["cost"])})
+    return pd.DataFrame(rows, columns=["batch_size", "n", "reached", "epoch", "epochs", "effective"])
+
+
+def all_speedups(frame: pd.DataFrame, curves: pd.DataFrame, accuracy: float | None = None) -> pd.DataFrame:
+    """`speedups` of every data set that has runs at the base, with the accuracy asked for: `target`, unless given."""
+    parts = []
+    for name in DATASETS:
+        wanted = target(frame, name) if accuracy is None else accuracy
+        table = speedups(curves, name, wanted)
+        if table["n"].sum():
+            parts.append(table.assign(dataset=name, accuracy=wanted))
+    columns = ["dataset", "accuracy", "batch_size", "n", "reached", "epoch", "epochs", "effective"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def per_epoch(frame: pd.DataFrame) -> pd.DataFrame:
+    """How many times shorter an epoch is at the largest batch size than at B = 1, 8 and 32: the paper's and ours.
+
+    Columns: dataset, largest, base, paper (from the printed epoch times), ours (`Interval` over seeds).
+    """
+    rows = []
+    for name, spec in DATASETS.items():
+        largest, printed = spec.protocol.batch_sizes[-1], published.results(name).set_index("batch_size")["epoch_time_s"]
+        spent = frame[frame["dataset"] == name].assign(spent=lambda f: f["epoch_cpu_s"].fillna(f["epoch_time_s"]))
+        wide = spent.pivot(index="seed", columns="batch_size", values="spent")
+        for base in (1, 8, BASE):
+            pairs = wide[[base, largest]].dropna() if {base, largest} <= set(wide.columns) else pd.DataFrame(columns=[base, largest])
+            rows.append({"dataset": name, "largest": largest, "base": base, "paper": printed.get(base, np.nan) / printed[largest],
+                         "ours": paired_ratio(pairs[base], pairs[largest])})
+    return pd.DataFrame(rows)
+
+
+def epochs_needed(curves: pd.DataFrame, dataset: str, accuracy: float) -> dict[int, Interval]:
+    """Mean number of epochs to the accuracy by batch size, over the runs that had it, with its interval over seeds."""
+    runs = reached(curves, dataset, accuracy).dropna(subset=["epochs"])
+    return {int(b): mean_interval(cell["epochs"]) for b, cell in runs.groupby("batch_size")}
+
+
+def sentences(frame: pd.DataFrame, curves: pd.DataFrame) -> list[str]:
+    """What the paper says of Section IV-C and V-E, its own epoch times, and ours, a paragraph each."""
+    said = {id: tuple(row) for id, *row in published.statements()[["id", "value", "upper"]].itertuples(index=False)}
+    low, high = said["iv-c-epoch-speedup"]
+    table = per_epoch(frame)
+    texts = []
+    for base, some in table.groupby("base"):
+        printed, ours = some["paper"].dropna(), [i.mean for i in some["ours"] if i.n]
+        texts.append(f"against B = {base} by {_span(printed)} in the paper's tables" +
+                     (f" and by {_span(ours)} in our runs" if ours else ""))
+    epoch = (f"**An epoch**: the paper says that large batches shorten it by a factor of {low:g} to {high:g}. Over the data "
+             f"sets, the largest batch size shortens it {'; '.join(texts)}.")
+    full = all_speedups(frame, curves)
+    largest = full[full["batch_size"] == full["dataset"].map(lambda d: DATASETS[d].protocol.batch_sizes[-1])]
+    have = largest[[i.n > 0 for i in largest["epochs"]]]
+    lines = [epoch]
+    for column, id, what in (("epochs", "iv-c-more-epochs", "**More epochs**: the paper says that large batches take {} to {} "
+                              "times as many epochs to the same accuracy"),
+                             ("effective", "v-e-wall-clock", "**In the end**: the paper puts the speed-up in time to an "
+                              "accuracy at {} to {}")):
+        ours = "; ".join(f"{DATASETS[r.dataset].title} {ratio_text(getattr(r, column))}" for r in have.itertuples())
+        lines.append(f"{what.format(*(f'{v:g}' for v in said[id]))}. At the largest batch size against B = {BASE}, to one "
+                     f"point below the best mean accuracy, we find: {ours or 'no runs yet'}.")
+    never = [f"{DATASETS[r.dataset].title} (B = {r.batch_size})" for r in largest.itertuples() if r.reached.startswith("0 ")]
+    if never:
+        lines.append(f"Never there within the epochs of the protocol: {', '.join(never)}.")
+    return lines
+
+
+def ratio_text(i: Interval) -> str:
+    """"×2.31 (2.20 to 2.42)", or the bare ratio where n gives no interval."""
+    if not i.n:
+        return "–"
+    return f"×{i.mean:.3g}" + ("" if np.isnan(i.low) else f" ({i.low:.3g} to {i.high:.3g})")
+
+
+def formatted(table: pd.DataFrame) -> pd.DataFrame:
+    """`all_speedups` as text."""
+    return pd.DataFrame({
+        "data set": [DATASETS[d].title for d in table["dataset"]], "accuracy (%)": [f"{a:.2f}" for a in table["accuracy"]],
+        "B": table["batch_size"], "seeds": table["n"], "reached it": table["reached"],
+        f"epoch shorter than at B = {BASE}": [ratio_text(i) for i in table["epoch"]],
+        "more epochs to it": [ratio_text(i) for i in table["epochs"]],
+        "less time to it": [ratio_text(i) for i in table["effective"]]})
+
+
+def _span(values) -> str:
+    low, high = min(values), max(values)
+    return f"×{low:.3g}" if f"{low:.3g}" == f"{high:.3g}" else f"×{low:.3g} to ×{high:.3g}"

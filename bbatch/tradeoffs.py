@@ -1,0 +1,109 @@
+"""Figures of Sections IV-C, IV-D and IV-G: efficiency, learning-rate rules, the best batch size.
+
+As in `figures`: tidy tables in, a matplotlib Figure out; nothing here reads a file or trains.
+"""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from . import published
+from .config import DATASETS, LR_RULES
+from .efficiency import BASE
+from .figures import COLORS, INK, PAPER, STYLE, seeds_text
+from .tables import METRICS, compare
+
+
+def efficiency(speedups: pd.DataFrame) -> Figure:
+    """Epoch time, epochs and time to an accuracy against batch size, as ratios to B = 32, a line for each data set.
+
+    `speedups` as `efficiency.all_speedups` makes it; the paper's points come from its printed epoch times.
+    """
+    panels = (("epoch", "An epoch is shorter by"), ("epochs", "Epochs to the accuracy, more by"),
+              ("effective", "Time to the accuracy, shorter by"))
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 3, figsize=(13, 4.4))
+        for axis, (column, title) in zip(axes, panels):
+            axis.axhline(1, color=INK, linewidth=0.8)
+            for name, table in speedups.groupby("dataset", sort=False):
+                have = table[[i.n > 0 for i in table[column]]]
+                mean, low, high = (np.array([getattr(i, k) for i in have[column]], float) for k in ("mean", "low", "high"))
+                few = " (one seed)" if table["n"].max() == 1 else ""
+                axis.fill_between(have["batch_size"], low, high, color=COLORS[name], alpha=0.22, linewidth=0)
+                axis.plot(have["batch_size"], mean, color=COLORS[name], marker="o", markersize=5,
+                          label=DATASETS[name].title + few)
+                if column == "epoch":
+                    printed = published.results(name).set_index("batch_size")["epoch_time_s"]
+                    axis.plot(printed.index, printed[BASE] / printed, **PAPER | {
+                        "color": COLORS[name], "markersize": 5, "alpha": 0.8, "label": None})
+            _ratio_axes(axis)
+            axis.set(xlabel="Batch size B (log scale)", title=title)
+        axes[0].set_ylabel(f"Ratio to B = {BASE} (log scale)")
+        axes[0].plot([], [], **PAPER | {"label": "the paper's epoch times"})
+        axes[0].legend(fontsize=8.5)
+    plt.close(figure)
+    return figure
+
+
+def _ratio_axes(axis) -> None:
+    sizes = DATASETS["mnist"].protocol.batch_sizes
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(sizes, map(str, sizes), fontsize=8.5)
+    axis.set_yscale("log")
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"×{v:g}"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
+    axis.minorticks_off()
+
+
+def rules(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> Figure:
+    """Test accuracy against batch size under each learning-rate rule, with the cells of the paper's Table V."""
+    runs, paper = frame[frame["dataset"] == dataset], published.learning_rate_ablation()
+    with mpl.rc_context(STYLE):
+        figure, (near, far) = plt.subplots(1, 2, figsize=(11.5, 4.2))
+        for rule, color, mark in zip(LR_RULES, ("#CC79A7", COLORS[dataset], "#009E73"), "sod"):
+            table = compare(runs[runs["lr_rule"] == rule], dataset, ("test_acc",))
+            have = table[table["n"] > 0]
+            for axis in (near, far):
+                axis.fill_between(have["batch_size"], have["test_acc_low"], have["test_acc_high"], color=color, alpha=0.2)
+                axis.plot(have["batch_size"], have["test_acc"], color=color, marker=mark, markersize=5,
+                          label=f"{rule} {seeds_text(have['n'])}" if len(have) else f"{rule} (no runs yet)")
+            cells = paper[paper["lr_rule"] == rule]
+            if len(cells):
+                far.plot(cells["batch_size"], cells["test_acc"],
+                         **PAPER | {"color": color, "label": f"Table V, {'fixed' if rule == 'constant' else 'scaled'}"})
+        for axis in (near, far):
+            axis.set_xscale("log", base=2)
+            axis.set_xticks(DATASETS[dataset].protocol.batch_sizes, map(str, DATASETS[dataset].protocol.batch_sizes), fontsize=8.5)
+            axis.minorticks_off()
+            axis.set(xlabel="Batch size B (log scale)", ylabel=METRICS["test_acc"])
+            axis.legend(fontsize=8.5)
+        near.set_title(f"{DATASETS[dataset].title}: ours, close up")
+        far.set_title("With the cells of Table V")
+    plt.close(figure)
+    return figure
+
+
+def optimum_scatter(draws: dict[str, pd.DataFrame]) -> Figure:
+    """How often each batch size comes out best when seeds are drawn again, for `critical.bootstrap` tables by data set."""
+    with mpl.rc_context(STYLE):
+        panels = max(1, len(draws))
+        figure, axes = plt.subplots(1, panels, figsize=(max(6, 4.1 * panels), 3.6), sharey=True, squeeze=False)
+        if not draws:
+            axes[0, 0].set_title("No data set has two seeds at every batch size yet")
+        for axis, (name, table) in zip(axes[0], draws.items()):
+            sizes = DATASETS[name].protocol.batch_sizes
+            share = 100 * table["optimal"].value_counts(normalize=True).reindex(sizes, fill_value=0)
+            axis.bar(range(len(sizes)), share, color=COLORS[name])
+            axis.set_xticks(range(len(sizes)), map(str, sizes), fontsize=8.5)
+            printed = published.critical().set_index("dataset").loc[name, "optimal_batch_size"]
+            axis.plot([sizes.index(printed)], [-3], **PAPER | {"clip_on": False, "linestyle": "", "label": "Table VI"})
+            axis.set(xlabel="Batch size B", title=DATASETS[name].title, ylim=(0, 100))
+            axis.legend(fontsize=8.5)
+        axes[0, 0].set_ylabel("Best in % of bootstrap draws")
+    plt.close(figure)
+    return figure

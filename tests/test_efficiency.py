@@ -1,0 +1,70 @@
+"""Epochs and time to an accuracy, on runs whose curves are written by hand."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from bbatch import efficiency, metrics, statistics, tradeoffs
+from bbatch.errors import BadInput
+
+
+def curves(runs):
+    """{(batch size, seed): (test accuracies, seconds an epoch)} as `metrics.curves` gives them."""
+    parts = [pd.DataFrame({"dataset": "synthetic-1k", "batch_size": b, "seed": seed, "epoch": np.arange(1, len(acc) + 1),
+                           "test_acc": acc, "seconds": 2 * each * np.arange(1, len(acc) + 1),
+                           "cpu_seconds": each * np.arange(1, len(acc) + 1)}) for (b, seed), (acc, each) in runs.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+RUNS = {(32, 42): ([70, 79, 91, 80], 4.0), (32, 43): ([70, 92, 80, 80], 4.0),
+        (512, 42): ([60, 70, 80, 90], 1.0), (512, 43): ([60, 70, 80, 80], 2.0)}
+
+
+def test_the_first_epoch_at_the_accuracy_counts_though_it_falls_again():
+    table = efficiency.reached(curves(RUNS), "synthetic-1k", 90).set_index(["batch_size", "seed"])
+    assert table.loc[(32, 42), "epochs"] == 3 and table.loc[(32, 42), "cost"] == 12.0
+    assert table.loc[(32, 43), "epochs"] == 2 and table.loc[(512, 42), "epochs"] == 4  # exactly 90 is there
+    assert math.isnan(table.loc[(512, 43), "epochs"])  # never
+    assert table["epoch_cost"].tolist() == [4.0, 4.0, 1.0, 2.0]
+
+
+def test_elapsed_time_stands_in_where_processor_time_was_not_recorded():
+    without = curves(RUNS).assign(cpu_seconds=np.nan)
+    assert efficiency.reached(without, "synthetic-1k", 90)["epoch_cost"].tolist() == [8.0, 8.0, 2.0, 4.0]
+
+
+def test_speedups_by_hand():
+    table = efficiency.speedups(curves(RUNS), "synthetic-1k", 90).set_index("batch_size")
+    large = table.loc[512]
+    assert large["n"] == 2 and large["reached"] == "1 of 2"
+    assert large["epoch"].mean == pytest.approx(math.sqrt(4.0 * 2.0))  # geometric mean over the two seeds
+    assert large["epochs"].mean == pytest.approx(4 / 3) and large["epochs"].n == 1  # seed 42 alone
+    assert large["effective"].mean == pytest.approx(12.0 / 4.0)
+    assert table.loc[32, "effective"].mean == 1.0
+
+
+def test_the_ratio_of_pairs_is_the_t_interval_of_logarithms():
+    a, b = np.array([3.0, 5.0, 4.0]), np.array([1.0, 2.0, 1.5])
+    low, high = stats.t.interval(0.95, 2, loc=np.log(a / b).mean(), scale=stats.sem(np.log(a / b)))
+    found = statistics.paired_ratio(a, b)
+    assert (found.mean, found.low, found.high) == pytest.approx((stats.gmean(a / b), math.exp(low), math.exp(high)))
+    with pytest.raises(BadInput, match="values above 0"):
+        statistics.paired_ratio([1.0], [0.0])
+
+
+def test_a_ratio_is_written_with_its_interval_where_there_is_one():
+    assert efficiency.ratio_text(statistics.paired_ratio([4.0], [2.0])) == "×2"
+    assert efficiency.ratio_text(statistics.paired_ratio([], [])) == "–"
+    assert "(" in efficiency.ratio_text(statistics.paired_ratio([4.0, 5.0], [2.0, 2.0]))
+
+
+def test_without_runs_there_are_holes_and_no_crash():
+    empty, none = metrics.frame([]), metrics.curves([])
+    assert efficiency.all_speedups(empty, none).empty
+    assert "no runs yet" in " ".join(efficiency.sentences(empty, none))
+    assert len(tradeoffs.efficiency(efficiency.all_speedups(empty, none)).axes) == 3
+    printed = efficiency.per_epoch(empty)
+    assert printed["paper"].notna().all() and all(i.n == 0 for i in printed["ours"])
