@@ -1,40 +1,26 @@
-"""Which measurement of geometry and noise is made of which run, and the long table that they are kept in."""
+"""The tables of what was measured of trained networks: made here, read here, and nowhere typed."""
 
 from __future__ import annotations
 
 import pandas as pd
+import torch
+from torch.nn.functional import cross_entropy
+from tqdm import tqdm
 
-from .store import FROZEN
+from . import data, landscape, probe, sharpness
+from .config import DATASETS, Run, plan
+from .errors import one_of
+from .files import write_whole
+from .probe import EPSILON, LITERAL, MEASURES  # noqa: F401: part of what this module offers
+from .store import FROZEN, Store
+from .trained import EFFORT, REFERENCE, epochs_of, networks, planned, samples
+from .worker import commit
 
 FOLDER = FROZEN / "geometry"
-COLUMNS = ["dataset", "batch_size", "lr_rule", "precision", "seed", "epoch", "split", "measure", "value", "n_samples",
-           "settings", "id", "source", "commit"]
-
-# Name in the column `measure`, and what it is. Losses are mean cross-entropies in nats, in eval mode.
-MEASURES = {
-    "loss": "mean cross-entropy",
-    "accuracy": "accuracy, percent",
-    "weight_norm": "Euclidean norm of all parameters",
-    "sharpness_l2": "Eq. (3), ‖δ‖₂ ≤ ε, maximised",
-    "sharpness_l2_random": "Eq. (3), ‖δ‖₂ ≤ ε, random directions",
-    "sharpness_linf": "Eq. (3), ‖δ‖∞ ≤ ε, maximised",
-    "sharpness_linf_random": "Eq. (3), ‖δ‖∞ ≤ ε, random directions",
-    "sharpness_relative": "Eq. (3), ‖δ‖₂ ≤ ε‖w‖₂, maximised",
-    "sharpness_relative_random": "Eq. (3), ‖δ‖₂ ≤ ε‖w‖₂, random directions",
-    "sharpness_filter": "Eq. (3), ‖δ_f‖₂ ≤ ε‖w_f‖₂ for each filter f, maximised",
-    "sharpness_filter_random": "Eq. (3), ‖δ_f‖₂ ≤ ε‖w_f‖₂ for each filter f, random directions",
-    "keskar_full": "Keskar's Metric 2.1, full space, percent",
-    "keskar_subspace": "Keskar's Metric 2.1, random subspace, percent",
-    "hessian_top": "largest eigenvalue of the Hessian",
-    "hessian_trace": "trace of the Hessian",
-    "gradient_variance": "Eq. (4), mini-batches without replacement",
-    "gradient_variance_replaced": "Eq. (4), mini-batches with replacement",
-    "gradient_variance_one_network": "Eq. (4), without replacement, all B on the network trained with B = 32",
-    "gradient_trace": "tr(Σ), variance of the gradient of one sample",
-    "gradient_norm2": "|G|², squared norm of the true gradient",
-    "noise_scale": "gradient noise scale tr(Σ)/|G|², samples",
-}
-LITERAL = ("sharpness_l2", "train")  # Eq. (3) to the letter: a Euclidean ball, on the loss that training minimises
+RUN_COLUMNS = ["dataset", "batch_size", "lr_rule", "precision", "seed"]
+COLUMNS = [*RUN_COLUMNS, "epoch", "split", "measure", "value", "n_samples", "settings", "id", "source", "commit"]
+POINT_COLUMNS = [*RUN_COLUMNS, "split", "kind", "a", "b", "loss", "n_samples", "to_batch_size", "id"]
+RESCALED_COLUMNS = [*RUN_COLUMNS, "factor", "norm", "value", "n_samples", "id"]
 
 
 def measured(datasets=None) -> pd.DataFrame:
@@ -50,13 +36,136 @@ def measured(datasets=None) -> pd.DataFrame:
     n_samples   how many samples of the split were used: the first n of a seeded order
     settings    what else decides the value: epsilon, steps, restarts, probes
     id          key of the run's record
-    source      where the weights came from: "kept" by the sweep; "retrained", with the record's scores met exactly;
-                "retrained, differs" where rounding on this machine led elsewhere
+    source      where the weights came from: "initial"; "kept" by the sweep; "retrained", with the scores of the record
+                met (counts exactly, losses to a millionth); "retrained, differs" where this machine's rounding led
+                elsewhere; "retrained, no record"
     commit      the package's, when it was measured
 
-    For the three measures named gradient_variance, `batch_size` is that of the mini-batches drawn, and, but for
-    "_one_network", of the run too. Sharpness for the paper's ratio to the letter is `LITERAL`, at the last epoch.
+    For "gradient_variance" and "gradient_variance_replaced", `batch_size` is that of the mini-batches drawn, on the
+    network of the run with B = `REFERENCE` (see `id`). Sharpness for the paper's ratio to the letter is `LITERAL` at the
+    last epoch.
     """
-    paths = sorted(FOLDER.glob("*.parquet")) if datasets is None else [FOLDER / f"{name}.parquet" for name in datasets]
+    return _read("", COLUMNS, datasets)
+
+
+def surfaces(datasets=None) -> pd.DataFrame:
+    """The recorded landscapes, a row for each point: the run's columns, split, kind, a, b, loss, n_samples, id.
+
+    kind "surface": loss at w + a·d1 + b·d2, filter-normalised; kind "path": loss at w + a·(w' − w), where w' is the
+    network of `to_batch_size` and the same seed (b is 0).
+    """
+    return _read("-landscape", POINT_COLUMNS, datasets)
+
+
+def rescaling(datasets=None) -> pd.DataFrame:
+    """Each reading of Eq. (3) on one network whose first layer is multiplied and second divided by `factor`, which
+    leaves its function as it was: the run's columns, factor, norm, value, n_samples, id."""
+    return _read("-rescaled", RESCALED_COLUMNS, datasets)
+
+
+def measure(datasets=None, seeds: int | None = None, store: Store | None = None, progress: bool = True) -> list[dict]:
+    """Measure what is missing of these data sets and write it to `FOLDER`, run by run; a row for each data set.
+
+    Synthetic networks are trained again, in seconds; those of images come from the weights that the sweep keeps in the
+    live store. Row: dataset, measured (runs, now), without_weights (runs that have none here), needs (the command that
+    gives them). Raises `BadInput` for a data set that is not in `EFFORT`.
+    """
+    store, rows = store or Store(), []
+    for name in datasets or EFFORT:
+        one_of("data set with measurements of geometry", name, EFFORT)
+    for name in datasets or EFFORT:
+        source, done, missing = data.load(name), 0, []
+        runs = planned(name, seeds, store, source.fingerprint)
+        for run in tqdm(runs, desc=name, unit="run", disable=not progress):
+            have = measured([name])
+            key = run.key(source.fingerprint)
+            todo = [e for e in epochs_of(run) if not ((have["id"] == key) & (have["epoch"] == e)).any()]
+            found = []
+            for epoch, net, origin in networks(run, key, source, store, todo):
+                found += [{"epoch": epoch, "id": key, "source": origin, **row} for row in probe.rows(run, epoch, net, source)]
+            if found:
+                new = pd.DataFrame([{**{c: getattr(run, c) for c in RUN_COLUMNS}, "commit": commit(), **row} for row in found])
+                _write("", name, pd.concat([have, new[COLUMNS]], ignore_index=True))
+                done += 1
+            if run.epochs in todo and not any(row["epoch"] == run.epochs for row in found):
+                missing.append(run)
+        needs = "; ".join(f"bbatch run {name} --batch-size {r.batch_size} --seed {r.seed}" for r in missing[:1])
+        rows.append({"dataset": name, "measured": done, "without_weights": len(missing), "needs": needs or None})
+    return rows
+
+
+SURFACES = {"synthetic-50k": (32, 512), "mnist": (32, 256, 512), "cifar10": (32, 256, 512)}  # Figs. 9 and 10; all: IV-E
+PATH = (-0.5, 1.5)  # beyond both ends
+
+
+def draw(datasets=None, store: Store | None = None, progress: bool = True) -> list[dict]:
+    """Compute the landscapes that are missing and write them to `FOLDER`; a row for each data set: dataset, drawn.
+
+    Of the networks of seed 42 at the batch sizes of `SURFACES` that can be had: a surface on the test and, where a pass
+    is cheap, the training loss; from B = 32 to each other size the path between the two; and `rescaling`.
+    """
+    store, rows = store or Store(), []
+    for name in datasets or EFFORT:
+        one_of("data set with measurements of geometry", name, EFFORT)
+        source, effort, drawn = data.load(name), EFFORT[name], 0
+        runs = [r for r in planned(name, 1, store, source.fingerprint)
+                if r.batch_size in SURFACES[name] and r.lr_rule == "linear"]
+        keys = {run: run.key(source.fingerprint) for run in runs}
+        have = surfaces([name])
+        if set(keys.values()) <= set(have["id"]) and len(rescaling([name])):
+            rows.append({"dataset": name, "drawn": 0})
+            continue
+        nets = {run: net for run in runs for epoch, net, _ in networks(run, keys[run], source, store, [run.epochs])}
+        for run, net in nets.items():
+            others = {r: n for r, n in nets.items() if r.precision == run.precision and run.batch_size == REFERENCE != r.batch_size}
+            if keys[run] in set(have["id"]) and {r.batch_size for r in others} <= set(have[have["id"] == keys[run]]["to_batch_size"]):
+                continue
+            for split in ("train", "test") if name.startswith("synthetic") else ("test",):
+                have = pd.concat([have[(have["id"] != keys[run]) | (have["split"] != split)],
+                                  _points(run, keys[run], net, others, split, source, progress)])
+            _write("-landscape", name, have[POINT_COLUMNS])
+            drawn += 1
+        if name.startswith("synthetic"):
+            _write("-rescaled", name, _rescaled(runs[0], keys[runs[0]], nets[runs[0]], source))
+        rows.append({"dataset": name, "drawn": drawn})
+    return rows
+
+
+def _points(run: Run, key: str, net, others: dict, split: str, source: data.Data, progress: bool) -> pd.DataFrame:
+    """The surface around one network, and the paths from it to others, on one split."""
+    effort = EFFORT[run.dataset]
+    x, y = samples(source, split, effort.n_landscape)
+    axis = [2 * k / (effort.points - 1) - 1 for k in range(effort.points)]
+    ahead = [PATH[0] + (PATH[1] - PATH[0]) * k / (effort.points - 1) for k in range(effort.points)]
+    losses = landscape.landscape(net, cross_entropy, x, y, landscape.filter_directions(net), [axis, axis], progress=progress)
+    parts = [pd.DataFrame({"kind": "surface", "a": [a for a in axis for _ in axis], "b": axis * len(axis),
+                           "loss": losses.ravel(), "to_batch_size": 0})]
+    for other, end in others.items():
+        line = landscape.landscape(net, cross_entropy, x, y, landscape.toward(net, end), [ahead], progress=progress)
+        parts.append(pd.DataFrame({"kind": "path", "a": ahead, "b": 0.0, "loss": line, "to_batch_size": other.batch_size}))
+    return pd.concat(parts).assign(split=split, n_samples=len(y), id=key, **{c: getattr(run, c) for c in RUN_COLUMNS}).astype(
+        {"a": "float32", "b": "float32", "loss": "float32"})
+
+
+def _rescaled(run: Run, key: str, net, source: data.Data) -> pd.DataFrame:
+    x, y = samples(source, "train", EFFORT[run.dataset].n)
+    first, second = [m for m in net.modules() if isinstance(m, torch.nn.Linear)][:2]
+    rows, so_far = [], 1.0
+    for factor in (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0):
+        sharpness.rescale(net, first, second, factor / so_far)
+        so_far = factor
+        for norm in sharpness.NORMS:
+            found = sharpness.sharpness(net, cross_entropy, x, y, EPSILON, norm)
+            rows.append({"factor": factor, "norm": norm, "value": found.value, "n_samples": len(y), "id": key})
+    return pd.DataFrame(rows).assign(**{c: getattr(run, c) for c in RUN_COLUMNS})[RESCALED_COLUMNS]
+
+
+def _read(what: str, columns: list[str], datasets) -> pd.DataFrame:
+    paths = [FOLDER / f"{name}{what}.parquet" for name in datasets or EFFORT]
     parts = [pd.read_parquet(path) for path in paths if path.is_file()]
-    return pd.concat(parts, ignore_index=True)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def _write(what: str, name: str, table: pd.DataFrame) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    write_whole(FOLDER / f"{name}{what}.parquet", table.to_parquet(index=False, compression="zstd"))
