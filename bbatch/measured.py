@@ -162,7 +162,9 @@ def throughput(task: Task, largest: int, seconds: float) -> pd.DataFrame:
     Goes up until two doublings in a row have not made an epoch a tenth shorter, or the time is up; then over the same sizes
     again, `PASSES` times in all, and keeps the least of each: other work on the machine comes and goes.
     """
-    deadline, best, idle, b = time.perf_counter() + seconds, {}, 0, min(max(task.smallest, 4), largest)
+    b = min(max(task.smallest, 4), largest)
+    step_seconds(task, b, 0)  # the first step of a process loads half of PyTorch
+    deadline, best, idle = time.perf_counter() + seconds, {}, 0
 
     def epoch_at(size):
         return step_seconds(task, size) * math.ceil(len(task.train) / size)
