@@ -41,8 +41,8 @@ def measured(datasets=None) -> pd.DataFrame:
                 elsewhere; "retrained, no record"
     commit      the package's, when it was measured
 
-    For "gradient_variance" and "gradient_variance_replaced", `batch_size` is that of the mini-batches drawn, on the
-    network of the run with B = `REFERENCE` (see `id`). Sharpness for the paper's ratio to the letter is `LITERAL` at the
+    For the measures "gradient_variance_one_network...", `batch_size` is that of the mini-batches drawn, on the network
+    of the run with B = `REFERENCE` (see `id`). Sharpness for the paper's ratio to the letter is `LITERAL` at the
     last epoch.
     """
     return _read("", COLUMNS, datasets)
@@ -107,7 +107,8 @@ def draw(datasets=None, store: Store | None = None, progress: bool = True) -> li
     store, rows = store or Store(), []
     for name in datasets or EFFORT:
         one_of("data set with measurements of geometry", name, EFFORT)
-        source, effort, drawn = data.load(name), EFFORT[name], 0
+    for name in [name for name in datasets or EFFORT if name in SURFACES]:
+        source, drawn = data.load(name), 0
         runs = [r for r in planned(name, 1, store, source.fingerprint)
                 if r.batch_size in SURFACES[name] and r.lr_rule == "linear"]
         keys = {run: run.key(source.fingerprint) for run in runs}

@@ -30,9 +30,9 @@ MEASURES = {
     "keskar_subspace": "Keskar's Metric 2.1, random subspace, percent",
     "hessian_top": "largest eigenvalue of the Hessian",
     "hessian_trace": "trace of the Hessian",
-    "gradient_variance": "Eq. (4) on one network, mini-batches without replacement",
-    "gradient_variance_replaced": "Eq. (4) on one network, mini-batches with replacement",
-    "gradient_variance_own": "Eq. (4) on the network trained with that B, without replacement",
+    "gradient_variance": "Eq. (4), each B on the network that it trained, without replacement",
+    "gradient_variance_one_network": "Eq. (4), all B on one network, without replacement",
+    "gradient_variance_one_network_replaced": "Eq. (4), all B on one network, with replacement",
     "gradient_trace": "tr(Σ), variance of the gradient of one sample",
     "gradient_norm2": "|G|², squared norm of the true gradient",
     "noise_scale": "gradient noise scale tr(Σ)/|G|², samples",
@@ -68,11 +68,11 @@ def _variances(add, run: Run, epoch: int, net: nn.Module, source: data.Data) -> 
 
     n, how = len(source.train_y), f"{noise.BATCHES} mini-batches, first-layer weights"
     if epoch:
-        add("train", "gradient_variance_own", variance(run.batch_size), n, how)
+        add("train", "gradient_variance", variance(run.batch_size), n, how)
     if run.batch_size == REFERENCE and run.lr_rule == "linear":
         for b in EFFORT[run.dataset].mini_batches:
-            add("train", "gradient_variance", variance(b), n, how, batch_size=b)
-            add("train", "gradient_variance_replaced", variance(b, True), n, how, batch_size=b)
+            add("train", "gradient_variance_one_network", variance(b), n, how, batch_size=b)
+            add("train", "gradient_variance_one_network_replaced", variance(b, True), n, how, batch_size=b)
 
 
 def _sharpness(add, split: str, net: nn.Module, x, y, effort: Effort) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,15 +39,16 @@ class Effort:
     mini_batches: tuple[int, ...]  # sizes for Eq. (4)
     n_noise: int  # samples for the noise scale, in mini-batches of `noise_batch`
     noise_batch: int
-    points: int  # a side of the landscape
+    points: int  # a side of the landscape; 0: none is drawn
     n_landscape: int
 
 
 _SMALL = Effort((8, 32, 128, 512), ("linear", "constant"), 5, (1, 2, 5, 10, 20), 5_000, 30, 3, 20, 30,
                 (1, 8, 16, 32, 64, 128, 256, 512), 40_000, 100, 51, 10_000)
+_TINY = replace(_SMALL, rules=("linear",), epochs=(5, 20), noise_batch=20, points=0, n_landscape=0)
 _IMAGES = Effort((8, 32, 64, 128, 256, 512, 1024), ("linear",), 3, (), 256, 12, 2, 10, 10, (1, 8, 32, 128, 512),
                  2_000, 50, 21, 100)
-EFFORT = {"synthetic-50k": _SMALL, "mnist": _IMAGES, "cifar10": _IMAGES}
+EFFORT = {"synthetic-50k": _SMALL, "synthetic-10k": _TINY, "synthetic-1k": _TINY, "mnist": _IMAGES, "cifar10": _IMAGES}
 
 
 def planned(dataset: str, seeds: int | None, store: Store, fingerprint: str) -> list[Run]:
@@ -78,7 +79,7 @@ def networks(run: Run, key: str, source: data.Data, store: Store, epochs: list[i
     if any(epochs):
         if run.dataset.startswith("synthetic"):
             yield from _trained(run, key, source, epochs)
-        elif (weights := _kept(store.weights / f"{key}.pt")) is not None:
+        elif (weights := kept(store.weights / f"{key}.pt")) is not None:
             yield run.epochs, network(run, source, weights), "kept"
 
 
@@ -103,7 +104,7 @@ def _agreement(key: str, correct: int, loss: float) -> str:
     return "retrained" if met else "retrained, differs"
 
 
-def _kept(path: Path) -> dict | None:
+def kept(path: Path) -> dict | None:
     """The weights that the sweep kept of a run; None where there are none, or damaged ones."""
     payload = unseal(path.read_bytes()) if path.is_file() else None
     return None if payload is None else torch.load(io.BytesIO(payload), weights_only=True)
