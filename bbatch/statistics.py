@@ -35,7 +35,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Correlation:
-    """Pearson's r with its confidence interval, its two-sided p-value and the number of pairs."""
+    """A correlation with its confidence interval, its two-sided p-value and the number of pairs."""
 
     r: float
     low: float
@@ -109,6 +109,20 @@ def proportion_interval(correct: int, n: int, level: float = LEVEL) -> Interval:
     return Interval(100 * p, 100 * (centre - half), 100 * (centre + half), n)
 
 
+def paired_proportions(only_a: int, only_b: int, n: int, level: float = LEVEL) -> tuple[Interval, float]:
+    """Difference of two proportions of the same n items, in points, and the p-value of no difference.
+
+    `only_a` items are right under a alone, `only_b` under b alone. Interval: Wald's for paired proportions; p: McNemar's
+    test in its exact, binomial form (1 where nothing differs). Raises `BadInput` unless the counts fit into n > 0.
+    """
+    if min(only_a, only_b) < 0 or n <= 0 or only_a + only_b > n:
+        raise BadInput(f"{only_a} and {only_b} discordant items do not fit into {n}.")
+    d = (only_a - only_b) / n
+    half = stats.norm.ppf((1 + level) / 2) * math.sqrt((only_a + only_b) / n - d * d) / math.sqrt(n)
+    p = stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
+    return Interval(100 * d, 100 * (d - half), 100 * (d + half), n), float(p)
+
+
 def pearson(x: Sequence[float], y: Sequence[float], level: float = LEVEL) -> Correlation:
     """Pearson's r with the interval of Fisher's z transform and the two-sided p-value of r = 0.
 
@@ -120,6 +134,28 @@ def pearson(x: Sequence[float], y: Sequence[float], level: float = LEVEL) -> Cor
     found = stats.pearsonr(x, y)
     low, high = found.confidence_interval(level)
     return Correlation(float(found.statistic), float(low), float(high), float(found.pvalue), len(x))
+
+
+def spearman(x: Sequence[float], y: Sequence[float], level: float = LEVEL, cells: Sequence | None = None) -> Correlation:
+    """Spearman's rank correlation with the interval of Bonett & Wright (2000) and the p-value that goes with it.
+
+    Fisher's z of the ranks with the standard error sqrt((1 + r²/2) / (n - 3)). With `cells`, a label for each pair,
+    ranks are taken within each cell and their cell mean away, so that only differences inside a cell count; each cell
+    after the first costs one of n. Raises `BadInput` for fewer than four pairs net of that, or where x or y does not vary.
+    """
+    table = np.array([np.asarray(x, float), np.asarray(y, float)]) if len(x) == len(y) else np.zeros((2, 0))
+    groups = np.unique(np.zeros(len(x)) if cells is None else np.asarray(cells), return_inverse=True)[1]
+    n = table.shape[1] - len(set(groups.tolist())) + 1
+    ranks = np.zeros_like(table)
+    for g in set(groups.tolist()) if table.size else ():
+        inside = stats.rankdata(table[:, groups == g], axis=1)
+        ranks[:, groups == g] = inside - inside.mean(1, keepdims=True)
+    if n < 4 or (ranks == 0).all(1).any():
+        raise BadInput(f"a rank correlation needs four pairs or more that vary in both, not {len(x)} against {len(y)}.")
+    r = float(np.clip((ranks[0] @ ranks[1]) / np.sqrt((ranks[0] @ ranks[0]) * (ranks[1] @ ranks[1])), -1, 1))
+    z, error = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12)), math.sqrt((1 + r * r / 2) / (n - 3))
+    half = stats.norm.ppf((1 + level) / 2) * error
+    return Correlation(r, float(np.tanh(z - half)), float(np.tanh(z + half)), float(2 * stats.norm.sf(abs(z) / error)), n)
 
 
 def power_law(x: Sequence[float], y: Sequence[float], level: float = LEVEL) -> PowerLaw:
