@@ -9,7 +9,7 @@ import sys
 
 import pandas as pd
 
-from . import book, cluster, config, data, figures, metrics, notebooks, tables, verify
+from . import book, cluster, config, data, figures, metrics, notebooks, problems, recommend, reencoding, tables, verify
 from .errors import BadInput, one_of
 from .store import ROOT, Store
 from .sweep import processes, sweep
@@ -93,8 +93,16 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=int, default=0, help="of the choice (default: 0)")
     sub.add_argument("--jobs", type=int, help="processes (default: as many as cores)")
     sub.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    add("reencoding", lambda o: reencoding.measure(), "what the JPEG mirror of CIFAR-10 does to accuracy, from kept weights")
     sub = add("tables", _tables, "a table of the paper beside ours")
     sub.add_argument("number", type=int, metavar="N", help="1 to 8")
+    sub = add("recommend", _recommend, "which batch size and learning rate: by Algorithm 2 and by measurement")
+    sub.add_argument("problem", nargs="?", metavar="PROBLEM", help=", ".join(problems.PROBLEMS))
+    sub.add_argument("--model", metavar="MODULE:FUNCTION", help="makes your model, new each time it is called")
+    sub.add_argument("--data", metavar="MODULE:FUNCTION", help="gives (train, validation), each a pair or a data set")
+    sub.add_argument("--optimizer", metavar="|".join(config.OPTIMIZERS), help="default: the problem's, else adam")
+    sub.add_argument("--epochs", type=int, default=20, help="of a training (default: 20)")
+    sub.add_argument("--budget", type=float, default=60.0, help="seconds for each of the two (default: 60)")
     add("notebooks", lambda o: notebooks.listing(), "the notebooks and their parameters")
     sub = add("notebook", _notebook, "execute a notebook; unknown parameters are refused before anything runs")
     sub.add_argument("name", metavar="NAME", help="its name, such as 03_mnist, or its number")
@@ -172,6 +180,14 @@ def _verify(options) -> list[dict]:
 
 def _tables(options) -> pd.DataFrame:
     return tables.by_number(options.number, metrics.full_protocol(metrics.frame(Store().records().values())))
+
+
+def _recommend(options) -> list[dict] | None:
+    found = recommend.recommend(options.problem, options.model, options.data, epochs=options.epochs, budget=options.budget,
+                                optimizer=options.optimizer, progress=not options.json)
+    if options.json:
+        return [one.to_dict() for one in found]
+    print("\n\n".join(map(repr, found)))
 
 
 def _notebook(options) -> None:

@@ -176,11 +176,19 @@ def _mnist(download: bool) -> Data:
     if root is None:
         root = cache_folder()
         _download("MNIST", lambda: MNIST(root, download=True), download)
-    for f, md5 in MNIST_FILES.items():
-        _checked(root / "MNIST/raw" / f, "md5", md5)
-    train, test = MNIST(root, train=True), MNIST(root, train=False)
-    arrays = (train.data.numpy()[..., None], train.targets.numpy(), test.data.numpy()[..., None], test.targets.numpy())
-    return _make("mnist", "MNIST, canonical files", *arrays, stats=MNIST_STATS)
+    arrays = [_idx(_checked(root / "MNIST/raw" / f, "md5", md5)) for f, md5 in MNIST_FILES.items()]
+    return _make("mnist", "MNIST, canonical files", arrays[0][..., None], arrays[1], arrays[2][..., None], arrays[3],
+                 stats=MNIST_STATS)
+
+
+def _idx(path: Path) -> np.ndarray:
+    """A file in IDX format: two zero bytes, type 8 (bytes), number of dimensions, each as a big-endian int32, contents.
+
+    Read here and not through torchvision, which would take an older processed copy beside it, unchecked.
+    """
+    content = path.read_bytes()
+    shape = np.frombuffer(content, ">i4", content[3], 4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * content[3]).reshape(shape).copy()
 
 
 def _cifar10(download: bool) -> Data:
