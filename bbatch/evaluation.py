@@ -76,20 +76,25 @@ def runs() -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=RUNS)
     both = pd.concat(parts, ignore_index=True)
-    return both[~_keys(both).duplicated()].reset_index(drop=True)  # the constant and linear rules meet at B = 32
+    return both[~keys(both).duplicated()].reset_index(drop=True)  # the constant and linear rules meet at B = 32
 
 
-def _keys(frame: pd.DataFrame) -> pd.Series:
+def keys(frame: pd.DataFrame) -> pd.Series:
     """Addresses of cells; rates to nine digits, which separate any two that are tried."""
     return pd.Series([f"{p}|{s}|{b}|{lr:.9g}|{w}" for p, s, b, lr, w in frame[CELL].itertuples(index=False)], dtype=object,
                      index=frame.index)
 
 
+def fixed(name: str, method: str, seed: int, n: int, base_lr: float) -> dict:
+    """The choice of a way that measures nothing, for n training samples: a row of `CHOICES`; of another way, its frame."""
+    size = {"always 32": 32, "scikit-learn": min(200, n), "Lightning": min(n, CAP)}.get(method)
+    return {"problem": name, "method": method, "seed": seed, "batch_size": size, "lr": base_lr, "warmup_epochs": 0,
+            "trainings": 0, "seconds": 0.0, "cpu_seconds": 0.0, "reason": "fixed"}
+
+
 def decide(on: Problem, method: str, seed: int) -> dict:
     """What a method chooses on a problem, from its training samples alone: a row of `CHOICES`."""
-    n, train = len(on.whole.train_y), partial(on.train, on=on.split)
-    row = {"problem": on.name, "method": method, "seed": seed, "lr": on.base_lr, "warmup_epochs": 0, "trainings": 0,
-           "seconds": 0.0, "cpu_seconds": 0.0, "reason": "fixed"}
+    row, train = fixed(on.name, method, seed, len(on.whole.train_y), on.base_lr), partial(on.train, on=on.split)
     if method == "Algorithm 2":
         def at(b):
             return train(b, selection.rate(on.base_lr, b), on.epochs, seed, warmup_epochs=selection.warmup(b, on.epochs))
@@ -102,13 +107,13 @@ def decide(on: Problem, method: str, seed: int) -> dict:
         found = measure(on.task(), train, on.epochs, BUDGET, on.base_lr, seed, Ceiling(0, None, "not probed here"))
         return row | {"batch_size": found.batch_size, "lr": found.lr, "trainings": len(found.trials), "seconds": found.seconds,
                       "cpu_seconds": found.cpu_seconds, "reason": " ".join(found.reasons)}
-    return row | {"batch_size": {"always 32": 32, "scikit-learn": min(200, n), "Lightning": min(n, CAP)}[method]}
+    return row
 
 
 def evaluate(names: list[str], seeds: int = SEEDS, progress: bool = True) -> None:
     """Make what the committed tables lack for these problems, the fixed choices of all problems included."""
     chosen, made = table("choices", CHOICES), table("runs", RUNS)
-    have = set(_keys(runs()))
+    have = set(keys(runs()))
     for name in names:
         on, wanted = problem(name), []
         with tqdm(total=seeds * len(METHODS), desc=f"{name}, choices", disable=not progress) as bar:
@@ -125,7 +130,7 @@ def evaluate(names: list[str], seeds: int = SEEDS, progress: bool = True) -> Non
                     "warmup_epochs": 0} for b in on.batch_sizes for seed in range(42, 42 + seeds)] if name not in DATASETS else []
         rows = []
         for cell in tqdm(wanted, desc=f"{name}, runs", disable=not progress):
-            key = _keys(pd.DataFrame([cell]))[0]
+            key = keys(pd.DataFrame([cell]))[0]
             if key not in have:
                 have.add(key)
                 f = on.train(cell["batch_size"], cell["lr"], on.epochs, cell["seed"], on=on.whole,

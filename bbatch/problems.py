@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import data, streams
+from . import data, published, streams
 from .config import DATASETS, SYNTHETIC, plan
 from .data import Data
 from .errors import one_of
@@ -55,6 +55,12 @@ class Problem:
         return Task(self.network, *rows, optimizer=self.optimizer)
 
 
+def base_rate(name: str) -> float:
+    """The rate at a batch of 32 that a problem's protocol has, Eq. (2) applied; that of the synthetic sets for the borrowed."""
+    p = DATASETS[name if name in DATASETS else SYNTHETIC[0]].protocol
+    return p.base_lr * published.value("vi-base-batch") / p.base_batch
+
+
 @lru_cache(maxsize=2)
 def problem(name: str) -> Problem:
     """The named problem, one of `PROBLEMS`. Raises `BadInput` for another name, `DataMissing` without its files."""
@@ -63,12 +69,12 @@ def problem(name: str) -> Problem:
         whole, p = _borrowed(name), DATASETS[SYNTHETIC[0]].protocol
         widths = (whole.train_x.shape[1], 64, 32, int(whole.train_y.max()) + 1)
         sizes = tuple(b for b in p.batch_sizes if b <= len(whole.train_y))
-        return Problem(name, whole, _split(whole), lambda: _dense(widths, 0), sizes, p.epochs, p.optimizer, p.base_lr,
+        return Problem(name, whole, _split(whole), lambda: _dense(widths, 0), sizes, p.epochs, p.optimizer, base_rate(name),
                        lambda *a, **k: _train_dense(widths, *a, **k))
     spec, whole = DATASETS[name], data.load(name)
     p = spec.protocol
     return Problem(name, whole, _split(whole), NETWORKS[spec.network], p.batch_sizes, p.epochs, p.optimizer,
-                   p.base_lr * 32 / p.base_batch, lambda *a, **k: _train_paper(name, *a, **k))
+                   base_rate(name), lambda *a, **k: _train_paper(name, *a, **k))
 
 
 def _split(whole: Data) -> Data:

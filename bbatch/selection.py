@@ -5,7 +5,7 @@ what is done; the book lists the same points under "Resolved ambiguities":
 
 * A branch gives two batch sizes and an interval of rates; then line 9 sets the rate by Eq. (2). We start from the member of
   the pair nearest to the default of 32: it alone agrees with "start at B = 32" as far as the branch lets it, and with it the
-  rate of line 9 falls into the printed interval in every branch. Otherwise the interval is not used.
+  rate of line 9 falls into the printed interval in every branch. The interval itself is not used.
 * Warm-up "if B >= 256" stands in a branch whose B is at most 128. It is applied in every branch, where doubling has led
   there; for the five epochs of Table II, or half of the training where that is less.
 * Halving (too large a gap) and doubling (too long a time) may both apply, and may undo each other for ever. The gap goes

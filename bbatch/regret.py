@@ -1,0 +1,202 @@
+"""What a way to choose a batch size costs against the best cell of the full grid: tables, sentences and a figure.
+
+Regret: the test accuracy of the grid's best batch size under the linear rule (highest mean over seeds) less that of the
+choice, in points, paired by seed. The best cell is picked with the same test set, which flatters it: regrets lie on the high
+side by up to about the scatter of a cell's mean. A choice at another rate than the linear rule's may have a regret below 0.
+"""
+
+from __future__ import annotations
+
+import json
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from .config import DATASETS, SYNTHETIC
+from .critical import DROP
+from .evaluation import CELL, CHOICES, FOLDER, METHODS, fixed, keys, table
+from .evaluation import runs as all_runs
+from .figures import COLORS, INK, STYLE
+from .problems import BORROWED, PROBLEMS, base_rate
+from .selection import rate
+from .statistics import LEVEL, mean_interval, paired_difference
+
+MARKS = dict(zip(METHODS, ("o", "D", "s", "^", "v")))
+SHADES = dict(zip(METHODS, (COLORS["cifar10"], COLORS["synthetic-50k"], INK, COLORS["mnist"], COLORS["synthetic-1k"])))
+COLUMNS = ["problem", "method", "batch_sizes", "n", "test_acc", "regret", "to_target_cpu_s", "reached", "train_cpu_s",
+           "choice_cpu_s"]
+
+
+def grid(runs: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The problem's runs under the linear rule where every batch size of its protocol has them, for the seeds that all
+    have; empty where the grid has holes. A problem from scikit-learn has the sizes that its rows allow."""
+    sizes = DATASETS[name if name in DATASETS else SYNTHETIC[0]].protocol.batch_sizes
+    here = runs[runs["problem"] == name]
+    linear = here[np.isclose(here["lr"].astype(float), rate(base_rate(name), here["batch_size"].astype(float)), rtol=1e-9)]
+    wide = linear.drop_duplicates(["batch_size", "seed"])
+    full = len(set(sizes) & set(wide["batch_size"])) if name in BORROWED else len(sizes)
+    whole = wide[wide["batch_size"].isin(sizes)]
+    have = whole.groupby("seed")["batch_size"].nunique()
+    return whole[whole["seed"].isin(have[have == full].index)]
+
+
+def best_cell(cells: pd.DataFrame) -> int:
+    """The batch size with the highest mean test accuracy of a full grid."""
+    return int(cells.groupby("batch_size")["test_acc"].mean().idxmax())
+
+
+def results(runs: pd.DataFrame | None = None, choices: pd.DataFrame | None = None) -> pd.DataFrame:
+    """A row for each problem, method and seed whose choice has been trained, where the grid is full.
+
+    Columns of `evaluation.CHOICES`, then test_acc, best_acc (of the best cell, same seed), train_cpu_s, and to_target_cpu_s:
+    processor seconds of training until test accuracy first came within a point of the best cell's mean; missing where it
+    never did.
+    """
+    runs = all_runs() if runs is None else runs
+    choices = table("choices", CHOICES) if choices is None else choices
+    by_key, parts = runs.set_index(keys(runs)), []
+    for name in PROBLEMS:
+        cells = grid(runs, name)
+        if cells["seed"].nunique() < 2:
+            continue
+        best = cells[cells["batch_size"] == best_cell(cells)].set_index("seed")["test_acc"]
+        for _, c in _with_fixed(choices[choices["problem"] == name], name, best.index).iterrows():
+            key = keys(pd.DataFrame([c[CELL]]))[0]
+            if key in by_key.index and c["seed"] in best.index:
+                r = by_key.loc[key]
+                near = np.flatnonzero(np.asarray(r["curve"]) >= best.mean() - DROP)
+                share = (near[0] + 1) / len(r["curve"]) if len(near) else np.nan
+                parts.append(c.to_dict() | {"test_acc": r["test_acc"], "best_acc": best[c["seed"]],
+                                            "train_cpu_s": r["cpu_seconds"], "to_target_cpu_s": share * r["cpu_seconds"]})
+    return pd.DataFrame(parts, columns=[*CHOICES, "test_acc", "best_acc", "train_cpu_s", "to_target_cpu_s"])
+
+
+def _with_fixed(choices: pd.DataFrame, name: str, seeds) -> pd.DataFrame:
+    """The choices, with those that need no measurement added where the problem has none yet."""
+    if len(choices) or name not in DATASETS:
+        return choices
+    return pd.DataFrame([fixed(name, m, s, DATASETS[name].n_train, base_rate(name)) for m in METHODS[2:] for s in seeds])
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row for each problem and method, `COLUMNS`: accuracies and regrets as `Interval`; `reached`: how many of n runs came
+    within a point of the best; seconds: means over seeds (to the target: over those that reached it), processor time."""
+    out = []
+    for name in dict.fromkeys(rows["problem"]):
+        for method in METHODS:
+            r = rows[(rows["problem"] == name) & (rows["method"] == method)]
+            if len(r):
+                sizes = r["batch_size"].value_counts()
+                out.append({"problem": PROBLEMS[name], "method": method, "n": len(r),
+                            "batch_sizes": ", ".join(f"{b} (×{k})" if len(sizes) > 1 else f"{b}" for b, k in sizes.sort_index().items()),
+                            "test_acc": mean_interval(r["test_acc"]), "regret": paired_difference(r["best_acc"], r["test_acc"]),
+                            "to_target_cpu_s": r["to_target_cpu_s"].mean(), "reached": int(r["to_target_cpu_s"].notna().sum()),
+                            "train_cpu_s": r["train_cpu_s"].mean(), "choice_cpu_s": r["cpu_seconds"].mean()})
+    return pd.DataFrame(out, columns=COLUMNS)
+
+
+def formatted(rows: pd.DataFrame) -> pd.DataFrame:
+    """The summary as the page shows it."""
+    s = summary(rows)
+    return pd.DataFrame({"problem": s["problem"].where(~s["problem"].duplicated(), ""), "method": s["method"], "B": s["batch_sizes"],
+                         "test accuracy, %": [i.text() for i in s["test_acc"]], "regret, points": [i.text(sign="+") for i in s["regret"]],
+                         "s to within a point": [f"{t:.2g}" if k else "–" for t, k in zip(s["to_target_cpu_s"], s["reached"])],
+                         "reached": [f"{k} of {n}" for k, n in zip(s["reached"], s["n"])],
+                         "s of training": s["train_cpu_s"].map("{:.2g}".format), "s of choosing": s["choice_cpu_s"].map("{:.2g}".format)})
+
+
+def against(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "always 32") -> pd.DataFrame:
+    """`method` less `other` in test accuracy, paired by seed, a row a problem: problem, difference (`Interval` at 95 %), won
+    and lost (bool: told apart from zero when all problems are compared at once, Bonferroni)."""
+    out, names = [], [n for n in dict.fromkeys(rows["problem"]) if {method, other} <= set(rows.loc[rows["problem"] == n, "method"])]
+    for name in names:
+        wide = rows[rows["problem"] == name].pivot(index="seed", columns="method", values="test_acc")[[method, other]].dropna()
+        strict = paired_difference(wide[method], wide[other], 1 - (1 - LEVEL) / len(names))
+        out.append({"problem": name, "difference": paired_difference(wide[method], wide[other]), "won": strict.low > 0,
+                    "lost": strict.high < 0})
+    return pd.DataFrame(out, columns=["problem", "difference", "won", "lost"])
+
+
+def sentence(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "always 32") -> str:
+    """Who wins, where, by how much, and in how many comparisons."""
+    found = against(rows, method, other)
+    if found.empty:
+        return f"**{method} against {other}**: not measured yet."
+
+    def listed(some):
+        return ", ".join(f"{PROBLEMS[r.problem]} ({r.difference.text(sign='+')} points)" for r in some.itertuples()) or "none"
+
+    neither = found[~found["won"] & ~found["lost"]]
+    verdict = ("loses to" if found["lost"].sum() > found["won"].sum() else
+               "beats" if found["won"].sum() > found["lost"].sum() else "is no better and no worse than")
+    n = sorted({r.difference.n for r in found.itertuples()})
+    return (f"**{method} {verdict} {other}** over {len(found)} problems (n = {' or '.join(map(str, n))} seeds, paired; difference of "
+            f"test accuracy ± half of the 95 % interval; won or lost where the interval at 95 % for all {len(found)} at once is clear "
+            f"of zero). Better: {listed(found[found['won']])}. Worse: {listed(found[found['lost']])}. "
+            f"Not told apart: {listed(neither)}.")
+
+
+def mean_sentence(rows: pd.DataFrame) -> str:
+    """Mean regret of each method over the problems that all methods have, each problem counted once."""
+    s = summary(rows)
+    wide = s.assign(value=[i.mean for i in s["regret"]]).pivot(index="problem", columns="method", values="value").dropna()
+    ways = [m for m in METHODS if m in wide.columns]
+    return (f"Mean regret over the {len(wide)} problems on which all ways were tried: "
+            + ", ".join(f"{m} {wide[m].mean():+.2f}" for m in sorted(ways, key=lambda m: wide[m].mean())) + " points; the largest: "
+            + ", ".join(f"{m} {wide[m].max():+.2f}" for m in ways) + ".").replace("-", "−")
+
+
+def holes(rows: pd.DataFrame) -> str:
+    """What the table lacks, and the command that computes it."""
+    have = set(zip(rows["problem"], rows["method"]))
+    missing = {name: [m for m in METHODS if (name, m) not in have] for name in PROBLEMS}
+    lacking = {name: methods for name, methods in missing.items() if methods}
+    if not lacking:
+        return "Every way was tried on every problem."
+    grids = [name for name in lacking if name in DATASETS and grid(all_runs(), name).empty]
+    parts = [f"{PROBLEMS[name]} ({'all ways' if len(m) == len(METHODS) else ', '.join(m)})" for name, m in lacking.items()]
+    first = f"`bbatch sweep {' '.join(grids)}`, then " if grids else ""
+    return (f"**Not yet computed**: {'; '.join(parts)}. {first}`python -m bbatch.evaluation {' '.join(lacking)}` fills these holes"
+            + (" (hours on a CPU)." if set(lacking) & {"mnist", "cifar10"} else "."))
+
+
+def provenance() -> str:
+    """Where the choices and the runs made for them come from."""
+    path = FOLDER / "provenance.json"
+    if not path.is_file():
+        return "No choices recorded."
+    p = json.loads(path.read_text())
+    versions = ", ".join(f"{k} {v}" for k, v in p["versions"].items())
+    return (f"**Where this table comes from.** `{p['command']}`, {p['date']}, {p['device_name']}, {p['threads']} thread, code "
+            f"{p['commit']}, Python {p['python']}, {versions}; cells of the paper's data sets from the committed records. The machine "
+            "had other work to do: elapsed seconds, on which the measured way's knee and the length of its trainings hang, are "
+            "those of a busy machine; seconds shown are of the processor.")
+
+
+def figure(rows: pd.DataFrame) -> Figure:
+    """Regret of each way on each problem, with its 95 % interval; 0 is the best cell of the grid."""
+    s = summary(rows)
+    names = list(dict.fromkeys(s["problem"]))
+    with mpl.rc_context(STYLE):
+        fig, axis = plt.subplots(figsize=(8.6, 1.6 + 0.75 * max(len(names), 1)))
+        for k, method in enumerate(METHODS):
+            some = s[s["method"] == method]
+            at = [names.index(p) + 0.15 * (k - 2) for p in some["problem"]]
+            mean = np.array([i.mean for i in some["regret"]])
+            bars = np.array([[i.mean - i.low, i.high - i.mean] for i in some["regret"]]).reshape(-1, 2).T
+            axis.errorbar(mean, at, xerr=np.nan_to_num(bars), fmt=MARKS[method], color=SHADES[method], capsize=3, markersize=6,
+                          linestyle="none", label=method)
+        axis.axvline(0, color=INK, linewidth=1)
+        axis.set_xscale("symlog", linthresh=1, linscale=1.2)
+        axis.set_yticks(range(len(names)), names)
+        axis.invert_yaxis()
+        axis.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda v, _: f"{v:g}".replace("-", "−")))
+        axis.set(xlabel="Regret in test accuracy, points (linear up to 1, then logarithmic)",
+                 title="What each choice costs against the best batch size")
+        axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    plt.close(fig)
+    return fig
+
