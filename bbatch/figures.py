@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from .config import DATASETS, LR_RULES, SYNTHETIC, Run, plan
+from .picture import describe, series, tip
+from .statistics import Interval
 from .tables import METRICS, compare
 
 # Okabe and Ito's colours, told apart by readers with any of the common forms of colour blindness.
@@ -34,18 +36,32 @@ STYLE = {"figure.facecolor": "white", "axes.facecolor": "white", "axes.edgecolor
 def against_batch_size(frame: pd.DataFrame, datasets, metric: str = "test_acc", *, title: str | None = None) -> Figure:
     """One panel a data set: our mean over seeds with its 95 % interval, every single run, and the paper's points."""
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(datasets), figsize=(max(6.4, 4.1 * len(datasets)), 4.1), squeeze=False)
+        figure, axes = plt.subplots(1, len(datasets), figsize=(max(5.8, 4.1 * len(datasets)), 4.1), squeeze=False)
         for axis, name in zip(axes[0], datasets):
             _panel(axis, frame[frame["dataset"] == name], name, metric)
         axes[0, 0].set_ylabel(METRICS[metric])
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     plt.close(figure)  # shown once, where the notebook shows it
-    return figure
+    return describe(figure, caption(frame, datasets, metric), runs=f"data={','.join(datasets)}&metric={metric}")
+
+
+def caption(frame: pd.DataFrame, datasets, metric: str) -> str:
+    """What a metric does over the batch sizes of each data set, with n and what is drawn."""
+    findings = []
+    for name in datasets:
+        have = compare(frame[frame["dataset"] == name], name, (metric,)).query("n > 0")
+        if len(have) > 1:
+            top, low = (have.loc[have[metric].agg(which)] for which in ("idxmax", "idxmin"))
+            values = [f"B = {row['batch_size']:.0f} ({row[metric]:.2f})".replace("-", "−") for row in (top, low)]
+            findings.append(f"{DATASETS[name].title}: highest at {values[0]}, lowest at {values[1]} {seeds_text(have['n'])}")
+    return (f"{METRICS[metric]} against batch size. {'; '.join(findings) or 'Too few runs yet to compare batch sizes'}. Means over "
+            "seeds with 95 % intervals; diamonds: the paper's single runs.")
 
 
 def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
     table, color = compare(runs, name, (metric,)), COLORS[name]
+    _tips(axis, table, name, metric)
     if f"{metric}_paper" in table:
         axis.plot(table["batch_size"], table[f"{metric}_paper"], **PAPER)
     have = table[table["n"] > 0]
@@ -66,6 +82,25 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
     axis.legend(fontsize=8.5, loc="best")
 
 
+def _tips(axis, table: pd.DataFrame, name: str, metric: str) -> None:
+    """What a reader sees who points at a mean or at one of the paper's points."""
+    address = [f"data={name}&metric={metric}&B={b}" for b in table["batch_size"]]
+    paper = table.get(f"{metric}_paper", pd.Series(np.nan, table.index))
+    for column, who in ((metric, "ours"), (f"{metric}_paper", "the paper")):
+        if column not in table:
+            continue
+        texts = []
+        for row, printed in zip(table.to_dict("records"), paper):
+            text = f"{DATASETS[name].title}, B = {row['batch_size']}\nours: "
+            if row["n"]:
+                text += Interval(row[metric], row[f"{metric}_low"], row[f"{metric}_high"], 0).text()
+                text += f" (n = {row['n']}; ± half of the 95 % interval)"
+            else:
+                text += "no run recorded"
+            texts.append(text + ("" if np.isnan(printed) else f"\nthe paper: {printed:.2f}").replace("-", "−"))
+        tip(axis, table["batch_size"], table[column], texts, address)
+
+
 def seeds_text(n: pd.Series) -> str:
     low, high = int(n.min()), int(n.max())
     many = f"n = {low}" if low == high else f"n = {low} to {high}"
@@ -77,19 +112,30 @@ def learning_curves(curves: pd.DataFrame, dataset: str, metric: str = "test_acc"
     runs = curves[curves["dataset"] == dataset]
     sizes = sorted(runs["batch_size"].unique())
     shades = mpl.colormaps["viridis"](np.linspace(0, 0.92, max(len(sizes), 1)))
+    ends = {}
     with mpl.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(7.2, 4.1))
+        figure, axis = plt.subplots(figsize=(5.8, 5.0))
         for size, shade in zip(sizes, shades):
             by_epoch = runs[runs["batch_size"] == size].groupby("epoch")[metric].agg(["mean", "min", "max", "count"])
-            axis.plot(by_epoch.index, by_epoch["mean"], color=shade, linewidth=1.7,
-                      label=f"B = {size} (n = {int(by_epoch['count'].iloc[0])})")
-            axis.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=shade, alpha=0.15, linewidth=0)
+            n = int(by_epoch["count"].iloc[0])
+            line = axis.plot(by_epoch.index, by_epoch["mean"], color=shade, linewidth=1.7, label=f"B = {size} (n = {n})")
+            band = axis.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=shade, alpha=0.15, linewidth=0)
+            series(axis, f"B = {size}", *line, band)
+            tip(axis, by_epoch.index, by_epoch["mean"],
+                [f"B = {size}, epoch {e}\nmean {row['mean']:.2f} %\nrange {row['min']:.2f} to {row['max']:.2f} (n = {n})"
+                 for e, row in by_epoch.iterrows()], [f"data={dataset}&metric={metric}&B={size}"] * len(by_epoch))
+            ends[size] = by_epoch["mean"].iloc[-1]
         axis.set(xlabel="Epoch", ylabel="Test accuracy (%)", title=DATASETS[dataset].title)
         handles, labels = axis.get_legend_handles_labels()
-        axis.legend(handles + [Line2D([], [], color=INK, alpha=0.2, linewidth=7)], labels + ["range over seeds"],
-                    fontsize=8.5, loc="center left", bbox_to_anchor=(1.01, 0.5))
+        figure.legend(handles + [Line2D([], [], color=INK, alpha=0.2, linewidth=7)], labels + ["range over seeds"],
+                      fontsize=8.5, loc="outside lower center", ncols=3)
     plt.close(figure)
-    return figure
+    found = "No run recorded yet"
+    if ends:
+        top, low = max(ends, key=ends.get), min(ends, key=ends.get)
+        found = (f"Test accuracy after each epoch on {DATASETS[dataset].title}: after the last, highest for B = {top} "
+                 f"({ends[top]:.2f} %), lowest for B = {low} ({ends[low]:.2f} %)")
+    return describe(figure, found + ". Means over n seeds; bands: range of all seeds.", runs=f"data={dataset}&metric={metric}")
 
 
 def glance(frame: pd.DataFrame, metric: str = "test_acc") -> Figure:
@@ -107,7 +153,7 @@ def glance(frame: pd.DataFrame, metric: str = "test_acc") -> Figure:
         key.legend(handles=[*ours, paper], loc="center left", fontsize=10, title="Mean over seeds, 95 % interval",
                    alignment="left", labelspacing=0.9)
     plt.close(figure)
-    return figure
+    return describe(figure, caption(frame, DATASETS, metric), runs=f"data={','.join(DATASETS)}&metric={metric}")
 
 
 def _glance_label(frame: pd.DataFrame, name: str) -> str:
@@ -131,7 +177,8 @@ def synthetic_sets(datasets: dict) -> Figure:
         np.atleast_1d(axes)[0].set_ylabel("Second principal component")
         np.atleast_1d(axes)[0].legend(fontsize=9, markerscale=3)
     plt.close(figure)
-    return figure
+    return describe(figure, "Training samples of the synthetic sets on their first two principal components; the features are "
+                            "standardized and have no unit. Colours: the two classes.")
 
 
 def learning_rates() -> Figure:
@@ -150,7 +197,10 @@ def learning_rates() -> Figure:
             axis.legend(fontsize=9)
         axes[0].set_ylabel("Learning rate (log scale)")
     plt.close(figure)
-    return figure
+    spread = ", ".join(f"{plan(name, max(p.batch_sizes)).lr / plan(name, min(p.batch_sizes)).lr:g} on {DATASETS[name].title}"
+                       for name in (SYNTHETIC[-1], "mnist", "cifar10") if (p := DATASETS[name].protocol))
+    return describe(figure, "Target learning rate under each rule, computed from the configuration. Under the linear rule the "
+                            f"largest batch size has that of the smallest times {spread}.")
 
 
 def one_run(outcome, run: Run) -> Figure:
@@ -170,7 +220,8 @@ def one_run(outcome, run: Run) -> Figure:
         left.legend(fontsize=9)
         right.legend(fontsize=9)
     plt.close(figure)
-    return figure
+    return describe(figure, f"One run, trained as this page was made: {100 * h['test_correct'][-1] / n_test:.2f} % of the test samples "
+                            f"right after {len(epochs)} epochs (n = 1, no interval over seeds).")
 
 
 def save(figure: Figure, path: Path) -> None:

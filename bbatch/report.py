@@ -8,7 +8,7 @@ from html import escape
 import pandas as pd
 from IPython.display import HTML, Markdown
 
-from . import cluster, findings, metrics, models, tables
+from . import cluster, findings, metrics, models, picture, tables
 from .config import DATASETS, PRECISIONS, Run, grid
 from .errors import one_of
 from .store import Store
@@ -154,9 +154,11 @@ def provenance(records: list[dict]) -> Markdown:
 
 
 def setup() -> None:
-    """Crisp vector figures that come out the same, byte for byte, each time."""
-    import matplotlib
+    """Show figures as `picture` draws them, in JupyterLab as in the book."""
+    from IPython import get_ipython
+    from matplotlib.figure import Figure
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-    matplotlib.rcParams["svg.hashsalt"] = "bbatch"  # else the ids inside an SVG are random
-    set_matplotlib_formats("svg", metadata={"Date": None})
+    set_matplotlib_formats()  # no picture beside the HTML
+    if shell := get_ipython():
+        shell.display_formatter.formatters["text/html"].for_type(Figure, picture.html)

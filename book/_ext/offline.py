@@ -1,14 +1,15 @@
 """Pages that need no network: MathJax and plotly.js ship with the book, and what would ask a CDN is dropped.
 
-Both are copied to `_vendor/`, outside `_static/`, since Jupyter Book links every script under `_static/` on every
-page. MathJax is linked by Sphinx where there is mathematics (`mathjax_path` in _config.yml), plotly.js here where
-there is a plotly graph.
+Both are copied to `_vendor/`, and our own scripts to `_js/`, outside `_static/`, since Jupyter Book links every script
+under `_static/` on every page. MathJax is linked by Sphinx where there is mathematics (`mathjax_path` in _config.yml),
+the rest here, on the pages that use it.
 """
 
 import shutil
 from pathlib import Path
 
-VENDOR = Path(__file__).resolve().parent.parent / "_vendor"
+BOOK = Path(__file__).resolve().parent.parent
+SCRIPTS = {"bbatch-figure": "figures.js", 'id="explorer"': "explorer.js"}  # what a page holds -> what it then needs
 
 
 def drop_thebe(app, config):
@@ -27,6 +28,9 @@ def link_what_is_used(app, pagename, templatename, context, doctree):
     body = context.get("body", "")
     if 'class="plotly-graph-div"' in body:
         app.add_js_file("../_vendor/plotly.min.js")
+    for sign, script in SCRIPTS.items():
+        if sign in body:
+            app.add_js_file(f"../_js/{script}", loading_method="defer")
     if 'class="math' not in body:
         context["script_files"] = [one for one in context["script_files"] if "mathjax" not in str(one)]
 
@@ -36,9 +40,9 @@ def copy_vendored(app, error):
     if error is None and app.builder.format == "html":
         import plotly
 
-        target = Path(app.outdir) / "_vendor"
-        shutil.copytree(VENDOR, target, dirs_exist_ok=True)
-        shutil.copy(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", target)
+        for folder in ("_vendor", "_js"):
+            shutil.copytree(BOOK / folder, Path(app.outdir) / folder, dirs_exist_ok=True)
+        shutil.copy(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", Path(app.outdir) / "_vendor")
 
 
 def setup(app):

@@ -1,0 +1,192 @@
+"""A matplotlib figure on a page: drawing in the page's own colours, caption, words, values to hover, lines to toggle.
+
+The drawing is inline SVG. Each colour has a twin for dark pages, chosen by CSS; on a phone the panels stand one below
+the other; without JavaScript the figure is whole. What `book/_js/figures.js` adds to it, it reads from a JSON block.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from colorsys import hls_to_rgb, rgb_to_hls
+from html import escape
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+GROUND = "#14181e"  # the theme's page in the dark
+LEGIBLE = 3.0  # contrast with it that a line needs (WCAG 2.2, 1.4.11)
+# The colours of data sets in the dark, picked by hand so that the two blues stay apart.
+TWINS = {"#0072b2": "#3f97d8", "#56b4e9": "#a6dbf7", "#ffffff": GROUND, "#dddddd": "#3a4048"}
+MANY = 60  # a drawing of more colours than this shows a field, whose colours are its scale: they stay
+
+
+def describe(figure: Figure, caption: str, alt: str = "", runs: str = "") -> Figure:
+    """Give a figure its caption (the finding, n and units), words for those who cannot see it (else made from what it
+    draws), and the part of the explorer's address that picks the runs behind it. Returns the figure."""
+    figure.bbatch = {"caption": caption, "alt": alt, "runs": runs}
+    return figure
+
+
+def tip(axis, x, y, texts, runs=None) -> None:
+    """Texts to show where a reader points at (x, y) of `axis`, in data coordinates, each with its part of the
+    explorer's address in `runs`."""
+    points = getattr(axis, "bbatch_tips", [])
+    axis.bbatch_tips = points + [(a, b, text, link) for a, b, text, link in zip(x, y, texts, runs or [""] * len(texts))]
+
+
+def series(axis, name: str, *artists) -> None:
+    """Artists of one line that a reader may switch off together."""
+    known = getattr(axis.figure, "bbatch_series", {})
+    gids = [f"series-{len(known)}-{k}" for k in range(len(artists))]
+    for artist, gid in zip(artists, gids):
+        artist.set_gid(gid)
+    axis.figure.bbatch_series = known | {name: gids}
+
+
+def html(figure: Figure) -> str:
+    """The figure as HTML: the same bytes for the same figure."""
+    about = getattr(figure, "bbatch", {})
+    drawing, panels = _svg(figure), _panels(figure)
+    label = "fig-" + hashlib.sha256(drawing.encode()).hexdigest()[:8]
+    drawing = _named(_colours(_short(drawing)), label)
+    width, height = (72 * length for length in figure.get_size_inches())
+    alt = escape(about.get("alt") or words(figure), quote=True)
+    whole = f'<g id="{label}">{drawing}</g>'
+    size = f'viewBox="0 0 {width:g} {height:g}" width="{width * 4 / 3:.0f}" height="{height * 4 / 3:.0f}"'
+    boxes = "".join(f'<svg class="bbatch-panel" viewBox="{x:.0f} {y:.0f} {w:.0f} {h:.0f}" aria-hidden="true">'
+                    f'<use href="#{label}"/></svg>' for x, y, w, h in panels)
+    more = {"tips": _tips(figure), "series": {name: [f"{label}-{gid}" for gid in gids]
+                                              for name, gids in getattr(figure, "bbatch_series", {}).items()}}
+    extra = json.dumps({key: value for key, value in more.items() if value}, ensure_ascii=False, separators=(",", ":"))
+    extra = extra.replace("</", "<\\/")  # else a text could end the block
+    caption = f'<figcaption>{escape(about["caption"])}</figcaption>' if about.get("caption") else ""
+    return (f'<figure class="bbatch-figure{" bbatch-many full-width" if panels else ""}" data-runs="{escape(about.get("runs", ""))}">'
+            f'<div class="bbatch-drawing"><svg class="bbatch-whole" role="img" aria-label="{alt}" {size}>{whole}</svg>{boxes}</div>'
+            f'{caption}<script type="application/json">{extra}</script></figure>')
+
+
+def words(figure: Figure) -> str:
+    """What a figure draws, panel by panel: its title, axes and the lines of its key."""
+    said, key = [], []
+    for axis in figure.axes:
+        if legend := axis.get_legend():
+            key += [text.get_text().replace("\n", " ") for text in legend.get_texts()]
+        if axis.axison and (axis.get_xlabel() or axis.get_ylabel() or axis.get_title(loc="left")):
+            title = " ".join(filter(None, (axis.get_title(loc=loc) for loc in ("left", "center", "right"))))
+            shared = next((a.get_ylabel() for a in figure.axes if a.get_ylabel()), "")
+            said.append(f"{title + ': ' if title else ''}{axis.get_ylabel() or shared} against {axis.get_xlabel() or 'position'}")
+    return ". ".join(["Chart", *said]) + (f". Key: {'; '.join(dict.fromkeys(key))}." if key else ".")
+
+
+def _svg(figure: Figure) -> str:
+    """What stands inside the <svg> element: white ground left out, ids that do not change."""
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "bbatch"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    inside = buffer.getvalue().split("<svg", 1)[1].split(">", 1)[1].rsplit("</svg>", 1)[0]
+    return re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", inside, flags=re.S)
+
+
+def _short(svg: str) -> str:
+    """Coordinates to a hundredth of a point; scales, which are small numbers, stay."""
+    def rounded(found):
+        return found[1] + re.sub(r"-?\d+\.\d{3,}", lambda n: f"{float(n[0]):.2f}", found[2]) + '"'
+    return re.sub(r"\n\s*", "\n", re.sub(r'(\s(?:d|x|y)=")([^"]*)"', rounded, svg))
+
+
+def _named(svg: str, label: str) -> str:
+    """Ids that are this figure's own: several drawings share a page."""
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="{label}-\1"', svg)
+    return re.sub(r'((?:xlink:)?href="|url\()#([^")]+)', rf"\1#{label}-\2", svg).replace("xlink:href", "href")
+
+
+def _colours(svg: str) -> str:
+    """Each fill and stroke with its twin for the dark; a browser that knows no twins takes the first."""
+    used = {colour.lower() for colour in re.findall(r"(?:fill|stroke): (#[0-9a-fA-F]{6})", svg)}
+
+    def both(found):
+        twin = dark(found[2].lower())
+        if twin == found[2].lower() or (len(used) > MANY and not _grey(found[2])):
+            return found[0]
+        return f"{found[1]}: {found[2]}; {found[1]}: light-dark({found[2]}, {twin})"
+
+    svg = svg.replace('<g id="figure_1">', '<g id="figure_1" style="fill: #000000">', 1)
+    return re.sub(r"\b(fill|stroke): (#[0-9a-fA-F]{6})", both, svg)
+
+
+def dark(colour: str) -> str:
+    """The twin of a colour (#rrggbb) on a dark page: greys are turned over, colours lightened until they are seen."""
+    if colour in TWINS:
+        return TWINS[colour]
+    hue, light, strength = rgb_to_hls(*_rgb(colour))
+    if _grey(colour):
+        light = max(0.12 + 0.78 * (1 - light), 0.2)
+    while contrast(_hex(hls_to_rgb(hue, light, strength))) < LEGIBLE and light < 1 and not _grey(colour):
+        light = min(1.0, light + 0.01)
+    return _hex(hls_to_rgb(hue, light, strength))
+
+
+def contrast(colour: str, ground: str = GROUND) -> float:
+    """Contrast ratio of two colours, 1 to 21 (WCAG 2.2, relative luminance)."""
+    def luminance(c):
+        return float(np.dot([0.2126, 0.7152, 0.0722], [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in _rgb(c)]))
+    low, high = sorted((luminance(colour), luminance(ground)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _rgb(colour: str) -> tuple[float, ...]:
+    return tuple(int(colour[k:k + 2], 16) / 255 for k in (1, 3, 5))
+
+
+def _hex(rgb) -> str:
+    return "#" + "".join(f"{round(255 * v):02x}" for v in rgb)
+
+
+def _grey(colour: str) -> bool:
+    return max(_rgb(colour)) - min(_rgb(colour)) < 0.03
+
+
+def _place(figure: Figure, axis, x, y) -> np.ndarray:
+    """Data coordinates as points of the drawing, from its upper left corner: (n, 2)."""
+    at = axis.transData.transform(np.column_stack([np.asarray(x, float), np.asarray(y, float)]))
+    share = figure.transFigure.inverted().transform(at)
+    return np.column_stack([share[:, 0], 1 - share[:, 1]]) * 72 * figure.get_size_inches()
+
+
+def _tips(figure: Figure) -> list:
+    """[x, y, text, address] for each value to point at; where a figure names none, the points of its marked lines."""
+    found = []
+    for axis in figure.axes:
+        points = getattr(axis, "bbatch_tips", None) or (_marked(axis) if axis.axison else [])
+        if points:
+            x, y, texts, links = zip(*points)
+            for (a, b), text, link in zip(_place(figure, axis, x, y), texts, links):
+                if np.isfinite([a, b]).all():
+                    found.append([round(float(a), 1), round(float(b), 1), text, link])
+    return found
+
+
+def _marked(axis) -> list:
+    what = [(axis.get_xlabel() or "x").split(" (log")[0], (axis.get_ylabel() or "y").split(" (log")[0]]
+    points = []
+    for line in axis.lines:
+        data = line.get_xydata()
+        if line.get_marker() in ("o", "s", "d", "D", "^") and 1 < len(data) <= 64:
+            name = "" if line.get_label().startswith("_") else line.get_label().replace("\n", " ") + ": "
+            points += [(x, y, f"{name}{what[0]} {x:.4g}, {what[1]} {y:.4g}", "") for x, y in data]
+    return points
+
+
+def _panels(figure: Figure) -> list[tuple[float, float, float, float]]:
+    """The boxes (x, y, width, height in points) of a figure's panels; none where there is one, or one hangs on another."""
+    shown = [axis for axis in figure.axes if axis.get_visible()]
+    if len(shown) < 2 or any(axis.get_label() == "<colorbar>" or axis.name == "3d" for axis in shown):
+        return []
+    figure.draw_without_rendering()
+    scale, height = 72 / figure.dpi, 72 * figure.get_size_inches()[1]
+    boxes = [axis.get_tightbbox() for axis in shown]
+    return [(b.x0 * scale - 4, height - b.y1 * scale - 4, b.width * scale + 8, b.height * scale + 8) for b in boxes if b]
