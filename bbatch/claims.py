@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import pandas as pd
 
@@ -20,7 +21,7 @@ from .evidence import Paper, Runs, _places, number
 from .quantities import QUANTITIES
 from .rules import DATA, UNCHECKABLE, UNTESTABLE, Part, Proposition
 from .statistics import LEVEL
-from .store import FROZEN, Store
+from .store import Store
 
 COLUMNS = ["id", "section", "claim", "published", "paper_check", "measured", "low", "high", "n", "verdict",
            "unit", "at", "reading", "command", "note"]
@@ -31,7 +32,7 @@ NO_CLAIM, OTHERS, NONE = "protocol", "others", "none"  # words of the ledger in 
 WHY_NOT = {OTHERS: "Reports work of others; nothing of it was run, by the paper or here.",
            "itself": "A statement of the paper about itself; runs cannot bear on it.",
            "seconds": "Seconds on another machine do not compare; their ratios are judged as claims of Section IV-C."}
-TABLES = {"III": "IV-A", "IV": "IV-A", "V": "IV-D", "VI": "IV-G", "VII": "appendix A"}
+TABLES = {"III": "IV-A", "IV": "IV-A", "V": "IV-D", "VI": "IV-G", "VII": "IV-A"}
 
 Readings = tuple[tuple[str, str], ...]  # (label, quantity with its arguments); one of no label where there is no choice
 
@@ -96,7 +97,7 @@ class Judgement:
 
 def ledger() -> list[Claim]:
     """Every claim: the prose in the order of the paper, then Tables III-VII cell by cell. Protocol is left out."""
-    return [*(_prose(row) for row in published.ledger().itertuples() if row.quantity != NO_CLAIM), *_cells()]
+    return [*(_prose(row) for row in published.ledger().itertuples() if row.quantity != NO_CLAIM), *sorted(_cells(), key=lambda c: list(TABLES).index(c.section.split()[1]))]
 
 
 def protocol() -> pd.DataFrame:
@@ -113,8 +114,8 @@ def _prose(row) -> Claim:
     p = replace(p, rounding=0.0) if unit in CHOSEN else p
     ours = () if row.quantity in (OTHERS, NONE) else _readings(row.quantity)
     words = row.words.format(value=p.value) or WHY_NOT.get(row.quantity, "")
-    return Claim(row.id, row.section, row.section, row.text, _printed(row), words, ours,
-                 _readings(row.paper) if row.paper else ours, p, p)
+    return Claim(row.id, row.section, row.section, row.text.replace("<=", "≤"), _printed(row), words, ours,
+                 () if row.paper == NONE else _readings(row.paper) if row.paper else ours, p, p)
 
 
 def _printed(row) -> str:
@@ -122,7 +123,8 @@ def _printed(row) -> str:
         return ""
     unit = UNITS.get(row.unit, f" {row.unit}")
     span = f"{row.value} to {row.upper}" if row.upper else row.value
-    return f"{'' if row.relation in ('=', 'range') else row.relation.replace('~', 'about') + ' '}{span}{unit}".replace("-", "−")
+    sign = {"=": "", "range": "", "~": "about ", "<=": "≤ ", ">=": "≥ "}.get(row.relation, f"{row.relation} ")
+    return f"{sign}{span}{unit}".replace("-", "−")
 
 
 def _readings(text: str) -> Readings:
@@ -174,19 +176,20 @@ def _cells() -> Iterable[Claim]:
             yield Claim(f"table-vi-{row.dataset}-{what}", "Table VI", "IV-G", text, f"{value}", "", q, q, p, p)
 
 
-def witness(records: dict[str, dict] | None = None, measures: pd.DataFrame | None = None,
-            selected: pd.DataFrame | None = None) -> Runs:
-    """Our runs as a witness: the given records, or all there are, with what was measured and chosen besides."""
-    records = Store().records() if records is None else records
+def witness(records: dict[str, dict] | None = None) -> Runs:
+    """Our runs as a witness: the given records and nothing else, or all there is, measurements and choices included."""
+    given = records is not None
+    records = records if given else Store().records()
     frame = metrics.full_protocol(metrics.frame(records.values()))
-    return Runs(frame, records, geometry.measured() if measures is None else measures,
-                _selected() if selected is None else selected)
+    return Runs(frame, records) if given else Runs(frame, records, geometry.measured(), _selected)
 
 
+@cache
 def _selected() -> pd.DataFrame:
-    """What Algorithm 2 chose and what it lost, where that was evaluated."""
-    path = FROZEN / "selection" / "losses.csv"
-    return pd.read_csv(path) if path.is_file() else pd.DataFrame()
+    """What Algorithm 2 and others chose, and how that did. Read when a claim asks: the module behind it trains."""
+    from . import regret
+
+    return regret.results()
 
 
 def judged(ours: Runs | None = None, section: str | None = None, ids: Iterable[str] = ()) -> list[Judgement]:
@@ -260,8 +263,14 @@ def frame(judgements: Iterable[Judgement]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def totals(judgements: Iterable[Judgement], by: str = "section") -> pd.DataFrame:
-    """How many claims have each verdict: a row a section in the order of the paper, columns `rules.VERDICTS`."""
-    found = pd.DataFrame([{"section": getattr(j.claim, by), "verdict": j.verdict} for j in judgements])
+def _chapter(section: str) -> str:
+    part = section if section.startswith("IV") else section.split("-")[0]
+    return part if " " in part or part == "abstract" else f"Section {part}"
+
+
+def totals(judgements: Iterable[Judgement]) -> pd.DataFrame:
+    """How many claims have each verdict: a row a section in the order of the paper (Section IV by its parts, then each
+    table), columns `rules.VERDICTS`."""
+    found = pd.DataFrame([{"section": _chapter(j.claim.section), "verdict": j.verdict} for j in judgements])
     counts = pd.crosstab(found["section"], found["verdict"])
     return counts.reindex(index=found["section"].drop_duplicates(), columns=list(rules.VERDICTS), fill_value=0)

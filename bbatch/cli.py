@@ -9,7 +9,8 @@ import sys
 
 import pandas as pd
 
-from . import book, cluster, config, data, figures, metrics, notebooks, problems, recommend, reencoding, tables, verify
+from . import (book, claims, cluster, config, data, figures, heldout, metrics, notebooks, problems, recommend, reencoding,
+               tables, verify)
 from .errors import BadInput, one_of
 from .store import ROOT, Store
 from .sweep import processes, sweep
@@ -93,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=int, default=0, help="of the choice (default: 0)")
     sub.add_argument("--jobs", type=int, help="processes (default: as many as cores)")
     sub.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    add("heldout", lambda o: heldout.measure(), "choose the batch size on held-out training data, beside the test set")
     add("reencoding", lambda o: reencoding.measure(), "what the JPEG mirror of CIFAR-10 does to accuracy, from kept weights")
     sub = add("tables", _tables, "a table of the paper beside ours")
     sub.add_argument("number", type=int, metavar="N", help="1 to 8")
@@ -103,6 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--optimizer", metavar="|".join(config.OPTIMIZERS), help="default: the problem's, else adam")
     sub.add_argument("--epochs", type=int, default=20, help="of a training (default: 20)")
     sub.add_argument("--budget", type=float, default=60.0, help="seconds for each of the two (default: 60)")
+    sub = add("claims", _claims, "every claim of the paper, judged against its own tables and against our runs")
+    sub.add_argument("--section", metavar="S", help="such as IV-D, abstract or 'Table V' (default: all)")
+    sub.add_argument("--id", nargs="+", default=[], metavar="ID", help="claims by their ids (default: all)")
     add("notebooks", lambda o: notebooks.listing(), "the notebooks and their parameters")
     sub = add("notebook", _notebook, "execute a notebook; unknown parameters are refused before anything runs")
     sub.add_argument("name", metavar="NAME", help="its name, such as 03_mnist, or its number")
@@ -180,6 +185,12 @@ def _verify(options) -> list[dict]:
 
 def _tables(options) -> pd.DataFrame:
     return tables.by_number(options.number, metrics.full_protocol(metrics.frame(Store().records().values())))
+
+
+def _claims(options) -> pd.DataFrame:
+    judged = claims.judged(section=options.section, ids=options.id)
+    table = claims.frame(judged)
+    return table.assign(records=[j.ids for j in judged]) if options.json else table[claims.COLUMNS[:10]]
 
 
 def _recommend(options) -> list[dict] | None:

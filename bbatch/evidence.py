@@ -7,7 +7,7 @@ as text; ours carry an interval at the witness's `level`, the number of seeds an
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -55,8 +55,8 @@ class Paper:
         give = sum(abs(w) * (cells[c].high - cells[c].value) for c, w in weights.items())
         text = " ".join(f"{'−' if w < 0 else '+'} {'' if abs(w) == 1 else f'{abs(w):.3g}·'}{_bracketed(cells[c].shown)}"
                         for c, w in weights.items()).removeprefix("+ ")
-        return Part(_along(dataset, weights), value, value - give, value + give, 1, f"{text} = {number(value)}",
-                    of="rounding")
+        shown = text if list(weights.values()) == [1] else f"{text} = {number(value)}"
+        return Part(_along(dataset, weights), value, value - give, value + give, 1, shown, of="rounding")
 
     def minus(self, a: Part, b: Part, label: str) -> Part:
         return Part(label, a.value - b.value, a.low - b.high, a.high - b.low, min(a.n, b.n),
@@ -83,12 +83,12 @@ class Paper:
 @dataclass(frozen=True)
 class Runs:
     """Our records: `frame` holds those of the full protocol under any rule, `records` the same by id, `measures` the
-    table of `geometry.measured`, `selected` what Algorithm 2 and others chose."""
+    table of `geometry.measured`, `selected` gives that of `regret.results`."""
 
     frame: pd.DataFrame
     records: Mapping[str, dict] = field(default_factory=dict)
     measures: pd.DataFrame = field(default_factory=pd.DataFrame)
-    selected: pd.DataFrame = field(default_factory=pd.DataFrame)
+    selected: Callable[[], pd.DataFrame] = lambda: pd.DataFrame(columns=["problem", "method", "best_acc", "test_acc"])
     level: float = LEVEL
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The quantities that the ledger names: accuracies, gaps and optima. Each is asked of either witness (`evidence.Paper` or `evidence.Runs`).
+"""The quantities that the ledger names: accuracies, gaps and optima. Each is asked of either witness of `evidence`.
 
 A quantity takes a witness and the words after its name in the ledger, and returns a list of `rules.Part`: one for each
 data set or batch size that the claim speaks of, none where this witness cannot know it.
@@ -192,12 +192,16 @@ def _pooled(w: Witness):
 @quantity
 def correlation(w: Witness) -> list[Part]:
     c, lacking, ids = _pooled(w)
-    return [Part("all cells", c.r, c.low, c.high, c.n, f"r = {number(c.r)} over {c.n} cells, p = {c.p:.2g}", lacking,
-                 "Fisher's z", "cells", ids) if c else Part("all cells", missing=lacking)]
+    if not c:
+        return [Part("all cells", missing=lacking)]
+    shown = f"r = {number(c.r)} over {c.n} cells, p = {c.p:.2g}"
+    return [Part("all cells", c.r, c.low, c.high, c.n, shown, lacking, "Fisher's z", "cells", ids=ids)]
 
 
 @quantity
 def p_value(w: Witness) -> list[Part]:
     c, lacking, ids = _pooled(w)
-    return [Part("all cells", c.p, n=c.n, shown=f"p = {c.p:.2g} for r = {number(c.r)} over {c.n} cells", missing=lacking,
-                 of="Student's t", counted="cells", ids=ids) if c else Part("all cells", missing=lacking)]
+    if not c:
+        return [Part("all cells", missing=lacking)]
+    shown = f"p = {c.p:.2g} for r = {number(c.r)} over {c.n} cells"
+    return [Part("all cells", c.p, n=c.n, shown=shown, missing=lacking, of="Student's t", counted="cells", ids=ids)]

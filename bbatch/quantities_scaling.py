@@ -13,12 +13,12 @@ from .config import DATASETS, SYNTHETIC
 from .evidence import PAIRED, Paper, Runs, number
 from .quantities import GAPS, Witness, names, quantity
 from .rules import Part
-from .statistics import mean_interval, power_law
+from .statistics import mean_interval, paired_difference, power_law
 
 BASE, LARGE = 32, 512  # the batch sizes that the paper compares where it names two
 UNSCALED = "synthetic-50k"  # the data set of Section IV-D
 MEASURE = "bbatch geometry"  # what computes sharpness and gradient variance
-SELECT = "bbatch select"
+SELECT = "python -m bbatch.evaluation"
 
 
 @quantity
@@ -174,16 +174,12 @@ def variance_fit(w: Witness, measure: str = "paper") -> list[Part]:
 
 @quantity
 def algorithm_loss(w: Witness, datasets: str) -> list[Part]:
-    """Test accuracy of the best batch size minus that of what Algorithm 2 chooses: the table `selected`, where made.
-
-    Columns wanted: dataset, method, seed, loss (points below the best batch size).
-    """
+    """Test accuracy of the best batch size minus that of what Algorithm 2 chose, paired by seed (`regret.results`)."""
     if isinstance(w, Paper):
         return []
-    parts = []
+    parts, table = [], w.selected()
     for d in names(datasets):
-        t = w.selected
-        rows = t[(t["dataset"] == d) & (t["method"] == "Algorithm 2")] if len(t) else t
-        i = mean_interval(rows["loss"] if len(rows) else (), w.level)
-        parts.append(Part(DATASETS[d].title, i.mean, i.low, i.high, i.n, missing="" if i.n else SELECT, of="our mean"))
+        rows = table[(table["problem"] == d) & (table["method"] == "Algorithm 2")]
+        i = paired_difference(rows["best_acc"], rows["test_acc"], w.level)
+        parts.append(Part(DATASETS[d].title, i.mean, i.low, i.high, i.n, missing="" if i.n else f"{SELECT} {d}", of=PAIRED))
     return parts

@@ -42,10 +42,11 @@ EXPLAINED = {
     "batch size": "An optimum or a B* is drawn again and again, from our seeds with replacement (from the sampling "
                   "error of the test set where there are fewer than five). It is reproduced where it lies among the "
                   "outcomes of 95 % of the draws; where these span all batch sizes, not enough data.",
+    "one run": "A single run whose quantity has no interval decides nothing: not enough data.",
     "each": "A claim about several data sets or batch sizes is judged at each, with Bonferroni's correction of the "
             "intervals, and is as good as its worst part. One part that fails settles it; a part not yet run leaves "
             "it open.",
-    "paper": "Against the paper, the printed number must follow from its tables within the rounding of what is printed "
+    "the paper": "The printed number must follow from its tables within the rounding of what is printed "
              "(within the tolerance where the paper writes \"approximately\").",
 }
 
@@ -107,6 +108,8 @@ def judge_part(p: Proposition, part: Part) -> str:
         return DATA
     if math.isnan(part.value):  # computed, and found to have no meaning: a ratio to nothing
         return NOT
+    if part.n == 1 and math.isnan(part.low):  # a single run, with nothing that says how far it may be off
+        return DATA
     if part.among:
         return REPRODUCED if _among(p, part) else NOT
     low, high = part.bounds
