@@ -14,7 +14,9 @@ import numpy as np
 import pandas as pd
 
 from . import published
+from .config import DATASETS
 from .errors import BadInput
+from .statistics import Interval
 
 DROP = 1.0  # percentage points below the peak
 FOUND, NEVER, BELOW = "found", "never falls 1 % below its peak", "only a smaller B does"
@@ -80,3 +82,17 @@ def bootstraps(frame: pd.DataFrame, datasets) -> dict[str, pd.DataFrame]:
     sizes = frame.groupby("dataset")["batch_size"].nunique()
     return {name: bootstrap(frame, name) for name in datasets
             if name in sizes and (counts[name] == sizes[name]).sum() > 1 and sizes[name] > 1}
+
+
+def optimum_exponent(draws: Mapping[str, pd.DataFrame]) -> Interval:
+    """The power of N that the best batch size follows over data sets: one fit for each bootstrap draw, in the order drawn.
+
+    Mean and the middle 95 % of the fits; `n` is the number of data sets. N counts training and test samples, as Eq. (6)
+    is applied to Table I. Raises `BadInput` for fewer than three data sets.
+    """
+    if len(draws) < 3:
+        raise BadInput(f"an exponent needs three data sets with a bootstrap or more, not {len(draws)}.")
+    n = np.log([DATASETS[name].n_train + DATASETS[name].n_test for name in draws])
+    best = np.log(np.column_stack([table["optimal"].to_numpy(float) for table in draws.values()]))
+    slopes = (best - best.mean(1, keepdims=True)) @ (n - n.mean()) / ((n - n.mean()) ** 2).sum()
+    return Interval(float(slopes.mean()), *map(float, np.quantile(slopes, (0.025, 0.975))), len(draws))

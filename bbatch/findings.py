@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from . import published
+from . import critical, published
 from .config import DATASETS, SYNTHETIC
 from .errors import BadInput
 from .statistics import Interval, paired_difference, pearson, power_law, prediction_interval
@@ -148,8 +148,9 @@ def rule_effect(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> pd.DataF
     return pd.DataFrame(rows, columns=["batch_size", "rule", "test_acc", "gap_running", "n"])
 
 
-def exponent_sentences() -> list[str]:
-    """The exponent of N in the paper's own critical batch sizes (Table VI), over all data sets and over the synthetic."""
+def exponent_sentences(frame: pd.DataFrame) -> list[str]:
+    """The exponent of N in the paper's own critical batch sizes (Table VI), over all data sets and over the synthetic;
+    then what our runs give of it."""
     table = published.critical().set_index("dataset")["critical_batch_size"]
     sentences = []
     for what, names in (("all five data sets", list(DATASETS)), ("the three synthetic sets", list(SYNTHETIC))):
@@ -157,7 +158,27 @@ def exponent_sentences() -> list[str]:
         a = fit.exponent
         sentences.append(f"Table VI over {what}: B* grows as N to the power {a.mean:.2f} (95 % interval {a.low:.2f} to "
                          f"{a.high:.2f}, {a.n} points).".replace("-", "−"))
-    return sentences
+    return sentences + _our_exponent(frame)
+
+
+def _our_exponent(frame: pd.DataFrame) -> list[str]:
+    sizes = frame.groupby("dataset")["batch_size"].nunique()
+    found = {n: critical.from_runs(frame, n) for n in DATASETS
+             if sizes.get(n, 0) >= len(DATASETS[n].protocol.batch_sizes)}
+    have = [f"{DATASETS[n].title} (B* = {c.critical})" for n, c in found.items() if c.critical]
+    text = (f"By the definition, our means give a B* on {len(have)} of the {len(found)} data sets with runs at "
+            f"every batch size{': ' + ', '.join(have) if have else ''}")
+    sentences = [text + ("." if len(have) > 2 else ", too few for an exponent.")]
+    if len(have) > 2:
+        names = [n for n, c in found.items() if c.critical]
+        a = power_law([DATASETS[n].n_train + DATASETS[n].n_test for n in names], [found[n].critical for n in names]).exponent
+        sentences.append(f"B* over them grows as N to the power {a.mean:.2f} (95 % interval {a.low:.2f} to {a.high:.2f}).")
+    draws = critical.bootstraps(frame, SYNTHETIC)
+    if len(draws) == len(SYNTHETIC):
+        a = critical.optimum_exponent(draws)
+        sentences.append(f"The best batch size itself, over the three synthetic sets, follows N to the power {a.mean:.2f} "
+                         f"(middle 95 % of the bootstrap over seeds: {a.low:.2f} to {a.high:.2f}).")
+    return [s.replace("-", "−") for s in sentences]
 
 
 def precision_effect(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """B* by the paper's definition, on accuracies made for each case, and the bootstrap over seeds."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -45,3 +46,15 @@ def test_bootstrap_draws_seeds_in_pairs():
 def test_bad_input_is_one_sentence(call, words):
     with pytest.raises(BadInput, match=words):
         call()
+
+
+def test_the_exponent_of_the_optimum_is_fitted_draw_by_draw():
+    draws = {name: pd.DataFrame({"optimal": b}) for name, b in (
+        ("synthetic-1k", [8, 64]), ("synthetic-10k", [32, 64]), ("synthetic-50k", [128, 64]))}
+    n = np.log([1_000, 10_000, 50_000])
+    slope = np.polyfit(n, np.log([8, 32, 128]), 1)[0]
+    found = critical.optimum_exponent(draws)
+    assert found.mean == pytest.approx(slope / 2) and found.n == 3  # the second draw has no slope
+    assert (found.low, found.high) == pytest.approx((0.025 * slope, 0.975 * slope))
+    with pytest.raises(BadInput, match="three data sets"):
+        critical.optimum_exponent({})
