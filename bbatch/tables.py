@@ -169,3 +169,11 @@ def rule_effects(effects: pd.DataFrame) -> pd.DataFrame:
                          "test accuracy (points)": [i.text(sign="+") if i.n else "–" for i in effects["test_acc"]],
                          "gap, running (points)": [i.text(sign="+") if i.n else "–" for i in effects["gap_running"]],
                          "n": effects["n"]})
+
+
+def rules_side_by_side(found: pd.DataFrame) -> pd.DataFrame:
+    """`findings.rules_side_by_side` as text."""
+    return pd.DataFrame({"rule": found["rule"], "learning rate": found["learning rate"], "epoch": found["epoch"],
+                         "test accuracy (%)": [i.text() for i in found["test_acc"]],
+                         "training accuracy, running (%)": found["train_acc_running"].map("{:.2f}".format),
+                         "precision": found["precision"], "n": found["n"]})

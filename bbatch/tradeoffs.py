@@ -13,11 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from . import published
-from .config import DATASETS, LR_RULES
+from .config import DATASETS, plan
 from .efficiency import BASE
 from .figures import COLORS, INK, PAPER, STYLE, seeds_text
+from .picture import describe
 from .tables import METRICS, compare
 
+RULE_COLORS = {"constant": "#CC79A7", "linear": "#0072B2", "sqrt": "#009E73"}
 
 def efficiency(speedups: pd.DataFrame) -> Figure:
     """Epoch time, epochs and time to an accuracy against batch size, as ratios to B = 32, a line for each data set.
@@ -47,7 +49,29 @@ def efficiency(speedups: pd.DataFrame) -> Figure:
         axes[0].plot([], [], **PAPER | {"label": "the paper's epoch times"})
         axes[0].legend(fontsize=8.5)
     plt.close(figure)
-    return figure
+    return describe(figure, "Ratios to the same data set at the base batch size, paired by seed, with 95 % intervals; "
+                    "dotted: from the epoch times that the paper prints.")
+
+
+def rules_over_epochs(curves: pd.DataFrame, dataset: str, batch_size: int) -> Figure:
+    """Test accuracy after each epoch at one batch size, a line for each rule (mean over the seeds that are there)."""
+    runs = curves[(curves["dataset"] == dataset) & (curves["batch_size"] == batch_size)]
+    with mpl.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(7.2, 4.1))
+        for rule, color in RULE_COLORS.items():
+            cell = runs[runs["lr_rule"] == rule].drop_duplicates(["seed", "epoch"])
+            if len(cell):
+                mean, lr = cell.groupby("epoch")["test_acc"].mean(), plan(dataset, batch_size, lr_rule=rule).lr
+                axis.plot(mean.index, mean, color=color, marker="o", markersize=3,
+                          label=f"{rule}, rate {lr:.3g} (n = {cell['seed'].nunique()})")
+        printed = published.results(dataset).set_index("batch_size")["test_acc"].get(batch_size)
+        if printed is not None:
+            axis.plot([DATASETS[dataset].protocol.epochs], [printed], **PAPER | {"linestyle": "", "label": "the paper, one run"})
+        axis.set(xlabel="Epoch", ylabel=METRICS["test_acc"], title=f"{DATASETS[dataset].title}, B = {batch_size}")
+        axis.legend(fontsize=8.5)
+    plt.close(figure)
+    return describe(figure, "Test accuracy after each epoch at one batch size under each learning-rate rule; n seeds as in "
+                    "the key, no interval where n = 1.")
 
 
 def _ratio_axes(axis) -> None:
@@ -65,7 +89,7 @@ def rules(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> Figure:
     runs, paper = frame[frame["dataset"] == dataset], published.learning_rate_ablation()
     with mpl.rc_context(STYLE):
         figure, (near, far) = plt.subplots(1, 2, figsize=(11.5, 4.2))
-        for rule, color, mark in zip(LR_RULES, ("#CC79A7", COLORS[dataset], "#009E73"), "sod"):
+        for (rule, color), mark in zip(RULE_COLORS.items(), "sod"):
             table = compare(runs[runs["lr_rule"] == rule], dataset, ("test_acc",))
             have = table[table["n"] > 0]
             for axis in (near, far):
@@ -85,7 +109,8 @@ def rules(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> Figure:
         near.set_title(f"{DATASETS[dataset].title}: ours, close up")
         far.set_title("With the cells of Table V")
     plt.close(figure)
-    return figure
+    return describe(figure, "Mean test accuracy under each learning-rate rule, with 95 % intervals over seeds: left ours alone, "
+                    "right with the paper's cells, one run each.")
 
 
 def optimum_scatter(draws: dict[str, pd.DataFrame]) -> Figure:
@@ -106,4 +131,5 @@ def optimum_scatter(draws: dict[str, pd.DataFrame]) -> Figure:
             axis.legend(fontsize=8.5)
         axes[0, 0].set_ylabel("Best in % of bootstrap draws")
     plt.close(figure)
-    return figure
+    return describe(figure, "How often each batch size has the highest mean accuracy when seeds are drawn again with replacement; "
+                    "the diamond is the paper's optimum.")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bbatch import figures, findings, metrics, published, report, tables
+from bbatch import figures, findings, metrics, published, report, tables, tradeoffs
 from bbatch.cli import main
 from bbatch.config import DATASETS, plan
 from bbatch.store import Store
@@ -206,3 +206,22 @@ def test_rules_are_compared_seed_by_seed():
     constant = effect[512, "constant"]
     assert (constant.mean, constant.low, constant.high) == pytest.approx((-0.35 / 3, low, high))
     assert effect[512, "sqrt"].n == 0
+
+
+def test_rules_stand_side_by_side_after_equally_many_epochs():
+    def run(rule, correct, epochs):
+        r = record("cifar10", 1024, 42, correct, 40_000, 41_000, lr_rule=rule)
+        r["history"] = {k: (v * epochs)[:epochs] for k, v in r["history"].items()} | {"test_correct": [correct] * epochs}
+        r["observed"] |= {"seconds": [1.0] * epochs, "cpu_seconds": [1.0] * epochs}
+        return r
+
+    curves = metrics.curves([run("linear", 1_000, 5), run("constant", 5_000, 3)])
+    table = findings.rules_side_by_side(curves, "cifar10", 1024).set_index("rule")
+    assert table["epoch"].tolist() == [3, 3] and table.loc["constant", "test_acc"].mean == pytest.approx(50.0)
+    assert table.loc["linear", "learning rate"] == pytest.approx(0.032)
+    assert "does better" in findings.batch_or_rate_sentence(curves)
+    assert "does no better" in findings.batch_or_rate_sentence(metrics.curves([run("linear", 5_000, 2), run("constant", 1_000, 2)]))
+    assert "cannot be told apart" in findings.batch_or_rate_sentence(metrics.curves([run("linear", 5_000, 2), run("constant", 5_001, 2)]))
+    assert "not yet run" in findings.batch_or_rate_sentence(metrics.curves([]))
+    assert len(tables.rules_side_by_side(findings.rules_side_by_side(curves, "cifar10", 1024))) == 2
+    assert len(tradeoffs.rules_over_epochs(curves, "cifar10", 1024).axes[0].lines) >= 2
