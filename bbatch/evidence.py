@@ -34,7 +34,7 @@ class Paper:
         return sorted(published.results(dataset)["batch_size"])
 
     def cell(self, dataset: str, b: int, metric: str = "test_acc", rule: str | None = None) -> Part:
-        """A printed cell; metric is test_acc, train_acc, gap or epoch_time_s. Whichever gap is asked for, it has one."""
+        """A printed cell; metric is test_acc, train_acc, epoch_time_s or a gap: the paper has one, whichever is asked."""
         column = "gap" if metric.startswith("gap") else metric
         table = published.learning_rate_ablation().query("lr_rule == @rule") if rule else published.results(dataset)
         if column not in table or b not in set(table["batch_size"]):
@@ -42,9 +42,9 @@ class Paper:
         row = table.set_index("batch_size").loc[b]
         if pd.isna(row[column]):
             return Part(_at(dataset, b), shown="no cell of the paper's tables")
-        value, places = float(row[column]), _places(row["table"], column)
-        return Part(_at(dataset, b), value, value - _half(places), value + _half(places), 1, number(value, places),
-                    of="rounding")
+        value, digits = float(row[column]), places(row["table"], column)
+        half = 0.5 * 10.0**-digits
+        return Part(_at(dataset, b), value, value - half, value + half, 1, number(value, digits), of="rounding")
 
     def combination(self, dataset: str, metric: str, weights: Mapping[Cell, float]) -> Part:
         """The weighted sum of cells, with the rounding of each."""
@@ -77,7 +77,8 @@ class Paper:
             shown += f"; B* = {found.critical}" if found.critical else "; no B*"
         ties = [b for b, v in self.accuracies(dataset).items() if v == peak.value]
         among = tuple(map(float, ties)) if what == "optimal" else (float(value),)
-        return Part(DATASETS[dataset].title, float(value), min(among), max(among), 1, shown, of="definition", among=among)
+        return Part(DATASETS[dataset].title, float(value), min(among), max(among), 1, shown, of="definition",
+                    among=among)
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,9 @@ class Runs:
         """The difference of two independent estimates, by the method of Zou and Donner (2008): their half widths add in
         squares, each on its side. For two proportions, from Wilson's intervals, it is Newcombe's (1998)."""
         (al, ah), (bl, bh), value = a.bounds, b.bounds, a.value - b.value
-        return Part(label, value, value - math.hypot(a.value - al, bh - b.value), value + math.hypot(ah - a.value, b.value - bl),
-                    min(a.n, b.n), missing=a.missing or b.missing, of=a.of if a.of == b.of else PAIRED, ids=a.ids + b.ids)
+        down, up = math.hypot(a.value - al, bh - b.value), math.hypot(ah - a.value, b.value - bl)
+        return Part(label, value, value - down, value + up, min(a.n, b.n), missing=a.missing or b.missing,
+                    of=a.of if a.of == b.of else PAIRED, ids=a.ids + b.ids)
 
     def accuracies(self, dataset: str) -> dict[int, float]:
         """Mean test accuracy by batch size of the protocol, those that are recorded."""
@@ -192,9 +194,9 @@ def command(dataset: str, rule: str | None = None, seeds: int | None = None) -> 
     return f"bbatch sweep {dataset}{rule}" + (f" --seeds {seeds}" if seeds else "")
 
 
-def number(value: float, places: int = 2) -> str:
-    """A number as text, with a true minus sign and no sign on zero."""
-    return f"{value:.{places}f}".replace("-", "−") if math.isfinite(value) else "none"
+def number(value: float, digits: int = 2) -> str:
+    """A number as text, with a true minus sign; "none" for what is not finite."""
+    return f"{value:.{digits}f}".replace("-", "−") if math.isfinite(value) else "none"
 
 
 def _size(b: float) -> str:
@@ -211,14 +213,11 @@ def _at(dataset: str, b: int) -> str:
 
 def _along(dataset: str, weights: Mapping[Cell, float]) -> str:
     sizes = list(dict.fromkeys(b for b, _ in weights))
-    return f"{DATASETS[dataset].title}, B = {' and '.join(map(str, sizes)) if len(sizes) < 3 else f'{sizes[0]} to {sizes[-1]}'}"
+    listed = " and ".join(map(str, sizes)) if len(sizes) < 3 else f"{sizes[0]} to {sizes[-1]}"
+    return f"{DATASETS[dataset].title}, B = {listed}"
 
 
-def _half(places: int) -> float:
-    return 0.5 * 10.0**-places
-
-
-def _places(table: str, column: str) -> int:
+def places(table: str, column: str) -> int:
     """Digits after the point in a column of a table, taken from the cell that shows most."""
     frame = published.learning_rate_ablation() if table == "V" else published.results()
     values = frame.loc[frame["table"] == table, column].dropna()

@@ -12,7 +12,7 @@ import numpy as np
 
 from .config import DATASETS, SYNTHETIC
 from .evidence import Paper, Runs, command, number
-from .rules import Part
+from .rules import FEW, Part
 from .statistics import pearson
 
 Witness = Paper | Runs
@@ -140,11 +140,11 @@ def trend_shared(w: Witness, datasets: str) -> list[Part]:
     for d in names(datasets):
         first, last = (w.runs(d, b)["test_acc"] for b in (min(w.sizes(d)), max(w.sizes(d))))
         change = (last - first).dropna()
-        if len(change) < 5:
+        if len(change) < FEW:
             parts.append(Part(DATASETS[d].title, missing=command(d)))
         else:
             share = 100 * float((np.sign(change) == np.sign(change.mean())).mean())
-            parts.append(Part(DATASETS[d].title, share, n=len(change), of="share of seeds", shown=f"{number(share, 0)} %"))
+            parts.append(Part(DATASETS[d].title, share, n=len(change), shown=f"{number(share, 0)} %", of="share of seeds"))
     return parts
 
 

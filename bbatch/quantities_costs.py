@@ -75,7 +75,8 @@ def _ratio(label: str, ratios: list[float], level: float, ids, what: str) -> Par
     """The mean of ratios; no number where, in half of the seeds or more, the large batch size never gets there."""
     never = sum(not math.isfinite(r) or r == 0 for r in ratios)
     if 2 * never >= len(ratios):
-        return Part(label, n=len(ratios), ids=ids, shown=f"{what}: never reached by the largest batch size in {never} of {len(ratios)} seeds")
+        return Part(label, n=len(ratios), ids=ids,
+                    shown=f"{what}: never reached by the largest batch size in {never} of {len(ratios)} seeds")
     return log_ratio(label, [r for r in ratios if math.isfinite(r) and r > 0], level, ids)
 
 
@@ -147,7 +148,8 @@ def branch_rates(w: Witness, branch: str) -> list[Part]:
         return []
     rate, base = published.value("vi-default-lr"), published.value("vi-base-batch")
     pair = published.statements().set_index("id").loc[f"vi-{branch}-batch", ["value", "upper"]]
-    return [Part(f"B = {b:g}", rate * b / base, n=1, shown=f"{rate:g} × {b:g} / {base:g} = {rate * b / base:g}") for b in pair]
+    rates = {b: rate * b / base for b in pair}
+    return [Part(f"B = {b:g}", lr, n=1, shown=f"{rate:g} × {b:g} / {base:g} = {lr:g}") for b, lr in rates.items()]
 
 
 @quantity
@@ -156,7 +158,8 @@ def budget(w: Witness, datasets: str) -> list[Part]:
     if not isinstance(w, Paper):
         return []
     unit, seconds = ("minutes", 60) if datasets == "mnist" else ("hours", 3600)
-    sums = {d: (float(published.results(d)["epoch_time_s"].sum()), DATASETS[d].protocol.epochs) for d in names(datasets)}
+    sums = {d: (float(published.results(d)["epoch_time_s"].sum()), DATASETS[d].protocol.epochs)
+            for d in names(datasets)}
     value = sum(total * epochs for total, epochs in sums.values()) / seconds
     terms = " + ".join(f"{number(total)} s × {epochs}" for total, epochs in sums.values())
     return [Part(datasets, value, n=1, shown=f"{terms} = {number(value)} {unit}")]
@@ -174,7 +177,8 @@ def whole_count(w: Witness, dataset: str, metric: str, b: str) -> list[Part]:
         return []
     nearest = 100 * round(part.value * n / 100) / n
     beyond = max(0.0, abs(nearest - part.value) - (part.high - part.value) - 1e-9)
-    return [Part(part.label, beyond, n=1, shown=f"{round(part.value * n / 100)} of {n:,} samples are {number(nearest, 3)} %")]
+    shown = f"{round(part.value * n / 100)} of {n:,} samples are {number(nearest, 3)} %"
+    return [Part(part.label, beyond, n=1, shown=shown)]
 
 
 @quantity

@@ -55,7 +55,7 @@ def unscaled_gap_ratio(w: Witness, b: str, reading: str = "running") -> list[Par
     (a, c), (d, e), ids = without.bounds, with_.bounds, without.ids + with_.ids
     if d <= 0:
         return [Part(without.label, n=with_.n, ids=ids, of=PAIRED,
-                     shown=f"the gap with scaling, {number(with_.value)}, is not above 0: nothing that could grow threefold")]
+                     shown=f"the gap with scaling, {number(with_.value)}, is not above 0: a multiple of it means nothing")]
     value = without.value / with_.value
     return [Part(without.label, value, min(a / d, a / e), max(c / d, c / e), with_.n, of=with_.of, ids=ids,
                  shown=f"{number(without.value)} / {number(with_.value)} = {number(value)}")]
@@ -153,23 +153,29 @@ def _variance(w: Witness, measure: str, fit_of) -> list[Part]:
         if len(table) and len(table.columns) >= 3:
             fits = [fit_of(power_law(table.columns, row)) for row in table.to_numpy()]
             i = mean_interval(fits, w.level)
-            parts.append(Part(DATASETS[d].title, i.mean, i.low, i.high, i.n, of="our mean", ids=_ids(w, d, table.columns)))
+            parts.append(Part(DATASETS[d].title, i.mean, i.low, i.high, i.n, of="our mean",
+                              ids=_ids(w, d, table.columns)))
     return parts or [Part("gradient variance", missing=MEASURE)]
 
 
 def _printed(id: str, places: int) -> list[Part]:
     value, half = published.value(id), 0.5 * 10.0**-places
-    return [Part("Section IV-F", value, value - half, value + half, 1, f"Eq. (5) prints {number(value, places)}", of="rounding")]
+    shown = f"Eq. (5) prints {number(value, places)}"
+    return [Part("Section IV-F", value, value - half, value + half, 1, shown, of="rounding")]
 
 
 @quantity
 def variance_slope(w: Witness, measure: str = "paper") -> list[Part]:
-    return _printed("iv-f-variance-slope", 2) if isinstance(w, Paper) else _variance(w, measure, lambda f: f.exponent.mean)
+    if isinstance(w, Paper):
+        return _printed("iv-f-variance-slope", 2)
+    return _variance(w, measure, lambda fit: fit.exponent.mean)
 
 
 @quantity
 def variance_fit(w: Witness, measure: str = "paper") -> list[Part]:
-    return _printed("iv-f-variance-r2", 3) if isinstance(w, Paper) else _variance(w, measure, lambda f: f.r_squared)
+    if isinstance(w, Paper):
+        return _printed("iv-f-variance-r2", 3)
+    return _variance(w, measure, lambda fit: fit.r_squared)
 
 
 @quantity
@@ -181,5 +187,6 @@ def algorithm_loss(w: Witness, datasets: str) -> list[Part]:
     for d in names(datasets):
         rows = table[(table["problem"] == d) & (table["method"] == "Algorithm 2")]
         i = paired_difference(rows["best_acc"], rows["test_acc"], w.level)
-        parts.append(Part(DATASETS[d].title, i.mean, i.low, i.high, i.n, missing="" if i.n else f"{SELECT} {d}", of=PAIRED))
+        missing = "" if i.n else f"{SELECT} {d}"
+        parts.append(Part(DATASETS[d].title, i.mean, i.low, i.high, i.n, missing=missing, of=PAIRED))
     return parts

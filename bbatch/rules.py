@@ -11,43 +11,47 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from .statistics import LEVEL
+
 REPRODUCED, DIRECTION, NOT, DATA, UNTESTABLE = (
     "reproduced", "direction only", "not reproduced", "not enough data", "not testable")
 VERDICTS = (REPRODUCED, DIRECTION, NOT, DATA, UNTESTABLE)
 CONSISTENT, INCONSISTENT, UNCHECKABLE = "consistent", "inconsistent", "not checkable"
 CHECKS = (CONSISTENT, INCONSISTENT, UNCHECKABLE)
 FAVOUR = (REPRODUCED, DIRECTION, DATA, NOT, UNTESTABLE)  # of several readings, the first of these is named
+CHECKS_FAVOUR = (CONSISTENT, UNCHECKABLE, INCONSISTENT)
 
 # How far from the published number ours may lie and still count as the same. Half a point is half of what the paper
 # itself calls a fall worth naming (Section IV-G); a share of the number where the quantity has no scale of its own.
 ABSOLUTE = {"percent": 0.5, "points": 0.5, "exponent": 0.05, "r": 0.05, "R^2": 0.01}
 RELATIVE = {"ratio": 0.1, "loss": 0.1}
-FEW = 5  # seeds; with fewer, an interval over seeds is too wide to confirm a level by being wide
+FEW = 5  # seeds; with fewer, an interval over seeds is too wide to confirm anything by being wide
 NEUTRAL = {"points": 0.0, "ratio": 1.0, "exponent": 0.0, "r": 0.0}  # no effect; units not listed are levels
 
 EXPLAINED = {
     "level": "An accuracy, a gap, a loss or an R² is reproduced where the printed number lies in the interval of *one "
-             "more run* of ours (with one seed: in the sampling error of the test set), widened by the tolerance. With two to four "
-             "seeds that interval is so wide that it confirms little: a printed number that only its width takes in "
-             "gets \"not enough data\".",
-    "effect": "A difference, a ratio, an exponent or a correlation is reproduced where the printed number lies in the "
-              "95 % interval of our mean, widened by the tolerance, and the effect is told apart from none. Clear of "
-              "none on the same side but of another size: direction only. An interval that holds both the printed "
-              "number and no effect decides nothing: not enough data.",
+             "more run* of ours (with one seed: in the sampling error of the test set), widened by the tolerance.",
+    "effect": f"A difference, a ratio, an exponent or a correlation is reproduced where the printed number lies in the "
+              f"{100 * LEVEL:g} % interval of our mean, widened by the tolerance, and the effect is told apart from "
+              "none. Clear of none on the same side but of another size: direction only. An interval that holds both "
+              "the printed number and no effect decides nothing: not enough data.",
+    "few seeds": f"With fewer than {FEW} seeds, but more than one, an interval is so wide that it confirms little: a "
+                 "printed level or effect that only its width takes in gets \"not enough data\". So does a single run "
+                 "of a quantity that has no interval.",
     "range": "As an effect or a level, with a range in the place of the printed number.",
-    "bound": "A bound, or a claim in words put as one (\"falls\" is a change below 0), is reproduced where our whole "
-             "interval keeps to it and not reproduced where none of it does. Where the interval holds the bound but "
-             "nothing farther from it than the tolerance, a claim that something differs from nothing is not "
+    "bound": "A bound, or a claim in words put as one (\"falls\" is a change below nothing), is reproduced where our "
+             "whole interval keeps to it and not reproduced where none of it does. Where the interval holds the bound "
+             "but nothing farther from it than the tolerance, a claim that something differs from nothing is not "
              "reproduced, any other is. A wider interval decides nothing: not enough data.",
-    "batch size": "An optimum or a B* is drawn again and again, from our seeds with replacement (from the sampling "
-                  "error of the test set where there are fewer than five). It is reproduced where it lies among the "
-                  "outcomes of 95 % of the draws; where these span all batch sizes, not enough data.",
-    "one run": "A single run whose quantity has no interval decides nothing: not enough data.",
+    "batch size": f"An optimum or a B* is drawn again and again, from our seeds with replacement (from the sampling "
+                  f"error of the test set where there are fewer than {FEW}). It is reproduced where it lies among the "
+                  f"likeliest outcomes that make up {100 * LEVEL:g} % of the draws; where these are all batch sizes, "
+                  "not enough data.",
     "each": "A claim about several data sets or batch sizes is judged at each, with Bonferroni's correction of the "
             "intervals, and is as good as its worst part. One part that fails settles it; a part not yet run leaves "
             "it open.",
-    "the paper": "The printed number must follow from its tables within the rounding of what is printed "
-             "(within the tolerance where the paper writes \"approximately\").",
+    "the paper": "The printed number must follow from its tables within the rounding of what is printed (within the "
+                 "tolerance where the paper writes \"approximately\").",
 }
 
 
@@ -118,16 +122,17 @@ def judge_part(p: Proposition, part: Part) -> str:
     (first, last), neutral = p.ends, NEUTRAL.get(p.unit)
     tolerance = p.tolerance(first)
     inside = low <= last + p.tolerance(last) and first - tolerance <= high
+    near = first - tolerance <= part.value <= last + p.tolerance(last)
+    confirmed = REPRODUCED if near or part.n == 1 or part.n >= FEW else DATA
     if neutral is None:
-        near = first - tolerance <= part.value <= last + p.tolerance(last)
-        return NOT if not inside else REPRODUCED if near or part.n == 1 or part.n >= FEW else DATA
+        return confirmed if inside else NOT
     clear = low > neutral or high < neutral
     if not clear:
         if abs(first - neutral) <= tolerance and high - low <= 2 * tolerance:
             return REPRODUCED  # little is claimed, and little is there
         return DATA if low <= last and first <= high else NOT
     same = (part.value - neutral) * (first - neutral) > 0
-    return REPRODUCED if inside and same else DIRECTION if same else NOT
+    return confirmed if inside and same else DIRECTION if same else NOT
 
 
 def _bound(p: Proposition, low: float, high: float) -> str:

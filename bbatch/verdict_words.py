@@ -14,9 +14,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from . import rules
-from .claims import UNITS, Judgement, Runs, protocol, totals
+from .claims import Judgement, Runs, totals
 from .evidence import number
 from .figures import INK, STYLE
+from .ledger import UNITS, protocol
 from .reasons import UNEXPLAINED, reasons
 
 COLORS = {rules.REPRODUCED: "#009E73", rules.DIRECTION: "#E69F00", rules.NOT: "#D55E00", rules.DATA: "#56B4E9",
@@ -42,14 +43,15 @@ HEADINGS = {"What it gets right": (rules.REPRODUCED,), "What it does not": (rule
 
 def split(judgements: list[Judgement]) -> tuple[list[Judgement], list[Judgement]]:
     """The statements of the prose, and the cells of the tables."""
-    cells = [j for j in judgements if j.claim.section.startswith("Table")]
-    return [j for j in judgements if j not in cells], cells
+    return [j for j in judgements if not j.claim.cell], [j for j in judgements if j.claim.cell]
 
 
 def totals_sentence(judgements: list[Judgement]) -> str:
     """The totals at a glance: of the prose and of the tables, each against our runs and against the paper itself."""
-    said = []
-    for what, some in zip(("testable statements of the paper's text", "cells of its Tables III to VII"), split(judgements)):
+    said, kinds = [], ("claims of the paper's text", "cells of its tables")
+    for what, some in zip(kinds, split(judgements)):
+        if not some:
+            continue
         verdicts = pd.Series([j.verdict for j in some]).value_counts()
         checks = pd.Series([j.check for j in some]).value_counts()
         listed = ", ".join(f"{verdicts[v]} {v}" for v in rules.VERDICTS if v in verdicts)
@@ -60,8 +62,8 @@ def totals_sentence(judgements: list[Judgement]) -> str:
 
 def left_out_sentence() -> str:
     """How many statements are no claims."""
-    return (f"Another {len(protocol())} statements say what was done, or define something; they claim nothing that could "
-            "fail, and are left out.")
+    return (f"Another {len(protocol())} statements say what was done, or define something; they claim nothing that "
+            "could fail, and are left out.")
 
 
 def figure_totals(judgements: list[Judgement]) -> Figure:
@@ -72,7 +74,7 @@ def figure_totals(judgements: list[Judgement]) -> Figure:
         left = pd.Series(0, index=counts.index)
         for verdict, color in COLORS.items():
             bars = axis.barh(counts.index, counts[verdict], left=left, color=color, edgecolor="white", label=verdict)
-            axis.bar_label(bars, [str(v) if v else "" for v in counts[verdict]], label_type="center", fontsize=8, color=INK)
+            axis.bar_label(bars, [str(v or "") for v in counts[verdict]], label_type="center", fontsize=8, color=INK)
             left = left + counts[verdict]
         axis.set(xlabel="Claims (number)", xlim=(0, left.max() * 1.02))
         axis.grid(axis="y", visible=False)
@@ -121,7 +123,7 @@ def _tables(cells: list[Judgement]) -> list[tuple[str, str]]:
 
 
 def paragraph(j: Judgement, question: str, ours: Runs, told: set[str]) -> str:
-    """A question, what the paper says, what its tables say of that, what our runs say, and why, where not yet `told`."""
+    """A question, what the paper says, what its tables say of that, what our runs say, and why unless it was `told`."""
     printed = f": {j.claim.printed}" if j.claim.printed else ""
     claim = re.sub(r' \("[^)]*\)$', "", j.claim.text)  # without the paper's own word for it
     text = f"**{question}** The paper: {claim}{printed}. "
@@ -132,10 +134,11 @@ def paragraph(j: Judgement, question: str, ours: Runs, told: set[str]) -> str:
     text += {rules.CONSISTENT: f"Its own numbers agree with that{arithmetic}. ",
              rules.INCONSISTENT: f"Its own tables contradict it{arithmetic}. ",
              rules.UNCHECKABLE: "Its tables cannot settle it. "}[j.check]
-    text += {rules.REPRODUCED: "Our runs confirm it", rules.DIRECTION: "In our runs it goes that way, by another amount",
+    text += {rules.REPRODUCED: "Our runs confirm it",
+             rules.DIRECTION: "In our runs it goes that way, by another amount",
              rules.NOT: "Our runs do not confirm it", rules.DATA: "Our runs leave it open",
              rules.UNTESTABLE: "It cannot be tested by runs"}[j.verdict] + f"{_found(j)}."
-    why = [sentence for sentence in reasons(j, ours) if sentence not in told | {UNEXPLAINED}] if j.verdict != rules.DATA else []
+    why = [] if j.verdict == rules.DATA else [s for s in reasons(j, ours) if s not in told | {UNEXPLAINED}]
     told.update(why[:1])
     missing = f" What is missing: `{j.command}`." if j.command else ""
     return text + (f" {why[0]}" if why else "") + missing

@@ -13,9 +13,10 @@ import pandas as pd
 from IPython.display import HTML
 
 from . import rules
-from .claims import UNITS, Judgement, Runs, judged, witness
+from .claims import Judgement, Runs, judged, witness
 from .config import DATASETS
 from .evidence import number
+from .ledger import UNITS
 from .reasons import reasons
 from .rules import Part
 from .store import ROOT
@@ -24,11 +25,11 @@ PAGE = "12_verdicts"
 STATIC = ROOT / "book" / "_static"
 MARKS = {rules.REPRODUCED: "●", rules.DIRECTION: "◐", rules.NOT: "✕", rules.DATA: "…", rules.UNTESTABLE: "–",
          rules.CONSISTENT: "=", rules.INCONSISTENT: "≠", rules.UNCHECKABLE: "?"}
-# Which notebook shows a claim's subject, by a word of its quantity; the first that fits. Those not there yet are left out.
-SUBJECTS = (("unscaled", "07"), ("synthetic-50k 512 ", "07"), ("sharpness", "08"), ("variance", "09"), ("algorithm", "11"),
-            ("exponent", "10"), ("critical", "10"), ("speedup", "06"), ("epochs", "06"), ("wall-clock", "06"),
-            ("correlation", "05"), ("p-value", "05"), ("gaps", "05"), ("gap-s", "05"), ("mnist", "03"), ("cifar10", "04"),
-            ("synthetic", "02"), ("all", "02"))
+# Which notebook shows a claim's subject, by a word of its quantity: the first that fits. Those not there are left out.
+SUBJECTS = (("unscaled", "07"), ("synthetic-50k 512 ", "07"), ("sharpness", "08"), ("variance", "09"),
+            ("algorithm", "11"), ("exponent", "10"), ("critical", "10"), ("speedup", "06"), ("epochs", "06"),
+            ("wall-clock", "06"), ("correlation", "05"), ("p-value", "05"), ("gaps", "05"), ("gap-s", "05"),
+            ("mnist", "03"), ("cifar10", "04"), ("synthetic", "02"), ("all", "02"))
 
 
 def table(judgements: list[Judgement], ours: Runs) -> HTML:
@@ -36,10 +37,10 @@ def table(judgements: list[Judgement], ours: Runs) -> HTML:
     head = "".join(f'<th role="columnheader" scope="col">{name}</th>' for name in
                    ("Claim", "Where", "Printed", "Against the paper", "Ours", "Against our runs"))
     rows = "".join(_row(j, ours) for j in judgements)
-    return HTML(f'{_style()}<div class="bbatch-claims" data-pagefind-ignore><table class="bbatch-claims-table" role="table">'
+    return HTML(f'{_style()}<div class="bbatch-claims"><table class="bbatch-claims-table" role="table">'
                 f'<caption>{len(judgements)} claims; each opens to its reasoning</caption>'
-                f'<thead role="rowgroup"><tr role="row">{head}</tr></thead><tbody role="rowgroup">{rows}</tbody></table></div>'
-                f'<script>{(STATIC / "claims.js").read_text()}</script>')
+                f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+                f'<tbody role="rowgroup">{rows}</tbody></table></div><script>{(STATIC / "claims.js").read_text()}</script>')
 
 
 def box(section: str, about: str = "", ours: Runs | None = None) -> HTML:
@@ -49,16 +50,17 @@ def box(section: str, about: str = "", ours: Runs | None = None) -> HTML:
     Raises `BadInput` for an unknown section.
     """
     found = [j for j in judged(ours or witness(), section) if not about or _names(j, about)]
-    prose = [j for j in found if not j.claim.section.startswith("Table")]
     lines = "".join(
         f'<tr><td><a href="{PAGE}.html#claim-{j.claim.id}">{escape(_sentence(j.claim.text))}</a></td>'
-        f'<td>{_span(j.claim.printed)}</td><td>{_badge(j.check)}</td><td>{_measured(j)}</td><td>{_badge(j.verdict)}</td></tr>'
-        for j in prose)
-    cells = [j for j in found if j not in prose]
+        f'<td>{_span(j.claim.printed)}</td><td>{_badge(j.check)}</td><td>{_measured(j)}</td>'
+        f'<td>{_badge(j.verdict)}</td></tr>' for j in found if not j.claim.cell)
+    cells = [j for j in found if j.claim.cell]
     counted = f"<p>{escape(_counted(cells))}</p>" if cells else ""
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("Claim", "Printed", "Against the paper", "Ours", "Verdict"))
-    return HTML(f'{_style()}<figure class="bbatch-table-box bbatch-claims-box"><figcaption>What Section {section} claims, '
-                f'judged (rules and reasoning: <a href="{PAGE}.html">Verdicts</a>)</figcaption><table class="bbatch-table">'
+    names = ("Claim", "Printed", "Against the paper", "Ours", "Against our runs")
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    return HTML(f'{_style()}<figure class="bbatch-table-box bbatch-claims-box">'
+                f'<figcaption>What Section {section} claims, judged (rules and reasoning: '
+                f'<a href="{PAGE}.html">Verdicts</a>)</figcaption><table class="bbatch-table">'
                 f'<thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>{counted}</figure>')
 
 
@@ -84,10 +86,11 @@ def _row(j: Judgement, ours: Runs) -> str:
              ("Where", escape(_where(c.section)), ""), ("Printed", _span(c.printed), ""),
              ("Against the paper", _badge(j.check), j.check), ("Ours", _measured(j), ""),
              ("Against our runs", _badge(j.verdict), str(rules.VERDICTS.index(j.verdict))))
-    tds = "".join(f'<td role="cell" data-label="{label}" data-key="{escape(key)}">{html}</td>' for label, html, key in cells)
-    kind = "table" if c.section.startswith("Table") else "text"
-    return (f'<tr role="row" class="bbatch-claim" id="{id}" data-section="{escape(c.section)}" data-verdict="{j.verdict}" '
-            f'data-check="{j.check}" data-kind="{kind}">{tds}</tr>'
+    tds = "".join(f'<td role="cell" data-label="{label}" data-key="{escape(key)}">{html}</td>'
+                  for label, html, key in cells)
+    kind = "table" if c.cell else "text"
+    return (f'<tr role="row" class="bbatch-claim" id="{id}" data-section="{escape(c.section)}" '
+            f'data-verdict="{j.verdict}" data-check="{j.check}" data-kind="{kind}">{tds}</tr>'
             f'<tr role="row" class="bbatch-why" id="{id}-why"><td role="cell" colspan="6">{_why(j, ours)}</td></tr>')
 
 
@@ -180,11 +183,12 @@ def _pages(digits: str) -> list[str]:
 
 
 def _badge(verdict: str) -> str:
-    return f'<span class="bbatch-badge" data-is="{verdict}"><span aria-hidden="true">{MARKS[verdict]}</span> {verdict}</span>'
+    mark = f'<span aria-hidden="true">{MARKS[verdict]}</span>'
+    return f'<span class="bbatch-badge" data-is="{verdict}">{mark} {verdict}</span>'
 
 
 def _where(section: str) -> str:
-    return {"abstract": "Abstract"}.get(section, section[0].upper() + section[1:] if " " in section else f"Section {section}")
+    return _sentence(section) if " " in section or section == "abstract" else f"Section {section}"
 
 
 def _sentence(text: str) -> str:
