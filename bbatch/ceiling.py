@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from .fitting import LEAST, Task
+from .task import LEAST, Task
 
 SHARE = 0.8  # of the memory available now: the rest is for whatever else the machine does
 

@@ -8,9 +8,11 @@ already are not trained again. Beside them stands the full grid of the protocol'
     choices.parquet    problem, method, seed, batch_size, lr, warmup_epochs, trainings, seconds, cpu_seconds, reason
     runs.parquet       problem, seed, batch_size, lr, warmup_epochs, test_acc (percent), curve (test accuracy after each
                        epoch), seconds and cpu_seconds of training, diverged
+    steps.parquet      problem, batch_size, n_train, step_s: the least elapsed seconds of a step in plain PyTorch, one thread;
+                       our compiled loop makes small batches cheap, which readers' own loops do not
     provenance.json    machine, versions, commit and date of the latest call
 
-Both tables only grow: a call adds what they lack. The fixed ways need no decision: `always 32`; scikit-learn's default,
+The tables only grow: a call adds what they lack. The fixed ways need no decision: `always 32`; scikit-learn's default,
 `min(200, N)`; and the batch-size finder of PyTorch Lightning 2.6, which doubles B until memory fails or B reaches N or its
 cap of 8,192. On a CPU with these networks memory never fails, so that the finder means the smaller of N and the cap. None of
 the three scales the learning rate.
@@ -35,6 +37,7 @@ from .ceiling import Ceiling
 from .config import DATASETS, Run
 from .errors import BadInput
 from .files import write_whole
+from .fitting import step_seconds
 from .measured import measure
 from .problems import PROBLEMS, Problem, problem
 from .store import FROZEN, Store
@@ -48,6 +51,7 @@ BUDGET = 20.0  # seconds for the measured way, elapsed; the paper's T is without
 CAP = 8192  # of Lightning's finder
 CHOICES = ["problem", "method", "seed", "batch_size", "lr", "warmup_epochs", "trainings", "seconds", "cpu_seconds", "reason"]
 RUNS = ["problem", "seed", "batch_size", "lr", "warmup_epochs", "test_acc", "curve", "seconds", "cpu_seconds", "diverged"]
+STEPS = ["problem", "batch_size", "n_train", "step_s"]
 CELL = ["problem", "seed", "batch_size", "lr", "warmup_epochs"]
 
 
@@ -139,9 +143,21 @@ def evaluate(names: list[str], seeds: int = SEEDS, progress: bool = True) -> Non
                                     "cpu_seconds": f.cpu_seconds, "diverged": f.diverged})
         made = _with(made, rows)
         _write("runs", made)
+        _time_steps(on, sorted({row["batch_size"] for row in wanted}))
     note = {"command": "python -m bbatch.evaluation", "date": datetime.now(UTC).date().isoformat(), "budget_s": BUDGET,
             **environment("cpu")}
     write_whole(FOLDER / "provenance.json", (json.dumps(note, indent=1, sort_keys=True) + "\n").encode())
+
+
+def _time_steps(on: Problem, sizes: list[int]) -> None:
+    """Add to the table of steps what it lacks of these batch sizes: rounds over all of them, the least of each."""
+    old = table("steps", STEPS)
+    task, todo = on.task(), [b for b in sizes if not ((old["problem"] == on.name) & (old["batch_size"] == b)).any()]
+    for b in todo[:1]:
+        step_seconds(task, b)  # the first step of a process loads half of PyTorch
+    rounds = [[step_seconds(task, min(b, len(task.train))) for b in todo] for _ in range(3)]
+    _write("steps", _with(old, [{"problem": on.name, "batch_size": b, "n_train": len(on.whole.train_y), "step_s": min(times)}
+                                for b, times in zip(todo, zip(*rounds))]))
 
 
 def _with(old: pd.DataFrame, rows: list[dict]) -> pd.DataFrame:

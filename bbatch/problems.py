@@ -22,8 +22,9 @@ from . import data, published, streams
 from .config import DATASETS, SYNTHETIC, plan
 from .data import Data
 from .errors import one_of
-from .fitting import Fit, Rows, Task
+from .fitting import Fit
 from .models import NETWORKS
+from .task import Rows, Task
 from .trainer import train
 
 BORROWED = {"digits": "Digits", "breast-cancer": "Breast cancer", "wine": "Wine"}  # from scikit-learn

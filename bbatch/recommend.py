@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import sys
 from collections.abc import Callable
 
+import pandas as pd
+
+from .ceiling import Ceiling
 from .errors import BadInput
-from .measured import measure_batch_size
+from .files import write_whole
+from .measured import Measured, measure_batch_size
 from .problems import problem
 from .selection import Recommendation, select_batch_size
+from .statistics import Interval
+from .store import FROZEN
+
+EXAMPLE = FROZEN / "selection" / "example.json"  # digits, as recorded; `python -m bbatch.recommend` records it anew
 
 
 def recommend(name: str | None = None, model: str | None = None, data: str | None = None, *, epochs: int = 20,
@@ -34,6 +43,24 @@ def recommend(name: str | None = None, model: str | None = None, data: str | Non
         train, validation = _pair(_found(data, "data"), data)
     common = {"epochs": epochs, "budget": budget, "progress": progress} | more
     return [way(factory, train, validation, **common) for way in (select_batch_size, measure_batch_size)]
+
+
+def example(compute: bool = False) -> list[Recommendation]:
+    """Both recommendations for the digits: as recorded, or measured here and now. Raises `BadInput` without a record."""
+    if compute:
+        return recommend("digits")
+    if not EXAMPLE.is_file():
+        raise BadInput(f"{EXAMPLE.name} is not recorded; `python -m bbatch.recommend` records it.")
+    return [_restored(values) for values in json.loads(EXAMPLE.read_text())]
+
+
+def _restored(values: dict) -> Recommendation:
+    """A recommendation from what its `to_dict` gave."""
+    values = {k: pd.DataFrame(v) if k in ("trials", "throughput", "noise") else v for k, v in values.items()}
+    values["reasons"] = tuple(values["reasons"])
+    if "ceiling" not in values:
+        return Recommendation(**values)
+    return Measured(**values | {"ceiling": Ceiling(**values["ceiling"]), "exponent": Interval(**values["exponent"])})
 
 
 def _found(text: str, what: str) -> Callable:
@@ -64,3 +91,8 @@ def _pair(function: Callable, text: str) -> tuple:
     if not isinstance(given, (tuple, list)) or len(given) != 2:
         raise BadInput(f"--data {text!r} returns a {type(given).__name__}; it must return (train, validation).")
     return given
+
+
+if __name__ == "__main__":
+    EXAMPLE.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(EXAMPLE, (json.dumps([one.to_dict() for one in example(compute=True)], indent=1) + "\n").encode())

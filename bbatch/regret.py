@@ -17,17 +17,23 @@ from matplotlib.figure import Figure
 
 from .config import DATASETS, SYNTHETIC
 from .critical import DROP
-from .evaluation import CELL, CHOICES, FOLDER, METHODS, fixed, keys, table
+from .evaluation import CELL, CHOICES, FOLDER, METHODS, STEPS, fixed, keys, table
 from .evaluation import runs as all_runs
 from .figures import COLORS, INK, STYLE
+from .picture import describe, series, tip
 from .problems import BORROWED, PROBLEMS, base_rate
 from .selection import rate
 from .statistics import LEVEL, mean_interval, paired_difference
 
 MARKS = dict(zip(METHODS, ("o", "D", "s", "^", "v")))
 SHADES = dict(zip(METHODS, (COLORS["cifar10"], COLORS["synthetic-50k"], INK, COLORS["mnist"], COLORS["synthetic-1k"])))
-COLUMNS = ["problem", "method", "batch_sizes", "n", "test_acc", "regret", "to_target_cpu_s", "reached", "train_cpu_s",
-           "choice_cpu_s"]
+TARGET = ["to_target_epochs", "to_target_cpu_s", "to_target_torch_s"]
+COLUMNS = ["problem", "method", "batch_sizes", "n", "test_acc", "regret", "reached", "to_target_epochs", "to_target_cpu_s",
+           "to_target_torch_s", "choice_cpu_s"]
+CAPTION = ("What each way chose, and what it gave: means over seeds ± half of the 95 % interval; regret in points of test accuracy, "
+           "paired by seed; how many runs came within a point of the best cell's mean, after how many epochs, in how many "
+           "processor seconds with our compiled loop, and in how many seconds at the time of a step in plain PyTorch (means over "
+           "the runs that got there); processor seconds of choosing")
 
 
 def grid(runs: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -48,15 +54,17 @@ def best_cell(cells: pd.DataFrame) -> int:
     return int(cells.groupby("batch_size")["test_acc"].mean().idxmax())
 
 
-def results(runs: pd.DataFrame | None = None, choices: pd.DataFrame | None = None) -> pd.DataFrame:
+def results(runs: pd.DataFrame | None = None, choices: pd.DataFrame | None = None,
+            steps: pd.DataFrame | None = None) -> pd.DataFrame:
     """A row for each problem, method and seed whose choice has been trained, where the grid is full.
 
-    Columns of `evaluation.CHOICES`, then test_acc, best_acc (of the best cell, same seed), train_cpu_s, and to_target_cpu_s:
-    processor seconds of training until test accuracy first came within a point of the best cell's mean; missing where it
-    never did.
+    Columns of `evaluation.CHOICES`, then test_acc, best_acc (of the best cell, same seed), and what training took until test
+    accuracy first came within a point of the best cell's mean, missing where it never did: to_target_epochs;
+    to_target_cpu_s, processor seconds as it was trained; to_target_torch_s, those epochs at the time of a step in PyTorch.
     """
     runs = all_runs() if runs is None else runs
     choices = table("choices", CHOICES) if choices is None else choices
+    steps = table("steps", STEPS).set_index(["problem", "batch_size"]) if steps is None else steps
     by_key, parts = runs.set_index(keys(runs)), []
     for name in PROBLEMS:
         cells = grid(runs, name)
@@ -64,14 +72,17 @@ def results(runs: pd.DataFrame | None = None, choices: pd.DataFrame | None = Non
             continue
         best = cells[cells["batch_size"] == best_cell(cells)].set_index("seed")["test_acc"]
         for _, c in _with_fixed(choices[choices["problem"] == name], name, best.index).iterrows():
-            key = keys(pd.DataFrame([c[CELL]]))[0]
+            key = keys(pd.DataFrame([c[CELL]])).iloc[0]
             if key in by_key.index and c["seed"] in best.index:
                 r = by_key.loc[key]
                 near = np.flatnonzero(np.asarray(r["curve"]) >= best.mean() - DROP)
-                share = (near[0] + 1) / len(r["curve"]) if len(near) else np.nan
-                parts.append(c.to_dict() | {"test_acc": r["test_acc"], "best_acc": best[c["seed"]],
-                                            "train_cpu_s": r["cpu_seconds"], "to_target_cpu_s": share * r["cpu_seconds"]})
-    return pd.DataFrame(parts, columns=[*CHOICES, "test_acc", "best_acc", "train_cpu_s", "to_target_cpu_s"])
+                epochs, at = near[0] + 1 if len(near) else np.nan, (name, c["batch_size"])
+                torch_s = (epochs * np.ceil(steps.loc[at, "n_train"] / at[1]) * steps.loc[at, "step_s"]
+                           if at in steps.index else np.nan)
+                parts.append(c.to_dict() | {"test_acc": r["test_acc"], "best_acc": best[c["seed"]], "to_target_epochs": epochs,
+                                            "to_target_cpu_s": epochs / len(r["curve"]) * r["cpu_seconds"],
+                                            "to_target_torch_s": torch_s})
+    return pd.DataFrame(parts, columns=[*CHOICES, "test_acc", "best_acc", *TARGET])
 
 
 def _with_fixed(choices: pd.DataFrame, name: str, seeds) -> pd.DataFrame:
@@ -83,7 +94,7 @@ def _with_fixed(choices: pd.DataFrame, name: str, seeds) -> pd.DataFrame:
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for each problem and method, `COLUMNS`: accuracies and regrets as `Interval`; `reached`: how many of n runs came
-    within a point of the best; seconds: means over seeds (to the target: over those that reached it), processor time."""
+    within a point of the best; the columns `TARGET`: means over those; choice_cpu_s: mean processor seconds of choosing."""
     out = []
     for name in dict.fromkeys(rows["problem"]):
         for method in METHODS:
@@ -93,8 +104,8 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
                 out.append({"problem": PROBLEMS[name], "method": method, "n": len(r),
                             "batch_sizes": ", ".join(f"{b} (×{k})" if len(sizes) > 1 else f"{b}" for b, k in sizes.sort_index().items()),
                             "test_acc": mean_interval(r["test_acc"]), "regret": paired_difference(r["best_acc"], r["test_acc"]),
-                            "to_target_cpu_s": r["to_target_cpu_s"].mean(), "reached": int(r["to_target_cpu_s"].notna().sum()),
-                            "train_cpu_s": r["train_cpu_s"].mean(), "choice_cpu_s": r["cpu_seconds"].mean()})
+                            "reached": int(r["to_target_epochs"].notna().sum()), "choice_cpu_s": r["cpu_seconds"].mean(),
+                            **r[TARGET].mean()})
     return pd.DataFrame(out, columns=COLUMNS)
 
 
@@ -103,9 +114,10 @@ def formatted(rows: pd.DataFrame) -> pd.DataFrame:
     s = summary(rows)
     return pd.DataFrame({"problem": s["problem"].where(~s["problem"].duplicated(), ""), "method": s["method"], "B": s["batch_sizes"],
                          "test accuracy, %": [i.text() for i in s["test_acc"]], "regret, points": [i.text(sign="+") for i in s["regret"]],
-                         "s to within a point": [f"{t:.2g}" if k else "–" for t, k in zip(s["to_target_cpu_s"], s["reached"])],
-                         "reached": [f"{k} of {n}" for k, n in zip(s["reached"], s["n"])],
-                         "s of training": s["train_cpu_s"].map("{:.2g}".format), "s of choosing": s["choice_cpu_s"].map("{:.2g}".format)})
+                         "within a point": [f"{k} of {n}" for k, n in zip(s["reached"], s["n"])],
+                         **{title: [f"{v:.2g}" if np.isfinite(v) else "–" for v in s[column].astype(float)] for title, column in (
+                             ("after epochs", "to_target_epochs"), ("compiled, s", "to_target_cpu_s"),
+                             ("PyTorch, s", "to_target_torch_s"), ("choosing, s", "choice_cpu_s"))}})
 
 
 def against(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "always 32") -> pd.DataFrame:
@@ -187,8 +199,11 @@ def figure(rows: pd.DataFrame) -> Figure:
             at = [names.index(p) + 0.15 * (k - 2) for p in some["problem"]]
             mean = np.array([i.mean for i in some["regret"]])
             bars = np.array([[i.mean - i.low, i.high - i.mean] for i in some["regret"]]).reshape(-1, 2).T
-            axis.errorbar(mean, at, xerr=np.nan_to_num(bars), fmt=MARKS[method], color=SHADES[method], capsize=3, markersize=6,
-                          linestyle="none", label=method)
+            drawn = axis.errorbar(mean, at, xerr=np.nan_to_num(bars), fmt=MARKS[method], color=SHADES[method], capsize=3,
+                                  markersize=6, linestyle="none", label=method)
+            series(axis, method, *drawn.get_children())
+            tip(axis, mean, at, [f"{p}, {method}, B = {b}: regret {i.text(sign='+')} points (n = {i.n})" for p, b, i in
+                                 zip(some["problem"], some["batch_sizes"], some["regret"])])
         axis.axvline(0, color=INK, linewidth=1)
         axis.set_xscale("symlog", linthresh=1, linscale=1.2)
         axis.set_yticks(range(len(names)), names)
@@ -198,5 +213,9 @@ def figure(rows: pd.DataFrame) -> Figure:
                  title="What each choice costs against the best batch size")
         axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
     plt.close(fig)
-    return fig
+    n = sorted(set(s["n"]))
+    return describe(fig, f"Regret in test accuracy of each way to choose a batch size on {len(names)} problems: the best batch size of "
+                    f"the full grid less the choice, in percentage points, paired by seed; mean and 95 % interval, n = "
+                    f"{' or '.join(map(str, n))} seeds; {len(s)} intervals, of which about {0.05 * len(s):.0f} may be expected to miss. "
+                    f"{mean_sentence(rows)}")
 

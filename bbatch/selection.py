@@ -25,7 +25,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from html import escape
 
 import numpy as np
@@ -36,7 +36,8 @@ from tqdm.auto import tqdm
 from . import published
 from .config import DATASETS
 from .errors import BadInput
-from .fitting import Fit, Rows, Task, fit, step_seconds
+from .fitting import Fit, fit, step_seconds
+from .task import Rows, Task
 
 START, HALVED, DOUBLED = "start", "halved", "doubled"
 TRIALS = ["batch_size", "lr", "warmup_epochs", "epochs", "train_score", "validation_score", "gap", "validation_loss",
@@ -74,9 +75,16 @@ class Recommendation:
         return f"<p><b>{escape(self.headline)}</b></p><ul>{reasons}</ul>"
 
     def to_dict(self) -> dict:
-        """Plain values, for JSON."""
-        return {k: getattr(self, k) for k in ("method", "batch_size", "lr", "warmup_epochs", "seconds", "cpu_seconds")} | {
-            "reasons": list(self.reasons), "trials": self.trials.to_dict(orient="records")}
+        """Plain values, for JSON: tables as lists of rows, the rest by name."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+
+
+def _plain(value):
+    if isinstance(value, pd.DataFrame):
+        return value.to_dict(orient="records")
+    if is_dataclass(value):
+        return asdict(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def branch(n: int) -> tuple[tuple[int, int], tuple[float, float]]:
@@ -100,6 +108,18 @@ def start(n: int) -> int:
     while b > bound(n):
         b //= 2
     return b
+
+
+def starts(sizes) -> pd.DataFrame:
+    """Where Algorithm 2 starts for each N of `sizes`, and how far it may go: a row each."""
+    rows = []
+    for n in sizes:
+        pair, rates = branch(n)
+        b, top = start(n), 2 ** int(math.log2(bound(n)))
+        rows.append({"N": n, "printed B": f"{pair[0]} or {pair[1]}", "printed rate": f"{rates[0]:g} to {rates[1]:g}",
+                     "c√N": round(bound(n)), "starts at B": b, "with rate": rate(published.value("vi-default-lr"), b),
+                     "largest B": top, "warm-up in reach": "yes" if top >= published.value("vi-warmup-from") else "no"})
+    return pd.DataFrame(rows)
 
 
 def rate(base_lr: float, batch_size: int) -> float:
