@@ -28,23 +28,30 @@ from filelock import FileLock
 from .config import DATASETS, Run
 from .errors import StoreError
 from .files import leftovers, set_aside, write_whole
+from .remote import Remote, is_url
 
 ROOT = Path(__file__).resolve().parent.parent
 FROZEN = ROOT / "results"
 NEXT = ".next"  # in the frozen folder, for a moment: files that are complete and about to replace the old ones
 
 
-def live_folder() -> Path:
-    """The folder of live records: BBATCH_STORE, else `store/` beside the package."""
-    return Path(os.environ.get("BBATCH_STORE") or ROOT / "store")
-
-
 class Store:
-    """Live records in `folder` over frozen ones in `frozen`; either may not exist yet."""
+    """Live records in `folder` over frozen ones in `frozen`; either may not exist yet.
+
+    `folder` may be an fsspec URL (see `remote`); by default it is what BBATCH_STORE names, else `store/` beside the
+    package.
+    """
 
     def __init__(self, folder: Path | str | None = None, frozen: Path | str | None = FROZEN):
-        self.folder = Path(folder) if folder is not None else live_folder()
+        named = str(folder or os.environ.get("BBATCH_STORE") or ROOT / "store")
+        self.remote = Remote(named) if is_url(named) else None
+        self._folder = Path(named)
         self.frozen = Path(frozen) if frozen is not None else None
+
+    @property
+    def folder(self) -> Path:
+        """Where this machine keeps live records, checkpoints, weights and locks."""
+        return self.remote.scratch if self.remote else self._folder
 
     @property
     def checkpoints(self) -> Path:
@@ -74,6 +81,8 @@ class Store:
     def put(self, record: dict) -> None:
         """Write a record whole or not at all."""
         write_whole(self.folder / "records" / f"{record['id']}.json", _document(record))
+        if self.remote:
+            self.remote.exchange(self.folder / "records")
 
     def get(self, key: str) -> dict | None:
         """The live record of this id. A damaged file is set aside under a name that says so, and gives None."""
@@ -100,6 +109,8 @@ class Store:
         """Live records by id, damaged ones left out: their runs count as missing."""
         if self.folder.exists() and not self.folder.is_dir():
             raise StoreError(f"the store {str(self.folder)!r} is not a folder; name one in BBATCH_STORE.")
+        if self.remote:
+            self.prepare().remote.exchange(self.folder / "records")
         keys = (path.stem for path in sorted((self.folder / "records").glob("*.json")))
         return {key: record for key in keys if (record := self.get(key)) is not None}
 

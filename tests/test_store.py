@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import random
 import re
 from copy import deepcopy
@@ -12,7 +13,7 @@ import pytest
 from bbatch import files
 from bbatch.config import Run, plan
 from bbatch.errors import StoreError
-from bbatch.store import FROZEN, ROOT, Store, live_folder
+from bbatch.store import FROZEN, ROOT, Store
 from test_metrics import record
 
 
@@ -60,7 +61,7 @@ def test_where_the_store_is(monkeypatch, tmp_path):
     monkeypatch.setenv("BBATCH_STORE", str(tmp_path / "mine"))
     assert Store().folder == tmp_path / "mine" and Store().frozen == FROZEN == ROOT / "results"
     monkeypatch.delenv("BBATCH_STORE")
-    assert live_folder() == ROOT / "store"
+    assert Store().folder == ROOT / "store"
 
 
 @pytest.mark.parametrize("damage", ["a bit", "cut short", "empty", "not JSON", "a list", "no checksum", "renamed"])
@@ -226,3 +227,26 @@ def test_a_seal_finds_every_flipped_bit_and_every_cut():
 def test_ids_are_keys(store):
     """Names in the store come from keys alone, so no record can be written outside it."""
     assert re.fullmatch("[0-9a-f]{16}", plan("mnist", 1).key("../../etc"))
+
+
+@pytest.mark.parametrize("protocol", ["memory", "file"])
+def test_machines_that_share_no_folder_meet_at_a_url(protocol, tmp_path, monkeypatch):
+    url = f"{protocol}://{tmp_path}/there" if protocol == "file" else "memory://runs"
+    machines = []
+    for name in ("one", "other"):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name))
+        machines.append(pickle.loads(pickle.dumps(Store(url, tmp_path / "results"))))
+        assert tmp_path / name in machines[-1].prepare().folder.parents
+        machines[-1].put(record(8 if name == "one" else 64))
+    assert len(machines[1].records()) == 2  # on the other machine, which never had the first record itself
+    path = next((machines[1].folder / "records").glob("*.json"))
+    path.write_bytes(path.read_bytes()[:-9])
+    assert len(machines[1].live()) == 1  # damaged, set aside
+    assert len(machines[1].live()) == 2  # and fetched again
+    assert machines[1].freeze() == {"synthetic-1k": 2}
+
+
+def test_a_url_that_cannot_be_used_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(StoreError, match="nosuch://x.* cannot be used .*BBATCH_STORE"):
+        Store("nosuch://x").records()
