@@ -149,14 +149,16 @@ def _points(run: Run, key: str, net, others: dict, split: str, source: data.Data
 
 
 def _rescaled(run: Run, key: str, net, source: data.Data) -> pd.DataFrame:
-    x, y = samples(source, "train", EFFORT[run.dataset].n)
+    effort = EFFORT[run.dataset]
+    x, y = samples(source, "train", effort.n)
     first, second = [m for m in net.modules() if isinstance(m, torch.nn.Linear)][:2]
     rows, so_far = [], 1.0
     for factor in (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0):
         sharpness.rescale(net, first, second, factor / so_far)
         so_far = factor
         for norm in sharpness.NORMS:
-            found = sharpness.sharpness(net, cross_entropy, x, y, EPSILON, norm)
+            found = sharpness.sharpness(net, cross_entropy, x, y, EPSILON, norm, steps=effort.steps, restarts=effort.restarts,
+                                        directions=effort.directions)
             rows.append({"factor": factor, "norm": norm, "value": found.value, "n_samples": len(y), "id": key})
     return pd.DataFrame(rows).assign(**{c: getattr(run, c) for c in RUN_COLUMNS})[RESCALED_COLUMNS]
 

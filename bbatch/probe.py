@@ -80,11 +80,12 @@ def _sharpness(add, split: str, net: nn.Module, x, y, effort: Effort) -> None:
         correct = sum(int((net(a).argmax(1) == b).sum()) for a, b in zip(x.split(500), y.split(500)))
     add(split, "accuracy", 100 * correct / len(y), len(y))
     for norm in sharpness.NORMS:
-        found = sharpness.sharpness(net, cross_entropy, x, y, EPSILON, norm, steps=effort.steps, restarts=effort.restarts)
+        found = sharpness.sharpness(net, cross_entropy, x, y, EPSILON, norm, steps=effort.steps, restarts=effort.restarts,
+                                    directions=effort.directions)
         apart = (max(found.restarts) - min(found.restarts)) / max(found.restarts)
         how = f"epsilon {EPSILON}, {effort.restarts} ascents of {effort.steps} gradients, {100 * apart:.2g} % apart"
         add(split, f"sharpness_{norm}", found.value, len(y), how)
-        add(split, f"sharpness_{norm}_random", found.random, len(y), f"epsilon {EPSILON}, largest of 20 directions")
+        add(split, f"sharpness_{norm}_random", found.random, len(y), f"epsilon {EPSILON}, largest of {effort.directions} directions")
     add(split, "loss", found.loss, len(y))
 
 

@@ -133,7 +133,7 @@ def keskar(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.
     [P, p] with columns of length 1. As they do, the maximum is sought by a few iterations of L-BFGS-B, from y = 0; it is
     a lower bound. Raises `BadInput` for what cannot be measured, and for a subspace larger than the network.
     """
-    from scipy.optimize import minimize
+    from scipy.optimize import Bounds, minimize
 
     positive("epsilon", epsilon)
     objective = Objective(net, loss, inputs, targets, piece)
@@ -145,7 +145,7 @@ def keskar(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.
     else:
         basis = torch.randn(size, subspace, generator=generator(seed, "cpu")).to(x)
         basis /= basis.norm(dim=0)
-        inside = torch.linalg.lstsq(basis, x[:, None]).solution[:, 0]  # A⁺x
+        inside = torch.linalg.solve(basis.T @ basis, basis.T @ x)  # A⁺x
     half = (epsilon * (inside.abs() + 1)).double().cpu().numpy()
     highest = objective.initial
 
@@ -158,7 +158,7 @@ def keskar(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.
         highest = max(highest, value)
         return -value, -(slope if basis is None else basis.T @ slope).double().cpu().numpy()
 
-    minimize(descend, np.zeros_like(half), jac=True, method="L-BFGS-B", bounds=list(zip(-half, half)),
+    minimize(descend, np.zeros_like(half), jac=True, method="L-BFGS-B", bounds=Bounds(-half, half),
              options={"maxiter": iterations})
     return 100 * (highest - objective.initial) / (1 + objective.initial)
 

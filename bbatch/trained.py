@@ -34,6 +34,7 @@ class Effort:
     n: int  # samples for sharpness and curvature, of each split
     steps: int  # gradients of one ascent
     restarts: int
+    directions: int  # random ones
     iterations: int  # of Lanczos
     probes: int  # of Hutchinson
     mini_batches: tuple[int, ...]  # sizes for Eq. (4)
@@ -43,10 +44,10 @@ class Effort:
     n_landscape: int
 
 
-_SMALL = Effort((8, 32, 128, 512), ("linear", "constant"), 5, (1, 2, 5, 10, 20), 5_000, 30, 3, 20, 30,
+_SMALL = Effort((8, 32, 128, 512), ("linear", "constant"), 5, (1, 2, 5, 10, 20), 5_000, 30, 3, 20, 20, 30,
                 (1, 8, 16, 32, 64, 128, 256, 512), 40_000, 100, 51, 10_000)
 _TINY = replace(_SMALL, rules=("linear",), epochs=(5, 20), noise_batch=20, points=0, n_landscape=0)
-_IMAGES = Effort((8, 32, 64, 128, 256, 512, 1024), ("linear",), 3, (), 256, 12, 2, 10, 10, (1, 8, 32, 128, 512),
+_IMAGES = Effort((8, 32, 64, 128, 256, 512, 1024), ("linear",), 3, (), 256, 10, 2, 10, 10, 10, (1, 8, 32, 128, 512),
                  2_000, 50, 21, 100)
 EFFORT = {"synthetic-50k": _SMALL, "synthetic-10k": _TINY, "synthetic-1k": _TINY, "mnist": _IMAGES, "cifar10": _IMAGES}
 

@@ -1,0 +1,48 @@
+"""The one way to show a plotly figure: drawn by the plotly.js that ships with the book, with words and a picture beside it.
+
+The book links the script once a page (book/_ext/offline.py), JupyterLab brings its own. A reader without JavaScript gets
+the picture, one who listens gets the words; no network is asked for anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from html import escape
+
+import plotly.graph_objects as go
+import plotly.io as pio
+from matplotlib.figure import Figure
+
+CONFIG = {"displaylogo": False, "responsive": True}
+
+
+class Shown:
+    """What a cell shows of a plotly figure: JSON for JupyterLab, HTML for the book."""
+
+    def __init__(self, bundle: dict[str, object]):
+        self.bundle = bundle
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, object]:
+        return self.bundle
+
+
+def show(figure: go.Figure, name: str, alt: str, static: Figure | None = None) -> Shown:
+    """A plotly figure ready to be the last line of a cell.
+
+    name    unique on its page: the graph's id, the same at every build
+    alt     what is to be seen, in words
+    static  a matplotlib figure of the same, shown where there is no JavaScript
+    """
+    graph = pio.to_html(figure, full_html=False, include_plotlyjs=False, config=CONFIG, div_id=name,
+                        default_height=f"{figure.layout.height or 450}px")
+    picture = f'<img src="data:image/png;base64,{_png(static)}" alt="{escape(alt)}">' if static else f"<p>{escape(alt)}</p>"
+    html = f'<div role="figure" aria-label="{escape(alt)}">{graph}<noscript>{picture}</noscript></div>'
+    return Shown({"application/vnd.plotly.v1+json": json.loads(figure.to_json()) | {"config": CONFIG}, "text/html": html})
+
+
+def _png(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90, metadata={"Software": None})
+    return base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,235 @@
+"""Figures of loss landscapes, sharpness and gradient noise, from the tables of `geometry`; none measures anything."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from matplotlib.figure import Figure
+from plotly.subplots import make_subplots
+
+from . import published
+from .config import DATASETS
+from .figures import COLORS, INK, PAPER, STYLE
+from .noise import expected_variance
+from .probe import EPSILON, LITERAL, MEASURES
+from .statistics import mean_interval
+
+RULE_STYLE = {"linear": "-", "constant": ":"}
+NORM_LABELS = {"l2": "‖δ‖₂ ≤ ε", "linf": "‖δ‖∞ ≤ ε", "relative": "‖δ‖₂ ≤ ε‖w‖₂", "filter": "by filter"}
+SCALE = "Viridis"
+
+
+def grids(points: pd.DataFrame, dataset: str, split: str = "test") -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The recorded surfaces of a data set: label -> axis a, axis b, losses [a, b]; in the order of batch sizes."""
+    t = points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["split"] == split)]
+    found = {}
+    for (size, precision, seed), part in t.groupby(["batch_size", "precision", "seed"]):
+        wide = part.pivot(index="a", columns="b", values="loss")
+        found[f"B = {size}" + (f", {precision}" if precision != "fp32" else "")] = (
+            wide.index.to_numpy(), wide.columns.to_numpy(), wide.to_numpy())
+    return found
+
+
+def surfaces(points: pd.DataFrame, dataset: str, split: str = "test") -> go.Figure:
+    """Rotatable surfaces, a scene for each batch size, on one scale of height and colour (Figs. 9 and 10)."""
+    found = grids(points, dataset, split)
+    if not found:
+        return go.Figure().update_layout(template="none", height=120, title=f"{DATASETS[dataset].title}: none recorded yet")
+    low, high = _span(found)
+    figure = make_subplots(cols=len(found), specs=[[{"type": "surface"}] * len(found)], subplot_titles=list(found),
+                           horizontal_spacing=0.02)
+    for k, (label, (a, b, loss)) in enumerate(found.items(), 1):
+        height = np.log10(loss.T.astype("float32"))
+        figure.add_trace(go.Surface(x=a, y=b, z=height, cmin=low, cmax=high, colorscale=SCALE, showscale=k == len(found),
+                                    colorbar=dict(title="Loss", len=0.7, **_decades(low, high)), name=label,
+                                    hovertemplate="a %{x:.2f}, b %{y:.2f}<br>log₁₀ loss %{z:.2f}<extra></extra>"), 1, k)
+    scene = dict(xaxis_title="a", yaxis_title="b", zaxis=dict(title="Loss", range=[low, high], **_decades(low, high)),
+                 camera_eye=dict(x=1.5, y=1.5, z=0.9))
+    figure.update_scenes(**scene)
+    figure.update_layout(template="none", height=430, margin=dict(l=0, r=0, t=40, b=0), font_color=INK, paper_bgcolor="white")
+    return figure
+
+
+def contours(points: pd.DataFrame, dataset: str, split: str = "test") -> Figure:
+    """The same surfaces from above: lines of equal loss, the same levels in each panel."""
+    found = grids(points, dataset, split)
+    with mpl.rc_context(STYLE | {"axes.grid": False}):
+        figure, axes = plt.subplots(1, max(len(found), 1), figsize=(max(5.2, 4.4 * len(found)), 3.9), squeeze=False)
+        if not found:
+            axes[0, 0].set_title(f"{DATASETS[dataset].title}: no landscape recorded yet")
+            plt.close(figure)
+            return figure
+        levels = np.logspace(*_span(found), 15)
+        for axis, (label, (a, b, loss)) in zip(axes[0], found.items()):
+            drawn = axis.contourf(a, b, loss.T, levels, norm=mpl.colors.LogNorm(levels[0], levels[-1]), cmap="viridis")
+            axis.contour(a, b, loss.T, levels, colors="white", linewidths=0.4)
+            axis.plot(0, 0, "+", color="white", markersize=9, markeredgewidth=1.6)
+            axis.set(xlabel="a, along $d_1$", title=label, aspect="equal")
+        axes[0, 0].set_ylabel("b, along $d_2$")
+        ticks = [10.0**k for k in range(-4, 6) if levels[0] <= 10.0**k <= levels[-1]]
+        figure.colorbar(drawn, ax=axes, label=f"{split} loss (nats, log scale)", ticks=ticks or levels[[0, -1]], format="%.3g")
+    plt.close(figure)
+    return figure
+
+
+def _span(found: dict) -> tuple[float, float]:
+    """log10 of the lowest and the highest finite loss of all surfaces."""
+    values = np.concatenate([loss.ravel() for *_, loss in found.values()])
+    values = np.log10(values[np.isfinite(values) & (values > 0)])
+    return float(values.min()), float(values.max()) + 1e-3
+
+
+def _decades(low: float, high: float) -> dict:
+    ticks = [v for v in (np.log10(m) + d for d in range(-4, 6) for m in (1, 3)) if low <= v <= high]
+    return {"tickvals": ticks, "ticktext": [f"{10**v:.2g}" for v in ticks]}
+
+
+def paths(points: pd.DataFrame, dataset: str) -> Figure:
+    """Loss on the straight way from the network of B = 32 to that of another batch size, test and training."""
+    t = points[(points["dataset"] == dataset) & (points["kind"] == "path")]
+    with mpl.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(7.2, 3.9))
+        for (size, other, split), line in t.groupby(["batch_size", "to_batch_size", "split"]):
+            axis.plot(line["a"], line["loss"], "-" if split == "test" else "--", color=COLORS[dataset] if split == "test" else INK,
+                      label=f"{split} loss, B = {size} to {other}")
+        for at in (0, 1):
+            axis.axvline(at, color=INK, linewidth=0.8, linestyle=":")
+        axis.set(xlabel="0: the network of B = 32;  1: that of the larger batch", ylabel="Cross-entropy (nats, log scale)",
+                 yscale="log", title=DATASETS[dataset].title + ("" if len(t) else ": no path recorded yet"))
+        _legend(axis)
+    plt.close(figure)
+    return figure
+
+
+def rescaled(table: pd.DataFrame) -> Figure:
+    """Each reading of Eq. (3) on one network whose layers are rescaled without changing its function."""
+    with mpl.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(7.2, 3.9))
+        for (norm, line), mark in zip(table.groupby("norm", sort=False), "osD^"):
+            at_one = line.loc[np.isclose(line["factor"], 1), "value"].iloc[0]
+            axis.plot(line["factor"], line["value"] / at_one, marker=mark, label=NORM_LABELS[norm])
+        axis.set_xscale("log", base=2)
+        axis.set_yscale("log")
+        axis.set(xlabel="First layer times, second layer divided by (log scale)", ylabel="Sharpness over that at 1 (log)",
+                 title=f"One function, many sharpnesses (ε = {EPSILON})")
+        _legend(axis)
+    plt.close(figure)
+    return figure
+
+
+def sharpness_against_batch(table: pd.DataFrame, dataset: str, measures=(LITERAL, ("sharpness_filter", "train"),
+                            ("keskar_full", "train"), ("hessian_top", "train"))) -> Figure:
+    """Measures of sharpness against B under each rule: every network, and means with 95 % intervals over seeds.
+
+    `table` as from `minima.final`.
+    """
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(measures), figsize=(3.5 * len(measures), 3.9), squeeze=False)
+        for axis, (measure, split) in zip(axes[0], measures):
+            t = table[(table["measure"] == measure) & (table["split"] == split)]
+            for (rule, part), color in zip(t.groupby("lr_rule", sort=False), (COLORS[dataset], "#CC79A7")):
+                cells = [(b, mean_interval(cell)) for b, cell in part.groupby("batch_size")["value"]]
+                b, mean = [b for b, _ in cells], np.array([i.mean for _, i in cells])
+                half = np.nan_to_num([i.half_width for _, i in cells])
+                axis.errorbar(b, mean, half, color=color, marker="o", markersize=4, capsize=3, linestyle=RULE_STYLE[rule],
+                              label=f"{rule} rule (n = {part['seed'].nunique()})")
+                axis.plot(part["batch_size"], part["value"], ".", color=color, alpha=0.35, markersize=4)
+            axis.set_xscale("log", base=2)
+            sizes = sorted(t["batch_size"].unique())
+            axis.set_xticks(sizes, map(str, sizes), fontsize=8.5)
+            axis.minorticks_off()
+            axis.set(xlabel="Batch size B (log scale)")
+            axis.set_title(MEASURES[measure].replace(", ", ",\n", 1) + f"\n({split} loss)", fontsize=9, fontweight="normal")
+        _legend(axes[0, 0])
+    plt.close(figure)
+    return figure
+
+
+def gap_scatter(table: pd.DataFrame, runs: pd.DataFrame, dataset: str, measure: str, split: str) -> Figure:
+    """One measure of sharpness against the gap of clean training accuracy, a point a run, a colour a batch size."""
+    t = table[(table["dataset"] == dataset) & (table["measure"] == measure) & (table["split"] == split)
+              & (table["epoch"] == DATASETS[dataset].protocol.epochs)]
+    t = t.merge(runs.drop_duplicates("id")[["id", "gap"]], on="id").dropna(subset=["gap"])
+    with mpl.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(7.2, 3.9))
+        sizes = sorted(t["batch_size"].unique())
+        for size, shade in zip(sizes, mpl.colormaps["viridis"](np.linspace(0, 0.9, max(len(sizes), 1)))):
+            for rule, mark in (("linear", "o"), ("constant", "s")):
+                part = t[(t["batch_size"] == size) & (t["lr_rule"] == rule)]
+                if len(part):
+                    axis.plot(part["value"], part["gap"], mark, color=shade, label=f"B = {size}, {rule}")
+        axis.set(xlabel=f"{MEASURES[measure]} ({split} loss)", ylabel="Gap (points)", title=DATASETS[dataset].title)
+        _legend(axis, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    plt.close(figure)
+    return figure
+
+
+def variance(table: pd.DataFrame, datasets) -> Figure:
+    """Fig. 11: Eq. (4) against B on each network, at initialisation and at convergence, with what theory expects."""
+    t = table[table["measure"].isin(["gradient_variance_one_network", "gradient_variance"]) & (table["lr_rule"] == "linear")]
+    shown = [d for d in datasets if (t["dataset"] == d).any()]
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(1, max(len(shown), 1), figsize=(max(6, 4.3 * len(shown)), 4.0), squeeze=False)
+        for axis, name in zip(axes[0], shown):
+            end = DATASETS[name].protocol.epochs
+            for measure, epoch, color, mark, label in (
+                    ("gradient_variance_one_network", 0, INK, "o", "initialisation"),
+                    ("gradient_variance_one_network", end, COLORS[name], "o", "convergence, one network"),
+                    ("gradient_variance", end, "#CC79A7", "s", "convergence, each B its own")):
+                rows = t[(t["dataset"] == name) & (t["measure"] == measure) & (t["epoch"] == epoch)]
+                if rows.empty:
+                    continue
+                axis.plot(rows["batch_size"], rows["value"], mark, color=color, alpha=0.6, markersize=4.5,
+                          label=f"{label} (n = {rows['seed'].nunique()})")
+                if measure.endswith("one_network"):  # the law itself, with the one σ² that fits best
+                    n, sizes = int(rows["n_samples"].max()), sorted(rows["batch_size"].unique())
+                    unit = {b: expected_variance(1.0, int(b), n) for b in sizes}
+                    sigma2 = np.exp(np.mean(np.log(rows["value"] / rows["batch_size"].map(unit))))
+                    axis.plot(sizes, [sigma2 * unit[b] for b in sizes], color=color, linewidth=1)
+            axis.set_xscale("log", base=2)
+            axis.set_yscale("log")
+            sizes = sorted(t[t["dataset"] == name]["batch_size"].unique())
+            axis.set_xticks(sizes, map(str, sizes), fontsize=8.5)
+            axis.minorticks_off()
+            axis.set(xlabel="Mini-batch size B (log scale)", title=DATASETS[name].title)
+            _legend(axis)
+        axes[0, 0].set_ylabel("Gradient variance, mean over first-layer weights")
+    plt.close(figure)
+    return figure
+
+
+def noise_scale(table: pd.DataFrame, dataset: str) -> Figure:
+    """The gradient noise scale through training, a line a batch size: mean over seeds, and every network.
+
+    Estimates that are missing or below 0, where the true gradient is lost in its noise, are not drawn.
+    """
+    t = table[(table["measure"] == "noise_scale") & (table["dataset"] == dataset) & (table["lr_rule"] == "linear")]
+    t = t[t["value"] > 0]
+    with mpl.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(7.2, 4.0))
+        sizes = sorted(t["batch_size"].unique())
+        for size, shade in zip(sizes, mpl.colormaps["viridis"](np.linspace(0, 0.9, max(len(sizes), 1)))):
+            part = t[t["batch_size"] == size]
+            means = part.groupby("epoch")["value"].mean()
+            axis.plot(means.index, means, "-o", color=shade, markersize=4, label=f"trained with B = {size} (n = {part['seed'].nunique()})")
+            axis.plot(part["epoch"], part["value"], ".", color=shade, alpha=0.4, markersize=4)
+        printed = published.critical().set_index("dataset").loc[dataset]
+        axis.axhline(printed["critical_batch_size"], **PAPER | {"marker": "", "label": "the paper's critical B* (Table VI)"})
+        axis.set_yscale("log")
+        axis.set_xscale("symlog", linthresh=1)
+        ticks = sorted(t["epoch"].unique())
+        axis.set_xticks(ticks, map(str, ticks))
+        axis.minorticks_off()
+        axis.set(xlabel="Epochs trained (0: initialisation)", ylabel="tr(Σ) / |G|² (samples, log scale)", title=DATASETS[dataset].title)
+        _legend(axis)
+    plt.close(figure)
+    return figure
+
+
+def _legend(axis, **more) -> None:
+    """A legend where there is anything to name."""
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(fontsize=8.5, **more)

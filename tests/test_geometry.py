@@ -1,0 +1,204 @@
+"""The tables of geometry: how they are filled and resumed, and what is read from them, against made-up ones."""
+
+import io
+import re
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import tiny
+from scipy import stats
+from torch.nn import functional as F
+
+from bbatch import data, geometry, interactive, metrics, minima, noise_findings, probe, relief, sharpness, trained
+from bbatch.config import DATASETS, plan
+from bbatch.errors import BadInput
+from bbatch.files import seal
+from bbatch.models import build
+from bbatch.statistics import spearman
+from bbatch.store import Store
+
+SMALL = trained.Effort((32, 512), ("linear", "constant"), 1, (1,), 60, 3, 1, 2, 3, 2, (1, 4, 16), 100, 10, 3, 50)
+TINY = {"synthetic-50k": SMALL, "mnist": replace(SMALL, n=8, n_noise=12, noise_batch=4, mini_batches=(1,), epochs=())}
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Tables in a folder of the test, tiny data, and little effort; returns an empty store."""
+    monkeypatch.setattr(geometry, "FOLDER", tmp_path / "geometry")
+    sets = {"synthetic-50k": tiny("synthetic-1k", 800, 200), "mnist": tiny("mnist", 600, 100)}
+    monkeypatch.setattr(data, "load", sets.__getitem__)
+    monkeypatch.setattr(trained, "plan", lambda d, b, s=42, **k: plan(d, b, s, epochs=2, n_train=600, **k))
+    for module in (trained, geometry, probe):
+        monkeypatch.setattr(module, "EFFORT", TINY)
+    return Store(tmp_path / "live", None).prepare()
+
+
+def test_an_empty_table_has_the_columns(place):
+    for table in (geometry.measured(), geometry.surfaces(), geometry.rescaling(["synthetic-50k"])):
+        assert table.empty and list(table.columns)[:5] == geometry.RUN_COLUMNS
+    assert {"measure", "value", "n_samples", "settings", "id", "commit"} <= set(geometry.measured().columns)
+
+
+def test_what_is_missing_is_measured_once_and_every_measure_is_documented(place):
+    first = geometry.measure(["synthetic-50k"], store=place, progress=False)
+    assert first == [{"dataset": "synthetic-50k", "measured": 3, "without_weights": 0, "needs": None}]
+    table = geometry.measured()
+    assert set(table["measure"]) == set(geometry.MEASURES) and table["value"].notna().all()
+    assert set(table["epoch"]) == {0, 1, 2} and set(table["source"]) == {"initial", "retrained", "retrained, no record"}
+    assert geometry.measure(["synthetic-50k"], store=place, progress=False)[0]["measured"] == 0
+    geometry._write("", "synthetic-50k", table[table["id"] != table["id"].iloc[0]])  # as if cut short before this run
+    assert geometry.measure(["synthetic-50k"], store=place, progress=False)[0]["measured"] == 1
+    again = geometry.measured()
+    both = table.merge(again, on=["id", "epoch", "split", "measure", "batch_size"], suffixes=("", "_again"))
+    assert len(both) == len(table) == len(again) and both["value"].tolist() == pytest.approx(both["value_again"].tolist())
+
+
+def test_networks_of_images_are_read_from_the_store_or_named_as_missing(place):
+    run = trained.plan("mnist", 512, precision="bf16")
+    report = geometry.measure(["mnist"], store=place, progress=False)[0]
+    assert (report["measured"], report["without_weights"]) == (1, 1)  # the reference run: its first network alone
+    assert report["needs"] == "bbatch run mnist --batch-size 32 --seed 42"
+    buffer = io.BytesIO()
+    torch.save(build("mnist-cnn", 5).state_dict(), buffer)
+    key = run.key(data.load("mnist").fingerprint)
+    (place.weights / f"{key}.pt").write_bytes(seal(buffer.getvalue()))
+    assert geometry.measure(["mnist"], store=place, progress=False)[0]["measured"] == 1
+    rows = geometry.measured(["mnist"]).query("id == @key")
+    assert set(rows["source"]) == {"kept"} and set(rows["precision"]) == {"bf16"}
+    x, y = trained.samples(data.load("mnist"), "test", 8)
+    expected = F.cross_entropy(build("mnist-cnn", 5).eval()(data.load("mnist").inputs(x)), y).item()
+    assert rows.query("measure == 'loss' and split == 'test'")["value"].item() == pytest.approx(expected, rel=1e-5)
+    (place.weights / f"{key}.pt").write_bytes(b"damaged")
+    assert trained.kept(place.weights / f"{key}.pt") is None
+
+
+def test_landscapes_are_drawn_once_with_the_network_at_the_centre(place):
+    assert geometry.draw(["synthetic-50k"], place, progress=False) == [{"dataset": "synthetic-50k", "drawn": 2}]
+    points = geometry.surfaces()
+    assert points.groupby(["batch_size", "split", "kind"]).size().to_dict() == {
+        (b, s, k): n for b in (32, 512) for s in ("test", "train") for k, n in (("path", 3), ("surface", 9)) if (b, k) != (512, "path")}
+    path = points.query("kind == 'path' and split == 'test'").set_index("a")["loss"]
+    assert list(path.index) == [-0.5, 0.5, 1.5]
+    table = geometry.rescaling()
+    assert set(table["norm"]) == set(sharpness.NORMS) and table["factor"].nunique() == 7
+    assert geometry.draw(["synthetic-50k"], place, progress=False)[0]["drawn"] == 0
+    source = data.load("synthetic-50k")
+    run = trained.plan("synthetic-50k", 512)
+    net = next(trained.networks(run, "none", source, place, [2]))[1]
+    centre = points.query("batch_size == 512 and split == 'test' and a == 0 and b == 0 and kind == 'surface'")["loss"].item()
+    x, y = trained.samples(source, "test", 50)
+    assert centre == pytest.approx(F.cross_entropy(net(x), y).item(), rel=1e-5)
+
+
+def test_bad_input(place):
+    for call in (geometry.measure, geometry.draw):
+        with pytest.raises(BadInput, match="data set with measurements of geometry 'minst' is unknown; allowed are"):
+            call(["minst"])
+
+
+def made_up(exponents={"linear": -0.5, "constant": 0.25}, seeds=3):
+    """Sharpness that follows B exactly: S = (seed factor) · B^a."""
+    rows = [{"dataset": "synthetic-50k", "batch_size": b, "lr_rule": rule, "precision": "fp32", "seed": 42 + k, "epoch": 50,
+             "split": "train", "measure": measure, "value": (1 + k) * b**a, "n_samples": 10, "id": f"{rule}{b}{k}"}
+            for rule, a in exponents.items() for b in (8, 32, 128, 512) for k in range(seeds)
+            for measure in ("sharpness_l2", "hessian_trace") if rule == "linear" or b != 32]
+    return pd.DataFrame(rows).assign(settings="", source="retrained", commit="")
+
+
+def test_ratio_and_growth_are_those_of_a_table_made_by_them():
+    table = made_up()
+    ratio = minima.ratios(table, "synthetic-50k").set_index("measure").loc["sharpness_l2"]
+    assert (ratio["ratio"], ratio["low"], ratio["high"]) == pytest.approx((0.25, 0.25, 0.25)) and ratio["n"] == 3
+    assert minima.ratios(table, "synthetic-50k", lr_rule="constant")["ratio"].tolist() == pytest.approx([
+        512**0.25 / 32**-0.5] * 2)  # at the base batch size, where the rules are one, the linear run counts
+    found = minima.growth(table, "synthetic-50k").set_index(["lr_rule", "measure"])
+    assert found.loc[("linear", "sharpness_l2"), "exponent"].mean == pytest.approx(-0.5)
+    assert found.loc[("linear", "sharpness_l2"), "seeds"] == 3
+    assert "falls" in minima.growth_sentence(table, "synthetic-50k")
+    assert "fewer than three" in minima.growth_sentence(table.iloc[:0], "synthetic-50k")
+    noisy = table.assign(value=table["value"] * np.random.default_rng(0).lognormal(0, 0.1, len(table)))
+    pairs = noisy.query("measure == 'hessian_trace' and lr_rule == 'linear'").pivot(index="seed", columns="batch_size", values="value")
+    logs = np.log(pairs[512] / pairs[32])
+    low, high = np.exp(stats.t.interval(0.95, 2, logs.mean(), stats.sem(logs)))
+    row = minima.ratios(noisy, "synthetic-50k").set_index("measure").loc["hessian_trace"]
+    assert (row["low"], row["high"]) == pytest.approx((low, high))
+    assert len(minima.ratio_table(noisy, "synthetic-50k")) == 3  # the paper's row first
+
+
+def test_rank_correlation_with_the_gap_and_inside_cells():
+    table = made_up().query("measure == 'sharpness_l2'")
+    cell = table["lr_rule"] + table["batch_size"].astype(str)
+    runs = pd.DataFrame({"id": table["id"], "gap": table["value"].rank() * 0.1})
+    found = minima.against_gap(table, runs, "synthetic-50k").set_index("over")
+    assert found["rho"].tolist() == pytest.approx([1, 1]) and found["n"].tolist() == [21, 15] and found["clear"].all()
+    rng = np.random.default_rng(1)
+    x, y = rng.standard_normal((2, 40))
+    c = spearman(x, y)
+    assert c.r == pytest.approx(stats.spearmanr(x, y).statistic) and c.n == 40
+    assert np.arctanh(c.high) - np.arctanh(c.low) == pytest.approx(2 * 1.959964 * np.sqrt((1 + c.r**2 / 2) / 37), rel=1e-5)
+    assert spearman(x, y, cells=[1] * 40) == c
+    shifted = spearman(np.r_[x[:20], x[20:] + 100], np.r_[y[:20], y[20:] + 100], cells=[0] * 20 + [1] * 20)
+    assert abs(shifted.r) < 0.6 and shifted.n == 39 and spearman(np.r_[x[:20], x[20:] + 100], np.r_[y[:20], y[20:] + 100]).r > 0.6
+    for bad in (([1, 2, 3], [1, 2, 3]), ([1] * 9, range(9)), (range(5), range(4))):
+        with pytest.raises(BadInput, match="a rank correlation needs four pairs"):
+            spearman(*bad)
+    assert cell.nunique() == 7
+
+
+def test_the_fit_of_the_variance_is_the_law_that_made_the_table():
+    rows = [{"dataset": "mnist", "batch_size": b, "lr_rule": "linear", "precision": "fp32", "seed": 42 + k, "epoch": e, "split": "train",
+             "measure": "gradient_variance_one_network", "value": (2 + k) / b, "n_samples": 60_000, "id": "x"}
+            for b in (1, 8, 64, 512) for k in range(2) for e in (0, 12)]
+    table = pd.DataFrame(rows).assign(settings="", source="", commit="")
+    fits = noise_findings.variance_fits(table)
+    assert fits["at"].tolist() == ["initialisation", "convergence"] and fits["seeds"].tolist() == [2, 2]
+    assert [f.mean for f in fits["exponent"]] == pytest.approx([-1, -1]) and fits["r_squared"].tolist() == pytest.approx([1, 1])
+    assert "−1" in noise_findings.variance_table(table).iloc[1]["slope"]
+
+
+def test_surfaces_share_their_scale_and_show_the_recorded_loss(place):
+    geometry.draw(["synthetic-50k"], place, progress=False)
+    points = geometry.surfaces()
+    figure = relief.surfaces(points, "synthetic-50k")
+    assert [trace.name for trace in figure.data] == ["B = 32", "B = 512"]
+    assert len({(trace.cmin, trace.cmax) for trace in figure.data}) == 1
+    assert figure.layout.scene.zaxis.range == figure.layout.scene2.zaxis.range
+    a, b, loss = relief.grids(points, "synthetic-50k")["B = 512"]
+    point = points.query("batch_size == 512 and split == 'test' and kind == 'surface' and a == -1 and b == 0")["loss"].item()
+    assert loss[list(a).index(-1), list(b).index(0)] == np.float32(point)
+    assert np.asarray(figure.data[1].z)[list(b).index(0), list(a).index(-1)] == pytest.approx(np.log10(point), rel=1e-5)
+    assert "at the centre" in minima.surface_sentence(points, "synthetic-50k")
+
+
+def test_every_figure_and_sentence_can_be_made_of_nothing():
+    table, points = geometry.measured(["no such set"]), geometry.surfaces(["no such set"])
+    runs = metrics.frame([])
+    made = [relief.surfaces(points, "mnist"), relief.contours(points, "mnist"), relief.paths(points, "mnist"),
+            relief.sharpness_against_batch(minima.final(table, "mnist"), "mnist"), relief.variance(table, list(DATASETS)),
+            relief.noise_scale(table, "mnist"), relief.gap_scatter(table, runs, "mnist", "hessian_top", "train")]
+    assert all(made)
+    said = [minima.growth_sentence(table, "mnist"), minima.gap_sentence(table, runs, "mnist"),
+            minima.surface_sentence(points, "mnist"), minima.holes(table, points, ["mnist"]),
+            *noise_findings.variance_sentences(table), *noise_findings.noise_sentences(table, runs)]
+    assert all(re.search(r"yet|fewer|too few", text) for text in said)
+    for frame in (minima.ratio_table(table, "mnist"), minima.growth_table(table, "mnist"), minima.gap_table(table, runs, "mnist"),
+                  noise_findings.noise_table(table, runs)):
+        assert len(frame) <= 1
+    
+
+def test_an_interactive_figure_asks_no_network_and_speaks_to_who_cannot_see_it():
+    import plotly.graph_objects as go
+
+    figure = go.Figure(go.Surface(z=np.arange(4.0).reshape(2, 2)))
+    static = relief.contours(geometry.surfaces(["no such set"]), "mnist")
+    shown = interactive.show(figure, "a-name", 'a "hill" <b>', static)._repr_mimebundle_()
+    html = shown["text/html"]
+    assert html.count('class="plotly-graph-div"') == 1 and 'id="a-name"' in html and html.count("Plotly.newPlot(") == 1
+    assert not re.search(r'(src|href)="(?!data:)', html) and "cdn" not in html
+    assert 'aria-label="a &quot;hill&quot; &lt;b&gt;"' in html and re.search(r'<noscript><img src="data:image/png;base64,\w+', html)
+    assert shown["application/vnd.plotly.v1+json"]["data"][0]["type"] == "surface"
+    assert interactive.show(figure, "a-name", 'a "hill" <b>', static)._repr_mimebundle_() == shown
+    assert "<noscript><p>words</p></noscript>" in interactive.show(figure, "n", "words")._repr_mimebundle_()["text/html"]
