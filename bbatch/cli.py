@@ -9,11 +9,12 @@ import sys
 
 import pandas as pd
 
-from . import (book, claims, cluster, config, data, figures, heldout, metrics, notebooks, problems, recommend, reencoding,
-               tables, verify)
+from . import (book, claims, cluster, config, data, figures, geometry, heldout, metrics, notebooks, problems, recommend,
+               reencoding, tables, verify)
 from .errors import BadInput, one_of
 from .store import ROOT, Store
 from .sweep import processes, sweep
+from .trained import EFFORT
 
 
 class _Parser(argparse.ArgumentParser):
@@ -96,6 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     add("heldout", lambda o: heldout.measure(), "choose the batch size on held-out training data, beside the test set")
     add("reencoding", lambda o: reencoding.measure(), "what the JPEG mirror of CIFAR-10 does to accuracy, from kept weights")
+    sub = add("geometry", _geometry, "landscapes, sharpness and gradient noise of trained networks: measure what is missing")
+    sub.add_argument("datasets", nargs="*", metavar="DATASET", help=f"default: all of {', '.join(EFFORT)}")
+    sub.add_argument("--seeds", type=int, help="how many networks of each kind, from 42 on (default: as planned)")
     sub = add("tables", _tables, "a table of the paper beside ours")
     sub.add_argument("number", type=int, metavar="N", help="1 to 8")
     sub = add("recommend", _recommend, "which batch size and learning rate: by Algorithm 2 and by measurement")
@@ -164,6 +168,15 @@ def _results(options) -> pd.DataFrame:
         one_of("data set", name, config.DATASETS)
     table = metrics.frame(Store().records().values())
     return table[table["dataset"].isin(options.datasets)] if options.datasets else table
+
+
+def _geometry(options) -> list[dict]:
+    if options.seeds is not None and not 1 <= options.seeds <= config.SEEDS_ALLOWED:
+        raise BadInput(f"number of seeds is {options.seeds}; it must be a whole number from 1 to {config.SEEDS_ALLOWED}.")
+    names, progress = options.datasets or None, not options.json
+    rows = geometry.measure(names, options.seeds, progress=progress)
+    drawn = {row["dataset"]: row["drawn"] for row in geometry.draw(names, progress=progress)}
+    return [row | {"landscapes": drawn.get(row["dataset"], 0)} for row in rows]
 
 
 def _freeze(options) -> list[dict]:
