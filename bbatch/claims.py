@@ -96,13 +96,14 @@ def judged(ours: Runs | None = None, section: str | None = None, ids: Iterable[s
 def judge(claim: Claim, ours: Runs, memo: dict | None = None) -> Judgement:
     """Both judgements of one claim. `memo` keeps what quantities gave, for other claims that ask the same."""
     memo = {} if memo is None else memo
+    paper = memo.setdefault(Paper, Paper())
 
     def parts(who, text):
         if (key := (type(who), text)) not in memo:
             name, *words = text.split()
             found = QUANTITIES[name](who, *words)
             if len(found) > 1 and isinstance(who, Runs):
-                found = QUANTITIES[name](replace(who, level=1 - (1 - LEVEL) / len(found)), *words)
+                found = QUANTITIES[name](who.at(1 - (1 - LEVEL) / len(found)), *words)
             memo[key] = tuple(found)
         return memo[key]
 
@@ -115,7 +116,7 @@ def judge(claim: Claim, ours: Runs, memo: dict | None = None) -> Judgement:
         return rules.judge(claim.proposition, found) if claim.testable else UNTESTABLE
 
     mine = read(ours, claim.ours, verdict_of, rules.FAVOUR)
-    theirs = read(Paper(), claim.paper, lambda found: rules.check(claim.paper_proposition, found), rules.CHECKS_FAVOUR)
+    theirs = read(paper, claim.paper, lambda found: rules.check(claim.paper_proposition, found), rules.CHECKS_FAVOUR)
     judgement = Judgement(claim, mine or (Reading("", UNTESTABLE),), theirs or (Reading("", UNCHECKABLE),))
     return replace(judgement, notes=_notes(judgement, ours.frame), command=_command(judgement, ours.frame))
 
@@ -135,9 +136,10 @@ def _command(j: Judgement, frame: pd.DataFrame) -> str:
 
 def _notes(j: Judgement, frame: pd.DataFrame) -> tuple[str, ...]:
     """Where the protocol of the runs behind a judgement differs from the paper's, and why there is none."""
-    rows, notes = frame[frame["id"].isin(j.ids)], []
-    if j.verdict == UNTESTABLE and j.claim.ours and j.claim.testable:
-        notes.append(WHY_NOT["itself"])
+    notes = [WHY_NOT["itself"]] if j.verdict == UNTESTABLE and j.claim.testable else []
+    if not j.ids:
+        return tuple(notes)
+    rows = frame[frame["id"].isin(j.ids)]
     images = rows[rows["dataset"].isin(["mnist", "cifar10"])]
     if images["data_source"].str.contains("JPEG").any():
         notes.append("CIFAR-10 from a mirror that compressed the images once, as JPEG.")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import pandas as pd
@@ -30,19 +31,22 @@ class Paper:
 
     level: float = LEVEL
 
+    @cached_property
+    def _rows(self) -> dict:
+        """Rows of the tables by data set, batch size and, for Table V, rule."""
+        rows = {(row["dataset"], row["batch_size"], None): row for row in published.results().to_dict("records")}
+        return rows | {("synthetic-50k", row["batch_size"], row["lr_rule"]): row
+                       for row in published.learning_rate_ablation().to_dict("records")}
+
     def sizes(self, dataset: str) -> list[int]:
-        return sorted(published.results(dataset)["batch_size"])
+        return sorted(b for name, b, rule in self._rows if name == dataset and rule is None)
 
     def cell(self, dataset: str, b: int, metric: str = "test_acc", rule: str | None = None) -> Part:
         """A printed cell; metric is test_acc, train_acc, epoch_time_s or a gap: the paper has one, whichever is asked."""
-        column = "gap" if metric.startswith("gap") else metric
-        table = published.learning_rate_ablation().query("lr_rule == @rule") if rule else published.results(dataset)
-        if column not in table or b not in set(table["batch_size"]):
+        column, row = "gap" if metric.startswith("gap") else metric, self._rows.get((dataset, b, rule), {})
+        if math.isnan(value := float(row.get(column, math.nan))):
             return Part(_at(dataset, b), shown="no cell of the paper's tables")
-        row = table.set_index("batch_size").loc[b]
-        if pd.isna(row[column]):
-            return Part(_at(dataset, b), shown="no cell of the paper's tables")
-        value, digits = float(row[column]), places(row["table"], column)
+        digits = places(row["table"], column)
         half = 0.5 * 10.0**-digits
         return Part(_at(dataset, b), value, value - half, value + half, 1, number(value, digits), of="rounding")
 
@@ -63,7 +67,7 @@ class Paper:
                     f"({a.shown}) − ({b.shown}) = {number(a.value - b.value)}", of="rounding")
 
     def accuracies(self, dataset: str) -> dict[int, float]:
-        return published.results(dataset).set_index("batch_size")["test_acc"].to_dict()
+        return {b: self._rows[dataset, b, None]["test_acc"] for b in self.sizes(dataset)}
 
     def outcomes(self, dataset: str, what: str) -> Part:
         """The optimum or B* by the definition, from the printed accuracies."""
@@ -94,14 +98,26 @@ class Runs:
 
     @cached_property
     def _cells(self) -> dict:
-        return dict(tuple(self.frame.groupby(["dataset", "lr_rule", "batch_size"])))
+        cells = self.frame.groupby(["dataset", "lr_rule", "batch_size"])
+        return {cell: rows.set_index("seed") for cell, rows in cells} | {None: self.frame.iloc[:0].set_index("seed")}
+
+    @cached_property
+    def _draws(self) -> dict[str, pd.DataFrame]:
+        """Optima and B* drawn again, by data set: made when asked for, once."""
+        return {}
+
+    def at(self, level: float) -> Runs:
+        """The same witness with intervals of another level, and what it has read so far."""
+        other = copy(self)
+        object.__setattr__(other, "level", level)
+        return other
 
     def sizes(self, dataset: str) -> list[int]:
         return list(DATASETS[dataset].protocol.batch_sizes)
 
     def runs(self, dataset: str, b: int, rule: str | None = None) -> pd.DataFrame:
         """The rows of one cell of the grid, by seed."""
-        return self._cells.get((dataset, rule or "linear", b), self.frame.iloc[:0]).set_index("seed")
+        return self._cells.get((dataset, rule or "linear", b), self._cells[None])
 
     def cell(self, dataset: str, b: int, metric: str = "test_acc", rule: str | None = None) -> Part:
         """The interval that one more run falls into; with one seed, the test set's sampling error."""
@@ -172,8 +188,10 @@ class Runs:
                           & self.frame["batch_size"].isin(means)]
         seeds = rows.pivot(index="seed", columns="batch_size", values="test_acc").dropna()
         found = critical.critical_batch_size(means)
-        draws = (critical.bootstrap(rows, dataset) if len(seeds) >= FEW else self._drawn(dataset, means))[what]
-        shares = draws.astype(float).fillna(math.inf).value_counts(normalize=True)
+        if dataset not in self._draws:
+            enough = len(seeds) >= FEW
+            self._draws[dataset] = critical.bootstrap(rows, dataset) if enough else self._sampled(dataset, means)
+        shares = self._draws[dataset][what].astype(float).fillna(math.inf).value_counts(normalize=True)
         kept = shares[shares.cumsum().shift(fill_value=0.0) < self.level].index
         everything = what == "optimal" and set(kept) == set(means)
         shown = ", ".join(f"{_size(b)} in {number(100 * shares[b], 0)} %" for b in sorted(kept)) + " of the draws"
@@ -181,7 +199,7 @@ class Runs:
                     missing=command(dataset, seeds=2 * DATASETS[dataset].seeds) if everything else "",
                     of=f"{100 * self.level:.3g} % of the draws", among=tuple(kept), ids=tuple(rows["id"]))
 
-    def _drawn(self, dataset: str, means: dict[int, float], draws: int = 2_000) -> pd.DataFrame:
+    def _sampled(self, dataset: str, means: dict[int, float], draws: int = 2_000) -> pd.DataFrame:
         n, rng = DATASETS[dataset].n_test, np.random.default_rng(0)
         drawn = {b: 100 * rng.binomial(n, mean / 100, draws) / n for b, mean in means.items()}
         found = [critical.critical_batch_size({b: drawn[b][k] for b in means}) for k in range(draws)]
@@ -217,6 +235,7 @@ def _along(dataset: str, weights: Mapping[Cell, float]) -> str:
     return f"{DATASETS[dataset].title}, B = {listed}"
 
 
+@cache
 def places(table: str, column: str) -> int:
     """Digits after the point in a column of a table, taken from the cell that shows most."""
     frame = published.learning_rate_ablation() if table == "V" else published.results()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -27,7 +26,7 @@ def unscaled_loss(w: Witness, b: str, share: bool = False) -> list[Part]:
     if b == "most":
         sizes = [b for b in w.sizes(UNSCALED) if b > BASE]
         if isinstance(w, Runs):
-            w = replace(w, level=1 - (1 - w.level) / len(sizes))  # the largest of several is a choice
+            w = w.at(1 - (1 - w.level) / len(sizes))  # the largest of several is a choice
         parts = [part for size in sizes for part in unscaled_loss(w, str(size), share) if part.n]
         return [max(parts, key=lambda part: part.value)] if parts else unscaled_loss(w, str(LARGE), share)
     part = w.combination(UNSCALED, "test_acc", {(int(b), "linear"): 1, (int(b), "constant"): -1})
