@@ -1,9 +1,10 @@
-"""How large a batch fits in memory, found in a process of its own, so that nothing of the reader's is lost when one does not.
+"""How large a batch fits in memory, found in a process of its own, so that nothing of the reader's is lost when one
+does not.
 
-`memory_ceiling` starts `python -m bbatch.ceiling`, which trains single steps at doubling batch sizes and prints each that
-succeeded. The child may fail in any way, by an exception, a signal or the kernel's hand; what it printed stands. On Linux it
-first limits its own address space to what is available and offers itself to the kernel as the first process to end, so that
-a machine short of memory does not end another.
+`memory_ceiling` starts `python -m bbatch.ceiling`, which trains single steps at doubling batch sizes and prints each
+that succeeded. The child may fail in any way, by an exception, a signal or the kernel's hand; what it printed stands.
+On Linux it first limits its own address space to what is available and offers itself to the kernel as the first process
+to end, so that a machine short of memory does not end another.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def memory_ceiling(task: Task, cap: int, seconds: float = 20.0, allowance: int |
 
     x, y = task.train.take(torch.arange(LEAST))
     try:
-        sent = cloudpickle.dumps((task.factory, task.loss, task.optimizer, task.device, x, y, cap, allowance or _available()))
+        sent = cloudpickle.dumps((task.factory, task.loss, task.optimizer, task.device, x, y, cap,
+                                  allowance or _available()))
     except Exception as error:  # whatever the reader's objects raise when they are written down
         return Ceiling(0, None, f"the model cannot be sent to another process ({type(error).__name__})")
     path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), *filter(None, sys.path)])

@@ -1,21 +1,22 @@
 """How good are the ways to choose a batch size? `python -m bbatch.evaluation [PROBLEM ...]` measures it and writes
 `results/selection/`; without names, on the problems whose networks train in seconds.
 
-Each way decides anew for each seed, on the training samples alone, a fifth of them held out. What it decided is then trained
-on all training samples under the problem's protocol and judged once, on the test set; runs that the committed records hold
-already are not trained again. Beside them stands the full grid of the protocol's batch sizes under the linear rule.
+Each way decides anew for each seed, on the training samples alone, a fifth of them held out. What it decided is then
+trained on all training samples under the problem's protocol and judged once, on the test set; runs that the committed
+records hold already are not trained again. Beside them stands the full grid of the protocol's batch sizes under the
+linear rule.
 
     choices.parquet    problem, method, seed, batch_size, lr, warmup_epochs, trainings, seconds, cpu_seconds, reason
     runs.parquet       problem, seed, batch_size, lr, warmup_epochs, test_acc (percent), curve (test accuracy after each
                        epoch), seconds and cpu_seconds of training, diverged
-    steps.parquet      problem, batch_size, n_train, step_s: the least elapsed seconds of a step in plain PyTorch, one thread;
-                       our compiled loop makes small batches cheap, which readers' own loops do not
+    steps.parquet      problem, batch_size, n_train, step_s: the least elapsed seconds of a step in plain PyTorch, one
+                       thread; our compiled loop makes small batches cheap, which readers' own loops do not
     provenance.json    machine, versions, commit and date of the latest call
 
 The tables only grow: a call adds what they lack. The fixed ways need no decision: `always 32`; scikit-learn's default,
-`min(200, N)`; and the batch-size finder of PyTorch Lightning 2.6, which doubles B until memory fails or B reaches N or its
-cap of 8,192. On a CPU with these networks memory never fails, so that the finder means the smaller of N and the cap. None of
-the three scales the learning rate.
+`min(200, N)`; and the batch-size finder of PyTorch Lightning 2.6, which doubles B until memory fails or B reaches N or
+its cap of 8,192. On a CPU with these networks memory never fails, so that the finder means the smaller of N and the
+cap. None of the three scales the learning rate.
 """
 
 from __future__ import annotations
@@ -49,8 +50,10 @@ CHEAP = [name for name in PROBLEMS if name not in DATASETS or DATASETS[name].net
 SEEDS = 10
 BUDGET = 20.0  # seconds for the measured way, elapsed; the paper's T is without limit: accuracy is what is asked for
 CAP = 8192  # of Lightning's finder
-CHOICES = ["problem", "method", "seed", "batch_size", "lr", "warmup_epochs", "trainings", "seconds", "cpu_seconds", "reason"]
-RUNS = ["problem", "seed", "batch_size", "lr", "warmup_epochs", "test_acc", "curve", "seconds", "cpu_seconds", "diverged"]
+CHOICES = ["problem", "method", "seed", "batch_size", "lr", "warmup_epochs", "trainings", "seconds", "cpu_seconds",
+           "reason"]
+RUNS = ["problem", "seed", "batch_size", "lr", "warmup_epochs", "test_acc", "curve", "seconds", "cpu_seconds",
+        "diverged"]
 STEPS = ["problem", "batch_size", "n_train", "step_s"]
 CELL = ["problem", "seed", "batch_size", "lr", "warmup_epochs"]
 
@@ -70,7 +73,8 @@ def recorded(records: dict[str, dict] | None = None) -> pd.DataFrame:
         curve = [100 * c / r["data"]["n_test"] for c in r["history"]["test_correct"]]
         cpu = r["observed"].get("cpu_seconds")
         rows.append((run.dataset, run.seed, run.batch_size, run.lr, run.warmup_epochs, curve[-1], curve,
-                     sum(r["observed"]["seconds"]), sum(cpu) if cpu else math.nan, r["final"]["diverged_epoch"] is not None))
+                     sum(r["observed"]["seconds"]), sum(cpu) if cpu else math.nan,
+                     r["final"]["diverged_epoch"] is not None))
     return pd.DataFrame(rows, columns=RUNS)
 
 
@@ -85,12 +89,13 @@ def runs() -> pd.DataFrame:
 
 def keys(frame: pd.DataFrame) -> pd.Series:
     """Addresses of cells; rates to nine digits, which separate any two that are tried."""
-    return pd.Series([f"{p}|{s}|{b}|{lr:.9g}|{w}" for p, s, b, lr, w in frame[CELL].itertuples(index=False)], dtype=object,
-                     index=frame.index)
+    cells = frame[CELL].itertuples(index=False)
+    return pd.Series([f"{p}|{s}|{b}|{lr:.9g}|{w}" for p, s, b, lr, w in cells], dtype=object, index=frame.index)
 
 
 def fixed(name: str, method: str, seed: int, n: int, base_lr: float) -> dict:
-    """The choice of a way that measures nothing, for n training samples: a row of `CHOICES`; of another way, its frame."""
+    """The choice of a way that measures nothing, for n training samples: a row of `CHOICES`; of another way, its
+    frame."""
     size = {"always 32": 32, "scikit-learn": min(200, n), "Lightning": min(n, CAP)}.get(method)
     return {"problem": name, "method": method, "seed": seed, "batch_size": size, "lr": base_lr, "warmup_epochs": 0,
             "trainings": 0, "seconds": 0.0, "cpu_seconds": 0.0, "reason": "fixed"}
@@ -101,16 +106,18 @@ def decide(on: Problem, method: str, seed: int) -> dict:
     row, train = fixed(on.name, method, seed, len(on.whole.train_y), on.base_lr), partial(on.train, on=on.split)
     if method == "Algorithm 2":
         def at(b):
-            return train(b, selection.rate(on.base_lr, b), on.epochs, seed, warmup_epochs=selection.warmup(b, on.epochs))
+            return train(b, selection.rate(on.base_lr, b), on.epochs, seed,
+                         warmup_epochs=selection.warmup(b, on.epochs))
 
         chosen, trials = selection.follow(at, len(on.split.train_y))
         return row | {"batch_size": chosen.batch_size, "lr": chosen.lr, "warmup_epochs": chosen.warmup_epochs,
                       "trainings": len(trials), "seconds": sum(t.seconds for t, _ in trials),
-                      "cpu_seconds": sum(t.cpu_seconds for t, _ in trials), "reason": "; ".join(why for _, why in trials)}
+                      "cpu_seconds": sum(t.cpu_seconds for t, _ in trials),
+                      "reason": "; ".join(why for _, why in trials)}
     if method == "measured":
         found = measure(on.task(), train, on.epochs, BUDGET, on.base_lr, seed, Ceiling(0, None, "not probed here"))
-        return row | {"batch_size": found.batch_size, "lr": found.lr, "trainings": len(found.trials), "seconds": found.seconds,
-                      "cpu_seconds": found.cpu_seconds, "reason": " ".join(found.reasons)}
+        return row | {"batch_size": found.batch_size, "lr": found.lr, "trainings": len(found.trials),
+                      "seconds": found.seconds, "cpu_seconds": found.cpu_seconds, "reason": " ".join(found.reasons)}
     return row
 
 
@@ -130,8 +137,9 @@ def evaluate(names: list[str], seeds: int = SEEDS, progress: bool = True) -> Non
                     wanted.append({k: row[k] for k in CELL})
                     bar.update()
         _write("choices", chosen)
-        wanted += [{"problem": name, "seed": seed, "batch_size": b, "lr": selection.rate(on.base_lr, b),
-                    "warmup_epochs": 0} for b in on.batch_sizes for seed in range(42, 42 + seeds)] if name not in DATASETS else []
+        if name not in DATASETS:  # the grid of the others is in the store
+            wanted += [{"problem": name, "seed": seed, "batch_size": b, "lr": selection.rate(on.base_lr, b),
+                        "warmup_epochs": 0} for b in on.batch_sizes for seed in range(42, 42 + seeds)]
         rows = []
         for cell in tqdm(wanted, desc=f"{name}, runs", disable=not progress):
             key = keys(pd.DataFrame([cell]))[0]
@@ -156,7 +164,8 @@ def _time_steps(on: Problem, sizes: list[int]) -> None:
     for b in todo[:1]:
         step_seconds(task, b)  # the first step of a process loads half of PyTorch
     rounds = [[step_seconds(task, min(b, len(task.train))) for b in todo] for _ in range(3)]
-    _write("steps", _with(old, [{"problem": on.name, "batch_size": b, "n_train": len(on.whole.train_y), "step_s": min(times)}
+    n = len(on.whole.train_y)
+    _write("steps", _with(old, [{"problem": on.name, "batch_size": b, "n_train": n, "step_s": min(times)}
                                 for b, times in zip(todo, zip(*rounds))]))
 
 
@@ -173,8 +182,10 @@ def _write(name: str, frame: pd.DataFrame) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bbatch.evaluation", description="Evaluate the ways to choose a batch size.")
-    parser.add_argument("problems", nargs="*", metavar="PROBLEM", help=f"of {', '.join(PROBLEMS)} (default: {', '.join(CHEAP)})")
+    parser = argparse.ArgumentParser(prog="python -m bbatch.evaluation", description="Evaluate the ways to choose a "
+                                                                                     "batch size.")
+    parser.add_argument("problems", nargs="*", metavar="PROBLEM", help=f"of {', '.join(PROBLEMS)} (default: "
+                                                                       f"{', '.join(CHEAP)})")
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"default: {SEEDS}")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)

@@ -1,8 +1,9 @@
-"""One training of the reader's model, at one batch size and learning rate, in plain PyTorch: what it gave, and its time.
+"""One training of the reader's model, at one batch size and learning rate, in plain PyTorch: what it gave, and its
+time.
 
-Scores are in percent. Where targets are whole numbers and the model gives a row of outputs for each sample, the score is
-the accuracy. For any other loss it is the share of the untrained model's validation loss that training removed, so that a
-difference between training and validation score reads alike: in percent of where one began.
+Scores are in percent. Where targets are whole numbers and the model gives a row of outputs for each sample, the score
+is the accuracy. For any other loss it is the share of the untrained model's validation loss that training removed, so
+that a difference between training and validation score reads alike: in percent of where one began.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ PIECE = 4096  # rows evaluated at a time: bounds memory, changes nothing
 
 @dataclass(frozen=True)
 class Fit:
-    """One training. Scores in percent (see the module); `seconds` elapsed and `cpu_seconds` of the training steps alone;
-    `curve`: validation score after each whole epoch; `complete`: not cut short by the deadline."""
+    """One training. Scores in percent (see the module); `seconds` elapsed and `cpu_seconds` of the training steps
+    alone; `curve`: validation score after each whole epoch; `complete`: not cut short by the deadline."""
 
     batch_size: int
     lr: float
@@ -51,9 +52,9 @@ def fit(task: Task, batch_size: int, lr: float, epochs: float, seed: int = 0, *,
         watch: Callable[[nn.Module, int], object] | None = None) -> Fit:
     """Train a new model for `epochs` passes over the training rows (a fraction trains on a random part of them).
 
-    A new order each epoch; the last, partial batch is used, unless it is a single row of a model that needs two. The rate
-    climbs linearly, step by step, over `warmup_epochs`. Training stops where the loss is no number, and at `deadline`
-    (of `time.perf_counter`). `tick` is called after each epoch, `watch(model, epochs done)` too.
+    A new order each epoch; the last, partial batch is used, unless it is a single row of a model that needs two. The
+    rate climbs linearly, step by step, over `warmup_epochs`. Training stops where the loss is no number, and at
+    `deadline` (of `time.perf_counter`). `tick` is called after each epoch, `watch(model, epochs done)` too.
     """
     model, n = task.model(seed), len(task.train)
     optimizer, generator = task.optimizer_of(model, lr), torch.Generator().manual_seed(seed)
@@ -118,13 +119,15 @@ def _score(task: Task, judged: tuple[float, float | None], start_loss: float) ->
     if accuracy is not None:
         return accuracy
     if not start_loss > 0:
-        raise BadInput(f"the untrained model's loss is {start_loss:.3g}; a loss that is not above 0 cannot be judged in "
+        raise BadInput(f"the untrained model's loss is {start_loss:.3g}; a loss that is not above 0 cannot be judged "
+                       "in "
                        "percent of where it began.")
     return 100 * (1 - loss / start_loss)
 
 
 def step_seconds(task: Task, batch_size: int, at_least: float = 0.05) -> float:
-    """Elapsed seconds of one training step at `batch_size`: the least of five or more, which other work disturbs least."""
+    """Elapsed seconds of one training step at `batch_size`: the least of five or more, which other work disturbs
+    least."""
     model = task.model(0)
     optimizer, n = task.optimizer_of(model, 1e-6), len(task.train)
     model.train()

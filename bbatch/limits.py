@@ -18,7 +18,7 @@ from .statistics import Interval, mean_interval
 from .task import Task
 
 NEAR = 1.25  # an epoch within a quarter of the fastest is as good as the fastest
-HALF_DECADES = (-2, -1, 0, 1, 2)  # rates tried, around the square-root guess; up to two more where the best is at an end
+HALF_DECADES = (-2, -1, 0, 1, 2)  # rates tried, around the square-root guess; two more where the best is at an end
 SEEDS = 3
 PASSES = 4  # over the batch sizes that are timed
 PROBED = 10  # steps that a training is timed by before many of them begin
@@ -33,8 +33,8 @@ def reference(task: Task) -> int:
 def throughput(task: Task, largest: int, seconds: float) -> pd.DataFrame:
     """Elapsed seconds of an epoch at powers of two up to `largest`: batch_size, seconds_per_epoch.
 
-    Goes up until two doublings in a row have not made an epoch a tenth shorter, or the time is up; then over the same sizes
-    again, `PASSES` times in all, and keeps the least of each: other work on the machine comes and goes.
+    Goes up until two doublings in a row have not made an epoch a tenth shorter, or the time is up; then over the same
+    sizes again, `PASSES` times in all, and keeps the least of each: other work on the machine comes and goes.
     """
     b = min(max(task.smallest, 4), largest)
     step_seconds(task, b, 0)  # the first step of a process loads half of PyTorch
@@ -106,7 +106,8 @@ def rate_test(train: Callable[..., Fit], n: int, guess: dict[int, float], epochs
     fits = []
     for b in guess:
         tried = dict.fromkeys(HALF_DECADES)
-        while (step := next((s for s in tried if tried[s] is None), None)) is not None and time.perf_counter() < deadline:
+        while None in tried.values() and time.perf_counter() < deadline:
+            step = next(s for s in tried if tried[s] is None)
             some = [train(b, guess[b] * 10 ** (step / 2), short, seed + k) for k in range(seeds)]
             fits += [f for f in some if f.complete]
             tried[step] = float(np.mean([math.inf if f.diverged else f.validation_loss for f in some]))

@@ -1,9 +1,10 @@
 """What the ways to choose a batch size are tried on: the five data sets of the paper, and three that it never touched.
 
 A problem trains its network at a batch size and a learning rate, through the engines of the package: to decide (on the
-training samples less a fifth, judged on that fifth) or to be judged (on all training samples and the test set). The sets from
-scikit-learn come with it and follow the paper's protocol for its synthetic sets: that network with as many inputs and outputs
-as they need, Adam, 50 epochs, the same grid of batch sizes, an 80/20 split with seed 42, standardized features.
+training samples less a fifth, judged on that fifth) or to be judged (on all training samples and the test set). The
+sets from scikit-learn come with it and follow the paper's protocol for its synthetic sets: that network with as many
+inputs and outputs as they need, Adam, 50 epochs, the same grid of batch sizes, an 80/20 split with seed 42,
+standardized features.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ HELD_OUT = 0.2  # of the training samples, to decide by
 
 @dataclass(frozen=True)
 class Problem:
-    """`train(batch_size, lr, epochs, seed, data, warmup_epochs)`: a `Fit` judged on the test part of `data`, and the test
-    accuracy after each epoch. `whole`: all training samples and the test set; `split`: a fifth of the training samples in the
-    place of the test set. `base_lr`: the protocol's rate at a batch of 32."""
+    """`train(batch_size, lr, epochs, seed, data, warmup_epochs)`: a `Fit` judged on the test part of `data`, and the
+    test accuracy after each epoch. `whole`: all training samples and the test set; `split`: a fifth of the training
+    samples in the place of the test set. `base_lr`: the protocol's rate at a batch of 32."""
 
     name: str
     whole: Data
@@ -57,7 +58,8 @@ class Problem:
 
 
 def base_rate(name: str) -> float:
-    """The rate at a batch of 32 that a problem's protocol has, Eq. (2) applied; that of the synthetic sets for the borrowed."""
+    """The rate at a batch of 32 that a problem's protocol has, Eq. (2) applied; that of the synthetic sets for the
+    borrowed."""
     p = DATASETS[name if name in DATASETS else SYNTHETIC[0]].protocol
     return p.base_lr * published.value("vi-base-batch") / p.base_batch
 
@@ -70,8 +72,8 @@ def problem(name: str) -> Problem:
         whole, p = _borrowed(name), DATASETS[SYNTHETIC[0]].protocol
         widths = (whole.train_x.shape[1], 64, 32, int(whole.train_y.max()) + 1)
         sizes = tuple(b for b in p.batch_sizes if b <= len(whole.train_y))
-        return Problem(name, whole, _split(whole), lambda: _dense(widths, 0), sizes, p.epochs, p.optimizer, base_rate(name),
-                       lambda *a, **k: _train_dense(widths, *a, **k))
+        return Problem(name, whole, _split(whole), lambda: _dense(widths), sizes, p.epochs, p.optimizer,
+                       base_rate(name), lambda *a, **k: _train_dense(widths, *a, **k))
     spec, whole = DATASETS[name], data.load(name)
     p = spec.protocol
     return Problem(name, whole, _split(whole), NETWORKS[spec.network], p.batch_sizes, p.epochs, p.optimizer,
@@ -101,22 +103,23 @@ def _borrowed(name: str) -> Data:
 def _train_paper(name: str, batch_size: int, lr: float, epochs: float, seed: int, on: Data,
                  warmup_epochs: int | None = None) -> Fit:
     """One run of the paper's protocol at any rate; whole epochs, warm-up as the protocol has it unless given."""
-    run = plan(name, batch_size, seed, epochs=max(1, math.ceil(epochs)), base_lr=lr, lr_rule="constant", n_train=len(on.train_y))
+    run = plan(name, batch_size, seed, epochs=max(1, math.ceil(epochs)), base_lr=lr, lr_rule="constant",
+               n_train=len(on.train_y))
     if warmup_epochs is not None:
         run = replace(run, warmup_epochs=warmup_epochs)
     out = train(run, on)
     n, h = len(on.test_y), out.history
     return Fit(batch_size, lr, run.warmup_epochs, run.epochs, seed, 100 * out.final["train_correct"] / run.n_train,
-               100 * out.final["test_correct"] / n, out.final["test_loss"], sum(h["seconds"]), sum(h["cpu_seconds"]), True,
-               out.final["diverged_epoch"] is not None, tuple(100 * c / n for c in h["test_correct"]))
+               100 * out.final["test_correct"] / n, out.final["test_loss"], sum(h["seconds"]), sum(h["cpu_seconds"]),
+               True, out.final["diverged_epoch"] is not None, tuple(100 * c / n for c in h["test_correct"]))
 
 
-def _dense(widths: tuple[int, ...], seed: int) -> nn.Sequential:
-    """The synthetic network at other widths, its weights drawn as `models.build` draws them."""
+def _dense(widths: tuple[int, ...], seed: int | None = None) -> nn.Sequential:
+    """The synthetic network at other widths; with a seed, its weights drawn as `models.build` draws them."""
     d, h1, h2, c = widths
     net = nn.Sequential(nn.Linear(d, h1), nn.ReLU(), nn.Dropout(0.2), nn.Linear(h1, h2), nn.ReLU(), nn.Dropout(0.2),
                         nn.Linear(h2, c))
-    if seed:
+    if seed is not None:
         rng = np.random.default_rng(seed)
         with torch.no_grad():
             for layer in (net[0], net[3], net[6]):
@@ -126,13 +129,14 @@ def _dense(widths: tuple[int, ...], seed: int) -> nn.Sequential:
     return net
 
 
-def _train_dense(widths, batch_size: int, lr: float, epochs: float, seed: int, on: Data, warmup_epochs: int | None = None) -> Fit:
+def _train_dense(widths, batch_size: int, lr: float, epochs: float, seed: int, on: Data,
+                 warmup_epochs: int | None = None) -> Fit:
     """One training of the network at these widths with the compiled loop, by the streams of a run; no warm-up."""
     from .kernel import epoch_of_adam
 
     seeds, n = streams.seeds_of(seed), len(on.train_y)
     net = _dense(widths, seeds.init)
-    flat = np.concatenate([a for k in (0, 3, 6) for a in (net[k].weight.detach().numpy().T.ravel(), net[k].bias.detach().numpy())])
+    flat = np.concatenate([a.detach().numpy().ravel() for k in (0, 3, 6) for a in (net[k].weight.T, net[k].bias)])
     moments, steps, curve, cpu, seconds = np.zeros((2, flat.size), np.float32), 0, [], 0.0, 0.0
     net.eval()
     for epoch in range(max(1, math.ceil(epochs))):
@@ -140,8 +144,8 @@ def _train_dense(widths, batch_size: int, lr: float, epochs: float, seed: int, o
         generator = torch.Generator().manual_seed(streams.noise_seed(seeds, epoch))
         bits = streams.noise_bits((n, widths[1] + widths[2]), generator).numpy()
         torch.set_flush_denormal(True)
-        loss, _ = epoch_of_adam(flat, moments, widths, on.train_x.numpy(), on.train_y.numpy(), streams.order(seeds, epoch, n),
-                                bits, 0.2, batch_size, lr, steps)
+        loss, _ = epoch_of_adam(flat, moments, widths, on.train_x.numpy(), on.train_y.numpy(),
+                                streams.order(seeds, epoch, n), bits, 0.2, batch_size, lr, steps)
         torch.set_flush_denormal(False)
         steps += math.ceil(n / batch_size)
         seconds, cpu = seconds + time.perf_counter() - begun, cpu + time.process_time() - worked
@@ -150,8 +154,8 @@ def _train_dense(widths, batch_size: int, lr: float, epochs: float, seed: int, o
         if not math.isfinite(loss):
             break
     test_loss, test = _judge(net, on.test_x, on.test_y)
-    return Fit(batch_size, lr, 0, len(curve), seed, _judge(net, on.train_x, on.train_y)[1], test, test_loss, seconds, cpu, True,
-               not math.isfinite(loss), tuple(curve))
+    return Fit(batch_size, lr, 0, len(curve), seed, _judge(net, on.train_x, on.train_y)[1], test, test_loss, seconds,
+               cpu, True, not math.isfinite(loss), tuple(curve))
 
 
 def _lay(net: nn.Sequential, flat: np.ndarray, widths) -> None:

@@ -27,8 +27,8 @@ def recommend(name: str | None = None, model: str | None = None, data: str | Non
     """What Algorithm 2 and the measurements recommend, each within `budget` seconds.
 
     Either `name`, one of `problems.PROBLEMS`, which brings its network, optimizer and rate; or `model` and `data`, each
-    "module:function", looked for in the working folder too: one makes a new model, the other gives (train, validation), each a
-    pair (features, targets) or a map-style data set. Raises `BadInput` for anything else.
+    "module:function", looked for in the working folder too: one makes a new model, the other gives (train, validation),
+    each a pair (features, targets) or a map-style data set. Raises `BadInput` for anything else.
     """
     if bool(name) == bool(model or data) or bool(model) != bool(data):
         raise BadInput("give either a built-in problem, or both --model module:function and --data module:function.")
@@ -46,7 +46,8 @@ def recommend(name: str | None = None, model: str | None = None, data: str | Non
 
 
 def example(compute: bool = False) -> list[Recommendation]:
-    """Both recommendations for the digits: as recorded, or measured here and now. Raises `BadInput` without a record."""
+    """Both recommendations for the digits: as recorded, or measured here and now. Raises `BadInput` without a
+    record."""
     if compute:
         return recommend("digits")
     if not EXAMPLE.is_file():
@@ -87,7 +88,8 @@ def _pair(function: Callable, text: str) -> tuple:
     try:
         given = function()
     except Exception as error:
-        raise BadInput(f"--data {text!r} failed with {type(error).__name__} ({' '.join(str(error).split())}).") from error
+        raise BadInput(f"--data {text!r} failed with {type(error).__name__} "
+                       f"({' '.join(str(error).split())}).") from error
     if not isinstance(given, (tuple, list)) or len(given) != 2:
         raise BadInput(f"--data {text!r} returns a {type(given).__name__}; it must return (train, validation).")
     return given

@@ -1,8 +1,9 @@
 """What a way to choose a batch size costs against the best cell of the full grid: tables, sentences and a figure.
 
 Regret: the test accuracy of the grid's best batch size under the linear rule (highest mean over seeds) less that of the
-choice, in points, paired by seed. The best cell is picked with the same test set, which flatters it: regrets lie on the high
-side by up to about the scatter of a cell's mean. A choice at another rate than the linear rule's may have a regret below 0.
+choice, in points, paired by seed. The best cell is picked with the same test set, which flatters it: regrets lie on the
+high side by up to about the scatter of a cell's mean. A choice at another rate than the linear rule's may have a regret
+below 0.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ from .statistics import LEVEL, mean_interval, paired_difference
 MARKS = dict(zip(METHODS, ("o", "D", "s", "^", "v")))
 SHADES = dict(zip(METHODS, (COLORS["cifar10"], COLORS["synthetic-50k"], INK, COLORS["mnist"], COLORS["synthetic-1k"])))
 TARGET = ["to_target_epochs", "to_target_cpu_s", "to_target_torch_s"]
-COLUMNS = ["problem", "method", "batch_sizes", "n", "test_acc", "regret", "reached", "to_target_epochs", "to_target_cpu_s",
-           "to_target_torch_s", "choice_cpu_s"]
-CAPTION = ("What each way chose, and what it gave: means over seeds ± half of the 95 % interval; regret in points of test accuracy, "
-           "paired by seed; how many runs came within a point of the best cell's mean, after how many epochs, in how many "
-           "processor seconds with our compiled loop, and in how many seconds at the time of a step in plain PyTorch (means over "
+COLUMNS = ["problem", "method", "batch_sizes", "n", "test_acc", "regret", "reached", *TARGET, "choice_cpu_s"]
+CAPTION = ("What each way chose, and what it gave: means over seeds ± half of the 95 % interval; regret in points of "
+           "test accuracy, "
+           "paired by seed; how many runs came within a point of the best cell's mean, after how many epochs, in how "
+           "many "
+           "processor seconds with our compiled loop, and in how many seconds at the time of a step in plain PyTorch "
+           "(means over "
            "the runs that got there); processor seconds of choosing")
 
 
@@ -41,7 +44,8 @@ def grid(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     have; empty where the grid has holes. A problem from scikit-learn has the sizes that its rows allow."""
     sizes = DATASETS[name if name in DATASETS else SYNTHETIC[0]].protocol.batch_sizes
     here = runs[runs["problem"] == name]
-    linear = here[np.isclose(here["lr"].astype(float), rate(base_rate(name), here["batch_size"].astype(float)), rtol=1e-9)]
+    by_rule = rate(base_rate(name), here["batch_size"].astype(float))
+    linear = here[np.isclose(here["lr"].astype(float), by_rule, rtol=1e-9)]
     wide = linear.drop_duplicates(["batch_size", "seed"])
     full = len(set(sizes) & set(wide["batch_size"])) if name in BORROWED else len(sizes)
     whole = wide[wide["batch_size"].isin(sizes)]
@@ -58,9 +62,10 @@ def results(runs: pd.DataFrame | None = None, choices: pd.DataFrame | None = Non
             steps: pd.DataFrame | None = None) -> pd.DataFrame:
     """A row for each problem, method and seed whose choice has been trained, where the grid is full.
 
-    Columns of `evaluation.CHOICES`, then test_acc, best_acc (of the best cell, same seed), and what training took until test
-    accuracy first came within a point of the best cell's mean, missing where it never did: to_target_epochs;
-    to_target_cpu_s, processor seconds as it was trained; to_target_torch_s, those epochs at the time of a step in PyTorch.
+    Columns of `evaluation.CHOICES`, then test_acc, best_acc (of the best cell, same seed), and what training took until
+    test accuracy first came within a point of the best cell's mean, missing where it never did: to_target_epochs;
+    to_target_cpu_s, processor seconds as it was trained; to_target_torch_s, those epochs at the time of a step in
+    PyTorch.
     """
     runs = all_runs() if runs is None else runs
     choices = table("choices", CHOICES) if choices is None else choices
@@ -79,9 +84,9 @@ def results(runs: pd.DataFrame | None = None, choices: pd.DataFrame | None = Non
                 epochs, at = near[0] + 1 if len(near) else np.nan, (name, c["batch_size"])
                 torch_s = (epochs * np.ceil(steps.loc[at, "n_train"] / at[1]) * steps.loc[at, "step_s"]
                            if at in steps.index else np.nan)
-                parts.append(c.to_dict() | {"test_acc": r["test_acc"], "best_acc": best[c["seed"]], "to_target_epochs": epochs,
-                                            "to_target_cpu_s": epochs / len(r["curve"]) * r["cpu_seconds"],
-                                            "to_target_torch_s": torch_s})
+                parts.append(c.to_dict() | {
+                    "test_acc": r["test_acc"], "best_acc": best[c["seed"]], "to_target_epochs": epochs,
+                    "to_target_cpu_s": epochs / len(r["curve"]) * r["cpu_seconds"], "to_target_torch_s": torch_s})
     return pd.DataFrame(parts, columns=[*CHOICES, "test_acc", "best_acc", *TARGET])
 
 
@@ -89,47 +94,55 @@ def _with_fixed(choices: pd.DataFrame, name: str, seeds) -> pd.DataFrame:
     """The choices, with those that need no measurement added where the problem has none yet."""
     if len(choices) or name not in DATASETS:
         return choices
-    return pd.DataFrame([fixed(name, m, s, DATASETS[name].n_train, base_rate(name)) for m in METHODS[2:] for s in seeds])
+    n, lr = DATASETS[name].n_train, base_rate(name)
+    return pd.DataFrame([fixed(name, m, s, n, lr) for m in METHODS[2:] for s in seeds])
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """A row for each problem and method, `COLUMNS`: accuracies and regrets as `Interval`; `reached`: how many of n runs came
-    within a point of the best; the columns `TARGET`: means over those; choice_cpu_s: mean processor seconds of choosing."""
+    """A row for each problem and method, `COLUMNS`: accuracies and regrets as `Interval`; `reached`: how many of n runs
+    came within a point of the best; the columns `TARGET`: means over those; choice_cpu_s: mean processor seconds of
+    choosing."""
     out = []
     for name in dict.fromkeys(rows["problem"]):
         for method in METHODS:
             r = rows[(rows["problem"] == name) & (rows["method"] == method)]
             if len(r):
-                sizes = r["batch_size"].value_counts()
-                out.append({"problem": PROBLEMS[name], "method": method, "n": len(r),
-                            "batch_sizes": ", ".join(f"{b} (×{k})" if len(sizes) > 1 else f"{b}" for b, k in sizes.sort_index().items()),
-                            "test_acc": mean_interval(r["test_acc"]), "regret": paired_difference(r["best_acc"], r["test_acc"]),
-                            "reached": int(r["to_target_epochs"].notna().sum()), "choice_cpu_s": r["cpu_seconds"].mean(),
-                            **r[TARGET].mean()})
+                sizes = r["batch_size"].value_counts().sort_index()
+                listed = [f"{b} (×{k})" if len(sizes) > 1 else f"{b}" for b, k in sizes.items()]
+                out.append({"problem": PROBLEMS[name], "method": method, "n": len(r), "batch_sizes": ", ".join(listed),
+                            "test_acc": mean_interval(r["test_acc"]),
+                            "regret": paired_difference(r["best_acc"], r["test_acc"]),
+                            "reached": int(r["to_target_epochs"].notna().sum()),
+                            "choice_cpu_s": r["cpu_seconds"].mean(), **r[TARGET].mean()})
     return pd.DataFrame(out, columns=COLUMNS)
 
 
 def formatted(rows: pd.DataFrame) -> pd.DataFrame:
     """The summary as the page shows it."""
     s = summary(rows)
-    return pd.DataFrame({"problem": s["problem"].where(~s["problem"].duplicated(), ""), "method": s["method"], "B": s["batch_sizes"],
-                         "test accuracy, %": [i.text() for i in s["test_acc"]], "regret, points": [i.text(sign="+") for i in s["regret"]],
-                         "within a point": [f"{k} of {n}" for k, n in zip(s["reached"], s["n"])],
-                         **{title: [f"{v:.2g}" if np.isfinite(v) else "–" for v in s[column].astype(float)] for title, column in (
-                             ("after epochs", "to_target_epochs"), ("compiled, s", "to_target_cpu_s"),
-                             ("PyTorch, s", "to_target_torch_s"), ("choosing, s", "choice_cpu_s"))}})
+    shown = pd.DataFrame({
+        "problem": s["problem"].where(~s["problem"].duplicated(), ""), "method": s["method"], "B": s["batch_sizes"],
+        "test accuracy, %": [i.text() for i in s["test_acc"]],
+        "regret, points": [i.text(sign="+") for i in s["regret"]],
+        "within a point": [f"{k} of {n}" for k, n in zip(s["reached"], s["n"])]})
+    for title, column in (("after epochs", "to_target_epochs"), ("compiled, s", "to_target_cpu_s"),
+                          ("PyTorch, s", "to_target_torch_s"), ("choosing, s", "choice_cpu_s")):
+        shown[title] = [f"{v:.2g}" if np.isfinite(v) else "–" for v in s[column].astype(float)]
+    return shown
 
 
 def against(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "always 32") -> pd.DataFrame:
-    """`method` less `other` in test accuracy, paired by seed, a row a problem: problem, difference (`Interval` at 95 %), won
-    and lost (bool: told apart from zero when all problems are compared at once, Bonferroni)."""
-    out, names = [], [n for n in dict.fromkeys(rows["problem"]) if {method, other} <= set(rows.loc[rows["problem"] == n, "method"])]
+    """`method` less `other` in test accuracy, paired by seed, a row a problem: problem, difference (`Interval` at 95
+    %), won and lost (bool: told apart from zero when all problems are compared at once, Bonferroni), same (every pair equal)."""
+    out, tried = [], rows.groupby("problem", sort=False)["method"].agg(set)
+    names = [name for name in tried.index if {method, other} <= tried[name]]
     for name in names:
-        wide = rows[rows["problem"] == name].pivot(index="seed", columns="method", values="test_acc")[[method, other]].dropna()
+        wide = rows[rows["problem"] == name].pivot(index="seed", columns="method", values="test_acc")
+        wide = wide[[method, other]].dropna()
         strict = paired_difference(wide[method], wide[other], 1 - (1 - LEVEL) / len(names))
         out.append({"problem": name, "difference": paired_difference(wide[method], wide[other]), "won": strict.low > 0,
-                    "lost": strict.high < 0})
-    return pd.DataFrame(out, columns=["problem", "difference", "won", "lost"])
+                    "lost": strict.high < 0, "same": bool((wide[method] == wide[other]).all())})
+    return pd.DataFrame(out, columns=["problem", "difference", "won", "lost", "same"])
 
 
 def sentence(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "always 32") -> str:
@@ -139,26 +152,44 @@ def sentence(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "alwa
         return f"**{method} against {other}**: not measured yet."
 
     def listed(some):
-        return ", ".join(f"{PROBLEMS[r.problem]} ({r.difference.text(sign='+')} points)" for r in some.itertuples()) or "none"
+        parts = [f"{PROBLEMS[r.problem]} ({r.difference.text(sign='+')}{', the same choice' * r.same})" for r in some.itertuples()]
+        return ", ".join(parts) or "none"
 
-    neither = found[~found["won"] & ~found["lost"]]
-    verdict = ("loses to" if found["lost"].sum() > found["won"].sum() else
-               "beats" if found["won"].sum() > found["lost"].sum() else "is no better and no worse than")
-    n = sorted({r.difference.n for r in found.itertuples()})
-    return (f"**{method} {verdict} {other}** over {len(found)} problems (n = {' or '.join(map(str, n))} seeds, paired; difference of "
-            f"test accuracy ± half of the 95 % interval; won or lost where the interval at 95 % for all {len(found)} at once is clear "
-            f"of zero). Better: {listed(found[found['won']])}. Worse: {listed(found[found['lost']])}. "
-            f"Not told apart: {listed(neither)}.")
+    won, lost = int(found["won"].sum()), int(found["lost"].sum())
+    verdict = ("cannot be told apart from" if not won + lost else "loses to" if lost > won else
+               "beats" if won > lost else "wins and loses equally often against")
+    n = " or ".join(map(str, sorted({i.n for i in found["difference"]})))
+    return (f"**{method} {verdict} {other}** in test accuracy over {len(found)} problems (points ± half of the 95 % "
+            f"interval, n = {n} seeds, paired; better or worse where the interval at 95 % for all {len(found)} at once is "
+            f"clear of zero). Better: {listed(found[found['won']])}. Worse: {listed(found[found['lost']])}. Not told "
+            f"apart: {listed(found[~found['won'] & ~found['lost']])}.")
+
+
+def time_sentence(rows: pd.DataFrame, method: str, other: str = "always 32") -> str:
+    """How many times sooner `method` came within a point of the best than `other`, in plain PyTorch: geometric means of
+    the ratios paired by seed, with 95 % intervals, over the seeds with which both got there."""
+    parts = []
+    for name in dict.fromkeys(rows["problem"]):
+        wide = rows[rows["problem"] == name].pivot(index="seed", columns="method", values="to_target_torch_s")
+        both = wide[[method, other]].dropna() if {method, other} <= set(wide.columns) else wide.iloc[:0]
+        if len(both) > 1:
+            i = mean_interval(np.log(both[other] / both[method]))
+            mean, low, high = np.exp([i.mean, i.low, i.high])
+            parts.append(f"{PROBLEMS[name]} {mean:.2g} ({low:.2g} to {high:.2g}, n = {i.n})")
+    return (f"**{method} against {other} in time**: within a point of the best cell sooner by these factors, at the time of "
+            f"a step in plain PyTorch (below 1: later; 95 % intervals): {'; '.join(parts) or 'not measured yet'}.")
 
 
 def mean_sentence(rows: pd.DataFrame) -> str:
     """Mean regret of each method over the problems that all methods have, each problem counted once."""
     s = summary(rows)
-    wide = s.assign(value=[i.mean for i in s["regret"]]).pivot(index="problem", columns="method", values="value").dropna()
+    means = s.assign(value=[i.mean for i in s["regret"]])
+    wide = means.pivot(index="problem", columns="method", values="value").dropna()
     ways = [m for m in METHODS if m in wide.columns]
     return (f"Mean regret over the {len(wide)} problems on which all ways were tried: "
-            + ", ".join(f"{m} {wide[m].mean():+.2f}" for m in sorted(ways, key=lambda m: wide[m].mean())) + " points; the largest: "
-            + ", ".join(f"{m} {wide[m].max():+.2f}" for m in ways) + ".").replace("-", "−")
+            + ", ".join(f"{m} {wide[m].mean():+.2f}" for m in sorted(ways, key=lambda m: wide[m].mean()))
+            + " points; the largest: "
+            + ", ".join(f"{m} {wide[m].max():+.2f}" for m in ways) + ".").replace(" -", " −")
 
 
 def holes(rows: pd.DataFrame) -> str:
@@ -169,9 +200,11 @@ def holes(rows: pd.DataFrame) -> str:
     if not lacking:
         return "Every way was tried on every problem."
     grids = [name for name in lacking if name in DATASETS and grid(all_runs(), name).empty]
-    parts = [f"{PROBLEMS[name]} ({'all ways' if len(m) == len(METHODS) else ', '.join(m)})" for name, m in lacking.items()]
+    parts = [f"{PROBLEMS[name]} "
+             f"({'all ways' if len(m) == len(METHODS) else ', '.join(m)})" for name, m in lacking.items()]
     first = f"`bbatch sweep {' '.join(grids)}`, then " if grids else ""
-    return (f"**Not yet computed**: {'; '.join(parts)}. {first}`python -m bbatch.evaluation {' '.join(lacking)}` fills these holes"
+    return (f"**Not yet computed**: {'; '.join(parts)}. {first}`python -m bbatch.evaluation {' '.join(lacking)}` fills "
+            "these holes"
             + (" (hours on a CPU)." if set(lacking) & {"mnist", "cifar10"} else "."))
 
 
@@ -182,10 +215,12 @@ def provenance() -> str:
         return "No choices recorded."
     p = json.loads(path.read_text())
     versions = ", ".join(f"{k} {v}" for k, v in p["versions"].items())
+    made = table("choices", CHOICES).query("method == 'measured'")
+    busy = made["seconds"].sum() / made["cpu_seconds"].sum() if len(made) else np.nan
     return (f"**Where this table comes from.** `{p['command']}`, {p['date']}, {p['device_name']}, {p['threads']} thread, code "
-            f"{p['commit']}, Python {p['python']}, {versions}; cells of the paper's data sets from the committed records. The machine "
-            "had other work to do: elapsed seconds, on which the measured way's knee and the length of its trainings hang, are "
-            "those of a busy machine; seconds shown are of the processor.")
+            f"{p['commit']}, Python {p['python']}, {versions}; the grids of the paper's data sets from the committed "
+            f"records. The measured way took {busy:.1f} elapsed seconds for each of processor time; 1 is a machine with "
+            "nothing else to do, and on a busier one its trainings are shorter.")
 
 
 def figure(rows: pd.DataFrame) -> Figure:
@@ -199,8 +234,8 @@ def figure(rows: pd.DataFrame) -> Figure:
             at = [names.index(p) + 0.15 * (k - 2) for p in some["problem"]]
             mean = np.array([i.mean for i in some["regret"]])
             bars = np.array([[i.mean - i.low, i.high - i.mean] for i in some["regret"]]).reshape(-1, 2).T
-            drawn = axis.errorbar(mean, at, xerr=np.nan_to_num(bars), fmt=MARKS[method], color=SHADES[method], capsize=3,
-                                  markersize=6, linestyle="none", label=method)
+            drawn = axis.errorbar(mean, at, xerr=np.nan_to_num(bars), fmt=MARKS[method], color=SHADES[method],
+                                  capsize=3, markersize=6, linestyle="none", label=method)
             series(axis, method, *drawn.get_children())
             tip(axis, mean, at, [f"{p}, {method}, B = {b}: regret {i.text(sign='+')} points (n = {i.n})" for p, b, i in
                                  zip(some["problem"], some["batch_sizes"], some["regret"])])
@@ -214,8 +249,10 @@ def figure(rows: pd.DataFrame) -> Figure:
         axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
     plt.close(fig)
     n = sorted(set(s["n"]))
-    return describe(fig, f"Regret in test accuracy of each way to choose a batch size on {len(names)} problems: the best batch size of "
+    return describe(fig, f"Regret in test accuracy of each way to choose a batch size on {len(names)} problems: the "
+                         "best batch size of "
                     f"the full grid less the choice, in percentage points, paired by seed; mean and 95 % interval, n = "
-                    f"{' or '.join(map(str, n))} seeds; {len(s)} intervals, of which about {0.05 * len(s):.0f} may be expected to miss. "
+                    f"{' or '.join(map(str, n))} seeds; {len(s)} intervals, of which about {0.05 * len(s):.0f} may be "
+                    "expected to miss. "
                     f"{mean_sentence(rows)}")
 

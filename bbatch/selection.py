@@ -1,19 +1,21 @@
 """Algorithm 2 of the paper (Section VI), for the reader's own model and data.
 
-Its constants are the paper's, read from `published`. Where the printed steps contradict each other or lead nowhere, this is
-what is done; the book lists the same points under "Resolved ambiguities":
+Its constants are the paper's, read from `published`. Where the printed steps contradict each other or lead nowhere,
+this is what is done; the book lists the same points under "Resolved ambiguities":
 
-* A branch gives two batch sizes and an interval of rates; then line 9 sets the rate by Eq. (2). We start from the member of
-  the pair nearest to the default of 32: it alone agrees with "start at B = 32" as far as the branch lets it, and with it the
-  rate of line 9 falls into the printed interval in every branch. The interval itself is not used.
+* A branch gives two batch sizes and an interval of rates; then line 9 sets the rate by Eq. (2). We start from the
+  member of the pair nearest to the default of 32: it alone agrees with "start at B = 32" as far as the branch lets it,
+  and with it the rate of line 9 falls into the printed interval in every branch. The interval itself is not used.
 * Warm-up "if B >= 256" stands in a branch whose B is at most 128. It is applied in every branch, where doubling has led
   there; for the five epochs of Table II, or half of the training where that is less.
-* Halving (too large a gap) and doubling (too long a time) may both apply, and may undo each other for ever. The gap goes
-  first; no batch size is tried twice; where the next one was tried before, the procedure ends.
+* Halving (too large a gap) and doubling (too long a time) may both apply, and may undo each other for ever. The gap
+  goes first; no batch size is tried twice; where the next one was tried before, the procedure ends.
 * "Retrain" ends the printed procedure after one change. We go back to line 10 until no rule applies.
-* "Accuracy acceptable" is the caller's to say; else within one point of the best trial so far, the paper's own tolerance.
+* "Accuracy acceptable" is the caller's to say; else within one point of the best trial so far, the paper's own
+  tolerance.
 * Nothing is said for a model whose gap stays above the limit down to B = 1, or which diverges. Divergence counts as too
-  large a gap, since halving B halves the rate; where no trial keeps the limit, the one with the best validation score wins.
+  large a gap, since halving B halves the rate; where no trial keeps the limit, the one with the best validation score
+  wins.
 * The c of the upper bound c * sqrt(N) is not given: it is taken from Table VI. For small N the bound lies below the
   branch's own batch sizes; it goes first.
 * The gap is measured on validation data. Test data decides nothing.
@@ -129,12 +131,14 @@ def rate(base_lr: float, batch_size: int) -> float:
 
 def warmup(batch_size: int, epochs: int) -> int:
     """Epochs of warm-up at a batch size: Table II's five from 256 on, at most half of the training."""
-    return min(DATASETS["mnist"].protocol.warmup_epochs, epochs // 2) if batch_size >= published.value("vi-warmup-from") else 0
+    wanted = batch_size >= published.value("vi-warmup-from")
+    return min(DATASETS["mnist"].protocol.warmup_epochs, epochs // 2) if wanted else 0
 
 
-def follow(train: Callable[[int], Fit], n: int, *, seconds_per_training: float = math.inf, acceptable: float | None = None,
-           smallest: int = 1) -> tuple[Fit, list[tuple[Fit, str]]]:
-    """Algorithm 2 with `train(batch_size)` for line 10; returns the chosen trial, and each trial with what was decided."""
+def follow(train: Callable[[int], Fit], n: int, *, seconds_per_training: float = math.inf,
+           acceptable: float | None = None, smallest: int = 1) -> tuple[Fit, list[tuple[Fit, str]]]:
+    """Algorithm 2 with `train(batch_size)` for line 10; returns the chosen trial, and each trial with what was
+    decided."""
     limit, tolerance = published.value("vi-gap-limit"), published.value("iv-g-critical-drop")
     b, how, trials, sound = start(n), START, [], []
     b = max(b, smallest)
@@ -154,7 +158,7 @@ def follow(train: Callable[[int], Fit], n: int, *, seconds_per_training: float =
         elif f.seconds > seconds_per_training and good:
             following, how, decision = 2 * b, DOUBLED, f"{f.seconds:.3g} s above {seconds_per_training:g} s: doubled"
         elif f.seconds > seconds_per_training:
-            decision = f"{f.seconds:.3g} s above {seconds_per_training:g} s, but the accuracy is not acceptable: the end"
+            decision = f"{f.seconds:.3g} s above {seconds_per_training:g} s, but accuracy not acceptable: the end"
         if following is not None and (why := _barred(following, [t for t, _ in trials] + [f], n, smallest)):
             following, decision = None, decision.rpartition(":")[0] + f", but B = {following} {why}: the end"
         trials.append((f, decision))
@@ -174,11 +178,11 @@ def _barred(b: int, trials: list[Fit], n: int, smallest: int) -> str:
     return "is too small to train" if b < smallest else ""
 
 
-def select_batch_size(model_factory: Callable[[], nn.Module], train, validation, *, epochs: int = 20, budget: float = 60.0,
-                      seconds_per_training: float | None = None, acceptable: float | None = None,
-                      base_lr: float | None = None, loss: Callable = nn.functional.cross_entropy,
-                      optimizer: str | Callable = "adam", device: str = "cpu", seed: int = 0,
-                      progress: bool = True) -> Recommendation:
+def select_batch_size(model_factory: Callable[[], nn.Module], train, validation, *, epochs: int = 20,
+                      budget: float = 60.0, seconds_per_training: float | None = None,
+                      acceptable: float | None = None, base_lr: float | None = None,
+                      loss: Callable = nn.functional.cross_entropy, optimizer: str | Callable = "adam",
+                      device: str = "cpu", seed: int = 0, progress: bool = True) -> Recommendation:
     """Algorithm 2 of the paper for any model and data (see the module for where it had to be completed).
 
     `model_factory()` makes a new, untrained model. `train`, `validation`: pairs (features, targets) of tensors, or
@@ -204,15 +208,17 @@ def select_batch_size(model_factory: Callable[[], nn.Module], train, validation,
         def train_at(b: int) -> Fit:
             bar.total += epochs
             bar.set_postfix(B=b)
-            return fit(task, b, rate(base_lr, b), epochs, seed, warmup_epochs=warmup(b, epochs), deadline=begun + budget,
-                       tick=bar.update)
+            return fit(task, b, rate(base_lr, b), epochs, seed, warmup_epochs=warmup(b, epochs),
+                       deadline=begun + budget, tick=bar.update)
 
-        chosen, trials = follow(train_at, n, seconds_per_training=seconds_per_training or math.inf, acceptable=acceptable,
-                                smallest=task.smallest)
+        chosen, trials = follow(train_at, n, seconds_per_training=seconds_per_training or math.inf,
+                                acceptable=acceptable, smallest=task.smallest)
     pair, rates = branch(n)
-    reasons = [f"N = {n} rows: the paper starts from B = {pair[0]} or {pair[1]} with rates from {rates[0]:g} to {rates[1]:g}, "
+    reasons = [f"N = {n} rows: the paper starts from B = {pair[0]} or {pair[1]} with rates from {rates[0]:g} to "
+               f"{rates[1]:g}, "
                f"and bounds B by c√N = {bound(n):.0f}; this starts at {first}.",
-               *(f"B = {t.batch_size}: validation {t.validation_score:.2f} %, gap {t.gap:.2f} points, {t.seconds:.2g} s; {why}."
+               *(f"B = {t.batch_size}: validation {t.validation_score:.2f} %, gap {t.gap:.2f} points, {t.seconds:.2g} "
+                 f"s; {why}."
                  for t, why in trials)]
     return Recommendation("Algorithm 2", chosen.batch_size, chosen.lr, chosen.warmup_epochs, tuple(reasons),
                           frame([t for t, _ in trials], [why for _, why in trials]), time.perf_counter() - begun,
@@ -238,6 +244,7 @@ def one_epoch(task: Task, batch_size: int, budget: float) -> float:
     """Seconds that an epoch takes at a batch size. Raises `BadInput` where that is more than the budget."""
     seconds = step_seconds(task, batch_size) * math.ceil(len(task.train) / batch_size)
     if seconds > budget:
-        raise BadInput(f"a budget of {budget:g} s is too small for one epoch, which takes about {seconds:.2g} s here at "
+        raise BadInput(f"a budget of {budget:g} s is too small for one epoch, which takes about {seconds:.2g} s here "
+                       "at "
                        f"B = {batch_size}.")
     return seconds

@@ -24,8 +24,8 @@ MOMENTUM = 0.9  # of SGD, Table II
 class Rows:
     """Rows of features and targets, by index: a pair of tensors (or arrays), or a map-style data set.
 
-    Raises `BadInput` where there are fewer than `LEAST`, where features and targets differ in number, or where a feature
-    is NaN or infinite (of tensors at once, of a data set when a row is taken).
+    Raises `BadInput` where there are fewer than `LEAST`, where features and targets differ in number, or where a
+    feature is NaN or infinite (of tensors at once, of a data set when a row is taken).
     """
 
     def __init__(self, source, what: str):
@@ -35,10 +35,12 @@ class Rows:
         if isinstance(source, (tuple, list)) and len(source) == 2:
             self.pair = tuple(_tensor(part, what) for part in source)
             if len(self.pair[0]) != len(self.pair[1]):
-                raise BadInput(f"the {what} data has {len(self.pair[0])} rows of features and {len(self.pair[1])} targets; "
+                raise BadInput(f"the {what} data has {len(self.pair[0])} rows of features and {len(self.pair[1])} "
+                               "targets; "
                                "give one target for each row.")
         elif not (hasattr(source, "__getitem__") and hasattr(source, "__len__")) or isinstance(source, (str, dict)):
-            raise BadInput(f"the {what} data is a {type(source).__name__}; give a pair (features, targets) of tensors, or "
+            raise BadInput(f"the {what} data is a {type(source).__name__}; give a pair (features, targets) of tensors, "
+                           "or "
                            "a data set with __getitem__ and __len__.")
         if len(self) < LEAST:
             raise BadInput(f"the {what} data has {len(self)} rows; at least {LEAST} are needed.")
@@ -63,7 +65,7 @@ class Rows:
 
     def _finite(self, x: torch.Tensor) -> None:
         if x.is_floating_point() and not torch.isfinite(x).all():
-            bad = (~torch.isfinite(x.flatten(1))).any(1).sum().item() if x.dim() > 1 else (~torch.isfinite(x)).sum().item()
+            bad = (~torch.isfinite(x.reshape(len(x), -1))).any(1).sum().item()
             raise BadInput(f"the {self.what} data has NaN or infinite features in {bad} of {len(x)} rows; fill or drop "
                            "them first.")
 
@@ -112,7 +114,8 @@ class Task:
     def accuracy(self) -> bool:
         """Whether the score is an accuracy: whole-number targets [n] and outputs [n, classes]."""
         x, y = self.validation.take(torch.arange(2))
-        return not y.is_floating_point() and y.dim() == 1 and forward(self.model(0).eval(), x.to(self.device)).dim() == 2
+        whole = not y.is_floating_point() and y.dim() == 1
+        return whole and forward(self.model(0).eval(), x.to(self.device)).dim() == 2
 
     @cached_property
     def smallest(self) -> int:
@@ -134,7 +137,8 @@ class Task:
 
     def _check_factory(self) -> None:
         if isinstance(self.factory, nn.Module) or not callable(self.factory):
-            raise BadInput(f"the model factory is a {type(self.factory).__name__}; give a function that makes a new model "
+            raise BadInput(f"the model factory is a {type(self.factory).__name__}; give a function that makes a new "
+                           "model "
                            "each time it is called.")
         try:
             first, second = self.model(0), self.model(1)
@@ -146,12 +150,14 @@ class Task:
         if not weights:
             raise BadInput("the model factory returns a model without trainable parameters; there is nothing to train.")
         if first is second or {p.data_ptr() for p in weights} & {p.data_ptr() for p in second.parameters()}:
-            raise BadInput("the model factory returns the same model twice; it must make a new one each time it is called.")
+            raise BadInput("the model factory returns the same model twice; it must make a new one each time it is "
+                           "called.")
         counted = [b for n, b in first.named_buffers() if n.endswith("num_batches_tracked")]
         alike = all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters()))
         plain = all(len(p.unique()) == 1 for p in weights)  # zeros, say: a start that needs no chance
         if any(b.item() for b in counted) or (alike and not plain):
-            raise BadInput("the model factory returns a fitted model, or one of fixed weights: its weights are the same "
+            raise BadInput("the model factory returns a fitted model, or one of fixed weights: its weights are the "
+                           "same "
                            "under two seeds; it must return an untrained one.")
 
     def _check_targets(self) -> None:
@@ -164,7 +170,8 @@ class Task:
                 if y.is_floating_point() or y.dim() != 1 or classes < 2:
                     raise BadInput(f"the {rows.what} targets are {str(y.dtype).removeprefix('torch.')} of shape "
                                    f"{tuple(y.shape)} and the model's outputs of shape {tuple(out.shape)}; "
-                                   "classification needs whole numbers [n] and outputs [n, classes], anything else a loss.")
+                                   "classification needs whole numbers [n] and outputs [n, classes], anything else a "
+                                   "loss.")
                 if y.min() < 0 or y.max() >= classes:
                     raise BadInput(f"the {rows.what} labels run from {y.min()} to {y.max()}; the model has {classes} "
                                    f"outputs, so 0 to {classes - 1} are allowed.")
@@ -174,7 +181,8 @@ class Task:
         try:
             value = self.loss(out, y)
         except Exception as error:
-            raise BadInput(f"the loss cannot be computed ({type(error).__name__}: {_line(error)}); labels and outputs must "
+            raise BadInput(f"the loss cannot be computed ({type(error).__name__}: {_line(error)}); labels and outputs "
+                           "must "
                            "fit it.") from error
         if not isinstance(value, torch.Tensor) or value.dim():
             raise BadInput("the loss gives more than one number; it must return the mean over the batch, a scalar.")

@@ -208,7 +208,9 @@ def test_regret_is_paired_with_the_best_cell_and_time_counts_to_within_a_point(r
     versus = regret.against(found, "Lightning", "always 32")
     assert versus["lost"].tolist() == [True] and versus["won"].tolist() == [False]
     text = regret.sentence(found, "Lightning", "always 32")
-    assert "loses to always 32" in text and "Worse: Wine (−1" in text
+    assert "loses to always 32" in text and "Worse: Wine (−1" in text and "same choice" not in text
+    sooner = found.assign(to_target_torch_s=[4.0, 1, 8, 1, 2, 1])  # always 32 and Lightning in turn, by seed
+    assert "Wine 4 (" in regret.time_sentence(sooner, "Lightning", "always 32")  # geometric mean of 4, 8, 2
     assert len(regret.formatted(found)) == 2 and len(regret.figure(found).axes) == 1
 
 
