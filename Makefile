@@ -17,7 +17,7 @@ PYTHON ?= $(shell for p in python3 python python3.13 python3.12 python3.11 pytho
 UV ?= $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lab reproduce bench faults lock clean
+.PHONY: help book pdf test lab reproduce bench faults lock clean
 
 help:           ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## */|/' | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -25,6 +25,10 @@ help:           ## this list
 book: $(INSTALLED)  ## build the book from the committed records, into _build/html
 	@echo "Building the book (about 3 minutes the first time)."
 	@$(BIN)/python -m bbatch.book
+
+pdf: book       ## the book as one PDF, _build/book.pdf (needs Chromium or Chrome on the path; no LaTeX)
+	@echo "Printing the pages."
+	@$(BIN)/python -m bbatch.pdf
 
 test: $(INSTALLED)  ## run all tests: package, notebooks, book and its pages (up to 15 minutes)
 	@echo "Testing the package, the notebooks and the book."

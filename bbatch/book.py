@@ -24,9 +24,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import nbformat
+import yaml
 from tqdm import tqdm
 
-from . import notebooks
+from . import crate, notebooks
 from .errors import BadInput
 from .store import ROOT
 
@@ -51,8 +52,10 @@ def build() -> Path:
         raise BadInput("jupyter-book is not installed here; `make book` installs it and builds the book.") from None
     os.environ.setdefault("BBATCH_STORE", str(BUILD / "store"))
     executed = execute_all()
-    stage(executed)
+    about = crate.facts()
+    stage(executed, about)
     render()
+    crate.write(HTML, about)
     return HTML / "index.html"
 
 
@@ -95,17 +98,18 @@ def stamp(path: Path) -> str:
     return digest.hexdigest()
 
 
-def stage(pages: list[Path]) -> None:
+def stage(pages: list[Path], about: dict) -> None:
     """Lay out afresh what Jupyter Book reads, so that nothing of an earlier build is left.
 
-    `pages` are the committed notebooks; their executed copies take their places.
+    `pages` are the committed notebooks; their executed copies take their places. `about`: `crate.facts`.
     """
     for folder in (SOURCE, HTML, BUILD / ".doctrees", BUILD / "jupyter_execute"):
         shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(ROOT / "book", SOURCE / "book",
                     ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.ipynb"))
-    for name in ("_config.yml", "_toc.yml"):
-        shutil.copy(ROOT / name, SOURCE)
+    shutil.copy(ROOT / "_toc.yml", SOURCE)
+    settings = yaml.safe_load((ROOT / "_config.yml").read_text())
+    (SOURCE / "_config.yml").write_text(yaml.safe_dump(configuration(settings, about), sort_keys=False, allow_unicode=True))
     (SOURCE / "notebooks").mkdir()
     for path in pages:
         notebook = nbformat.read(_executed(path), as_version=4)
@@ -113,6 +117,15 @@ def stage(pages: list[Path]) -> None:
             for output in cell.get("outputs", []):
                 _for_the_page(cell, output)
         nbformat.write(notebook, SOURCE / path.relative_to(ROOT))
+
+
+def configuration(settings: dict, about: dict) -> dict:
+    """_config.yml as Jupyter Book is to read it: with the line at the foot of the pages and, once the address of the
+    repository is set, with the buttons that lead there, to Binder and to Colab."""
+    html = settings["html"] | {"extra_footer": crate.footer(about)}
+    if not settings["repository"]["url"]:
+        return {key: value for key, value in settings.items() if key != "launch_buttons"} | {"html": html}
+    return settings | {"html": html | {f"use_{what}_button": True for what in ("repository", "issues", "edit_page")}}
 
 
 def _for_the_page(cell, output) -> None:

@@ -17,7 +17,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-GROUND = "#14181e"  # the theme's page in the dark
+GROUND = "#121212"  # the theme's page in the dark
 LEGIBLE = 3.0  # contrast with it that a line needs (WCAG 2.2, 1.4.11)
 # The colours of data sets in the dark, picked by hand so that the two blues stay apart.
 TWINS = {"#0072b2": "#3f97d8", "#56b4e9": "#a6dbf7", "#ffffff": GROUND, "#dddddd": "#3a4048"}

@@ -131,6 +131,14 @@ def grid_sentence(table: pd.DataFrame) -> str:
             f"trains in {total:.0f} s a seed on one core.")
 
 
+def checks(table: pd.DataFrame) -> pd.DataFrame:
+    """What each check took, as text: the table of `benchmarks/checks.py` for the page "How to check this book"."""
+    def took(seconds):
+        return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    return pd.DataFrame({"command": table["command"], "elapsed": table["seconds"].map(took),
+                         "processor time": table["processor_seconds"].map(took), "timed": table["date"]})
+
+
 def machine_sentence(name: str) -> str:
     """What a table was measured on, from the file beside it."""
     m = json.loads((FOLDER / f"{name}.json").read_text())

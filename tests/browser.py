@@ -1,7 +1,6 @@
 """Headless Chromium over the DevTools protocol: open a page, and say what it asked for and what went wrong."""
 
 import json
-import shutil
 import subprocess
 import tempfile
 import time
@@ -9,14 +8,12 @@ from pathlib import Path
 
 import websocket
 
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
-         "--allow-file-access-from-files", "--host-resolver-rules=MAP * ~NOTFOUND", "--remote-debugging-port=0")
+from bbatch import pdf
 
-
-def find() -> str | None:
-    """The first Chromium on the path, under any of its names."""
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = tuple(flag for flag in pdf.FLAGS if "host-resolver" not in flag) + (
+    "--allow-file-access-from-files", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--remote-debugging-port=0")
+KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowRight": 39}
+find = pdf.find
 
 
 class Browser:
@@ -60,22 +57,40 @@ class Browser:
 
     def visit(self, address: str, width: int, script: str):
         """Open `address` in a window of this width; returns what `script` evaluates to, and the list of troubles."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+        self.resize(width)
         self.events.clear()
         self.call("Page.navigate", url=address)
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(json.loads(self.socket.recv()))
+        value = self.evaluate(script)
+        home = address.rsplit("/", 1)[0].split("/book")[0].split("/notebooks")[0]
+        return value, [text for event in self.events if (text := _trouble(event, home))]
+
+    def resize(self, width: int) -> None:
+        """Make the window this wide, in CSS pixels."""
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+
+    def evaluate(self, script: str):
+        """What `script` evaluates to on the page that is open; promises are waited for."""
         answer = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
-        return answer["result"]["value"], [text for event in self.events if (text := _trouble(event))]
+        return answer["result"].get("value")
+
+    def press(self, key: str, times: int = 1) -> None:
+        """Press a key, as a reader does."""
+        text = {"text": "\r"} if key == "Enter" else {"text": key} if len(key) == 1 else {}
+        for _ in range(times):
+            for kind in ("keyDown", "keyUp"):
+                self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=KEYS[key],
+                          **(text if kind == "keyDown" else {}))
 
 
-def _trouble(event: dict) -> str | None:
-    """What is wrong with an event, or None."""
+def _trouble(event: dict, home: str) -> str | None:
+    """What is wrong with an event on a page under the address `home`, or None."""
     method, about = event.get("method"), event.get("params", {})
     if method == "Network.requestWillBeSent":
         url = about["request"]["url"]
-        return None if url.startswith(("file:", "data:", "blob:", "about:")) else f"asked for {url}"
+        return None if url.startswith((home, "file:", "data:", "blob:", "about:")) else f"asked for {url}"
     if method == "Network.loadingFailed":
         return f"could not load a {about['type']}: {about['errorText']}"
     if method == "Runtime.exceptionThrown":

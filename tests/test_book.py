@@ -1,9 +1,14 @@
 """The built book: whole, offline, and the same for everyone. The first test to ask for it builds it."""
 
 import getpass
+import hashlib
+import json
 import re
 import socket
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.parse import unquote, urlsplit
 
 import browser
@@ -118,29 +123,140 @@ def test_pages_and_notebooks_name_no_machine(pages):
 
 LOOK = """(async () => {
   if (window.MathJax && MathJax.startup) await MathJax.startup.promise;
-  await new Promise(done => setTimeout(done, 300));
   const all = (selector) => [...document.querySelectorAll(selector)];
+  const undrawn = () => all(".plotly-graph-div").filter(e => !e.querySelector(".main-svg")).length;
+  for (let wait = 0; wait < 50 && undrawn(); wait++) await new Promise(done => setTimeout(done, 100));
   return {
     "mathematics not typeset": all(".math").filter(e => !e.querySelector("mjx-container")).length,
     "errors in mathematics": all("mjx-merror, [data-mjx-error]").length,
-    "graphs not drawn": all(".plotly-graph-div").filter(e => !e.querySelector(".main-svg")).length,
+    "graphs not drawn": undrawn(),
     "images not shown": all("img").filter(e => e.complete && !e.naturalWidth).length,
+    "figures without our script": all(".bbatch-figure:not([data-ready])").length,
+    "explorer without a chart": all("#explorer").filter(e => !e.querySelector(".bbatch-chart circle")).length,
+    "controls out of the keyboard's reach": all("main :is(a[href], button, input, select, summary)").filter(e => e.tabIndex < 0).length,
     "pixels the page is too wide": Math.max(0, document.documentElement.scrollWidth - window.innerWidth),
   };
 })()"""
 
+# axe-core (tests/axe, MPL-2.0) on the page as it stands. The insides of drawings are left out: each has its words.
+AXE = """(async () => {
+  const root = document.documentElement;
+  root.dataset.theme = root.dataset.mode = "%s";
+  const found = await axe.run({exclude: [".bbatch-whole > g", ".bbatch-panel", ".plotly-graph-div svg", "mjx-container"]},
+                              {resultTypes: ["violations"], runOnly: %s});
+  return found.violations.filter(one => ["serious", "critical"].includes(one.impact)).flatMap(
+    one => one.nodes.map(node => `${one.id}: ${node.html.slice(0, 120)} ${node.any.map(c => c.message).join(" ").slice(0, 160)}`));
+})()"""
+EVERYTHING, CONTRAST = '{type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}', '{type: "rule", values: ["color-contrast"]}'
+browsing = pytest.mark.skipif(browser.find() is None, reason="no Chromium on this machine")
 
-@pytest.mark.skipif(browser.find() is None, reason="no Chromium on this machine")
-def test_every_page_is_whole_in_a_browser_without_a_network(pages):
-    """From file://: no request leaves, nothing fails, mathematics and graphs are drawn, and a phone need not scroll."""
-    wrong = []
-    with browser.Browser() as chromium:
-        for path in (path for path, page in pages.items() if page.body):  # the first page of all only leads to another
-            for width in WIDTHS:
-                seen, troubles = chromium.visit(path.as_uri(), width, LOOK)
-                wrong += [(path.name, width, text) for text in troubles]
-                wrong += [(path.name, width, what, count) for what, count in seen.items() if count]
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser.Browser() as one:
+        yield one
+
+
+@browsing
+def test_every_page_is_whole_and_accessible_in_a_browser_without_a_network(pages, chromium):
+    """From file://: no request leaves, nothing fails, all is drawn, a phone need not scroll, and axe-core is content."""
+    axe, wrong = (Path(__file__).parent / "axe" / "axe.min.js").read_text(), []
+    for path in (path for path, page in pages.items() if page.body):  # the first page of all only leads to another
+        for width in WIDTHS:
+            seen, troubles = chromium.visit(path.as_uri(), width, LOOK) if width == WIDTHS[0] else (None, [])
+            if width != WIDTHS[0]:
+                chromium.resize(width)
+                seen = chromium.evaluate(LOOK)
+            else:
+                chromium.evaluate(axe + "; 0")
+            wrong += [(path.name, width, text) for text in troubles]
+            wrong += [(path.name, width, what, count) for what, count in seen.items() if count]
+            for theme in ("light", "dark"):
+                rules = EVERYTHING if (width == WIDTHS[0]) == (theme == "light") else CONTRAST
+                wrong += [(path.name, width, theme, text) for text in chromium.evaluate(AXE % (theme, rules))]
     assert wrong == []
+
+
+@browsing
+def test_every_page_is_whole_from_a_server(site, pages, chromium):
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        wrong = []
+        for path in (path for path, page in pages.items() if page.body):
+            address = f"http://127.0.0.1:{server.server_port}/{path.relative_to(site)}"
+            seen, troubles = chromium.visit(address, WIDTHS[0], LOOK)
+            wrong += [(path.name, text) for text in troubles] + [(path.name, what, n) for what, n in seen.items() if n]
+        server.shutdown()
+    assert wrong == []
+
+
+@browsing
+def test_figures_and_the_explorer_answer_to_the_keyboard(site, chromium):
+    """Tab reaches a figure, arrows read its values, Enter leads to the runs behind one; a choice redraws the chart."""
+    chromium.visit((site / "notebooks" / "02_accuracy_synthetic.html").as_uri(), WIDTHS[0], LOOK)
+    for _ in range(200):
+        chromium.press("Tab")
+        if chromium.evaluate("document.activeElement.classList.contains('bbatch-whole')"):
+            break
+    chromium.press("ArrowRight")
+    said = chromium.evaluate("document.querySelector('.bbatch-tip').hidden ? '' : document.querySelector('.bbatch-tip').textContent")
+    assert re.search(r"B = 1\n.*n = \d+.*95 %.*\nthe paper: ", said, re.S), said
+    chromium.press("Enter")
+    rows = "(async () => { for (let k = 0; k < 50 && !document.querySelector('#explorer-runs tr'); k++) " \
+           "await new Promise(done => setTimeout(done, 100)); return document.querySelectorAll('#explorer-runs tbody tr').length; })()"
+    assert chromium.evaluate(rows) == int(re.search(r"n = (\d+)", said)[1])
+    assert chromium.evaluate("location.pathname").endswith("/book/explorer.html")
+    circles = "document.querySelectorAll('.bbatch-chart circle').length"
+    before = chromium.evaluate(circles)
+    chromium.evaluate("document.querySelector('input[value=\"synthetic-50k\"]').focus()")
+    chromium.press(" ")
+    assert chromium.evaluate(circles) != before
+
+
+def test_no_page_is_heavy(pages):
+    """3 MB for a page, plotly.js and MathJax apart; surfaces may take more."""
+    heavy = {path.name: path.stat().st_size for path, page in pages.items() if path.stat().st_size > 3_000_000}
+    assert [name for name in heavy if "landscape" not in name] == []
+
+
+def test_every_figure_has_words_and_every_page_its_origin(pages):
+    for path, page in pages.items():
+        assert all(len(figure.find("svg")["aria-label"]) > 20 for figure in page.select(".bbatch-figure")), path.name
+        assert not page.body or re.search("committed runs of .* at commit", page.select_one(".bbatch-provenance").get_text()), path.name
+
+
+def test_the_crate_names_every_page_and_record_as_it_is(site, pages):
+    """The rules of RO-Crate 1.2: a descriptor, a root with what it must say, no dangling reference, no file missing."""
+    document = json.loads((site / "ro-crate-metadata.json").read_text())
+    assert document["@context"] == "https://w3id.org/ro/crate/1.2/context"
+    graph = {entity["@id"]: entity for entity in document["@graph"]}
+    assert len(graph) == len(document["@graph"]) and all("@type" in entity for entity in graph.values())
+    about = graph["ro-crate-metadata.json"]
+    assert about["conformsTo"]["@id"].startswith("https://w3id.org/ro/crate/") and about["about"] == {"@id": "./"}
+    root = graph["./"]
+    assert root["@type"] == "Dataset" and all(root[key] for key in ("name", "description", "license"))
+    assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", root["datePublished"])
+    assert set(re.findall(r'"@id": "([^"]+)"', json.dumps(document))) - set(graph) == {about["conformsTo"]["@id"]}
+    files = {name for name, entity in graph.items() if entity["@type"] == "File"}
+    assert files == {part["@id"] for part in root["hasPart"]}
+    for name in files:
+        content = (site / name).read_bytes()
+        assert (graph[name]["sha256"], graph[name]["contentSize"]) == (hashlib.sha256(content).hexdigest(), str(len(content)))
+    assert {str(path.relative_to(site)) for path in pages if path.parent != site} <= files
+    assert {f"records/{path.name}" for path in (ROOT / "results").glob("*.parquet")} <= files
+
+
+def test_buttons_wait_for_the_address_of_the_repository():
+    settings = yaml.safe_load((ROOT / "_config.yml").read_text())
+    about = {"commit": "abc", "runs": 1, "records": "f" * 64, "data": [], "hardware": [], "first": "", "last": ""}
+    without = book.configuration(settings | {"repository": {"url": ""}}, about)
+    assert "launch_buttons" not in without and not any(without["html"].get(f"use_{b}_button") for b in ("repository", "issues"))
+    address = book.configuration(settings | {"repository": {"url": "https://example.org/a/b", "branch": "main"}}, about)
+    assert {"binderhub_url", "colab_url"} <= set(address["launch_buttons"]) and address["html"]["use_repository_button"]
 
 
 def test_what_a_notebook_shows_decides_its_stamp(tmp_path, monkeypatch):

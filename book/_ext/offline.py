@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 BOOK = Path(__file__).resolve().parent.parent
-SCRIPTS = {"bbatch-figure": "figures.js", 'id="explorer"': "explorer.js"}  # what a page holds -> what it then needs
+SCRIPTS = {"figures.js": ("bbatch-figure", 'id="explorer"'), "explorer.js": ('id="explorer"',)}  # script -> what needs it
 
 
 def drop_thebe(app, config):
@@ -19,6 +19,11 @@ def drop_thebe(app, config):
     app.registry.css_files = [one for one in app.registry.css_files if "thebe" not in one[0]]
 
 
+def keep_one_footer(app, config):
+    """The line that says where the book comes from (bbatch/crate.py) takes the place of author, copyright and date."""
+    config.html_theme_options["footer_content_items"] = ["extra-footer.html"]
+
+
 def link_what_is_used(app, pagename, templatename, context, doctree):
     """Link plotly.js on the pages that draw with it, and MathJax (2 MB) not on a page without mathematics.
 
@@ -26,10 +31,11 @@ def link_what_is_used(app, pagename, templatename, context, doctree):
     mathematics too where a page below it in the table of contents has some: on the landing page, always.
     """
     body = context.get("body", "")
+    context["theme_extra_footer"] = context.get("theme_extra_footer", "").replace("../", context.get("content_root", "../"))
     if 'class="plotly-graph-div"' in body:
         app.add_js_file("../_vendor/plotly.min.js")
-    for sign, script in SCRIPTS.items():
-        if sign in body:
+    for script, signs in SCRIPTS.items():
+        if any(sign in body for sign in signs):
             app.add_js_file(f"../_js/{script}", loading_method="defer")
     if 'class="math' not in body:
         context["script_files"] = [one for one in context["script_files"] if "mathjax" not in str(one)]
@@ -47,6 +53,7 @@ def copy_vendored(app, error):
 
 def setup(app):
     app.connect("config-inited", drop_thebe)
+    app.connect("config-inited", keep_one_footer)
     app.connect("html-page-context", link_what_is_used, priority=900)
     app.connect("build-finished", copy_vendored)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -43,6 +43,23 @@
     svg.addEventListener("click", (event) => { const tip = nearest(event); if (tip && event.pointerType !== "touch") follow(tip); });
   };
 
+  // One stop of the Tab key a figure; the arrow keys go from value to value, Enter to the runs behind it.
+  const walk = (svg, tips, follow) => {
+    const order = [...tips].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+    let at = -1;
+    svg.setAttribute("tabindex", "0");
+    svg.onkeydown = (event) => {
+      const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
+      if (event.key === "Enter" && at >= 0) follow(order[at]);
+      if (!step || !order.length) return;
+      event.preventDefault();
+      at = (at + step + order.length) % order.length;
+      show(svg, order[at]);
+    };
+    svg.onblur = hide;
+  };
+  window.bbatch = {make, hover, walk};
+
   for (const figure of document.querySelectorAll(".bbatch-figure:not([data-ready])")) {
     figure.dataset.ready = "";
     const {tips = [], series = {}} = JSON.parse(figure.querySelector("script").textContent);
@@ -51,20 +68,8 @@
     const follow = (tip) => { if (tip[3]) location.href = explorer(tip[3]); };
     if (tips.length) {
       for (const svg of figure.querySelectorAll("svg")) hover(svg, tips, follow);
-      // One stop of the Tab key a figure; the arrow keys go from value to value, Enter to the runs behind it.
-      const order = [...tips].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-      let at = -1;
-      whole.setAttribute("tabindex", "0");
       whole.setAttribute("aria-label", `${whole.getAttribute("aria-label")} Arrow keys read its ${tips.length} values.`);
-      whole.addEventListener("keydown", (event) => {
-        const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
-        if (event.key === "Enter" && at >= 0) follow(order[at]);
-        if (!step) return;
-        event.preventDefault();
-        at = (at + step + order.length) % order.length;
-        show(whole, order[at]);
-      });
-      whole.addEventListener("blur", hide);
+      walk(whole, tips, follow);
     }
 
     const names = Object.keys(series);
