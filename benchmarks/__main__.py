@@ -18,7 +18,7 @@ import torch
 from bbatch.store import ROOT
 from bbatch.worker import environment
 
-from . import measure
+from . import landscape, measure
 
 FOLDER = ROOT / "results" / "benchmarks"
 
@@ -45,6 +45,7 @@ def on_cpu(full: bool) -> None:
     write(rows, "synthetic.csv", "cpu")
     write(measure.convolutional_steps((1, 128, 512), 5 if full else 2, progress("images")), "images.csv", "cpu")
     write(measure.scaling(5 if full else 1, progress("scaling")), "scaling.csv", "cpu")
+    write(landscape.surface(rounds, progress("landscape")), "landscape.csv", "cpu")
 
 
 def on_cuda(full: bool) -> None:
