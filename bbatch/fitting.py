@@ -120,8 +120,7 @@ def _score(task: Task, judged: tuple[float, float | None], start_loss: float) ->
         return accuracy
     if not start_loss > 0:
         raise BadInput(f"the untrained model's loss is {start_loss:.3g}; a loss that is not above 0 cannot be judged "
-                       "in "
-                       "percent of where it began.")
+                       "in percent of where it began.")
     return 100 * (1 - loss / start_loss)
 
 

@@ -90,8 +90,8 @@ class Measured(Recommendation):
         return describe(figure, f"{self.headline}. Left: elapsed seconds of an epoch at each batch size, the least of "
                                 f"up to {PASSES} "
                         "timings, with the limits on B. Right: validation loss of short trainings against their rate, "
-                        "mean and range "
-                        f"over {self.trials['seed'].nunique()} seeds. The grey bands are what is recommended.")
+                        f"mean and range over {self.trials['seed'].nunique()} seeds. The grey bands are what is "
+                        "recommended.")
 
 
 def measure_batch_size(model_factory: Callable[[], nn.Module], train, validation, *, epochs: int = 20,
@@ -156,8 +156,7 @@ def reasons(times, at_knee, limit, noise, ceiling, b, lr, exponent, other, short
     """The four lines: time, memory, noise, rate."""
     fastest = times["seconds_per_epoch"].min()
     time_line = (f"Time: an epoch takes {fastest:.2g} s at its fastest, and from B = {at_knee} on no more than "
-                 f"{NEAR:g} times "
-                 "that.")
+                 f"{NEAR:g} times that.")
     memory = (f"Memory: B = {ceiling.fits} fits "
               f"({ceiling.why})." if ceiling.fits else f"Memory: not known ({ceiling.why}).")
     if limit is None:
@@ -166,13 +165,13 @@ def reasons(times, at_knee, limit, noise, ceiling, b, lr, exponent, other, short
         first, last, typical = (f"{v:.3g} samples" if 0 < v < math.inf else "beyond measure"
                                 for v in (noise["scale"].iloc[0], noise["scale"].iloc[-1], limit))
         noise_line = (f"Gradient noise scale: {typical} in the median over training ({first} after epoch 1, {last} "
-                      "after "
-                      f"epoch {noise['epoch'].iloc[-1]}); beyond it, larger batches waste samples.")
+                      f"after epoch {noise['epoch'].iloc[-1]}); beyond it, larger batches waste samples.")
     if exponent.n:
         rate_line = (f"Rate: {lr:.3g} is the best tried at B = {b} ({short:.3g} of {epochs} epochs); from B = {other} "
-                     "it "
-                     f"grows as B to the power {exponent.text(2)} (n = {exponent.n} seeds; 1 linear, 0.5 square root).")
+                     f"it grows as B to the power {exponent.text(2)} (n = {exponent.n} seeds; 1 linear, 0.5 square "
+                     "root).")
     else:
-        rate_line = (f"Rate: {lr:.3g} is the best known at B = {b}; too little time, or no optimum in sight, to compare "
+        rate_line = (f"Rate: {lr:.3g} is the best known at B = {b}; too little time, or no optimum in sight, to "
+                     "compare "
                      "the scaling rules.")
     return time_line, memory, noise_line, rate_line

@@ -31,12 +31,9 @@ SHADES = dict(zip(METHODS, (COLORS["cifar10"], COLORS["synthetic-50k"], INK, COL
 TARGET = ["to_target_epochs", "to_target_cpu_s", "to_target_torch_s"]
 COLUMNS = ["problem", "method", "batch_sizes", "n", "test_acc", "regret", "reached", *TARGET, "choice_cpu_s"]
 CAPTION = ("What each way chose, and what it gave: means over seeds ± half of the 95 % interval; regret in points of "
-           "test accuracy, "
-           "paired by seed; how many runs came within a point of the best cell's mean, after how many epochs, in how "
-           "many "
-           "processor seconds with our compiled loop, and in how many seconds at the time of a step in plain PyTorch "
-           "(means over "
-           "the runs that got there); processor seconds of choosing")
+           "test accuracy, paired by seed; how many runs came within a point of the best cell's mean, after how many "
+           "epochs, in how many processor seconds with our compiled loop, and in how many seconds at the time of a "
+           "step in plain PyTorch (means over the runs that got there); processor seconds of choosing")
 
 
 def grid(runs: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -133,7 +130,8 @@ def formatted(rows: pd.DataFrame) -> pd.DataFrame:
 
 def against(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "always 32") -> pd.DataFrame:
     """`method` less `other` in test accuracy, paired by seed, a row a problem: problem, difference (`Interval` at 95
-    %), won and lost (bool: told apart from zero when all problems are compared at once, Bonferroni), same (every pair equal)."""
+    %), won and lost (bool: told apart from zero when all problems are compared at once, Bonferroni), same (every pair
+    equal)."""
     out, tried = [], rows.groupby("problem", sort=False)["method"].agg(set)
     names = [name for name in tried.index if {method, other} <= tried[name]]
     for name in names:
@@ -152,17 +150,17 @@ def sentence(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "alwa
         return f"**{method} against {other}**: not measured yet."
 
     def listed(some):
-        parts = [f"{PROBLEMS[r.problem]} ({r.difference.text(sign='+')}{', the same choice' * r.same})" for r in some.itertuples()]
-        return ", ".join(parts) or "none"
+        return ", ".join(f"{PROBLEMS[r.problem]} ({r.difference.text(sign='+')}{', the same choice' * r.same})"
+                         for r in some.itertuples()) or "none"
 
     won, lost = int(found["won"].sum()), int(found["lost"].sum())
     verdict = ("cannot be told apart from" if not won + lost else "loses to" if lost > won else
                "beats" if won > lost else "wins and loses equally often against")
     n = " or ".join(map(str, sorted({i.n for i in found["difference"]})))
     return (f"**{method} {verdict} {other}** in test accuracy over {len(found)} problems (points ± half of the 95 % "
-            f"interval, n = {n} seeds, paired; better or worse where the interval at 95 % for all {len(found)} at once is "
-            f"clear of zero). Better: {listed(found[found['won']])}. Worse: {listed(found[found['lost']])}. Not told "
-            f"apart: {listed(found[~found['won'] & ~found['lost']])}.")
+            f"interval, n = {n} seeds, paired; better or worse where the interval at 95 % for all {len(found)} at once "
+            f"is clear of zero). Better: {listed(found[found['won']])}. Worse: {listed(found[found['lost']])}. Not "
+            f"told apart: {listed(found[~found['won'] & ~found['lost']])}.")
 
 
 def time_sentence(rows: pd.DataFrame, method: str, other: str = "always 32") -> str:
@@ -176,8 +174,9 @@ def time_sentence(rows: pd.DataFrame, method: str, other: str = "always 32") -> 
             i = mean_interval(np.log(both[other] / both[method]))
             mean, low, high = np.exp([i.mean, i.low, i.high])
             parts.append(f"{PROBLEMS[name]} {mean:.2g} ({low:.2g} to {high:.2g}, n = {i.n})")
-    return (f"**{method} against {other} in time**: within a point of the best cell sooner by these factors, at the time of "
-            f"a step in plain PyTorch (below 1: later; 95 % intervals): {'; '.join(parts) or 'not measured yet'}.")
+    return (f"**{method} against {other} in time**: within a point of the best cell sooner by these factors, at the "
+            "time of a step in plain PyTorch (below 1: later; 95 % intervals): "
+            f"{'; '.join(parts) or 'not measured yet'}.")
 
 
 def mean_sentence(rows: pd.DataFrame) -> str:
@@ -217,10 +216,12 @@ def provenance() -> str:
     versions = ", ".join(f"{k} {v}" for k, v in p["versions"].items())
     made = table("choices", CHOICES).query("method == 'measured'")
     busy = made["seconds"].sum() / made["cpu_seconds"].sum() if len(made) else np.nan
-    return (f"**Where this table comes from.** `{p['command']}`, {p['date']}, {p['device_name']}, {p['threads']} thread, code "
-            f"{p['commit']}, Python {p['python']}, {versions}; the grids of the paper's data sets from the committed "
-            f"records. The measured way took {busy:.1f} elapsed seconds for each of processor time; 1 is a machine with "
-            "nothing else to do, and on a busier one its trainings are shorter.")
+    return (f"**Where this table comes from.** `{p['command']}`, {p['date']}, {p['device_name']}, {p['threads']} "
+            f"thread, code {p['commit']}, Python {p['python']}, {versions}; the grids of the paper's data sets from "
+            "the "
+            f"committed records. The measured way took {busy:.1f} elapsed seconds for each of processor time; 1 is a "
+            "machine "
+            "with nothing else to do, and on a busier one its trainings are shorter.")
 
 
 def figure(rows: pd.DataFrame) -> Figure:
@@ -253,6 +254,5 @@ def figure(rows: pd.DataFrame) -> Figure:
                          "best batch size of "
                     f"the full grid less the choice, in percentage points, paired by seed; mean and 95 % interval, n = "
                     f"{' or '.join(map(str, n))} seeds; {len(s)} intervals, of which about {0.05 * len(s):.0f} may be "
-                    "expected to miss. "
-                    f"{mean_sentence(rows)}")
+                    f"expected to miss. {mean_sentence(rows)}")
 

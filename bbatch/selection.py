@@ -215,8 +215,7 @@ def select_batch_size(model_factory: Callable[[], nn.Module], train, validation,
                                 acceptable=acceptable, smallest=task.smallest)
     pair, rates = branch(n)
     reasons = [f"N = {n} rows: the paper starts from B = {pair[0]} or {pair[1]} with rates from {rates[0]:g} to "
-               f"{rates[1]:g}, "
-               f"and bounds B by c√N = {bound(n):.0f}; this starts at {first}.",
+               f"{rates[1]:g}, and bounds B by c√N = {bound(n):.0f}; this starts at {first}.",
                *(f"B = {t.batch_size}: validation {t.validation_score:.2f} %, gap {t.gap:.2f} points, {t.seconds:.2g} "
                  f"s; {why}."
                  for t, why in trials)]
@@ -245,6 +244,5 @@ def one_epoch(task: Task, batch_size: int, budget: float) -> float:
     seconds = step_seconds(task, batch_size) * math.ceil(len(task.train) / batch_size)
     if seconds > budget:
         raise BadInput(f"a budget of {budget:g} s is too small for one epoch, which takes about {seconds:.2g} s here "
-                       "at "
-                       f"B = {batch_size}.")
+                       f"at B = {batch_size}.")
     return seconds

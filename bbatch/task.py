@@ -36,12 +36,10 @@ class Rows:
             self.pair = tuple(_tensor(part, what) for part in source)
             if len(self.pair[0]) != len(self.pair[1]):
                 raise BadInput(f"the {what} data has {len(self.pair[0])} rows of features and {len(self.pair[1])} "
-                               "targets; "
-                               "give one target for each row.")
+                               "targets; give one target for each row.")
         elif not (hasattr(source, "__getitem__") and hasattr(source, "__len__")) or isinstance(source, (str, dict)):
             raise BadInput(f"the {what} data is a {type(source).__name__}; give a pair (features, targets) of tensors, "
-                           "or "
-                           "a data set with __getitem__ and __len__.")
+                           "or a data set with __getitem__ and __len__.")
         if len(self) < LEAST:
             raise BadInput(f"the {what} data has {len(self)} rows; at least {LEAST} are needed.")
         if self.pair:
@@ -138,8 +136,7 @@ class Task:
     def _check_factory(self) -> None:
         if isinstance(self.factory, nn.Module) or not callable(self.factory):
             raise BadInput(f"the model factory is a {type(self.factory).__name__}; give a function that makes a new "
-                           "model "
-                           "each time it is called.")
+                           "model each time it is called.")
         try:
             first, second = self.model(0), self.model(1)
         except Exception as error:  # whatever the reader's code raises, this is what it means here
@@ -157,8 +154,7 @@ class Task:
         plain = all(len(p.unique()) == 1 for p in weights)  # zeros, say: a start that needs no chance
         if any(b.item() for b in counted) or (alike and not plain):
             raise BadInput("the model factory returns a fitted model, or one of fixed weights: its weights are the "
-                           "same "
-                           "under two seeds; it must return an untrained one.")
+                           "same under two seeds; it must return an untrained one.")
 
     def _check_targets(self) -> None:
         for rows in (self.train, self.validation):
@@ -182,8 +178,7 @@ class Task:
             value = self.loss(out, y)
         except Exception as error:
             raise BadInput(f"the loss cannot be computed ({type(error).__name__}: {_line(error)}); labels and outputs "
-                           "must "
-                           "fit it.") from error
+                           "must fit it.") from error
         if not isinstance(value, torch.Tensor) or value.dim():
             raise BadInput("the loss gives more than one number; it must return the mean over the batch, a scalar.")
         return value
