@@ -1,7 +1,7 @@
-"""The one way to show a plotly figure: drawn by the plotly.js that ships with the book, with words and a picture beside it.
+"""The one way to show a plotly figure: drawn by the plotly.js that ships with the book, with words and a picture.
 
-The book links the script once a page (book/_ext/offline.py), JupyterLab brings its own. A reader without JavaScript gets
-the picture, one who listens gets the words; no network is asked for anything.
+The book links the script once a page (book/_ext/offline.py), JupyterLab brings its own. A reader without JavaScript
+gets the picture, one who listens gets the words; no network is asked for anything.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import plotly.graph_objects as go
 import plotly.io as pio
 from matplotlib.figure import Figure
 
-CONFIG = {"displaylogo": False, "responsive": True}
+CONFIG = {"displaylogo": False, "responsive": True,
+          "modeBarButtonsToRemove": ["sendChartToCloud"]}  # the one button that would ask a server
 
 
 class Shown:

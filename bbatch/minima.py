@@ -89,9 +89,10 @@ def growth_sentence(table: pd.DataFrame, dataset: str) -> str:
     found, parts = growth(table, dataset), []
     for rule, rows in found.groupby("lr_rule", sort=False):
         first = rows[(rows["measure"] == LITERAL[0]) & (rows["split"] == LITERAL[1])]["exponent"]
-        senses = pd.Series([_sense(i) for i in rows["exponent"]]).value_counts()
-        counts = ", ".join(f"{count} {sense}" for sense, count in senses.items())
-        exponents = "".join(f"B to the power {i.text(2, '+')} ({_sense(i)}, n = {i.n})" for i in first)
+        senses = [_sense(i) for i in rows["exponent"]]
+        counts = ", ".join(f"{senses.count(sense)} {_plural(sense)}" for sense in dict.fromkeys(senses))
+        exponents = "".join(f"B to the power {i.text(2, '+')} ({_sense(i)}; n = {n} seeds)"
+                            for i, n in zip(first, rows["seeds"]))
         parts.append(f"under the {rule} rule, {exponents}; of all {len(rows)} readings, {counts}")
     if not parts:
         return f"**{DATASETS[dataset].title}**: fewer than three batch sizes measured."
@@ -187,6 +188,10 @@ def _each(table: pd.DataFrame):
 
 def _sense(i: Interval) -> str:
     return "grows" if i.low > 0 else "falls" if i.high < 0 else "not told apart from zero" if not math.isnan(i.low) else "one fit"
+
+
+def _plural(sense: str) -> str:
+    return {"grows": "grow", "falls": "fall", "one fit": "have one fit"}.get(sense, "are " + sense)
 
 
 def _span(row) -> str:

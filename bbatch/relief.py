@@ -122,7 +122,7 @@ def rescaled(table: pd.DataFrame) -> Figure:
 
 def sharpness_against_batch(table: pd.DataFrame, dataset: str, measures=(LITERAL, ("sharpness_filter", "train"),
                             ("keskar_full", "train"), ("hessian_top", "train"))) -> Figure:
-    """Measures of sharpness against B under each rule: every network, and means with 95 % intervals over seeds.
+    """Measures of sharpness against B under each rule: every network, and geometric means with 95 % intervals over seeds.
 
     `table` as from `minima.final`.
     """
@@ -131,18 +131,19 @@ def sharpness_against_batch(table: pd.DataFrame, dataset: str, measures=(LITERAL
         for axis, (measure, split) in zip(axes[0], measures):
             t = table[(table["measure"] == measure) & (table["split"] == split)]
             for (rule, part), color in zip(t.groupby("lr_rule", sort=False), (COLORS[dataset], "#CC79A7")):
-                cells = [(b, mean_interval(cell)) for b, cell in part.groupby("batch_size")["value"]]
-                b, mean = [b for b, _ in cells], np.array([i.mean for _, i in cells])
-                half = np.nan_to_num([i.half_width for _, i in cells])
-                axis.errorbar(b, mean, half, color=color, marker="o", markersize=4, capsize=3, linestyle=RULE_STYLE[rule],
-                              label=f"{rule} rule (n = {part['seed'].nunique()})")
+                cells = {b: mean_interval(np.log(cell)) for b, cell in part.groupby("batch_size")["value"]}
+                mean, low, high = (np.exp([getattr(i, end) for i in cells.values()]) for end in ("mean", "low", "high"))
+                axis.errorbar(list(cells), mean, np.nan_to_num([mean - low, high - mean]), color=color, marker="o",
+                              markersize=4, capsize=3, linestyle=RULE_STYLE[rule], label=f"{rule} rule {_n(part)}")
                 axis.plot(part["batch_size"], part["value"], ".", color=color, alpha=0.35, markersize=4)
             axis.set_xscale("log", base=2)
+            axis.set_yscale("log")
             sizes = sorted(t["batch_size"].unique())
             axis.set_xticks(sizes, map(str, sizes), fontsize=8.5)
-            axis.minorticks_off()
+            axis.xaxis.minorticks_off()
             axis.set(xlabel="Batch size B (log scale)")
-            axis.set_title(MEASURES[measure].replace(", ", ",\n", 1) + f"\n({split} loss)", fontsize=9, fontweight="normal")
+            title = MEASURES[measure].replace(", ", ",\n", 1)
+            axis.set_title(f"{title}\n({split} loss, log scale)", fontsize=9, fontweight="normal")
         _legend(axes[0, 0])
     plt.close(figure)
     return figure
@@ -227,6 +228,12 @@ def noise_scale(table: pd.DataFrame, dataset: str) -> Figure:
         _legend(axis)
     plt.close(figure)
     return figure
+
+
+def _n(part: pd.DataFrame) -> str:
+    """"(n = 5)", or "(n = 4 to 5)" where batch sizes differ in it."""
+    counts = part.groupby("batch_size")["seed"].nunique()
+    return f"(n = {counts.min()})" if counts.min() == counts.max() else f"(n = {counts.min()} to {counts.max()})"
 
 
 def _legend(axis, **more) -> None:
