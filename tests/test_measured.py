@@ -225,6 +225,14 @@ def test_a_grid_with_a_hole_gives_no_regret_and_is_named(rows, monkeypatch):
     assert "mnist" in text.partition("bbatch sweep")[2]
 
 
+def test_a_grid_that_gets_full_brings_its_fixed_row_with_it():
+    made = [("mnist", s, b, 0.1 * b / 256, 5 * (b >= 256), 99 - abs(math.log2(b) - 6) / 10, [99.0] * 12, 1.0, 1.0, False)
+            for s in (42, 43) for b in (1, 8, 16, 32, 64, 128, 256, 512, 1024)]
+    found = regret.results(pd.DataFrame(made, columns=evaluation.RUNS), pd.DataFrame(columns=evaluation.CHOICES))
+    assert set(found["method"]) == {"always 32"} and (found["best_acc"] - found["test_acc"]).tolist() == pytest.approx([0.1, 0.1])
+    assert np.isnan(found["to_target_torch_s"]).all() and (found["to_target_epochs"] == 1).all()
+
+
 def test_the_committed_tables_are_of_one_piece():
     choices, runs = evaluation.table("choices", evaluation.CHOICES), evaluation.runs()
     assert set(choices["method"]) <= set(evaluation.METHODS) and not choices.duplicated(["problem", "method", "seed"]).any()
