@@ -156,11 +156,11 @@ def frame(judgements: Iterable[Judgement]) -> pd.DataFrame:
     """A row a claim, columns `COLUMNS`: what `bbatch claims` prints. `at` names the part that decides."""
     rows = []
     for j in judgements:
-        part, p = j.deciding or Part(""), j.claim.proposition
+        part = j.deciding or Part("")
         several = len(j.ours[0].parts) > 1
         rows.append({"id": j.claim.id, "section": j.claim.section, "claim": j.claim.text, "published": j.claim.printed,
                      "paper_check": j.check, "measured": part.value, "low": part.low, "high": part.high, "n": part.n,
-                     "verdict": j.verdict, "unit": p.unit, "at": part.label if several else "",
+                     "verdict": j.verdict, "unit": j.claim.unit, "at": part.label if several else "",
                      "reading": j.ours[0].label, "command": j.command, "note": " ".join(j.notes)})
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -54,6 +54,11 @@ class Claim:
         return self.ours != () and self.proposition.unit != "seconds"
 
     @property
+    def unit(self) -> str:
+        """The unit to show: a gap is judged as a level, in percent, but is a number of points."""
+        return "points" if self.ours and self.ours[0][1].startswith("gap ") else self.proposition.unit
+
+    @property
     def cell(self) -> bool:
         """Whether it is a cell of a table rather than a statement of the prose."""
         return self.section.startswith("Table")

@@ -28,10 +28,8 @@ SUBJECTS = (("i-smaller-better", "Do small batches give better accuracy, on ever
             ("iv-a-cifar10-collapse", "Does CIFAR-10 collapse at large batches?"),
             ("vii-drop", "Is the fall from B = 32 to 512 as large as the conclusions say?"),
             ("iv-b-correlation", "Does the generalization gap go with the logarithm of the batch size?"),
-            ("iv-b-gap-bound", "Does the gap stay small at small batches?"),
             ("iv-d-prerequisite", "Must the learning rate be scaled with the batch?"),
-            ("abstract-sharp-large", "Do large batches end in sharper minima?"),
-            ("abstract-sharpness-ratio", "Are they as much sharper as the abstract says?"),
+            ("abstract-sharpness-ratio", "Do large batches end in minima as much sharper as the abstract says?"),
             ("iv-f-variance-slope", "Does gradient noise fall like one over the batch size?"),
             ("iv-g-critical-exponent", "Does the critical batch size grow like the root of the data?"),
             ("iv-c-more-epochs", "Do large batches need more epochs?"),
@@ -101,8 +99,8 @@ def in_words(judgements: list[Judgement], ours: Runs) -> dict[str, list[str]]:
     """For each of `HEADINGS`, a paragraph on every subject whose claim was judged so."""
     by_id, told = {j.claim.id: j for j in judgements}, set()
     said = {heading: [] for heading in HEADINGS}
-    for verdict, text in _tables(split(judgements)[1]):
-        said[_heading(verdict)].append(text)
+    for heading, text in _tables(split(judgements)[1]).items():
+        said[heading].append(text)
     for id, question in SUBJECTS:
         said[_heading(by_id[id].verdict)].append(paragraph(by_id[id], question, ours, told))
     return {heading: some or ["Nothing of the subjects of this page, so far."] for heading, some in said.items()}
@@ -112,14 +110,14 @@ def _heading(verdict: str) -> str:
     return next(heading for heading, verdicts in HEADINGS.items() if verdict in verdicts)
 
 
-def _tables(cells: list[Judgement]) -> list[tuple[str, str]]:
-    """For each table, the commonest verdict on its cells (what cannot be tested left out), and a sentence."""
-    said = []
+def _tables(cells: list[Judgement]) -> dict[str, str]:
+    """The tables, each under the heading of the commonest verdict on its cells (what cannot be tested left out)."""
+    said = {}
     for table in dict.fromkeys(j.claim.section for j in cells):
         verdicts = pd.Series([j.verdict for j in cells if j.claim.section == table and j.claim.testable]).value_counts()
         listed = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
-        said.append((verdicts.idxmax(), f"**The numbers of {table}**, cell by cell, times left out: {listed}."))
-    return said
+        said.setdefault(_heading(verdicts.idxmax()), []).append(f"{table}: {listed}")
+    return {heading: f"**Cell by cell, times left out.** {'; '.join(some)}." for heading, some in said.items()}
 
 
 def paragraph(j: Judgement, question: str, ours: Runs, told: set[str]) -> str:
@@ -146,7 +144,7 @@ def paragraph(j: Judgement, question: str, ours: Runs, told: set[str]) -> str:
 
 def _found(j: Judgement) -> str:
     """What was measured, for the end of a sentence."""
-    part, unit = j.deciding, UNITS.get(j.claim.proposition.unit, f" {j.claim.proposition.unit}")
+    part, unit = j.deciding, UNITS.get(j.claim.unit, f" {j.claim.unit}")
     if part is None or part.n == 0:
         return ""
     if math.isnan(part.value):

@@ -103,7 +103,7 @@ def _why(j: Judgement, ours: Runs) -> str:
     blocks.append(f"<h4>Against our runs: {j.verdict}</h4>" + "".join(_reading(r, c, len(j.ours)) for r in j.ours))
     if c.testable:
         blocks.append(f"<p>Rule: {_rule(j)}</p>")
-    notes = [*j.notes, *(f"Why it fails: {text}" for text in reasons(j, ours))]
+    notes = [*j.notes, *(["Why it fails. " + " ".join(why)] if (why := reasons(j, ours)) else [])]
     if j.command:
         notes.append(f"What is missing: `{j.command}` gives it.")
     blocks += [f"<p>{_code(text)}</p>" for text in notes]
@@ -117,7 +117,7 @@ def _reading(r, claim, readings: int) -> str:
     for part in r.parts:
         said = [escape(part.label)]
         if claim:
-            said += [_interval(part, claim.proposition.unit)] if part.n and not math.isnan(part.value) else []
+            said += [_interval(part, claim.unit)] if part.n and not math.isnan(part.value) else []
             said += [rules.judge_part(claim.proposition, part)] if claim.testable and len(r.parts) > 1 else []
         said += [escape(part.shown)] if part.shown else []
         said += [_code(f"needs `{part.missing}`")] if part.missing and claim else []
@@ -137,7 +137,7 @@ def _interval(part: Part, unit: str) -> str:
 
 def _measured(j: Judgement) -> str:
     """The deciding part, briefly, for a cell of a table."""
-    part, unit = j.deciding, j.claim.proposition.unit
+    part, unit = j.deciding, j.claim.unit
     if part is None or part.n == 0:
         return "–"
     if math.isnan(part.value):
@@ -146,7 +146,7 @@ def _measured(j: Judgement) -> str:
         return f"{_size(part.value)}"
     places = _places(unit)
     span = "" if math.isnan(part.low) or math.isnan(part.high) else (
-        f'<br><small>{number(part.low, places)} to {number(part.high, places)}</small>')
+        f' <br><small>{number(part.low, places)} to {number(part.high, places)}</small>')
     return _span(number(part.value, places) + UNITS.get(unit, f" {unit}")) + span
 
 
