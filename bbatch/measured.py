@@ -26,6 +26,7 @@ from functools import partial
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from torch import nn
@@ -76,8 +77,11 @@ class Measured(Recommendation):
             left.set(xscale="log", yscale="log", xlabel="Batch size B (log "
                                                         "scale)", ylabel="Seconds an epoch (log scale)",
                      title="Time and limits")
+            left.set_xticks(self.throughput["batch_size"], [str(b) for b in self.throughput["batch_size"]], fontsize=8.5)
+            left.minorticks_off()
             left.legend(fontsize=9)
-            for (b, trials), color in zip(self.trials.groupby("batch_size"), (COLORS["synthetic-1k"], INK)):
+            finite = self.trials[~self.trials["diverged"].astype(bool) & np.isfinite(self.trials["validation_loss"])]
+            for (b, trials), color in zip(finite.groupby("batch_size"), (COLORS["synthetic-1k"], INK)):
                 loss = trials.groupby("lr")["validation_loss"].agg(["mean", "min", "max"])
                 bars = [loss["mean"] - loss["min"], loss["max"] - loss["mean"]]
                 right.errorbar(loss.index, loss["mean"], bars, color=color, marker="o", capsize=3, label=f"B = {b}")
