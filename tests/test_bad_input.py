@@ -88,6 +88,10 @@ COMMANDS = [
     (["sweep", "--lr-rule", "cubic"], "learning-rate rule 'cubic' is unknown"),
     (["sweep", "--precision", "fp8"], "precision 'fp8' is unknown"),
     (["sweep", "synthetic-1k", "--profile", "smoke", "--device", "abacus"], "device 'abacus' cannot be used"),
+    # geometry
+    (["geometry", "minst"], "data set with measurements of geometry 'minst' is unknown; allowed are synthetic-50k"),
+    *[(["geometry", "mnist", "--seeds", n], f"number of seeds is {n}; it must be a whole number from 1 to")
+      for n in ("0", "-1", "10001")],
     # results, tables, verify
     (["results", "minst"], "data set 'minst' is unknown"),
     (["results", "mnist", "mnist "], "data set 'mnist ' is unknown"),
