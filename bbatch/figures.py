@@ -141,7 +141,7 @@ def learning_curves(curves: pd.DataFrame, dataset: str, metric: str = "test_acc"
 def glance(frame: pd.DataFrame, metric: str = "test_acc") -> Figure:
     """One metric at a glance: a panel a data set, ours against batch size with intervals, and the paper's points."""
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(2, 3, figsize=(12.5, 6.2))
+        figure, axes = plt.subplots(2, 3, figsize=(12.5, 5.6))
         for axis, name in zip(axes.flat, DATASETS):
             _panel(axis, frame[frame["dataset"] == name], name, metric)
             axis.get_legend().remove()

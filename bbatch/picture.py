@@ -57,7 +57,7 @@ def html(figure: Figure) -> str:
     alt = escape(about.get("alt") or words(figure), quote=True)
     whole = f'<g id="{label}">{drawing}</g>'
     size = f'viewBox="0 0 {width:g} {height:g}" width="{width * 4 / 3:.0f}" height="{height * 4 / 3:.0f}"'
-    boxes = "".join(f'<svg class="bbatch-panel" viewBox="{x:.0f} {y:.0f} {w:.0f} {h:.0f}" aria-hidden="true">'
+    boxes = "".join(f'<svg class="bbatch-panel" viewBox="{x:.1f} {y:.1f} {w:.1f} {h:.1f}" aria-hidden="true">'
                     f'<use href="#{label}"/></svg>' for x, y, w, h in panels)
     more = {"tips": _tips(figure), "series": {name: [f"{label}-{gid}" for gid in gids]
                                               for name, gids in getattr(figure, "bbatch_series", {}).items()}}
@@ -189,4 +189,4 @@ def _panels(figure: Figure) -> list[tuple[float, float, float, float]]:
     figure.draw_without_rendering()
     scale, height = 72 / figure.dpi, 72 * figure.get_size_inches()[1]
     boxes = [axis.get_tightbbox() for axis in shown]
-    return [(b.x0 * scale - 4, height - b.y1 * scale - 4, b.width * scale + 8, b.height * scale + 8) for b in boxes if b]
+    return [(b.x0 * scale - 1, height - b.y1 * scale - 1, b.width * scale + 2, b.height * scale + 2) for b in boxes if b]

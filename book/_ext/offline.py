@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 BOOK = Path(__file__).resolve().parent.parent
-SCRIPTS = {"figures.js": ("bbatch-figure", 'id="explorer"'), "explorer.js": ('id="explorer"',)}  # script -> what needs it
+SCRIPTS = {"page.js": ("",), "figures.js": ("bbatch-figure", 'id="explorer"'), "explorer.js": ('id="explorer"',)}  # script -> what needs it
 
 
 def drop_thebe(app, config):

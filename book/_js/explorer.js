@@ -202,7 +202,7 @@
     const title = `${all.sets[cell.data].title}, B = ${cell.B}, ${cell.rule} rule: the runs`;
     const shown = ["seed", state.metric, "lr", "precision", "device_name", "commit", "id"].map((name) => all.columns.indexOf(name));
     const head = ["Seed", all.metrics[state.metric], "Learning rate", "Precision", "Hardware", "Code", "Record"];
-    const rows = cell.runs.map((run) => shown.map((k) => run[k] === null ? "–" : String(run[k])));
+    const rows = cell.runs.map((run) => shown.map((k) => run[k] === null ? "–" : String(run[k]).replace(/^-/, "−")));
     const csv = [all.columns.join(","), ...cell.runs.map((run) => run.map((v) => v === null ? "" : `"${String(v).replaceAll('"', '""')}"`).join(","))].join("\n");
     const box = make("div", {class: "bbatch-table-box", tabindex: "0", role: "region", "aria-label": title}, grid(head, rows));
     const save = make("a", {href: "data:text/csv;charset=utf-8," + encodeURIComponent(csv), download: `${cell.data}-${cell.rule}-B${cell.B}.csv`}, "Save all their metrics (CSV)");

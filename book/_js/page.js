@@ -1,0 +1,22 @@
+// For readers who come by keyboard or hear the page: what scrolls sideways can be reached, and names say what is seen.
+(() => {
+  const boxes = ".bbatch-table-box, .bd-article table, .bd-article div.math, .cell_output > .output, .bd-article pre";
+  const reach = () => {
+    for (const box of document.querySelectorAll(boxes)) {
+      const scrolls = box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== "visible";
+      if (scrolls) box.tabIndex = 0;
+      else if (box.tabIndex === 0 && !box.hasAttribute("role")) box.removeAttribute("tabindex");
+    }
+  };
+  // The theme names some of its controls otherwise than it labels them.
+  for (const summary of document.querySelectorAll('summary[aria-label="Toggle hidden content"]')) summary.removeAttribute("aria-label");
+  for (const button of document.querySelectorAll(".search-button-field")) button.removeAttribute("aria-label");
+  for (const button of document.querySelectorAll(".theme-switch-button")) {
+    button.setAttribute("aria-label", "Color mode: Light, Dark or System Settings");
+    for (const icon of button.querySelectorAll("[title]")) icon.setAttribute("aria-hidden", "true");
+  }
+  // Entries of the references are no list items, whatever their frame says.
+  for (const list of document.querySelectorAll('.citation-list[role="list"]')) list.removeAttribute("role");
+  reach();
+  new ResizeObserver(reach).observe(document.body);
+})();
