@@ -106,6 +106,21 @@ class Runs:
         """Optima and B* drawn again, by data set: made when asked for, once."""
         return {}
 
+    @cached_property
+    def _measured(self) -> dict:
+        """What was measured at the end of training under the linear rule, on training samples: by measure and data set."""
+        t = self.measures
+        if t.empty:
+            return {}
+        last = t["dataset"].map({name: spec.protocol.epochs for name, spec in DATASETS.items()})
+        t = t[(t["lr_rule"] == "linear") & (t["split"] == "train") & (t["epoch"] == last)]
+        return {cell: rows.pivot_table(index="seed", columns="batch_size", values="value")
+                for cell, rows in t.groupby(["measure", "dataset"])}
+
+    def measured(self, measure: str, dataset: str) -> pd.DataFrame:
+        """Values of a measure of `geometry`: a row a seed, a column a batch size; empty where there are none."""
+        return self._measured.get((measure, dataset), pd.DataFrame())
+
     def at(self, level: float) -> Runs:
         """The same witness with intervals of another level, and what it has read so far."""
         other = copy(self)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pandas as pd
 
 from . import published
 from .config import DATASETS, SYNTHETIC
@@ -97,16 +96,6 @@ def log_ratio(label: str, ratios, level: float, ids=(), of: str = PAIRED) -> Par
     return Part(label, *map(float, np.exp([i.mean, i.low, i.high])), i.n, of=of, ids=tuple(ids))
 
 
-def _measured(w: Runs, measure: str, dataset: str) -> pd.DataFrame:
-    """Values of a measure at the end of training under the linear rule: a row a seed, a column a batch size."""
-    t = w.measures
-    if t.empty:
-        return pd.DataFrame()
-    t = t[(t["measure"] == measure) & (t["dataset"] == dataset) & (t["lr_rule"] == "linear") & (t["split"] == "train")]
-    t = t[t["epoch"] == DATASETS[dataset].protocol.epochs]
-    return t.pivot_table(index="seed", columns="batch_size", values="value")
-
-
 def _ids(w: Runs, dataset: str, sizes) -> tuple[str, ...]:
     return tuple(id for b in sizes for id in w.runs(dataset, b)["id"])
 
@@ -118,7 +107,7 @@ def sharpness(w: Witness, b: str, measure: str, datasets: str) -> list[Part]:
         return []  # printed once, in the sentence itself
     parts = []
     for d in names(datasets):
-        table = _measured(w, measure, d)
+        table = w.measured(measure, d)
         values = table[int(b)].dropna() if int(b) in table else ()
         i = mean_interval(values, w.level)
         parts.append(Part(f"{DATASETS[d].title}, B = {b}", i.mean, i.low, i.high, i.n, missing="" if i.n else MEASURE,
@@ -136,7 +125,7 @@ def sharpness_ratio(w: Witness, measure: str, datasets: str) -> list[Part]:
                      of="rounding")]
     parts = []
     for d in names(datasets):
-        table, large = _measured(w, measure, d), 256 if d == "mnist" else LARGE
+        table, large = w.measured(measure, d), 256 if d == "mnist" else LARGE
         label = f"{DATASETS[d].title}, B = {large} over {BASE}"
         pairs = table[[BASE, large]].dropna() if {BASE, large} <= set(table) else table.iloc[:0]
         parts.append(log_ratio(label, pairs[large] / pairs[BASE], w.level, _ids(w, d, (BASE, large))) if len(pairs)
@@ -148,7 +137,7 @@ def _variance(w: Witness, measure: str, fit_of) -> list[Part]:
     """A number of the fit log variance = slope log B + C, seed by seed, on every data set where it is measured."""
     parts = []
     for d in DATASETS:
-        table = _measured(w, measure, d).dropna()
+        table = w.measured(measure, d).dropna()
         if len(table) and len(table.columns) >= 3:
             fits = [fit_of(power_law(table.columns, row)) for row in table.to_numpy()]
             i = mean_interval(fits, w.level)
