@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from .config import DATASETS, plan
 from .errors import BadInput
 from .figures import COLORS, INK, STYLE
+from .picture import describe
 from .store import FROZEN
 
 FOLDER = FROZEN / "benchmarks"
@@ -164,7 +165,7 @@ def cuda_sentence() -> str:
 def figure_steps(table: pd.DataFrame) -> Figure:
     """Microseconds a step and seed against batch size, a line for each contestant, quartiles as bars."""
     with mpl.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(7.6, 4.6))
+        figure, axis = plt.subplots(figsize=(6.2, 5.4))
         for who, rows in table.groupby("contestant", sort=False):
             bars = np.abs(rows[["low", "high"]].to_numpy().T - rows["median"].to_numpy())
             axis.errorbar(rows["batch_size"], rows["median"], bars, color=CONTESTANTS[who], marker="o", markersize=5,
@@ -175,9 +176,12 @@ def figure_steps(table: pd.DataFrame) -> Figure:
                  title=f"Synthetic network, one thread (n = {table['rounds'].iloc[0]} rounds)")
         axis.set_xticks(sizes, [str(b) for b in sizes])
         axis.minorticks_off()
-        axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
+        figure.legend(*axis.get_legend_handles_labels(), fontsize=9, loc="outside lower center", ncols=2)
     plt.close(figure)
-    return figure
+    best = {b: rows.loc[rows["median"].idxmin(), "contestant"] for b, rows in table.groupby("batch_size")}
+    fastest = "; ".join(f"{who} at B = {', '.join(str(b) for b in best if best[b] == who)}" for who in dict.fromkeys(best.values()))
+    return describe(figure, f"Processor time of a step and seed, medians over {table['rounds'].iloc[0]} rounds with quartiles. "
+                            f"Least: {fastest}.")
 
 
 def figure_scaling(table: pd.DataFrame) -> Figure:
@@ -200,4 +204,5 @@ def figure_scaling(table: pd.DataFrame) -> Figure:
             axis.yaxis.set_minor_locator(mpl.ticker.NullLocator())
         axes[0].set_ylabel("Processor seconds (log scale)")
     plt.close(figure)
-    return figure
+    return describe(figure, "Processor seconds of whole runs of the synthetic network, evaluation included, against one quantity at a "
+                            "time; bars: quartiles over the rounds.")

@@ -1,4 +1,5 @@
-// For readers who come by keyboard or hear the page: what scrolls sideways can be reached, and names say what is seen.
+// On every page. For readers who come by keyboard or hear the page: what scrolls sideways can be reached, and names say
+// what is seen. For readers in the dark: plotly's figures follow.
 (() => {
   const boxes = ".bbatch-table-box, .bd-article table, .bd-article div.math, .cell_output > .output, .bd-article pre";
   const reach = () => {
@@ -17,6 +18,16 @@
   }
   // Entries of the references are no list items, whatever their frame says.
   for (const list of document.querySelectorAll('.citation-list[role="list"]')) list.removeAttribute("role");
+  // plotly's figures take the page's colours, and follow the button that changes them.
+  const dress = () => {
+    if (!window.Plotly) return;
+    const ink = getComputedStyle(document.body).color, none = "rgba(0,0,0,0)";
+    for (const graph of document.querySelectorAll(".plotly-graph-div")) {
+      window.Plotly.relayout(graph, {"font.color": ink, paper_bgcolor: none, plot_bgcolor: none});
+    }
+  };
+  dress();
+  new MutationObserver(dress).observe(document.documentElement, {attributes: true, attributeFilter: ["data-theme"]});
   reach();
   new ResizeObserver(reach).observe(document.body);
 })();
