@@ -17,7 +17,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from bbatch import book, notebooks
+from bbatch import book, notebooks, pdf
 from bbatch.store import ROOT
 
 WIDTHS = (1280, 390)  # a desktop's window and a phone's, in CSS pixels
@@ -250,6 +250,19 @@ def test_the_crate_names_every_page_and_record_as_it_is(site, pages):
         assert (graph[name]["sha256"], graph[name]["contentSize"]) == (hashlib.sha256(content).hexdigest(), str(len(content)))
     assert {str(path.relative_to(site)) for path in pages if path.parent != site} <= files
     assert {f"records/{path.name}" for path in (ROOT / "results").glob("*.parquet")} <= files
+
+
+def test_the_whole_book_is_one_document_that_leads_within_itself(site, pages):
+    """What `make pdf` prints: each page once, ids that do not clash, and no link to a page beside it."""
+    whole = BeautifulSoup(pdf.joined(site), "html.parser")
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    names = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+    assert [article["id"] for article in whole.find_all("article")] == [name.replace("/", "-") for name in names]
+    ids = [tag["id"] for tag in whole.find_all(id=True)]
+    assert len(ids) == len(set(ids))
+    links = [link["href"] for link in whole.find_all("a", href=True) if not urlsplit(link["href"]).scheme]
+    assert [link for link in links if link.startswith("#") and len(link) > 1 and unquote(link[1:]) not in ids] == []
+    assert [link for link in links if ".html" in link] == []
 
 
 def test_buttons_wait_for_the_address_of_the_repository():
