@@ -1,7 +1,7 @@
 """A matplotlib figure on a page: drawing in the page's own colours, caption, words, values to hover, lines to toggle.
 
-The drawing is inline SVG. Each colour has a twin for dark pages, chosen by CSS; on a phone the panels stand one below
-the other; without JavaScript the figure is whole. What `book/_js/figures.js` adds to it, it reads from a JSON block.
+The drawing is inline SVG. Each colour has a twin for dark pages, chosen by CSS; on a phone the book's style sheet shows
+the panels one below the other; without JavaScript or style sheet, as in JupyterLab, the figure is whole. What `book/_js/figures.js` adds to it, it reads from a JSON block.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def html(figure: Figure) -> str:
     alt = escape(about.get("alt") or words(figure), quote=True)
     whole = f'<g id="{label}">{drawing}</g>'
     size = f'viewBox="0 0 {width:g} {height:g}" width="{width * 4 / 3:.0f}" height="{height * 4 / 3:.0f}"'
-    boxes = "".join(f'<svg class="bbatch-panel" viewBox="{x:.1f} {y:.1f} {w:.1f} {h:.1f}" aria-hidden="true">'
+    boxes = "".join(f'<svg class="bbatch-panel" style="display: none" viewBox="{x:.1f} {y:.1f} {w:.1f} {h:.1f}" aria-hidden="true">'
                     f'<use href="#{label}"/></svg>' for x, y, w, h in panels)
     more = {"tips": _tips(figure), "series": {name: [f"{label}-{gid}" for gid in gids]
                                               for name, gids in getattr(figure, "bbatch_series", {}).items()}}
