@@ -122,7 +122,7 @@ def judge(claim: Claim, ours: Runs, memo: dict | None = None) -> Judgement:
 
 
 def _command(j: Judgement, frame: pd.DataFrame) -> str:
-    """What would give the data that a verdict lacks: the runs that are missing, else twice the seeds."""
+    """What would give the data that a verdict lacks: the runs that are missing, else twice as many seeds."""
     if j.verdict != DATA:
         return ""
     undecided = [p for p in j.ours[0].parts if rules.judge_part(j.claim.proposition, p) == DATA]
@@ -131,6 +131,8 @@ def _command(j: Judgement, frame: pd.DataFrame) -> str:
     if missing or rows.empty:
         return missing
     name = rows["dataset"].iloc[0]
+    if j.claim.ours[0][1].startswith(("sharpness", "variance")):
+        return f"{quantities_scaling.MEASURE} {name} --seeds {2 * undecided[0].n}"
     return command(name, seeds=2 * max(rows["seed"].nunique(), DATASETS[name].seeds))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 
 from . import published
 from .config import DATASETS, SYNTHETIC
@@ -96,8 +97,10 @@ def log_ratio(label: str, ratios, level: float, ids=(), of: str = PAIRED) -> Par
     return Part(label, *map(float, np.exp([i.mean, i.low, i.high])), i.n, of=of, ids=tuple(ids))
 
 
-def _ids(w: Runs, dataset: str, sizes) -> tuple[str, ...]:
-    return tuple(id for b in sizes for id in w.runs(dataset, b)["id"])
+def _ids(w: Runs, dataset: str, sizes, seeds) -> tuple[str, ...]:
+    """The runs whose networks were measured."""
+    found = (w.runs(dataset, int(b))["id"] for b in sizes)
+    return tuple(id for some in found for id in some[some.index.isin(seeds)])
 
 
 @quantity
@@ -108,10 +111,10 @@ def sharpness(w: Witness, b: str, measure: str, datasets: str) -> list[Part]:
     parts = []
     for d in names(datasets):
         table = w.measured(measure, d)
-        values = table[int(b)].dropna() if int(b) in table else ()
+        values = table[int(b)].dropna() if int(b) in table else pd.Series(dtype=float)
         i = mean_interval(values, w.level)
-        parts.append(Part(f"{DATASETS[d].title}, B = {b}", i.mean, i.low, i.high, i.n, missing="" if i.n else MEASURE,
-                          of="our mean", ids=_ids(w, d, [int(b)]) if i.n else ()))
+        parts.append(Part(f"{DATASETS[d].title}, B = {b}", i.mean, i.low, i.high, i.n, missing="" if i.n else f"{MEASURE} {d}",
+                          of="our mean", ids=_ids(w, d, [b], values.index)))
     return parts
 
 
@@ -128,8 +131,9 @@ def sharpness_ratio(w: Witness, measure: str, datasets: str) -> list[Part]:
         table, large = w.measured(measure, d), 256 if d == "mnist" else LARGE
         label = f"{DATASETS[d].title}, B = {large} over {BASE}"
         pairs = table[[BASE, large]].dropna() if {BASE, large} <= set(table) else table.iloc[:0]
-        parts.append(log_ratio(label, pairs[large] / pairs[BASE], w.level, _ids(w, d, (BASE, large))) if len(pairs)
-                     else Part(label, missing=MEASURE))
+        parts.append(log_ratio(label, pairs[large] / pairs[BASE], w.level,
+                               _ids(w, d, (BASE, large), pairs.index)) if len(pairs)
+                     else Part(label, missing=f"{MEASURE} {d}"))
     return parts
 
 
@@ -141,8 +145,9 @@ def _variance(w: Witness, measure: str, fit_of) -> list[Part]:
         if len(table) and len(table.columns) >= 3:
             fits = [fit_of(power_law(table.columns, row)) for row in table.to_numpy()]
             i = mean_interval(fits, w.level)
+            trained = [BASE] if "one_network" in measure else table.columns
             parts.append(Part(DATASETS[d].title, i.mean, i.low, i.high, i.n, of="our mean",
-                              ids=_ids(w, d, table.columns)))
+                              ids=_ids(w, d, trained, table.index)))
     return parts or [Part("gradient variance", missing=MEASURE)]
 
 
