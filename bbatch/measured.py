@@ -77,7 +77,7 @@ class Measured(Recommendation):
             left.set(xscale="log", yscale="log", xlabel="Batch size B (log "
                                                         "scale)", ylabel="Seconds an epoch (log scale)",
                      title="Time and limits")
-            left.set_xticks(self.throughput["batch_size"], [str(b) for b in self.throughput["batch_size"]], fontsize=8.5)
+            left.set_xticks(self.throughput["batch_size"], self.throughput["batch_size"].astype(str), fontsize=8.5)
             left.minorticks_off()
             left.legend(fontsize=9)
             finite = self.trials[~self.trials["diverged"].astype(bool) & np.isfinite(self.trials["validation_loss"])]

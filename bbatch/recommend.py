@@ -80,7 +80,7 @@ def _found(text: str, what: str) -> Callable:
     except Exception as error:  # whatever the reader's module does when it is imported
         raise BadInput(f"--{what} {text!r}: importing {module!r} failed with {type(error).__name__}.") from error
     if not callable(found):
-        raise BadInput(f"--{what} {text!r} is a {type(found).__name__}; it must be a function without arguments.")
+        raise BadInput(f"--{what} {text!r} is of type {type(found).__name__}; it must be a function without arguments.")
     return found
 
 

@@ -24,7 +24,7 @@ from .figures import COLORS, INK, STYLE
 from .picture import describe, series, tip
 from .problems import BORROWED, PROBLEMS, base_rate
 from .selection import rate
-from .statistics import LEVEL, mean_interval, paired_difference
+from .statistics import LEVEL, Interval, mean_interval, paired_difference
 
 MARKS = dict(zip(METHODS, ("o", "D", "s", "^", "v")))
 SHADES = dict(zip(METHODS, (COLORS["cifar10"], COLORS["synthetic-50k"], INK, COLORS["mnist"], COLORS["synthetic-1k"])))
@@ -129,18 +129,33 @@ def formatted(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def against(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "always 32") -> pd.DataFrame:
-    """`method` less `other` in test accuracy, paired by seed, a row a problem: problem, difference (`Interval` at 95
-    %), won and lost (bool: told apart from zero when all problems are compared at once, Bonferroni), same (every pair
-    equal)."""
-    out, tried = [], rows.groupby("problem", sort=False)["method"].agg(set)
-    names = [name for name in tried.index if {method, other} <= tried[name]]
-    for name in names:
-        wide = rows[rows["problem"] == name].pivot(index="seed", columns="method", values="test_acc")
-        wide = wide[[method, other]].dropna()
-        strict = paired_difference(wide[method], wide[other], 1 - (1 - LEVEL) / len(names))
-        out.append({"problem": name, "difference": paired_difference(wide[method], wide[other]), "won": strict.low > 0,
-                    "lost": strict.high < 0, "same": bool((wide[method] == wide[other]).all())})
+    """`method` less `other` in test accuracy, paired by seed, a row a problem that has both.
+
+    Columns: problem, difference (`Interval` at 95 %), won and lost (told apart from zero when all problems are compared
+    at once, Bonferroni), same (batch size and rate are equal for every seed).
+    """
+    pairs, out = _pairs(rows, method, other), []
+    for name, both in pairs.groupby("problem", sort=False):
+        a, b = both["test_acc"], both["test_acc_other"]
+        strict = paired_difference(a, b, 1 - (1 - LEVEL) / pairs["problem"].nunique())
+        same = (both["batch_size"] == both["batch_size_other"]) & (both["lr"] == both["lr_other"])
+        out.append({"problem": name, "difference": paired_difference(a, b), "won": strict.low > 0,
+                    "lost": strict.high < 0, "same": bool(same.all())})
     return pd.DataFrame(out, columns=["problem", "difference", "won", "lost", "same"])
+
+
+def _pairs(rows: pd.DataFrame, method: str, other: str) -> pd.DataFrame:
+    """The rows of `method`, each with the columns of `other` for the same problem and seed beside it."""
+    own, others = rows[rows["method"] == method], rows[rows["method"] == other]
+    return own.merge(others, on=["problem", "seed"], suffixes=("", "_other"))
+
+
+def pooled(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "always 32") -> Interval:
+    """`method` less `other` in test accuracy: the mean over the problems, its interval over the seeds that all have."""
+    pairs = _pairs(rows, method, other)
+    difference = pairs["test_acc"] - pairs["test_acc_other"]
+    wide = pairs.assign(difference=difference).pivot(index="seed", columns="problem", values="difference")
+    return mean_interval(wide.dropna().mean(axis=1))
 
 
 def sentence(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "always 32") -> str:
@@ -153,14 +168,15 @@ def sentence(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "alwa
         return ", ".join(f"{PROBLEMS[r.problem]} ({r.difference.text(sign='+')}{', the same choice' * r.same})"
                          for r in some.itertuples()) or "none"
 
-    won, lost = int(found["won"].sum()), int(found["lost"].sum())
-    verdict = ("cannot be told apart from" if not won + lost else "loses to" if lost > won else
-               "beats" if won > lost else "wins and loses equally often against")
-    n = " or ".join(map(str, sorted({i.n for i in found["difference"]})))
-    return (f"**{method} {verdict} {other}** in test accuracy over {len(found)} problems (points ± half of the 95 % "
-            f"interval, n = {n} seeds, paired; better or worse where the interval at 95 % for all {len(found)} at once "
-            f"is clear of zero). Better: {listed(found[found['won']])}. Worse: {listed(found[found['lost']])}. Not "
-            f"told apart: {listed(found[~found['won'] & ~found['lost']])}.")
+    whole = pooled(rows, method, other)
+    verdict = "beats" if whole.low > 0 else "loses to" if whole.high < 0 else "cannot be told apart from"
+    neither = ~found["won"] & ~found["lost"]
+    return (f"**{method} {verdict} {other}** in test accuracy: {whole.text(sign='+')} points in the mean over "
+            f"{len(found)} problems (n = {whole.n} seeds, paired; ± half of the 95 % interval). Problem by problem, "
+            "where "
+            f"better or worse needs an interval at 95 % for all {len(found)} at once that is clear of zero: better, "
+            f"{listed(found[found['won']])}; worse, {listed(found[found['lost']])}; not told apart, "
+            f"{listed(found[neither])}.")
 
 
 def time_sentence(rows: pd.DataFrame, method: str, other: str = "always 32") -> str:

@@ -38,8 +38,8 @@ class Rows:
                 raise BadInput(f"the {what} data has {len(self.pair[0])} rows of features and {len(self.pair[1])} "
                                "targets; give one target for each row.")
         elif not (hasattr(source, "__getitem__") and hasattr(source, "__len__")) or isinstance(source, (str, dict)):
-            raise BadInput(f"the {what} data is a {type(source).__name__}; give a pair (features, targets) of tensors, "
-                           "or a data set with __getitem__ and __len__.")
+            raise BadInput(f"the {what} data is of type {type(source).__name__}; give a pair (features, targets) of "
+                           "tensors, or a data set with __getitem__ and __len__.")
         if len(self) < LEAST:
             raise BadInput(f"the {what} data has {len(self)} rows; at least {LEAST} are needed.")
         if self.pair:
@@ -135,8 +135,8 @@ class Task:
 
     def _check_factory(self) -> None:
         if isinstance(self.factory, nn.Module) or not callable(self.factory):
-            raise BadInput(f"the model factory is a {type(self.factory).__name__}; give a function that makes a new "
-                           "model each time it is called.")
+            raise BadInput(f"the model factory is of type {type(self.factory).__name__}; give a function that makes a "
+                           "new model each time it is called.")
         try:
             first, second = self.model(0), self.model(1)
         except Exception as error:  # whatever the reader's code raises, this is what it means here

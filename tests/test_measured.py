@@ -1,4 +1,4 @@
-"""The measured alternative: each part on numbers made for it, then the whole; problems and regrets against brute force."""
+"""The measured alternative: each part on numbers made for it, then the whole; problems, and regrets by brute force."""
 
 import json
 import math
@@ -33,7 +33,8 @@ def test_the_knee_is_the_smallest_within_a_quarter_of_the_fastest():
 
 
 @pytest.mark.parametrize("knee, noise, fits, chosen", [
-    (64, 1000, 512, 64), (64, 40.0, 512, 32), (64, 1000, 16, 16), (64, None, 0, 64), (64, math.inf, 0, 64), (64, 0.3, 0, 1)])
+    (64, 1000, 512, 64), (64, 40.0, 512, 32), (64, 1000, 16, 16), (64, None, 0, 64), (64, math.inf, 0, 64),
+    (64, 0.3, 0, 1)])
 def test_the_choice_is_the_largest_power_of_two_up_to_every_limit_that_is_known(knee, noise, fits, chosen):
     assert limits.choose(knee, noise, fits) == chosen
 
@@ -52,7 +53,8 @@ def test_the_exponent_of_a_known_law_is_found_with_its_interval(power):
     for seed in range(3):
         for b in (8, 64):
             best = math.log(1e-3 * b**power) + rng.normal(scale=0.01)
-            fits += [made(b, lr, seed, 0.2 + (math.log(lr) - best) ** 2) for lr in 1e-3 * b**0.5 * 10.0 ** np.linspace(-1.5, 1.5, 7)]
+            rates = 1e-3 * b**0.5 * 10.0 ** np.linspace(-1.5, 1.5, 7)
+            fits += [made(b, lr, seed, 0.2 + (math.log(lr) - best) ** 2) for lr in rates]
     found = limits.scaling_exponent(fits, 64, 8)
     assert found.n == 3 and found.low <= power <= found.high and found.mean == pytest.approx(power, abs=0.02)
 
@@ -83,13 +85,15 @@ def test_short_of_time_trainings_get_shorter_then_fewer():
 
 def test_throughput_doubles_and_an_epoch_takes_positive_time():
     times = limits.throughput(TASK, 256, 0.5)
-    assert times["batch_size"].tolist() == [4 * 2**k for k in range(len(times))] and (times["seconds_per_epoch"] > 0).all()
+    assert times["batch_size"].tolist() == [4 * 2**k for k in range(len(times))]
+    assert (times["seconds_per_epoch"] > 0).all()
 
 
 def test_the_gradient_noise_scale_is_looked_at_after_1_2_and_4_epochs():
     found = limits.noise_over_training(TASK, 0.001, 5, 0, math.inf)
     assert found["epoch"].tolist() == [1, 2, 4] and (found["low"] < found["high"]).all()
-    normed = Task(lambda: nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)), TASK.train, TASK.validation)
+    normed = Task(lambda: nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)), TASK.train,
+                  TASK.validation)
     assert limits.noise_over_training(normed, 0.001, 5, 0, math.inf).empty
 
 
@@ -175,7 +179,8 @@ def test_a_problem_decides_without_the_test_set(name):
 
 
 def test_fixed_ways():
-    sizes = {n: [evaluation.fixed("x", m, 1, n, 0.1)["batch_size"] for m in evaluation.METHODS[2:]] for n in (142, 8000, 60_000)}
+    sizes = {n: [evaluation.fixed("x", m, 1, n, 0.1)["batch_size"] for m in evaluation.METHODS[2:]]
+             for n in (142, 8000, 60_000)}
     assert sizes == {142: [32, 142, 142], 8000: [32, 200, 8000], 60_000: [32, 200, 8192]}
 
 
@@ -208,7 +213,12 @@ def test_regret_is_paired_with_the_best_cell_and_time_counts_to_within_a_point(r
     versus = regret.against(found, "Lightning", "always 32")
     assert versus["lost"].tolist() == [True] and versus["won"].tolist() == [False]
     text = regret.sentence(found, "Lightning", "always 32")
-    assert "loses to always 32" in text and "Worse: Wine (−1" in text and "same choice" not in text
+    assert "loses to always 32" in text and "worse, Wine (−1" in text and "same choice" not in text
+    assert "the same choice" in regret.sentence(found, "always 32", "always 32")
+    better = found["test_acc"] + 2 * (found["method"] == "Lightning")
+    twice = pd.concat([found, found.assign(problem="digits", test_acc=better)])
+    differences = [acc[142, k] - acc[32, k] + 1 for k in (42, 43, 44)]
+    assert regret.pooled(twice, "Lightning", "always 32").mean == pytest.approx(np.mean(differences))
     sooner = found.assign(to_target_torch_s=[4.0, 1, 8, 1, 2, 1])  # always 32 and Lightning in turn, by seed
     assert "Wine 4 (" in regret.time_sentence(sooner, "Lightning", "always 32")  # geometric mean of 4, 8, 2
     assert len(regret.formatted(found)) == 2 and len(regret.figure(found).axes) == 1
@@ -221,21 +231,24 @@ def test_a_grid_with_a_hole_gives_no_regret_and_is_named(rows, monkeypatch):
     assert regret.grid(mnist, "mnist").empty and len(regret.grid(runs, "wine")) == 18
     monkeypatch.setattr(regret, "all_runs", lambda: mnist)
     text = regret.holes(regret.results(runs, choices))
-    assert "MNIST (all ways)" in text and "Wine (Algorithm 2, measured, scikit-learn)" in text and "`python -m bbatch.evaluation" in text
+    assert "MNIST (all ways)" in text and "Wine (Algorithm 2, measured, scikit-learn)" in text
+    assert "`python -m bbatch.evaluation" in text
     assert "mnist" in text.partition("bbatch sweep")[2]
 
 
 def test_a_grid_that_gets_full_brings_its_fixed_row_with_it():
-    made = [("mnist", s, b, 0.1 * b / 256, 5 * (b >= 256), 99 - abs(math.log2(b) - 6) / 10, [99.0] * 12, 1.0, 1.0, False)
+    made = [("mnist", s, b, 0.1 * b / 256, 5 * (b >= 256), 99 - abs(math.log2(b) - 6) / 10, [99.0] * 12, 1.0, 1.0, 0)
             for s in (42, 43) for b in (1, 8, 16, 32, 64, 128, 256, 512, 1024)]
     found = regret.results(pd.DataFrame(made, columns=evaluation.RUNS), pd.DataFrame(columns=evaluation.CHOICES))
-    assert set(found["method"]) == {"always 32"} and (found["best_acc"] - found["test_acc"]).tolist() == pytest.approx([0.1, 0.1])
+    assert set(found["method"]) == {"always 32"}
+    assert (found["best_acc"] - found["test_acc"]).tolist() == pytest.approx([0.1, 0.1])
     assert np.isnan(found["to_target_torch_s"]).all() and (found["to_target_epochs"] == 1).all()
 
 
 def test_the_committed_tables_are_of_one_piece():
     choices, runs = evaluation.table("choices", evaluation.CHOICES), evaluation.runs()
-    assert set(choices["method"]) <= set(evaluation.METHODS) and not choices.duplicated(["problem", "method", "seed"]).any()
+    assert set(choices["method"]) <= set(evaluation.METHODS)
+    assert not choices.duplicated(["problem", "method", "seed"]).any()
     assert not evaluation.keys(runs).duplicated().any()
     assert set(evaluation.keys(choices)) <= set(evaluation.keys(runs)), "every choice has been trained"
     fixed = choices[choices["method"] == "always 32"]

@@ -1,4 +1,4 @@
-"""Algorithm 2 on scripted trials, against a second reading of the printed steps; training; what a reader may give wrongly."""
+"""Algorithm 2 on scripted trials, against a second reading of the steps; training; what a reader may give wrongly."""
 
 import math
 import re
@@ -32,8 +32,8 @@ def net():
 def scripted(gaps, seconds=lambda b: 1.0, score=lambda b: 90.0, diverged=lambda b: False, complete=lambda b: True):
     """A stand-in for training: what it gives depends on the batch size alone."""
     def train(b):
-        return Fit(b, selection.rate(0.001, b), 0, 1, 0, score(b) + gaps(b), score(b), 0.3, seconds(b), seconds(b), complete(b),
-                   diverged(b), ())
+        return Fit(b, selection.rate(0.001, b), 0, 1, 0, score(b) + gaps(b), score(b), 0.3, seconds(b), seconds(b),
+                   complete(b), diverged(b), ())
     return train
 
 
@@ -50,8 +50,8 @@ def second_reading(gaps, seconds, score, n, limit_s):
     best = max(score(2**j) for j in walked)
     halved = len(walked) > 1
     if gaps(2 ** walked[-1]) <= 5 and not halved:
-        while seconds(2 ** walked[-1]) > limit_s and score(2 ** walked[-1]) >= best - 1 and 2 ** (walked[-1] + 1) <= c * math.sqrt(n) \
-                and gaps(2 ** walked[-1]) <= 5:
+        while seconds(2 ** walked[-1]) > limit_s and score(2 ** walked[-1]) >= best - 1 and (
+                2 ** (walked[-1] + 1) <= c * math.sqrt(n) and gaps(2 ** walked[-1]) <= 5):
             best = max(best, score(2 ** walked[-1]))
             walked.append(walked[-1] + 1)
     return [2**j for j in walked]
@@ -88,7 +88,7 @@ CASES = [  # N, gap by B, seconds by B, T; batch sizes tried, chosen
     (10**5, lambda b: b / 4, lambda b: 9, math.inf, [64, 32, 16], 16),
     (10**6, lambda b: 0, lambda b: 640 / b, 3, [64, 128, 256], 256),  # doubled until the time suffices
     (10**5, lambda b: 0, lambda b: 640 / b, 0.1, [64, 128, 256], 256),  # ... or the bound c√N = 379 is reached
-    (10**6, lambda b: 9 * (b > 64), lambda b: 99, 3, [64, 128], 64),  # doubling opens the gap; back to 64 was tried before
+    (10**6, lambda b: 9 * (b > 64), lambda b: 99, 3, [64, 128], 64),  # doubling opens the gap; 64 was tried before
     (1000, lambda b: 9 * (b > 16), lambda b: 99, 3, [32, 16], 16),  # halving costs time; forth to 32 was tried before
 ]
 
@@ -107,10 +107,10 @@ def test_where_nothing_keeps_the_limit_the_best_validation_score_wins():
 
 
 def test_a_doubling_that_costs_accuracy_is_not_kept():
-    best, trials = follow(scripted(lambda b: 0, lambda b: 99, lambda b: 90 - (b > 64) * 1.5), 10**6, seconds_per_training=1)
+    training = scripted(lambda b: 0, lambda b: 99, lambda b: 90 - (b > 64) * 1.5)
+    best, trials = follow(training, 10**6, seconds_per_training=1)
     assert [t.batch_size for t, _ in trials] == [64, 128] and best.batch_size == 64
-    best, _ = follow(scripted(lambda b: 0, lambda b: 99, lambda b: 90 - (b > 64) * 1.5), 10**6, seconds_per_training=1,
-                     acceptable=80)
+    best, _ = follow(training, 10**6, seconds_per_training=1, acceptable=80)
     assert best.batch_size == 1024  # the caller finds 80 acceptable: on to the bound
 
 
@@ -152,15 +152,16 @@ def test_a_full_batch_of_plain_descent_is_what_the_formula_says():
         nn.init.normal_(m.weight)
         return m
 
-    task = Task(factory, Rows((x, y), "training"), Rows((X[64:128], (X[64:128] @ w)[:, None]), "validation"), nn.functional.mse_loss,
-                lambda p, lr: torch.optim.SGD(p, lr))
+    held = Rows((X[64:128], (X[64:128] @ w)[:, None]), "validation")
+    task = Task(factory, Rows((x, y), "training"), held, nn.functional.mse_loss, lambda p, lr: torch.optim.SGD(p, lr))
     found = fit(task, 64, 0.1, 7, seed=3)
     v = task.model(3).weight.detach().double().numpy()[0]
     a, b = x.double().numpy(), y.double().numpy()[:, 0]
     first = np.mean((X[64:128].double().numpy() @ (v - w.double().numpy())) ** 2)
     for _ in range(7):
         v = v - 0.1 * 2 / 64 * a.T @ (a @ v - b)
-    assert found.validation_loss == pytest.approx(np.mean((X[64:128].double().numpy() @ (v - w.double().numpy())) ** 2), rel=1e-4)
+    last = np.mean((X[64:128].double().numpy() @ (v - w.double().numpy())) ** 2)
+    assert found.validation_loss == pytest.approx(last, rel=1e-4)
     assert found.validation_score == pytest.approx(100 * (1 - found.validation_loss / first), rel=1e-4)
     assert found.gap == pytest.approx(found.train_score - found.validation_score) and len(found.curve) == 7
 
@@ -183,7 +184,8 @@ def test_equal_seeds_give_equal_results_and_the_callers_random_numbers_stay_as_t
     state = torch.get_rng_state()
     one, two, other = (fit(task, 32, 0.01, 2, seed=s) for s in (1, 1, 2))
     assert torch.equal(state, torch.get_rng_state())
-    assert (one.curve, one.validation_loss) == (two.curve, two.validation_loss) and one.validation_loss != other.validation_loss
+    assert (one.curve, one.validation_loss) == (two.curve, two.validation_loss)
+    assert one.validation_loss != other.validation_loss
 
 
 class Listed(Dataset):
@@ -228,8 +230,10 @@ def test_batch_normalization_survives_a_last_batch_of_one():
 
 
 def test_a_diverged_training_stops_and_says_so():
-    task = Task(net, Rows(TRAIN, "training"), Rows(HELD, "validation"), lambda out, y: nn.functional.cross_entropy(out, y) * (
-        math.nan if out.requires_grad else 1))
+    def broken(out, y):
+        return nn.functional.cross_entropy(out, y) * (math.nan if out.requires_grad else 1)
+
+    task = Task(net, Rows(TRAIN, "training"), Rows(HELD, "validation"), broken)
     found = fit(task, 100, 0.01, 5)
     assert found.diverged and found.epochs == 1
 
@@ -273,7 +277,8 @@ def test_the_package_exports_it_and_is_light():
 
 
 def test_time_leads_to_larger_batches_and_budget_to_an_end():
-    found = select_batch_size(net, (X.repeat(30, 1), Y.repeat(30)), HELD, epochs=2, seconds_per_training=1e-6, progress=False)
+    found = select_batch_size(net, (X.repeat(30, 1), Y.repeat(30)), HELD, epochs=2, seconds_per_training=1e-6,
+                              progress=False)
     assert found.trials["batch_size"].tolist() == [32, 64, 128][:len(found.trials)] and len(found.trials) >= 2
     assert found.trials["decision"].iloc[-1].endswith(": the end")
 
@@ -323,19 +328,25 @@ BAD = [
     (dict(train=(X, Y.float())), "classification needs whole numbers"),
     (dict(train=(X, Y[:, None])), "classification needs whole numbers"),
     (dict(train=(X[:, :4], Y)), "model cannot take features of shape"),
-    (dict(train="mnist"), "training data is a str; give a pair"), (dict(train=7), "training data is a int; give a pair"),
-    (dict(train=None), "training data is a NoneType"), (dict(train=(["a"] * 20, Y[:20])), "holds what no tensor can|no tensor"),
+    (dict(train="mnist"), "training data is of type str; give a pair"),
+    (dict(train=7), "training data is of type int; give a pair"),
+    (dict(train=None), "training data is of type NoneType"),
+    (dict(train=(["a"] * 20, Y[:20])), "holds what no tensor can|no tensor"),
     (dict(train=[1, 2, 3] * 9), "does not give pairs"),
     (dict(model_factory=lambda: SHARED), "returns the same model twice"),
-    (dict(model_factory=SHARED), "model factory is a Sequential; give a function"),
+    (dict(model_factory=SHARED), "model factory is of type Sequential; give a function"),
     (dict(model_factory=_fitted), "returns a fitted model"), (dict(model_factory=_counted), "returns a fitted model"),
     (dict(model_factory=lambda: None), "returns a NoneType|failed with AttributeError"),
-    (dict(model_factory=_fails), "model factory failed with KeyError"), (dict(model_factory=None), "model factory is a NoneType"),
-    (dict(model_factory=nn.ReLU), "without trainable parameters"), (dict(model_factory=Odd), "returns a tuple; it must return a tensor"),
+    (dict(model_factory=_fails), "model factory failed with KeyError"),
+    (dict(model_factory=None), "model factory is of type NoneType"),
+    (dict(model_factory=nn.ReLU), "without trainable parameters"),
+    (dict(model_factory=Odd), "returns a tuple; it must return a tensor"),
     (dict(loss=lambda o, y: (o.sum(1) - y) ** 2), "more than one number"),
-    (dict(loss=lambda o, y: 1 / 0), "loss cannot be computed .ZeroDivisionError"), (dict(loss="mse"), "the loss is 'mse'"),
+    (dict(loss=lambda o, y: 1 / 0), "loss cannot be computed .ZeroDivisionError"),
+    (dict(loss="mse"), "the loss is 'mse'"),
     (dict(optimizer="lion"), "optimizer 'lion' is unknown; allowed are adam, sgd"),
-    *[(dict(budget=b), "budget is .*; it must be a finite number above 0") for b in (0, -1, math.nan, math.inf, "60", True)],
+    *[(dict(budget=b), "budget is .*; it must be a finite number above 0")
+      for b in (0, -1, math.nan, math.inf, "60", True)],
     (dict(budget=1e-9), "a budget of 1e-09 s is too small for one epoch, which takes about"),
     *[(dict(epochs=e), "number of epochs is .*; it must be a whole number") for e in (0, -1, 2.5, "3", True)],
     *[(dict(seed=s), "seed is .*; it must be a whole number") for s in (-1, 0.5, None)],
@@ -347,8 +358,8 @@ BAD = [
 @pytest.mark.parametrize("wrong, said", BAD, ids=[str(k) for k in range(len(BAD))])
 def test_bad_input_is_one_sentence(wrong, said, capsys):
     given = dict(model_factory=net, train=TRAIN, validation=HELD, epochs=1, progress=False) | wrong
-    ways = (select_batch_size, bbatch.measure_batch_size) if not wrong.keys() & {"seconds_per_training", "acceptable"} else (
-        select_batch_size,)
+    its_own = wrong.keys() & {"seconds_per_training", "acceptable"}
+    ways = (select_batch_size,) if its_own else (select_batch_size, bbatch.measure_batch_size)
     for way in ways:
         with pytest.raises(BadInput) as refusal:
             way(**given)
@@ -371,13 +382,17 @@ MINE = ["recommend", "--model", "mine:make", "--data"]
 WORDS = [
     (["recommend"], "give either a built-in problem, or both --model"),
     (["recommend", "wine", "--model", "a:b"], "give either a built-in problem"),
-    (["recommend", "--model", "mine:make"], "give either"), (["recommend", "wien"], "problem 'wien' is unknown; allowed are synthetic-1k"),
+    (["recommend", "--model", "mine:make"], "give either"),
+    (["recommend", "wien"], "problem 'wien' is unknown; allowed are synthetic-1k"),
     (["recommend", "--model", "mine", "--data", "mine:data"], "--model 'mine' cannot be read; write module:function"),
     (["recommend", "--model", "nowhere:make", "--data", "mine:data"], "module 'nowhere' cannot be imported"),
     (["recommend", "--model", "mine:nothing", "--data", "mine:data"], "module 'mine' has no 'nothing'"),
-    ([*MINE, "mine:number"], "is a int; it must be a function"), ([*MINE, "mine:short"], "returns a Tensor; it must return .train, validation."),
-    ([*MINE, "mine:broken"], "failed with OSError .gone."), (["recommend", "wine", "--epochs", "0"], "number of epochs is 0"),
-    (["recommend", "wine", "--budget", "-3"], "budget is -3"), (["recommend", "wine", "--budget", "nan"], "budget is nan"),
+    ([*MINE, "mine:number"], "is of type int; it must be a function"),
+    ([*MINE, "mine:short"], "returns a Tensor; it must return .train, validation."),
+    ([*MINE, "mine:broken"], "failed with OSError .gone."),
+    (["recommend", "wine", "--epochs", "0"], "number of epochs is 0"),
+    (["recommend", "wine", "--budget", "-3"], "budget is -3"),
+    (["recommend", "wine", "--budget", "nan"], "budget is nan"),
     (["recommend", "wine", "--optimizer", "lion"], "optimizer 'lion' is unknown"),
     (["recommend", "wine", "--epochs", "x"], "invalid int value"),
 ]
