@@ -125,6 +125,7 @@ def evaluate(names: list[str], seeds: int = SEEDS, progress: bool = True) -> Non
     """Make what the committed tables lack for these problems, the fixed choices of all problems included."""
     chosen, made = table("choices", CHOICES), table("runs", RUNS)
     have = set(keys(runs()))
+    before = len(chosen) + len(made)
     for name in names:
         on, wanted = problem(name), []
         with tqdm(total=seeds * len(METHODS), desc=f"{name}, choices", disable=not progress) as bar:
@@ -152,6 +153,8 @@ def evaluate(names: list[str], seeds: int = SEEDS, progress: bool = True) -> Non
         made = _with(made, rows)
         _write("runs", made)
         _time_steps(on, sorted({row["batch_size"] for row in wanted}))
+    if len(chosen) + len(made) == before:
+        return  # nothing is new, nor is where it comes from
     note = {"command": "python -m bbatch.evaluation", "date": datetime.now(UTC).date().isoformat(), "budget_s": BUDGET,
             **environment("cpu")}
     write_whole(FOLDER / "provenance.json", (json.dumps(note, indent=1, sort_keys=True) + "\n").encode())
