@@ -31,7 +31,7 @@ from functools import partial
 
 import pandas as pd
 import torch
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from . import metrics, selection
 from .ceiling import Ceiling

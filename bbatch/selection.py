@@ -33,7 +33,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 from torch import nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from . import published
 from .config import DATASETS
