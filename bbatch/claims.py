@@ -61,10 +61,15 @@ class Judgement:
 
 
 def witness(records: dict[str, dict] | None = None) -> Runs:
-    """Our runs as a witness: the given records and nothing else, or all there is, measurements and choices included."""
+    """Our runs as a witness: the given records and nothing else, or all there is, measurements and choices included.
+
+    A run recorded on official data and on a mirror's counts once, on the official.
+    """
     given = records is not None
     records = records if given else Store().records()
     frame = metrics.full_protocol(metrics.frame(records.values()))
+    frame = frame.sort_values("data_source", key=lambda source: source.str.contains("mirror"), kind="stable")
+    frame = frame.drop_duplicates(["dataset", "lr_rule", "batch_size", "seed"])
     return Runs(frame, records) if given else Runs(frame, records, geometry.measured(), _selected)
 
 

@@ -42,7 +42,7 @@ class Paper:
         return sorted(b for name, b, rule in self._rows if name == dataset and rule is None)
 
     def cell(self, dataset: str, b: int, metric: str = "test_acc", rule: str | None = None) -> Part:
-        """A printed cell; metric is test_acc, train_acc, epoch_time_s or a gap: the paper has one, whichever is asked."""
+        """A printed cell; metric is test_acc, train_acc, epoch_time_s or a gap, of which the paper has one."""
         column, row = "gap" if metric.startswith("gap") else metric, self._rows.get((dataset, b, rule), {})
         if math.isnan(value := float(row.get(column, math.nan))):
             return Part(_at(dataset, b), shown="no cell of the paper's tables")
@@ -108,7 +108,7 @@ class Runs:
 
     @cached_property
     def _measured(self) -> dict:
-        """What was measured at the end of training under the linear rule, on training samples: by measure and data set."""
+        """What was measured after training under the linear rule, on training samples: by measure and data set."""
         t = self.measures
         if t.empty:
             return {}

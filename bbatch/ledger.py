@@ -25,7 +25,8 @@ WHY_NOT = {OTHERS: "Reports work of others; nothing of it was run, by the paper 
            "itself": "A statement of the paper about itself; runs cannot bear on it.",
            "seconds": "Seconds on another machine do not compare; their ratios are judged as claims of Section IV-C."}
 TABLES = {"III": "IV-A", "IV": "IV-A", "V": "IV-D", "VI": "IV-G", "VII": "IV-A"}  # and the section each belongs to
-COLUMNS = {"test_acc": "test accuracy", "train_acc": "training accuracy", "gap": "gap", "epoch_time_s": "time of an epoch"}
+COLUMNS = {"test_acc": "test accuracy", "train_acc": "training accuracy", "gap": "gap",
+           "epoch_time_s": "time of an epoch"}
 
 Readings = tuple[tuple[str, str], ...]  # (label, quantity with its arguments); one of no label where there is no choice
 

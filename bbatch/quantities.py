@@ -144,7 +144,7 @@ def trend_shared(w: Witness, datasets: str) -> list[Part]:
             parts.append(Part(DATASETS[d].title, missing=command(d)))
         else:
             share = 100 * float((np.sign(change) == np.sign(change.mean())).mean())
-            parts.append(Part(DATASETS[d].title, share, n=len(change), shown=f"{number(share, 0)} %", of="share of seeds"))
+            parts.append(Part(DATASETS[d].title, share, n=len(change), of="share of seeds"))
     return parts
 
 

@@ -54,7 +54,7 @@ def unscaled_gap_ratio(w: Witness, b: str, reading: str = "running") -> list[Par
     (a, c), (d, e), ids = without.bounds, with_.bounds, without.ids + with_.ids
     if d <= 0:
         return [Part(without.label, n=with_.n, ids=ids, of=PAIRED,
-                     shown=f"the gap with scaling, {number(with_.value)}, is not above 0: a multiple of it means nothing")]
+                     shown=f"the gap with scaling, {number(with_.value)}, is not above 0: it has no multiples")]
     value = without.value / with_.value
     return [Part(without.label, value, min(a / d, a / e), max(c / d, c / e), with_.n, of=with_.of, ids=ids,
                  shown=f"{number(without.value)} / {number(with_.value)} = {number(value)}")]
@@ -113,8 +113,8 @@ def sharpness(w: Witness, b: str, measure: str, datasets: str) -> list[Part]:
         table = w.measured(measure, d)
         values = table[int(b)].dropna() if int(b) in table else pd.Series(dtype=float)
         i = mean_interval(values, w.level)
-        parts.append(Part(f"{DATASETS[d].title}, B = {b}", i.mean, i.low, i.high, i.n, missing="" if i.n else f"{MEASURE} {d}",
-                          of="our mean", ids=_ids(w, d, [b], values.index)))
+        parts.append(Part(f"{DATASETS[d].title}, B = {b}", i.mean, i.low, i.high, i.n, of="our mean",
+                          missing="" if i.n else f"{MEASURE} {d}", ids=_ids(w, d, [b], values.index)))
     return parts
 
 

@@ -83,8 +83,8 @@ def the_smallest_batch_underfits(ours: Runs) -> str:
     if low.empty or high.empty or low["train_acc"].mean() >= high["train_acc"].mean():
         return ""
     text = (f"Under the linear rule the rate falls with B: at B = 1 it is {plan('synthetic-1k', 1).lr:.2g}, and the "
-            f"network of {DATASETS['synthetic-1k'].title} ends with {number(low['train_acc'].mean())} % of its training "
-            f"set right, against {number(high['train_acc'].mean())} % at B = 32: it is trained less.")
+            f"network of {DATASETS['synthetic-1k'].title} ends with {number(low['train_acc'].mean())} % of its "
+            f"training set right, against {number(high['train_acc'].mean())} % at B = 32: it is trained less.")
     rate = ours.combination("synthetic-50k", "test_acc", {(1, "constant"): 1, (1, "linear"): -1})
     if rate.n > 1:
         text += (f" With the unscaled rate in its place, test accuracy at B = 1 on {DATASETS['synthetic-50k'].title} "
@@ -128,8 +128,8 @@ def our_steps_cost_little(ours: Runs) -> str:
     theirs = [Paper().cell("synthetic-50k", b, "epoch_time_s") for b in (1, 512)]
     mine = [number(some.mean(), 3) for some in rows]
     return (f"On {DATASETS['synthetic-50k'].title} an epoch at B = 1 takes us {mine[0]} s of one core and the paper "
-            f"{theirs[0].shown} s; at B = 512, {mine[1]} s and {theirs[1].shown} s. What large batches save is, in part, "
-            "the cost of a step in the code.")
+            f"{theirs[0].shown} s; at B = 512, {mine[1]} s and {theirs[1].shown} s. What large batches save is, in "
+            "part, the cost of a step in the code.")
 
 
 @because("iv-c-more", "vii-more")

@@ -40,7 +40,8 @@ def table(judgements: list[Judgement], ours: Runs) -> HTML:
     return HTML(f'{_style()}<div class="bbatch-claims"><table class="bbatch-claims-table" role="table">'
                 f'<caption>{len(judgements)} claims; each opens to its reasoning</caption>'
                 f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
-                f'<tbody role="rowgroup">{rows}</tbody></table></div><script>{(STATIC / "claims.js").read_text()}</script>')
+                f'<tbody role="rowgroup">{rows}</tbody></table></div>'
+                f'<script>{(STATIC / "claims.js").read_text()}</script>')
 
 
 def box(section: str, about: str = "", ours: Runs | None = None) -> HTML:

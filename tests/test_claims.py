@@ -111,9 +111,12 @@ def test_a_claim_is_as_good_as_its_worst_part():
 
 
 @pytest.mark.parametrize("put, low, high, expected", [
-    (p("=", 7.9, "points", rounding=0.05), 8.0, 8.2, INCONSISTENT), (p("=", 8.1, "points", rounding=0.05), 8.0, 8.2, CONSISTENT),
-    (p("=", 8.25, "points", rounding=0.05), 8.0, 8.2, CONSISTENT), (p("~", 3.0, "ratio", rounding=0.5), 2.7, 2.8, CONSISTENT),
-    (p("~", 0.5, "exponent", rounding=0.05), -0.1, 0.6, UNCHECKABLE), (p("~", 0.5, "exponent", rounding=0.05), 0.1, 0.3, INCONSISTENT),
+    (p("=", 7.9, "points", rounding=0.05), 8.0, 8.2, INCONSISTENT),
+    (p("=", 8.1, "points", rounding=0.05), 8.0, 8.2, CONSISTENT),
+    (p("=", 8.25, "points", rounding=0.05), 8.0, 8.2, CONSISTENT),
+    (p("~", 3.0, "ratio", rounding=0.5), 2.7, 2.8, CONSISTENT),
+    (p("~", 0.5, "exponent", rounding=0.05), -0.1, 0.6, UNCHECKABLE),
+    (p("~", 0.5, "exponent", rounding=0.05), 0.1, 0.3, INCONSISTENT),
     (p("range", 2, "points", 6), 1.0, 1.4, INCONSISTENT), (p("range", 2, "points", 6, 0.5), 1.0, 1.6, CONSISTENT),
     (p("<", 2, "points"), 2.0, 2.01, INCONSISTENT), (p("<", 2, "points"), 1.99, 2.01, CONSISTENT)])
 def test_the_check_against_the_paper(put, low, high, expected):
@@ -175,8 +178,8 @@ def test_the_correlation_is_recomputed_from_the_cells(nothing_run):
     cells = published.results()
     r, probability = stats.pearsonr(np.log(cells["batch_size"]), cells["gap"])
     found = nothing_run["iv-b-correlation"].paper[0].parts[0]
-    assert (found.value, found.n) == (pytest.approx(r), len(cells)) and nothing_run["iv-b-p-value"].paper[0].parts[0].value == (
-        pytest.approx(probability))
+    assert (found.value, found.n) == (pytest.approx(r), len(cells))
+    assert nothing_run["iv-b-p-value"].paper[0].parts[0].value == pytest.approx(probability)
     assert check("iv-b-correlation", nothing_run) == check("iv-b-p-value", nothing_run) == INCONSISTENT
     assert f"{r:.2f}".replace("-", "−") in shown("iv-b-correlation", nothing_run)
 
@@ -344,12 +347,20 @@ def test_a_row_says_where_the_protocol_differs():
     assert claims.judged(witness(*grid(b512=90.0)), ids=["iv-d-scaled"])[0].notes == ()
 
 
+def test_a_run_on_official_data_and_on_a_mirrors_counts_once():
+    mirror, official = record("cifar10", 64, 42, 7000), record("cifar10", 64, 42, 8000) | {"id": "another"}
+    mirror["data"]["source"] = "CIFAR-10, JPEG-75 mirror"
+    found = witness(mirror, official).cell("cifar10", 64)
+    assert (found.value, found.n, found.ids) == (80.0, 1, ("another",))
+
+
 def test_sharpness_and_noise_are_read_from_the_measurements(empty):
     import pandas as pd
 
     rows = [("synthetic-1k", b, 42 + k, "sharpness_l2", s * (1 + k / 100)) for k in range(5)
             for b, s in ((32, 0.02), (512, 0.138))]
-    rows += [("synthetic-1k", b, 42 + k, "gradient_variance", 3 / b * (1 + k / 50)) for k in range(5) for b in (8, 32, 128)]
+    rows += [("synthetic-1k", b, 42 + k, "gradient_variance", 3 / b * (1 + k / 50)) for k in range(5)
+             for b in (8, 32, 128)]
     table = pd.DataFrame(rows, columns=["dataset", "batch_size", "seed", "measure", "value"]).assign(
         lr_rule="linear", split="train", epoch=50)
     ours = replace(empty, measures=table)
@@ -391,23 +402,27 @@ def test_reasons_are_given_for_what_fails_alone_and_are_computed():
     assert reasons.reasons(unexplained, alone) == [reasons.UNEXPLAINED]
 
 
-ALLOWED = re.compile(r"B (?:=|>=|≥) \d+(?:(?:,| and| to| or) \d+)*|(?:Table|Section|Algorithm|Eq\.|Fig\.|line|Line)s? \(?[\dIVX]+[-\w]*\)?"
+ALLOWED = re.compile(r"B (?:=|>=|≥) \d+(?:(?:,| and| to| or) \d+)*"
+                     r"|(?:Table|Section|Algorithm|Eq\.|Fig\.|line|Line)s? \(?[\dIVX]+[-\w]*\)?"
                      r"|`[^`]*`|Tables III to VII|CIFAR-10|synthetic-\d+k|\b\d+K\b|\b10k\b|\b50k\b|R²|float 32")
-NUMBER = re.compile(r"\d|\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|hundred|thousand|half|third)\b", re.I)
+NUMBER = re.compile(r"\d|\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|hundred|thousand"
+                    r"|half|third)\b", re.I)
 
 
 def typed_numbers(text: str) -> list[str]:
     """Numbers that are typed rather than computed: batch sizes, sections and names are no numbers in this sense."""
     sizes = {b for spec in DATASETS.values() for b in spec.protocol.batch_sizes}
-    named = [int(n) for found in re.findall(r"B (?:=|>=|≥) (\d+)(?:(?:,| and| to| or) (\d+))*", text) for n in found if n]
+    named = [int(n) for span in re.findall(r"B (?:=|>=|≥) \d+(?:(?:,| and| to| or) \d+)*", text)
+             for n in re.findall(r"\d+", span)]
     return [m[0] for m in NUMBER.finditer(ALLOWED.sub("", text))] + [str(n) for n in named if n not in sizes]
 
 
 def literals(path):
     """Texts typed in a module, without docstrings, format specifications and names that hold no space."""
     tree = ast.parse(path.read_text())
-    skip = {id(node.body[0].value) for node in ast.walk(tree) if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef))
-            and node.body and isinstance(node.body[0], ast.Expr)}
+    skip = {id(node.body[0].value) for node in ast.walk(tree)
+            if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)) and node.body
+            and isinstance(node.body[0], ast.Expr)}
     skip |= {id(sub) for node in ast.walk(tree) if isinstance(node, ast.FormattedValue) and node.format_spec
              for sub in ast.walk(node.format_spec)}
     return [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
@@ -465,7 +480,8 @@ def test_the_command_line_prints_the_documented_columns(capsys):
 
 
 @pytest.mark.parametrize("words, names", [
-    (["--section", "IX"], "section 'IX' is unknown; allowed are abstract"), (["--id", "iv-d"], "claim 'iv-d' is unknown"),
+    (["--section", "IX"], "section 'IX' is unknown; allowed are abstract"),
+    (["--id", "iv-d"], "claim 'iv-d' is unknown"),
     (["--id", "iv-d-drop", "--section", "IV-A"], "claim 'iv-d-drop' is unknown in section IV-A"),
     (["--section"], "expected one argument"), (["--id"], "expected at least one argument"),
     (["IV-D"], "unrecognized arguments: IV-D")])
@@ -499,7 +515,10 @@ def test_a_box_lists_the_claims_of_its_section(empty):
 
 USE = """(() => {
   const shown = () => [...document.querySelectorAll(".bbatch-claim")].filter((row) => !row.hidden).map((row) => row.id);
-  const type = (element, value) => { element.value = value; element.dispatchEvent(new Event("input", {bubbles: true})); };
+  const type = (element, value) => {
+    element.value = value;
+    element.dispatchEvent(new Event("input", {bubbles: true}));
+  };
   const controls = document.querySelector(".bbatch-claims-controls"), selects = controls.querySelectorAll("select");
   const seen = {labels: [...controls.querySelectorAll("input, select")].every((e) => e.labels.length === 1),
                 hash: shown().length && document.querySelector("#claim-iv-d-drop-why").hidden === false,
@@ -533,7 +552,8 @@ def test_the_table_filters_sorts_and_opens_in_a_browser(tmp_path, empty, nothing
     assert seen["section"] == [f"claim-{j.claim.id}" for j in prose if j.claim.section == "IV-D"]
     assert seen["search"] == ["claim-iv-b-cifar10-steepest"] and seen["sorted"] == "descending"
     names = sorted((j.claim.text.lower() for j in prose))
-    first, last = ({j.claim.text.lower() for j in prose if f"claim-{j.claim.id}" == seen[k]} for k in ("rising", "falling"))
+    first, last = ({j.claim.text.lower() for j in prose if f"claim-{j.claim.id}" == seen[k]}
+                   for k in ("rising", "falling"))
     assert first == {names[0]} and last == {names[-1]}
 
 
