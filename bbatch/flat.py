@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 
 import torch
 from torch import nn
@@ -26,9 +27,8 @@ class Objective:
     inputs   [n, ...] on the network's device; `targets` [n, ...]
     piece    samples at a time (on a CPU 32 images or 5,000 rows of features)
 
-    `start`: the network's own w, its trainable parameters in their order; `initial`: L there; `shapes`: by name. The
-    network itself is never changed. Raises `BadInput` for what cannot be measured, such as a loss at `start` that is
-    not finite.
+    `start`: the network's own w, its trainable parameters in their order; `shapes`: by name. The network itself is never
+    changed. Raises `BadInput` for what cannot be measured.
     """
 
     def __init__(self, net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor,
@@ -39,9 +39,11 @@ class Objective:
         self.piece = piece or sizes["images" if inputs.dim() > 2 else "features"]
         self.shapes = {name: p.shape for name, p in net.named_parameters() if p.requires_grad}
         self.start = vector(net)
-        self.initial = self.value(self.start)
-        if not math.isfinite(self.initial):
-            raise BadInput(f"the loss at the network's weights is {self.initial}; only a finite loss can be measured.")
+
+    @cached_property
+    def initial(self) -> float:
+        """L at the network's own weights. Raises `BadInput` where it is not finite."""
+        return finite(self.value(self.start))
 
     def cut(self, w: torch.Tensor) -> dict[str, torch.Tensor]:
         """The flat w as parameters by name, views of it."""
@@ -105,6 +107,13 @@ def check(net: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> None:
     devices = {str(t.device) for t in (*net.parameters(), inputs, targets)}
     if len(devices) > 1:
         raise BadInput(f"the network and the samples are on {' and '.join(sorted(devices))}; they must be on one device.")
+
+
+def finite(loss: float) -> float:
+    """The loss at a network's own weights as it is. Raises `BadInput` where it is not finite."""
+    if not math.isfinite(loss):
+        raise BadInput(f"the loss at the network's weights is {loss}; only a finite loss can be measured.")
+    return loss
 
 
 def positive(what: str, value: float) -> None:

@@ -33,7 +33,7 @@ def top_eigenvalues(net: nn.Module, loss: Callable, inputs: torch.Tensor, target
     be measured (see `flat.Objective`), and unless 1 <= count <= iterations <= P.
     """
     objective = Objective(net, loss, inputs, targets, piece)
-    w, size = objective.start, len(objective.start)
+    w, size, _ = objective.start, len(objective.start), objective.initial  # refused here if not finite
     if not 1 <= count <= iterations <= size:
         raise BadInput(f"{count} eigenvalues from {iterations} iterations cannot be had; 1 <= count <= iterations <= "
                        f"{size}, the number of parameters, are allowed.")
@@ -63,7 +63,7 @@ def trace(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.T
     if probes < 1:
         raise BadInput(f"{probes} probes give no trace; one or more are needed.")
     objective = Objective(net, loss, inputs, targets, piece)
-    draw, w, found = generator(seed, "cpu"), objective.start, []
+    draw, w, found, _ = generator(seed, "cpu"), objective.start, [], objective.initial  # refused if not finite
     for _ in range(probes):
         v = (2 * torch.randint(0, 2, (len(w),), generator=draw) - 1).to(w)
         found.append(float(objective.curvature(w, v).double() @ v.double()))

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from .errors import BadInput
 from .files import seal, set_aside, unseal, write_whole
-from .flat import Objective, generator, vector
+from .flat import Objective, finite, generator, vector
 
 SAVE_EVERY = 10.0  # seconds
 
@@ -58,6 +58,7 @@ def landscape(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: tor
     loss that is not finite away from the centre is kept as it is. Raises `BadInput` for what cannot be measured.
     """
     objective = Objective(net, loss, inputs, targets, piece)
+    finite(objective.value(objective.start))
     if directions.dim() != 2 or directions.shape[1] != len(objective.start) or len(directions) != len(axes):
         raise BadInput(f"directions of shape {list(directions.shape)} do not fit; {len(axes)} axes in a network of "
                        f"{len(objective.start)} parameters need [{len(axes)}, {len(objective.start)}].")

@@ -12,7 +12,7 @@ from scipy import stats
 from torch import nn
 
 from .errors import BadInput
-from .flat import Objective
+from .flat import Objective, finite
 from .statistics import LEVEL, Interval
 
 BATCHES = 20  # mini-batches of Eq. (4)
@@ -55,7 +55,9 @@ def gradient_variance(net: nn.Module, loss: Callable, inputs: torch.Tensor, targ
     total = squares = 0.0
     for _ in range(batches):
         chosen = torch.from_numpy(rng.choice(n, batch_size, replace=replacement)).to(targets.device)
-        g = objective.gradient(objective.start, chosen, names or [first_weight(net)])[1].double()
+        loss_here, g = objective.gradient(objective.start, chosen, names or [first_weight(net)])
+        finite(loss_here)
+        g = g.double()
         total, squares = total + g, squares + g * g
     return float((squares / batches - (total / batches) ** 2).clamp_min(0).mean())
 
@@ -87,7 +89,9 @@ def noise_scale(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: t
         raise BadInput(f"{n} samples give {m} mini-batches of {batch_size}; three or more are needed.")
     objective = Objective(net, loss, inputs, targets, piece)
     order = torch.arange(m * batch_size, device=targets.device).view(m, batch_size)
-    g = torch.stack([objective.gradient(objective.start, chosen)[1] for chosen in order]).double()
+    losses, gradients = zip(*(objective.gradient(objective.start, chosen) for chosen in order))
+    finite(sum(losses))
+    g = torch.stack(gradients).double()
     own, with_sum = (g * g).sum(1), g @ g.sum(0)  # |g_i|² and g_i · Σg
     sum2, squares = float(with_sum.sum()), float(own.sum())
     trace, norm2 = _estimates(sum2, squares, m, batch_size)
