@@ -57,7 +57,7 @@ def test_what_is_missing_is_measured_once_and_every_measure_is_documented(place)
 
 
 def test_networks_of_images_are_read_from_the_store_or_named_as_missing(place):
-    run = trained.plan("mnist", 512, precision="bf16")
+    run = trained.plan("mnist", 32, precision="bf16")  # 20 mini-batches of 512 would take half a minute
     report = geometry.measure(["mnist"], store=place, progress=False)[0]
     assert (report["measured"], report["without_weights"]) == (1, 1)  # the reference run: its first network alone
     assert report["needs"] == "bbatch run mnist --batch-size 32 --seed 42"
