@@ -6,7 +6,8 @@ from html import escape
 
 from IPython.display import HTML
 
-from . import claims, rules
+from . import claims
+from .claims import rules
 from .figures import COLORS
 
 # The colours say what the words beside them say: green for yes, orange for half, red for no, blue and grey for not told.
@@ -23,6 +24,6 @@ def verdicts(judgements: list[claims.Judgement], page: str = "../notebooks/12_ve
         kept = [(verdict, int(n)) for verdict, n in counts.items() if n]
         bar = "".join(f'<span style="flex: {n}; background: {SHADES[verdict]}"></span>' for verdict, n in kept)
         key = "".join(f'<li style="--bbatch-line: {SHADES[verdict]}"><b>{n}</b> {escape(verdict)}</li>' for verdict, n in kept)
-        parts.append(f'<div><p><a href="{page}">{len(of)} {what}</a>, held against our runs:</p>'
+        parts.append(f'<div><p><a href="{page}">{len(of)} {what}</a></p>'
                      f'<div class="bbatch-totals" aria-hidden="true">{bar}</div><ul class="bbatch-totals-key">{key}</ul></div>')
     return HTML(f'<div class="bbatch-verdicts">{"".join(parts)}</div>')

@@ -6,16 +6,17 @@ links within the document.
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 import yaml
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, SoupStrainer
 
 from .book import BUILD, HTML
 from .errors import BadInput
@@ -68,16 +69,18 @@ def joined(html: Path = HTML) -> str:
     """All pages as one, to stand in `html`/book: ids and links carry the name of their page."""
     toc = yaml.safe_load((html.parent / "source" / "_toc.yml").read_text())
     names = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
-    pages = {name: BeautifulSoup((html / f"{name}.html").read_text(), "html.parser") for name in names}
-    head = _head(pages)
-    articles = "".join(str(_article(name, page, pages)) for name, page in pages.items())
+    texts = {name: (html / f"{name}.html").read_text() for name in names}
+    head = _head(texts)
+    articles = "".join(_article(name, text, set(names)) for name, text in texts.items())
     return f'<!DOCTYPE html><html lang="en" data-theme="light"><head>{head}<style>{STYLE}</style></head><body>{articles}</body></html>'
 
 
-def _head(pages: dict) -> str:
+def _head(texts: dict[str, str]) -> str:
     """The title, style sheets and scripts of all pages, each once, without what only serves a reader at a screen."""
-    kept = {"title": str(pages[next(iter(pages))].find("title"))}
-    for page in pages.values():
+    kept = {}
+    for text in texts.values():
+        page = BeautifulSoup(text.split("<article", 1)[0], "html.parser")
+        kept.setdefault("title", str(page.find("title")))
         for tag in page.find_all(["link", "script"]):
             address = tag.get("href") or tag.get("src") or ""
             if tag.get("rel") == ["stylesheet"] or re.search("mathjax|plotly", address) or "MathJax" in (tag.string or ""):
@@ -85,32 +88,28 @@ def _head(pages: dict) -> str:
     return '<meta charset="utf-8">' + "".join(kept.values())
 
 
-def _article(name: str, page: BeautifulSoup, pages: dict):
-    article = page.find("article", class_="bd-article")
-    prefix = name.replace("/", "-")
+def _article(name: str, text: str, names: set[str]) -> str:
+    """The article of one page; its ids, and the links to them, carry the page's name. Drawings are not taken apart."""
+    prefix, drawings = name.replace("/", "-"), []
+
+    def aside(found) -> str:
+        drawings.append(re.sub(r"\bfig-(?=[0-9a-f]{8})", f"{prefix}--fig-", found[0]))
+        return f"<svg data-drawing={len(drawings) - 1}></svg>"
+
+    text = re.sub(r'<svg class="bbatch-.*?</svg>', aside, text, flags=re.S)
+    article = BeautifulSoup(text, "html.parser", parse_only=SoupStrainer("article")).find("article", class_="bd-article")
     for tag in article.find_all(id=True):
-        if not tag.find_parent("svg") and tag.name != "svg" and "plotly-graph-div" not in tag.get("class", []):
+        if tag.name != "svg" and "plotly-graph-div" not in tag.get("class", []):
             tag["id"] = f"{prefix}--{tag['id']}"
     article["id"] = prefix
     for link in article.find_all("a", href=True):
         address = urlsplit(link["href"])
         if address.scheme or address.netloc:
             continue
-        target = (Path("/") / name).parent / address.path if address.path else Path("/") / name
-        known = re.sub(r"\.html$", "", str(Path(*_normal(target.parts[1:]))))
-        if known in pages:
-            link["href"] = "#" + known.replace("/", "-") + (f"--{address.fragment}" if address.fragment else "")
-    return article
-
-
-def _normal(parts) -> list[str]:
-    out: list[str] = []
-    for part in parts:
-        if part == "..":
-            out.pop()
-        else:
-            out.append(part)
-    return out
+        target = PurePosixPath(posixpath.normpath(PurePosixPath(name).parent / address.path)) if address.path else PurePosixPath(name)
+        if str(known := target.with_suffix("")) in names:
+            link["href"] = "#" + str(known).replace("/", "-") + (f"--{address.fragment}" if address.fragment else "")
+    return re.sub(r'<svg data-drawing="(\d+)"></svg>', lambda found: drawings[int(found[1])], str(article))
 
 
 def main() -> int:

@@ -21,7 +21,6 @@ GROUND = "#121212"  # the theme's page in the dark
 LEGIBLE = 3.0  # contrast with it that a line needs (WCAG 2.2, 1.4.11)
 # The colours of data sets in the dark, picked by hand so that the two blues stay apart.
 TWINS = {"#0072b2": "#3f97d8", "#56b4e9": "#a6dbf7", "#ffffff": GROUND, "#dddddd": "#3a4048"}
-MANY = 60  # a drawing of more colours than this shows a field, whose colours are its scale: they stay
 
 
 def describe(figure: Figure, caption: str, alt: str = "", runs: str = "") -> Figure:
@@ -50,9 +49,11 @@ def series(axis, name: str, *artists) -> None:
 def html(figure: Figure) -> str:
     """The figure as HTML: the same bytes for the same figure."""
     about = getattr(figure, "bbatch", {})
+    figure.set_dpi(72)  # as the drawing: the layout depends on it
     drawing, panels = _svg(figure), _panels(figure)
     label = "fig-" + hashlib.sha256(drawing.encode()).hexdigest()[:8]
-    drawing = _named(_colours(_short(drawing)), label)
+    field = any(axis.get_label() == "<colorbar>" for axis in figure.axes)  # its colours are its scale: they stay
+    drawing = _named(_colours(_short(drawing), only_greys=field), label)
     width, height = (72 * length for length in figure.get_size_inches())
     alt = escape(about.get("alt") or words(figure), quote=True)
     whole = f'<g id="{label}">{drawing}</g>'
@@ -104,13 +105,11 @@ def _named(svg: str, label: str) -> str:
     return re.sub(r'((?:xlink:)?href="|url\()#([^")]+)', rf"\1#{label}-\2", svg).replace("xlink:href", "href")
 
 
-def _colours(svg: str) -> str:
+def _colours(svg: str, only_greys: bool) -> str:
     """Each fill and stroke with its twin for the dark; a browser that knows no twins takes the first."""
-    used = {colour.lower() for colour in re.findall(r"(?:fill|stroke): (#[0-9a-fA-F]{6})", svg)}
-
     def both(found):
         twin = dark(found[2].lower())
-        if twin == found[2].lower() or (len(used) > MANY and not _grey(found[2])):
+        if twin == found[2].lower() or (only_greys and not _grey(found[2])):
             return found[0]
         return f"{found[1]}: {found[2]}; {found[1]}: light-dark({found[2]}, {twin})"
 
@@ -182,11 +181,11 @@ def _marked(axis) -> list:
 
 
 def _panels(figure: Figure) -> list[tuple[float, float, float, float]]:
-    """The boxes (x, y, width, height in points) of a figure's panels; none where there is one, or one hangs on another."""
+    """The boxes (x, y, width, height in points) of a drawn figure's panels; none where there is one panel, or a colour
+    bar or a third dimension ties them together."""
     shown = [axis for axis in figure.axes if axis.get_visible()]
     if len(shown) < 2 or any(axis.get_label() == "<colorbar>" or axis.name == "3d" for axis in shown):
         return []
-    figure.draw_without_rendering()
-    scale, height = 72 / figure.dpi, 72 * figure.get_size_inches()[1]
+    height = 72 * figure.get_size_inches()[1]
     boxes = [axis.get_tightbbox() for axis in shown]
-    return [(b.x0 * scale - 1, height - b.y1 * scale - 1, b.width * scale + 2, b.height * scale + 2) for b in boxes if b]
+    return [(b.x0 - 1, height - b.y1 - 1, b.width + 2, b.height + 2) for b in boxes if b]

@@ -82,7 +82,7 @@ def arithmetic(runs: pd.DataFrame) -> Markdown:
     cells = [f"{DATASETS[name].title}, B = {', '.join(map(str, sorted(some['batch_size'].unique())))}"
              for name, some in low.groupby("dataset", sort=False)]
     return Markdown(f"**In mixed precision** (bf16 in the layers, 32-bit weights and optimizer): {'; '.join(cells)}. "
-                    "What that does to accuracy is measured on [the page on speed](13_how_fast), paired by seed." if cells else "")
+                    "What that does to accuracy is measured on [the page on speed](13_how_fast.html), paired by seed." if cells else "")
 
 
 def paragraphs(sentences) -> Markdown:

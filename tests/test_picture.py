@@ -3,6 +3,7 @@
 import json
 import re
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -48,17 +49,21 @@ def test_ink_turns_over_and_data_sets_stay_apart_in_the_dark():
 
 
 def test_a_point_is_told_where_it_is_drawn():
-    """The place given for a tip is that of the marker in the drawing itself."""
-    figure, axis = plt.subplots(figsize=(4, 3))
-    plt.close(figure)
-    axis.plot([1, 10, 100], [3.0, 5.0, 4.0], "o-", color="#123456")
-    axis.set_xscale("log")
-    picture.tip(axis, [1, 10, 100], [3.0, 5.0, 4.0], ["a", "b", "c"], ["x=1", "x=2", "x=3"])
-    page = BeautifulSoup(picture.html(figure), "html.parser")
-    drawn = [(float(use["x"]), float(use["y"])) for use in page.find_all("use") if "123456" in use.get("style", "") + use.parent.decode()[:400]][-3:]
+    """The place given for a tip is that of the marker in the drawing itself, in the last of several panels too."""
+    with mpl.rc_context(figures.STYLE):
+        figure, axes = plt.subplots(1, 3, figsize=(12, 3))
+        plt.close(figure)
+        for axis in axes:
+            axis.set(xlabel="x", ylabel="a label that takes room", xscale="log")
+        axes[2].plot([1, 10, 100], [3.0, 5.0, 4.0], "o-", color="#123456")
+        picture.tip(axes[2], [1, 10, 100], [3.0, 5.0, 4.0], ["a", "b", "c"], ["x=1", "x=2", "x=3"])
+        page = BeautifulSoup(picture.html(figure), "html.parser")
+    drawn = [(float(use["x"]), float(use["y"])) for use in page.find_all("use", style=re.compile("123456")) if use.get("x")]
     tips = json.loads(page.find("script").string)["tips"]
     assert [t[2:] for t in tips] == [["a", "x=1"], ["b", "x=2"], ["c", "x=3"]]
     assert np.array([t[:2] for t in tips]) == pytest.approx(np.array(drawn), abs=0.2)
+    boxes = [[float(v) for v in panel["viewbox"].split()] for panel in page.select(".bbatch-panel")]
+    assert all(x + w <= following + 3 for (x, _, w, _), (following, *_) in zip(boxes, boxes[1:]))  # none shows its neighbour
 
 
 def test_a_figure_tells_mean_interval_n_and_the_papers_value(runs):
