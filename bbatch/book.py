@@ -91,7 +91,7 @@ def execute_all() -> list[Path]:
 def stamp(path: Path) -> str:
     """sha256 over all that decides what a notebook shows: itself, the package, the records, the versions."""
     digest = hashlib.sha256(f"{sys.version}|{os.environ.get('BBATCH_DATA')}|{os.environ.get('BBATCH_STORE')}".encode())
-    package = [p for pattern in ("*.py", "published/*.csv") for p in sorted((ROOT / "bbatch").glob(pattern))]
+    package = [p for pattern in ("*.py", "*/*.py", "published/*.csv") for p in sorted((ROOT / "bbatch").glob(pattern))]
     package += sorted((ROOT / "book" / "_static").glob("claims.*"))  # in the pages themselves (`verdicts`)
     records = sorted(p for p in (ROOT / "results").rglob("*") if p.is_file())
     for part in (path, *package, *records, ROOT / "requirements.txt"):

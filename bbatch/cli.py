@@ -9,12 +9,13 @@ import sys
 
 import pandas as pd
 
-from . import (book, claims, cluster, config, data, figures, geometry, heldout, metrics, notebooks, problems, recommend,
-               reencoding, tables, verify)
+from . import (book, claims, cluster, config, data, figures, geometry, heldout, metrics, notebooks, reencoding,
+               tables, verify)
+from .choosing import problems, recommend
 from .errors import BadInput, one_of
 from .store import ROOT, Store
 from .sweep import processes, sweep
-from .trained import EFFORT
+from .geometry.trained import EFFORT
 
 
 class _Parser(argparse.ArgumentParser):

@@ -57,8 +57,9 @@ def make() -> Path:
     page.write_text(joined())
     try:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-            subprocess.run([chromium, *FLAGS, f"--user-data-dir={profile}", "--no-pdf-header-footer", "--virtual-time-budget=60000",
-                            "--generate-pdf-document-outline", f"--print-to-pdf={pdf}", page.as_uri()],
+            subprocess.run([chromium, *FLAGS, f"--user-data-dir={profile}", "--no-pdf-header-footer",
+                            "--virtual-time-budget=60000", "--generate-pdf-document-outline",
+                            f"--print-to-pdf={pdf}", page.as_uri()],
                            check=True, timeout=SECONDS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     finally:
         page.unlink()
@@ -72,7 +73,8 @@ def joined(html: Path = HTML) -> str:
     texts = {name: (html / f"{name}.html").read_text() for name in names}
     head = _head(texts)
     articles = "".join(_article(name, text, set(names)) for name, text in texts.items())
-    return f'<!DOCTYPE html><html lang="en" data-theme="light"><head>{head}<style>{STYLE}</style></head><body>{articles}</body></html>'
+    return (f'<!DOCTYPE html><html lang="en" data-theme="light"><head>{head}<style>{STYLE}</style></head>'
+            f'<body>{articles}</body></html>')
 
 
 def _head(texts: dict[str, str]) -> str:
@@ -83,7 +85,8 @@ def _head(texts: dict[str, str]) -> str:
         kept.setdefault("title", str(page.find("title")))
         for tag in page.find_all(["link", "script"]):
             address = tag.get("href") or tag.get("src") or ""
-            if tag.get("rel") == ["stylesheet"] or re.search("mathjax|plotly", address) or "MathJax" in (tag.string or ""):
+            used = re.search("mathjax|plotly", address) or "MathJax" in (tag.string or "")
+            if used or tag.get("rel") == ["stylesheet"]:
                 kept.setdefault(address or tag.string, str(tag))
     return '<meta charset="utf-8">' + "".join(kept.values())
 
@@ -97,7 +100,8 @@ def _article(name: str, text: str, names: set[str]) -> str:
         return f"<svg data-drawing={len(drawings) - 1}></svg>"
 
     text = re.sub(r'<svg class="bbatch-.*?</svg>', aside, text, flags=re.S)
-    article = BeautifulSoup(text, "html.parser", parse_only=SoupStrainer("article")).find("article", class_="bd-article")
+    soup = BeautifulSoup(text, "html.parser", parse_only=SoupStrainer("article"))
+    article = soup.find("article", class_="bd-article")
     for tag in article.find_all(id=True):
         if tag.name != "svg" and "plotly-graph-div" not in tag.get("class", []):
             tag["id"] = f"{prefix}--{tag['id']}"
@@ -106,9 +110,10 @@ def _article(name: str, text: str, names: set[str]) -> str:
         address = urlsplit(link["href"])
         if address.scheme or address.netloc:
             continue
-        target = PurePosixPath(posixpath.normpath(PurePosixPath(name).parent / address.path)) if address.path else PurePosixPath(name)
-        if str(known := target.with_suffix("")) in names:
-            link["href"] = "#" + str(known).replace("/", "-") + (f"--{address.fragment}" if address.fragment else "")
+        beside = PurePosixPath(name).parent / address.path
+        target = posixpath.normpath(beside.with_suffix("")) if address.path else name
+        if target in names:
+            link["href"] = "#" + target.replace("/", "-") + (f"--{address.fragment}" if address.fragment else "")
     return re.sub(r'<svg data-drawing="(\d+)"></svg>', lambda found: drawings[int(found[1])], str(article))
 
 

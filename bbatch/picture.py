@@ -1,7 +1,8 @@
 """A matplotlib figure on a page: drawing in the page's own colours, caption, words, values to hover, lines to toggle.
 
 The drawing is inline SVG. Each colour has a twin for dark pages, chosen by CSS; on a phone the book's style sheet shows
-the panels one below the other; without JavaScript or style sheet, as in JupyterLab, the figure is whole. What `book/_js/figures.js` adds to it, it reads from a JSON block.
+the panels one below the other; without JavaScript or style sheet, as in JupyterLab, the figure is whole. What
+`book/_js/figures.js` adds to it, it reads from a JSON block.
 """
 
 from __future__ import annotations
@@ -58,15 +59,16 @@ def html(figure: Figure) -> str:
     alt = escape(about.get("alt") or words(figure), quote=True)
     whole = f'<g id="{label}">{drawing}</g>'
     size = f'viewBox="0 0 {width:g} {height:g}" width="{width * 4 / 3:.0f}" height="{height * 4 / 3:.0f}"'
-    boxes = "".join(f'<svg class="bbatch-panel" style="display: none" viewBox="{x:.1f} {y:.1f} {w:.1f} {h:.1f}" aria-hidden="true">'
-                    f'<use href="#{label}"/></svg>' for x, y, w, h in panels)
+    boxes = "".join(f'<svg class="bbatch-panel" style="display: none" viewBox="{x:.1f} {y:.1f} {w:.1f} {h:.1f}" '
+                    f'aria-hidden="true"><use href="#{label}"/></svg>' for x, y, w, h in panels)
     more = {"tips": _tips(figure), "series": {name: [f"{label}-{gid}" for gid in gids]
                                               for name, gids in getattr(figure, "bbatch_series", {}).items()}}
     extra = json.dumps({key: value for key, value in more.items() if value}, ensure_ascii=False, separators=(",", ":"))
     extra = extra.replace("</", "<\\/")  # else a text could end the block
     caption = f'<figcaption>{escape(about["caption"])}</figcaption>' if about.get("caption") else ""
-    return (f'<figure class="bbatch-figure{" bbatch-many full-width" if panels else ""}" data-runs="{escape(about.get("runs", ""))}">'
-            f'<div class="bbatch-drawing"><svg class="bbatch-whole" role="img" aria-label="{alt}" {size}>{whole}</svg>{boxes}</div>'
+    kind, runs = "bbatch-figure" + " bbatch-many full-width" * bool(panels), escape(about.get("runs", ""))
+    return (f'<figure class="{kind}" data-runs="{runs}"><div class="bbatch-drawing">'
+            f'<svg class="bbatch-whole" role="img" aria-label="{alt}" {size}>{whole}</svg>{boxes}</div>'
             f'{caption}<script type="application/json">{extra}</script></figure>')
 
 
@@ -79,7 +81,8 @@ def words(figure: Figure) -> str:
         if axis.axison and (axis.get_xlabel() or axis.get_ylabel() or axis.get_title(loc="left")):
             title = " ".join(filter(None, (axis.get_title(loc=loc) for loc in ("left", "center", "right"))))
             shared = next((a.get_ylabel() for a in figure.axes if a.get_ylabel()), "")
-            said.append(f"{title + ': ' if title else ''}{axis.get_ylabel() or shared} against {axis.get_xlabel() or 'position'}")
+            what = f"{axis.get_ylabel() or shared} against {axis.get_xlabel() or 'position'}"
+            said.append(f"{title}: {what}" if title else what)
     return ". ".join(["Chart", *said]) + (f". Key: {'; '.join(dict.fromkeys(key))}." if key else ".")
 
 
@@ -132,7 +135,8 @@ def dark(colour: str) -> str:
 def contrast(colour: str, ground: str = GROUND) -> float:
     """Contrast ratio of two colours, 1 to 21 (WCAG 2.2, relative luminance)."""
     def luminance(c):
-        return float(np.dot([0.2126, 0.7152, 0.0722], [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in _rgb(c)]))
+        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in _rgb(c)]
+        return float(np.dot([0.2126, 0.7152, 0.0722], linear))
     low, high = sorted((luminance(colour), luminance(ground)))
     return (high + 0.05) / (low + 0.05)
 

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from bbatch import data
 from bbatch.config import plan
-from bbatch.landscape import filter_directions, landscape
+from bbatch.geometry.landscape import filter_directions, landscape
 from bbatch.models import build
 
 from .measure import interleaved, labelled

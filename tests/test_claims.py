@@ -13,13 +13,14 @@ import pytest
 from bs4 import BeautifulSoup
 from scipy import stats
 
-from bbatch import claims, cli, ledger, published, reasons, rules, verdict_words, verdicts
+from bbatch import claims, cli, published
+from bbatch.claims import ledger, reasons, rules, verdict_words, verdicts
 from bbatch.config import DATASETS, SYNTHETIC
 from bbatch.errors import BadInput
-from bbatch.evidence import Paper, Runs
-from bbatch.ledger import NO_CLAIM
-from bbatch.quantities import QUANTITIES
-from bbatch.rules import (CONSISTENT, DATA, DIRECTION, INCONSISTENT, NOT, REPRODUCED, UNCHECKABLE, UNTESTABLE, Part,
+from bbatch.claims.evidence import Paper, Runs
+from bbatch.claims.ledger import NO_CLAIM
+from bbatch.claims.quantities import QUANTITIES
+from bbatch.claims.rules import (CONSISTENT, DATA, DIRECTION, INCONSISTENT, NOT, REPRODUCED, UNCHECKABLE, UNTESTABLE, Part,
                           Proposition)
 from bbatch.store import ROOT
 from test_pages import record
@@ -440,7 +441,7 @@ def test_words_of_explanation_name_no_number_that_is_not_computed():
     labels = [label for c in ledger.claims() for label, _ in (*c.ours, *c.paper)]
     assert [label for label in labels if typed_numbers(label)] == []
     for module in ("reasons", "verdict_words", "rules"):
-        assert [t for t in literals(ROOT / "bbatch" / f"{module}.py") if typed_numbers(t)] == [], module
+        assert [t for t in literals(ROOT / "bbatch" / "claims" / f"{module}.py") if typed_numbers(t)] == [], module
 
 
 def test_the_page_in_words_puts_every_subject_under_its_verdict(empty, nothing_run):

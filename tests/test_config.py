@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bbatch.config import DATASETS, PROFILES, SYNTHETIC, Run, grid, plan
+from bbatch.config import DATASETS, SYNTHETIC, Run, grid, plan
 from bbatch.errors import BadInput
 
 # Table II, column by column

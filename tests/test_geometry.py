@@ -12,7 +12,9 @@ from conftest import tiny
 from scipy import stats
 from torch.nn import functional as F
 
-from bbatch import data, geometry, interactive, metrics, minima, noise_findings, probe, relief, sharpness, trained
+from bbatch import data, interactive, metrics
+from bbatch.geometry import measurements as geometry
+from bbatch.geometry import minima, noise_figures, noise_findings, probe, relief, sharpness, trained
 from bbatch.config import DATASETS, plan
 from bbatch.errors import BadInput
 from bbatch.files import seal
@@ -176,9 +178,9 @@ def test_surfaces_share_their_scale_and_show_the_recorded_loss(place):
 def test_every_figure_and_sentence_can_be_made_of_nothing():
     table, points = geometry.measured(["no such set"]), geometry.surfaces(["no such set"])
     runs = metrics.frame([])
-    made = [relief.surfaces(points, "mnist"), relief.contours(points, "mnist"), relief.paths(points, "mnist"),
-            relief.sharpness_against_batch(minima.final(table, "mnist"), "mnist"), relief.variance(table, list(DATASETS)),
-            relief.noise_scale(table, "mnist"), relief.gap_scatter(table, runs, "mnist", "hessian_top", "train")]
+    made = [relief.surfaces(points, "mnist"), relief.contours(points, "mnist"), relief.paths(points, "mnist"), relief.slices(points, "mnist"),
+            relief.sharpness_against_batch(minima.final(table, "mnist"), "mnist"), noise_figures.variance(table, list(DATASETS)),
+            noise_figures.noise_scale(table, "mnist"), relief.gap_scatter(table, runs, "mnist", "hessian_top", "train")]
     assert all(made)
     said = [minima.growth_sentence(table, "mnist"), minima.gap_sentence(table, runs, "mnist"),
             minima.surface_sentence(points, "mnist"), minima.holes(table, points, ["mnist"]),

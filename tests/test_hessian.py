@@ -6,7 +6,7 @@ import torch
 from geometry_cases import Point, quadratic, refused, refuses_what_cannot_be_measured, small_cnn, small_mlp
 from torch.nn import functional as F
 
-from bbatch.hessian import top_eigenvalues, trace
+from bbatch.geometry.hessian import top_eigenvalues, trace
 
 
 def exact(net, x, y):

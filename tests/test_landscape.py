@@ -8,10 +8,10 @@ import torch
 from geometry_cases import refused, refuses_what_cannot_be_measured, small_cnn, small_mlp
 from torch.nn import functional as F
 
-from bbatch import landscape as module
-from bbatch.flat import vector
-from bbatch.landscape import filter_directions, landscape, toward
-from bbatch.sharpness import rescale
+from bbatch.geometry import landscape as module
+from bbatch.geometry.flat import vector
+from bbatch.geometry.landscape import filter_directions, landscape, toward
+from bbatch.geometry.sharpness import rescale
 
 AXES = ([-1.0, -0.5, 0.0, 0.25], [-0.3, 0.0, 1.0])
 

@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from bbatch import cli, data, evaluation, limits, measured, regret
-from bbatch.ceiling import Ceiling, memory_ceiling
+from bbatch import cli, data
+from bbatch.choosing import evaluation, limits, measured, regret
+from bbatch.choosing.ceiling import Ceiling, memory_ceiling
 from bbatch.config import plan
 from bbatch.errors import BadInput
-from bbatch.fitting import Fit
-from bbatch.problems import _train_dense, problem
-from bbatch.task import Rows, Task
+from bbatch.choosing.fitting import Fit
+from bbatch.choosing.problems import _train_dense, problem
+from bbatch.choosing.task import Rows, Task
 from bbatch.trainer import train
 from test_selection import HELD, MODULE, TRAIN, net
 
@@ -232,7 +233,7 @@ def test_a_grid_with_a_hole_gives_no_regret_and_is_named(rows, monkeypatch):
     monkeypatch.setattr(regret, "all_runs", lambda: mnist)
     text = regret.holes(regret.results(runs, choices))
     assert "MNIST (all ways)" in text and "Wine (Algorithm 2, measured, scikit-learn)" in text
-    assert "`python -m bbatch.evaluation" in text
+    assert "`python -m bbatch.choosing.evaluation" in text
     assert "mnist" in text.partition("bbatch sweep")[2]
 
 
@@ -262,7 +263,7 @@ def test_an_unknown_problem_is_refused_by_name(capsys):
 
 
 def test_a_recommendation_comes_back_from_json_as_it_went(monkeypatch):
-    from bbatch.recommend import _restored
+    from bbatch.choosing.recommend import _restored
 
     monkeypatch.setattr(measured, "memory_ceiling", lambda *a, **k: Ceiling(64, 128, "the next one failed"))
     found = measured.measure_batch_size(net, TRAIN, HELD, epochs=1, budget=5, progress=False)

@@ -6,7 +6,7 @@ import torch
 from geometry_cases import refused, refuses_what_cannot_be_measured, small_cnn, small_mlp
 from torch.nn import functional as F
 
-from bbatch.noise import expected_variance, first_weight, gradient_variance, noise_scale
+from bbatch.geometry.noise import expected_variance, first_weight, gradient_variance, noise_scale
 
 
 def gradients(net, x, y):

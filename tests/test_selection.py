@@ -13,11 +13,12 @@ from torch import nn
 from torch.utils.data import Dataset, TensorDataset
 
 import bbatch
-from bbatch import cli, published, selection
+from bbatch import cli, published
+from bbatch.choosing import selection
 from bbatch.errors import BadInput
-from bbatch.fitting import Fit, fit, step_seconds
-from bbatch.selection import follow, select_batch_size, start
-from bbatch.task import Rows, Task
+from bbatch.choosing.fitting import Fit, fit, step_seconds
+from bbatch.choosing.selection import follow, select_batch_size, start
+from bbatch.choosing.task import Rows, Task
 
 RNG = np.random.default_rng(5)
 X = torch.from_numpy(RNG.standard_normal((400, 6)).astype(np.float32))

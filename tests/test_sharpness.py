@@ -9,7 +9,7 @@ from geometry_cases import Point, quadratic, refused, refuses_what_cannot_be_mea
 from scipy.optimize import brentq
 from torch.nn import functional as F
 
-from bbatch.sharpness import NORMS, ball, keskar, rescale, sharpness
+from bbatch.geometry.sharpness import NORMS, ball, keskar, rescale, sharpness
 
 
 def random_quadratic(size, seed, definite):

@@ -1,0 +1,205 @@
+"""How good are the ways to choose a batch size? `python -m bbatch.choosing.evaluation [PROBLEM ...]` measures it and writes
+`results/selection/`; without names, on the problems whose networks train in seconds.
+
+Each way decides anew for each seed, on the training samples alone, a fifth of them held out. What it decided is then
+trained on all training samples under the problem's protocol and judged once, on the test set; runs that the committed
+records hold already are not trained again. Beside them stands the full grid of the protocol's batch sizes under the
+linear rule.
+
+    choices.parquet    problem, method, seed, batch_size, lr, warmup_epochs, trainings, seconds, cpu_seconds, reason
+    runs.parquet       problem, seed, batch_size, lr, warmup_epochs, test_acc (percent), curve (test accuracy after each
+                       epoch), seconds and cpu_seconds of training, diverged
+    steps.parquet      problem, batch_size, n_train, step_s: the least elapsed seconds of a step in plain PyTorch, one
+                       thread; our compiled loop makes small batches cheap, which readers' own loops do not
+    provenance.json    machine, versions, commit and date of the latest call
+
+The tables only grow: a call adds what they lack. The fixed ways need no decision: `always 32`; scikit-learn's default,
+`min(200, N)`; and the batch-size finder of PyTorch Lightning 2.6, which doubles B until memory fails or B reaches N or
+its cap of 8,192. On a CPU with these networks memory never fails, so that the finder means the smaller of N and the
+cap. None of the three scales the learning rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import math
+import sys
+from datetime import UTC, datetime
+from functools import partial
+
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from .. import metrics
+from . import selection
+from .ceiling import Ceiling
+from ..config import DATASETS, Run
+from ..errors import BadInput
+from ..files import write_whole
+from .fitting import step_seconds
+from .measured import measure
+from .problems import PROBLEMS, Problem, problem
+from ..store import FROZEN, Store
+from ..worker import environment
+
+FOLDER = FROZEN / "selection"
+METHODS = ("Algorithm 2", "measured", "always 32", "scikit-learn", "Lightning")
+CHEAP = [name for name in PROBLEMS if name not in DATASETS or DATASETS[name].network == "mlp"]
+SEEDS = 10
+BUDGET = 20.0  # seconds for the measured way, elapsed; the paper's T is without limit: accuracy is what is asked for
+CAP = 8192  # of Lightning's finder
+CHOICES = ["problem", "method", "seed", "batch_size", "lr", "warmup_epochs", "trainings", "seconds", "cpu_seconds",
+           "reason"]
+RUNS = ["problem", "seed", "batch_size", "lr", "warmup_epochs", "test_acc", "curve", "seconds", "cpu_seconds",
+        "diverged"]
+STEPS = ["problem", "batch_size", "n_train", "step_s"]
+CELL = ["problem", "seed", "batch_size", "lr", "warmup_epochs"]
+
+
+def table(name: str, columns: list[str]) -> pd.DataFrame:
+    """A committed table of this page, empty where there is none yet."""
+    path = FOLDER / f"{name}.parquet"
+    return pd.read_parquet(path) if path.is_file() else pd.DataFrame(columns=columns)
+
+
+def recorded(records: dict[str, dict] | None = None) -> pd.DataFrame:
+    """The runs of the paper's full protocol that the store holds, under every rule, in the columns `RUNS`."""
+    records = Store().records() if records is None else records
+    rows = []
+    for key in metrics.full_protocol(metrics.frame(records.values()))["id"]:
+        r, run = records[key], Run.from_dict(records[key]["run"])
+        curve = [100 * c / r["data"]["n_test"] for c in r["history"]["test_correct"]]
+        cpu = r["observed"].get("cpu_seconds")
+        rows.append((run.dataset, run.seed, run.batch_size, run.lr, run.warmup_epochs, curve[-1], curve,
+                     sum(r["observed"]["seconds"]), sum(cpu) if cpu else math.nan,
+                     r["final"]["diverged_epoch"] is not None))
+    return pd.DataFrame(rows, columns=RUNS)
+
+
+def runs() -> pd.DataFrame:
+    """All runs that serve this page: those of the store, then those made for it; one row for each `CELL`."""
+    parts = [part for part in (recorded(), table("runs", RUNS)) if len(part)]
+    if not parts:
+        return pd.DataFrame(columns=RUNS)
+    both = pd.concat(parts, ignore_index=True)
+    return both[~keys(both).duplicated()].reset_index(drop=True)  # the constant and linear rules meet at B = 32
+
+
+def keys(frame: pd.DataFrame) -> pd.Series:
+    """Addresses of cells; rates to nine digits, which separate any two that are tried."""
+    cells = frame[CELL].itertuples(index=False)
+    return pd.Series([f"{p}|{s}|{b}|{lr:.9g}|{w}" for p, s, b, lr, w in cells], dtype=object, index=frame.index)
+
+
+def fixed(name: str, method: str, seed: int, n: int, base_lr: float) -> dict:
+    """The choice of a way that measures nothing, for n training samples: a row of `CHOICES`; of another way, its
+    frame."""
+    size = {"always 32": 32, "scikit-learn": min(200, n), "Lightning": min(n, CAP)}.get(method)
+    return {"problem": name, "method": method, "seed": seed, "batch_size": size, "lr": base_lr, "warmup_epochs": 0,
+            "trainings": 0, "seconds": 0.0, "cpu_seconds": 0.0, "reason": "fixed"}
+
+
+def decide(on: Problem, method: str, seed: int) -> dict:
+    """What a method chooses on a problem, from its training samples alone: a row of `CHOICES`."""
+    row, train = fixed(on.name, method, seed, len(on.whole.train_y), on.base_lr), partial(on.train, on=on.split)
+    if method == "Algorithm 2":
+        def at(b):
+            return train(b, selection.rate(on.base_lr, b), on.epochs, seed,
+                         warmup_epochs=selection.warmup(b, on.epochs))
+
+        chosen, trials = selection.follow(at, len(on.split.train_y))
+        return row | {"batch_size": chosen.batch_size, "lr": chosen.lr, "warmup_epochs": chosen.warmup_epochs,
+                      "trainings": len(trials), "seconds": sum(t.seconds for t, _ in trials),
+                      "cpu_seconds": sum(t.cpu_seconds for t, _ in trials),
+                      "reason": "; ".join(why for _, why in trials)}
+    if method == "measured":
+        found = measure(on.task(), train, on.epochs, BUDGET, on.base_lr, seed, Ceiling(0, None, "not probed here"))
+        return row | {"batch_size": found.batch_size, "lr": found.lr, "trainings": len(found.trials),
+                      "seconds": found.seconds, "cpu_seconds": found.cpu_seconds, "reason": " ".join(found.reasons)}
+    return row
+
+
+def evaluate(names: list[str], seeds: int = SEEDS, progress: bool = True) -> None:
+    """Make what the committed tables lack for these problems, the fixed choices of all problems included."""
+    chosen, made = table("choices", CHOICES), table("runs", RUNS)
+    have = set(keys(runs()))
+    before = len(chosen) + len(made)
+    for name in names:
+        on, wanted = problem(name), []
+        with tqdm(total=seeds * len(METHODS), desc=f"{name}, choices", disable=not progress) as bar:
+            for seed in range(42, 42 + seeds):
+                for method in METHODS:
+                    at = (chosen["problem"] == name) & (chosen["method"] == method) & (chosen["seed"] == seed)
+                    row = chosen[at].iloc[0].to_dict() if at.any() else decide(on, method, seed)
+                    if not at.any():
+                        chosen = _with(chosen, [row])
+                    wanted.append({k: row[k] for k in CELL})
+                    bar.update()
+        _write("choices", chosen)
+        if name not in DATASETS:  # the grid of the others is in the store
+            wanted += [{"problem": name, "seed": seed, "batch_size": b, "lr": selection.rate(on.base_lr, b),
+                        "warmup_epochs": 0} for b in on.batch_sizes for seed in range(42, 42 + seeds)]
+        rows = []
+        for cell in tqdm(wanted, desc=f"{name}, runs", disable=not progress):
+            key = keys(pd.DataFrame([cell]))[0]
+            if key not in have:
+                have.add(key)
+                f = on.train(cell["batch_size"], cell["lr"], on.epochs, cell["seed"], on=on.whole,
+                             warmup_epochs=cell["warmup_epochs"])
+                rows.append(cell | {"test_acc": f.validation_score, "curve": list(f.curve), "seconds": f.seconds,
+                                    "cpu_seconds": f.cpu_seconds, "diverged": f.diverged})
+        made = _with(made, rows)
+        _write("runs", made)
+        _time_steps(on, sorted({row["batch_size"] for row in wanted}))
+    if len(chosen) + len(made) == before:
+        return  # nothing is new, nor is where it comes from
+    note = {"command": "python -m bbatch.choosing.evaluation", "date": datetime.now(UTC).date().isoformat(), "budget_s": BUDGET,
+            **environment("cpu")}
+    write_whole(FOLDER / "provenance.json", (json.dumps(note, indent=1, sort_keys=True) + "\n").encode())
+
+
+def _time_steps(on: Problem, sizes: list[int]) -> None:
+    """Add to the table of steps what it lacks of these batch sizes: rounds over all of them, the least of each."""
+    old = table("steps", STEPS)
+    task, todo = on.task(), [b for b in sizes if not ((old["problem"] == on.name) & (old["batch_size"] == b)).any()]
+    for b in todo[:1]:
+        step_seconds(task, b)  # the first step of a process loads half of PyTorch
+    rounds = [[step_seconds(task, min(b, len(task.train))) for b in todo] for _ in range(3)]
+    n = len(on.whole.train_y)
+    _write("steps", _with(old, [{"problem": on.name, "batch_size": b, "n_train": n, "step_s": min(times)}
+                                for b, times in zip(todo, zip(*rounds))]))
+
+
+def _with(old: pd.DataFrame, rows: list[dict]) -> pd.DataFrame:
+    new = pd.DataFrame(rows, columns=old.columns)
+    return new if old.empty else old if new.empty else pd.concat([old, new], ignore_index=True)
+
+
+def _write(name: str, frame: pd.DataFrame) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    sink = io.BytesIO()
+    frame.to_parquet(sink, compression="zstd", index=False)
+    write_whole(FOLDER / f"{name}.parquet", sink.getvalue())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bbatch.choosing.evaluation", description="Evaluate the ways to choose a "
+                                                                                     "batch size.")
+    parser.add_argument("problems", nargs="*", metavar="PROBLEM", help=f"of {', '.join(PROBLEMS)} (default: "
+                                                                       f"{', '.join(CHEAP)})")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"default: {SEEDS}")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    try:
+        evaluate(options.problems or CHEAP, options.seeds)
+    except BadInput as error:
+        print(f"bbatch: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""A batch size from four measurements of the reader's own model, data and machine: the alternative to Algorithm 2.
+
+1. Time: elapsed seconds of an epoch at each power of two. Beyond the *knee*, the smallest batch size within a quarter
+   of the fastest epoch, larger batches hardly save time.
+2. Memory: the largest batch whose training step fits (`ceiling`).
+3. Gradient noise: tr(Sigma)/|G|^2 after 1, 2, 4, ... epochs at a batch of 32 (`noise`). Up to about this many samples a
+   larger batch makes a step as much better as it makes it dearer; beyond, samples are wasted (McCandlish et al. 2018).
+   The median over training counts: the scale grows while a model learns.
+4. Rate: validation loss after short trainings at rates half a decade apart, three seeds each, at the batch size that
+   the first three lead to and at an eighth of it. Between the two optima lies the exponent of the scaling rule: 1 is
+   linear, 1/2 is the square root, 0 constant. Short trainings favour rates that are somewhat too high for long ones.
+
+The batch size is the largest power of two up to the least of knee, ceiling and noise scale; the rate is the best one
+tried at it. Validation data decides, never test data.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics as middle
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from torch import nn
+from tqdm import tqdm
+
+from .. import published
+from .ceiling import Ceiling, memory_ceiling
+from ..config import DATASETS
+from ..figures import COLORS, FAINT, INK, STYLE
+from .fitting import Fit, fit
+from .limits import (NEAR, PASSES, best_rate, choose, knee, noise_over_training, rate_test, reference, scaling_exponent,
+                     throughput)
+from ..picture import describe
+from .selection import Recommendation, check_limits, frame, one_epoch
+from ..statistics import Interval
+from .task import Rows, Task
+
+MOST = 8192  # samples in a batch: no model for which this page is meant wants more
+SHARES = {"memory": 0.25, "time": 0.1, "noise": 0.2, "rates": 0.35}  # of the budget, at most; the rest is for scoring
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Measured(Recommendation):
+    """A recommendation with what was measured.
+
+    `throughput`: batch_size, seconds_per_epoch. `noise`: epoch, scale, low, high (95 %; NaN where the mean gradient
+    cannot be told from zero). `knee`, `noise_limit` (None: not measured; infinite: beyond measure), `ceiling`.
+    `exponent`: of the rate against the batch size, over seeds.
+    """
+
+    throughput: pd.DataFrame
+    noise: pd.DataFrame
+    knee: int
+    noise_limit: float | None
+    ceiling: Ceiling
+    exponent: Interval
+
+    def figure(self) -> Figure:
+        """Seconds an epoch against B with the limits; validation loss against the rate at the two batch sizes."""
+        with mpl.rc_context(STYLE):
+            figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.0))
+            left.plot("batch_size", "seconds_per_epoch", "o-", data=self.throughput, color=COLORS["synthetic-50k"],
+                      label="an epoch")
+            if self.noise_limit and self.noise_limit < math.inf:
+                left.axvline(self.noise_limit, color=COLORS["cifar10"], linestyle="--", label="noise scale, median")
+            left.axvline(self.knee, color=COLORS["mnist"], linestyle=":", linewidth=2, label="knee of the time")
+            left.axvline(self.batch_size, color=FAINT, linewidth=9, zorder=0, label="recommended")
+            left.set(xscale="log", yscale="log", xlabel="Batch size B (log "
+                                                        "scale)", ylabel="Seconds an epoch (log scale)",
+                     title="Time and limits")
+            left.set_xticks(self.throughput["batch_size"], self.throughput["batch_size"].astype(str), fontsize=8.5)
+            left.minorticks_off()
+            left.legend(fontsize=9)
+            finite = self.trials[~self.trials["diverged"].astype(bool) & np.isfinite(self.trials["validation_loss"])]
+            for (b, trials), color in zip(finite.groupby("batch_size"), (COLORS["synthetic-1k"], INK)):
+                loss = trials.groupby("lr")["validation_loss"].agg(["mean", "min", "max"])
+                bars = [loss["mean"] - loss["min"], loss["max"] - loss["mean"]]
+                right.errorbar(loss.index, loss["mean"], bars, color=color, marker="o", capsize=3, label=f"B = {b}")
+            right.axvline(self.lr, color=FAINT, linewidth=9, zorder=0)
+            right.set(xscale="log", yscale="log", xlabel="Learning rate (log "
+                                                         "scale)", ylabel="Validation loss (log scale)",
+                      title="Rates (mean and range over seeds)")
+            right.legend(fontsize=9)
+        plt.close(figure)
+        return describe(figure, f"{self.headline}. Left: elapsed seconds of an epoch at each batch size, the least of "
+                                f"up to {PASSES} "
+                        "timings, with the limits on B. Right: validation loss of short trainings against their rate, "
+                        f"mean and range over {self.trials['seed'].nunique()} seeds. The grey bands are what is "
+                        "recommended.")
+
+
+def measure_batch_size(model_factory: Callable[[], nn.Module], train, validation, *, epochs: int = 20,
+                       budget: float = 60.0, base_lr: float | None = None,
+                       loss: Callable = nn.functional.cross_entropy, optimizer: str | Callable = "adam",
+                       device: str = "cpu", seed: int = 0, progress: bool = True) -> Measured:
+    """A batch size and a rate by measurement (see the module); arguments as of `selection.select_batch_size`.
+
+    `base_lr`: where the search for a rate begins, at a batch of 32; by default the paper's, for Adam or SGD.
+    """
+    begun, worked = time.perf_counter(), time.process_time()
+    check_limits(epochs, budget, seed, {"base_lr": base_lr})
+    task = Task(model_factory, Rows(train, "training"), Rows(validation, "validation"), loss, optimizer, device)
+    expected = min(budget, 10 + 25 * epochs * one_epoch(task, reference(task), budget))
+    if progress:
+        print(f"Measuring: about {expected:.2g} s, {budget:g} s at most.", file=sys.stderr)
+    found = memory_ceiling(task, _cap(task), SHARES["memory"] * budget)
+    deadline = begun + budget
+    return measure(task, partial(fit, task, deadline=deadline), epochs, deadline - time.perf_counter(), base_lr, seed,
+                   found, started=(begun, worked), progress=progress)
+
+
+def measure(task: Task, train: Callable[..., Fit], epochs: int, budget: float, base_lr: float | None, seed: int,
+            ceiling: Ceiling, *, started: tuple[float, float] | None = None, progress: bool = False) -> Measured:
+    """The measurements after that of memory. `train(batch_size, lr, epochs, seed)` serves the trainings for the
+    rate."""
+    begun, worked = started or (time.perf_counter(), time.process_time())
+    deadline, base_lr = time.perf_counter() + budget, base_lr or default_rate(task.optimizer)
+    bar = tqdm(total=4, desc="Measuring", unit="part", disable=not progress, initial=1)
+    times = throughput(task, ceiling.fits or _cap(task), SHARES["time"] * budget)
+    at_knee = knee(times)
+    bar.update()
+    noise = noise_over_training(task, base_lr, epochs, seed, time.perf_counter() + SHARES["noise"] * budget)
+    scales = noise["scale"].where(noise["scale"] > 0, math.inf)  # |G|² not told from 0: noise without limit
+    limit = middle.median(scales) if len(noise) else None
+    bar.update()
+    b = choose(at_knee, limit, ceiling.fits, task.smallest)
+    other = max(task.smallest, b // 8) if b > 8 * task.smallest else 8 * b
+    guess = {s: base_lr * math.sqrt(s / published.value("vi-base-batch")) for s in (b, other)}
+    fits, short = rate_test(train, len(task.train), guess, epochs, SHARES["rates"] * budget, seed, deadline)
+    bar.update()
+    bar.close()
+    lr, exponent = best_rate(fits, b) or base_lr, scaling_exponent(fits, b, other)
+    why = reasons(times, at_knee, limit, noise, ceiling, b, lr, exponent, other, short, epochs)
+    return Measured("Measured", b, lr, 0, why, frame(fits, ["rate"] * len(fits)), time.perf_counter() - begun,
+                    time.process_time() - worked, times, noise, at_knee, limit, ceiling, exponent)
+
+
+def default_rate(optimizer) -> float:
+    """The paper's rate at a batch of 32: Adam's from Algorithm 2; SGD's from MNIST's column of Table II, scaled by Eq.
+    (2)."""
+    sgd = DATASETS["mnist"].protocol
+    scaled = sgd.base_lr * published.value("vi-base-batch") / sgd.base_batch
+    return scaled if optimizer == "sgd" else published.value("vi-default-lr")
+
+
+def _cap(task: Task) -> int:
+    return 2 ** int(math.log2(min(MOST, len(task.train))))
+
+
+def reasons(times, at_knee, limit, noise, ceiling, b, lr, exponent, other, short, epochs) -> tuple[str, ...]:
+    """The four lines: time, memory, noise, rate."""
+    fastest = times["seconds_per_epoch"].min()
+    time_line = (f"Time: an epoch takes {fastest:.2g} s at its fastest, and from B = {at_knee} on no more than "
+                 f"{NEAR:g} times that.")
+    memory = (f"Memory: B = {ceiling.fits} fits "
+              f"({ceiling.why})." if ceiling.fits else f"Memory: not known ({ceiling.why}).")
+    if limit is None:
+        noise_line = "Gradient noise: not measured (batch normalization, too large a model, or too little time)."
+    else:
+        first, last, typical = (f"{v:.3g} samples" if 0 < v < math.inf else "beyond measure"
+                                for v in (noise["scale"].iloc[0], noise["scale"].iloc[-1], limit))
+        noise_line = (f"Gradient noise scale: {typical} in the median over training ({first} after epoch 1, {last} "
+                      f"after epoch {noise['epoch'].iloc[-1]}); beyond it, larger batches waste samples.")
+    if exponent.n:
+        rate_line = (f"Rate: {lr:.3g} is the best tried at B = {b} ({short:.3g} of {epochs} epochs); from B = {other} "
+                     f"it grows as B to the power {exponent.text(2)} (n = {exponent.n} seeds; 1 linear, 0.5 square "
+                     "root).")
+    else:
+        rate_line = (f"Rate: {lr:.3g} is the best known at B = {b}; too little time, or no optimum in sight, to "
+                     "compare "
+                     "the scaling rules.")
+    return time_line, memory, noise_line, rate_line

@@ -1,0 +1,174 @@
+"""What the ways to choose a batch size are tried on: the five data sets of the paper, and three that it never touched.
+
+A problem trains its network at a batch size and a learning rate, through the engines of the package: to decide (on the
+training samples less a fifth, judged on that fifth) or to be judged (on all training samples and the test set). The
+sets from scikit-learn come with it and follow the paper's protocol for its synthetic sets: that network with as many
+inputs and outputs as they need, Adam, 50 epochs, the same grid of batch sizes, an 80/20 split with seed 42,
+standardized features.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import nn
+
+from .. import data, published, streams
+from ..config import DATASETS, SYNTHETIC, plan
+from ..data import Data
+from ..errors import one_of
+from .fitting import Fit
+from ..models import NETWORKS
+from .task import Rows, Task
+from ..trainer import train
+
+BORROWED = {"digits": "Digits", "breast-cancer": "Breast cancer", "wine": "Wine"}  # from scikit-learn
+PROBLEMS = {**{name: spec.title for name, spec in DATASETS.items()}, **BORROWED}
+HELD_OUT = 0.2  # of the training samples, to decide by
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`train(batch_size, lr, epochs, seed, data, warmup_epochs)`: a `Fit` judged on the test part of `data`, and the
+    test accuracy after each epoch. `whole`: all training samples and the test set; `split`: a fifth of the training
+    samples in the place of the test set. `base_lr`: the protocol's rate at a batch of 32."""
+
+    name: str
+    whole: Data
+    split: Data
+    network: Callable[[], nn.Module]
+    batch_sizes: tuple[int, ...]
+    epochs: int
+    optimizer: str
+    base_lr: float
+    train: Callable[..., Fit]
+
+    def task(self) -> Task:
+        """The problem of deciding as readers pose theirs, in plain PyTorch (augmentation left out)."""
+        d = self.split
+        rows = [Rows((d.inputs(x), y), what) for x, y, what in
+                ((d.train_x, d.train_y, "training"), (d.test_x, d.test_y, "validation"))]
+        return Task(self.network, *rows, optimizer=self.optimizer)
+
+
+def base_rate(name: str) -> float:
+    """The rate at a batch of 32 that a problem's protocol has, Eq. (2) applied; that of the synthetic sets for the
+    borrowed."""
+    p = DATASETS[name if name in DATASETS else SYNTHETIC[0]].protocol
+    return p.base_lr * published.value("vi-base-batch") / p.base_batch
+
+
+@lru_cache(maxsize=2)
+def problem(name: str) -> Problem:
+    """The named problem, one of `PROBLEMS`. Raises `BadInput` for another name, `DataMissing` without its files."""
+    one_of("problem", name, PROBLEMS)
+    if name in BORROWED:
+        whole, p = _borrowed(name), DATASETS[SYNTHETIC[0]].protocol
+        widths = (whole.train_x.shape[1], 64, 32, int(whole.train_y.max()) + 1)
+        sizes = tuple(b for b in p.batch_sizes if b <= len(whole.train_y))
+        return Problem(name, whole, _split(whole), lambda: _dense(widths), sizes, p.epochs, p.optimizer,
+                       base_rate(name), lambda *a, **k: _train_dense(widths, *a, **k))
+    spec, whole = DATASETS[name], data.load(name)
+    p = spec.protocol
+    return Problem(name, whole, _split(whole), NETWORKS[spec.network], p.batch_sizes, p.epochs, p.optimizer,
+                   base_rate(name), lambda *a, **k: _train_paper(name, *a, **k))
+
+
+def _split(whole: Data) -> Data:
+    """The training samples alone, a seeded fifth of them as the test part."""
+    order = torch.randperm(len(whole.train_y), generator=torch.Generator().manual_seed(42))
+    out, kept = order.split([round(HELD_OUT * len(order)), len(order) - round(HELD_OUT * len(order))])
+    return replace(whole, train_x=whole.train_x[kept], train_y=whole.train_y[kept], test_x=whole.train_x[out],
+                   test_y=whole.train_y[out])
+
+
+def _borrowed(name: str) -> Data:
+    from sklearn import datasets
+    from sklearn.model_selection import train_test_split
+    from sklearn.preprocessing import StandardScaler
+
+    x, y = getattr(datasets, f"load_{name.replace('-', '_')}")(return_X_y=True)
+    train_x, test_x, train_y, test_y = train_test_split(x, y, test_size=0.2, random_state=42)
+    scaler = StandardScaler().fit(train_x)
+    train_x, test_x = (np.ascontiguousarray(scaler.transform(part), np.float32) for part in (train_x, test_x))
+    return data._make(name, "scikit-learn", train_x, train_y, test_x, test_y)
+
+
+def _train_paper(name: str, batch_size: int, lr: float, epochs: float, seed: int, on: Data,
+                 warmup_epochs: int | None = None) -> Fit:
+    """One run of the paper's protocol at any rate; whole epochs, warm-up as the protocol has it unless given."""
+    run = plan(name, batch_size, seed, epochs=max(1, math.ceil(epochs)), base_lr=lr, lr_rule="constant",
+               n_train=len(on.train_y))
+    if warmup_epochs is not None:
+        run = replace(run, warmup_epochs=warmup_epochs)
+    out = train(run, on)
+    n, h = len(on.test_y), out.history
+    return Fit(batch_size, lr, run.warmup_epochs, run.epochs, seed, 100 * out.final["train_correct"] / run.n_train,
+               100 * out.final["test_correct"] / n, out.final["test_loss"], sum(h["seconds"]), sum(h["cpu_seconds"]),
+               True, out.final["diverged_epoch"] is not None, tuple(100 * c / n for c in h["test_correct"]))
+
+
+def _dense(widths: tuple[int, ...], seed: int | None = None) -> nn.Sequential:
+    """The synthetic network at other widths; with a seed, its weights drawn as `models.build` draws them."""
+    d, h1, h2, c = widths
+    net = nn.Sequential(nn.Linear(d, h1), nn.ReLU(), nn.Dropout(0.2), nn.Linear(h1, h2), nn.ReLU(), nn.Dropout(0.2),
+                        nn.Linear(h2, c))
+    if seed is not None:
+        rng = np.random.default_rng(seed)
+        with torch.no_grad():
+            for layer in (net[0], net[3], net[6]):
+                for p in (layer.weight, layer.bias):
+                    bound = 1 / math.sqrt(layer.in_features)
+                    p.copy_(torch.from_numpy(rng.uniform(-bound, bound, tuple(p.shape)).astype(np.float32)))
+    return net
+
+
+def _train_dense(widths, batch_size: int, lr: float, epochs: float, seed: int, on: Data,
+                 warmup_epochs: int | None = None) -> Fit:
+    """One training of the network at these widths with the compiled loop, by the streams of a run; no warm-up."""
+    from ..kernel import epoch_of_adam
+
+    seeds, n = streams.seeds_of(seed), len(on.train_y)
+    net = _dense(widths, seeds.init)
+    flat = np.concatenate([a.detach().numpy().ravel() for k in (0, 3, 6) for a in (net[k].weight.T, net[k].bias)])
+    moments, steps, curve, cpu, seconds = np.zeros((2, flat.size), np.float32), 0, [], 0.0, 0.0
+    net.eval()
+    for epoch in range(max(1, math.ceil(epochs))):
+        begun, worked = time.perf_counter(), time.process_time()
+        generator = torch.Generator().manual_seed(streams.noise_seed(seeds, epoch))
+        bits = streams.noise_bits((n, widths[1] + widths[2]), generator).numpy()
+        torch.set_flush_denormal(True)
+        loss, _ = epoch_of_adam(flat, moments, widths, on.train_x.numpy(), on.train_y.numpy(),
+                                streams.order(seeds, epoch, n), bits, 0.2, batch_size, lr, steps)
+        torch.set_flush_denormal(False)
+        steps += math.ceil(n / batch_size)
+        seconds, cpu = seconds + time.perf_counter() - begun, cpu + time.process_time() - worked
+        _lay(net, flat, widths)
+        curve.append(_judge(net, on.test_x, on.test_y)[1])
+        if not math.isfinite(loss):
+            break
+    test_loss, test = _judge(net, on.test_x, on.test_y)
+    return Fit(batch_size, lr, 0, len(curve), seed, _judge(net, on.train_x, on.train_y)[1], test, test_loss, seconds,
+               cpu, True, not math.isfinite(loss), tuple(curve))
+
+
+def _lay(net: nn.Sequential, flat: np.ndarray, widths) -> None:
+    """Put the loop's flat weights, [in, out] layer by layer, into the network."""
+    at = 0
+    with torch.no_grad():
+        for k, (i, o) in zip((0, 3, 6), zip(widths, widths[1:])):
+            net[k].weight.copy_(torch.from_numpy(flat[at:at + i * o].reshape(i, o)).T)
+            net[k].bias.copy_(torch.from_numpy(flat[at + i * o:at + i * o + o]))
+            at += i * o + o
+
+
+@torch.inference_mode()
+def _judge(net: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
+    out = net(x)
+    return nn.functional.cross_entropy(out, y).item(), 100 * (out.argmax(1) == y).float().mean().item()

@@ -1,0 +1,248 @@
+"""Algorithm 2 of the paper (Section VI), for the reader's own model and data.
+
+Its constants are the paper's, read from `published`. Where the printed steps contradict each other or lead nowhere,
+this is what is done; the book lists the same points under "Resolved ambiguities":
+
+* A branch gives two batch sizes and an interval of rates; then line 9 sets the rate by Eq. (2). We start from the
+  member of the pair nearest to the default of 32: it alone agrees with "start at B = 32" as far as the branch lets it,
+  and with it the rate of line 9 falls into the printed interval in every branch. The interval itself is not used.
+* Warm-up "if B >= 256" stands in a branch whose B is at most 128. It is applied in every branch, where doubling has led
+  there; for the five epochs of Table II, or half of the training where that is less.
+* Halving (too large a gap) and doubling (too long a time) may both apply, and may undo each other for ever. The gap
+  goes first; no batch size is tried twice; where the next one was tried before, the procedure ends.
+* "Retrain" ends the printed procedure after one change. We go back to line 10 until no rule applies.
+* "Accuracy acceptable" is the caller's to say; else within one point of the best trial so far, the paper's own
+  tolerance.
+* Nothing is said for a model whose gap stays above the limit down to B = 1, or which diverges. Divergence counts as too
+  large a gap, since halving B halves the rate; where no trial keeps the limit, the one with the best validation score
+  wins.
+* The c of the upper bound c * sqrt(N) is not given: it is taken from Table VI. For small N the bound lies below the
+  branch's own batch sizes; it goes first.
+* The gap is measured on validation data. Test data decides nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from html import escape
+
+import numpy as np
+import pandas as pd
+from torch import nn
+from tqdm import tqdm
+
+from .. import published
+from ..config import DATASETS
+from ..errors import BadInput
+from .fitting import Fit, fit, step_seconds
+from .task import Rows, Task
+
+START, HALVED, DOUBLED = "start", "halved", "doubled"
+TRIALS = ["batch_size", "lr", "warmup_epochs", "epochs", "train_score", "validation_score", "gap", "validation_loss",
+          "seconds", "cpu_seconds", "complete", "diverged", "seed", "decision"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Recommendation:
+    """A batch size and a learning rate with the reasons, and every training that led there.
+
+    `trials`: a row a training, columns `TRIALS`; scores in percent, seconds of the training steps. `seconds` and
+    `cpu_seconds`: what the whole selection took, elapsed and of the processor.
+    """
+
+    method: str
+    batch_size: int
+    lr: float
+    warmup_epochs: int
+    reasons: tuple[str, ...]
+    trials: pd.DataFrame
+    seconds: float
+    cpu_seconds: float
+
+    @property
+    def headline(self) -> str:
+        warm = f", warm-up over {self.warmup_epochs} epochs" if self.warmup_epochs else ""
+        return f"{self.method}: batch size {self.batch_size}, learning rate {self.lr:.3g}{warm}"
+
+    def __repr__(self) -> str:
+        took = f"{len(self.trials)} training{'s' * (len(self.trials) > 1)}, {self.seconds:.0f} s"
+        return "\n".join([f"{self.headline} ({took})", *(f"  - {reason}" for reason in self.reasons)])
+
+    def _repr_html_(self) -> str:
+        reasons = "".join(f"<li>{escape(reason)}</li>" for reason in self.reasons)
+        return f"<p><b>{escape(self.headline)}</b></p><ul>{reasons}</ul>"
+
+    def to_dict(self) -> dict:
+        """Plain values, for JSON: tables as lists of rows, the rest by name."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+
+
+def _plain(value):
+    if isinstance(value, pd.DataFrame):
+        return value.to_dict(orient="records")
+    if is_dataclass(value):
+        return asdict(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def branch(n: int) -> tuple[tuple[int, int], tuple[float, float]]:
+    """The pair of batch sizes and the interval of learning rates that lines 1 to 6 give for N = n."""
+    size = next((s for s in ("small", "medium") if n < published.value(f"vi-{s}-n")), "large")
+    table = published.statements("VI").set_index("id")
+    (b0, b1), rates = (tuple(table.loc[f"vi-{size}-{what}", ["value", "upper"]]) for what in ("batch", "lr"))
+    return (int(b0), int(b1)), rates
+
+
+def bound(n: int) -> float:
+    """The upper bound c * sqrt(n), with c the geometric mean of B* / sqrt(N) over Table VI (N: training samples)."""
+    table = published.critical()
+    roots = np.sqrt([DATASETS[name].n_train for name in table["dataset"]])
+    return float(np.exp(np.log(table["critical_batch_size"] / roots).mean()) * math.sqrt(n))
+
+
+def start(n: int) -> int:
+    """The batch size that the procedure starts from: the branch's member nearest to the default, within the bound."""
+    b = min(branch(n)[0], key=lambda member: abs(member - published.value("vi-default-batch")))
+    while b > bound(n):
+        b //= 2
+    return b
+
+
+def starts(sizes) -> pd.DataFrame:
+    """Where Algorithm 2 starts for each N of `sizes`, and how far it may go: a row each."""
+    rows = []
+    for n in sizes:
+        pair, rates = branch(n)
+        b, top = start(n), 2 ** int(math.log2(bound(n)))
+        rows.append({"N": n, "printed B": f"{pair[0]} or {pair[1]}", "printed rate": f"{rates[0]:g} to {rates[1]:g}",
+                     "c√N": round(bound(n)), "starts at B": b, "with rate": rate(published.value("vi-default-lr"), b),
+                     "largest B": top, "warm-up in reach": "yes" if top >= published.value("vi-warmup-from") else "no"})
+    return pd.DataFrame(rows)
+
+
+def rate(base_lr: float, batch_size: int) -> float:
+    """Line 9, Eq. (2): the rate proportional to the batch size."""
+    return base_lr * batch_size / published.value("vi-base-batch")
+
+
+def warmup(batch_size: int, epochs: int) -> int:
+    """Epochs of warm-up at a batch size: Table II's five from 256 on, at most half of the training."""
+    wanted = batch_size >= published.value("vi-warmup-from")
+    return min(DATASETS["mnist"].protocol.warmup_epochs, epochs // 2) if wanted else 0
+
+
+def follow(train: Callable[[int], Fit], n: int, *, seconds_per_training: float = math.inf,
+           acceptable: float | None = None, smallest: int = 1) -> tuple[Fit, list[tuple[Fit, str]]]:
+    """Algorithm 2 with `train(batch_size)` for line 10; returns the chosen trial, and each trial with what was
+    decided."""
+    limit, tolerance = published.value("vi-gap-limit"), published.value("iv-g-critical-drop")
+    b, how, trials, sound = start(n), START, [], []
+    b = max(b, smallest)
+    while True:
+        f = train(b)
+        best = max((t.validation_score for t, _ in trials if not t.diverged), default=-math.inf)
+        good = f.validation_score >= (best - tolerance if acceptable is None else acceptable)
+        too_wide = f.diverged or f.gap > limit
+        if f.complete and not too_wide and (good or how != DOUBLED):
+            sound.append(f)
+        following, decision = None, "kept: the gap is within the limit and the time too"
+        gap = "diverged" if f.diverged else f"gap {f.gap:.1f} above {limit:g} points"
+        if not f.complete:
+            decision = "cut short by the budget"
+        elif too_wide:
+            following, how, decision = b // 2, HALVED, f"{gap}: halved"
+        elif f.seconds > seconds_per_training and good:
+            following, how, decision = 2 * b, DOUBLED, f"{f.seconds:.3g} s above {seconds_per_training:g} s: doubled"
+        elif f.seconds > seconds_per_training:
+            decision = f"{f.seconds:.3g} s above {seconds_per_training:g} s, but accuracy not acceptable: the end"
+        if following is not None and (why := _barred(following, [t for t, _ in trials] + [f], n, smallest)):
+            following, decision = None, decision.rpartition(":")[0] + f", but B = {following} {why}: the end"
+        trials.append((f, decision))
+        if following is None:
+            break
+        b = following
+    whole = [t for t, _ in trials if t.complete] or [t for t, _ in trials]
+    return (sound or [max(whole, key=lambda t: (not t.diverged, t.validation_score, t.batch_size))])[-1], trials
+
+
+def _barred(b: int, trials: list[Fit], n: int, smallest: int) -> str:
+    """Why a batch size cannot be tried next; empty where it can."""
+    if b in {t.batch_size for t in trials}:
+        return "was tried before"
+    if b > trials[-1].batch_size and b > bound(n):
+        return f"exceeds the bound c√N = {bound(n):.0f}"
+    return "is too small to train" if b < smallest else ""
+
+
+def select_batch_size(model_factory: Callable[[], nn.Module], train, validation, *, epochs: int = 20,
+                      budget: float = 60.0, seconds_per_training: float | None = None,
+                      acceptable: float | None = None, base_lr: float | None = None,
+                      loss: Callable = nn.functional.cross_entropy, optimizer: str | Callable = "adam",
+                      device: str = "cpu", seed: int = 0, progress: bool = True) -> Recommendation:
+    """Algorithm 2 of the paper for any model and data (see the module for where it had to be completed).
+
+    `model_factory()` makes a new, untrained model. `train`, `validation`: pairs (features, targets) of tensors, or
+    map-style data sets. `budget`: seconds for the whole selection; a training that would go beyond is cut short and
+    decides nothing unless it is the only one. `seconds_per_training`: the paper's T, by default without limit.
+    `acceptable`: validation score in percent from which larger batches may be tried for speed. `base_lr`: rate at a
+    batch of 32, by default the paper's 0.001.
+
+    Raises `BadInput` for data or a model that cannot serve, and for a budget too small for one epoch.
+    """
+    begun, worked = time.perf_counter(), time.process_time()
+    check_limits(epochs, budget, seed, {"base_lr": base_lr, "seconds_per_training": seconds_per_training})
+    if acceptable is not None and not (isinstance(acceptable, (int, float)) and acceptable <= 100):
+        raise BadInput(f"acceptable is {acceptable!r}; it must be a score in percent, at most 100.")
+    task = Task(model_factory, Rows(train, "training"), Rows(validation, "validation"), loss, optimizer, device)
+    n, base_lr = len(task.train), base_lr or published.value("vi-default-lr")
+    first = max(start(n), task.smallest)
+    expected = epochs * one_epoch(task, first, budget)
+    if progress:
+        print(f"Algorithm 2: about {expected:.2g} s for a training of {epochs} epochs at B = {first}; "
+              f"one or more of them, {budget:g} s at most.", file=sys.stderr)
+    with tqdm(total=0, desc="Algorithm 2", unit="epoch", disable=not progress) as bar:
+        def train_at(b: int) -> Fit:
+            bar.total += epochs
+            bar.set_postfix(B=b)
+            return fit(task, b, rate(base_lr, b), epochs, seed, warmup_epochs=warmup(b, epochs),
+                       deadline=begun + budget, tick=bar.update)
+
+        chosen, trials = follow(train_at, n, seconds_per_training=seconds_per_training or math.inf,
+                                acceptable=acceptable, smallest=task.smallest)
+    pair, rates = branch(n)
+    reasons = [f"N = {n} rows: the paper starts from B = {pair[0]} or {pair[1]} with rates from {rates[0]:g} to "
+               f"{rates[1]:g}, and bounds B by c√N = {bound(n):.0f}; this starts at {first}.",
+               *(f"B = {t.batch_size}: validation {t.validation_score:.2f} %, gap {t.gap:.2f} points, {t.seconds:.2g} "
+                 f"s; {why}."
+                 for t, why in trials)]
+    return Recommendation("Algorithm 2", chosen.batch_size, chosen.lr, chosen.warmup_epochs, tuple(reasons),
+                          frame([t for t, _ in trials], [why for _, why in trials]), time.perf_counter() - begun,
+                          time.process_time() - worked)
+
+
+def frame(fits: list[Fit], decisions: list[str]) -> pd.DataFrame:
+    """The trials as a table, a row a training, columns `TRIALS`."""
+    return pd.DataFrame([vars(f) | {"gap": f.gap, "decision": why} for f, why in zip(fits, decisions)], columns=TRIALS)
+
+
+def check_limits(epochs, budget, seed, positive: dict) -> None:
+    """Raise `BadInput` for a number of epochs, a budget, a seed, or one of `positive` (None allowed) that cannot be."""
+    for what, value, least in (("number of epochs", epochs, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise BadInput(f"{what} is {value!r}; it must be a whole number of at least {least}.")
+    for what, value in ({"budget": budget} | {k: v for k, v in positive.items() if v is not None}).items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+            raise BadInput(f"{what} is {value!r}; it must be a finite number above 0.")
+
+
+def one_epoch(task: Task, batch_size: int, budget: float) -> float:
+    """Seconds that an epoch takes at a batch size. Raises `BadInput` where that is more than the budget."""
+    seconds = step_seconds(task, batch_size) * math.ceil(len(task.train) / batch_size)
+    if seconds > budget:
+        raise BadInput(f"a budget of {budget:g} s is too small for one epoch, which takes about {seconds:.2g} s here "
+                       f"at B = {batch_size}.")
+    return seconds

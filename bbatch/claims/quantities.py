@@ -1,0 +1,207 @@
+"""The quantities that the ledger names: accuracies, gaps and optima. Each is asked of either witness of `evidence`.
+
+A quantity takes a witness and the words after its name in the ledger, and returns a list of `rules.Part`: one for each
+data set or batch size that the claim speaks of, none where this witness cannot know it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..config import DATASETS, SYNTHETIC
+from .evidence import Paper, Runs, command, number
+from .rules import FEW, Part
+from ..statistics import pearson
+
+Witness = Paper | Runs
+GAPS = {"running": "gap_running", "clean": "gap"}
+QUANTITIES: dict[str, Callable[..., list[Part]]] = {}
+
+
+def quantity(function):
+    """Enter a function under its name, written as the ledger writes it."""
+    QUANTITIES[function.__name__.replace("_", "-").strip("-")] = function
+    return function
+
+
+def names(text: str) -> list[str]:
+    """Data sets: names joined by +, with "all" and "synthetic" for several at once."""
+    groups = {"all": DATASETS, "synthetic": SYNTHETIC}
+    return [d for name in text.split("+") for d in groups.get(name, (name,))]
+
+
+@quantity
+def accuracy(w: Witness, dataset: str, b: str, rule: str | None = None) -> list[Part]:
+    return [w.cell(dataset, int(b), "test_acc", rule)]
+
+
+@quantity
+def train(w: Witness, dataset: str, b: str) -> list[Part]:
+    """Training accuracy: in our runs the running one, which is the paper's (see the page of ambiguities)."""
+    return [w.cell(dataset, int(b), "train_acc" if isinstance(w, Paper) else "train_acc_running")]
+
+
+@quantity
+def gap(w: Witness, dataset: str, b: str, rule: str | None = None, reading: str = "running") -> list[Part]:
+    return [w.cell(dataset, int(b), GAPS[reading], rule)]
+
+
+@quantity
+def gaps(w: Witness, largest: str, reading: str = "running") -> list[Part]:
+    """The mean gap at each batch size up to `largest` of every data set."""
+    return [w.combination(d, GAPS[reading], {(b, None): 1}) for d in DATASETS for b in w.sizes(d) if b <= int(largest)]
+
+
+@quantity
+def time(w: Witness, dataset: str, b: str) -> list[Part]:
+    return [w.cell(dataset, int(b), "epoch_time_s")]
+
+
+def fall(w: Witness, dataset: str, small: int, large: int) -> Part:
+    """Test accuracy at the small batch size minus that at the large one."""
+    return w.combination(dataset, "test_acc", {(small, None): 1, (large, None): -1})
+
+
+@quantity
+def falls(w: Witness, small: str, large: str, datasets: str) -> list[Part]:
+    """Falls of accuracy on each data set; several batch sizes are joined by +."""
+    return [fall(w, d, int(s), int(b)) for d in names(datasets) for s in small.split("+") for b in large.split("+")]
+
+
+@quantity
+def ends(w: Witness, datasets: str) -> list[Part]:
+    """Fall from the smallest batch size to the largest."""
+    return [fall(w, d, min(w.sizes(d)), max(w.sizes(d))) for d in names(datasets)]
+
+
+@quantity
+def steps(w: Witness, datasets: str) -> list[Part]:
+    """Rise of accuracy from each batch size to the next larger one."""
+    return [w.combination(d, "test_acc", {(b, None): 1, (a, None): -1}) for d in names(datasets)
+            for a, b in zip(w.sizes(d), w.sizes(d)[1:])]
+
+
+@quantity
+def gap_steps(w: Witness, dataset: str) -> list[Part]:
+    """Rise of the gap from each batch size to the next larger one."""
+    return [w.combination(dataset, "gap_running", {(b, None): 1, (a, None): -1})
+            for a, b in zip(w.sizes(dataset), w.sizes(dataset)[1:])]
+
+
+@quantity
+def excess(w: Witness, dataset: str, others: str, small: str, large: str) -> list[Part]:
+    """By how much the fall on one data set exceeds that on each of the others."""
+    mine = fall(w, dataset, int(small), int(large))
+    return [w.minus(mine, fall(w, d, int(small), int(large)), f"{DATASETS[dataset].title} over {DATASETS[d].title}")
+            for d in names(others)]
+
+
+@quantity
+def chain_of_falls(w: Witness, small: str, large: str) -> list[Part]:
+    """Excess of the fall on each smaller synthetic set over the next larger, and on CIFAR-10 over MNIST."""
+    pairs = [*zip(SYNTHETIC, SYNTHETIC[1:]), ("cifar10", "mnist")]
+    return [part for a, b in pairs for part in excess(w, a, b, small, large)]
+
+
+@quantity
+def floor(w: Witness, dataset: str, start: str) -> list[Part]:
+    """Falls from each batch size below `start` to each from it on."""
+    sizes = w.sizes(dataset)
+    return [fall(w, dataset, a, b) for a in sizes if a < int(start) for b in sizes if b >= int(start)]
+
+
+@quantity
+def optimum(w: Witness, datasets: str) -> list[Part]:
+    return [w.outcomes(d, "optimal") for d in names(datasets)]
+
+
+@quantity
+def critical(w: Witness, datasets: str) -> list[Part]:
+    return [w.outcomes(d, "critical") for d in names(datasets)]
+
+
+@quantity
+def peak(w: Witness, dataset: str) -> list[Part]:
+    """Test accuracy at the best batch size; of our runs, where all are recorded."""
+    means = w.accuracies(dataset)
+    if set(means) < set(w.sizes(dataset)):
+        return [Part(DATASETS[dataset].title, missing=command(dataset))]
+    return [w.cell(dataset, max(means, key=means.get))]
+
+
+@quantity
+def trend_shared(w: Witness, datasets: str) -> list[Part]:
+    """Share of seeds, in percent, whose accuracy changes from end to end in the direction of the mean."""
+    if isinstance(w, Paper):
+        return []
+    parts = []
+    for d in names(datasets):
+        first, last = (w.runs(d, b)["test_acc"] for b in (min(w.sizes(d)), max(w.sizes(d))))
+        change = (last - first).dropna()
+        if len(change) < FEW:
+            parts.append(Part(DATASETS[d].title, missing=command(d)))
+        else:
+            share = 100 * float((np.sign(change) == np.sign(change.mean())).mean())
+            parts.append(Part(DATASETS[d].title, share, n=len(change), of="share of seeds"))
+    return parts
+
+
+@quantity
+def gap_spread(w: Witness, dataset: str, largest: str) -> list[Part]:
+    """The largest mean gap minus the smallest, over batch sizes up to `largest`."""
+    cells = {b: w.combination(dataset, "gap_running", {(b, None): 1}) for b in w.sizes(dataset) if b <= int(largest)}
+    if not all(part.n for part in cells.values()):
+        return [Part(DATASETS[dataset].title, missing=command(dataset))]
+    high, low = (pick(cells, key=lambda b: cells[b].value) for pick in (max, min))
+    return [w.combination(dataset, "gap_running", {(high, None): 1, (low, None): -1})]
+
+
+@quantity
+def gap_slope_excess(w: Witness, dataset: str) -> list[Part]:
+    """Points of gap for each doubling of B (least squares), on one data set minus on each other."""
+    def slope(d):
+        x = np.log2(w.sizes(d))
+        return w.combination(d, "gap_running", {(b, None): float(c) for b, c in
+                                                zip(w.sizes(d), (x - x.mean()) / ((x - x.mean()) ** 2).sum())})
+    return [w.minus(slope(dataset), slope(d), f"{DATASETS[dataset].title} over {DATASETS[d].title}")
+            for d in DATASETS if d != dataset]
+
+
+@quantity
+def gaps_between(w: Witness, datasets: str) -> list[Part]:
+    """Mean gap over the batch sizes that all share: each set over MNIST, and CIFAR-10 over each set."""
+    shared = sorted(set.intersection(*(set(w.sizes(d)) for d in DATASETS)))
+    mean = {d: w.combination(d, "gap_running", {(b, None): 1 / len(shared) for b in shared}) for d in DATASETS}
+    pairs = [pair for d in names(datasets) for pair in ((d, "mnist"), ("cifar10", d))]
+    return [w.minus(mean[a], mean[b], f"{DATASETS[a].title} over {DATASETS[b].title}") for a, b in pairs]
+
+
+def _pooled(w: Witness):
+    """Pearson's correlation of log B with the gap over all cells there are, and what is missing of them."""
+    cells = [(b, w.combination(d, "gap_running", {(b, None): 1})) for d in DATASETS for b in w.sizes(d)]
+    have = [(b, part) for b, part in cells if part.n]
+    lacking = next((part.missing for _, part in cells if part.missing), "")
+    if len(have) < 4:
+        return None, lacking, ()
+    ids = tuple(id for _, part in have for id in part.ids)
+    return pearson(np.log([b for b, _ in have]), [part.value for _, part in have], w.level), lacking, ids
+
+
+@quantity
+def correlation(w: Witness) -> list[Part]:
+    c, lacking, ids = _pooled(w)
+    if not c:
+        return [Part("all cells", missing=lacking)]
+    shown = f"r = {number(c.r)} over {c.n} cells, p = {c.p:.2g}"
+    return [Part("all cells", c.r, c.low, c.high, c.n, shown, lacking, "Fisher's z", "cells", ids=ids)]
+
+
+@quantity
+def p_value(w: Witness) -> list[Part]:
+    c, lacking, ids = _pooled(w)
+    if not c:
+        return [Part("all cells", missing=lacking)]
+    shown = f"p = {c.p:.2g} for r = {number(c.r)} over {c.n} cells"
+    return [Part("all cells", c.p, n=c.n, shown=shown, missing=lacking, of="Student's t", counted="cells", ids=ids)]

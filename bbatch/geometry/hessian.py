@@ -1,0 +1,70 @@
+"""The curvature of the loss at a network's weights: largest eigenvalues and trace of its Hessian, never formed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..errors import BadInput
+from .flat import Objective, generator
+from ..statistics import Interval, mean_interval
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """`values`: the largest eigenvalues, falling; `residuals`: bounds on the distance from each to an eigenvalue."""
+
+    values: tuple[float, ...]
+    residuals: tuple[float, ...]
+
+
+def top_eigenvalues(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor, count: int = 1, *,
+                    iterations: int = 20, seed: int = 0, piece: int | None = None) -> Spectrum:
+    """The `count` largest (most positive) eigenvalues of the loss's Hessian by Lanczos on Hessian-vector products.
+
+    iterations  products; every new vector is made orthogonal to all before it, twice, so that rounding cannot bring an
+                eigenvalue back as a copy. Fewer suffice where the Krylov space closes earlier.
+
+    Use a fixed, large sample: on single mini-batches the value scatters severalfold. Raises `BadInput` for what cannot
+    be measured (see `flat.Objective`), and unless 1 <= count <= iterations <= P.
+    """
+    objective = Objective(net, loss, inputs, targets, piece)
+    w, size, _ = objective.start, len(objective.start), objective.initial  # refused here if not finite
+    if not 1 <= count <= iterations <= size:
+        raise BadInput(f"{count} eigenvalues from {iterations} iterations cannot be had; 1 <= count <= iterations <= "
+                       f"{size}, the number of parameters, are allowed.")
+    v = torch.randn(size, generator=generator(seed, "cpu")).to(w).double()
+    basis, diagonal, off = [v / v.norm()], [], []
+    for _ in range(iterations):
+        u = objective.curvature(w, basis[-1].to(w.dtype)).double()
+        diagonal.append(float(u @ basis[-1]))
+        stack = torch.stack(basis)
+        for _ in range(2):
+            u -= stack.T @ (stack @ u)
+        off.append(float(u.norm()))
+        if off[-1] <= 1e-7 * max(map(abs, diagonal)):
+            break
+        basis.append(u / off[-1])
+    values, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(off[:-1], 1) + np.diag(off[:-1], -1))
+    order = np.argsort(values)[::-1][:count]
+    return Spectrum(tuple(float(values[k]) for k in order), tuple(float(abs(off[-1] * vectors[-1, k])) for k in order))
+
+
+def trace(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor, *, probes: int = 30,
+          seed: int = 0, piece: int | None = None) -> Interval:
+    """Trace of the loss's Hessian by Hutchinson's estimator: the mean of vᵀHv over random v of ±1, with its interval.
+
+    Raises `BadInput` for what cannot be measured (see `flat.Objective`) and fewer than one probe.
+    """
+    if probes < 1:
+        raise BadInput(f"{probes} probes give no trace; one or more are needed.")
+    objective = Objective(net, loss, inputs, targets, piece)
+    draw, w, found, _ = generator(seed, "cpu"), objective.start, [], objective.initial  # refused if not finite
+    for _ in range(probes):
+        v = (2 * torch.randint(0, 2, (len(w),), generator=draw) - 1).to(w)
+        found.append(float(objective.curvature(w, v).double() @ v.double()))
+    return mean_interval(found)

@@ -1,0 +1,203 @@
+"""What the table of `geometry` says of minima: does sharpness grow with B, and does it go with the gap?"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from .. import published
+from ..config import DATASETS
+from .measurements import LITERAL, MEASURES
+from ..statistics import LEVEL, Interval, mean_interval, power_law, spearman
+
+SHARP = [name for name in MEASURES if name.startswith(("sharpness", "keskar", "hessian"))]
+
+
+def final(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """The measures of sharpness of a data set's networks at the end of training. Where the rules of the learning rate
+    coincide, at the base batch size, the one run stands under each."""
+    spec = DATASETS[dataset].protocol
+    rows = table[(table["dataset"] == dataset) & (table["epoch"] == spec.epochs) & table["measure"].isin(SHARP)]
+    both = rows[(rows["batch_size"] == spec.base_batch) & (rows["lr_rule"] == "linear")]
+    others = [rule for rule in rows["lr_rule"].unique() if rule != "linear"]
+    return pd.concat([rows, *(both.assign(lr_rule=rule) for rule in others)], ignore_index=True)
+
+
+def ratios(table: pd.DataFrame, dataset: str, small: int = 32, large: int = 512, lr_rule: str = "linear") -> pd.DataFrame:
+    """Sharpness at B = `large` over that at `small`, by every measure: the geometric mean over seeds, paired.
+
+    Columns: measure, split, small, large (means), ratio, low, high (95 % over seeds; missing for one), n.
+    """
+    rows, t = [], final(table, dataset)
+    for (measure, split), cell in _each(t[t["lr_rule"] == lr_rule]):
+        wide = cell.pivot_table(index="seed", columns="batch_size", values="value")
+        pairs = wide[[small, large]].dropna() if {small, large} <= set(wide) else wide.iloc[:0]
+        pairs = pairs[(pairs > 0).all(axis=1)]
+        if len(pairs):
+            i = mean_interval(np.log(pairs[large] / pairs[small]))
+            rows.append({"measure": measure, "split": split, "small": pairs[small].mean(), "large": pairs[large].mean(),
+                         "ratio": math.exp(i.mean), "low": math.exp(i.low), "high": math.exp(i.high), "n": i.n})
+    return pd.DataFrame(rows, columns=["measure", "split", "small", "large", "ratio", "low", "high", "n"])
+
+
+def ratio_table(table: pd.DataFrame, dataset: str, small: int = 32, large: int = 512) -> pd.DataFrame:
+    """`ratios` in words, under each rule that was measured, with the paper's beside them."""
+    rows = [{"measure": "the paper, reading unknown", "loss on": "–",
+             f"B = {small}": _g(published.value("iv-e-sharpness-b32")), f"B = {large}": _g(published.value("iv-e-sharpness-b512")),
+             "ratio, linear": _g(published.value("iv-e-sharpness-ratio"))}] if (small, large) == (32, 512) else []
+    found = {rule: ratios(table, dataset, small, large, rule) for rule in final(table, dataset)["lr_rule"].unique()}
+    other = found.get("constant", pd.DataFrame(columns=["measure", "split"])).set_index(["measure", "split"])
+    for row in found.get("linear", pd.DataFrame()).to_dict("records"):
+        rows.append({"measure": MEASURES[row["measure"]], "loss on": row["split"], f"B = {small}": _g(row["small"]),
+                     f"B = {large}": _g(row["large"]), "ratio, linear": _span(row)})
+        if (key := (row["measure"], row["split"])) in other.index:
+            rows[-1]["ratio, constant"] = _span(other.loc[key])
+    return pd.DataFrame(rows).fillna("–")
+
+
+def growth(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """How sharpness follows B: the exponent a of S ∝ B^a, fitted seed by seed, with the interval of its mean over seeds.
+
+    Columns: lr_rule, measure, split, exponent (an `Interval`), sizes (how many batch sizes). Three or more are needed.
+    """
+    rows, t = [], final(table, dataset)
+    for rule, part in t.groupby("lr_rule", sort=False):
+        for (measure, split), cell in _each(part):
+            wide = cell.pivot_table(index="seed", columns="batch_size", values="value").dropna()
+            wide = wide[(wide > 0).all(axis=1)]
+            if len(wide) and wide.shape[1] >= 3:
+                fits = [power_law(wide.columns, values) for values in wide.to_numpy()]
+                exponent = mean_interval([f.exponent.mean for f in fits]) if len(fits) > 1 else fits[0].exponent
+                rows.append({"lr_rule": rule, "measure": measure, "split": split, "exponent": exponent, "sizes": wide.shape[1],
+                             "seeds": len(fits)})
+    return pd.DataFrame(rows, columns=["lr_rule", "measure", "split", "exponent", "sizes", "seeds"])
+
+
+def growth_table(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """`growth` in words: the exponent under each rule, and whether it is told apart from zero."""
+    found = growth(table, dataset)
+    found["text"] = [f"{i.text(2, '+')}, {_sense(i)}" for i in found["exponent"]]
+    wide = found.pivot_table(index=["measure", "split"], columns="lr_rule", values="text", aggfunc="first", sort=False)
+    wide = wide.rename(columns=lambda rule: f"{rule} rule").reset_index().rename(columns={"split": "loss on"})
+    return wide.assign(measure=wide["measure"].map(MEASURES)) if len(wide) else wide
+
+
+def growth_sentence(table: pd.DataFrame, dataset: str) -> str:
+    """Does sharpness, Eq. (3) to the letter, grow with B under each rule? And how many of the other readings agree?"""
+    found, parts = growth(table, dataset), []
+    for rule, rows in found.groupby("lr_rule", sort=False):
+        first = rows[(rows["measure"] == LITERAL[0]) & (rows["split"] == LITERAL[1])]["exponent"]
+        senses = [_sense(i) for i in rows["exponent"]]
+        counts = ", ".join(f"{senses.count(sense)} {_plural(sense)}" for sense in dict.fromkeys(senses))
+        exponents = "".join(f"B to the power {i.text(2, '+')} ({_sense(i)}; n = {n} seeds)"
+                            for i, n in zip(first, rows["seeds"]))
+        parts.append(f"under the {rule} rule, {exponents}; of all {len(rows)} readings, {counts}")
+    if not parts:
+        return f"**{DATASETS[dataset].title}**: fewer than three batch sizes measured."
+    return f"**{DATASETS[dataset].title}**: Eq. (3) to the letter follows, {'; '.join(parts)}."
+
+
+def against_gap(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """Does a measure of sharpness rank the runs as their generalization gap does? Spearman's rho over single runs.
+
+    `runs` as from `metrics.frame`; the gap is that of clean training accuracy, in points. Columns: measure, split, over
+    ("all runs", or "runs of equal B and rule": only what differs inside each such cell), rho, low, high, p, n (net of
+    cells), clear (whether the interval at the level divided by the number of measures, Bonferroni, leaves zero out).
+    Four runs or more are needed.
+    """
+    spec, rows = DATASETS[dataset].protocol, []
+    t = table[(table["dataset"] == dataset) & (table["epoch"] == spec.epochs) & table["measure"].isin(SHARP)]
+    t = t.merge(runs.drop_duplicates("id")[["id", "gap"]], on="id").dropna(subset=["gap"])
+    groups = list(_each(t))
+    for (measure, split), cell in groups:
+        labels = cell["lr_rule"].astype(str) + cell["batch_size"].astype(str)
+        for over, cells in (("all runs", None), ("runs of equal B and rule", labels)):
+            n = len(cell) - (labels.nunique() - 1 if cells is not None else 0)
+            if n >= 5 and cell["value"].nunique() > 1 and cell["gap"].nunique() > 1:
+                c = spearman(cell["value"], cell["gap"], cells=cells)
+                strict = spearman(cell["value"], cell["gap"], 1 - (1 - LEVEL) / len(groups), cells)
+                rows.append({"measure": measure, "split": split, "over": over, "rho": c.r, "low": c.low, "high": c.high,
+                             "p": c.p, "n": c.n, "clear": strict.low > 0 or strict.high < 0})
+    return pd.DataFrame(rows, columns=["measure", "split", "over", "rho", "low", "high", "p", "n", "clear"])
+
+
+def gap_table(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """`against_gap` in words, a row a measure."""
+    found = against_gap(table, runs, dataset)
+    found["text"] = [f"{r.rho:.2f} ({r.low:.2f} to {r.high:.2f}){'*' if r.clear else ''}".replace("-", "−")
+                     for r in found.itertuples()]
+    found["over"] = found["over"] + [f" (n = {n})" for n in found["n"]]
+    wide = found.pivot_table(index=["measure", "split"], columns="over", values="text", aggfunc="first", sort=False)
+    wide = wide.reset_index().rename(columns={"split": "loss on"})
+    return wide.assign(measure=wide["measure"].map(MEASURES)) if len(wide) else wide
+
+
+def gap_sentence(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> str:
+    """Which measure goes best with the gap, over all runs and inside the cells of equal B and rule."""
+    found, parts = against_gap(table, runs, dataset), []
+    for over, rows in found.groupby("over", sort=False):
+        best = rows.loc[rows["rho"].abs().idxmax()]
+        count = int(rows["clear"].sum())
+        parts.append(f"over {over}, the strongest is “{MEASURES[best['measure']]}” on the {best['split']} loss, ρ = "
+                     f"{best['rho']:.2f} (95 % {best['low']:.2f} to {best['high']:.2f}, n = {best['n']}); "
+                     f"{count} of {len(rows)} are clear of zero after Bonferroni's correction")
+    if not parts:
+        return f"**{DATASETS[dataset].title}**: too few runs measured for a rank correlation."
+    return f"**{DATASETS[dataset].title}**: {'; '.join(parts)}.".replace("-0.", "−0.")
+
+
+def surface_sentence(points: pd.DataFrame, dataset: str, split: str = "test") -> str:
+    """Each recorded surface in two numbers: the loss at its centre, and how far it rises on the way to the border."""
+    t = points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["split"] == split)]
+    parts = []
+    for (size, precision), s in t.groupby(["batch_size", "precision"]):
+        radius = np.hypot(s["a"], s["b"])
+        centre, half, border = s.loc[radius.idxmin(), "loss"], s[abs(radius - 0.5) < 0.05]["loss"], s[abs(radius - 1) < 0.05]["loss"]
+        parts.append(f"B = {size}{'' if precision == 'fp32' else ', ' + precision}: {split} loss {centre:.3g} at the centre, "
+                     f"{half.median():.3g} half way to the border, {border.median():.3g} at it (medians around the circle)")
+    n = f"; {t['n_samples'].iloc[0]:,} {split} samples, directions drawn once" if parts else ""
+    return f"**{DATASETS[dataset].title}**, " + ("; ".join(parts) + n if parts else "no landscape recorded yet") + "."
+
+
+def holes(table: pd.DataFrame, points: pd.DataFrame, datasets) -> str:
+    """Which networks this page rests on, and the command for those that are missing."""
+    parts = []
+    for name in datasets:
+        spec = DATASETS[name]
+        ends = table[(table["dataset"] == name) & (table["epoch"] == spec.protocol.epochs)].drop_duplicates("id")
+        counts = ends.groupby(["batch_size", "lr_rule", "precision"]).size()
+        listed = ", ".join(f"B = {b}{'' if rule == 'linear' else ' ' + rule}{'' if p == 'fp32' else ' ' + p} ({n})"
+                           for (b, rule, p), n in counts.items())
+        drawn = sorted(points.loc[points["dataset"] == name, "batch_size"].unique())
+        parts.append(f"**{spec.title}**: trained networks measured (seeds): {listed or 'none yet'}; landscapes: "
+                     + (", ".join(f"B = {b}" for b in drawn) or "none yet"))
+    return (". ".join(parts) + ". Synthetic networks are trained again in seconds; those of images need the weights that a "
+            "sweep on this machine has kept: `bbatch sweep mnist cifar10 --seeds 1`, then `bbatch geometry`.")
+
+
+def _each(table: pd.DataFrame):
+    """(measure, split) groups in the order of `MEASURES`."""
+    for measure in SHARP:
+        for split in ("train", "test"):
+            cell = table[(table["measure"] == measure) & (table["split"] == split)]
+            if len(cell):
+                yield (measure, split), cell
+
+
+def _sense(i: Interval) -> str:
+    return "grows" if i.low > 0 else "falls" if i.high < 0 else "not told apart from zero" if not math.isnan(i.low) else "one fit"
+
+
+def _plural(sense: str) -> str:
+    return {"grows": "grow", "falls": "fall", "one fit": "have one fit"}.get(sense, "are " + sense)
+
+
+def _span(row) -> str:
+    span = "" if math.isnan(row["low"]) else f" ({row['low']:.3g} to {row['high']:.3g})"
+    return f"{row['ratio']:.3g}{span}"
+
+
+def _g(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")

@@ -1,0 +1,108 @@
+"""What the table of `geometry` says of noise: does its variance fall as 1/B, and does its scale foretell a batch size?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from .. import critical, published
+from ..config import DATASETS
+from .measurements import MEASURES
+from ..statistics import mean_interval, power_law
+
+
+def variance_fits(table: pd.DataFrame) -> pd.DataFrame:
+    """log σ² on log B, Eq. (5): one fit a seed, and the interval of their mean (of the one fit, for one seed).
+
+    Columns: dataset, at ("initialisation" or "convergence"), measure, exponent (an `Interval`), r_squared (mean over
+    seeds), seeds, sizes, n_samples.
+    """
+    rows = []
+    t = table[table["measure"].str.startswith("gradient_variance") & (table["lr_rule"] == "linear")]
+    for (dataset, epoch, measure), cell in t.groupby(["dataset", "epoch", "measure"], sort=False):
+        if measure == "gradient_variance" and epoch == 0:
+            continue
+        wide = cell.pivot_table(index="seed", columns="batch_size", values="value").dropna()
+        if len(wide) and wide.shape[1] >= 3:
+            fits = [power_law(wide.columns, values) for values in wide.to_numpy()]
+            exponents = [f.exponent.mean for f in fits]
+            rows.append({"dataset": dataset, "at": "convergence" if epoch else "initialisation", "measure": measure,
+                         "exponent": mean_interval(exponents) if len(fits) > 1 else fits[0].exponent,
+                         "r_squared": float(np.mean([f.r_squared for f in fits])), "seeds": len(fits),
+                         "sizes": wide.shape[1], "n_samples": int(cell["n_samples"].max())})
+    return pd.DataFrame(rows, columns=["dataset", "at", "measure", "exponent", "r_squared", "seeds", "sizes", "n_samples"])
+
+
+def variance_table(table: pd.DataFrame) -> pd.DataFrame:
+    """`variance_fits` in words, the paper's Eq. (5) first."""
+    rows = [{"data set": "the paper", "at": "–", "drawn": "–", "slope": _number(published.value("iv-f-variance-slope")),
+             "R²": _number(published.value("iv-f-variance-r2")), "seeds": "1", "sizes of B": "–"}]
+    for f in variance_fits(table).itertuples():
+        rows.append({"data set": DATASETS[f.dataset].title, "at": f.at, "drawn": MEASURES[f.measure].split(", ", 1)[1],
+                     "slope": f.exponent.text(3, "+"), "R²": f"{f.r_squared:.4f}", "seeds": str(f.seeds), "sizes of B": str(f.sizes)})
+    return pd.DataFrame(rows)
+
+
+def noise_table(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """The noise scale at the start and at the end of training beside the batch sizes that accuracy itself points to.
+
+    `runs` as from `metrics.frame`: the optimum and B* are `critical.from_runs` under the linear rule, where two batch
+    sizes or more are recorded.
+    """
+    rows = []
+    t = table[(table["measure"] == "noise_scale") & (table["lr_rule"] == "linear")].dropna(subset=["value"])
+    for dataset, part in t.groupby("dataset", sort=False):
+        mine = runs[(runs["dataset"] == dataset) & (runs["lr_rule"] == "linear")]
+        found = critical.from_runs(mine, dataset) if mine["batch_size"].nunique() > 1 else None
+        row = {"data set": DATASETS[dataset].title}
+        for what, epoch in (("first step", 0), ("last epoch", DATASETS[dataset].protocol.epochs)):
+            for b in (32, 512):
+                at = part[(part["epoch"] == epoch) & (part["batch_size"] == b)]["value"]
+                if epoch or b == 32:
+                    row[f"noise scale, {what}" + (f", B = {b}" if epoch else "")] = mean_interval(at).text(0) if len(at) else "–"
+        rows.append(row | {"best B, measured": str(found.optimal) if found else "–",
+                           "critical B*, measured": (str(found.critical) if found.critical else found.case) if found else "–"})
+    return pd.DataFrame(rows)
+
+
+def variance_sentences(table: pd.DataFrame) -> list[str]:
+    """What the fits say beside Eq. (5), and what the finite population does to the slope."""
+    fits = variance_fits(table)
+    if fits.empty:
+        return ["No gradient variance is recorded yet."]
+    slopes = [f.exponent.mean for f in fits.itertuples()]
+    text = (f"Over all {len(fits)} fits the slope lies between {_number(min(slopes))} and {_number(max(slopes))}, R² between "
+            f"{fits['r_squared'].min():.4f} and {fits['r_squared'].max():.4f}; the paper prints "
+            f"{_number(published.value('iv-f-variance-slope'))} and {_number(published.value('iv-f-variance-r2'))}.")
+    parts = [text]
+    wide = fits.set_index(["dataset", "at", "measure"])
+    for dataset in fits["dataset"].unique():
+        for at in ("initialisation", "convergence"):
+            keys = [(dataset, at, f"gradient_variance_one_network{s}") for s in ("", "_replaced")]
+            if all(key in wide.index for key in keys):
+                without, with_ = (wide.loc[key, "exponent"] for key in keys)
+                parts.append(f"{DATASETS[dataset].title}, {at}: {without.text(3, '+')} without replacement, "
+                             f"{with_.text(3, '+')} with it (n = {with_.n}).")
+    return [parts[0], " ".join(parts[1:])] if len(parts) > 1 else parts
+
+
+def noise_sentences(table: pd.DataFrame, runs: pd.DataFrame) -> list[str]:
+    """How far the noise scale moves through training, and whether the measured batch sizes lie near it."""
+    sentences = []
+    t = table[(table["measure"] == "noise_scale") & (table["lr_rule"] == "linear")].dropna(subset=["value"])
+    for dataset, part in t.groupby("dataset", sort=False):
+        mine = runs[(runs["dataset"] == dataset) & (runs["lr_rule"] == "linear")]
+        means = part.groupby("epoch")["value"].mean()
+        text = f"**{DATASETS[dataset].title}**: the noise scale is {means.iloc[0]:,.0f} samples at initialisation"
+        if len(means) > 1:
+            text += f" and {means.iloc[-1]:,.0f} after epoch {means.index[-1]} (means over all networks measured there)"
+        if mine["batch_size"].nunique() > 1:
+            found = critical.from_runs(mine, dataset)
+            text += f"; accuracy is best at B = {found.optimal}, and the critical batch size "
+            text += f"is {found.critical}" if found.critical else f"is not reached ({found.case}, up to B = {mine['batch_size'].max()})"
+        sentences.append(text + ".")
+    return sentences or ["No noise scale is recorded yet."]
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")

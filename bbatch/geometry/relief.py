@@ -1,0 +1,203 @@
+"""Figures of loss landscapes, sharpness and gradient noise, from the tables of `geometry`; none measures anything."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from matplotlib.figure import Figure
+from plotly.subplots import make_subplots
+
+from ..config import DATASETS
+from ..figures import COLORS, INK, STYLE
+from .probe import EPSILON, LITERAL, MEASURES
+from ..picture import describe
+from ..statistics import mean_interval
+
+RULE_STYLE = {"linear": "-", "constant": ":"}
+NORM_LABELS = {"l2": "‖δ‖₂ ≤ ε", "linf": "‖δ‖∞ ≤ ε", "relative": "‖δ‖₂ ≤ ε‖w‖₂", "filter": "by filter"}
+SCALE = "Viridis"
+
+
+def grids(points: pd.DataFrame, dataset: str, split: str = "test") -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The recorded surfaces of a data set: label -> axis a, axis b, losses [a, b]; in the order of batch sizes."""
+    t = points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["split"] == split)]
+    found = {}
+    for (size, precision, seed), part in t.groupby(["batch_size", "precision", "seed"]):
+        wide = part.pivot(index="a", columns="b", values="loss")
+        found[f"B = {size}" + (f", {precision}" if precision != "fp32" else "")] = (
+            wide.index.to_numpy(), wide.columns.to_numpy(), wide.to_numpy())
+    return found
+
+
+def surfaces(points: pd.DataFrame, dataset: str, split: str = "test") -> go.Figure:
+    """Rotatable surfaces, a scene for each batch size, on one scale of height and colour (Figs. 9 and 10)."""
+    found = grids(points, dataset, split)
+    if not found:
+        return go.Figure().update_layout(template="none", height=120, title=f"{DATASETS[dataset].title}: none recorded yet")
+    low, high = _span(found)
+    figure = make_subplots(cols=len(found), specs=[[{"type": "surface"}] * len(found)], subplot_titles=list(found),
+                           horizontal_spacing=0.02)
+    for k, (label, (a, b, loss)) in enumerate(found.items(), 1):
+        height = np.log10(loss.T.astype("float32"))
+        figure.add_trace(go.Surface(x=a, y=b, z=height, cmin=low, cmax=high, colorscale=SCALE, showscale=k == len(found),
+                                    colorbar=dict(title="Loss", len=0.7, **_decades(low, high)), name=label,
+                                    hovertemplate="a %{x:.2f}, b %{y:.2f}<br>log₁₀ loss %{z:.2f}<extra></extra>"), 1, k)
+    scene = dict(xaxis_title="a", yaxis_title="b", zaxis=dict(title="Loss", range=[low, high], **_decades(low, high)),
+                 camera_eye=dict(x=1.5, y=1.5, z=0.9))
+    figure.update_scenes(**scene)
+    figure.update_layout(template="none", height=430, margin=dict(l=0, r=0, t=40, b=0), font_color=INK, paper_bgcolor="white")
+    return figure
+
+
+def contours(points: pd.DataFrame, dataset: str, split: str = "test") -> Figure:
+    """The same surfaces from above: lines of equal loss, the same levels in each panel."""
+    found = grids(points, dataset, split)
+    with mpl.rc_context(STYLE | {"axes.grid": False}):
+        figure, axes = plt.subplots(1, max(len(found), 1), figsize=(max(5.2, 4.4 * len(found)), 3.9), squeeze=False)
+        if not found:
+            axes[0, 0].set_title(f"{DATASETS[dataset].title}: no landscape recorded yet")
+            plt.close(figure)
+            return figure
+        levels = np.logspace(*_span(found), 15)
+        for axis, (label, (a, b, loss)) in zip(axes[0], found.items()):
+            drawn = axis.contourf(a, b, loss.T, levels, norm=mpl.colors.LogNorm(levels[0], levels[-1]), cmap="viridis")
+            axis.contour(a, b, loss.T, levels, colors="white", linewidths=0.4)
+            axis.plot(0, 0, "+", color="white", markersize=9, markeredgewidth=1.6)
+            axis.set(xlabel="a, along $d_1$", title=label, aspect="equal")
+        axes[0, 0].set_ylabel("b, along $d_2$")
+        ticks = [10.0**k for k in range(-4, 6) if levels[0] <= 10.0**k <= levels[-1]]
+        figure.colorbar(drawn, ax=axes, label=f"{split} loss (nats, log scale)", ticks=ticks or levels[[0, -1]], format="%.3g")
+    plt.close(figure)
+    return figure
+
+
+def _span(found: dict) -> tuple[float, float]:
+    """log10 of the lowest and the highest finite loss of all surfaces."""
+    values = np.concatenate([loss.ravel() for *_, loss in found.values()])
+    values = np.log10(values[np.isfinite(values) & (values > 0)])
+    return float(values.min()), float(values.max()) + 1e-3
+
+
+def _decades(low: float, high: float) -> dict:
+    ticks = [v for v in (np.log10(m) + d for d in range(-4, 6) for m in (1, 3)) if low <= v <= high]
+    return {"tickvals": ticks, "ticktext": [f"{10**v:.2g}" for v in ticks]}
+
+
+def paths(points: pd.DataFrame, dataset: str) -> Figure:
+    """Loss on the straight way from the network of B = 32 to that of another batch size, test and training."""
+    t = points[(points["dataset"] == dataset) & (points["kind"] == "path")]
+    with mpl.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(7.2, 3.9))
+        for (size, other, split), line in t.groupby(["batch_size", "to_batch_size", "split"]):
+            axis.plot(line["a"], line["loss"], "-" if split == "test" else "--", color=COLORS[dataset] if split == "test" else INK,
+                      label=f"{split} loss, B = {size} to {other}")
+        for at in (0, 1):
+            axis.axvline(at, color=INK, linewidth=0.8, linestyle=":")
+        axis.set(xlabel="0: the network of B = 32;  1: that of the larger batch", ylabel="Cross-entropy (nats, log scale)",
+                 yscale="log", title=DATASETS[dataset].title + ("" if len(t) else ": no path recorded yet"))
+        legend(axis)
+    plt.close(figure)
+    return figure
+
+
+def slices(points: pd.DataFrame, dataset: str) -> Figure:
+    """Fig. 1 from real networks: training and test loss on one line through each recorded minimum, filter-normalised.
+
+    The line is the middle row of each surface; dots mark the lowest points.
+    """
+    t = points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["b"].abs() < 1e-6)]
+    sizes = sorted(t["batch_size"].unique())
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(1, max(1, len(sizes)), figsize=(10.5, 3.9), sharey=True, squeeze=False)
+        for axis, size in zip(axes[0], sizes):
+            lowest = {}
+            for split, line in t[t["batch_size"] == size].groupby("split"):
+                color, dash = (COLORS[dataset], "--") if split == "test" else (INK, "-")
+                axis.plot(line["a"], line["loss"], dash, color=color, linewidth=1.8, label=f"{split} loss")
+                lowest[split] = line.loc[line["loss"].idxmin(), ["a", "loss"]]
+                axis.plot(*lowest[split], "o", color=color, markersize=5)
+            axis.set(xlabel="Step along a filter-normalised direction", title=f"B = {size} (seed 42)")
+            legend(axis)
+        axes[0, 0].set(ylabel="Cross-entropy (nats, log scale)", yscale="log")
+    plt.close(figure)
+    return describe(figure, "The picture of Fig. 1 drawn from two trained networks (n = 1 each): training and test loss along "
+                            "one filter-normalised direction; the dots are the lowest points.")
+
+
+def rescaled(table: pd.DataFrame) -> Figure:
+    """Each reading of Eq. (3) on one network whose layers are rescaled without changing its function."""
+    with mpl.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(7.2, 3.9))
+        for (norm, line), mark in zip(table.groupby("norm", sort=False), "osD^"):
+            at_one = line.loc[np.isclose(line["factor"], 1), "value"].iloc[0]
+            axis.plot(line["factor"], line["value"] / at_one, marker=mark, label=NORM_LABELS[norm])
+        axis.set_xscale("log", base=2)
+        axis.set_yscale("log")
+        axis.set(xlabel="First layer times, second layer divided by (log scale)", ylabel="Sharpness over that at 1 (log)",
+                 title=f"One function, many sharpnesses (ε = {EPSILON})")
+        legend(axis)
+    plt.close(figure)
+    return figure
+
+
+def sharpness_against_batch(table: pd.DataFrame, dataset: str, measures=(LITERAL, ("sharpness_filter", "train"),
+                            ("keskar_full", "train"), ("hessian_top", "train"))) -> Figure:
+    """Measures of sharpness against B under each rule: every network, and geometric means with 95 % intervals over seeds.
+
+    `table` as from `minima.final`.
+    """
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(measures), figsize=(3.5 * len(measures), 3.9), squeeze=False)
+        for axis, (measure, split) in zip(axes[0], measures):
+            t = table[(table["measure"] == measure) & (table["split"] == split)]
+            for (rule, part), color in zip(t.groupby("lr_rule", sort=False), (COLORS[dataset], "#CC79A7")):
+                cells = {b: mean_interval(np.log(cell)) for b, cell in part.groupby("batch_size")["value"]}
+                mean, low, high = (np.exp([getattr(i, end) for i in cells.values()]) for end in ("mean", "low", "high"))
+                axis.errorbar(list(cells), mean, np.nan_to_num([mean - low, high - mean]), color=color, marker="o",
+                              markersize=4, capsize=3, linestyle=RULE_STYLE[rule], label=f"{rule} rule {seeds_of(part)}")
+                axis.plot(part["batch_size"], part["value"], ".", color=color, alpha=0.35, markersize=4)
+            axis.set_xscale("log", base=2)
+            axis.set_yscale("log")
+            sizes = sorted(t["batch_size"].unique())
+            axis.set_xticks(sizes, map(str, sizes), fontsize=8.5)
+            axis.xaxis.minorticks_off()
+            axis.set(xlabel="Batch size B (log scale)")
+            title = MEASURES[measure].replace(", ", ",\n", 1)
+            axis.set_title(f"{title}\n({split} loss, log scale)", fontsize=9, fontweight="normal")
+        legend(axes[0, 0])
+    plt.close(figure)
+    return figure
+
+
+def gap_scatter(table: pd.DataFrame, runs: pd.DataFrame, dataset: str, measure: str, split: str) -> Figure:
+    """One measure of sharpness against the gap of clean training accuracy, a point a run, a colour a batch size."""
+    t = table[(table["dataset"] == dataset) & (table["measure"] == measure) & (table["split"] == split)
+              & (table["epoch"] == DATASETS[dataset].protocol.epochs)]
+    t = t.merge(runs.drop_duplicates("id")[["id", "gap"]], on="id").dropna(subset=["gap"])
+    with mpl.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(7.2, 3.9))
+        sizes = sorted(t["batch_size"].unique())
+        for size, shade in zip(sizes, mpl.colormaps["viridis"](np.linspace(0, 0.9, max(len(sizes), 1)))):
+            for rule, mark in (("linear", "o"), ("constant", "s")):
+                part = t[(t["batch_size"] == size) & (t["lr_rule"] == rule)]
+                if len(part):
+                    axis.plot(part["value"], part["gap"], mark, color=shade, label=f"B = {size}, {rule}")
+        axis.set(xlabel=f"{MEASURES[measure]} ({split} loss)", ylabel="Gap (points)", title=DATASETS[dataset].title)
+        legend(axis, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    plt.close(figure)
+    return figure
+
+
+def seeds_of(part: pd.DataFrame) -> str:
+    """"(n = 5)", or "(n = 4 to 5)" where batch sizes differ in it."""
+    counts = part.groupby("batch_size")["seed"].nunique()
+    return f"(n = {counts.min()})" if counts.min() == counts.max() else f"(n = {counts.min()} to {counts.max()})"
+
+
+def legend(axis, **more) -> None:
+    """A legend where there is anything to name."""
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(fontsize=8.5, **more)

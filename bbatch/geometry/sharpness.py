@@ -1,0 +1,175 @@
+"""Sharpness: how far the loss can rise close to a network's weights (Eq. (3); Keskar et al. 2017).
+
+The paper gives Eq. (3) with neither the norm of the ball nor the way of maximising. Every ball here is a product of
+Euclidean balls over groups of parameters, which covers the four readings in `NORMS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..errors import BadInput, one_of
+from .flat import Objective, generator, positive, vector
+
+NORMS = ("l2", "linf", "relative", "filter")
+
+
+@dataclass(frozen=True)
+class Sharpness:
+    """`value`: the largest rise of the loss that was found; `random`: the largest that random directions alone show;
+    `loss`: L(w); `restarts`: the rise that each start of the ascent reached, which tells how far they agree."""
+
+    value: float
+    random: float
+    loss: float
+    restarts: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Ball:
+    """All δ whose part in each group g has a norm of at most radius[g]. `group`: int64 [P]; `radius`: [groups]."""
+
+    group: torch.Tensor
+    radius: torch.Tensor
+
+    def norms(self, v: torch.Tensor) -> torch.Tensor:
+        """Euclidean norm of each group's part of v, [groups]."""
+        return torch.zeros_like(self.radius).index_add_(0, self.group, v * v).sqrt()
+
+    def project(self, v: torch.Tensor) -> torch.Tensor:
+        """The point of the ball that is nearest to v."""
+        return v * (self.radius / self.norms(v).clamp_min(1e-30)).clamp_max(1)[self.group]
+
+    def reach(self, v: torch.Tensor) -> torch.Tensor:
+        """The point of the ball that goes farthest along v; 0 in groups where v is 0."""
+        return v * (self.radius / self.norms(v).clamp_min(1e-30))[self.group]
+
+
+def ball(net: nn.Module, norm: str, epsilon: float) -> Ball:
+    """The ball of Eq. (3) around a network's weights w under one reading of its norm:
+
+    l2        ‖δ‖₂ ≤ ε
+    linf      |δ_i| ≤ ε
+    relative  ‖δ‖₂ ≤ ε ‖w‖₂
+    filter    ‖δ_f‖₂ ≤ ε ‖w_f‖₂ for each filter f, biases fixed, as in a filter-normalised landscape; the one of the four
+              that does not change when the layers of a ReLU network are rescaled without changing its function
+
+    Raises `BadInput` for another norm, or an epsilon that is not above 0.
+    """
+    one_of("norm", norm, NORMS)
+    positive("epsilon", epsilon)
+    w = vector(net)
+    if norm == "linf":
+        return Ball(torch.arange(len(w), device=w.device), torch.full_like(w, epsilon))
+    if norm != "filter":
+        radius = torch.full((1,), epsilon, dtype=w.dtype, device=w.device)
+        return Ball(torch.zeros(len(w), dtype=torch.int64, device=w.device),
+                    radius * w.norm() if norm == "relative" else radius)
+    groups, radii, count = [], [], 0
+    for p in (p.detach() for p in net.parameters() if p.requires_grad):
+        filters, size = (len(p), p[0].numel()) if p.dim() > 1 else (1, p.numel())
+        groups.append(torch.arange(count, count + filters, device=w.device).repeat_interleave(size))
+        radii.append(epsilon * p.flatten(1).norm(dim=1) if p.dim() > 1 else torch.zeros(1, dtype=w.dtype, device=w.device))
+        count += filters
+    return Ball(torch.cat(groups), torch.cat(radii))
+
+
+def sharpness(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor, epsilon: float = 0.1,
+              norm: str = "l2", *, steps: int = 20, restarts: int = 3, directions: int = 20, seed: int = 0,
+              piece: int | None = None) -> Sharpness:
+    """S(w, ε) = max over the ball of L(w + δ) − L(w), Eq. (3), by projected gradient ascent from several starts.
+
+    steps       gradients an ascent; a step that does not raise the loss is halved and tried again, and counts
+    restarts    the gradient's own direction, the best random direction, then random ones
+    directions  random points on the ball's border: the starts, and the other way to read Eq. (3)
+
+    The result is a lower bound of the maximum, never below what the random directions show. Raises `BadInput` for what
+    cannot be measured (see `flat.Objective` and `ball`), and where the loss is not finite inside the ball.
+    """
+    room = ball(net, norm, epsilon)
+    if min(steps, restarts, directions) < 1:
+        raise BadInput(f"{steps} steps, {restarts} restarts and {directions} directions: one or more of each is needed.")
+    objective = Objective(net, loss, inputs, targets, piece)
+    draw = generator(seed, "cpu")
+    points = [room.reach(torch.randn(len(objective.start), generator=draw).to(objective.start))
+              for _ in range(directions)]
+    rises = [objective.value(objective.start + p) - objective.initial for p in points]
+    if not np.isfinite(rises).all():
+        raise BadInput(f"the loss is not finite within epsilon = {epsilon} of the weights; use a smaller epsilon.")
+    best_first = [points[k] for k in np.argsort(rises)[::-1]]
+    starts = [room.reach(objective.gradient(objective.start)[1]), *best_first][:restarts]
+    found = [ascend(objective, room, start, steps) for start in starts]
+    return Sharpness(max(*found, *rises), max(rises), objective.initial, tuple(found))
+
+
+def ascend(objective: Objective, room: Ball, delta: torch.Tensor, steps: int) -> float:
+    """The rise of the loss over L(w) that projected gradient ascent reaches from w + `delta` in `steps` gradients.
+
+    The step, as long as the ball is wide, doubles while the loss rises and is halved where it does not. A very long one
+    goes to the border's point along the gradient, which for a convex loss never lowers it.
+    """
+    value, slope = objective.gradient(objective.start + delta)
+    stride = 1.0
+    for _ in range(steps - 1):
+        ahead = room.project(delta + stride * room.reach(slope))
+        new, new_slope = objective.gradient(objective.start + ahead)
+        if new > value:
+            delta, value, slope, stride = ahead, new, new_slope, 2 * stride
+        else:
+            stride /= 2
+    return value - objective.initial
+
+
+def keskar(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor, epsilon: float = 1e-3, *,
+           subspace: int | None = None, iterations: int = 10, seed: int = 0, piece: int | None = None) -> float:
+    """Metric 2.1 of Keskar et al. (2017), in percent: 100 (max L(x + A y) − L(x)) / (1 + L(x)).
+
+    The box is |y_i| ≤ ε (|(A⁺x)_i| + 1). A is the identity, or for a `subspace` of p dimensions a Gaussian matrix
+    [P, p] with columns of length 1. As they do, the maximum is sought by a few iterations of L-BFGS-B, from y = 0; it is
+    a lower bound. Raises `BadInput` for what cannot be measured, and for a subspace larger than the network.
+    """
+    from scipy.optimize import Bounds, minimize
+
+    positive("epsilon", epsilon)
+    objective = Objective(net, loss, inputs, targets, piece)
+    x, size = objective.start, len(objective.start)
+    if subspace is not None and not (isinstance(subspace, int) and 1 <= subspace <= size):
+        raise BadInput(f"a subspace of {subspace!r} dimensions does not fit; the network's {size} parameters allow 1 to {size}.")
+    if subspace is None:
+        basis, inside = None, x
+    else:
+        basis = torch.randn(size, subspace, generator=generator(seed, "cpu")).to(x)
+        basis /= basis.norm(dim=0)
+        inside = torch.linalg.solve(basis.T @ basis, basis.T @ x)  # A⁺x
+    half = (epsilon * (inside.abs() + 1)).double().cpu().numpy()
+    highest = objective.initial
+
+    def descend(y):
+        nonlocal highest
+        y = torch.from_numpy(y).to(x)
+        value, slope = objective.gradient(x + (y if basis is None else basis @ y))
+        if not np.isfinite(value):
+            raise BadInput(f"the loss is not finite within epsilon = {epsilon} of the weights; use a smaller epsilon.")
+        highest = max(highest, value)
+        return -value, -(slope if basis is None else basis.T @ slope).double().cpu().numpy()
+
+    minimize(descend, np.zeros_like(half), jac=True, method="L-BFGS-B", bounds=Bounds(-half, half),
+             options={"maxiter": iterations})
+    return 100 * (highest - objective.initial) / (1 + objective.initial)
+
+
+def rescale(net: nn.Module, first: nn.Module, second: nn.Module, factor: float) -> None:
+    """Multiply layer `first` by `factor` and divide the weights of the next one, `second`, by it, in place.
+
+    With ReLU (and pooling) alone between the two the network's function stays what it was: Dinh et al. (2017).
+    """
+    positive("factor", factor)
+    with torch.no_grad():
+        first.weight *= factor
+        first.bias *= factor
+        second.weight /= factor
