@@ -13,9 +13,9 @@ from . import (book, claims, cluster, config, data, figures, geometry, heldout, 
                tables, verify)
 from .choosing import problems, recommend
 from .errors import BadInput, one_of
+from .geometry.trained import EFFORT
 from .store import ROOT, Store
 from .sweep import processes, sweep
-from .geometry.trained import EFFORT
 
 
 class _Parser(argparse.ArgumentParser):

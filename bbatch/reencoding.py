@@ -17,9 +17,9 @@ import torch
 from . import data
 from .config import Run
 from .files import write_whole
+from .geometry.trained import kept, network
 from .statistics import Interval, paired_proportions
 from .store import FROZEN, Store
-from .geometry.trained import kept, network
 
 FILE = FROZEN / "reencoding.csv"
 COLUMNS = ["id", "batch_size", "lr_rule", "precision", "seed", "n", "right_mirror", "right_exact", "only_mirror", "only_exact"]

@@ -34,16 +34,16 @@ import torch
 from tqdm import tqdm
 
 from .. import metrics
-from . import selection
-from .ceiling import Ceiling
 from ..config import DATASETS, Run
 from ..errors import BadInput
 from ..files import write_whole
+from ..store import FROZEN, Store
+from ..worker import environment
+from . import selection
+from .ceiling import Ceiling
 from .fitting import step_seconds
 from .measured import measure
 from .problems import PROBLEMS, Problem, problem
-from ..store import FROZEN, Store
-from ..worker import environment
 
 FOLDER = FROZEN / "selection"
 METHODS = ("Algorithm 2", "measured", "always 32", "scikit-learn", "Lightning")

@@ -12,9 +12,9 @@ import torch
 
 from .. import published
 from ..errors import BadInput
-from .fitting import Fit, fit, step_seconds
 from ..geometry.noise import noise_scale
 from ..statistics import Interval, mean_interval
+from .fitting import Fit, fit, step_seconds
 from .task import Task
 
 NEAR = 1.25  # an epoch within a quarter of the fastest is as good as the fastest

@@ -33,15 +33,15 @@ from torch import nn
 from tqdm import tqdm
 
 from .. import published
-from .ceiling import Ceiling, memory_ceiling
 from ..config import DATASETS
 from ..figures import COLORS, FAINT, INK, STYLE
+from ..picture import describe
+from ..statistics import Interval
+from .ceiling import Ceiling, memory_ceiling
 from .fitting import Fit, fit
 from .limits import (NEAR, PASSES, best_rate, choose, knee, noise_over_training, rate_test, reference, scaling_exponent,
                      throughput)
-from ..picture import describe
 from .selection import Recommendation, check_limits, frame, one_epoch
-from ..statistics import Interval
 from .task import Rows, Task
 
 MOST = 8192  # samples in a batch: no model for which this page is meant wants more

@@ -23,10 +23,10 @@ from .. import data, published, streams
 from ..config import DATASETS, SYNTHETIC, plan
 from ..data import Data
 from ..errors import one_of
-from .fitting import Fit
 from ..models import NETWORKS
-from .task import Rows, Task
 from ..trainer import train
+from .fitting import Fit
+from .task import Rows, Task
 
 BORROWED = {"digits": "Digits", "breast-cancer": "Breast cancer", "wine": "Wine"}  # from scikit-learn
 PROBLEMS = {**{name: spec.title for name, spec in DATASETS.items()}, **BORROWED}

@@ -10,14 +10,14 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from .ceiling import Ceiling
 from ..errors import BadInput
 from ..files import write_whole
+from ..statistics import Interval
+from ..store import FROZEN
+from .ceiling import Ceiling
 from .measured import Measured, measure_batch_size
 from .problems import problem
 from .selection import Recommendation, select_batch_size
-from ..statistics import Interval
-from ..store import FROZEN
 
 EXAMPLE = FROZEN / "selection" / "example.json"  # digits, as recorded; `python -m bbatch.choosing.recommend` records it anew
 

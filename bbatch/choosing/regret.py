@@ -18,13 +18,13 @@ from matplotlib.figure import Figure
 
 from ..config import DATASETS, SYNTHETIC
 from ..critical import DROP
-from .evaluation import CELL, CHOICES, FOLDER, METHODS, STEPS, fixed, keys, table
-from .evaluation import runs as all_runs
 from ..figures import COLORS, INK, STYLE
 from ..picture import describe, series, tip
+from ..statistics import LEVEL, Interval, mean_interval, paired_difference
+from .evaluation import CELL, CHOICES, FOLDER, METHODS, STEPS, fixed, keys, table
+from .evaluation import runs as all_runs
 from .problems import BORROWED, PROBLEMS, base_rate
 from .selection import rate
-from ..statistics import LEVEL, Interval, mean_interval, paired_difference
 
 MARKS = dict(zip(METHODS, ("o", "D", "s", "^", "v")))
 SHADES = dict(zip(METHODS, (COLORS["cifar10"], COLORS["synthetic-50k"], INK, COLORS["mnist"], COLORS["synthetic-1k"])))

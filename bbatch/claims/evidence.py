@@ -17,8 +17,8 @@ import pandas as pd
 
 from .. import critical, published
 from ..config import DATASETS
-from .rules import FEW, Part
 from ..statistics import LEVEL, mean_interval, prediction_interval, proportion_interval
+from .rules import FEW, Part
 
 Cell = tuple[int, str | None]  # batch size and learning-rate rule; None: the linear one (in the paper: Table VII's)
 PAIRED, ONE_RUN = "our mean, paired by seed", "one more run of ours"

@@ -13,15 +13,15 @@ from functools import cache
 import pandas as pd
 
 from .. import geometry, metrics
-from . import ledger, quantities_costs, quantities_scaling, rules  # noqa: F401 (fill QUANTITIES)
 from ..config import DATASETS
 from ..errors import BadInput, one_of
+from ..statistics import LEVEL
+from ..store import Store
+from . import ledger, quantities_costs, quantities_scaling, rules  # noqa: F401 (fill QUANTITIES)
 from .evidence import Paper, Runs, command
 from .ledger import WHY_NOT, Claim
 from .quantities import QUANTITIES
 from .rules import DATA, UNCHECKABLE, UNTESTABLE, Part
-from ..statistics import LEVEL
-from ..store import Store
 
 COLUMNS = ["id", "section", "claim", "published", "paper_check", "measured", "low", "high", "n", "verdict",
            "unit", "at", "reading", "command", "note"]

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ..config import DATASETS, SYNTHETIC
+from ..statistics import pearson
 from .evidence import Paper, Runs, command, number
 from .rules import FEW, Part
-from ..statistics import pearson
 
 Witness = Paper | Runs
 GAPS = {"running": "gap_running", "clean": "gap"}

@@ -9,10 +9,10 @@ import pandas as pd
 
 from .. import published
 from ..config import DATASETS
+from ..statistics import mean_interval, paired_difference, power_law
 from .evidence import PAIRED, Paper, Runs, number
 from .quantities import GAPS, Witness, names, quantity
 from .rules import Part
-from ..statistics import mean_interval, paired_difference, power_law
 
 BASE, LARGE = 32, 512  # the batch sizes that the paper compares where it names two
 UNSCALED = "synthetic-50k"  # the data set of Section IV-D

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .. import published
-from .judging import Judgement
 from ..config import DATASETS, SYNTHETIC, plan
 from .evidence import Paper, Runs, number
+from .judging import Judgement
 from .quantities_costs import more_epochs
 from .rules import DIRECTION, INCONSISTENT, NOT
 

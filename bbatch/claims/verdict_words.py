@@ -13,10 +13,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from . import rules
-from .judging import Judgement, Runs, totals
-from .evidence import number
 from ..figures import INK, STYLE
+from . import rules
+from .evidence import number
+from .judging import Judgement, Runs, totals
 from .ledger import UNITS, protocol
 from .reasons import UNEXPLAINED, reasons
 

@@ -11,14 +11,14 @@ from html import escape
 import pandas as pd
 from IPython.display import HTML
 
-from . import rules
-from .judging import Judgement, Runs, judged, witness
 from ..config import DATASETS
+from ..store import ROOT
+from . import rules
 from .evidence import number
+from .judging import Judgement, Runs, judged, witness
 from .ledger import UNITS
 from .reasons import reasons
 from .rules import Part
-from ..store import ROOT
 
 PAGE = "12_verdicts"
 STATIC = ROOT / "book" / "_static"

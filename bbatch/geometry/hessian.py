@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from ..errors import BadInput
-from .flat import Objective, generator
 from ..statistics import Interval, mean_interval
+from .flat import Objective, generator
 
 
 @dataclass(frozen=True)

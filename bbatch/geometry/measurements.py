@@ -8,14 +8,14 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from .. import data
-from . import landscape, probe, sharpness
 from ..config import DATASETS, Run, plan
 from ..errors import one_of
 from ..files import write_whole
-from .probe import EPSILON, LITERAL, MEASURES  # noqa: F401: part of what this module offers
 from ..store import FROZEN, Store
-from .trained import EFFORT, REFERENCE, epochs_of, networks, planned, samples
 from ..worker import commit
+from . import landscape, probe, sharpness
+from .probe import EPSILON, LITERAL, MEASURES  # noqa: F401: part of what this module offers
+from .trained import EFFORT, REFERENCE, epochs_of, networks, planned, samples
 
 FOLDER = FROZEN / "geometry"
 RUN_COLUMNS = ["dataset", "batch_size", "lr_rule", "precision", "seed"]

@@ -9,8 +9,8 @@ import pandas as pd
 
 from .. import published
 from ..config import DATASETS
-from .measurements import LITERAL, MEASURES
 from ..statistics import LEVEL, Interval, mean_interval, power_law, spearman
+from .measurements import LITERAL, MEASURES
 
 SHARP = [name for name in MEASURES if name.startswith(("sharpness", "keskar", "hessian"))]
 

@@ -12,8 +12,8 @@ from scipy import stats
 from torch import nn
 
 from ..errors import BadInput
-from .flat import Objective, finite
 from ..statistics import LEVEL, Interval
+from .flat import Objective, finite
 
 BATCHES = 20  # mini-batches of Eq. (4)
 

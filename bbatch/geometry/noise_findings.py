@@ -7,8 +7,8 @@ import pandas as pd
 
 from .. import critical, published
 from ..config import DATASETS
-from .measurements import MEASURES
 from ..statistics import mean_interval, power_law
+from .measurements import MEASURES
 
 
 def variance_fits(table: pd.DataFrame) -> pd.DataFrame:

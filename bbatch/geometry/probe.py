@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from .. import data
-from . import hessian, noise, sharpness
 from ..config import Run
+from . import hessian, noise, sharpness
 from .trained import EFFORT, REFERENCE, Effort, samples
 
 EPSILON = 0.1  # Section IV-E

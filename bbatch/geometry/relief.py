@@ -12,9 +12,9 @@ from plotly.subplots import make_subplots
 
 from ..config import DATASETS
 from ..figures import COLORS, INK, STYLE
-from .probe import EPSILON, LITERAL, MEASURES
 from ..picture import describe
 from ..statistics import mean_interval
+from .probe import EPSILON, LITERAL, MEASURES
 
 RULE_STYLE = {"linear": "-", "constant": ":"}
 NORM_LABELS = {"l2": "‖δ‖₂ ≤ ε", "linf": "‖δ‖∞ ≤ ε", "relative": "‖δ‖₂ ≤ ε‖w‖₂", "filter": "by filter"}
