@@ -110,7 +110,8 @@ def stage(pages: list[Path], about: dict) -> None:
                     ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.ipynb"))
     shutil.copy(ROOT / "_toc.yml", SOURCE)
     settings = yaml.safe_load((ROOT / "_config.yml").read_text())
-    (SOURCE / "_config.yml").write_text(yaml.safe_dump(configuration(settings, about), sort_keys=False, allow_unicode=True))
+    settings = yaml.safe_dump(configuration(settings, about), sort_keys=False, allow_unicode=True)
+    (SOURCE / "_config.yml").write_text(settings)
     (SOURCE / "notebooks").mkdir()
     for path in pages:
         notebook = nbformat.read(_executed(path), as_version=4)

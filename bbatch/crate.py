@@ -13,13 +13,13 @@ import shutil
 from html import escape, unescape
 from pathlib import Path
 
-from .config import DATASETS
 from .store import FROZEN, ROOT, Store
 from .worker import commit
 
 CONTEXT = "https://w3id.org/ro/crate/1.2/context"
 PROFILE = "https://w3id.org/ro/crate/1.2"
-KINDS = {".html": "text/html", ".parquet": "application/vnd.apache.parquet", ".csv": "text/csv", ".json": "application/json"}
+KINDS = {".html": "text/html", ".parquet": "application/vnd.apache.parquet", ".csv": "text/csv",
+         ".json": "application/json"}
 TITLE = "Large Batch vs. Small Batch Training: Generalization Tradeoffs in Deep Neural Networks"
 
 
@@ -33,7 +33,7 @@ def facts() -> dict:
 
     return {"commit": commit(), "runs": len(records),
             "records": hashlib.sha256((FROZEN / "SHA256SUMS").read_bytes()).hexdigest(),
-            "data": distinct(f"{DATASETS[r['run']['dataset']].title}: {r['data']['source']}" for r in records),
+            "data": distinct(record["data"]["source"] for record in records),
             "hardware": distinct(o["device_name"] for o in seen),
             "first": min((o["started"] for o in seen), default="")[:10],
             "last": max((o["finished"] for o in seen), default="")[:10]}
@@ -42,8 +42,9 @@ def facts() -> dict:
 def footer(about: dict, check: str = "../book/check.html") -> str:
     """The line at the foot of each page, as HTML."""
     data = "; ".join(about["data"])
-    return (f'<p class="bbatch-provenance">Made from {about["runs"]} committed runs of {about["first"]} to {about["last"]} '
-            f'(records <code>{about["records"][:12]}</code>) at commit <code>{escape(about["commit"])}</code>. '
+    return ('<p class="bbatch-provenance">'
+            f'Made from {about["runs"]} committed runs of {about["first"]} to {about["last"]} (records '
+            f'<code>{about["records"][:12]}</code>) at commit <code>{escape(about["commit"])}</code>. '
             f'Data: {escape(data)}. Hardware: {escape(", ".join(about["hardware"]))}. '
             f'<a href="{check}">How to check this book</a></p>')
 
@@ -55,24 +56,30 @@ def write(html: Path, about: dict) -> Path:
     records = sorted(path for path in (html / "records").rglob("*") if path.is_file())
     files = [_file(path, html) for path in (*pages, *records)]
     path = html / "ro-crate-metadata.json"
-    path.write_text(json.dumps({"@context": CONTEXT, "@graph": _graph(files, about)}, indent=1, ensure_ascii=False) + "\n")
+    document = {"@context": CONTEXT, "@graph": _graph(files, about)}
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     return path
 
 
 def _graph(files: list[dict], about: dict) -> list[dict]:
     machines = [{"@id": f"#machine-{k}", "@type": "Thing", "name": name} for k, name in enumerate(about["hardware"])]
-    license = {"@id": "https://spdx.org/licenses/MIT", "@type": "CreativeWork", "name": "MIT License", "identifier": "MIT"}
-    code = {"@id": "#code", "@type": "SoftwareSourceCode", "name": "bbatch", "version": about["commit"], "programmingLanguage": "Python"}
+    license = {"@id": "https://spdx.org/licenses/MIT", "@type": "CreativeWork", "name": "MIT License"}
+    code = {"@id": "#code", "@type": "SoftwareSourceCode", "name": "bbatch", "version": about["commit"],
+            "programmingLanguage": "Python"}
     paper = {"@id": "#paper", "@type": "ScholarlyArticle", "name": TITLE}
     authors = {"@id": "#authors", "@type": "Organization", "name": "the bbatch authors"}
-    root = {"@id": "./", "@type": "Dataset", "name": _title(), "description": "A reproduction, with many seeds and confidence intervals, "
-            f"of the paper {TITLE!r}: pages, and the records of the {about['runs']} runs behind their numbers.",
+    root = {"@id": "./", "@type": "Dataset", "name": _title(),
+            "description": f"A reproduction, with many seeds and confidence intervals, of the paper {TITLE!r}: "
+                           f"pages, and the records of the {about['runs']} runs behind their numbers.",
             "datePublished": about["last"], "license": _ref(license), "author": _ref(authors), "about": _ref(paper),
-            "identifier": f"sha256:{about['records']}", "hasPart": [_ref(one) for one in files], "mentions": [{"@id": "#training"}]}
-    action = {"@id": "#training", "@type": "CreateAction", "name": "Training of the recorded runs", "startTime": about["first"],
-              "endTime": about["last"], "instrument": [_ref(code), *map(_ref, machines)],
-              "result": [_ref(one) for one in files if one["@id"].startswith("records/")], "description": "; ".join(about["data"])}
-    me = {"@id": "ro-crate-metadata.json", "@type": "CreativeWork", "conformsTo": {"@id": PROFILE}, "about": {"@id": "./"}}
+            "identifier": f"sha256:{about['records']}", "hasPart": [_ref(one) for one in files],
+            "mentions": [{"@id": "#training"}]}
+    action = {"@id": "#training", "@type": "CreateAction", "name": "Training of the recorded runs",
+              "startTime": about["first"], "endTime": about["last"], "description": "; ".join(about["data"]),
+              "instrument": [_ref(code), *map(_ref, machines)],
+              "result": [_ref(one) for one in files if one["@id"].startswith("records/")]}
+    me = {"@id": "ro-crate-metadata.json", "@type": "CreativeWork", "conformsTo": {"@id": PROFILE},
+          "about": {"@id": "./"}}
     return [me, root, license, code, paper, authors, action, *machines, *files]
 
 

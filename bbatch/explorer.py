@@ -24,27 +24,28 @@ LISTED = ["seed", "lr", "precision", "device_name", "commit", "id"]  # of each r
 
 
 def data(runs: pd.DataFrame) -> dict:
-    """What the page chooses from: names and colours, cells (mean, low, high, n) and runs of each data set, rule and batch
-    size, and the published points with the learning rate that the paper's rule gives them.
+    """What the page chooses from: names and colours; cells (mean, low, high, n) and runs of each data set, rule and
+    batch size; the published points, with the learning rate that the paper's rule gives them.
 
     `runs`: the frame of `metrics.frame`, full protocol (`metrics.full_protocol`), all learning-rate rules.
     """
-    cells = []
+    cells, columns = [], LISTED + list(SHOWN)
     for (name, rule, b), cell in runs.groupby(["dataset", "lr_rule", "batch_size"]):
         values = {}
         for metric in SHOWN:
             have = cell.dropna(subset=[metric]).astype({metric: float})
             i = interval(have, metric)
             values[metric] = [_number(v, metric) for v in (i.mean, i.low, i.high)] + [len(have)]
-        listed = [[_plain(v) for v in row] for row in cell[LISTED + list(SHOWN)].itertuples(index=False)]
-        cells.append({"data": name, "rule": rule, "B": int(b), "lr": float(cell["lr"].iloc[0]), "values": values, "runs": listed})
+        listed = [[_plain(v) for v in row] for row in cell[columns].itertuples(index=False)]
+        cells.append({"data": name, "rule": rule, "B": int(b), "lr": float(cell["lr"].iloc[0]),
+                      "values": values, "runs": listed})
     return {"sets": {name: {"title": spec.title, "color": COLORS[name], "dark": dark(COLORS[name].lower())}
                      for name, spec in DATASETS.items()},
-            "metrics": SHOWN, "rules": list(LR_RULES), "columns": LISTED + list(SHOWN), "cells": cells, "paper": _paper()}
+            "metrics": SHOWN, "rules": list(LR_RULES), "columns": columns, "cells": cells, "paper": _paper()}
 
 
 def _paper() -> list[dict]:
-    """The points of Tables III, IV and VII (linear rule) and of Table V (both its rules, on the largest synthetic set)."""
+    """The points of Tables III, IV and VII (linear rule) and of Table V (its two rules, on the largest synthetic set)."""
     points = []
     for row in published.results().to_dict("records"):
         p = DATASETS[row["dataset"]].protocol
@@ -52,16 +53,17 @@ def _paper() -> list[dict]:
         points.append({"data": row["dataset"], "rule": "linear", "B": int(row["batch_size"]), "table": row["table"],
                        "lr": p.base_lr * row["batch_size"] / p.base_batch, "values": values})
     for row in published.learning_rate_ablation().to_dict("records"):
-        points.append({"data": "synthetic-50k", "rule": row["lr_rule"], "B": int(row["batch_size"]), "table": row["table"],
-                       "lr": row["lr"], "values": {"test_acc": row["test_acc"], "gap_running": row["gap"]}})
+        points.append({"data": "synthetic-50k", "rule": row["lr_rule"], "B": int(row["batch_size"]), "lr": row["lr"],
+                       "table": row["table"], "values": {"test_acc": row["test_acc"], "gap_running": row["gap"]}})
     return points
 
 
 def page(runs: pd.DataFrame) -> HTML:
-    """The explorer: an element for the script to fill, its data, and for readers without JavaScript a word on where else to look."""
+    """The explorer: an element for the script to fill, its data, and a word for readers without JavaScript."""
     block = json.dumps(data(runs), separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
-    return HTML('<div id="explorer" class="bbatch-explorer"><noscript><p>Choosing needs JavaScript. The figures and tables of the '
-                f'results pages show the same records.</p></noscript><script type="application/json">{block}</script></div>')
+    return HTML('<div id="explorer" class="bbatch-explorer"><noscript><p>Choosing needs JavaScript. The figures and tables '
+                'of the results pages show the same records.</p></noscript>'
+                f'<script type="application/json">{block}</script></div>')
 
 
 def _number(value: float, metric: str) -> float | None:

@@ -54,9 +54,11 @@ def caption(frame: pd.DataFrame, datasets, metric: str) -> str:
         if len(have) > 1:
             top, low = (have.loc[have[metric].agg(which)] for which in ("idxmax", "idxmin"))
             values = [f"B = {row['batch_size']:.0f} ({row[metric]:.2f})".replace("-", "−") for row in (top, low)]
-            findings.append(f"{DATASETS[name].title}: highest at {values[0]}, lowest at {values[1]} {seeds_text(have['n'])}")
-    return (f"{METRICS[metric]} against batch size. {'; '.join(findings) or 'Too few runs yet to compare batch sizes'}. Means over "
-            "seeds with 95 % intervals; diamonds: the paper's single runs.")
+            findings.append(f"{DATASETS[name].title}: highest at {values[0]}, lowest at {values[1]} "
+                            f"{seeds_text(have['n'])}")
+    found = "; ".join(findings) or "Too few runs yet to compare batch sizes"
+    return (f"{METRICS[metric]} against batch size. {found}. Means over seeds with 95 % intervals; diamonds: the paper's "
+            "single runs.")
 
 
 def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
@@ -118,12 +120,14 @@ def learning_curves(curves: pd.DataFrame, dataset: str, metric: str = "test_acc"
         for size, shade in zip(sizes, shades):
             by_epoch = runs[runs["batch_size"] == size].groupby("epoch")[metric].agg(["mean", "min", "max", "count"])
             n = int(by_epoch["count"].iloc[0])
-            line = axis.plot(by_epoch.index, by_epoch["mean"], color=shade, linewidth=1.7, label=f"B = {size} (n = {n})")
-            band = axis.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=shade, alpha=0.15, linewidth=0)
+            line = axis.plot(by_epoch.index, by_epoch["mean"], color=shade, linewidth=1.7,
+                             label=f"B = {size} (n = {n})")
+            band = axis.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=shade, alpha=0.15,
+                                     linewidth=0)
             series(axis, f"B = {size}", *line, band)
             tip(axis, by_epoch.index, by_epoch["mean"],
-                [f"B = {size}, epoch {e}\nmean {row['mean']:.2f} %\nrange {row['min']:.2f} to {row['max']:.2f} (n = {n})"
-                 for e, row in by_epoch.iterrows()], [f"data={dataset}&metric={metric}&B={size}"] * len(by_epoch))
+                [f"B = {size}, epoch {e}\nmean {row['mean']:.2f} %\nrange {row['min']:.2f} to {row['max']:.2f} "
+                 f"(n = {n})" for e, row in by_epoch.iterrows()], [f"data={dataset}&metric={metric}&B={size}"] * len(by_epoch))
             ends[size] = by_epoch["mean"].iloc[-1]
         axis.set(xlabel="Epoch", ylabel="Test accuracy (%)", title=DATASETS[dataset].title)
         handles, labels = axis.get_legend_handles_labels()
@@ -135,7 +139,8 @@ def learning_curves(curves: pd.DataFrame, dataset: str, metric: str = "test_acc"
         top, low = max(ends, key=ends.get), min(ends, key=ends.get)
         found = (f"Test accuracy after each epoch on {DATASETS[dataset].title}: after the last, highest for B = {top} "
                  f"({ends[top]:.2f} %), lowest for B = {low} ({ends[low]:.2f} %)")
-    return describe(figure, found + ". Means over n seeds; bands: range of all seeds.", runs=f"data={dataset}&metric={metric}")
+    return describe(figure, found + ". Means over n seeds; bands: range of all seeds.",
+                    runs=f"data={dataset}&metric={metric}")
 
 
 def glance(frame: pd.DataFrame, metric: str = "test_acc") -> Figure:
@@ -177,8 +182,8 @@ def synthetic_sets(datasets: dict) -> Figure:
         np.atleast_1d(axes)[0].set_ylabel("Second principal component")
         np.atleast_1d(axes)[0].legend(fontsize=9, markerscale=3)
     plt.close(figure)
-    return describe(figure, "Training samples of the synthetic sets on their first two principal components; the features are "
-                            "standardized and have no unit. Colours: the two classes.")
+    return describe(figure, "Training samples of the synthetic sets on their first two principal components; the features "
+                            "are standardized and have no unit. Colours: the two classes.")
 
 
 def learning_rates() -> Figure:
@@ -197,10 +202,12 @@ def learning_rates() -> Figure:
             axis.legend(fontsize=9)
         axes[0].set_ylabel("Learning rate (log scale)")
     plt.close(figure)
-    spread = ", ".join(f"{plan(name, max(p.batch_sizes)).lr / plan(name, min(p.batch_sizes)).lr:g} on {DATASETS[name].title}"
-                       for name in (SYNTHETIC[-1], "mnist", "cifar10") if (p := DATASETS[name].protocol))
-    return describe(figure, "Target learning rate under each rule, computed from the configuration. Under the linear rule the "
-                            f"largest batch size has that of the smallest times {spread}.")
+    spread = []
+    for name in (SYNTHETIC[-1], "mnist", "cifar10"):
+        sizes = DATASETS[name].protocol.batch_sizes
+        spread.append(f"{plan(name, max(sizes)).lr / plan(name, min(sizes)).lr:g} on {DATASETS[name].title}")
+    return describe(figure, "Target learning rate under each rule, computed from the configuration. Under the linear rule "
+                            f"the largest batch size has that of the smallest times {', '.join(spread)}.")
 
 
 def one_run(outcome, run: Run) -> Figure:
@@ -220,8 +227,9 @@ def one_run(outcome, run: Run) -> Figure:
         left.legend(fontsize=9)
         right.legend(fontsize=9)
     plt.close(figure)
-    return describe(figure, f"One run, trained as this page was made: {100 * h['test_correct'][-1] / n_test:.2f} % of the test samples "
-                            f"right after {len(epochs)} epochs (n = 1, no interval over seeds).")
+    right = 100 * h["test_correct"][-1] / n_test
+    return describe(figure, f"One run, trained as this page was made: {right:.2f} % of the test samples right after "
+                            f"{len(epochs)} epochs (n = 1, no interval over seeds).")
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -179,9 +179,10 @@ def figure_steps(table: pd.DataFrame) -> Figure:
         figure.legend(*axis.get_legend_handles_labels(), fontsize=9, loc="outside lower center", ncols=2)
     plt.close(figure)
     best = {b: rows.loc[rows["median"].idxmin(), "contestant"] for b, rows in table.groupby("batch_size")}
-    fastest = "; ".join(f"{who} at B = {', '.join(str(b) for b in best if best[b] == who)}" for who in dict.fromkeys(best.values()))
-    return describe(figure, f"Processor time of a step and seed, medians over {table['rounds'].iloc[0]} rounds with quartiles. "
-                            f"Least: {fastest}.")
+    fastest = "; ".join(f"{who} at B = {', '.join(str(b) for b in best if best[b] == who)}"
+                        for who in dict.fromkeys(best.values()))
+    return describe(figure, f"Processor time of a step and seed, medians over {table['rounds'].iloc[0]} rounds with "
+                            f"quartiles. Least: {fastest}.")
 
 
 def figure_scaling(table: pd.DataFrame) -> Figure:
@@ -204,5 +205,5 @@ def figure_scaling(table: pd.DataFrame) -> Figure:
             axis.yaxis.set_minor_locator(mpl.ticker.NullLocator())
         axes[0].set_ylabel("Processor seconds (log scale)")
     plt.close(figure)
-    return describe(figure, "Processor seconds of whole runs of the synthetic network, evaluation included, against one quantity at a "
-                            "time; bars: quartiles over the rounds.")
+    return describe(figure, "Processor seconds of whole runs of the synthetic network, evaluation included, against one "
+                            "quantity at a time; bars: quartiles over the rounds.")

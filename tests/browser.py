@@ -11,7 +11,8 @@ import websocket
 from bbatch import pdf
 
 FLAGS = tuple(flag for flag in pdf.FLAGS if "host-resolver" not in flag) + (
-    "--allow-file-access-from-files", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--remote-debugging-port=0")
+    "--allow-file-access-from-files", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--remote-debugging-port=0")
 KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowRight": 39}
 find = pdf.find
 

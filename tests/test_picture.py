@@ -1,4 +1,4 @@
-"""Figures as a page shows them, and the explorer's data: every value where it is drawn, legible in the dark, in words."""
+"""Figures as a page shows them, and the explorer's data: every value where it is drawn, legible in the dark."""
 
 import json
 import re
@@ -20,7 +20,8 @@ from bbatch.config import DATASETS
 @pytest.fixture
 def runs():
     counts = {8: (190, 188, 192), 64: (192, 193, 191)}
-    return metrics.frame(record(batch_size=b, seed=42 + k, test_correct=c) for b, cs in counts.items() for k, c in enumerate(cs))
+    return metrics.frame(record(batch_size=b, seed=42 + k, test_correct=c)
+                         for b, cs in counts.items() for k, c in enumerate(cs))
 
 
 def contrast(a: str, b: str) -> float:
@@ -58,12 +59,14 @@ def test_a_point_is_told_where_it_is_drawn():
         axes[2].plot([1, 10, 100], [3.0, 5.0, 4.0], "o-", color="#123456")
         picture.tip(axes[2], [1, 10, 100], [3.0, 5.0, 4.0], ["a", "b", "c"], ["x=1", "x=2", "x=3"])
         page = BeautifulSoup(picture.html(figure), "html.parser")
-    drawn = [(float(use["x"]), float(use["y"])) for use in page.find_all("use", style=re.compile("123456")) if use.get("x")]
+    marks = page.find_all("use", style=re.compile("123456"))
+    drawn = [(float(use["x"]), float(use["y"])) for use in marks if use.get("x")]
     tips = json.loads(page.find("script").string)["tips"]
     assert [t[2:] for t in tips] == [["a", "x=1"], ["b", "x=2"], ["c", "x=3"]]
     assert np.array([t[:2] for t in tips]) == pytest.approx(np.array(drawn), abs=0.2)
     boxes = [[float(v) for v in panel["viewbox"].split()] for panel in page.select(".bbatch-panel")]
-    assert all(x + w <= following + 3 for (x, _, w, _), (following, *_) in zip(boxes, boxes[1:]))  # none shows its neighbour
+    # None shows its neighbour.
+    assert all(x + w <= following + 3 for (x, _, w, _), (following, *_) in zip(boxes, boxes[1:]))
 
 
 def test_a_figure_tells_mean_interval_n_and_the_papers_value(runs):
@@ -83,7 +86,8 @@ def test_a_figure_tells_mean_interval_n_and_the_papers_value(runs):
 
 
 def test_ids_do_not_clash_and_nothing_dangles(runs):
-    one, two = (picture.html(figures.against_batch_size(runs, ["synthetic-1k"], metric)) for metric in ("test_acc", "gap"))
+    one, two = (picture.html(figures.against_batch_size(runs, ["synthetic-1k"], metric))
+                for metric in ("test_acc", "gap"))
     assert one == picture.html(figures.against_batch_size(runs, ["synthetic-1k"])), "the same figure, other bytes"
     ids = re.findall(r'\bid="([^"]+)"', one + two)
     assert len(ids) == len(set(ids))
@@ -112,7 +116,8 @@ def test_the_explorer_holds_every_run_every_mean_and_every_published_value(runs)
     cell = next(cell for cell in data["cells"] if cell["B"] == 8)
     low, high = stats.t.interval(0.95, 2, 95.0, stats.sem([95.0, 94.0, 96.0]))
     assert cell["values"]["test_acc"] == pytest.approx([95.0, low, high, 3], abs=1e-4)
-    assert sorted(run[data["columns"].index("id")] for run in cell["runs"]) == sorted(runs[runs["batch_size"] == 8]["id"])
+    ids = {run[data["columns"].index("id")] for run in cell["runs"]}
+    assert ids == set(runs[runs["batch_size"] == 8]["id"])
     printed = published.results()
     assert len(data["paper"]) == len(printed) + len(published.learning_rate_ablation())
     assert {(p["data"], p["B"], p["values"]["test_acc"]) for p in data["paper"] if p["table"] != "V"} == set(
