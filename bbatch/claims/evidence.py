@@ -108,12 +108,14 @@ class Runs:
 
     @cached_property
     def _measured(self) -> dict:
-        """What was measured after training under the linear rule, on training samples: by measure and data set."""
+        """What was measured under the linear rule on training samples, by measure and data set: after training, and
+        before it under the measure's name with "_untrained" added."""
         t = self.measures
         if t.empty:
             return {}
         last = t["dataset"].map({name: spec.protocol.epochs for name, spec in DATASETS.items()})
-        t = t[(t["lr_rule"] == "linear") & (t["split"] == "train") & (t["epoch"] == last)]
+        t = t[(t["lr_rule"] == "linear") & (t["split"] == "train") & ((t["epoch"] == 0) | (t["epoch"] == last))]
+        t = t.assign(measure=t["measure"] + np.where(t["epoch"] == 0, "_untrained", ""))
         return {cell: rows.pivot_table(index="seed", columns="batch_size", values="value")
                 for cell, rows in t.groupby(["measure", "dataset"])}
 

@@ -137,18 +137,14 @@ def sharpness_ratio(w: Witness, measure: str, datasets: str) -> list[Part]:
     return parts
 
 
-def _variance(w: Witness, measure: str, fit_of) -> list[Part]:
-    """A number of the fit log variance = slope log B + C, seed by seed, on every data set where it is measured."""
-    parts = []
-    for d in DATASETS:
-        table = w.measured(measure, d).dropna()
-        if len(table) and len(table.columns) >= 3:
-            fits = [fit_of(power_law(table.columns, row)) for row in table.to_numpy()]
-            i = mean_interval(fits, w.level)
-            trained = [BASE] if "one_network" in measure else table.columns
-            parts.append(Part(DATASETS[d].title, i.mean, i.low, i.high, i.n, of="our mean",
-                              ids=_ids(w, d, trained, table.index)))
-    return parts or [Part("gradient variance", missing=MEASURE)]
+def _variance(w: Witness, measure: str, dataset: str, fit_of) -> list[Part]:
+    """A number of the fit log variance = slope log B + C, seed by seed. The paper names no data set for it."""
+    table = w.measured(measure, dataset).dropna()
+    if table.empty or len(table.columns) < 3:
+        return [Part(DATASETS[dataset].title, missing=f"{MEASURE} {dataset}")]
+    i = mean_interval([fit_of(power_law(table.columns, row)) for row in table.to_numpy()], w.level)
+    trained = [BASE] if "one_network" in measure else table.columns
+    return [Part(DATASETS[dataset].title, i.mean, i.low, i.high, i.n, of="our mean", ids=_ids(w, dataset, trained, table.index))]
 
 
 def _printed(id: str, places: int) -> list[Part]:
@@ -158,17 +154,17 @@ def _printed(id: str, places: int) -> list[Part]:
 
 
 @quantity
-def variance_slope(w: Witness, measure: str = "paper") -> list[Part]:
+def variance_slope(w: Witness, measure: str = "paper", dataset: str = "") -> list[Part]:
     if isinstance(w, Paper):
         return _printed("iv-f-variance-slope", 2)
-    return _variance(w, measure, lambda fit: fit.exponent.mean)
+    return _variance(w, measure, dataset, lambda fit: fit.exponent.mean)
 
 
 @quantity
-def variance_fit(w: Witness, measure: str = "paper") -> list[Part]:
+def variance_fit(w: Witness, measure: str = "paper", dataset: str = "") -> list[Part]:
     if isinstance(w, Paper):
         return _printed("iv-f-variance-r2", 3)
-    return _variance(w, measure, lambda fit: fit.r_squared)
+    return _variance(w, measure, dataset, lambda fit: fit.r_squared)
 
 
 @quantity
