@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from .. import published
 from ..config import DATASETS
 from ..figures import COLORS, INK, PAPER, STYLE
+from ..picture import describe
 from .noise import expected_variance
 from .relief import legend
 
@@ -46,7 +47,8 @@ def variance(table: pd.DataFrame, datasets) -> Figure:
             legend(axis)
         axes[0, 0].set_ylabel("Gradient variance, mean over first-layer weights")
     plt.close(figure)
-    return figure
+    return describe(figure, "Variance over 20 mini-batches of the first layer's gradient, a point for each network and "
+                            "mini-batch size; the lines are what sampling theory expects for the σ² that fits best.")
 
 
 def noise_scale(table: pd.DataFrame, dataset: str) -> Figure:
@@ -74,4 +76,4 @@ def noise_scale(table: pd.DataFrame, dataset: str) -> Figure:
         axis.set(xlabel="Epochs trained (0: initialisation)", ylabel="tr(Σ) / |G|² (samples, log scale)", title=DATASETS[dataset].title)
         legend(axis)
     plt.close(figure)
-    return figure
+    return describe(figure, "Gradient noise scale through training, in samples: each network, and the mean over seeds; n in the key.")

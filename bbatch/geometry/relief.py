@@ -60,7 +60,8 @@ def contours(points: pd.DataFrame, dataset: str, split: str = "test") -> Figure:
         if not found:
             axes[0, 0].set_title(f"{DATASETS[dataset].title}: no landscape recorded yet")
             plt.close(figure)
-            return figure
+            return describe(figure, "Loss around trained networks on a plane of two filter-normalised directions, one network each (n = 1); all panels "
+                            "share the logarithmic colour scale. Cross-entropy in nats.")
         levels = np.logspace(*_span(found), 15)
         for axis, (label, (a, b, loss)) in zip(axes[0], found.items()):
             drawn = axis.contourf(a, b, loss.T, levels, norm=mpl.colors.LogNorm(levels[0], levels[-1]), cmap="viridis")
@@ -100,7 +101,7 @@ def paths(points: pd.DataFrame, dataset: str) -> Figure:
                  yscale="log", title=DATASETS[dataset].title + ("" if len(t) else ": no path recorded yet"))
         legend(axis)
     plt.close(figure)
-    return figure
+    return describe(figure, "Loss on the straight way from one trained network to another (n = 1 each), in nats; the dotted lines mark the two.")
 
 
 def slices(points: pd.DataFrame, dataset: str) -> Figure:
@@ -140,7 +141,8 @@ def rescaled(table: pd.DataFrame) -> Figure:
                  title=f"One function, many sharpnesses (ε = {EPSILON})")
         legend(axis)
     plt.close(figure)
-    return figure
+    return describe(figure, "Sharpness of one and the same function (n = 1 network): one layer multiplied, the next divided "
+                            "by the factor. A reading that depends on the function alone would be flat.")
 
 
 def sharpness_against_batch(table: pd.DataFrame, dataset: str, measures=(LITERAL, ("sharpness_filter", "train"),
@@ -169,7 +171,8 @@ def sharpness_against_batch(table: pd.DataFrame, dataset: str, measures=(LITERAL
             axis.set_title(f"{title}\n({split} loss, log scale)", fontsize=9, fontweight="normal")
         legend(axes[0, 0])
     plt.close(figure)
-    return figure
+    return describe(figure, "Sharpness at the end of training against batch size: each network, and geometric means with 95 % "
+                            "intervals; n in the key.")
 
 
 def gap_scatter(table: pd.DataFrame, runs: pd.DataFrame, dataset: str, measure: str, split: str) -> Figure:
@@ -188,7 +191,7 @@ def gap_scatter(table: pd.DataFrame, runs: pd.DataFrame, dataset: str, measure: 
         axis.set(xlabel=f"{MEASURES[measure]} ({split} loss)", ylabel="Gap (points)", title=DATASETS[dataset].title)
         legend(axis, loc="center left", bbox_to_anchor=(1.01, 0.5))
     plt.close(figure)
-    return figure
+    return describe(figure, "Sharpness and generalization gap of the same networks, a point each.")
 
 
 def seeds_of(part: pd.DataFrame) -> str:
