@@ -45,7 +45,7 @@ def variance(table: pd.DataFrame, datasets) -> Figure:
             axis.minorticks_off()
             axis.set(xlabel="Mini-batch size B (log scale)", title=DATASETS[name].title)
             legend(axis)
-        axes[0, 0].set_ylabel("Gradient variance, mean over first-layer weights")
+        axes[0, 0].set_ylabel("Gradient variance, first layer")
     plt.close(figure)
     return describe(figure, "Variance over 20 mini-batches of the first layer's gradient, a point for each network and "
                             "mini-batch size; the lines are what sampling theory expects for the σ² that fits best.")
