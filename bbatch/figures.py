@@ -68,8 +68,8 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
         axis.plot(table["batch_size"], table[f"{metric}_paper"], **PAPER)
     have = table[table["n"] > 0]
     if len(have):
-        b, mean = have["batch_size"], have[metric]
-        low, high = have[f"{metric}_low"].fillna(mean), have[f"{metric}_high"].fillna(mean)
+        b, mean = table["batch_size"], table[metric]  # missing where there is no run: no line is drawn across a hole
+        low, high = table[f"{metric}_low"].fillna(mean), table[f"{metric}_high"].fillna(mean)
         axis.fill_between(b, low, high, color=color, alpha=0.22, linewidth=0)
         axis.errorbar(b, mean, [mean - low, high - mean], color=color, marker="o", markersize=5, capsize=3, linewidth=1.8,
                       label=f"ours, mean and 95 % interval\n{seeds_text(have['n'])}")

@@ -60,8 +60,8 @@ def contours(points: pd.DataFrame, dataset: str, split: str = "test") -> Figure:
         if not found:
             axes[0, 0].set_title(f"{DATASETS[dataset].title}: no landscape recorded yet")
             plt.close(figure)
-            return describe(figure, "Loss around trained networks on a plane of two filter-normalised directions, one network each (n = 1); all panels "
-                            "share the logarithmic colour scale. Cross-entropy in nats.")
+            return describe(figure, "Loss around trained networks seen from above, on a plane of two filter-normalised directions, seed "
+                            "42, the same levels in each panel (cross-entropy, nats). The cross marks the trained weights.")
         levels = np.logspace(*_span(found), 15)
         for axis, (label, (a, b, loss)) in zip(axes[0], found.items()):
             drawn = axis.contourf(a, b, loss.T, levels, norm=mpl.colors.LogNorm(levels[0], levels[-1]), cmap="viridis")
