@@ -3,7 +3,8 @@
 Large batches make an epoch shorter and make more epochs necessary; what counts is the time to a fixed accuracy. All of
 it is given as ratios between batch sizes of one data set, paired by seed, because seconds belong to a machine. The cost
 of an epoch is its processor time where that was recorded, which other work on the machine does not lengthen, else its
-elapsed time; a run uses one thread, so that on a machine of its own the two agree.
+elapsed time; a run uses one thread, so that on a machine of its own the two agree. Costs are compared where both were
+taken by the same clock: on one kind of processor, in one arithmetic, both as processor or both as elapsed time.
 
 Which accuracy "the same test accuracy" is, the paper does not say. We take one point below the best mean final accuracy
 of the data set (the margin of Section IV-G), and beside it the 80 % of Section III-D.
@@ -33,18 +34,23 @@ def cost(curves: pd.DataFrame) -> pd.Series:
     return curves["cpu_seconds"].fillna(curves["seconds"])
 
 
+def clock(runs: pd.DataFrame, cpu: str) -> pd.Series:
+    """What the cost of each row is measured with; `cpu` names the column of processor time."""
+    return runs["device_name"] + " " + runs["precision"] + np.where(runs[cpu].notna(), " processor", " elapsed")
+
+
 def reached(curves: pd.DataFrame, dataset: str, accuracy: float) -> pd.DataFrame:
     """When each run first had at least `accuracy` percent of test accuracy after an epoch.
 
     A row for each run: batch_size, seed, epochs and cost (seconds) until then, missing where it never had, and
-    epoch_cost, the mean cost of one of its epochs.
+    epoch_cost, the mean cost of one of its epochs; `clock`, which made both.
     """
-    runs = curves[curves["dataset"] == dataset].assign(cost=lambda c: cost(c))
+    runs = curves[curves["dataset"] == dataset].assign(cost=lambda c: cost(c), clock=lambda c: clock(c, "cpu_seconds"))
     keys = ["batch_size", "seed"]
-    whole = runs.groupby(keys).agg(last=("epoch", "max"), spent=("cost", "max"))
+    whole = runs.groupby(keys).agg(last=("epoch", "max"), spent=("cost", "max"), clock=("clock", "first"))
     first = runs[runs["test_acc"] >= accuracy].sort_values("epoch").groupby(keys)[["epoch", "cost"]].first()
     table = whole.join(first).reset_index().rename(columns={"epoch": "epochs"})
-    return table.assign(epoch_cost=table["spent"] / table["last"])[[*keys, "epochs", "cost", "epoch_cost"]]
+    return table.assign(epoch_cost=table["spent"] / table["last"])[[*keys, "epochs", "cost", "epoch_cost", "clock"]]
 
 
 def speedups(curves: pd.DataFrame, dataset: str, accuracy: float, base: int = BASE) -> pd.DataFrame:
@@ -53,18 +59,19 @@ def speedups(curves: pd.DataFrame, dataset: str, accuracy: float, base: int = BA
     Columns: batch_size, n (seeds that both have), reached (runs of this batch size that had the accuracy, of all its
     runs), and as `Interval`s of a ratio epoch (how many times shorter an epoch is), epochs (how many times more epochs
     to the accuracy) and effective (how many times less time to it). The last two count the seeds at which both reached
-    it: where some never did, they flatter that batch size.
+    it: where some never did, they flatter that batch size. The first and the last count those of one `clock`.
     """
     runs = reached(curves, dataset, accuracy)
     at_base = runs[runs["batch_size"] == base].set_index("seed")
     rows = []
     for b, cell in runs.groupby("batch_size"):
         both = cell.set_index("seed").join(at_base, how="inner", suffixes=("", "_base"))
-        done = both.dropna(subset=["epochs", "epochs_base"])
+        done, timed = both.dropna(subset=["epochs", "epochs_base"]), both[both["clock"] == both["clock_base"]]
+        timed_done = done[done["clock"] == done["clock_base"]]
         rows.append({"batch_size": int(b), "n": len(both), "reached": f"{cell['epochs'].notna().sum()} of {len(cell)}",
-                     "epoch": paired_ratio(both["epoch_cost_base"], both["epoch_cost"]),
+                     "epoch": paired_ratio(timed["epoch_cost_base"], timed["epoch_cost"]),
                      "epochs": paired_ratio(done["epochs"], done["epochs_base"]),
-                     "effective": paired_ratio(done["cost_base"], done["cost"])})
+                     "effective": paired_ratio(timed_done["cost_base"], timed_done["cost"])})
     return pd.DataFrame(rows, columns=["batch_size", "n", "reached", "epoch", "epochs", "effective"])
 
 
@@ -88,8 +95,9 @@ def per_epoch(frame: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name, spec in DATASETS.items():
         largest, printed = spec.protocol.batch_sizes[-1], published.results(name).set_index("batch_size")["epoch_time_s"]
-        spent = frame[frame["dataset"] == name].assign(spent=lambda f: f["epoch_cpu_s"].fillna(f["epoch_time_s"]))
-        wide = spent.pivot(index="seed", columns="batch_size", values="spent")
+        spent = frame[frame["dataset"] == name].assign(spent=lambda f: f["epoch_cpu_s"].fillna(f["epoch_time_s"]),
+                                                       clock=lambda f: clock(f, "epoch_cpu_s"))
+        wide = spent.pivot(index=["seed", "clock"], columns="batch_size", values="spent")
         for base in (1, 8, BASE):
             pairs = wide[[base, largest]].dropna() if {base, largest} <= set(wide.columns) else pd.DataFrame(columns=[base, largest])
             rows.append({"dataset": name, "largest": largest, "base": base, "paper": printed.get(base, np.nan) / printed[largest],

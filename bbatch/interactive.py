@@ -35,7 +35,13 @@ def show(figure: go.Figure, name: str, alt: str, static: Figure | None = None) -
     name    unique on its page: the graph's id, the same at every build
     alt     what is to be seen, in words
     static  a matplotlib figure of the same, shown where there is no JavaScript
+
+    A figure without anything to draw shows nothing: the sentences beside it say what is missing.
     """
+    if not figure.data:
+        return Shown({"text/html": ""})
+    alt = alt.replace("*", "")  # of Markdown
+    figure.update_layout(modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#8a8a8a", "activecolor": "#0072b2"})
     graph = pio.to_html(figure, full_html=False, include_plotlyjs=False, config=CONFIG, div_id=name,
                         default_height=f"{figure.layout.height or 450}px")
     picture = f'<img src="data:image/png;base64,{_png(static)}" alt="{escape(alt)}">' if static else f"<p>{escape(alt)}</p>"

@@ -15,6 +15,7 @@ from .store import Store
 from .sweep import sweep
 
 RECORDED = "recorded"  # a precision that a page may ask for: fp32 where it is recorded, else bf16
+SHORT = 26  # characters that a cell of a table keeps on one line: "×1.08 (1.06 to 1.09)" and its like
 
 
 def obtain(datasets, profile: str = "paper", seeds: int = 0, *, compute: bool = False, lr_rule: str = "linear",
@@ -91,14 +92,18 @@ def paragraphs(sentences) -> Markdown:
 
 
 def show(table: pd.DataFrame, caption: str) -> HTML:
-    """A table with its caption, in a box of its own that scrolls on a narrow screen."""
+    """A table with its caption, in a box of its own that takes the margin too, and scrolls on a narrow screen. Short
+    texts, such as a value with its interval, stay on one line."""
     named = table.rename(columns=lambda c: str(c).replace("_", " ")) if table.columns.nlevels == 1 else table
     named = named.astype(object).where(named.notna(), "–")
+    named.columns.names = [None] * named.columns.nlevels  # a name of the columns would take one of its own
+    named = named.map(lambda v: v.replace(" ", "\N{NO-BREAK SPACE}") if isinstance(v, str) and len(v) <= SHORT else v)
     if table.empty:
         caption += " (no runs recorded for it yet)"
     html = named.to_html(index=False, border=0, classes="bbatch-table", justify="right",
                          float_format=lambda v: f"{v:.4g}".replace("-", "−"))
-    return HTML(f'<figure class="bbatch-table-box"><figcaption>{escape(caption)}</figcaption>{html}</figure>')
+    wide = " bbatch-wide full-width" * (len(named.columns) > 5)
+    return HTML(f'<figure class="bbatch-table-box{wide}"><figcaption>{escape(caption)}</figcaption>{html}</figure>')
 
 
 def stack_text(pieces) -> Markdown:

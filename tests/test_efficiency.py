@@ -13,7 +13,8 @@ from bbatch.errors import BadInput
 
 def curves(runs):
     """{(batch size, seed): (test accuracies, seconds an epoch)} as `metrics.curves` gives them."""
-    parts = [pd.DataFrame({"dataset": "synthetic-1k", "batch_size": b, "seed": seed, "epoch": np.arange(1, len(acc) + 1),
+    parts = [pd.DataFrame({"dataset": "synthetic-1k", "batch_size": b, "seed": seed, "device_name": "one machine",
+                           "precision": "fp32", "epoch": np.arange(1, len(acc) + 1),
                            "test_acc": acc, "seconds": 2 * each * np.arange(1, len(acc) + 1),
                            "cpu_seconds": each * np.arange(1, len(acc) + 1)}) for (b, seed), (acc, each) in runs.items()]
     return pd.concat(parts, ignore_index=True)
@@ -44,6 +45,16 @@ def test_speedups_by_hand():
     assert large["epochs"].mean == pytest.approx(4 / 3) and large["epochs"].n == 1  # seed 42 alone
     assert large["effective"].mean == pytest.approx(12.0 / 4.0)
     assert table.loc[32, "effective"].mean == 1.0
+
+
+@pytest.mark.parametrize("change", [{"device_name": "another"}, {"cpu_seconds": np.nan}, {"precision": "bf16"}])
+def test_times_of_two_clocks_are_not_compared_but_epochs_are(change):
+    runs = curves(RUNS)
+    other = runs[(runs["batch_size"] == 512) & (runs["seed"] == 42)].assign(**change)
+    mixed = pd.concat([runs.drop(other.index), other])
+    row = efficiency.speedups(mixed, "synthetic-1k", 90).set_index("batch_size").loc[512]
+    assert row["epoch"].n == 1 and row["epoch"].mean == pytest.approx(4.0 / 2.0)  # seed 43 alone
+    assert row["epochs"].n == 1 and row["effective"].n == 0
 
 
 def test_the_ratio_of_pairs_is_the_t_interval_of_logarithms():

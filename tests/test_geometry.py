@@ -78,8 +78,10 @@ def test_networks_of_images_are_read_from_the_store_or_named_as_missing(place):
 
 
 def test_landscapes_are_drawn_once_with_the_network_at_the_centre(place):
-    assert geometry.draw(["synthetic-50k"], place, progress=False) == [{"dataset": "synthetic-50k", "drawn": 2}]
+    assert geometry.draw(["synthetic-50k"], place, progress=False) == [{"dataset": "synthetic-50k", "drawn": 3}]
     points = geometry.surfaces()
+    assert points.loc[points["lr_rule"] == "constant", ["batch_size", "kind"]].drop_duplicates().values.tolist() == [[512, "surface"]]
+    points = points[points["lr_rule"] == "linear"]
     assert points.groupby(["batch_size", "split", "kind"]).size().to_dict() == {
         (b, s, k): n for b in (32, 512) for s in ("test", "train") for k, n in (("path", 3), ("surface", 9)) if (b, k) != (512, "path")}
     path = points.query("kind == 'path' and split == 'test'").set_index("a")["loss"]
@@ -169,33 +171,50 @@ def test_surfaces_share_their_scale_and_show_the_recorded_loss(place):
     assert len({(trace.cmin, trace.cmax) for trace in figure.data}) == 1
     assert figure.layout.scene.zaxis.range == figure.layout.scene2.zaxis.range
     a, b, loss = relief.grids(points, "synthetic-50k")["B = 512"]
-    point = points.query("batch_size == 512 and split == 'test' and kind == 'surface' and a == -1 and b == 0")["loss"].item()
+    point = points.query("lr_rule == 'linear' and batch_size == 512 and split == 'test' and kind == 'surface' and a == -1 and b == 0")["loss"].item()
     assert loss[list(a).index(-1), list(b).index(0)] == np.float32(point)
     assert np.asarray(figure.data[1].z)[list(b).index(0), list(a).index(-1)] == pytest.approx(np.log10(point), rel=1e-5)
     assert "at the centre" in minima.surface_sentence(points, "synthetic-50k")
 
 
+def test_the_slider_shows_one_batch_size_in_both_scenes_and_the_shared_network_in_each(place):
+    geometry.draw(["synthetic-50k"], place, progress=False)
+    points = geometry.surfaces()
+    figure = relief.walk(points, "synthetic-50k")
+    sizes = sorted(points.loc[points["kind"] == "surface", "batch_size"].unique())
+    steps = figure.layout.sliders[0].steps
+    assert [step.label for step in steps] == [f"B = {size}" for size in sizes] and sizes == [32, 512]
+    for step in steps:
+        shown = [trace for trace, visible in zip(figure.data, step.args[1]) if visible]
+        assert {trace.name for trace in shown} == {step.label} and {trace.scene for trace in shown} == {"scene", "scene2"}
+    assert [trace.name for trace in figure.data if trace.visible] == [steps[0].label] * 2
+    left, right = (trace.z for trace in figure.data if trace.name == "B = 32")
+    assert np.array_equal(left, right)  # at the base batch size the rules are one
+    said = minima.walk_sentence(points, "synthetic-50k")
+    assert said.count("(B = 32)") == 2 and "under the constant rule" in said
+
+
 def test_every_figure_and_sentence_can_be_made_of_nothing():
     table, points = geometry.measured(["no such set"]), geometry.surfaces(["no such set"])
     runs = metrics.frame([])
-    made = [relief.surfaces(points, "mnist"), relief.contours(points, "mnist"), relief.paths(points, "mnist"), relief.slices(points, "mnist"),
+    made = [relief.surfaces(points, "mnist"), relief.walk(points, "mnist"), relief.contours(points, "mnist"), relief.paths(points, "mnist"), relief.slices(points, "mnist"),
             relief.sharpness_against_batch(minima.final(table, "mnist"), "mnist"), noise_figures.variance(table, list(DATASETS)),
             noise_figures.noise_scale(table, "mnist"), relief.gap_scatter(table, runs, "mnist", "hessian_top", "train")]
     assert all(made)
     said = [minima.growth_sentence(table, "mnist"), minima.gap_sentence(table, runs, "mnist"),
-            minima.surface_sentence(points, "mnist"), minima.holes(table, points, ["mnist"]),
+            minima.surface_sentence(points, "mnist"), minima.walk_sentence(points, "mnist"), minima.holes(table, points, ["mnist"]),
             *noise_findings.variance_sentences(table), *noise_findings.noise_sentences(table, runs)]
     assert all(re.search(r"yet|fewer|too few", text) for text in said)
     for frame in (minima.ratio_table(table, "mnist"), minima.growth_table(table, "mnist"), minima.gap_table(table, runs, "mnist"),
                   noise_findings.noise_table(table, runs)):
         assert len(frame) <= 1
-    
 
 def test_an_interactive_figure_asks_no_network_and_speaks_to_who_cannot_see_it():
     import plotly.graph_objects as go
 
     figure = go.Figure(go.Surface(z=np.arange(4.0).reshape(2, 2)))
     static = relief.contours(geometry.surfaces(["no such set"]), "mnist")
+    assert interactive.show(go.Figure(), "empty", "nothing", static)._repr_mimebundle_() == {"text/html": ""}
     shown = interactive.show(figure, "a-name", 'a "hill" <b>', static)._repr_mimebundle_()
     html = shown["text/html"]
     assert html.count('class="plotly-graph-div"') == 1 and 'id="a-name"' in html and html.count("Plotly.newPlot(") == 1

@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..figures import INK, STYLE
+from ..picture import describe
 from . import rules
 from .evidence import number
 from .judging import Judgement, Runs, totals
@@ -79,7 +80,8 @@ def figure_totals(judgements: list[Judgement]) -> Figure:
         axis.tick_params(axis="y", labelsize=9)
         figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", ncols=5, fontsize=9)
     plt.close(figure)
-    return figure
+    return describe(figure, "Verdicts of our runs on the claims of each section of the paper, and on the cells of its tables "
+                            "(number of claims). Times on another machine count among the untestable.")
 
 
 def rules_table() -> pd.DataFrame:

@@ -16,7 +16,7 @@ from torch.func import functional_call
 from ..errors import BadInput
 
 # Samples at a time: as many as keep a piece's activations in cache. Larger ones cost fresh, page-faulting memory.
-PIECE = {"cpu": {"images": 32, "features": 5000}, "cuda": {"images": 1024, "features": 65536}}
+PIECE = {"cpu": {"images": 32, "features": 10000}, "cuda": {"images": 1024, "features": 65536}}
 
 
 class Objective:
@@ -25,7 +25,7 @@ class Objective:
     net      in eval mode, without batch normalisation: L must be a function of w and the samples alone
     loss     loss(outputs, targets) -> mean over the samples given, such as `torch.nn.functional.cross_entropy`
     inputs   [n, ...] on the network's device; `targets` [n, ...]
-    piece    samples at a time (on a CPU 32 images or 5,000 rows of features)
+    piece    samples at a time (on a CPU 32 images or 10,000 rows of features)
 
     `start`: the network's own w, its trainable parameters in their order; `shapes`: by name. The network itself is never
     changed. Raises `BadInput` for what cannot be measured.

@@ -7,6 +7,7 @@ does not change when a ReLU network's layers are rescaled without changing its f
 from __future__ import annotations
 
 import hashlib
+import sys
 import time
 from collections.abc import Callable, Sequence
 from io import BytesIO
@@ -69,7 +70,7 @@ def landscape(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: tor
     losses = _saved(resume, key, len(points))
     saved = time.monotonic()
     for k in tqdm(range(len(losses), len(points)), initial=len(losses), total=len(points), desc="landscape",
-                  unit="point", disable=not progress):
+                  unit="point", disable=not progress, mininterval=0.1 if sys.stderr.isatty() else 10):
         w = objective.start + torch.from_numpy(points[k]).to(directions) @ directions
         losses.append(objective.value(w))
         if resume and time.monotonic() - saved > SAVE_EVERY:

@@ -96,14 +96,16 @@ def measure(datasets=None, seeds: int | None = None, store: Store | None = None,
 
 
 SURFACES = {"synthetic-50k": (32, 512), "mnist": (32, 256, 512), "cifar10": (32, 256, 512)}  # Figs. 9 and 10; all: IV-E
+WALKED = ("synthetic-50k",)  # a surface costs seconds there: drawn at every batch size measured, under each rule
 PATH = (-0.5, 1.5)  # beyond both ends
 
 
 def draw(datasets=None, store: Store | None = None, progress: bool = True) -> list[dict]:
     """Compute the landscapes that are missing and write them to `FOLDER`; a row for each data set: dataset, drawn.
 
-    Of the networks of seed 42 at the batch sizes of `SURFACES` that can be had: a surface on the test and, where a pass
-    is cheap, the training loss; from B = 32 to each other size the path between the two; and `rescaling`.
+    Of the networks of seed 42 that can be had, at the batch sizes of `SURFACES` (all that are measured, under each rule,
+    of those `WALKED`): a surface on the test and, where a pass is cheap, the training loss; from B = 32 to each other
+    size of `SURFACES` the path between the two; and `rescaling`.
     """
     store, rows = store or Store(), []
     for name in datasets or EFFORT:
@@ -111,7 +113,7 @@ def draw(datasets=None, store: Store | None = None, progress: bool = True) -> li
     for name in [name for name in datasets or EFFORT if name in SURFACES]:
         source, drawn = data.load(name), 0
         runs = [r for r in planned(name, 1, store, source.fingerprint)
-                if r.batch_size in SURFACES[name] and r.lr_rule == "linear"]
+                if name in WALKED or (r.batch_size in SURFACES[name] and r.lr_rule == "linear")]
         keys = {run: run.key(source.fingerprint) for run in runs}
         have = surfaces([name])
         if set(keys.values()) <= set(have["id"]) and len(rescaling([name])):
@@ -119,7 +121,8 @@ def draw(datasets=None, store: Store | None = None, progress: bool = True) -> li
             continue
         nets = {run: net for run in runs for epoch, net, _ in networks(run, keys[run], source, store, [run.epochs])}
         for run, net in nets.items():
-            others = {r: n for r, n in nets.items() if r.precision == run.precision and run.batch_size == REFERENCE != r.batch_size}
+            others = {r: n for r, n in nets.items() if run.batch_size == REFERENCE != r.batch_size in SURFACES[name]
+                      and (r.precision, r.lr_rule) == (run.precision, run.lr_rule)}
             if keys[run] in set(have["id"]) and {r.batch_size for r in others} <= set(have[have["id"] == keys[run]]["to_batch_size"]):
                 continue
             for split in ("train", "test") if name.startswith("synthetic") else ("test",):
@@ -128,7 +131,8 @@ def draw(datasets=None, store: Store | None = None, progress: bool = True) -> li
             _write("-landscape", name, have[POINT_COLUMNS])
             drawn += 1
         if name.startswith("synthetic"):
-            _write("-rescaled", name, _rescaled(runs[0], keys[runs[0]], nets[runs[0]], source))
+            base = next(r for r in runs if r.batch_size == REFERENCE)
+            _write("-rescaled", name, _rescaled(base, keys[base], nets[base], source))
         rows.append({"dataset": name, "drawn": drawn})
     return rows
 

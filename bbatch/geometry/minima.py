@@ -10,7 +10,7 @@ import pandas as pd
 from .. import published
 from ..config import DATASETS
 from ..statistics import LEVEL, Interval, mean_interval, power_law, spearman
-from .measurements import LITERAL, MEASURES
+from .measurements import LITERAL, MEASURES, SURFACES
 
 SHARP = [name for name in MEASURES if name.startswith(("sharpness", "keskar", "hessian"))]
 
@@ -150,7 +150,8 @@ def gap_sentence(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> str:
 
 def surface_sentence(points: pd.DataFrame, dataset: str, split: str = "test") -> str:
     """Each recorded surface in two numbers: the loss at its centre, and how far it rises on the way to the border."""
-    t = points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["split"] == split)]
+    t = points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["split"] == split)
+               & points["batch_size"].isin(SURFACES.get(dataset, ())) & (points["lr_rule"] == "linear")]
     parts = []
     for (size, precision), s in t.groupby(["batch_size", "precision"]):
         radius = np.hypot(s["a"], s["b"])
@@ -159,6 +160,22 @@ def surface_sentence(points: pd.DataFrame, dataset: str, split: str = "test") ->
                      f"{half.median():.3g} half way to the border, {border.median():.3g} at it (medians around the circle)")
     n = f"; {t['n_samples'].iloc[0]:,} {split} samples, directions drawn once" if parts else ""
     return f"**{DATASETS[dataset].title}**, " + ("; ".join(parts) + n if parts else "no landscape recorded yet") + "."
+
+
+def walk_sentence(points: pd.DataFrame, dataset: str, split: str = "test") -> str:
+    """How far each recorded surface rises above its centre, batch size by batch size, under each rule."""
+    t = points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["split"] == split)]
+    parts = []
+    for rule in t["lr_rule"].unique():
+        shared = t["batch_size"] == DATASETS[dataset].protocol.base_batch  # there the rules are one
+        rises = []
+        for size, s in t[shared | (t["lr_rule"] == rule)].groupby("batch_size"):
+            radius = np.hypot(s["a"], s["b"])
+            border = s.loc[abs(radius - 1) < 0.05, "loss"].median()
+            rises.append(f"{border - s.loc[radius.idxmin(), 'loss']:.2f} (B = {size})")
+        parts.append(f"{', '.join(rises)} under the {rule} rule")
+    return (f"From the centre to the border the {split} loss rises, in nats (medians around the circle, n = 1 network each), by "
+            f"{'; by '.join(parts)}.") if parts else "No landscape recorded yet."
 
 
 def holes(table: pd.DataFrame, points: pd.DataFrame, datasets) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from .. import critical, published
 from ..config import DATASETS
-from ..statistics import mean_interval, power_law
+from ..statistics import Interval, mean_interval, power_law
 from .measurements import MEASURES
 
 
@@ -39,7 +39,7 @@ def variance_table(table: pd.DataFrame) -> pd.DataFrame:
              "R²": _number(published.value("iv-f-variance-r2")), "seeds": "1", "sizes of B": "–"}]
     for f in variance_fits(table).itertuples():
         rows.append({"data set": DATASETS[f.dataset].title, "at": f.at, "drawn": MEASURES[f.measure].split(", ", 1)[1],
-                     "slope": f.exponent.text(3, "+"), "R²": f"{f.r_squared:.4f}", "seeds": str(f.seeds), "sizes of B": str(f.sizes)})
+                     "slope": f.exponent.text(3, "+"), "R²": f"{f.r_squared:.3f}", "seeds": str(f.seeds), "sizes of B": str(f.sizes)})
     return pd.DataFrame(rows)
 
 
@@ -59,7 +59,7 @@ def noise_table(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
             for b in (32, 512):
                 at = part[(part["epoch"] == epoch) & (part["batch_size"] == b)]["value"]
                 if epoch or b == 32:
-                    row[f"noise scale, {what}" + (f", B = {b}" if epoch else "")] = mean_interval(at).text(0) if len(at) else "–"
+                    row[f"noise scale, {what}" + (f", B = {b}" if epoch else "")] = _samples(mean_interval(at)) if len(at) else "–"
         rows.append(row | {"best B, measured": str(found.optimal) if found else "–",
                            "critical B*, measured": (str(found.critical) if found.critical else found.case) if found else "–"})
     return pd.DataFrame(rows)
@@ -72,7 +72,7 @@ def variance_sentences(table: pd.DataFrame) -> list[str]:
         return ["No gradient variance is recorded yet."]
     slopes = [f.exponent.mean for f in fits.itertuples()]
     text = (f"Over all {len(fits)} fits the slope lies between {_number(min(slopes))} and {_number(max(slopes))}, R² between "
-            f"{fits['r_squared'].min():.4f} and {fits['r_squared'].max():.4f}; the paper prints "
+            f"{fits['r_squared'].min():.3f} and {fits['r_squared'].max():.3f}; the paper prints "
             f"{_number(published.value('iv-f-variance-slope'))} and {_number(published.value('iv-f-variance-r2'))}.")
     parts = [text]
     wide = fits.set_index(["dataset", "at", "measure"])
@@ -81,8 +81,9 @@ def variance_sentences(table: pd.DataFrame) -> list[str]:
             keys = [(dataset, at, f"gradient_variance_one_network{s}") for s in ("", "_replaced")]
             if all(key in wide.index for key in keys):
                 without, with_ = (wide.loc[key, "exponent"] for key in keys)
-                parts.append(f"{DATASETS[dataset].title}, {at}: {without.text(3, '+')} without replacement, "
-                             f"{with_.text(3, '+')} with it (n = {with_.n}).")
+                n = wide.loc[keys[0], "seeds"]
+                parts.append(f"{DATASETS[dataset].title}, {at}: {without.text(2, '+')} without replacement, "
+                             f"{with_.text(2, '+')} with it ({f'n = {n} seeds' if n > 1 else 'one seed; ± of the fit'}).")
     return [parts[0], " ".join(parts[1:])] if len(parts) > 1 else parts
 
 
@@ -93,15 +94,26 @@ def noise_sentences(table: pd.DataFrame, runs: pd.DataFrame) -> list[str]:
     for dataset, part in t.groupby("dataset", sort=False):
         mine = runs[(runs["dataset"] == dataset) & (runs["lr_rule"] == "linear")]
         means = part.groupby("epoch")["value"].mean()
-        text = f"**{DATASETS[dataset].title}**: the noise scale is {means.iloc[0]:,.0f} samples at initialisation"
+        text = f"**{DATASETS[dataset].title}**: the noise scale is {_rounded(means.iloc[0])} samples at initialisation"
         if len(means) > 1:
-            text += f" and {means.iloc[-1]:,.0f} after epoch {means.index[-1]} (means over all networks measured there)"
+            text += (f" and {_rounded(means.iloc[-1])} after epoch {means.index[-1]} (means over all networks measured "
+                     "there, whatever their B)")
         if mine["batch_size"].nunique() > 1:
             found = critical.from_runs(mine, dataset)
-            text += f"; accuracy is best at B = {found.optimal}, and the critical batch size "
-            text += f"is {found.critical}" if found.critical else f"is not reached ({found.case}, up to B = {mine['batch_size'].max()})"
+            text += f"; test accuracy is best at B = {found.optimal}, and "
+            text += (f"its critical batch size is {found.critical}" if found.critical else
+                     f"up to B = {mine['batch_size'].max()} no larger batch size lies a point below that")
         sentences.append(text + ".")
     return sentences or ["No noise scale is recorded yet."]
+
+
+def _samples(i: Interval) -> str:
+    """A number of samples with half of its interval, three digits each."""
+    return _rounded(i.mean) + ("" if np.isnan(i.low) else f"\u00a0±\u00a0{_rounded(i.half_width)}")
+
+
+def _rounded(value: float) -> str:
+    return f"{float(f'{value:.3g}'):,.0f}".replace("-", "−")
 
 
 def _number(value: float) -> str:

@@ -14,6 +14,7 @@ from ..config import DATASETS
 from ..figures import COLORS, INK, STYLE
 from ..picture import describe
 from ..statistics import mean_interval
+from .measurements import SURFACES
 from .probe import EPSILON, LITERAL, MEASURES
 
 RULE_STYLE = {"linear": "-", "constant": ":"}
@@ -21,9 +22,12 @@ NORM_LABELS = {"l2": "‖δ‖₂ ≤ ε", "linf": "‖δ‖∞ ≤ ε", "relati
 SCALE = "Viridis"
 
 
-def grids(points: pd.DataFrame, dataset: str, split: str = "test") -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """The recorded surfaces of a data set: label -> axis a, axis b, losses [a, b]; in the order of batch sizes."""
-    t = points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["split"] == split)]
+def grids(points: pd.DataFrame, dataset: str, split: str = "test", rule: str = "linear",
+          sizes=None) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The recorded surfaces under a rule: label -> axis a, axis b, losses [a, b]; in the order of batch sizes, those of
+    `sizes` or of the paper's figures."""
+    t = points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["split"] == split)
+               & (points["lr_rule"] == rule) & points["batch_size"].isin(sizes or SURFACES.get(dataset, ()))]
     found = {}
     for (size, precision, seed), part in t.groupby(["batch_size", "precision", "seed"]):
         wide = part.pivot(index="a", columns="b", values="loss")
@@ -33,22 +37,43 @@ def grids(points: pd.DataFrame, dataset: str, split: str = "test") -> dict[str, 
 
 
 def surfaces(points: pd.DataFrame, dataset: str, split: str = "test") -> go.Figure:
-    """Rotatable surfaces, a scene for each batch size, on one scale of height and colour (Figs. 9 and 10)."""
+    """Rotatable surfaces, a scene for each batch size of the paper's figures, on one scale of height and colour (Figs. 9
+    and 10); nothing where none is recorded."""
     found = grids(points, dataset, split)
-    if not found:
-        return go.Figure().update_layout(template="none", height=120, title=f"{DATASETS[dataset].title}: none recorded yet")
-    low, high = _span(found)
-    figure = make_subplots(cols=len(found), specs=[[{"type": "surface"}] * len(found)], subplot_titles=list(found),
+    return _scenes([{label: grid} for label, grid in found.items()], list(found)) if found else go.Figure()
+
+
+def walk(points: pd.DataFrame, dataset: str, split: str = "test") -> go.Figure:
+    """The surface of every recorded batch size in turn, by a slider: a scene for each learning-rate rule.
+
+    At the base batch size the rules are one, and both scenes show its network.
+    """
+    sizes = sorted(points.loc[(points["dataset"] == dataset) & (points["kind"] == "surface"), "batch_size"].unique())
+    linear, constant = (grids(points, dataset, split, rule, sizes) for rule in ("linear", "constant"))
+    constant = {label: constant.get(label) or linear[label] for label in linear}
+    return _scenes([linear, constant], ["linear rule", "constant rate"]) if linear else go.Figure()
+
+
+def _scenes(scenes: list[dict], titles: list[str]) -> go.Figure:
+    """A scene beside the other for each title, with the surfaces of each; a slider where a scene has several."""
+    low, high = _span({f"{k} {label}": grid for k, scene in enumerate(scenes) for label, grid in scene.items()})
+    figure = make_subplots(cols=len(scenes), specs=[[{"type": "surface"}] * len(scenes)], subplot_titles=titles,
                            horizontal_spacing=0.02)
-    for k, (label, (a, b, loss)) in enumerate(found.items(), 1):
-        height = np.log10(loss.T.astype("float32"))
-        figure.add_trace(go.Surface(x=a, y=b, z=height, cmin=low, cmax=high, colorscale=SCALE, showscale=k == len(found),
-                                    colorbar=dict(title="Loss", len=0.7, **_decades(low, high)), name=label,
-                                    hovertemplate="a %{x:.2f}, b %{y:.2f}<br>log₁₀ loss %{z:.2f}<extra></extra>"), 1, k)
-    scene = dict(xaxis_title="a", yaxis_title="b", zaxis=dict(title="Loss", range=[low, high], **_decades(low, high)),
-                 camera_eye=dict(x=1.5, y=1.5, z=0.9))
-    figure.update_scenes(**scene)
-    figure.update_layout(template="none", height=430, margin=dict(l=0, r=0, t=40, b=0), font_color=INK, paper_bgcolor="white")
+    for k, scene in enumerate(scenes, 1):
+        for number, (label, (a, b, loss)) in enumerate(scene.items()):
+            figure.add_trace(go.Surface(
+                x=a.astype("float32"), y=b.astype("float32"), z=np.log10(loss.T.astype("float32")), cmin=low, cmax=high,
+                colorscale=SCALE, showscale=k == len(scenes), colorbar=dict(title="Loss", len=0.7, **_decades(low, high)),
+                name=label, visible=number == 0,
+                hovertemplate=label + ", a %{x:.2f}, b %{y:.2f}<br>log₁₀ loss %{z:.2f}<extra></extra>"), 1, k)
+    figure.update_scenes(xaxis_title="a", yaxis_title="b", camera_eye=dict(x=1.5, y=1.5, z=0.9),
+                         zaxis=dict(title="Loss", range=[low, high], **_decades(low, high)))
+    figure.update_layout(template="none", height=430, margin=dict(l=0, r=0, t=40, b=0), font_color=INK,
+                         paper_bgcolor="white")
+    if len(labels := list(scenes[0])) > 1:
+        steps = [dict(method="restyle", label=label, args=["visible", [t.name == label for t in figure.data]])
+                 for label in labels]
+        figure.update_layout(height=500, sliders=[dict(steps=steps, pad=dict(l=30, r=30, t=0, b=10))])
     return figure
 
 
@@ -57,22 +82,22 @@ def contours(points: pd.DataFrame, dataset: str, split: str = "test") -> Figure:
     found = grids(points, dataset, split)
     with mpl.rc_context(STYLE | {"axes.grid": False}):
         figure, axes = plt.subplots(1, max(len(found), 1), figsize=(max(5.2, 4.4 * len(found)), 3.9), squeeze=False)
-        if not found:
-            axes[0, 0].set_title(f"{DATASETS[dataset].title}: no landscape recorded yet")
-            plt.close(figure)
-            return describe(figure, "Loss around trained networks seen from above, on a plane of two filter-normalised directions, seed "
-                            "42, the same levels in each panel (cross-entropy, nats). The cross marks the trained weights.")
-        levels = np.logspace(*_span(found), 15)
+        levels = np.logspace(*_span(found), 15) if found else []
         for axis, (label, (a, b, loss)) in zip(axes[0], found.items()):
             drawn = axis.contourf(a, b, loss.T, levels, norm=mpl.colors.LogNorm(levels[0], levels[-1]), cmap="viridis")
             axis.contour(a, b, loss.T, levels, colors="white", linewidths=0.4)
             axis.plot(0, 0, "+", color="white", markersize=9, markeredgewidth=1.6)
             axis.set(xlabel="a, along $d_1$", title=label, aspect="equal")
         axes[0, 0].set_ylabel("b, along $d_2$")
-        ticks = [10.0**k for k in range(-4, 6) if levels[0] <= 10.0**k <= levels[-1]]
-        figure.colorbar(drawn, ax=axes, label=f"{split} loss (nats, log scale)", ticks=ticks or levels[[0, -1]], format="%.3g")
+        if found:
+            ticks = [10.0**k for k in range(-4, 6) if levels[0] <= 10.0**k <= levels[-1]]
+            figure.colorbar(drawn, ax=axes, label=f"{split} loss (nats, log scale)", ticks=ticks or levels[[0, -1]], format="%.3g")
+        else:
+            axes[0, 0].set_title(f"{DATASETS[dataset].title}: no landscape recorded yet")
     plt.close(figure)
-    return figure
+    return describe(figure, f"{DATASETS[dataset].title}: {split} loss around trained networks seen from above, on a plane of "
+                            "two filter-normalised directions (n = 1 network each, seed 42; the same levels in each panel; "
+                            "cross-entropy, nats). The cross marks the trained weights.")
 
 
 def _span(found: dict) -> tuple[float, float]:
@@ -109,7 +134,8 @@ def slices(points: pd.DataFrame, dataset: str) -> Figure:
 
     The line is the middle row of each surface; dots mark the lowest points.
     """
-    t = points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["b"].abs() < 1e-6)]
+    t = points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["b"].abs() < 1e-6)
+               & points["batch_size"].isin(SURFACES.get(dataset, ())) & (points["lr_rule"] == "linear")]
     sizes = sorted(t["batch_size"].unique())
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, max(1, len(sizes)), figsize=(10.5, 3.9), sharey=True, squeeze=False)

@@ -48,7 +48,7 @@ _SMALL = Effort((8, 32, 128, 512), ("linear", "constant"), 5, (1, 2, 5, 10, 20),
                 (1, 8, 16, 32, 64, 128, 256, 512), 40_000, 100, 51, 10_000)
 _TINY = replace(_SMALL, rules=("linear",), epochs=(5, 20), noise_batch=20, points=0, n_landscape=0)
 _IMAGES = Effort((8, 32, 64, 128, 256, 512, 1024), ("linear",), 3, (), 256, 10, 2, 10, 10, 10, (1, 8, 32, 128, 512),
-                 2_000, 50, 21, 100)
+                 2_000, 50, 25, 200)
 EFFORT = {"synthetic-50k": _SMALL, "synthetic-10k": _TINY, "synthetic-1k": _TINY, "mnist": _IMAGES, "cifar10": _IMAGES}
 
 

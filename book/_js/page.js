@@ -21,9 +21,9 @@
   // plotly's figures take the page's colours, and follow the button that changes them.
   const dress = () => {
     if (!window.Plotly) return;
-    const ink = getComputedStyle(document.body).color, none = "rgba(0,0,0,0)";
+    const {color: ink, fontFamily: font} = getComputedStyle(document.body), none = "rgba(0,0,0,0)";
     for (const graph of document.querySelectorAll(".plotly-graph-div")) {
-      window.Plotly.relayout(graph, {"font.color": ink, paper_bgcolor: none, plot_bgcolor: none});
+      window.Plotly.relayout(graph, {"font.color": ink, "font.family": font, paper_bgcolor: none, plot_bgcolor: none});
     }
   };
   dress();
