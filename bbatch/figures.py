@@ -55,7 +55,7 @@ def caption(frame: pd.DataFrame, datasets, metric: str) -> str:
             top, low = (have.loc[have[metric].agg(which)] for which in ("idxmax", "idxmin"))
             values = [f"B = {row['batch_size']:.0f} ({row[metric]:.2f})".replace("-", "−") for row in (top, low)]
             findings.append(f"{DATASETS[name].title}: highest at {values[0]}, lowest at {values[1]} "
-                            f"{seeds_text(have['n'])}")
+                            f"{seeds_text(have['n'], metric)}")
     found = "; ".join(findings) or "Too few runs yet to compare batch sizes"
     return (f"{METRICS[metric]} against batch size. {found}. Means over seeds with 95 % intervals; diamonds: the paper's "
             "single runs.")
@@ -72,7 +72,7 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
         low, high = table[f"{metric}_low"].fillna(mean), table[f"{metric}_high"].fillna(mean)
         axis.fill_between(b, low, high, color=color, alpha=0.22, linewidth=0)
         axis.errorbar(b, mean, [mean - low, high - mean], color=color, marker="o", markersize=5, capsize=3, linewidth=1.8,
-                      label=f"ours, mean and 95 % interval\n{seeds_text(have['n'])}")
+                      label=f"ours, mean and 95 % interval\n{seeds_text(have['n'], metric)}")
         if have["n"].max() > 1:
             axis.plot(runs["batch_size"], runs[metric], ".", color=color, alpha=0.35, markersize=4, zorder=1,
                       label="ours, single runs")
@@ -103,10 +103,12 @@ def _tips(axis, table: pd.DataFrame, name: str, metric: str) -> None:
         tip(axis, table["batch_size"], table[column], texts, address)
 
 
-def seeds_text(n: pd.Series) -> str:
+def seeds_text(n: pd.Series, metric: str = "test_acc") -> str:
+    """How many seeds, and what the interval is where there is but one (see `tables.interval`)."""
     low, high = int(n.min()), int(n.max())
     many = f"n = {low}" if low == high else f"n = {low} to {high}"
-    return f"({many} seed{'s' if high > 1 else ''}" + ("; interval: test-set sampling)" if high == 1 else ")")
+    alone = "; interval: test-set sampling" if metric == "test_acc" else "; no interval"
+    return f"({many} seed{'s' if high > 1 else ''}{alone if high == 1 else ''})"
 
 
 def learning_curves(curves: pd.DataFrame, dataset: str, metric: str = "test_acc") -> Figure:
@@ -154,16 +156,16 @@ def glance(frame: pd.DataFrame, metric: str = "test_acc") -> Figure:
         key = axes.flat[-1]
         key.axis("off")
         paper = Line2D([], [], **PAPER)
-        ours = [Line2D([], [], color=COLORS[name], marker="o", label=_glance_label(frame, name)) for name in DATASETS]
+        ours = [Line2D([], [], color=COLORS[name], marker="o", label=_glance_label(frame, name, metric)) for name in DATASETS]
         key.legend(handles=[*ours, paper], loc="center left", fontsize=10, title="Mean over seeds, 95 % interval",
                    alignment="left", labelspacing=0.9)
     plt.close(figure)
     return describe(figure, caption(frame, DATASETS, metric), runs=f"data={','.join(DATASETS)}&metric={metric}")
 
 
-def _glance_label(frame: pd.DataFrame, name: str) -> str:
+def _glance_label(frame: pd.DataFrame, name: str, metric: str) -> str:
     counts = frame[frame["dataset"] == name].groupby("batch_size").size()
-    return DATASETS[name].title + (f" {seeds_text(counts)}" if len(counts) else " (no runs yet)")
+    return DATASETS[name].title + (f" {seeds_text(counts, metric)}" if len(counts) else " (no runs yet)")
 
 
 def synthetic_sets(datasets: dict) -> Figure:
