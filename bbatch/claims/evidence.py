@@ -57,9 +57,12 @@ class Paper:
             return Part(DATASETS[dataset].title, shown="a cell is not printed")
         value = sum(w * cells[c].value for c, w in weights.items())
         give = sum(abs(w) * (cells[c].high - cells[c].value) for c, w in weights.items())
-        text = " ".join(f"{'−' if w < 0 else '+'} {'' if abs(w) == 1 else f'{abs(w):.3g}·'}{_bracketed(cells[c].shown)}"
-                        for c, w in weights.items()).removeprefix("+ ")
-        shown = text if list(weights.values()) == [1] else f"{text} = {number(value)}"
+        if len(weights) > 2 and len(set(weights.values())) == 1:
+            text = f"mean of {', '.join(part.shown for part in cells.values())}"
+        else:
+            text = " ".join(f"{'−' if w < 0 else '+'} {'' if abs(w) == 1 else f'{abs(w):.3g}·'}"
+                            f"{_bracketed(cells[c].shown)}" for c, w in weights.items()).removeprefix("+ ")
+        shown = next(iter(cells.values())).shown if list(weights.values()) == [1] else f"{text} = {number(value)}"
         return Part(_along(dataset, weights), value, value - give, value + give, 1, shown, of="rounding")
 
     def minus(self, a: Part, b: Part, label: str) -> Part:
@@ -108,14 +111,15 @@ class Runs:
 
     @cached_property
     def _measured(self) -> dict:
-        """What was measured under the linear rule on training samples, by measure and data set: after training, and
-        before it under the measure's name with "_untrained" added."""
+        """What was measured under the linear rule, by measure and data set. A measure's plain name means on training
+        samples, after training; "_test" is added for test samples, "_untrained" for the network before training."""
         t = self.measures
         if t.empty:
             return {}
         last = t["dataset"].map({name: spec.protocol.epochs for name, spec in DATASETS.items()})
-        t = t[(t["lr_rule"] == "linear") & (t["split"] == "train") & ((t["epoch"] == 0) | (t["epoch"] == last))]
-        t = t.assign(measure=t["measure"] + np.where(t["epoch"] == 0, "_untrained", ""))
+        t = t[(t["lr_rule"] == "linear") & ((t["epoch"] == 0) | (t["epoch"] == last))]
+        t = t.assign(measure=t["measure"] + np.where(t["split"] == "test", "_test", "")
+                     + np.where(t["epoch"] == 0, "_untrained", ""))
         return {cell: rows.pivot_table(index="seed", columns="batch_size", values="value")
                 for cell, rows in t.groupby(["measure", "dataset"])}
 

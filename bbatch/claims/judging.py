@@ -38,7 +38,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A claim with what each witness says: every reading, the most favourable first."""
+    """A claim with what each witness says: every reading, the most favourable first, of several the nearest."""
 
     claim: Claim
     ours: tuple[Reading, ...]
@@ -113,16 +113,20 @@ def judge(claim: Claim, ours: Runs, memo: dict | None = None) -> Judgement:
             memo[key] = tuple(found)
         return memo[key]
 
-    def read(who, readings, verdict_of, favour):
+    def read(who, readings, put, verdict_of, favour):
         asked = [(label, parts(who, text)) for label, text in readings]
         return tuple(sorted((Reading(label, verdict_of(found), found) for label, found in asked),
-                            key=lambda reading: favour.index(reading.verdict)))
+                            key=lambda reading: (favour.index(reading.verdict), far(put, reading.parts))))
+
+    def far(put, found):  # the cells of a table keep to one reading, as far as the verdicts allow
+        return 0.0 if claim.cell else rules.distance(put, found)
 
     def verdict_of(found):
         return rules.judge(claim.proposition, found) if claim.testable else UNTESTABLE
 
-    mine = read(ours, claim.ours, verdict_of, rules.FAVOUR)
-    theirs = read(paper, claim.paper, lambda found: rules.check(claim.paper_proposition, found), rules.CHECKS_FAVOUR)
+    mine = read(ours, claim.ours, claim.proposition, verdict_of, rules.FAVOUR)
+    theirs = read(paper, claim.paper, claim.paper_proposition,
+                  lambda found: rules.check(claim.paper_proposition, found), rules.CHECKS_FAVOUR)
     judgement = Judgement(claim, mine or (Reading("", UNTESTABLE),), theirs or (Reading("", UNCHECKABLE),))
     return replace(judgement, notes=_notes(judgement, ours.frame), command=_command(judgement, ours.frame))
 
@@ -142,9 +146,20 @@ def _command(j: Judgement, frame: pd.DataFrame) -> str:
     return command(name, seeds=2 * max(rows["seed"].nunique(), DATASETS[name].seeds))
 
 
+def counted(readings: tuple[Reading, ...]) -> str:
+    """How the readings of a claim fare; empty where there is one."""
+    counts = pd.Series([reading.verdict for reading in readings]).value_counts()
+    if len(readings) < 2 or len(counts) < 2:
+        return f"All {len(readings)} readings: {counts.index[0]}." if len(readings) > 1 else ""
+    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in (*rules.VERDICTS, *rules.CHECKS) if verdict in counts)
+    return f"Of {len(readings)} readings: {said}."
+
+
 def _notes(j: Judgement, frame: pd.DataFrame) -> tuple[str, ...]:
-    """Where the protocol of the runs behind a judgement differs from the paper's, and why there is none."""
+    """How the readings fare, where the protocol of the runs behind a judgement differs from the paper's, and why there
+    is no judgement."""
     notes = [WHY_NOT["itself"]] if j.verdict == UNTESTABLE and j.claim.testable else []
+    notes += [said] if (said := counted(j.ours)) and j.claim.testable else []
     if not j.ids:
         return tuple(notes)
     rows = frame[frame["id"].isin(j.ids)]

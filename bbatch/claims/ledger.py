@@ -28,6 +28,26 @@ TABLES = {"III": "IV-A", "IV": "IV-A", "V": "IV-D", "VI": "IV-G", "VII": "IV-A"}
 COLUMNS = {"test_acc": "test accuracy", "train_acc": "training accuracy", "gap": "gap",
            "epoch_time_s": "time of an epoch"}
 
+def _sharpness(balls: dict[str, str]) -> dict[str, str]:
+    """Readings of Eq. (3): which ball, whether its maximum was searched for or sampled, and on which of the losses."""
+    return {f"{ball}, {how}, {loss} loss": f"sharpness_{name}{drawn}{split}" for ball, name in balls.items()
+            for how, drawn in (("searched", ""), ("random directions", "_random"))
+            for loss, split in (("training", ""), ("test", "_test"))}
+
+
+# What the paper leaves open, by the word that stands for it in the ledger: each choice is a reading of its own.
+_SETS = {"1K": "synthetic-1k", "10K": "synthetic-10k", "50K": "synthetic-50k"}
+_BALLS = {"Euclidean ball": "l2", "largest coordinate": "linf", "by filter": "filter"}
+OPEN = {
+    "<synthetic>": _SETS,
+    "<set>": _SETS | {"MNIST": "mnist", "CIFAR-10": "cifar10"},
+    # Eq. (3) gives the radius itself; only a claim that names no measure may be read in a ball that grows with the weights.
+    "<eq3>": _sharpness(_BALLS),
+    "<sharpness>": _sharpness(_BALLS | {"relative to all weights": "relative"}),
+    "<networks>": {"each B on the network it trained": "gradient_variance",
+                   "all B on one network": "gradient_variance_one_network",
+                   "all B on one network before training": "gradient_variance_one_network_untrained"}}
+
 Readings = tuple[tuple[str, str], ...]  # (label, quantity with its arguments); one of no label where there is no choice
 
 
@@ -100,8 +120,13 @@ def _printed(row) -> str:
 
 
 def _readings(text: str) -> Readings:
+    """The readings that a cell of the ledger lists, or stands for by words of `OPEN`."""
     parts = [part.strip().rpartition(": ") for part in text.split("|")]
-    return tuple((label, quantity) for label, _, quantity in parts)
+    found = [(label, quantity) for label, _, quantity in parts]
+    for word, choices in OPEN.items():
+        found = [(", ".join(filter(None, (label, choice))), quantity.replace(word, name)) for label, quantity in found
+                 for choice, name in (choices.items() if word in quantity else [("", "")])]
+    return tuple(found)
 
 
 def _gaps(dataset: str, b: int, rule: str = "linear") -> Readings:

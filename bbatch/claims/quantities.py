@@ -7,11 +7,12 @@ data set or batch size that the claim speaks of, none where this witness cannot 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from ..config import DATASETS, SYNTHETIC
-from ..statistics import pearson
+from ..statistics import pearson, proportion_interval
 from .evidence import Paper, Runs, command, number
 from .rules import FEW, Part
 
@@ -84,9 +85,9 @@ def steps(w: Witness, datasets: str) -> list[Part]:
 
 
 @quantity
-def gap_steps(w: Witness, dataset: str) -> list[Part]:
+def gap_steps(w: Witness, dataset: str, reading: str = "running") -> list[Part]:
     """Rise of the gap from each batch size to the next larger one."""
-    return [w.combination(dataset, "gap_running", {(b, None): 1, (a, None): -1})
+    return [w.combination(dataset, GAPS[reading], {(b, None): 1, (a, None): -1})
             for a, b in zip(w.sizes(dataset), w.sizes(dataset)[1:])]
 
 
@@ -143,44 +144,47 @@ def trend_shared(w: Witness, datasets: str) -> list[Part]:
         if len(change) < FEW:
             parts.append(Part(DATASETS[d].title, missing=command(d)))
         else:
-            share = 100 * float((np.sign(change) == np.sign(change.mean())).mean())
-            parts.append(Part(DATASETS[d].title, share, n=len(change), of="share of seeds"))
+            agree = int((np.sign(change) == np.sign(change.mean())).sum())
+            i = proportion_interval(agree, len(change), w.level)
+            ids = tuple(id for b in (min(w.sizes(d)), max(w.sizes(d))) for id in w.runs(d, b)["id"])
+            parts.append(Part(DATASETS[d].title, i.mean, i.low, i.high, i.n, of="share of seeds", ids=ids))
     return parts
 
 
 @quantity
-def gap_spread(w: Witness, dataset: str, largest: str) -> list[Part]:
+def gap_spread(w: Witness, dataset: str, largest: str, reading: str = "running") -> list[Part]:
     """The largest mean gap minus the smallest, over batch sizes up to `largest`."""
-    cells = {b: w.combination(dataset, "gap_running", {(b, None): 1}) for b in w.sizes(dataset) if b <= int(largest)}
+    cells = {b: w.combination(dataset, GAPS[reading], {(b, None): 1}) for b in w.sizes(dataset) if b <= int(largest)}
     if not all(part.n for part in cells.values()):
         return [Part(DATASETS[dataset].title, missing=command(dataset))]
     high, low = (pick(cells, key=lambda b: cells[b].value) for pick in (max, min))
-    return [w.combination(dataset, "gap_running", {(high, None): 1, (low, None): -1})]
+    return [w.combination(dataset, GAPS[reading], {(high, None): 1, (low, None): -1})]
 
 
 @quantity
-def gap_slope_excess(w: Witness, dataset: str) -> list[Part]:
+def gap_slope_excess(w: Witness, dataset: str, reading: str = "running") -> list[Part]:
     """Points of gap for each doubling of B (least squares), on one data set minus on each other."""
     def slope(d):
         x = np.log2(w.sizes(d))
-        return w.combination(d, "gap_running", {(b, None): float(c) for b, c in
+        part = w.combination(d, GAPS[reading], {(b, None): float(c) for b, c in
                                                 zip(w.sizes(d), (x - x.mean()) / ((x - x.mean()) ** 2).sum())})
+        return replace(part, shown=f"{number(part.value)} a doubling of B") if part.shown and part.n else part
     return [w.minus(slope(dataset), slope(d), f"{DATASETS[dataset].title} over {DATASETS[d].title}")
             for d in DATASETS if d != dataset]
 
 
 @quantity
-def gaps_between(w: Witness, datasets: str) -> list[Part]:
+def gaps_between(w: Witness, datasets: str, reading: str = "running") -> list[Part]:
     """Mean gap over the batch sizes that all share: each set over MNIST, and CIFAR-10 over each set."""
     shared = sorted(set.intersection(*(set(w.sizes(d)) for d in DATASETS)))
-    mean = {d: w.combination(d, "gap_running", {(b, None): 1 / len(shared) for b in shared}) for d in DATASETS}
+    mean = {d: w.combination(d, GAPS[reading], {(b, None): 1 / len(shared) for b in shared}) for d in DATASETS}
     pairs = [pair for d in names(datasets) for pair in ((d, "mnist"), ("cifar10", d))]
     return [w.minus(mean[a], mean[b], f"{DATASETS[a].title} over {DATASETS[b].title}") for a, b in pairs]
 
 
-def _pooled(w: Witness):
+def _pooled(w: Witness, reading: str):
     """Pearson's correlation of log B with the gap over all cells there are, and what is missing of them."""
-    cells = [(b, w.combination(d, "gap_running", {(b, None): 1})) for d in DATASETS for b in w.sizes(d)]
+    cells = [(b, w.combination(d, GAPS[reading], {(b, None): 1})) for d in DATASETS for b in w.sizes(d)]
     have = [(b, part) for b, part in cells if part.n]
     lacking = next((part.missing for _, part in cells if part.missing), "")
     if len(have) < 4:
@@ -190,8 +194,8 @@ def _pooled(w: Witness):
 
 
 @quantity
-def correlation(w: Witness) -> list[Part]:
-    c, lacking, ids = _pooled(w)
+def correlation(w: Witness, reading: str = "running") -> list[Part]:
+    c, lacking, ids = _pooled(w, reading)
     if not c:
         return [Part("all cells", missing=lacking)]
     shown = f"r = {number(c.r)} over {c.n} cells, p = {c.p:.2g}"
@@ -199,8 +203,8 @@ def correlation(w: Witness) -> list[Part]:
 
 
 @quantity
-def p_value(w: Witness) -> list[Part]:
-    c, lacking, ids = _pooled(w)
+def p_value(w: Witness, reading: str = "running") -> list[Part]:
+    c, lacking, ids = _pooled(w, reading)
     if not c:
         return [Part("all cells", missing=lacking)]
     shown = f"p = {c.p:.2g} for r = {number(c.r)} over {c.n} cells"

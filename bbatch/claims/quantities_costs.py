@@ -53,22 +53,22 @@ def _epochs_to(curve, target: float) -> float:
     return float(above[0]) + 1 if len(above) else math.inf
 
 
-def epochs_ratio(w: Runs, dataset: str, target: str) -> tuple[dict[int, float], tuple[str, ...]]:
-    """By seed: epochs at the largest batch size over those at B = 32 until test accuracy is above the target, a number
-    in percent or "own", one point below the lower of the two final accuracies. And the ids of the runs.
+def epochs_ratio(w: Runs, dataset: str, target: str, base: int = BASE) -> tuple[dict[int, float], tuple[str, ...]]:
+    """By seed: epochs at the largest batch size over those at `base` until test accuracy is above the target: that of
+    Section III-D ("converged"), or one point below the lower of the two final accuracies ("own"). And the runs' ids.
 
-    The one place where claims read learning curves.
+    Seeds that do not get there at `base` are left out. The one place where claims read learning curves.
     """
     n_test, large = DATASETS[dataset].n_test, max(w.sizes(dataset))
     curves = [{seed: 100 * np.asarray(w.records[id]["history"]["test_correct"]) / n_test
-               for seed, id in w.runs(dataset, b)["id"].items()} for b in (BASE, large)]
+               for seed, id in w.runs(dataset, b)["id"].items()} for b in (base, large)]
     ratios = {}
     for seed in curves[0].keys() & curves[1].keys():
         a, b = (c[seed] for c in curves)
-        aim = min(a[-1], b[-1]) - 1 if target == "own" else float(target)
+        aim = min(a[-1], b[-1]) - 1 if target == "own" else published.value("iii-d-converged")
         if math.isfinite(_epochs_to(a, aim)):
             ratios[seed] = _epochs_to(b, aim) / _epochs_to(a, aim)
-    return ratios, tuple(id for b in (BASE, large) for id in w.runs(dataset, b)["id"])
+    return ratios, tuple(id for b in (base, large) for id in w.runs(dataset, b)["id"])
 
 
 def _ratio(label: str, ratios: list[float], level: float, ids, what: str) -> Part:
@@ -81,36 +81,45 @@ def _ratio(label: str, ratios: list[float], level: float, ids, what: str) -> Par
 
 
 @quantity
-def more_epochs(w: Witness, target: str) -> list[Part]:
-    """Epochs to the same test accuracy, largest batch size over B = 32."""
+def more_epochs(w: Witness, target: str, base: str = str(BASE)) -> list[Part]:
+    """Epochs to the same test accuracy, largest batch size over `base`; a data set where `base` never gets there says
+    nothing of it, and is left out."""
     if isinstance(w, Paper):
         return []
-    parts = []
+    parts, small = [], int(base)
     for d in DATASETS:
-        ratios, ids = epochs_ratio(w, d, target)
-        label = f"{DATASETS[d].title}, B = {max(w.sizes(d))} over {BASE}"
-        if not ratios:
-            both = all(len(w.runs(d, b)) for b in (BASE, max(w.sizes(d))))
-            parts.append(Part(label, n=1, ids=ids, shown="never reached at B = 32 either") if both
-                         else Part(label, missing=command(d)))
-        else:
+        large = max(w.sizes(d))
+        ratios, ids = epochs_ratio(w, d, target, small)
+        label = f"{DATASETS[d].title}, B = {large} over {small}"
+        if ratios:
             parts.append(_ratio(label, list(ratios.values()), w.level, ids, "test accuracy"))
+        elif not set(w.runs(d, small).index) & set(w.runs(d, large).index):
+            parts.append(Part(label, missing=command(d)))
     return parts
 
 
 @quantity
-def wall_clock(w: Witness, base: str) -> list[Part]:
-    """Gain in epoch time from B = 32 to the largest batch size, over the loss in epochs to the converged accuracy."""
+def wall_clock(w: Witness, target: str, base: str = str(BASE)) -> list[Part]:
+    """Gain in epoch time from `base` to the largest batch size, over the loss in epochs to the same accuracy.
+
+    The paper prints the epoch times of each data set, and how many times more epochs are needed once for all.
+    """
+    gains = speedup(w, base)
     if isinstance(w, Paper):
-        return []
+        few, many = published.statements().set_index("id").loc["iv-c-more-epochs", ["value", "upper"]]
+        return [Part(part.label, 2 * part.value / (few + many), part.low / many, part.high / few, 1, of="rounding",
+                     shown=f"({part.shown}) / ({few:g} to {many:g}) = {number(part.value / many)} to "
+                           f"{number(part.value / few)}") for part in gains]
     parts = []
-    for d in DATASETS:
+    for d, gain in zip(DATASETS, gains):
         large = max(w.sizes(d))
         times = (_cpu(w, d, int(base)) / _cpu(w, d, large)).dropna()
-        epochs, ids = epochs_ratio(w, d, str(published.value("iii-d-converged")))
-        gains = [t / epochs[seed] for seed, t in times.items() if seed in epochs]
-        label = f"{DATASETS[d].title}, B = {base} to {large}"
-        parts.append(_ratio(label, gains, w.level, ids, "test accuracy") if gains else Part(label, missing=_gpu(d)))
+        epochs, ids = epochs_ratio(w, d, target, int(base))
+        ratios = [t / epochs[seed] for seed, t in times.items() if seed in epochs]
+        if gain.missing:
+            parts.append(gain)
+        elif ratios:
+            parts.append(_ratio(gain.label, ratios, w.level, ids, "test accuracy"))
     return parts
 
 

@@ -9,6 +9,7 @@ correction before they come here. The rules, in words, are `EXPLAINED`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..statistics import LEVEL
@@ -50,6 +51,8 @@ EXPLAINED = {
     "each": "A claim about several data sets or batch sizes is judged at each, with Bonferroni's correction of the "
             "intervals, and is as good as its worst part. One part that fails settles it; a part not yet run leaves "
             "it open.",
+    "readings": "What the paper leaves open is judged in each reading. The claim has the most favourable verdict of them; "
+                "of several readings with that verdict, the one nearest to the printed number is named.",
     "the paper": "The printed number must follow from its tables within the rounding of what is printed (within the "
                  "tolerance where the paper writes \"approximately\").",
 }
@@ -135,6 +138,15 @@ def judge_part(p: Proposition, part: Part) -> str:
     return confirmed if inside and same else DIRECTION if same else NOT
 
 
+def distance(p: Proposition, parts: Iterable[Part]) -> float:
+    """How far the worst part lies from the printed number or range, to choose between readings with one verdict."""
+    if p.relation in ("<", "<=", ">", ">="):
+        return 0.0
+    first, last = p.ends
+    far = [max(first - part.value, part.value - last, 0.0) for part in parts]
+    return max((x if math.isfinite(x) else math.inf for x in far), default=math.inf)
+
+
 def _bound(p: Proposition, low: float, high: float) -> str:
     kept = [_keeps(p, low), _keeps(p, high)]
     if all(kept):
@@ -173,7 +185,7 @@ def _agrees(p: Proposition, part: Part) -> bool:
     if p.relation in ("<", "<=", ">", ">="):
         return _keeps(p, low) or _keeps(p, high)
     first, last = p.ends
-    give = max(p.rounding, p.tolerance(first) if p.relation == "~" else 0.0) + 1e-9
+    give = (p.tolerance(first) if p.relation == "~" else p.rounding) + 1e-9
     return low <= last + give and first - give <= high
 
 

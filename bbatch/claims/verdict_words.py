@@ -17,7 +17,7 @@ from ..figures import INK, STYLE
 from ..picture import describe
 from . import rules
 from .evidence import number
-from .judging import Judgement, Runs, totals
+from .judging import Judgement, Runs, counted, totals
 from .ledger import UNITS, protocol
 from .reasons import UNEXPLAINED, reasons
 
@@ -34,7 +34,7 @@ SUBJECTS = (("i-smaller-better", "Do small batches give better accuracy, on ever
             ("iv-f-variance-slope", "Does gradient noise fall like one over the batch size?"),
             ("iv-g-critical-exponent", "Does the critical batch size grow like the root of the data?"),
             ("iv-c-more-epochs", "Do large batches need more epochs?"),
-            ("i-epoch-speedup", "Do they make an epoch as much faster as is said?"),
+            ("i-epoch-speedup", "Do large batches make an epoch as much faster as is said?"),
             ("vi-algorithm", "Does Algorithm 2 choose well?"))
 HEADINGS = {"What it gets right": (rules.REPRODUCED,), "What it does not": (rules.DIRECTION, rules.NOT),
             "What we could not tell": (rules.DATA, rules.UNTESTABLE)}
@@ -134,10 +134,13 @@ def paragraph(j: Judgement, question: str, ours: Runs, told: set[str]) -> str:
     text += {rules.CONSISTENT: f"Its own numbers agree with that{arithmetic}. ",
              rules.INCONSISTENT: f"Its own tables contradict it{arithmetic}. ",
              rules.UNCHECKABLE: "Its tables cannot settle it. "}[j.check]
+    text += f"{said} " if (said := counted(j.paper)) else ""
     text += {rules.REPRODUCED: "Our runs confirm it",
              rules.DIRECTION: "In our runs it goes that way, by another amount",
              rules.NOT: "Our runs do not confirm it", rules.DATA: "Our runs leave it open",
              rules.UNTESTABLE: "It cannot be tested by runs"}[j.verdict] + f"{_found(j)}."
+    if said := counted(j.ours):
+        text += f" Read as: {j.ours[0].label}. {said}"
     why = [] if j.verdict == rules.DATA else [s for s in reasons(j, ours) if s not in told | {UNEXPLAINED}]
     told.update(why[:1])
     missing = f" What is missing: `{j.command}`." if j.command else ""
