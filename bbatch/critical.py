@@ -19,7 +19,7 @@ from .errors import BadInput
 from .statistics import Interval
 
 DROP = 1.0  # percentage points below the peak
-FOUND, NEVER, BELOW = "found", "never falls 1 % below its peak", "only a smaller B does"
+FOUND, NEVER, BELOW = "found", "none: never a point below the peak", "none: only a smaller B is"
 
 
 @dataclass(frozen=True)

@@ -120,23 +120,23 @@ def sentences(frame: pd.DataFrame, curves: pd.DataFrame) -> list[str]:
     for base, some in table.groupby("base"):
         printed, ours = some["paper"].dropna(), [i.mean for i in some["ours"] if i.n]
         texts.append(f"against B = {base} by {_span(printed)} in the paper's tables" +
-                     (f" and by {_span(ours)} in our runs" if ours else ""))
+                     (f" and by {_span(ours)} in our runs of {len(ours)} of them" if ours else ""))
     epoch = (f"**An epoch**: the paper says that large batches shorten it by a factor of {low:g} to {high:g}. Over the data "
              f"sets, the largest batch size shortens it {'; '.join(texts)}.")
     full = all_speedups(frame, curves)
     largest = full[full["batch_size"] == full["dataset"].map(lambda d: DATASETS[d].protocol.batch_sizes[-1])]
-    have = largest[[i.n > 0 for i in largest["epochs"]]]
     lines = [epoch]
-    for column, id, what in (("epochs", "iv-c-more-epochs", "**More epochs**: the paper says that large batches take {} to {} "
-                              "times as many epochs to the same accuracy"),
-                             ("effective", "v-e-wall-clock", "**In the end**: the paper puts the speed-up in time to an "
-                              "accuracy at {} to {}")):
-        ours = "; ".join(f"{DATASETS[r.dataset].title} {ratio_text(getattr(r, column))}" for r in have.itertuples())
+    for column, id, below, what in (
+            ("epochs", "iv-c-more-epochs", "fewer", "**Epochs**: the paper says that large batches take {} to {} times as many "
+             "epochs to the same accuracy"),
+            ("effective", "v-e-wall-clock", "slower", "**Time**: the paper puts the speed-up in time to an accuracy at {} to {}")):
+        ours = "; ".join(f"{DATASETS[r.dataset].title} {ratio_text(getattr(r, column))}{', one seed' * (r.n == 1)}"
+                         for r in largest.itertuples() if getattr(r, column).n)
         lines.append(f"{what.format(*(f'{v:g}' for v in said[id]))}. At the largest batch size against B = {BASE}, to one "
-                     f"point below the best mean accuracy, we find: {ours or 'no runs yet'}.")
+                     f"point below the best mean accuracy, we find (below ×1: {below}): {ours or 'no runs yet'}.")
     never = [f"{DATASETS[r.dataset].title} (B = {r.batch_size})" for r in largest.itertuples() if r.reached.startswith("0 ")]
     if never:
-        lines.append(f"Never there within the epochs of the protocol: {', '.join(never)}.")
+        lines.append(f"That accuracy is never reached within the epochs of the protocol: {', '.join(never)}.")
     return lines
 
 
@@ -152,9 +152,9 @@ def formatted(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({
         "data set": [DATASETS[d].title for d in table["dataset"]], "accuracy (%)": [f"{a:.2f}" for a in table["accuracy"]],
         "B": table["batch_size"], "seeds": table["n"], "reached it": table["reached"],
-        f"epoch shorter than at B = {BASE}": [ratio_text(i) for i in table["epoch"]],
-        "more epochs to it": [ratio_text(i) for i in table["epochs"]],
-        "less time to it": [ratio_text(i) for i in table["effective"]]})
+        "an epoch: speed-up": [ratio_text(i) for i in table["epoch"]],
+        "epochs to it: ratio": [ratio_text(i) for i in table["epochs"]],
+        "time to it: speed-up": [ratio_text(i) for i in table["effective"]]})
 
 
 def _span(values) -> str:

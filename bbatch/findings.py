@@ -53,22 +53,24 @@ def which_training_accuracy(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
     ours = frame[frame["dataset"] == dataset].groupby("batch_size")[["gap_running", "gap"]].mean()
     both = ours.index.intersection(paper.index)
     distance = ours.loc[both].sub(paper[both], axis=0).abs().mean()
-    return pd.DataFrame({"reading": ["running average during the last epoch", "clean training set, eval mode"],
+    return pd.DataFrame({"reading": ["running: counted during the last epoch", "clean: measured after training"],
                          "mean_distance": distance.to_numpy(), "batch_sizes": len(both)})
 
 
 def accuracy_sentence(frame: pd.DataFrame, dataset: str) -> str:
-    """Where the accuracy peaks, and what the largest batch size costs against that peak, paired by seed."""
+    """Where the accuracy peaks, and what the smallest and largest batch sizes cost against that peak, paired by seed."""
     title, runs = DATASETS[dataset].title, frame[frame["dataset"] == dataset]
     if runs.empty:
         return f"**{title}**: no run recorded yet."
     best, peak = best_batch_size(frame, dataset)
-    sizes = sorted(runs["batch_size"].unique())
-    text = f"**{title}**: the highest mean test accuracy is {peak.text()} %, at B = {best}"
+    sizes, planned = sorted(runs["batch_size"].unique()), DATASETS[dataset].protocol.batch_sizes
+    among = "" if set(planned) <= set(sizes) else f", of the {len(sizes)} batch sizes recorded,"
+    seeds = f"n = {peak.n} seeds" if peak.n > 1 else "one seed; ± from the size of the test set"
+    text = f"**{title}**: test accuracy is highest{among} at B = {best}, {peak.text()} % ({seeds})"
     for other in dict.fromkeys((sizes[0], sizes[-1])):
         if other != best:
             i = change(frame, dataset, best, other)
-            text += f"; B = {other} lies {i.text(sign='+')} points from it ({_verdict(i)})"
+            text += f"; B = {other} differs from it by {i.text(sign='+')} points ({_verdict(i)})"
     return text + "."
 
 
@@ -76,7 +78,7 @@ def _verdict(i: Interval) -> str:
     if i.n < 2:
         return "one pair of runs: no interval over seeds"
     settled = i.low > 0 or i.high < 0
-    return f"paired over {i.n} seeds, " + ("95 % interval clear of zero" if settled else "not told apart from zero")
+    return f"paired over {i.n} seeds, {'95 % interval clear of' if settled else 'not told apart from'} zero"
 
 
 def one_more_run_sentence(frame: pd.DataFrame, dataset: str) -> str:
@@ -84,7 +86,8 @@ def one_more_run_sentence(frame: pd.DataFrame, dataset: str) -> str:
     table = one_more_run(frame, dataset)
     if table.empty:
         return f"**{DATASETS[dataset].title}**: fewer than two seeds at every batch size."
-    text = f"**{DATASETS[dataset].title}**: {int(table['inside'].sum())} of {len(table)} printed accuracies lie inside"
+    text = (f"**{DATASETS[dataset].title}**: {int(table['inside'].sum())} of {len(table)} printed accuracies lie inside "
+            f"the intervals from {table['n'].min()} seeds")
     outside = table.loc[~table["inside"], "batch_size"]
     return text + (f"; outside: B = {', '.join(map(str, outside))}." if len(outside) else ".")
 
@@ -179,11 +182,13 @@ def batch_or_rate_sentence(curves: pd.DataFrame, dataset: str = "cifar10", batch
     linear, constant = table.loc["linear", "test_acc"], table.loc["constant", "test_acc"]
     better = constant.low > linear.high
     worse = linear.low > constant.high
-    verdict = ("the smaller rate does better at the same batch size, so that the learning rate holds the accuracy down, not "
-               "the batch size alone" if better else "the smaller rate does no better: the rate is not what holds the "
-               "accuracy down" if worse else "the two cannot be told apart")
-    return (f"{what}, test accuracy after {table['epoch'].iloc[0]} epochs: {'; '.join(parts)}. By their intervals "
-            f"(n = {int(table['n'].min())}), {verdict}.")
+    verdict = ("The constant rate does better at the same batch size: the learning rate holds the accuracy down, not the "
+               "batch size alone" if better else "The constant rate does worse: the linear rule's is not what holds the "
+               "accuracy down" if worse else "The constant and the linear rule cannot be told apart")
+    n = int(table["n"].min())
+    source = f"over {n} seeds or more" if n > 1 else "from the size of the test set where a rule has one seed"
+    return (f"{what}, test accuracy after {table['epoch'].iloc[0]} of {DATASETS[dataset].protocol.epochs} epochs: "
+            f"{'; '.join(parts)} (95 % intervals, {source}). {verdict}.")
 
 
 def exponent_sentences(frame: pd.DataFrame) -> list[str]:

@@ -95,8 +95,12 @@ def sentence(table: pd.DataFrame) -> str:
     effects: list[Interval] = list(effect(table)["difference"])
     means = [i.mean for i in effects]
     clear = sum(i.low > 0 or i.high < 0 for i in effects)
-    span = f"{min(means):+.1f} to {max(means):+.1f}" if len(means) > 1 else f"{means[0]:+.1f}"
-    return (f"On {int(table['n'].iloc[0]):,} test images in exact form, the networks trained on the JPEG mirror are right "
-            f"{span} points more often than on the mirror's form of the same images ({len(means)} networks; the interval of "
-            f"{clear} of them is clear of zero). The gap moves by as much the other way, as far as its test part "
-            "goes.").replace("-", "−")
+    if len(effects) == 1:
+        who, span = "the one network measured", f"{effects[0].text(1, '+')} points"
+        verdict = "95 % interval clear of zero" if clear else "not told apart from zero"
+    else:
+        who, span = f"the {len(effects)} networks measured", f"between {min(means):+.1f} and {max(means):+.1f} points"
+        verdict = f"the 95 % interval of {clear or 'none'} of them is clear of zero"
+    return (f"On {int(table['n'].iloc[0]):,} test images, accuracy in the exact form minus that in the mirror's is {span} for "
+            f"{who} ({verdict}). What training on exact images would change cannot be measured "
+            "here.").replace(" -", " −")

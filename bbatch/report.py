@@ -78,12 +78,13 @@ def recorded(datasets) -> list[dict]:
 
 
 def arithmetic(runs: pd.DataFrame) -> Markdown:
-    """Which cells were trained in bf16, and where the effect of that is measured; nothing where none was."""
+    """Which cells were trained in bf16, and where the two are compared; nothing where none was."""
     low = runs[runs["precision"] == "bf16"]
     cells = [f"{DATASETS[name].title}, B = {', '.join(map(str, sorted(some['batch_size'].unique())))}"
              for name, some in low.groupby("dataset", sort=False)]
     return Markdown(f"**In mixed precision** (bf16 in the layers, 32-bit weights and optimizer): {'; '.join(cells)}. "
-                    "What that does to accuracy is measured on [the page on speed](13_how_fast.html), paired by seed." if cells else "")
+                    "[The page on speed](13_how_fast.html) compares the accuracies where a run is recorded both ways."
+                    if cells else "")
 
 
 def paragraphs(sentences) -> Markdown:
@@ -119,15 +120,17 @@ def stack(pieces) -> HTML:
 def comparison(runs: pd.DataFrame, dataset: str) -> HTML:
     """The paper's cells beside ours, with 95 % intervals, n and differences."""
     table = tables.compare(runs, dataset)
-    note = "± half of the 95 % interval"
-    note += " over seeds" if table["n"].max() > 1 else " from the test set's sampling error (one seed)"
+    notes = ["over seeds"] * any(table["n"] > 1) + ["from the test set's sampling error where n = 1"] * any(table["n"] == 1)
+    note = f"± half of the 95 % interval {', or '.join(notes)}".strip()
     return show(tables.formatted(table), f"{DATASETS[dataset].title}: the paper's values, ours ({note}), and ours minus the paper's")
 
 
 def readings(runs: pd.DataFrame, dataset: str) -> HTML:
     """How far the paper's gap lies from ours under each reading of its training accuracy."""
-    return show(findings.which_training_accuracy(runs, dataset),
-                f"{DATASETS[dataset].title}: mean distance of the paper's gap from ours, percentage points")
+    found = findings.which_training_accuracy(runs, dataset)
+    return show(found.assign(mean_distance=found["mean_distance"].map("{:.2f}".format)),
+                f"{DATASETS[dataset].title}: mean distance of the paper's gap from ours, in percentage points, over the batch "
+                "sizes that both have")
 
 
 def network(name: str) -> HTML:

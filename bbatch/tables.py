@@ -21,6 +21,7 @@ METRICS = {"test_acc": "Test accuracy (%)", "gap": "Gap, clean (%)", "gap_runnin
 # Which published column each of our metrics answers to: the paper's gap is the running one (see `metrics`).
 PUBLISHED = {"test_acc": "test_acc", "gap_running": "gap", "epoch_time_s": "epoch_time_s"}
 DECIMALS = {"epoch_time_s": 3}  # 2 elsewhere
+KEYS = {"batch_size": "B", "lr_rule": "rule", "lr": "learning rate"}
 
 
 def interval(cell: pd.DataFrame, metric: str) -> Interval:
@@ -60,26 +61,33 @@ def compare(frame: pd.DataFrame, dataset: str, metrics=tuple(METRICS)) -> pd.Dat
 
 
 def formatted(table: pd.DataFrame) -> pd.DataFrame:
-    """The numbers of `compare` as text: paper, ours ± half of the interval, difference; holes as "–".
+    """The numbers of `compare` or `ablation` as text: paper, ours ± half of the interval, difference; holes as "–".
 
-    Times of different machines are not subtracted.
+    Times have three digits, the paper's all that it prints; those of different machines are not subtracted.
     """
-    out = pd.DataFrame({"B": table["batch_size"]})
+    out = table[[c for c in KEYS if c in table]].rename(columns=KEYS)
     for metric in (m for m in METRICS if m in table):
-        name, decimals = METRICS[metric], DECIMALS.get(metric, 2)
+        name, time = METRICS[metric], metric == "epoch_time_s"
         if f"{metric}_paper" in table:
-            out[name, "paper"] = [_text(v, decimals) for v in table[f"{metric}_paper"]]
+            out[name, "paper"] = [_text(v, None if time else 2) for v in table[f"{metric}_paper"]]
         bounds = zip(table[metric], table[f"{metric}_low"], table[f"{metric}_high"])
-        out[name, "ours"] = ["–" if pd.isna(m) else Interval(m, low, high, 0).text(decimals) for m, low, high in bounds]
-        if f"{metric}_difference" in table and metric != "epoch_time_s":
-            out[name, "difference"] = [_text(v, decimals, "+") for v in table[f"{metric}_difference"]]
+        out[name, "ours"] = ["–" if pd.isna(m) else Interval(m, low, high, 0).text(_digits(m) if time else 2)
+                             for m, low, high in bounds]
+        if f"{metric}_difference" in table and not time:
+            out[name, "difference"] = [_text(v, 2, "+") for v in table[f"{metric}_difference"]]
     out["n"] = table["n"]
     out.columns = pd.MultiIndex.from_tuples([c if isinstance(c, tuple) else (c, "") for c in out.columns])
     return out
 
 
-def _text(value: float, decimals: int, sign: str = "") -> str:
-    return "–" if pd.isna(value) else f"{value:{sign}.{decimals}f}".replace("-", "−")
+def _digits(value: float) -> int:
+    """Decimals that leave three digits of a time."""
+    return max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0
+
+
+def _text(value: float, decimals: int | None, sign: str = "") -> str:
+    form = "g" if decimals is None else f"{sign}.{decimals}f"
+    return "–" if pd.isna(value) else f"{value:{form}}".replace("-", "−")
 
 
 def data_sets() -> pd.DataFrame:
@@ -118,15 +126,14 @@ def ablation(frame: pd.DataFrame) -> pd.DataFrame:
 def by_number(number: int, frame: pd.DataFrame) -> pd.DataFrame:
     """Table `number` (1-8) of the paper beside ours.
 
-    Raises `BadInput` for a number outside 1-8. Table VI has no column of ours yet: its quantity needs an analysis
-    over all batch sizes that the package does not hold so far.
+    Raises `BadInput` for a number outside 1-8.
     """
     linear = frame[frame["lr_rule"] == "linear"]
     if number == 7:
         parts = [compare(linear, name).assign(dataset=name) for name in SYNTHETIC]
         return pd.concat(parts, ignore_index=True).set_index("dataset").reset_index()
     makers = {1: data_sets, 2: protocols, 3: lambda: compare(linear, "mnist"), 4: lambda: compare(linear, "cifar10"),
-              5: lambda: ablation(frame), 6: published.critical, 8: published.settings}
+              5: lambda: ablation(frame), 6: lambda: critical_sizes(linear), 8: published.settings}
     if number not in makers:
         raise BadInput(f"table {number} is unknown; the paper has tables 1 to 8.")
     return makers[number]()
@@ -143,13 +150,16 @@ def text_against_table(frame: pd.DataFrame) -> pd.DataFrame:
         ends = ("b8", "b512") if size == "1k" else ("small", "large")
         for end, b in zip(ends, (8, 512)):
             cell = frame[(frame["dataset"] == name) & (frame["batch_size"] == b)]
-            rows.append({"data set": DATASETS[name].title, "B": b, "text": published.value(f"iv-a-{size}-{end}"),
-                         "Table VII": printed[b], "ours": interval(cell, "test_acc").text(), "n": len(cell)})
+            rows.append({"data set": DATASETS[name].title, "B": b, "text": _text(published.value(f"iv-a-{size}-{end}"), 2),
+                         "Table VII": _text(printed[b], 2), "ours": interval(cell, "test_acc").text(), "n": len(cell)})
     return pd.DataFrame(rows)
 
 
 def critical_sizes(frame: pd.DataFrame) -> pd.DataFrame:
-    """Table VI: the optimum and B* that the paper states, that its own accuracies give, and that our means give."""
+    """Table VI: the optimum and B* that the paper states, that its own accuracies give, and that our means give.
+
+    The last columns: at how many batch sizes of the protocol we have runs, and the least number of seeds at one of them.
+    """
     rows = []
     for cell in published.critical().itertuples():
         own, runs = critical.from_paper(cell.dataset), frame[frame["dataset"] == cell.dataset]
@@ -159,8 +169,16 @@ def critical_sizes(frame: pd.DataFrame) -> pd.DataFrame:
             "optimum, the paper's accuracies": own.optimal, "optimum, ours": ours.optimal if ours else None,
             "B*, Table VI": cell.critical_batch_size, "B*, the paper's accuracies": own.critical or own.case,
             "B*, ours": (ours.critical or ours.case) if ours else "no runs yet",
+            "batch sizes": f"{runs['batch_size'].nunique()} of {len(DATASETS[cell.dataset].protocol.batch_sizes)}",
             "seeds": int(runs.groupby("batch_size").size().min()) if len(runs) else 0})
     return pd.DataFrame(rows).astype({"optimum, ours": "Int64"})
+
+
+def correlations(found: pd.DataFrame) -> pd.DataFrame:
+    """`findings.correlations` as text: r with its 95 % interval."""
+    return pd.DataFrame({"source": found["source"], "pairs of": found["pairs of"],
+                         "r": [f"{c.r:.2f} ({c.low:.2f} to {c.high:.2f})".replace("-", "−") for c in found.itertuples()],
+                         "p": found["p"].map("{:.2g}".format), "pairs": found["n"]})
 
 
 def rule_effects(effects: pd.DataFrame) -> pd.DataFrame:

@@ -214,7 +214,7 @@ def test_regret_is_paired_with_the_best_cell_and_time_counts_to_within_a_point(r
     versus = regret.against(found, "Lightning", "always 32")
     assert versus["lost"].tolist() == [True] and versus["won"].tolist() == [False]
     text = regret.sentence(found, "Lightning", "always 32")
-    assert "loses to always 32" in text and "worse, Wine (−1" in text and "same choice" not in text
+    assert "loses to always 32" in text and "worse on Wine (−1" in text and "same choice" not in text
     assert "the same choice" in regret.sentence(found, "always 32", "always 32")
     better = found["test_acc"] + 2 * (found["method"] == "Lightning")
     twice = pd.concat([found, found.assign(problem="digits", test_acc=better)])

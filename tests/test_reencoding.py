@@ -61,5 +61,7 @@ def test_networks_with_kept_weights_are_measured_once(tmp_path, monkeypatch):
 def test_the_page_says_what_is_not_measured_and_what_is():
     assert "not been measured" in reencoding.sentence(reencoding.recorded(Path("nowhere")))
     table = pd.DataFrame([["x", 32, "linear", "bf16", 42, 1000, 600, 620, 10, 30]], columns=reencoding.COLUMNS)
-    assert "+2.0 points more often" in reencoding.sentence(table)
+    assert "is +2.0\u00a0±\u00a0" in reencoding.sentence(table) and "one network" in reencoding.sentence(table)
+    twice = pd.concat([table, table.assign(right_exact=580, only_exact=10, only_mirror=30)])
+    assert "between −2.0 and +2.0 points for the 2 networks" in reencoding.sentence(twice)
     assert reencoding.formatted(reencoding.effect(table))["exact − mirror (points)"][0].startswith("+2.0")

@@ -34,6 +34,7 @@ CAPTION = ("What each way chose, and what it gave: means over seeds ± half of t
            "test accuracy, paired by seed; how many runs came within a point of the best cell's mean, after how many "
            "epochs, in how many processor seconds with our compiled loop, and in how many seconds at the time of a "
            "step in plain PyTorch (means over the runs that got there); processor seconds of choosing")
+NAMES = {"measured": "the measured way", "scikit-learn": "scikit-learn's default", "Lightning": "Lightning's finder"}
 
 
 def grid(runs: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -162,7 +163,7 @@ def sentence(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "alwa
     """Who wins, where, by how much, and in how many comparisons."""
     found = against(rows, method, other)
     if found.empty:
-        return f"**{method} against {other}**: not measured yet."
+        return f"**{_title(method)} against {_name(other)}**: not measured yet."
 
     def listed(some):
         return ", ".join(f"{PROBLEMS[r.problem]} ({r.difference.text(sign='+')}{', the same choice' * r.same})"
@@ -171,12 +172,10 @@ def sentence(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "alwa
     whole = pooled(rows, method, other)
     verdict = "beats" if whole.low > 0 else "loses to" if whole.high < 0 else "cannot be told apart from"
     neither = ~found["won"] & ~found["lost"]
-    return (f"**{method} {verdict} {other}** in test accuracy: {whole.text(sign='+')} points in the mean over "
-            f"{len(found)} problems (n = {whole.n} seeds, paired; ± half of the 95 % interval). Problem by problem, "
-            "where "
-            f"better or worse needs an interval at 95 % for all {len(found)} at once that is clear of zero: better, "
-            f"{listed(found[found['won']])}; worse, {listed(found[found['lost']])}; not told apart, "
-            f"{listed(found[neither])}.")
+    return (f"**{_title(method)} {verdict} {_name(other)}** in test accuracy: {whole.text(sign='+')} points in the mean "
+            f"over {len(found)} problems (n = {whole.n} seeds, paired; ± half of the 95 % interval). Of the single "
+            f"problems, judged at 95 % for all {len(found)} at once, it is better on {listed(found[found['won']])}; worse "
+            f"on {listed(found[found['lost']])}; not told apart on {listed(found[neither])}.")
 
 
 def time_sentence(rows: pd.DataFrame, method: str, other: str = "always 32") -> str:
@@ -190,9 +189,17 @@ def time_sentence(rows: pd.DataFrame, method: str, other: str = "always 32") -> 
             i = mean_interval(np.log(both[other] / both[method]))
             mean, low, high = np.exp([i.mean, i.low, i.high])
             parts.append(f"{PROBLEMS[name]} {mean:.2g} ({low:.2g} to {high:.2g}, n = {i.n})")
-    return (f"**{method} against {other} in time**: within a point of the best cell sooner by these factors, at the "
-            "time of a step in plain PyTorch (below 1: later; 95 % intervals): "
+    return (f"**{_title(method)} against {_name(other)} in time**: how many times sooner it comes within a point of the "
+            "best cell, at the time of a step in plain PyTorch (below 1: later; 95 % intervals): "
             f"{'; '.join(parts) or 'not measured yet'}.")
+
+
+def _name(method: str) -> str:
+    return NAMES.get(method, method)
+
+
+def _title(method: str) -> str:
+    return _name(method)[0].upper() + _name(method)[1:]
 
 
 def mean_sentence(rows: pd.DataFrame) -> str:
@@ -200,11 +207,10 @@ def mean_sentence(rows: pd.DataFrame) -> str:
     s = summary(rows)
     means = s.assign(value=[i.mean for i in s["regret"]])
     wide = means.pivot(index="problem", columns="method", values="value").dropna()
-    ways = [m for m in METHODS if m in wide.columns]
-    return (f"Mean regret over the {len(wide)} problems on which all ways were tried: "
-            + ", ".join(f"{m} {wide[m].mean():+.2f}" for m in sorted(ways, key=lambda m: wide[m].mean()))
-            + " points; the largest: "
-            + ", ".join(f"{m} {wide[m].max():+.2f}" for m in ways) + ".").replace(" -", " −")
+    ways = sorted((m for m in METHODS if m in wide.columns), key=lambda m: wide[m].mean())
+    return (f"Mean regret over the {len(wide)} problems on which all ways were tried, and the largest on one of them, in "
+            "points: " + "; ".join(f"{_name(m)} {wide[m].mean():+.2f}, {wide[m].max():+.2f}" for m in ways)
+            + ".").replace(" -", " −")
 
 
 def holes(rows: pd.DataFrame) -> str:
@@ -232,12 +238,10 @@ def provenance() -> str:
     versions = ", ".join(f"{k} {v}" for k, v in p["versions"].items())
     made = table("choices", CHOICES).query("method == 'measured'")
     busy = made["seconds"].sum() / made["cpu_seconds"].sum() if len(made) else np.nan
-    return (f"**Where this table comes from.** `{p['command']}`, {p['date']}, {p['device_name']}, {p['threads']} "
-            f"thread, code {p['commit']}, Python {p['python']}, {versions}; the grids of the paper's data sets from "
-            "the "
-            f"committed records. The measured way took {busy:.1f} elapsed seconds for each of processor time; 1 is a "
-            "machine "
-            "with nothing else to do, and on a busier one its trainings are shorter.")
+    return (f"**Where this table comes from.** `python -m {table.__module__}`, {p['date']}, {p['device_name']}, "
+            f"{p['threads']} thread, code {p['commit']}, Python {p['python']}, {versions}; the grids of the paper's data "
+            f"sets from the committed records. The measured way took {busy:.1f} elapsed seconds for each of processor "
+            "time: 1 would be a machine with nothing else to do. On a busier one its trial trainings are shorter.")
 
 
 def figure(rows: pd.DataFrame) -> Figure:

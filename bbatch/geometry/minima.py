@@ -90,13 +90,13 @@ def growth_sentence(table: pd.DataFrame, dataset: str) -> str:
     for rule, rows in found.groupby("lr_rule", sort=False):
         first = rows[(rows["measure"] == LITERAL[0]) & (rows["split"] == LITERAL[1])]["exponent"]
         senses = [_sense(i) for i in rows["exponent"]]
-        counts = ", ".join(f"{senses.count(sense)} {_plural(sense)}" for sense in dict.fromkeys(senses))
-        exponents = "".join(f"B to the power {i.text(2, '+')} ({_sense(i)}; n = {n} seeds)"
+        counts = ", ".join(f"{senses.count(sense)} {_plural(sense)}" for sense in sorted(set(senses), key=SENSES.index))
+        exponents = "".join(f"Eq. (3) to the letter follows B to the power {i.text(2, '+')} ({_sense(i)}; n = {n} seeds); "
                             for i, n in zip(first, rows["seeds"]))
-        parts.append(f"under the {rule} rule, {exponents}; of all {len(rows)} readings, {counts}")
+        parts.append(f"Under the {rule} rule, {exponents}of all {len(rows)} readings, {counts}.")
     if not parts:
         return f"**{DATASETS[dataset].title}**: fewer than three batch sizes measured."
-    return f"**{DATASETS[dataset].title}**: Eq. (3) to the letter follows, {'; '.join(parts)}."
+    return f"**{DATASETS[dataset].title}.** {' '.join(parts)}"
 
 
 def against_gap(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
@@ -140,12 +140,13 @@ def gap_sentence(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> str:
     for over, rows in found.groupby("over", sort=False):
         best = rows.loc[rows["rho"].abs().idxmax()]
         count = int(rows["clear"].sum())
-        parts.append(f"over {over}, the strongest is “{MEASURES[best['measure']]}” on the {best['split']} loss, ρ = "
-                     f"{best['rho']:.2f} (95 % {best['low']:.2f} to {best['high']:.2f}, n = {best['n']}); "
-                     f"{count} of {len(rows)} are clear of zero after Bonferroni's correction")
+        parts.append(f"Over {over}, “{MEASURES[best['measure']]}” on the {best['split']} loss is tied to the gap most closely, "
+                     f"ρ = {best['rho']:.2f} (95 % interval {best['low']:.2f} to {best['high']:.2f}, n = {best['n']}); after "
+                     f"Bonferroni's correction, {count or 'none'} of the {len(rows)} readings "
+                     f"{'is' if count < 2 else 'are'} clear of zero.")
     if not parts:
         return f"**{DATASETS[dataset].title}**: too few runs measured for a rank correlation."
-    return f"**{DATASETS[dataset].title}**: {'; '.join(parts)}.".replace("-0.", "−0.")
+    return f"**{DATASETS[dataset].title}.** {' '.join(parts)}".replace("-0.", "−0.")
 
 
 def surface_sentence(points: pd.DataFrame, dataset: str, split: str = "test") -> str:
@@ -179,19 +180,20 @@ def walk_sentence(points: pd.DataFrame, dataset: str, split: str = "test") -> st
 
 
 def holes(table: pd.DataFrame, points: pd.DataFrame, datasets) -> str:
-    """Which networks this page rests on, and the command for those that are missing."""
+    """Which networks this page rests on, a paragraph each, and the command for those that are missing."""
     parts = []
     for name in datasets:
         spec = DATASETS[name]
         ends = table[(table["dataset"] == name) & (table["epoch"] == spec.protocol.epochs)].drop_duplicates("id")
         counts = ends.groupby(["batch_size", "lr_rule", "precision"]).size()
-        listed = ", ".join(f"B = {b}{'' if rule == 'linear' else ' ' + rule}{'' if p == 'fp32' else ' ' + p} ({n})"
-                           for (b, rule, p), n in counts.items())
+        listed = ", ".join(f"B = {b}{'' if rule == 'linear' else ', ' + rule + ' rule'}{'' if p == 'fp32' else ', ' + p} "
+                           f"(n = {n})" for (b, rule, p), n in counts.items())
         drawn = sorted(points.loc[points["dataset"] == name, "batch_size"].unique())
-        parts.append(f"**{spec.title}**: trained networks measured (seeds): {listed or 'none yet'}; landscapes: "
+        parts.append(f"**{spec.title}**: trained networks measured: {listed or 'none yet'}; landscapes drawn: "
                      + (", ".join(f"B = {b}" for b in drawn) or "none yet"))
-    return (". ".join(parts) + ". Synthetic networks are trained again in seconds; those of images need the weights that a "
-            "sweep on this machine has kept: `bbatch sweep mnist cifar10 --seeds 1`, then `bbatch geometry`.")
+    return ("\n\n".join(f"{part}." for part in parts) + "\n\nSynthetic networks are trained again in seconds; those of images "
+            "need the weights that a sweep on this machine has kept: `bbatch sweep mnist cifar10 --seeds 1`, then `bbatch "
+            "geometry`.")
 
 
 def _each(table: pd.DataFrame):
@@ -201,6 +203,9 @@ def _each(table: pd.DataFrame):
             cell = table[(table["measure"] == measure) & (table["split"] == split)]
             if len(cell):
                 yield (measure, split), cell
+
+
+SENSES = ("grows", "falls", "not told apart from zero", "one fit")
 
 
 def _sense(i: Interval) -> str:

@@ -60,8 +60,8 @@ def noise_table(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
                 at = part[(part["epoch"] == epoch) & (part["batch_size"] == b)]["value"]
                 if epoch or b == 32:
                     row[f"noise scale, {what}" + (f", B = {b}" if epoch else "")] = _samples(mean_interval(at)) if len(at) else "–"
-        rows.append(row | {"best B, measured": str(found.optimal) if found else "–",
-                           "critical B*, measured": (str(found.critical) if found.critical else found.case) if found else "–"})
+        rows.append(row | {"best B, measured": f"{found.optimal}{_among(mine, dataset)}" if found else "–",
+                           "critical B*, measured": str(found.critical or found.case) if found else "–"})
     return pd.DataFrame(rows)
 
 
@@ -100,11 +100,17 @@ def noise_sentences(table: pd.DataFrame, runs: pd.DataFrame) -> list[str]:
                      "there, whatever their B)")
         if mine["batch_size"].nunique() > 1:
             found = critical.from_runs(mine, dataset)
-            text += f"; test accuracy is best at B = {found.optimal}, and "
+            text += f"; test accuracy is best at B = {found.optimal}{_among(mine, dataset)}, and "
             text += (f"its critical batch size is {found.critical}" if found.critical else
-                     f"up to B = {mine['batch_size'].max()} no larger batch size lies a point below that")
+                     f"no larger one up to B = {mine['batch_size'].max()} lies a point below that")
         sentences.append(text + ".")
     return sentences or ["No noise scale is recorded yet."]
+
+
+def _among(runs: pd.DataFrame, dataset: str) -> str:
+    """How many batch sizes have runs, where some of the protocol have none."""
+    have, planned = runs["batch_size"].nunique(), len(DATASETS[dataset].protocol.batch_sizes)
+    return "" if have == planned else f" (of {have} batch sizes recorded)"
 
 
 def _samples(i: Interval) -> str:
