@@ -44,7 +44,7 @@ def seconds_expected(records: list[dict], jobs: int) -> float:
 def again(records: list[dict], *, jobs: int, device: str = "cpu", progress: bool = True) -> list[dict]:
     """Train the runs of these records anew and compare, a row for each: see :func:`compare`.
 
-    Raises `BadInput` as `sweep` does; `DataMissing` where the data here are not those of the records.
+    Raises `BadInput` as `sweep` does, and where the data here are not those of the records.
     """
     for record in records:
         name = record["run"]["dataset"]

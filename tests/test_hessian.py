@@ -58,11 +58,18 @@ def test_a_hessian_of_rank_one_ends_the_iteration_early():
     assert top_eigenvalues(Point(np.zeros(3)).eval(), loss, x, y, iterations=3).values[0] == pytest.approx(25.0)
 
 
+@pytest.mark.filterwarnings("ignore:Using backward")  # with create_graph, which is how PyHessian does it
 def test_pyhessian_agrees():
     pyhessian = pytest.importorskip("pyhessian")
     net, x, y = small_mlp(dtype=torch.float32)
-    theirs = pyhessian.hessian(net, F.cross_entropy, data=(x, y), cuda=False).eigenvalues(maxIter=500, tol=1e-6)[0][0]
-    assert top_eigenvalues(net, F.cross_entropy, x, y, iterations=40).values[0] == pytest.approx(theirs, rel=1e-2)
+    theirs = pyhessian.hessian(net, F.cross_entropy, data=(x, y), cuda=False)
+    top = theirs.eigenvalues(maxIter=500, tol=1e-6)[0][0]
+    assert top_eigenvalues(net, F.cross_entropy, x, y, iterations=40).values[0] == pytest.approx(top, rel=1e-2)
+    torch.manual_seed(0)
+    probes = np.array(theirs.trace(maxIter=400, tol=0))
+    error = 4 * probes.std() / np.sqrt(len(probes))  # of the mean of their probes, which are random as ours are
+    ours = trace(net, F.cross_entropy, x, y, probes=400)
+    assert ours.mean == pytest.approx(probes.mean(), abs=2 * error)
 
 
 def test_bad_input():
