@@ -199,6 +199,14 @@ def test_the_definition_of_the_critical_batch_size_is_applied_to_the_printed_acc
             CONSISTENT if fallen and min(fallen) == cell["critical_batch_size"] else INCONSISTENT)
 
 
+def test_a_falling_trend_is_a_line_through_the_cells(nothing_run):
+    at_each_step, as_trend = nothing_run["iv-a-monotone"].paper
+    for found, name in zip(as_trend.parts, SYNTHETIC):
+        cells = published.results(name)
+        assert found.value == pytest.approx(np.polyfit(np.log2(cells["batch_size"]), cells["test_acc"], 1)[0])
+    assert at_each_step.verdict == as_trend.verdict == INCONSISTENT
+
+
 def test_the_exponent_is_fitted_to_table_vi(nothing_run):
     table = published.critical().set_index("dataset")["critical_batch_size"]
     fits = {r.label: r.parts[0] for r in nothing_run["iv-g-critical-exponent"].paper if "printed accur" not in r.label}

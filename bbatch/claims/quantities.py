@@ -84,6 +84,19 @@ def steps(w: Witness, datasets: str) -> list[Part]:
             for a, b in zip(w.sizes(d), w.sizes(d)[1:])]
 
 
+def slope(w: Witness, dataset: str, metric: str) -> Part:
+    """Points for each doubling of B: the line of least squares through all batch sizes."""
+    x = np.log2(w.sizes(dataset))
+    weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
+    part = w.combination(dataset, metric, {(b, None): float(c) for b, c in zip(w.sizes(dataset), weights)})
+    return replace(part, shown=f"{number(part.value)} a doubling of B") if part.shown and part.n else part
+
+
+@quantity
+def trend(w: Witness, datasets: str) -> list[Part]:
+    return [slope(w, d, "test_acc") for d in names(datasets)]
+
+
 @quantity
 def gap_steps(w: Witness, dataset: str, reading: str = "running") -> list[Part]:
     """Rise of the gap from each batch size to the next larger one."""
@@ -164,12 +177,8 @@ def gap_spread(w: Witness, dataset: str, largest: str, reading: str = "running")
 @quantity
 def gap_slope_excess(w: Witness, dataset: str, reading: str = "running") -> list[Part]:
     """Points of gap for each doubling of B (least squares), on one data set minus on each other."""
-    def slope(d):
-        x = np.log2(w.sizes(d))
-        part = w.combination(d, GAPS[reading], {(b, None): float(c) for b, c in
-                                                zip(w.sizes(d), (x - x.mean()) / ((x - x.mean()) ** 2).sum())})
-        return replace(part, shown=f"{number(part.value)} a doubling of B") if part.shown and part.n else part
-    return [w.minus(slope(dataset), slope(d), f"{DATASETS[dataset].title} over {DATASETS[d].title}")
+    slopes = {d: slope(w, d, GAPS[reading]) for d in DATASETS}
+    return [w.minus(slopes[dataset], slopes[d], f"{DATASETS[dataset].title} over {DATASETS[d].title}")
             for d in DATASETS if d != dataset]
 
 
