@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from . import published
-from .config import DATASETS
+from .config import DATASETS, SYNTHETIC
 from .errors import BadInput
 from .statistics import Interval
 
@@ -84,15 +84,20 @@ def bootstraps(frame: pd.DataFrame, datasets) -> dict[str, pd.DataFrame]:
             if name in sizes and (counts[name] == sizes[name]).sum() > 1 and sizes[name] > 1}
 
 
+def printed_n(dataset: str) -> int:
+    """N as Table VI prints it: of a synthetic set all samples, of MNIST and CIFAR-10 those for training."""
+    spec = DATASETS[dataset]
+    return spec.n_train + (spec.n_test if dataset in SYNTHETIC else 0)
+
+
 def optimum_exponent(draws: Mapping[str, pd.DataFrame]) -> Interval:
     """The power of N that the best batch size follows over data sets: one fit for each bootstrap draw, in the order drawn.
 
-    Mean and the middle 95 % of the fits; `n` is the number of data sets. N counts training and test samples, as Eq. (6)
-    is applied to Table I. Raises `BadInput` for fewer than three data sets.
+    Mean and the middle 95 % of the fits; `n` is the number of data sets. For N see `printed_n`. Raises `BadInput` for fewer than three data sets.
     """
     if len(draws) < 3:
         raise BadInput(f"an exponent needs three data sets with a bootstrap or more, not {len(draws)}.")
-    n = np.log([DATASETS[name].n_train + DATASETS[name].n_test for name in draws])
+    n = np.log([printed_n(name) for name in draws])
     best = np.log(np.column_stack([table["optimal"].to_numpy(float) for table in draws.values()]))
     slopes = (best - best.mean(1, keepdims=True)) @ (n - n.mean()) / ((n - n.mean()) ** 2).sum()
     return Interval(float(slopes.mean()), *map(float, np.quantile(slopes, (0.025, 0.975))), len(draws))

@@ -197,7 +197,7 @@ def exponent_sentences(frame: pd.DataFrame) -> list[str]:
     table = published.critical().set_index("dataset")["critical_batch_size"]
     sentences = []
     for what, names in (("all five data sets", list(DATASETS)), ("the three synthetic sets", list(SYNTHETIC))):
-        fit = power_law([DATASETS[n].n_train + DATASETS[n].n_test for n in names], table[names])
+        fit = power_law([critical.printed_n(n) for n in names], table[names])
         a = fit.exponent
         sentences.append(f"Table VI over {what}: B* grows as N to the power {a.mean:.2f} (95 % interval {a.low:.2f} to "
                          f"{a.high:.2f}, {a.n} points).".replace("-", "−"))
@@ -214,7 +214,7 @@ def _our_exponent(frame: pd.DataFrame) -> list[str]:
     sentences = [text + ("." if len(have) > 2 else ", too few for an exponent.")]
     if len(have) > 2:
         names = [n for n, c in found.items() if c.critical]
-        a = power_law([DATASETS[n].n_train + DATASETS[n].n_test for n in names], [found[n].critical for n in names]).exponent
+        a = power_law([critical.printed_n(n) for n in names], [found[n].critical for n in names]).exponent
         sentences.append(f"B* over them grows as N to the power {a.mean:.2f} (95 % interval {a.low:.2f} to {a.high:.2f}).")
     draws = critical.bootstraps(frame, SYNTHETIC)
     if len(draws) == len(SYNTHETIC):

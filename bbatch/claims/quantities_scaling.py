@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from .. import published
-from ..config import DATASETS, SYNTHETIC
+from .. import critical, published
+from ..config import DATASETS
 from ..statistics import mean_interval, paired_difference, power_law, prediction_interval
 from .evidence import ONE_RUN, PAIRED, Paper, Runs, command, number
 from .quantities import GAPS, Witness, names, quantity
@@ -85,18 +85,12 @@ def unscaled_gap_ratio(w: Witness, b: str, reading: str = "running") -> list[Par
                  shown=f"{number(without.value)} / {number(with_.value)} = {number(value)}")]
 
 
-def _printed_n(dataset: str) -> int:
-    """N as Table VI prints it: of a synthetic set all samples, of MNIST and CIFAR-10 those for training."""
-    spec = DATASETS[dataset]
-    return spec.n_train + (spec.n_test if dataset in SYNTHETIC else 0)
-
-
 def _exponent(sizes: dict[str, float], level: float, n: int, of: str, ids=()) -> list[Part]:
     """The power of N that batch sizes by data set follow; no number where one of them is not there."""
     lacking = [DATASETS[d].title for d, b in sizes.items() if not math.isfinite(b)]
     if lacking:
         return [Part("B* against N", n=n, shown=f"no B* on {', '.join(lacking)}: nothing to fit", of=of, ids=ids)]
-    fit = power_law([_printed_n(d) for d in sizes], list(sizes.values()), level)
+    fit = power_law([critical.printed_n(d) for d in sizes], list(sizes.values()), level)
     i = fit.exponent
     return [Part("B* against N", i.mean, i.low, i.high, n, of=of, counted="data sets", ids=ids,
                  shown=f"{', '.join(f'{b:g}' for b in sizes.values())} fitted to a power of N: {number(i.mean)} "
