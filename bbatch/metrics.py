@@ -52,7 +52,8 @@ def row(record: dict) -> dict:
         "gap_running": running - test, "epoch_time_s": float(np.mean(observed["seconds"])),
         "epoch_cpu_s": float(np.mean(observed["cpu_seconds"])) if observed.get("cpu_seconds") else None,
         "disturbed_epochs": _disturbed(observed),
-        "convergence_epoch": int(above[0]) + 1 if len(above) else None, "diverged": final["diverged_epoch"] is not None}
+        "convergence_epoch": int(above[0]) + 1 if len(above) else None,
+        "diverged": final["diverged_epoch"] is not None or final["train_loss"] is None}  # None: not finite, after the last
 
 
 def _disturbed(observed: dict) -> int | None:

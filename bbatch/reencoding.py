@@ -33,7 +33,8 @@ def recorded(path: Path = FILE) -> pd.DataFrame:
 
 
 def measure(store: Store | None = None, path: Path = FILE) -> list[dict]:
-    """Measure the finished runs on the mirror whose weights the live store keeps, and add them to the table.
+    """Measure the finished runs on the mirror, trained on all of it, whose weights the live store keeps, and add them to
+    the table.
 
     Returns the new rows. Raises `DataMissing` where the exact images are not at hand.
     """
@@ -43,7 +44,8 @@ def measure(store: Store | None = None, path: Path = FILE) -> list[dict]:
     found = []
     for key, record in store.records().items():
         run = Run.from_dict(record["run"])
-        if run.dataset != "cifar10" or record["data"]["fingerprint"] != source.fingerprint or key in set(have["id"]):
+        if run.dataset != "cifar10" or record["data"]["fingerprint"] != source.fingerprint or key in set(have["id"]) \
+                or run.n_train < len(source.train_y):
             continue
         if (weights := kept(store.weights / f"{key}.pt")) is not None:
             net = network(run, source, weights)
