@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..config import DATASETS, SYNTHETIC
-from ..statistics import pearson, proportion_interval
+from ..statistics import Correlation, pearson, proportion_interval
 from .evidence import Paper, Runs, command, number
 from .rules import FEW, Part
 
@@ -191,30 +191,27 @@ def gaps_between(w: Witness, datasets: str, reading: str = "running") -> list[Pa
     return [w.minus(mean[a], mean[b], f"{DATASETS[a].title} over {DATASETS[b].title}") for a, b in pairs]
 
 
-def _pooled(w: Witness, reading: str):
-    """Pearson's correlation of log B with the gap over all cells there are, and what is missing of them."""
+def _pooled(w: Witness, reading: str) -> tuple[Correlation | None, Part]:
+    """Pearson's correlation of log B with the gap over all cells there are, and the part that tells of them: what is
+    missing, how many there are, whose records they are."""
     cells = [(b, w.combination(d, GAPS[reading], {(b, None): 1})) for d in DATASETS for b in w.sizes(d)]
     have = [(b, part) for b, part in cells if part.n]
-    lacking = next((part.missing for _, part in cells if part.missing), "")
+    lacking = Part("all cells", missing=next((part.missing for _, part in cells if part.missing), ""))
     if len(have) < 4:
-        return None, lacking, ()
-    ids = tuple(id for _, part in have for id in part.ids)
-    return pearson(np.log([b for b, _ in have]), [part.value for _, part in have], w.level), lacking, ids
+        return None, lacking
+    c = pearson(np.log([b for b, _ in have]), [part.value for _, part in have], w.level)
+    return c, replace(lacking, n=c.n, counted="cells", ids=tuple(id for _, part in have for id in part.ids))
 
 
 @quantity
 def correlation(w: Witness, reading: str = "running") -> list[Part]:
-    c, lacking, ids = _pooled(w, reading)
-    if not c:
-        return [Part("all cells", missing=lacking)]
-    shown = f"r = {number(c.r)} over {c.n} cells, p = {c.p:.2g}"
-    return [Part("all cells", c.r, c.low, c.high, c.n, shown, lacking, "Fisher's z", "cells", ids=ids)]
+    c, part = _pooled(w, reading)
+    return [replace(part, value=c.r, low=c.low, high=c.high, of="Fisher's z",
+                    shown=f"r = {number(c.r)} over {c.n} cells, p = {c.p:.2g}") if c else part]
 
 
 @quantity
 def p_value(w: Witness, reading: str = "running") -> list[Part]:
-    c, lacking, ids = _pooled(w, reading)
-    if not c:
-        return [Part("all cells", missing=lacking)]
-    shown = f"p = {c.p:.2g} for r = {number(c.r)} over {c.n} cells"
-    return [Part("all cells", c.p, n=c.n, shown=shown, missing=lacking, of="Student's t", counted="cells", ids=ids)]
+    c, part = _pooled(w, reading)
+    return [replace(part, value=c.p, of="Student's t",
+                    shown=f"p = {c.p:.2g} for r = {number(c.r)} over {c.n} cells") if c else part]

@@ -100,6 +100,13 @@ WALKED = ("synthetic-50k",)  # a surface costs seconds there: drawn at every bat
 PATH = (-0.5, 1.5)  # beyond both ends
 
 
+def pictured(points: pd.DataFrame, dataset: str, rule: str = "linear", sizes=None) -> pd.DataFrame:
+    """The rows of `surfaces` that make up the surfaces under a rule, at these batch sizes or those of the paper's
+    figures."""
+    return points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["lr_rule"] == rule)
+                  & points["batch_size"].isin(sizes or SURFACES.get(dataset, ()))]
+
+
 def draw(datasets=None, store: Store | None = None, progress: bool = True) -> list[dict]:
     """Compute the landscapes that are missing and write them to `FOLDER`; a row for each data set: dataset, drawn.
 

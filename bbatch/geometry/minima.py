@@ -10,7 +10,7 @@ import pandas as pd
 from .. import published
 from ..config import DATASETS
 from ..statistics import LEVEL, Interval, mean_interval, power_law, spearman
-from .measurements import LITERAL, MEASURES, SURFACES
+from .measurements import LITERAL, MEASURES, pictured
 
 SHARP = [name for name in MEASURES if name.startswith(("sharpness", "keskar", "hessian"))]
 
@@ -149,16 +149,20 @@ def gap_sentence(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> str:
     return f"**{DATASETS[dataset].title}.** {' '.join(parts)}".replace("-0.", "−0.")
 
 
+def _around(surface: pd.DataFrame, radius: float) -> float:
+    """Median loss of a surface on the circle of this radius; at 0, the loss at its centre."""
+    away = np.hypot(surface["a"], surface["b"])
+    return surface.loc[abs(away - radius) < 0.05, "loss"].median() if radius else surface.loc[away.idxmin(), "loss"]
+
+
 def surface_sentence(points: pd.DataFrame, dataset: str, split: str = "test") -> str:
     """Each recorded surface in two numbers: the loss at its centre, and how far it rises on the way to the border."""
-    t = points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["split"] == split)
-               & points["batch_size"].isin(SURFACES.get(dataset, ())) & (points["lr_rule"] == "linear")]
-    parts = []
-    for (size, precision), s in t.groupby(["batch_size", "precision"]):
-        radius = np.hypot(s["a"], s["b"])
-        centre, half, border = s.loc[radius.idxmin(), "loss"], s[abs(radius - 0.5) < 0.05]["loss"], s[abs(radius - 1) < 0.05]["loss"]
-        parts.append(f"B = {size}{'' if precision == 'fp32' else ', ' + precision}: {split} loss {centre:.3g} at the centre, "
-                     f"{half.median():.3g} half way to the border, {border.median():.3g} at it (medians around the circle)")
+    t = pictured(points, dataset)
+    t, parts = t[t["split"] == split], []
+    for (size, precision), surface in t.groupby(["batch_size", "precision"]):
+        parts.append(f"B = {size}{'' if precision == 'fp32' else ', ' + precision}: {split} loss {_around(surface, 0):.3g} "
+                     f"at the centre, {_around(surface, 0.5):.3g} half way to the border, {_around(surface, 1):.3g} at it "
+                     "(medians around the circle)")
     n = f"; {t['n_samples'].iloc[0]:,} {split} samples, directions drawn once" if parts else ""
     return f"**{DATASETS[dataset].title}**, " + ("; ".join(parts) + n if parts else "no landscape recorded yet") + "."
 
@@ -170,10 +174,8 @@ def walk_sentence(points: pd.DataFrame, dataset: str, split: str = "test") -> st
     for rule in t["lr_rule"].unique():
         shared = t["batch_size"] == DATASETS[dataset].protocol.base_batch  # there the rules are one
         rises = []
-        for size, s in t[shared | (t["lr_rule"] == rule)].groupby("batch_size"):
-            radius = np.hypot(s["a"], s["b"])
-            border = s.loc[abs(radius - 1) < 0.05, "loss"].median()
-            rises.append(f"{border - s.loc[radius.idxmin(), 'loss']:.2f} (B = {size})")
+        for size, surface in t[shared | (t["lr_rule"] == rule)].groupby("batch_size"):
+            rises.append(f"{_around(surface, 1) - _around(surface, 0):.2f} (B = {size})")
         parts.append(f"{', '.join(rises)} under the {rule} rule")
     return (f"From the centre to the border the {split} loss rises, in nats (medians around the circle, n = 1 network each), by "
             f"{'; by '.join(parts)}.") if parts else "No landscape recorded yet."

@@ -14,7 +14,7 @@ from ..config import DATASETS
 from ..figures import COLORS, INK, STYLE
 from ..picture import describe
 from ..statistics import mean_interval
-from .measurements import SURFACES
+from .measurements import pictured
 from .probe import EPSILON, LITERAL, MEASURES
 
 RULE_STYLE = {"linear": "-", "constant": ":"}
@@ -26,10 +26,9 @@ def grids(points: pd.DataFrame, dataset: str, split: str = "test", rule: str = "
           sizes=None) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """The recorded surfaces under a rule: label -> axis a, axis b, losses [a, b]; in the order of batch sizes, those of
     `sizes` or of the paper's figures."""
-    t = points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["split"] == split)
-               & (points["lr_rule"] == rule) & points["batch_size"].isin(sizes or SURFACES.get(dataset, ()))]
+    t = pictured(points, dataset, rule, sizes)
     found = {}
-    for (size, precision, seed), part in t.groupby(["batch_size", "precision", "seed"]):
+    for (size, precision, seed), part in t[t["split"] == split].groupby(["batch_size", "precision", "seed"]):
         wide = part.pivot(index="a", columns="b", values="loss")
         found[f"B = {size}" + (f", {precision}" if precision != "fp32" else "")] = (
             wide.index.to_numpy(), wide.columns.to_numpy(), wide.to_numpy())
@@ -84,14 +83,14 @@ def contours(points: pd.DataFrame, dataset: str, split: str = "test") -> Figure:
         figure, axes = plt.subplots(1, max(len(found), 1), figsize=(max(5.2, 4.4 * len(found)), 3.9), squeeze=False)
         levels = np.logspace(*_span(found), 15) if found else []
         for axis, (label, (a, b, loss)) in zip(axes[0], found.items()):
-            drawn = axis.contourf(a, b, loss.T, levels, norm=mpl.colors.LogNorm(levels[0], levels[-1]), cmap="viridis")
+            filled = axis.contourf(a, b, loss.T, levels, norm=mpl.colors.LogNorm(levels[0], levels[-1]), cmap="viridis")
             axis.contour(a, b, loss.T, levels, colors="white", linewidths=0.4)
             axis.plot(0, 0, "+", color="white", markersize=9, markeredgewidth=1.6)
             axis.set(xlabel="a, along $d_1$", title=label, aspect="equal")
         axes[0, 0].set_ylabel("b, along $d_2$")
         if found:
             ticks = [10.0**k for k in range(-4, 6) if levels[0] <= 10.0**k <= levels[-1]]
-            figure.colorbar(drawn, ax=axes, label=f"{split} loss (nats, log scale)", ticks=ticks or levels[[0, -1]], format="%.3g")
+            figure.colorbar(filled, ax=axes, label=f"{split} loss (nats, log scale)", ticks=ticks or levels[[0, -1]], format="%.3g")
         else:
             axes[0, 0].set_title(f"{DATASETS[dataset].title}: no landscape recorded yet")
     plt.close(figure)
@@ -134,8 +133,8 @@ def slices(points: pd.DataFrame, dataset: str) -> Figure:
 
     The line is the middle row of each surface; dots mark the lowest points.
     """
-    t = points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["b"].abs() < 1e-6)
-               & points["batch_size"].isin(SURFACES.get(dataset, ())) & (points["lr_rule"] == "linear")]
+    t = pictured(points, dataset)
+    t = t[t["b"].abs() < 1e-6]
     sizes = sorted(t["batch_size"].unique())
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, max(1, len(sizes)), figsize=(10.5, 3.9), sharey=True, squeeze=False)
