@@ -28,9 +28,9 @@ class Interval:
         return (self.high - self.low) / 2
 
     def text(self, decimals: int = 2, sign: str = "") -> str:
-        """"95.43 ± 0.21", or the bare mean where n gives no interval; `sign` is "+" for differences."""
+        """"95.43 ± 0.21", or the bare mean where n gives no interval; `sign` is "+" for differences. No zero has a minus."""
         half = "" if math.isnan(self.low) else f"\u00a0±\u00a0{self.half_width:.{decimals}f}"  # never broken in two
-        return f"{self.mean:{sign}.{decimals}f}{half}".replace("-", "−")
+        return f"{self.mean:{sign}z.{decimals}f}{half}".replace("-", "−")
 
 
 @dataclass(frozen=True)

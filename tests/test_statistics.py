@@ -44,6 +44,13 @@ def test_small_samples_give_no_interval():
     assert same.low == same.high == 2.0
 
 
+@pytest.mark.parametrize("mean, half, sign, text", [
+    (-0.001, math.nan, "", "0.00"), (-0.001, math.nan, "+", "+0.00"), (-0.004, 0.012, "", "0.00\u00a0±\u00a00.01"),
+    (-0.006, math.nan, "", "−0.01"), (2.345, 0.25, "+", "+2.35\u00a0±\u00a00.25")])
+def test_an_interval_reads_as_text_and_no_zero_has_a_minus(mean, half, sign, text):
+    assert statistics.Interval(mean, mean - half, mean + half, 3).text(sign=sign) == text
+
+
 def test_paired_difference_is_scipys():
     rng = np.random.default_rng(1)
     a = rng.normal(80, 5, 12)
