@@ -36,7 +36,7 @@ def table(judgements: list[Judgement], ours: Runs) -> HTML:
     head = "".join(f'<th role="columnheader" scope="col">{name}</th>' for name in
                    ("Claim", "Where", "Printed", "Against the paper", "Ours", "Against our runs"))
     rows = "".join(_row(j, ours) for j in judgements)
-    return HTML(f'{_style()}<div class="bbatch-claims"><table class="bbatch-claims-table" role="table">'
+    return HTML(f'{_style()}<div class="bbatch-claims bbatch-wide full-width"><table class="bbatch-claims-table" role="table">'
                 f'<caption>{len(judgements)} claims; each opens to its reasoning</caption>'
                 f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
                 f'<tbody role="rowgroup">{rows}</tbody></table></div>'
@@ -50,13 +50,13 @@ def box(section: str, about: str = "", ours: Runs | None = None) -> HTML:
     Raises `BadInput` for an unknown section.
     """
     found = [j for j in judged(ours or witness(), section) if not about or _names(j, about)]
-    lines = "".join(
-        f'<tr><td><a href="{PAGE}.html#claim-{j.claim.id}">{escape(_sentence(j.claim.text))}</a></td>'
-        f'<td>{_span(j.claim.printed)}</td><td>{_badge(j.check)}</td><td>{_measured(j)}</td>'
-        f'<td>{_badge(j.verdict)}</td></tr>' for j in found if not j.claim.cell)
+    names = ("Claim", "Printed", "Against the paper", "Ours", "Against our runs")
+    rows = [(f'<a href="{PAGE}.html#claim-{j.claim.id}">{escape(_sentence(j.claim.text))}</a>', _span(j.claim.printed),
+             _badge(j.check), _measured(j), _badge(j.verdict)) for j in found if not j.claim.cell]
+    lines = "".join("<tr>" + "".join(f'<td data-label="{name}">{html}</td>' for name, html in zip(names, row)) + "</tr>"
+                    for row in rows)
     cells = [j for j in found if j.claim.cell]
     counted = f"<p>{escape(_counted(cells))}</p>" if cells else ""
-    names = ("Claim", "Printed", "Against the paper", "Ours", "Against our runs")
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     return HTML(f'{_style()}<figure class="bbatch-table-box bbatch-claims-box">'
                 f'<figcaption>What Section {section} claims, judged (rules and reasoning: '
@@ -184,7 +184,7 @@ def _pages(digits: str) -> list[str]:
 
 def _badge(verdict: str) -> str:
     mark = f'<span aria-hidden="true">{MARKS[verdict]}</span>'
-    return f'<span class="bbatch-badge" data-is="{verdict}">{mark} {verdict}</span>'
+    return f'<span class="bbatch-badge" data-is="{verdict}">{mark}\N{NO-BREAK SPACE}{verdict}</span>'
 
 
 def _where(section: str) -> str:

@@ -36,8 +36,8 @@
     const sort = make("select", {}, ...["paper's order", "verdict", "claim, A to Z"]
       .map((name, value) => make("option", {value}, name)));
     controls.append(make("label", {}, "Order", sort));
-    const said = make("output", {"aria-live": "polite"});
-    controls.append(said);
+    const said = table.caption;  // how many are shown, in the place of how many there are
+    said.setAttribute("aria-live", "polite");
 
     const filter = () => {
       const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -48,7 +48,7 @@
         toggle(claim, claim.open.getAttribute("aria-expanded") === "true");
         shown += !claim.row.hidden;
       }
-      said.value = `${shown} of ${claims.length} claims shown`;
+      said.textContent = `${shown} of ${claims.length} claims shown; each opens to its reasoning`;
     };
     const order = (column, falling = false) => {
       const key = (claim) => column < 0 ? claim.order : claim.row.cells[column].dataset.key || claim.row.cells[column].textContent;
