@@ -123,15 +123,13 @@ def sentences(frame: pd.DataFrame, curves: pd.DataFrame) -> list[str]:
                      (f" and by {_span(ours)} in our runs of {len(ours)} of them" if ours else ""))
     epoch = (f"**An epoch**: the paper says that large batches shorten it by a factor of {low:g} to {high:g}. Over the data "
              f"sets, the largest batch size shortens it {'; '.join(texts)}.")
-    full = all_speedups(frame, curves)
-    largest = full[full["batch_size"] == full["dataset"].map(lambda d: DATASETS[d].protocol.batch_sizes[-1])]
-    lines = [epoch]
+    largest, lines = at_the_largest(all_speedups(frame, curves)), [epoch]
     for column, id, below, what in (
             ("epochs", "iv-c-more-epochs", "fewer", "**Epochs**: the paper says that large batches take {} to {} times as many "
              "epochs to the same accuracy"),
             ("effective", "v-e-wall-clock", "slower", "**Time**: the paper puts the speed-up in time to an accuracy at {} to {}")):
-        ours = "; ".join(f"{DATASETS[r.dataset].title} {ratio_text(getattr(r, column))}{', one seed' * (r.n == 1)}"
-                         for r in largest.itertuples() if getattr(r, column).n)
+        ours = "; ".join(f"{DATASETS[name].title} {ratio_text(i)}, n = {i.n}"
+                         for name, i in zip(largest["dataset"], largest[column]) if i.n)
         lines.append(f"{what.format(*(f'{v:g}' for v in said[id]))}. At the largest batch size against B = {BASE}, to one "
                      f"point below the best mean accuracy, we find (below ×1: {below}): {ours or 'no runs yet'}.")
     never = [f"{DATASETS[r.dataset].title} (B = {r.batch_size})" for r in largest.itertuples() if r.reached.startswith("0 ")]
@@ -140,23 +138,46 @@ def sentences(frame: pd.DataFrame, curves: pd.DataFrame) -> list[str]:
     return lines
 
 
+def at_the_largest(table: pd.DataFrame) -> pd.DataFrame:
+    """Of `all_speedups`, the largest batch size of each data set's protocol, where it has runs."""
+    return table[table["batch_size"] == table["dataset"].map(lambda d: DATASETS[d].protocol.batch_sizes[-1])]
+
+
+def finding(table: pd.DataFrame) -> str:
+    """What `all_speedups` says at the largest batch sizes, in one sentence for a caption; "" without runs there."""
+    largest, parts = at_the_largest(table), []
+    for column, what in (("epoch", "an epoch is {} as fast"), ("epochs", "it takes {} as many epochs to the accuracy"),
+                         ("effective", "it is there {} as fast")):
+        have = {DATASETS[name].title: i.mean for name, i in zip(largest["dataset"], largest[column]) if i.n}
+        if have:
+            parts.append(f"{what.format(_span(have.values()))} ({', '.join(have)})")
+    return f"The largest batch size against B = {BASE}: {'; '.join(parts)}." if parts else ""
+
+
 def ratio_text(i: Interval) -> str:
     """"×2.31 (2.20 to 2.42)", or the bare ratio where n gives no interval."""
     if not i.n:
         return "–"
-    return f"×{i.mean:.3g}" + ("" if np.isnan(i.low) else f" ({i.low:.3g} to {i.high:.3g})")
+    return f"×{_three(i.mean)}" + ("" if np.isnan(i.low) else f" ({_three(i.low)} to {_three(i.high)})")
 
 
 def formatted(table: pd.DataFrame) -> pd.DataFrame:
-    """`all_speedups` as text."""
+    """`all_speedups` as text; n where a ratio rests on fewer seeds than its row has."""
+    def text(column):
+        return ["base" if b == BASE else ratio_text(i) + f", n = {i.n}" * (0 < i.n < n)
+                for i, b, n in zip(table[column], table["batch_size"], table["n"])]
+
     return pd.DataFrame({
-        "data set": [DATASETS[d].title for d in table["dataset"]], "accuracy (%)": [f"{a:.2f}" for a in table["accuracy"]],
-        "B": table["batch_size"], "seeds": table["n"], "reached it": table["reached"],
-        "an epoch: speed-up": [ratio_text(i) for i in table["epoch"]],
-        "epochs to it: ratio": [ratio_text(i) for i in table["epochs"]],
-        "time to it: speed-up": [ratio_text(i) for i in table["effective"]]})
+        "data set, accuracy": [f"{DATASETS[d].title}, {a:.4g} %" for d, a in zip(table["dataset"], table["accuracy"])],
+        "B": table["batch_size"], "seeds": table["n"], "reached it": table["reached"], "an epoch: speed-up": text("epoch"),
+        "epochs to it: ratio": text("epochs"), "time to it: speed-up": text("effective")})
 
 
 def _span(values) -> str:
-    low, high = min(values), max(values)
-    return f"×{low:.3g}" if f"{low:.3g}" == f"{high:.3g}" else f"×{low:.3g} to ×{high:.3g}"
+    low, high = _three(min(values)), _three(max(values))
+    return f"×{low}" if low == high else f"×{low} to ×{high}"
+
+
+def _three(value: float) -> str:
+    """Three digits, zeros at the end included: "0.500", "1.20", "110"."""
+    return f"{value:#.3g}".rstrip(".")

@@ -67,9 +67,23 @@ def test_the_ratio_of_pairs_is_the_t_interval_of_logarithms():
 
 
 def test_a_ratio_is_written_with_its_interval_where_there_is_one():
-    assert efficiency.ratio_text(statistics.paired_ratio([4.0], [2.0])) == "×2"
+    assert efficiency.ratio_text(statistics.paired_ratio([4.0], [2.0])) == "×2.00"
     assert efficiency.ratio_text(statistics.paired_ratio([], [])) == "–"
     assert "(" in efficiency.ratio_text(statistics.paired_ratio([4.0, 5.0], [2.0, 2.0]))
+    assert efficiency.ratio_text(statistics.paired_ratio([110.4], [1.0])) == "×110"
+
+
+def test_the_page_says_what_the_ratios_say():
+    table = efficiency.speedups(curves(RUNS), "synthetic-1k", 90).assign(dataset="synthetic-1k", accuracy=90.0)
+    text = efficiency.formatted(table).set_index("B")
+    assert set(text.loc[32, ["an epoch: speed-up", "time to it: speed-up"]]) == {"base"}
+    assert text.loc[512, "epochs to it: ratio"] == "×1.33, n = 1"  # of two seeds one has it
+    assert text.loc[512, "an epoch: speed-up"].startswith("×2.83 (") and "n =" not in text.loc[512, "an epoch: speed-up"]
+    assert efficiency.finding(table) == (
+        "The largest batch size against B = 32: an epoch is ×2.83 as fast (Synthetic 1K); it takes ×1.33 as many epochs to the "
+        "accuracy (Synthetic 1K); it is there ×3.00 as fast (Synthetic 1K).")
+    assert efficiency.finding(table.iloc[:0]) == ""
+    assert tradeoffs.efficiency(table).bbatch["caption"].startswith(efficiency.finding(table))
 
 
 def test_without_runs_there_are_holes_and_no_crash():
