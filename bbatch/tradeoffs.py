@@ -66,22 +66,26 @@ def efficiency(speedups: pd.DataFrame) -> Figure:
 def rules_over_epochs(curves: pd.DataFrame, dataset: str, batch_size: int) -> Figure:
     """Test accuracy after each epoch at one batch size, a line for each rule (mean over the seeds that are there)."""
     runs = curves[(curves["dataset"] == dataset) & (curves["batch_size"] == batch_size)]
+    last = int(runs.groupby("lr_rule")["epoch"].max().min()) if len(runs) else 0
+    found = []
     with mpl.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(7.2, 4.1))
+        figure, axis = plt.subplots(figsize=(6.4, 4.1))
         for rule, color in RULE_COLORS.items():
             cell = runs[runs["lr_rule"] == rule].drop_duplicates(["seed", "epoch"])
             if len(cell):
                 mean, lr = cell.groupby("epoch")["test_acc"].mean(), plan(dataset, batch_size, lr_rule=rule).lr
-                axis.plot(mean.index, mean, color=color, marker="o", markersize=3,
-                          label=f"{rule}, rate {lr:.3g} (n = {cell['seed'].nunique()})")
+                series(axis, rule, *axis.plot(mean.index, mean, color=color, marker="o", markersize=3,
+                                              label=f"{rule}, rate {lr:.3g} (n = {cell['seed'].nunique()})"))
+                found.append(f"{mean[last]:.1f} % under the {rule} rule")
         printed = published.results(dataset).set_index("batch_size")["test_acc"].get(batch_size)
         if printed is not None:
             axis.plot([DATASETS[dataset].protocol.epochs], [printed], **PAPER | {"linestyle": "", "label": "the paper, one run"})
         axis.set(xlabel="Epoch", ylabel=METRICS["test_acc"], title=f"{DATASETS[dataset].title}, B = {batch_size}")
         axis.legend(fontsize=8.5)
     plt.close(figure)
-    return describe(figure, "Test accuracy after each epoch at one batch size under each learning-rate rule; n seeds as in "
-                    "the key, no interval where n = 1.")
+    said = f"After {last} epochs, the last that all have, test accuracy is {', '.join(found)}; " if found else ""
+    return describe(figure, f"Test accuracy after each epoch at B = {batch_size}, mean over n seeds. {said}"
+                            f"chance is {100 / DATASETS[dataset].classes:g} %.")
 
 
 def _ratio_axes(axis) -> None:
@@ -97,19 +101,27 @@ def _ratio_axes(axis) -> None:
 def rules(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> Figure:
     """Test accuracy against batch size under each learning-rate rule, with the cells of the paper's Table V."""
     runs, paper = frame[frame["dataset"] == dataset], published.learning_rate_ablation()
+    lines: dict[str, list] = {}
+    found = []
     with mpl.rc_context(STYLE):
         figure, (near, far) = plt.subplots(1, 2, figsize=(11.5, 4.2))
         for (rule, color), mark in zip(RULE_COLORS.items(), "sod"):
             table = compare(runs[runs["lr_rule"] == rule], dataset, ("test_acc",))
             have = table[table["n"] > 0]
+            if len(have):
+                found.append(f"{rule} {have['test_acc'].iloc[-1]:.2f}")
+            drawn = lines.setdefault(rule, [])
             for axis in (near, far):
-                axis.fill_between(have["batch_size"], have["test_acc_low"], have["test_acc_high"], color=color, alpha=0.2)
-                axis.plot(have["batch_size"], have["test_acc"], color=color, marker=mark, markersize=5,
-                          label=f"{rule} {seeds_text(have['n'])}" if len(have) else f"{rule} (no runs yet)")
+                drawn.append(axis.fill_between(have["batch_size"], have["test_acc_low"], have["test_acc_high"], color=color,
+                                               alpha=0.2, linewidth=0))
+                drawn += axis.plot(have["batch_size"], have["test_acc"], color=color, marker=mark, markersize=5,
+                                   label=f"{rule} {seeds_text(have['n'])}" if len(have) else f"{rule} (no runs yet)")
             cells = paper[paper["lr_rule"] == rule]
             if len(cells):
-                far.plot(cells["batch_size"], cells["test_acc"],
-                         **PAPER | {"color": color, "label": f"Table V, {'fixed' if rule == 'constant' else 'scaled'}"})
+                drawn += far.plot(cells["batch_size"], cells["test_acc"],
+                                  **PAPER | {"color": color, "label": f"Table V, {'fixed' if rule == 'constant' else 'scaled'}"})
+        for rule, drawn in lines.items():
+            series(near, rule, *drawn)
         for axis in (near, far):
             axis.set_xscale("log", base=2)
             axis.set_xticks(DATASETS[dataset].protocol.batch_sizes, map(str, DATASETS[dataset].protocol.batch_sizes), fontsize=8.5)
@@ -119,27 +131,36 @@ def rules(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> Figure:
         near.set_title(f"{DATASETS[dataset].title}: ours, close up")
         far.set_title("With the cells of Table V")
     plt.close(figure)
-    return describe(figure, "Mean test accuracy under each learning-rate rule, with 95 % intervals over seeds: left ours alone, "
-                    "right with the paper's cells, one run each.")
+    largest = paper["batch_size"].max()
+    printed = ", ".join(f"{cell.lr_rule} {cell.test_acc:g}" for cell in paper[paper["batch_size"] == largest].itertuples())
+    said = f"At B = {largest}: {', '.join(found)} % in our runs; {printed} % in Table V. " if found else ""
+    return describe(figure, f"{said}Mean test accuracy under each learning-rate rule, with 95 % intervals over seeds: left ours "
+                    "alone, right with the paper's cells, one run each.",
+                    runs=f"data={dataset}&rule={','.join(RULE_COLORS)}&metric=test_acc")
 
 
 def optimum_scatter(draws: dict[str, pd.DataFrame]) -> Figure:
     """How often each batch size comes out best when seeds are drawn again, for `critical.bootstrap` tables by data set."""
+    found = []
     with mpl.rc_context(STYLE):
         panels = max(1, len(draws))
-        figure, axes = plt.subplots(1, panels, figsize=(max(6, 4.1 * panels), 3.6), sharey=True, squeeze=False)
+        figure, axes = plt.subplots(1, panels, figsize=(max(6, 4.1 * panels), 3.6), squeeze=False)
         if not draws:
             axes[0, 0].set_title("No data set has two seeds at every batch size yet")
         for axis, (name, table) in zip(axes[0], draws.items()):
-            sizes = DATASETS[name].protocol.batch_sizes
+            sizes, title = DATASETS[name].protocol.batch_sizes, DATASETS[name].title
             share = 100 * table["optimal"].value_counts(normalize=True).reindex(sizes, fill_value=0)
             axis.bar(range(len(sizes)), share, color=COLORS[name])
             axis.set_xticks(range(len(sizes)), map(str, sizes), fontsize=8.5)
             printed = published.critical().set_index("dataset").loc[name, "optimal_batch_size"]
-            axis.plot([sizes.index(printed)], [-3], **PAPER | {"clip_on": False, "linestyle": "", "label": "Table VI"})
-            axis.set(xlabel="Batch size B", title=DATASETS[name].title, ylim=(0, 100))
+            axis.plot([sizes.index(printed)], [share[printed] + 5], **PAPER | {"linestyle": "", "label": "Table VI"})
+            tip(axis, range(len(sizes)), share, [f"{title}, B = {b}\nbest in {v:.1f} % of the draws" for b, v in share.items()],
+                [f"data={name}&metric=test_acc&B={b}" for b in sizes])
+            axis.set(xlabel="Batch size B", title=title, ylim=(0, 108), yticks=range(0, 101, 20))
+            axis.grid(axis="x", visible=False)
             axis.legend(fontsize=8.5)
+            found.append(f"{title}: B = {share.idxmax()} in {share.max():.0f} %, the paper's B = {printed} in {share[printed]:.0f} %")
         axes[0, 0].set_ylabel("Best in % of bootstrap draws")
     plt.close(figure)
-    return describe(figure, "How often each batch size has the highest mean accuracy when seeds are drawn again with replacement; "
-                    "the diamond is the paper's optimum.")
+    return describe(figure, f"How often each batch size has the highest mean accuracy in {max(map(len, draws.values()), default=0):,} "
+                    f"draws of the seeds with replacement. {'; '.join(found)}. Diamonds: the optima of Table VI.")
