@@ -41,9 +41,9 @@ def facts() -> dict:
 
 def footer(about: dict, check: str = "../book/check.html") -> str:
     """The line at the foot of each page, as HTML."""
-    data = "; ".join(about["data"])
+    data, days = "; ".join(about["data"]), " to ".join(dict.fromkeys((about["first"], about["last"])))
     return ('<p class="bbatch-provenance">'
-            f'Made from {about["runs"]} committed runs of {about["first"]} to {about["last"]} (records '
+            f'Made from {about["runs"]} committed runs of {days} (records '
             f'<code>{about["records"][:12]}</code>) at commit <code>{escape(about["commit"])}</code>. '
             f'Data: {escape(data)}. Hardware: {escape(", ".join(about["hardware"]))}. '
             f'<a href="{check}">How to check this book</a></p>')

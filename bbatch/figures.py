@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from .config import DATASETS, LR_RULES, SYNTHETIC, Run, plan
 from .picture import describe, series, tip
 from .statistics import Interval
-from .tables import METRICS, compare
+from .tables import METRICS, PUBLISHED, compare
 
 # Okabe and Ito's colours, told apart by readers with any of the common forms of colour blindness.
 COLORS = {"synthetic-1k": "#E69F00", "synthetic-10k": "#56B4E9", "synthetic-50k": "#0072B2",
@@ -25,6 +26,7 @@ COLORS = {"synthetic-1k": "#E69F00", "synthetic-10k": "#56B4E9", "synthetic-50k"
 INK, FAINT = "#333333", "#DDDDDD"
 PAPER = dict(color=INK, marker="D", markersize=6, markerfacecolor="white", markeredgewidth=1.4, linestyle=":",
              linewidth=1.1, label="the paper, one run each")
+ALONE = {"test_acc": "bar: test-set sampling"}  # what a single seed's interval is; other metrics have none (`tables.interval`)
 STYLE = {"figure.facecolor": "white", "axes.facecolor": "white", "axes.edgecolor": INK, "axes.labelcolor": INK,
          "text.color": INK, "xtick.color": INK, "ytick.color": INK, "axes.spines.top": False,
          "axes.spines.right": False, "axes.grid": True, "grid.color": FAINT, "grid.linewidth": 0.7,
@@ -36,10 +38,10 @@ STYLE = {"figure.facecolor": "white", "axes.facecolor": "white", "axes.edgecolor
 def against_batch_size(frame: pd.DataFrame, datasets, metric: str = "test_acc", *, title: str | None = None) -> Figure:
     """One panel a data set: our mean over seeds with its 95 % interval, every single run, and the paper's points."""
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(datasets), figsize=(max(5.8, 4.1 * len(datasets)), 4.1), squeeze=False)
+        figure, axes = plt.subplots(1, len(datasets), figsize=(max(5.2, 4.1 * len(datasets)), 4.0), squeeze=False)
         for axis, name in zip(axes[0], datasets):
             _panel(axis, frame[frame["dataset"] == name], name, metric)
-        axes[0, 0].set_ylabel(METRICS[metric])
+            axis.set_ylabel(METRICS[metric])
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     plt.close(figure)  # shown once, where the notebook shows it
@@ -57,8 +59,20 @@ def caption(frame: pd.DataFrame, datasets, metric: str) -> str:
             findings.append(f"{DATASETS[name].title}: highest at {values[0]}, lowest at {values[1]} "
                             f"{seeds_text(have['n'], metric)}")
     found = "; ".join(findings) or "Too few runs yet to compare batch sizes"
-    return (f"{METRICS[metric]} against batch size. {found}. Means over seeds with 95 % intervals; diamonds: the paper's "
-            "single runs.")
+    return f"{METRICS[metric]} against batch size. {found}. {_marks(frame, datasets, metric)}"
+
+
+def _marks(frame: pd.DataFrame, datasets, metric: str) -> str:
+    """What is drawn, for the end of a caption: full and hollow circles, diamonds, and what was trained in bf16."""
+    runs = frame[frame["dataset"].isin(datasets)]
+    n = runs.groupby(["dataset", "batch_size"]).size()
+    said = ["Circles: means over seeds with 95 % intervals"] if (n > 1).any() else []
+    said += [f"{'hollow' if said else 'Circles'}: one seed, {ALONE.get(metric, 'no interval')}"] if (n == 1).any() else []
+    said += ["diamonds: the paper's single runs"] if metric in PUBLISHED else []
+    low = runs[runs["precision"] == "bf16"].groupby("dataset").size()
+    said += [f"in bf16: {', '.join(f'{k} of {sum(runs.dataset == name)} runs on {DATASETS[name].title}' for name, k in low.items())}"
+             ] if len(low) else []
+    return "; ".join(said) + "."
 
 
 def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
@@ -70,10 +84,14 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
     if len(have):
         b, mean = table["batch_size"], table[metric]  # missing where there is no run: no line is drawn across a hole
         low, high = table[f"{metric}_low"].fillna(mean), table[f"{metric}_high"].fillna(mean)
-        axis.fill_between(b, low, high, color=color, alpha=0.22, linewidth=0)
+        many, one = table["n"] > 1, table["n"] == 1
+        axis.fill_between(b, low, high, where=many, color=color, alpha=0.22, linewidth=0)
         axis.errorbar(b, mean, [mean - low, high - mean], color=color, marker="o", markersize=5, capsize=3, linewidth=1.8,
-                      label=f"ours, mean and 95 % interval\n{seeds_text(have['n'], metric)}")
-        if have["n"].max() > 1:
+                      label=f"ours, mean and 95 % interval\n{seeds_text(table['n'][many], metric)}" if any(many) else None)
+        if any(one):  # its interval, where it has one, is of another kind
+            axis.plot(b[one], mean[one], "o", color=color, markerfacecolor="white", markeredgewidth=1.4, markersize=5.5,
+                      zorder=3, label=f"ours, one seed;\n{ALONE.get(metric, 'no interval')}")
+        if any(many):
             axis.plot(runs["batch_size"], runs[metric], ".", color=color, alpha=0.35, markersize=4, zorder=1,
                       label="ours, single runs")
     axis.set_xscale("log", base=2)
@@ -96,7 +114,8 @@ def _tips(axis, table: pd.DataFrame, name: str, metric: str) -> None:
             text = f"{DATASETS[name].title}, B = {row['batch_size']}\nours: "
             if row["n"]:
                 text += Interval(row[metric], row[f"{metric}_low"], row[f"{metric}_high"], 0).text()
-                text += f" (n = {row['n']}; ± half of the 95 % interval)"
+                low = f", {row['n_bf16']} in bf16" if row["n_bf16"] else ""
+                text += f" (n = {row['n']}{low}; {'± half of the 95 % interval' if row['n'] > 1 else ALONE.get(metric, 'no interval')})"
             else:
                 text += "no run recorded"
             texts.append(text + ("" if np.isnan(printed) else f"\nthe paper: {printed:.2f}").replace("-", "−"))
@@ -107,48 +126,57 @@ def seeds_text(n: pd.Series, metric: str = "test_acc") -> str:
     """How many seeds, and what the interval is where there is but one (see `tables.interval`)."""
     low, high = int(n.min()), int(n.max())
     many = f"n = {low}" if low == high else f"n = {low} to {high}"
-    alone = "; interval: test-set sampling" if metric == "test_acc" else "; no interval"
-    return f"({many} seed{'s' if high > 1 else ''}{alone if high == 1 else ''})"
+    alone = f"; {'where 1, ' if high > 1 else ''}{ALONE.get(metric, 'no interval')}" if low == 1 else ""
+    return f"({many} seed{'s' if high > 1 else ''}{alone})"
 
 
-def learning_curves(curves: pd.DataFrame, dataset: str, metric: str = "test_acc") -> Figure:
-    """Test accuracy after each epoch, a line for each batch size: the mean over seeds, with the range of all seeds."""
-    runs = curves[curves["dataset"] == dataset]
+def learning_curves(curves: pd.DataFrame, dataset: str) -> Figure:
+    """Test error after each epoch, a line for each batch size: the mean over seeds, with the range of all seeds.
+
+    Error, not accuracy, and on a log scale: else the first epochs would flatten all that comes after. No error is drawn
+    below half a test sample, since a log scale has no zero.
+    """
+    runs, least = curves[curves["dataset"] == dataset], 50 / DATASETS[dataset].n_test
     sizes = sorted(runs["batch_size"].unique())
-    shades = mpl.colormaps["viridis"](np.linspace(0, 0.92, max(len(sizes), 1)))
-    ends = {}
+    shades = mpl.colormaps["viridis"](np.linspace(0, 0.88, max(len(sizes), 1)))
+    ends, seeds = {}, {}
     with mpl.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(5.8, 5.0))
+        figure, axis = plt.subplots(figsize=(5.2, 4.6))
         for size, shade in zip(sizes, shades):
-            by_epoch = runs[runs["batch_size"] == size].groupby("epoch")[metric].agg(["mean", "min", "max", "count"])
-            n = int(by_epoch["count"].iloc[0])
-            line = axis.plot(by_epoch.index, by_epoch["mean"], color=shade, linewidth=1.7,
-                             label=f"B = {size} (n = {n})")
-            band = axis.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=shade, alpha=0.15,
-                                     linewidth=0)
-            series(axis, f"B = {size}", *line, band)
-            tip(axis, by_epoch.index, by_epoch["mean"],
-                [f"B = {size}, epoch {e}\nmean {row['mean']:.2f} %\nrange {row['min']:.2f} to {row['max']:.2f} "
-                 f"(n = {n})" for e, row in by_epoch.iterrows()], [f"data={dataset}&metric={metric}&B={size}"] * len(by_epoch))
+            by_epoch = runs[runs["batch_size"] == size].groupby("epoch")["test_acc"].agg(["mean", "min", "max", "count"])
+            error = (100 - by_epoch).clip(lower=least)
+            n = seeds[size] = int(by_epoch["count"].iloc[0])
+            drawn = axis.plot(error.index, error["mean"], color=shade, linewidth=1.7, label=f"B = {size} (n = {n})")
+            if n > 1:
+                drawn.append(axis.fill_between(error.index, error["max"], error["min"], color=shade, alpha=0.15, linewidth=0))
+            series(axis, f"B = {size}", *drawn)
+            tip(axis, error.index, error["mean"],
+                [f"B = {size}, epoch {e}\naccuracy {row['mean']:.2f} %"
+                 + (f" (mean of n = {n})\nrange {row['min']:.2f} to {row['max']:.2f} %" if n > 1 else " (n = 1)")
+                 for e, row in by_epoch.iterrows()], [f"data={dataset}&metric=test_acc&B={size}"] * len(by_epoch))
             ends[size] = by_epoch["mean"].iloc[-1]
-        axis.set(xlabel="Epoch", ylabel="Test accuracy (%)", title=DATASETS[dataset].title)
+        axis.set(xlabel="Epoch", ylabel="Test error (%, log scale)", title=DATASETS[dataset].title, yscale="log")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.minorticks_off()
         handles, labels = axis.get_legend_handles_labels()
-        figure.legend(handles + [Line2D([], [], color=INK, alpha=0.2, linewidth=7)], labels + ["range over seeds"],
-                      fontsize=8.5, loc="outside lower center", ncols=3)
+        if several := max(seeds.values(), default=0) > 1:
+            handles, labels = handles + [Line2D([], [], color=INK, alpha=0.2, linewidth=7)], labels + ["range over seeds"]
+        figure.legend(handles, labels, fontsize=9, loc="outside lower center", ncols=3)
     plt.close(figure)
-    found = "No run recorded yet"
+    found = "No run recorded yet."
     if ends:
         top, low = max(ends, key=ends.get), min(ends, key=ends.get)
-        found = (f"Test accuracy after each epoch on {DATASETS[dataset].title}: after the last, highest for B = {top} "
-                 f"({ends[top]:.2f} %), lowest for B = {low} ({ends[low]:.2f} %)")
-    return describe(figure, found + ". Means over n seeds; bands: range of all seeds.",
-                    runs=f"data={dataset}&metric={metric}")
+        found = (f"Test error after each epoch on {DATASETS[dataset].title}: after the last, lowest for B = {top} (accuracy "
+                 f"{ends[top]:.2f} %), highest for B = {low} ({ends[low]:.2f} %). "
+                 + ("Lines: means over n seeds; bands: range of all seeds." if several else "One run each (n = 1)."))
+    return describe(figure, found, runs=f"data={dataset}&metric=test_acc")
 
 
 def glance(frame: pd.DataFrame, metric: str = "test_acc") -> Figure:
     """One metric at a glance: a panel a data set, ours against batch size with intervals, and the paper's points."""
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(2, 3, figsize=(12.5, 5.6))
+        figure, axes = plt.subplots(2, 3, figsize=(12.5, 4.9))
         for axis, name in zip(axes.flat, DATASETS):
             _panel(axis, frame[frame["dataset"] == name], name, metric)
             axis.get_legend().remove()
@@ -156,36 +184,62 @@ def glance(frame: pd.DataFrame, metric: str = "test_acc") -> Figure:
         key = axes.flat[-1]
         key.axis("off")
         paper = Line2D([], [], **PAPER)
-        ours = [Line2D([], [], color=COLORS[name], marker="o", label=_glance_label(frame, name, metric)) for name in DATASETS]
-        key.legend(handles=[*ours, paper], loc="center left", fontsize=10, title="Mean over seeds, 95 % interval",
-                   alignment="left", labelspacing=0.9)
+        handles = [Line2D([], [], color=COLORS[name], marker="o", label=_glance_label(frame, name)) for name in DATASETS]
+        if (frame.groupby(["dataset", "batch_size"]).size() == 1).any():
+            handles.append(Line2D([], [], color=INK, marker="o", markerfacecolor="white", linestyle="",
+                                  label=f"one seed; {ALONE.get(metric, 'no interval')}"))
+        key.legend(handles=[*handles, paper], loc="center left", fontsize=10, title="Mean over seeds, 95 % interval",
+                   alignment="left", labelspacing=0.7)
     plt.close(figure)
-    return describe(figure, caption(frame, DATASETS, metric), runs=f"data={','.join(DATASETS)}&metric={metric}")
+    return describe(figure, f"{_peaks(frame, metric)} {_marks(frame, DATASETS, metric)}",
+                    runs=f"data={','.join(DATASETS)}&metric={metric}")
 
 
-def _glance_label(frame: pd.DataFrame, name: str, metric: str) -> str:
-    counts = frame[frame["dataset"] == name].groupby("batch_size").size()
-    return DATASETS[name].title + (f" {seeds_text(counts, metric)}" if len(counts) else " (no runs yet)")
+def _glance_label(frame: pd.DataFrame, name: str) -> str:
+    n = frame[frame["dataset"] == name].groupby("batch_size").size()
+    if n.empty:
+        return f"{DATASETS[name].title} (no runs yet)"
+    return f"{DATASETS[name].title} (n = {n.min()}{f' to {n.max()}' if n.max() > n.min() else ''})"
+
+
+def _peaks(frame: pd.DataFrame, metric: str) -> str:
+    """At which batch size a metric is highest on each data set, and on how many of them at B = 1."""
+    said, at_one = [], []
+    for name in DATASETS:
+        means, planned = frame[frame["dataset"] == name].groupby("batch_size")[metric].mean(), DATASETS[name].protocol.batch_sizes
+        if len(means) > 1:
+            few = f" (of {len(means)} batch sizes recorded)" if len(means) < len(planned) else ""
+            said.append(f"B = {means.idxmax()} on {DATASETS[name].title}{few}")
+            at_one += [means.idxmax() == 1] if 1 in means.index else []
+    if not said:
+        return f"{METRICS[metric]} against batch size."
+    alone = f"; at B = 1 on {sum(at_one) or 'none'} of the {len(at_one)} that have it" if len(at_one) > 1 else ""
+    return f"{METRICS[metric]} is highest at {', '.join(said)}{alone}."
 
 
 def synthetic_sets(datasets: dict) -> Figure:
     """Training samples of `datasets` (name -> `data.Data` of features) on their first two principal components."""
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, len(datasets), figsize=(4.1 * len(datasets), 3.8), sharex=True, sharey=True)
+        shares = []
         for axis, (name, data) in zip(np.atleast_1d(axes), datasets.items()):
             x, y = data.train_x.numpy().astype(float), data.train_y.numpy()
             centred = x - x.mean(0)
-            at = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
+            _, spread, directions = np.linalg.svd(centred, full_matrices=False)
+            shares.append(f"{100 * (spread[:2] ** 2).sum() / (spread ** 2).sum():.0f} % on {DATASETS[name].title}")
+            at = centred @ directions[:2].T
             shown = np.random.default_rng(0).permutation(len(x))[:2_000]
-            for label, color in enumerate((COLORS["synthetic-50k"], COLORS["cifar10"])):
+            for label, color in enumerate((COLORS[name], INK)):
                 chosen = shown[y[shown] == label]
                 axis.plot(*at[chosen].T, ".", color=color, markersize=3, alpha=0.6, label=f"class {label}", rasterized=True)
-            axis.set(xlabel="First principal component", title=f"{DATASETS[name].title} ({len(shown)} of {len(x)} shown)")
-        np.atleast_1d(axes)[0].set_ylabel("Second principal component")
-        np.atleast_1d(axes)[0].legend(fontsize=9, markerscale=3)
+            axis.set(xlabel="First principal component", ylabel="Second principal component",
+                     title=f"{DATASETS[name].title} ({len(shown):,} of {len(x):,} shown)")
+            axis.tick_params(labelleft=True)
+            axis.legend(fontsize=9, markerscale=3)
     plt.close(figure)
-    return describe(figure, "Training samples of the synthetic sets on their first two principal components; the features "
-                            "are standardized and have no unit. Colours: the two classes.")
+    return describe(figure, "Training samples of the synthetic sets on the two directions in which they spread most, which hold "
+                            f"{', '.join(shares)} of their variance. Colours: the two classes. Features are standardized and "
+                            "have no unit.")
 
 
 def learning_rates() -> Figure:
@@ -200,16 +254,17 @@ def learning_rates() -> Figure:
             axis.set_yscale("log")
             axis.set_xticks(sizes, [str(b) for b in sizes], fontsize=8.5)
             axis.minorticks_off()
-            axis.set(xlabel="Batch size B (log scale)", title=f"{DATASETS[name].title}, {DATASETS[name].protocol.optimizer}")
+            optimizer = {"sgd": "SGD", "adam": "Adam"}[DATASETS[name].protocol.optimizer]
+            axis.set(xlabel="Batch size B (log scale)", ylabel="Learning rate (log scale)",
+                     title=f"{DATASETS[name].title}, {optimizer}")
             axis.legend(fontsize=9)
-        axes[0].set_ylabel("Learning rate (log scale)")
     plt.close(figure)
     spread = []
     for name in (SYNTHETIC[-1], "mnist", "cifar10"):
         sizes = DATASETS[name].protocol.batch_sizes
         spread.append(f"{plan(name, max(sizes)).lr / plan(name, min(sizes)).lr:g} on {DATASETS[name].title}")
-    return describe(figure, "Target learning rate under each rule, computed from the configuration. Under the linear rule "
-                            f"the largest batch size has that of the smallest times {', '.join(spread)}.")
+    return describe(figure, "Target learning rate under each rule, computed from the configuration. From the smallest batch size to "
+                            f"the largest, the linear rule raises it by a factor of {', '.join(spread)}.")
 
 
 def one_run(outcome, run: Run) -> Figure:

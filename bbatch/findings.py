@@ -66,19 +66,30 @@ def accuracy_sentence(frame: pd.DataFrame, dataset: str) -> str:
     sizes, planned = sorted(runs["batch_size"].unique()), DATASETS[dataset].protocol.batch_sizes
     among = "" if set(planned) <= set(sizes) else f", of the {len(sizes)} batch sizes recorded,"
     seeds = f"n = {peak.n} seeds" if peak.n > 1 else "one seed; ± from the size of the test set"
-    text = f"**{title}**: test accuracy is highest{among} at B = {best}, {peak.text()} % ({seeds})"
+    low = int((runs.loc[runs["batch_size"] == best, "precision"] == "bf16").sum())
+    seeds += f", {low} of them in bf16" if 0 < low < peak.n else ""
+    text = f"**{title}**: test accuracy is highest{among} at B = {best}, {peak.text()} % ({seeds})."
     for other in dict.fromkeys((sizes[0], sizes[-1])):
         if other != best:
-            i = change(frame, dataset, best, other)
-            text += f"; B = {other} differs from it by {i.text(sign='+')} points ({_verdict(i)})"
-    return text + "."
+            text += f" {_against_best(change(frame, dataset, other, best), other, _unlike(runs, best, other))}"
+    return text
 
 
-def _verdict(i: Interval) -> str:
-    if i.n < 2:
-        return "one pair of runs: no interval over seeds"
-    settled = i.low > 0 or i.high < 0
-    return f"paired over {i.n} seeds, {'95 % interval clear of' if settled else 'not told apart from'} zero"
+def _against_best(i: Interval, other: int, unlike: int) -> str:
+    """A sentence: how far `other` lies from the best batch size (`i`: best minus other), and how sure that is."""
+    if i.n == 0:
+        return f"B = {other} shares no seed with it."
+    sure = "one pair of runs: no interval over seeds" if i.n == 1 else f"paired over {i.n} seeds"
+    sure += "" if i.n == 1 or i.low > 0 or i.high < 0 else ", not told apart from zero"
+    sure += f"; in {unlike} of the pairs one run is in bf16, the other in 32 bits" if unlike else ""
+    size = Interval(abs(i.mean), i.low, i.high, i.n).text()
+    return f"At B = {other} it is {size} points {'higher' if i.mean < 0 else 'lower'} ({sure})."
+
+
+def _unlike(runs: pd.DataFrame, small: int, large: int) -> int:
+    """Pairs of runs with equal seeds, at two batch sizes of one data set, of which one is in mixed precision."""
+    wide = runs.pivot(index="seed", columns="batch_size", values="precision").reindex(columns=[small, large]).dropna()
+    return int((wide[small] != wide[large]).sum())
 
 
 def one_more_run_sentence(frame: pd.DataFrame, dataset: str) -> str:
@@ -86,8 +97,9 @@ def one_more_run_sentence(frame: pd.DataFrame, dataset: str) -> str:
     table = one_more_run(frame, dataset)
     if table.empty:
         return f"**{DATASETS[dataset].title}**: fewer than two seeds at every batch size."
+    seeds = " to ".join(dict.fromkeys((str(table["n"].min()), str(table["n"].max()))))
     text = (f"**{DATASETS[dataset].title}**: {int(table['inside'].sum())} of {len(table)} printed accuracies lie inside "
-            f"the intervals from {table['n'].min()} seeds")
+            f"the intervals from {seeds} seeds")
     outside = table.loc[~table["inside"], "batch_size"]
     return text + (f"; outside: B = {', '.join(map(str, outside))}." if len(outside) else ".")
 
@@ -227,13 +239,16 @@ def _our_exponent(frame: pd.DataFrame) -> list[str]:
 def precision_effect(frame: pd.DataFrame) -> pd.DataFrame:
     """bf16 minus fp32 where both are recorded with all else equal, seed included: a row for each configuration.
 
-    Columns: data set, B, epochs, training samples, test accuracy and clean gap (points, ± half of the 95 % interval), n.
+    Columns: data set, B, epochs, training samples, the range of test accuracies in fp32 and in bf16 (percent), the effect on
+    test accuracy and on the clean gap (points, ± half of the 95 % interval), n.
     """
     cell, rows = ["dataset", "batch_size", "epochs", "n_train"], []
+    columns = ["data set", "B", "epochs", "training samples", "fp32 (%)", "bf16 (%)", "test accuracy", "gap, clean", "n"]
     for (name, b, epochs, samples), runs in frame[frame["lr_rule"] == "linear"].groupby(cell):
         wide = runs.pivot_table(index="seed", columns="precision", values=["test_acc", "gap"])
         if {"fp32", "bf16"} <= set(runs["precision"]) and len(pairs := wide.dropna()):
             effect = {m: paired_difference(pairs[m, "bf16"], pairs[m, "fp32"]).text(sign="+") for m in ("test_acc", "gap")}
-            rows.append({"data set": DATASETS[name].title, "B": int(b), "epochs": int(epochs), "training samples": int(samples),
-                         "test accuracy": effect["test_acc"], "gap, clean": effect["gap"], "n": len(pairs)})
-    return pd.DataFrame(rows, columns=["data set", "B", "epochs", "training samples", "test accuracy", "gap, clean", "n"])
+            spans = [f"{pairs['test_acc', p].min():.2f} to {pairs['test_acc', p].max():.2f}" for p in ("fp32", "bf16")]
+            rows.append(dict(zip(columns, (DATASETS[name].title, int(b), int(epochs), int(samples), *spans,
+                                           effect["test_acc"], effect["gap"], len(pairs)))))
+    return pd.DataFrame(rows, columns=columns)

@@ -65,11 +65,16 @@ def html(figure: Figure) -> str:
                                               for name, gids in getattr(figure, "bbatch_series", {}).items()}}
     extra = json.dumps({key: value for key, value in more.items() if value}, ensure_ascii=False, separators=(",", ":"))
     extra = extra.replace("</", "<\\/")  # else a text could end the block
-    caption = f'<figcaption>{escape(about["caption"])}</figcaption>' if about.get("caption") else ""
+    caption = f'<figcaption>{escape(unbroken(about["caption"]))}</figcaption>' if about.get("caption") else ""
     kind, runs = "bbatch-figure" + " bbatch-many full-width" * bool(panels), escape(about.get("runs", ""))
     return (f'<figure class="{kind}" data-runs="{runs}"><div class="bbatch-drawing">'
             f'<svg class="bbatch-whole" role="img" aria-label="{alt}" {size}>{whole}</svg>{boxes}</div>'
             f'{caption}<script type="application/json">{extra}</script></figure>')
+
+
+def unbroken(text: str) -> str:
+    """The text with "B = 32" and its like kept on one line."""
+    return re.sub(r"\b([BNnr]) = (?=[\d−])", "\\1\u00a0=\u00a0", text)
 
 
 def words(figure: Figure) -> str:

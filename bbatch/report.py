@@ -49,13 +49,19 @@ def holes(records: list[dict], datasets, profile: str = "paper", seeds: int = 0,
     planned, lacking = (Counter((r.dataset, r.batch_size) for r in some) for some in ((c[0] for c in cells), missing))
     parts = []
     for name in dict.fromkeys(run.dataset for run in missing):
-        counts = [f"{b} ({count} of {planned[name, b]})" for (d, b), count in lacking.items() if d == name]
-        parts.append(f"{DATASETS[name].title}, B = {', '.join(counts)}")
+        counts = {b: (count, planned[name, b]) for (d, b), count in lacking.items() if d == name}
+        parts.append(f"{DATASETS[name].title}, {_counted(counts)}")
     names = " ".join(dict.fromkeys(run.dataset for run in missing))
     options = "".join((f" --seeds {seeds}" if seeds else "", f" --lr-rule {lr_rule}" if lr_rule != "linear" else "",
                        f" --precision {precision}" if precision not in (RECORDED, "fp32") else ""))
-    return Markdown(f"**Not yet computed** (runs missing of those planned): {'; '.join(parts)}. "
-                    f"`bbatch sweep {names} --profile {profile}{options}` fills these holes.")
+    return paragraphs([f"**Not yet computed** (runs missing of those planned): {'; '.join(parts)}. "
+                       f"`bbatch sweep {names} --profile {profile}{options}` fills these holes."])
+
+
+def _counted(counts: dict[int, tuple[int, int]]) -> str:
+    """Batch sizes by how many of how many runs: "4 of 5 at B = 1, 8; 2 of 5 at B = 32"."""
+    return "; ".join(f"{k} of {n} at B = {', '.join(str(b) for b in counts if counts[b] == (k, n))}"
+                     for k, n in dict.fromkeys(counts.values()))
 
 
 def _cells(datasets, profile: str, seeds: int, lr_rule: str, precision: str) -> list[tuple[Run, ...]]:
@@ -78,33 +84,42 @@ def recorded(datasets) -> list[dict]:
 
 
 def arithmetic(runs: pd.DataFrame) -> Markdown:
-    """Which cells were trained in bf16, and where the two are compared; nothing where none was."""
-    low = runs[runs["precision"] == "bf16"]
-    cells = [f"{DATASETS[name].title}, B = {', '.join(map(str, sorted(some['batch_size'].unique())))}"
-             for name, some in low.groupby("dataset", sort=False)]
-    return Markdown(f"**In mixed precision** (bf16 in the layers, 32-bit weights and optimizer): {'; '.join(cells)}. "
-                    "[The page on speed](13_how_fast.html) compares the accuracies where a run is recorded both ways."
-                    if cells else "")
+    """How many runs of which cells were trained in bf16, and where the two are compared; nothing where none was."""
+    parts = []
+    for name, some in runs.groupby("dataset", sort=False):
+        low, n = (Counter(cell["batch_size"]) for cell in (some[some["precision"] == "bf16"], some))
+        if low:
+            parts.append(f"{DATASETS[name].title}, {_counted({b: (low[b], n[b]) for b in sorted(low)})}")
+    return paragraphs([f"**In mixed precision** (bf16 in the layers, 32-bit weights and optimizer), of the runs shown: "
+                       f"{'; '.join(parts)}. [The page on speed](../notebooks/13_how_fast.html) compares the accuracies "
+                       "where a run is recorded both ways."] if parts else [])
 
 
 def paragraphs(sentences) -> Markdown:
     """Computed sentences, a paragraph each."""
-    return Markdown("\n\n".join(sentences))
+    return Markdown(picture.unbroken("\n\n".join(sentences)))
 
 
 def show(table: pd.DataFrame, caption: str) -> HTML:
     """A table with its caption, in a box of its own that takes the margin too, and scrolls on a narrow screen. Short
-    texts, such as a value with its interval, stay on one line."""
+    texts, such as a value with its interval, and lists of numbers stay on one line."""
+    if "dataset" in table:
+        table = table.assign(dataset=[DATASETS[name].title for name in table["dataset"]]).rename(columns={"dataset": "data set"})
     named = table.rename(columns=lambda c: str(c).replace("_", " ")) if table.columns.nlevels == 1 else table
-    named = named.astype(object).where(named.notna(), "–")
+    named = named.astype(object).where(named.notna(), "–").map(_cell)
     named.columns.names = [None] * named.columns.nlevels  # a name of the columns would take one of its own
-    named = named.map(lambda v: v.replace(" ", "\N{NO-BREAK SPACE}") if isinstance(v, str) and len(v) <= SHORT else v)
     if table.empty:
         caption += " (no runs recorded for it yet)"
     html = named.to_html(index=False, border=0, classes="bbatch-table", justify="right",
                          float_format=lambda v: f"{v:.4g}".replace("-", "−"))
     wide = " bbatch-wide full-width" * (len(named.columns) > 5)
-    return HTML(f'<figure class="bbatch-table-box{wide}"><figcaption>{escape(caption)}</figcaption>{html}</figure>')
+    return HTML(f'<figure class="bbatch-table-box{wide}"><figcaption>{escape(picture.unbroken(caption))}</figcaption>{html}</figure>')
+
+
+def _cell(value):
+    if isinstance(value, str) and (len(value) <= SHORT or not any(map(str.isalpha, value))):
+        return value.replace(" ", "\N{NO-BREAK SPACE}")
+    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else value
 
 
 def stack_text(pieces) -> Markdown:
@@ -122,15 +137,17 @@ def comparison(runs: pd.DataFrame, dataset: str) -> HTML:
     table = tables.compare(runs, dataset)
     notes = ["over seeds"] * any(table["n"] > 1) + ["from the test set's sampling error where n = 1"] * any(table["n"] == 1)
     note = f"± half of the 95 % interval {', or '.join(notes)}".strip()
-    return show(tables.formatted(table), f"{DATASETS[dataset].title}: the paper's values, ours ({note}), and ours minus the paper's")
+    return show(tables.formatted(table), f"{DATASETS[dataset].title}: the paper's values, the means of our n runs ({note}), and "
+                                         "ours minus the paper's")
 
 
-def readings(runs: pd.DataFrame, dataset: str) -> HTML:
-    """How far the paper's gap lies from ours under each reading of its training accuracy."""
-    found = findings.which_training_accuracy(runs, dataset)
-    return show(found.assign(mean_distance=found["mean_distance"].map("{:.2f}".format)),
-                f"{DATASETS[dataset].title}: mean distance of the paper's gap from ours, in percentage points, over the batch "
-                "sizes that both have")
+def readings(runs: pd.DataFrame, datasets) -> HTML:
+    """How far the paper's gaps lie from ours under each reading of its training accuracy, a row for each data set."""
+    found = {name: findings.which_training_accuracy(runs, name) for name in datasets}
+    rows = [{"data set": DATASETS[name].title} | dict(zip(table["reading"], table["mean_distance"].map("{:.2f}".format)))
+            | {"batch sizes": table["batch_sizes"].max()} for name, table in found.items() if table["batch_sizes"].all()]
+    return show(pd.DataFrame(rows), "Mean distance of the paper's gap from ours under each reading of its training accuracy, in "
+                                    "percentage points, over the batch sizes that both have")
 
 
 def network(name: str) -> HTML:
@@ -149,7 +166,9 @@ def provenance(records: list[dict]) -> Markdown:
         return ", ".join(sorted(dict.fromkeys(map(str, values))))
 
     observed = [r["observed"] for r in records]
-    data = distinct(f"{r['data']['source']} (`{r['data']['fingerprint'][:12]}`)" for r in records)
+    sources = pd.DataFrame([r["data"] for r in records]).groupby("source")["fingerprint"].unique()
+    data = "; ".join(f"{source} ({distinct(f'`{one[:12]}`' for one in prints)})" for source, prints in sources.items())
+    days = dict.fromkeys((min(o["started"] for o in observed)[:10], max(o["finished"] for o in observed)[:10]))
     versions = distinct(f"PyTorch {o['versions']['torch']}, NumPy {o['versions']['numpy']}, Python {o['python']}" for o in observed)
     return Markdown(
         "**Where this page's numbers come from.** "
@@ -157,7 +176,7 @@ def provenance(records: list[dict]) -> Markdown:
         f"hardware: {distinct(o['device_name'] for o in observed)}, {distinct(o['threads'] for o in observed)} thread a run · "
         f"engine: {distinct(o['engine'] for o in observed)} · {versions} · "
         f"code: {distinct(o['commit'] for o in observed)} · "
-        f"trained {min(o['started'] for o in observed)[:10]} to {max(o['finished'] for o in observed)[:10]} (UTC). "
+        f"trained {' to '.join(days)} (UTC). "
         "Every run is a row of `bbatch results`.")
 
 

@@ -163,9 +163,9 @@ class Store:
         have = self.records()
         return [run for run in runs if run.key(fingerprints[run.dataset]) not in have]
 
-    def agreement(self, committed: dict[str, dict], keys: set[str] | None = None) -> dict[str, int]:
-        """How many live records (of these ids) agree with the committed ones bit for bit, differ, or are new."""
-        live = {k: r for k, r in self.live().items() if keys is None or k in keys}
+    def agreement(self, committed: dict[str, dict]) -> dict[str, int]:
+        """How many live records agree with the committed ones bit for bit, differ, or are new."""
+        live = self.live()
         same = sum(_decided(r) == _decided(committed[k]) for k, r in live.items() if k in committed)
         both = len(live.keys() & committed.keys())
         return {"identical": same, "different": both - same, "not_committed": len(live) - both}

@@ -40,15 +40,16 @@ def interval(cell: pd.DataFrame, metric: str) -> Interval:
 def compare(frame: pd.DataFrame, dataset: str, metrics=tuple(METRICS)) -> pd.DataFrame:
     """A row for each batch size of the protocol or of the paper, with and without records.
 
-    Columns: batch_size, n, then for each metric: METRIC_paper (where published), METRIC, METRIC_low, METRIC_high,
-    METRIC_difference (ours minus the paper's). Cells without records are NaN with n = 0.
+    Columns: batch_size, n, n_bf16 (how many of them in mixed precision), then for each metric: METRIC_paper (where
+    published), METRIC, METRIC_low, METRIC_high, METRIC_difference (ours minus the paper's). Cells without records are NaN
+    with n = 0.
     """
     ours = frame[frame["dataset"] == dataset]
     paper = published.results(dataset).set_index("batch_size")
     rows = []
     for b in sorted({*DATASETS[dataset].protocol.batch_sizes, *paper.index, *ours["batch_size"]}):
         cell = ours[ours["batch_size"] == b]
-        row = {"batch_size": int(b), "n": len(cell)}
+        row = {"batch_size": int(b), "n": len(cell), "n_bf16": int((cell["precision"] == "bf16").sum())}
         for metric in metrics:
             i = interval(cell, metric)
             if metric in PUBLISHED:
@@ -61,11 +62,13 @@ def compare(frame: pd.DataFrame, dataset: str, metrics=tuple(METRICS)) -> pd.Dat
 
 
 def formatted(table: pd.DataFrame) -> pd.DataFrame:
-    """The numbers of `compare` or `ablation` as text: paper, ours ± half of the interval, difference; holes as "–".
+    """The numbers of `compare` or `ablation` as text: n, paper, ours ± half of the interval, difference; holes as "–".
 
     Times have three digits, the paper's all that it prints; those of different machines are not subtracted.
     """
     out = table[[c for c in KEYS if c in table]].rename(columns=KEYS)
+    low = table.get("n_bf16", pd.Series(0, table.index))
+    out["n"] = [f"{n} ({k} in bf16)" if k else str(n) for n, k in zip(table["n"], low)]
     for metric in (m for m in METRICS if m in table):
         name, time = METRICS[metric], metric == "epoch_time_s"
         if f"{metric}_paper" in table:
@@ -75,7 +78,6 @@ def formatted(table: pd.DataFrame) -> pd.DataFrame:
                              for m, low, high in bounds]
         if f"{metric}_difference" in table and not time:
             out[name, "difference"] = [_text(v, 2, "+") for v in table[f"{metric}_difference"]]
-    out["n"] = table["n"]
     out.columns = pd.MultiIndex.from_tuples([c if isinstance(c, tuple) else (c, "") for c in out.columns])
     return out
 
@@ -86,7 +88,7 @@ def _digits(value: float) -> int:
 
 
 def _text(value: float, decimals: int | None, sign: str = "") -> str:
-    form = "g" if decimals is None else f"{sign}.{decimals}f"
+    form = "g" if decimals is None else f"{sign}z.{decimals}f"
     return "–" if pd.isna(value) else f"{value:{form}}".replace("-", "−")
 
 
@@ -178,7 +180,7 @@ def correlations(found: pd.DataFrame) -> pd.DataFrame:
     """`findings.correlations` as text: r with its 95 % interval."""
     return pd.DataFrame({"source": found["source"], "pairs of": found["pairs of"],
                          "r": [f"{c.r:.2f} ({c.low:.2f} to {c.high:.2f})".replace("-", "−") for c in found.itertuples()],
-                         "p": found["p"].map("{:.2g}".format), "pairs": found["n"]})
+                         "p": ["< 0.0001" if p < 1e-4 else f"{p:.2g}" for p in found["p"]], "pairs": found["n"]})
 
 
 def rule_effects(effects: pd.DataFrame) -> pd.DataFrame:

@@ -54,7 +54,7 @@ def test_compare_marks_holes_and_keeps_every_batch_size(runs):
     assert list(table.index) == [1, 8, 16, 32, 64, 128, 256, 512]
     assert table.loc[16, "n"] == 0 and math.isnan(table.loc[16, "test_acc"])
     text = tables.formatted(tables.compare(runs, "synthetic-1k"))
-    assert text.iloc[2].tolist()[1:4] == ["–", "–", "–"]  # B = 16: neither paper nor runs
+    assert text.iloc[2].tolist()[1:5] == ["0", "–", "–", "–"]  # B = 16: neither paper nor runs
 
 
 def test_a_single_seed_carries_the_sampling_error_of_the_test_set():
@@ -85,7 +85,7 @@ def test_one_more_run_uses_the_scatter_of_single_runs(runs):
 
 def test_sentences_follow_the_records(runs):
     text = findings.accuracy_sentence(runs, "synthetic-1k")
-    assert "B = 64" in text and "96.00" in text and "−3.50" in text and "paired over 3 seeds" in text
+    assert "B = 64" in text and "96.00" in text and "At B = 512 it is 3.50" in text and "points lower (paired over 3 seeds" in text
     moved = metrics.frame([record(batch_size=8, test_correct=200), record(batch_size=64, test_correct=100)])
     assert "at B = 8" in findings.accuracy_sentence(moved, "synthetic-1k")
     assert "no run recorded" in findings.accuracy_sentence(moved, "mnist")
@@ -119,7 +119,7 @@ def test_pages_without_records_say_so_and_draw_the_paper_alone():
     assert "No records" in report.provenance([]).data
     assert tables.compare(empty, "mnist")["n"].sum() == 0
     holes = report.holes([], ["mnist"], "paper", 2).data
-    assert "bbatch sweep mnist --profile paper --seeds 2" in holes and "1024 (2 of 2)" in holes
+    assert "bbatch sweep mnist --profile paper --seeds 2" in holes and "2 of 2 at B\u00a0=\u00a01, 8, 16, 32, 64, 128, 256, 512, 1024." in holes
 
 
 def test_a_run_in_mixed_precision_fills_a_hole_until_there_is_one_in_32_bits(tmp_path):
@@ -130,13 +130,63 @@ def test_a_run_in_mixed_precision_fills_a_hole_until_there_is_one_in_32_bits(tmp
     put(store, "bf16", 9_000)
     found = report.obtain(["mnist"], seeds=1, store=store)
     assert [r["run"]["precision"] for r in found] == ["bf16"]
-    assert " 64 (" not in report.holes(found, ["mnist"], seeds=1).data and " 32 (1 of 1)" in report.holes(found, ["mnist"], seeds=1).data
-    assert "MNIST, B = 64" in report.arithmetic(metrics.frame(found)).data
+    assert "1 of 1 at B\u00a0=\u00a01, 8, 16, 32, 128, 256" in report.holes(found, ["mnist"], seeds=1).data
+    assert "MNIST, 1 of 1 at B\u00a0=\u00a064." in report.arithmetic(metrics.frame(found)).data
     assert report.obtain(["mnist"], seeds=1, precision="fp32", store=store) == []
     put(store, "fp32", 9_100)
     found = report.obtain(["mnist"], seeds=1, store=store)
     assert [r["run"]["precision"] for r in found] == ["fp32"]
     assert report.arithmetic(metrics.frame(found)).data == ""
+
+
+@pytest.fixture
+def mixed():
+    """MNIST as it may be recorded: one seed in 32 bits everywhere, two more in mixed precision at B = 32, none at 64."""
+    return metrics.frame([record("mnist", b, s, right, 59_500, 59_600, precision=p) for b, s, right, p in (
+        (8, 42, 9_890, "fp32"), (32, 42, 9_900, "fp32"), (32, 43, 9_910, "bf16"), (32, 44, 9_920, "bf16"), (128, 42, 9_885, "bf16"))])
+
+
+def test_a_page_says_which_runs_of_a_cell_are_in_mixed_precision(mixed):
+    assert "MNIST, 2 of 3 at B\u00a0=\u00a032; 1 of 1 at B\u00a0=\u00a0128." in report.arithmetic(mixed).data
+    text = tables.formatted(tables.compare(mixed, "mnist")).set_index(("B", ""))["n", ""]
+    assert (text[8], text[32], text[64], text[128]) == ("1", "3 (2 in bf16)", "0", "1 (1 in bf16)")
+    figure = figures.against_batch_size(mixed, ["mnist"])
+    assert "in bf16: 3 of 5 runs on MNIST" in figure.bbatch["caption"]
+    assert any("n = 3, 2 in bf16; ± half" in text for _, _, text, _ in figure.axes[0].bbatch_tips)
+    assert "in bf16" not in figures.against_batch_size(mixed[mixed["precision"] == "fp32"], ["mnist"]).bbatch["caption"]
+
+
+def test_a_sentence_says_where_a_pair_differs_in_arithmetic(mixed):
+    text = findings.accuracy_sentence(mixed, "mnist")  # best: B = 32, mean over three seeds, two of them in bf16
+    assert "of the 3 batch sizes recorded, at B = 32" in text and "(n = 3 seeds, 2 of them in bf16)" in text
+    assert "At B = 8 it is 0.10 points lower (one pair of runs: no interval over seeds)." in text
+    assert "At B = 128 it is 0.15 points lower (one pair of runs: no interval over seeds; in 1 of the pairs one run is in bf16" in text
+
+
+def test_single_seeds_are_drawn_apart_from_means(mixed):
+    axis = figures.against_batch_size(mixed, ["mnist"]).axes[0]
+    hollow = next(line for line in axis.lines if line.get_label().startswith("ours, one seed"))
+    assert list(hollow.get_xdata()) == [8, 128] and "test-set sampling" in hollow.get_label()
+    assert any("n = 3 seeds" in text.get_text() for text in axis.get_legend().get_texts())
+    key = [text.get_text() for text in figures.glance(mixed).axes[-1].get_legend().get_texts()]
+    assert "MNIST (n = 1 to 3)" in key and "one seed; bar: test-set sampling" in key
+    assert "no interval" in figures.against_batch_size(mixed, ["mnist"], "gap_running").bbatch["caption"]
+
+
+def test_learning_curves_show_the_error_and_no_zero(runs):
+    curves = metrics.curves([record(batch_size=8, seed=s, test_correct=c) for s, c in ((42, 190), (43, 200))])
+    axis = figures.learning_curves(curves, "synthetic-1k").axes[0]
+    assert axis.lines[0].get_ydata() == pytest.approx([50, 2.5]) and axis.get_yscale() == "log"
+    assert axis.collections[0].get_datalim(axis.transData).y0 == pytest.approx(0.25)  # half of one of 200 samples
+
+
+def test_runs_trained_again_are_summed_up_by_agreement():
+    from bbatch import live
+
+    table = live.sweep_again("synthetic-1k", "smoke", 1)
+    assert list(table["runs"]) == [1] * len(table) and (table["not committed"] == 1).all()  # no smoke run is committed
+    assert live.summary(table) == f"{len(table)} runs trained while this page was made, against their committed records: {len(table)} not committed"
+    assert live.sweep_again("synthetic-1k", "smoke", 0).empty
 
 
 def test_provenance_names_data_hardware_and_commit():

@@ -80,7 +80,7 @@ def test_a_figure_tells_mean_interval_n_and_the_papers_value(runs):
     assert f"{values.mean():.2f} ± {half:.2f}" in text and "n = 3" in text and f"the paper: {printed:.2f}" in text
     assert tips["Synthetic 1K, B = 8"][3] == "data=synthetic-1k&metric=test_acc&B=8"
     assert "no run recorded" in tips["Synthetic 1K, B = 32"][2]
-    caption = page.find("figcaption").get_text()
+    caption = page.find("figcaption").get_text().replace("\xa0", " ")
     assert "highest at B = 64 (96.00)" in caption and "n = 3 seeds" in caption and "(%)" in caption
     assert "Test accuracy (%) against Batch size B" in page.find("svg")["aria-label"]
 
