@@ -19,7 +19,7 @@ from .errors import BadInput
 from .statistics import Interval
 
 DROP = 1.0  # percentage points below the peak
-FOUND, NEVER, BELOW = "found", "none: never a point below the peak", "none: only a smaller B is"
+FOUND, NEVER, BELOW = "found", "none: never so low", "none: only smaller B"
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,7 @@ def optimum_scatter(draws: dict[str, pd.DataFrame]) -> Figure:
                 [f"data={name}&metric=test_acc&B={b}" for b in sizes])
             axis.set(xlabel="Batch size B", title=title, ylim=(0, 108), yticks=range(0, 101, 20))
             axis.grid(axis="x", visible=False)
+            axis.set_axisbelow(True)
             axis.legend(fontsize=8.5)
             found.append(f"{title}: B = {share.idxmax()} in {share.max():.0f} %, the paper's B = {printed} in {share[printed]:.0f} %")
         axes[0, 0].set_ylabel("Best in % of bootstrap draws")

@@ -10,11 +10,12 @@ import re
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..figures import INK, STYLE
-from ..picture import describe
+from ..figures import STYLE
+from ..picture import describe, tip
 from . import rules
 from .evidence import number
 from .judging import Judgement, Runs, counted, totals
@@ -68,20 +69,28 @@ def left_out_sentence() -> str:
 def figure_totals(judgements: list[Judgement]) -> Figure:
     """One stacked bar for each section and table: how many claims have each verdict."""
     counts = totals(judgements).iloc[::-1]
+    total = counts.sum(axis=1)
     with mpl.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(8.6, 0.29 * len(counts) + 1.4))
-        left = pd.Series(0, index=counts.index)
+        figure, axis = plt.subplots(figsize=(6.4, 0.27 * len(counts) + 1.6))
+        left = pd.Series(0.0, index=counts.index)
         for verdict, color in COLORS.items():
-            bars = axis.barh(counts.index, counts[verdict], left=left, color=color, edgecolor="white", label=verdict)
-            axis.bar_label(bars, [str(v or "") for v in counts[verdict]], label_type="center", fontsize=8, color=INK)
-            left = left + counts[verdict]
-        axis.set(xlabel="Claims (number)", xlim=(0, left.max() * 1.02))
-        axis.grid(axis="y", visible=False)
+            share = 100 * counts[verdict] / total
+            axis.barh(counts.index, share, left=left, color=color, edgecolor="white", label=verdict)
+            some = counts[verdict] > 0
+            for row in counts.index[some]:
+                axis.text(left[row] + share[row] / 2, row, counts.loc[row, verdict], ha="center", va="center", fontsize=8.5)
+            tip(axis, (left + share / 2)[some], np.flatnonzero(some),
+                [f"{row}: {n} of {total[row]} {verdict}" for row, n in counts.loc[some, verdict].items()])
+            left = left + share
+        axis.set(xlabel="Share of the claims (%; in the bars: their number)", xlim=(0, 100), ylim=(-0.6, len(counts) - 0.4))
+        axis.grid(visible=False)
         axis.tick_params(axis="y", labelsize=9)
-        figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", ncols=5, fontsize=9)
+        figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", ncols=3, fontsize=9)
     plt.close(figure)
-    return describe(figure, "Verdicts of our runs on the claims of each section of the paper, and on the cells of its tables "
-                            "(number of claims). Times on another machine count among the untestable.")
+    all_of = counts.sum()
+    said = ", ".join(f"{all_of[v]} {v}" for v in COLORS if all_of[v])
+    return describe(figure, f"Verdicts of our runs on the {total.sum()} claims, by section of the paper and by table: {said}. "
+                            "Times on another machine count among the untestable.")
 
 
 def rules_table() -> pd.DataFrame:
