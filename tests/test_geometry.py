@@ -38,6 +38,15 @@ def place(tmp_path, monkeypatch):
     return Store(tmp_path / "live", None).prepare()
 
 
+def keep(store, run) -> str:
+    """Weights of a run in the store, as a sweep leaves them; returns the run's key."""
+    buffer = io.BytesIO()
+    torch.save(build("mnist-cnn", 5).state_dict(), buffer)
+    key = run.key(data.load("mnist").fingerprint)
+    (store.weights / f"{key}.pt").write_bytes(seal(buffer.getvalue()))
+    return key
+
+
 def test_an_empty_table_has_the_columns(place):
     for table in (geometry.measured(), geometry.surfaces(), geometry.rescaling(["synthetic-50k"])):
         assert table.empty and list(table.columns)[:5] == geometry.RUN_COLUMNS
@@ -63,10 +72,7 @@ def test_networks_of_images_are_read_from_the_store_or_named_as_missing(place):
     report = geometry.measure(["mnist"], store=place, progress=False)[0]
     assert (report["measured"], report["without_weights"]) == (1, 1)  # the reference run: its first network alone
     assert report["needs"] == "bbatch run mnist --batch-size 32 --seed 42"
-    buffer = io.BytesIO()
-    torch.save(build("mnist-cnn", 5).state_dict(), buffer)
-    key = run.key(data.load("mnist").fingerprint)
-    (place.weights / f"{key}.pt").write_bytes(seal(buffer.getvalue()))
+    key = keep(place, run)
     assert geometry.measure(["mnist"], store=place, progress=False)[0]["measured"] == 1
     rows = geometry.measured(["mnist"]).query("id == @key")
     assert set(rows["source"]) == {"kept"} and set(rows["precision"]) == {"bf16"}
@@ -75,6 +81,49 @@ def test_networks_of_images_are_read_from_the_store_or_named_as_missing(place):
     assert rows.query("measure == 'loss' and split == 'test'")["value"].item() == pytest.approx(expected, rel=1e-5)
     (place.weights / f"{key}.pt").write_bytes(b"damaged")
     assert trained.kept(place.weights / f"{key}.pt") is None
+
+
+def test_a_network_in_either_precision_will_do_and_first_networks_need_no_weights(place):
+    """Three seeds asked for: three first networks; of the weights, those of one seed in bf16 are at hand."""
+    key = keep(place, trained.plan("mnist", 32, 43, precision="bf16"))
+    report = geometry.measure(["mnist"], seeds=3, store=place, progress=False)[0]
+    assert (report["measured"], report["without_weights"]) == (4, 2) and report["needs"].endswith("--seed 42")
+    rows = geometry.measured(["mnist"])
+    assert sorted(rows.query("epoch == 0")["seed"].unique()) == [42, 43, 44] and set(rows.query("epoch > 0")["id"]) == {key}
+
+
+def test_of_a_seed_in_both_precisions_the_one_with_more_networks_is_given(place):
+    """Seed 42: one network in 32 bits, two in bf16; seed 43: one of each."""
+    rows = [{"dataset": "mnist", "batch_size": b, "lr_rule": "linear", "precision": p, "seed": seed, "epoch": e, "split": "train",
+             "measure": "sharpness_l2", "value": value, "n_samples": 8, "id": f"{p}{b}{seed}"}
+            for p, b, seed, e, value in (("fp32", 32, 42, 0, 9), ("fp32", 512, 42, 12, 5), ("bf16", 32, 42, 12, 1), ("bf16", 512, 42, 12, 2),
+                                         ("fp32", 512, 43, 12, 7), ("bf16", 512, 43, 12, 8))]
+    geometry._write("", "mnist", pd.DataFrame(rows).assign(settings="", source="kept", commit="")[geometry.COLUMNS])
+    table = geometry.measured(["mnist"])
+    assert sorted(table["value"]) == [1, 2, 7, 9]
+    ratio = minima.ratios(table, "mnist").iloc[0]
+    assert (ratio["ratio"], ratio["n"]) == (pytest.approx(2), 1)  # never 5 over 1, nor a mean of the two precisions
+
+
+def test_landscapes_of_images_are_of_one_seed_and_grow_as_networks_arrive(place, monkeypatch):
+    monkeypatch.setattr(geometry, "EFFORT", {"mnist": replace(TINY["mnist"], seeds=2, n_landscape=6)})
+    monkeypatch.setattr(trained, "EFFORT", {"mnist": replace(TINY["mnist"], seeds=2, n_landscape=6)})
+    assert geometry.draw(["mnist"], place, progress=False) == [{"dataset": "mnist", "drawn": 0}]
+    keep(place, trained.plan("mnist", 512, 43, precision="bf16"))
+    assert geometry.draw(["mnist"], place, progress=False)[0]["drawn"] == 1
+    before = geometry.surfaces(["mnist"])
+    keep(place, trained.plan("mnist", 32, 43, precision="bf16"))
+    keep(place, trained.plan("mnist", 512, 42, precision="bf16"))  # another seed's, which has fewer
+    assert geometry.draw(["mnist"], place, progress=False)[0]["drawn"] == 1
+    points = geometry.surfaces(["mnist"])
+    assert set(points["seed"]) == {43} and points.iloc[:len(before)].equals(before)
+    assert points.groupby(["batch_size", "kind", "split"]).size().to_dict() == {
+        (b, k, s): n for b, k, n in ((32, "path", 3), (32, "surface", 9), (512, "surface", 9)) for s in ("test", "train")}
+    assert geometry.draw(["mnist"], place, progress=False)[0]["drawn"] == 0
+    assert "seed 43" in minima.surface_sentence(points, "mnist")
+    other = points.assign(seed=44)[points["batch_size"] == 512]  # as if another session had drawn one of another seed
+    assert relief.grids(pd.concat([other, points]), "mnist").keys() == {"B = 32, bf16", "B = 512, bf16"}
+    assert set(geometry.pictured(pd.concat([other, points]), "mnist")["seed"]) == {43}
 
 
 def test_landscapes_are_drawn_once_with_the_network_at_the_centre(place):

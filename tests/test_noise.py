@@ -6,7 +6,7 @@ import torch
 from geometry_cases import refused, refuses_what_cannot_be_measured, small_cnn, small_mlp
 from torch.nn import functional as F
 
-from bbatch.geometry.noise import expected_variance, first_weight, gradient_variance, noise_scale
+from bbatch.geometry.noise import expected_variance, first_weight, gradient_variance, largest_share, noise_scale
 
 
 def gradients(net, x, y):
@@ -101,11 +101,37 @@ def test_no_true_gradient_no_scale():
     assert found.norm2 < 0 < found.trace and np.isnan(found.scale.mean)
 
 
+@pytest.mark.parametrize("make", [small_mlp, small_cnn])
+@pytest.mark.parametrize("share", [0.01, 0.11, 0.5, 1.0])
+def test_the_share_of_the_largest_gradients_from_the_gradients_of_single_samples(make, share):
+    net, x, y = make()
+    g, first = gradients(net, x, y)
+    squares = sorted(((row[:first] ** 2).sum() for row in g), reverse=True)
+    expected = sum(squares[:int(np.ceil(share * len(squares)))]) / sum(squares)
+    for piece in (None, 7):
+        assert largest_share(net, F.cross_entropy, x, y, share, piece=piece) == pytest.approx(expected)
+    last = [name for name, _ in net.named_parameters()][-1]
+    whole = [name for name, _ in net.named_parameters()]
+    assert largest_share(net, F.cross_entropy, x, y, share, names=whole) == pytest.approx(
+        np.sort((g**2).sum(1))[::-1][:int(np.ceil(share * len(y)))].sum() / (g**2).sum())
+    assert share == 1.0 or largest_share(net, F.cross_entropy, x, y, share, names=[last]) != pytest.approx(expected)
+
+
+def test_equal_gradients_are_shared_evenly_and_none_by_nobody():
+    net = torch.nn.Linear(2, 2).eval()
+    x, y = torch.ones(50, 2), torch.zeros(50, dtype=torch.int64)
+    assert largest_share(net, F.cross_entropy, x, y, 0.1) == pytest.approx(0.1)
+    assert np.isnan(largest_share(net, lambda o, t: 0 * o.sum(), x, y))
+
+
 def test_bad_input():
     net, x, y = small_mlp()
     refuses_what_cannot_be_measured(lambda net, loss, x, y: gradient_variance(net, loss, x, y, 1))
     refuses_what_cannot_be_measured(lambda net, loss, x, y: noise_scale(net, loss, x, y, 1) if len(y) else
                                     gradient_variance(net, loss, x, y, 1))
+    refuses_what_cannot_be_measured(largest_share)
+    for share in (0, -0.1, 1.5, float("nan"), "1", None):
+        refused(lambda: largest_share(net, F.cross_entropy, x, y, share), "share of samples is .*; it must")
     for b in (0, -1, 61, 2.0, True, None):
         refused(lambda: gradient_variance(net, F.cross_entropy, x, y, b), "batch size is .*; .* from 1 to 60")
         refused(lambda: expected_variance(1.0, b, 60), "batch size is .*; .* from 1 to 60")

@@ -15,7 +15,7 @@ from ..store import FROZEN, Store
 from ..worker import commit
 from . import landscape, probe, sharpness
 from .probe import EPSILON, LITERAL, MEASURES  # noqa: F401: part of what this module offers
-from .trained import EFFORT, REFERENCE, epochs_of, networks, planned, samples
+from .trained import EFFORT, REFERENCE, Effort, at_hand, epochs_of, networks, planned, samples
 
 FOLDER = FROZEN / "geometry"
 RUN_COLUMNS = ["dataset", "batch_size", "lr_rule", "precision", "seed"]
@@ -26,6 +26,9 @@ RESCALED_COLUMNS = [*RUN_COLUMNS, "factor", "norm", "value", "n_samples", "id"]
 
 def measured(datasets=None) -> pd.DataFrame:
     """The recorded measurements, a row for each run, epoch and measure; empty with the same columns where none is.
+
+    Of a seed measured in both precisions only one is given, that with more of its networks (32 bits where they are as
+    many): so that ratios over batch sizes pair networks of one kind, and no seed counts twice.
 
     Columns:
 
@@ -46,7 +49,15 @@ def measured(datasets=None) -> pd.DataFrame:
     of the run with B = `REFERENCE` (see `id`). Sharpness for the paper's ratio to the letter is `LITERAL` at the
     last epoch.
     """
-    return _read("", COLUMNS, datasets)
+    return _one_precision(_read("", COLUMNS, datasets))
+
+
+def _one_precision(table: pd.DataFrame) -> pd.DataFrame:
+    cell = ["dataset", "seed", "precision"]
+    counts = table[table["epoch"] > 0].groupby(cell)["id"].nunique().reset_index()
+    kept = counts.sort_values(["id", "precision"], ascending=False).drop_duplicates(cell[:2])  # "fp32" > "bf16"
+    trained = table.merge(kept[cell], on=cell)
+    return pd.concat([table[table["epoch"] == 0], trained[trained["epoch"] > 0]], ignore_index=True)
 
 
 def surfaces(datasets=None) -> pd.DataFrame:
@@ -75,10 +86,9 @@ def measure(datasets=None, seeds: int | None = None, store: Store | None = None,
     for name in datasets or EFFORT:
         one_of("data set with measurements of geometry", name, EFFORT)
     for name in datasets or EFFORT:
-        source, done, missing = data.load(name), 0, []
+        source, done, have = data.load(name), 0, _read("", COLUMNS, [name])
         runs = planned(name, seeds, store, source.fingerprint)
         for run in tqdm(runs, desc=name, unit="run", disable=not progress):
-            have = measured([name])
             key = run.key(source.fingerprint)
             todo = [e for e in epochs_of(run) if not ((have["id"] == key) & (have["epoch"] == e)).any()]
             found = []
@@ -86,10 +96,12 @@ def measure(datasets=None, seeds: int | None = None, store: Store | None = None,
                 found += [{"epoch": epoch, "id": key, "source": origin, **row} for row in probe.rows(run, epoch, net, source)]
             if found:
                 new = pd.DataFrame([{**{c: getattr(run, c) for c in RUN_COLUMNS}, "commit": commit(), **row} for row in found])
-                _write("", name, pd.concat([have, new[COLUMNS]], ignore_index=True))
+                have = pd.concat([have, new[COLUMNS]], ignore_index=True)
+                _write("", name, have)
                 done += 1
-            if run.epochs in todo and not any(row["epoch"] == run.epochs for row in found):
-                missing.append(run)
+        ends = have[have["epoch"] == runs[0].epochs]
+        ends = set(zip(ends["batch_size"], ends["lr_rule"], ends["seed"]))  # in whichever precision
+        missing = [run for run in runs if (run.batch_size, run.lr_rule, run.seed) not in ends]
         needs = "; ".join(f"bbatch run {name} --batch-size {r.batch_size} --seed {r.seed}" for r in missing[:1])
         rows.append({"dataset": name, "measured": done, "without_weights": len(missing), "needs": needs or None})
     return rows
@@ -102,62 +114,74 @@ PATH = (-0.5, 1.5)  # beyond both ends
 
 def pictured(points: pd.DataFrame, dataset: str, rule: str = "linear", sizes=None) -> pd.DataFrame:
     """The rows of `surfaces` that make up the surfaces under a rule, at these batch sizes or those of the paper's
-    figures."""
-    return points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["lr_rule"] == rule)
-                  & points["batch_size"].isin(sizes or SURFACES.get(dataset, ()))]
+    figures: of one seed and precision, that with most of them."""
+    t = points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["lr_rule"] == rule)
+               & points["batch_size"].isin(sizes or SURFACES.get(dataset, ()))]
+    if t.empty:
+        return t
+    counts = t.groupby(["seed", "precision"])["batch_size"].nunique()
+    seed, precision = counts.idxmax()
+    return t[(t["seed"] == seed) & (t["precision"] == precision)]
 
 
 def draw(datasets=None, store: Store | None = None, progress: bool = True) -> list[dict]:
-    """Compute the landscapes that are missing and write them to `FOLDER`; a row for each data set: dataset, drawn.
+    """Compute the landscapes that are missing and write them to `FOLDER`, one by one; a row for each data set: dataset,
+    drawn (networks).
 
-    Of the networks of seed 42 that can be had, at the batch sizes of `SURFACES` (all that are measured, under each rule,
-    of those `WALKED`): a surface on the test and, where a pass is cheap, the training loss; from B = 32 to each other
-    size of `SURFACES` the path between the two; and `rescaling`.
+    On the test and on the training loss, of the networks of one seed and precision that can be had, at the batch sizes of
+    `SURFACES` (all that are measured, under each rule, of those `WALKED`): a surface; from B = 32 to each other size of
+    `SURFACES` the path between the two; and `rescaling`.
     """
     store, rows = store or Store(), []
     for name in datasets or EFFORT:
         one_of("data set with measurements of geometry", name, EFFORT)
     for name in [name for name in datasets or EFFORT if name in SURFACES]:
-        source, drawn = data.load(name), 0
-        runs = [r for r in planned(name, 1, store, source.fingerprint)
-                if name in WALKED or (r.batch_size in SURFACES[name] and r.lr_rule == "linear")]
-        keys = {run: run.key(source.fingerprint) for run in runs}
-        have = surfaces([name])
-        if set(keys.values()) <= set(have["id"]) and len(rescaling([name])):
-            rows.append({"dataset": name, "drawn": 0})
-            continue
-        nets = {run: net for run in runs for epoch, net, _ in networks(run, keys[run], source, store, [run.epochs])}
-        for run, net in nets.items():
-            others = {r: n for r, n in nets.items() if run.batch_size == REFERENCE != r.batch_size in SURFACES[name]
-                      and (r.precision, r.lr_rule) == (run.precision, run.lr_rule)}
-            if keys[run] in set(have["id"]) and {r.batch_size for r in others} <= set(have[have["id"] == keys[run]]["to_batch_size"]):
-                continue
-            for split in ("train", "test") if name.startswith("synthetic") else ("test",):
-                have = pd.concat([have[(have["id"] != keys[run]) | (have["split"] != split)],
-                                  _points(run, keys[run], net, others, split, source, progress)])
-            _write("-landscape", name, have[POINT_COLUMNS])
-            drawn += 1
-        if name.startswith("synthetic"):
-            base = next(r for r in runs if r.batch_size == REFERENCE)
+        source = data.load(name)
+        keys = {run: run.key(source.fingerprint) for run in _of_one_seed(name, store, source.fingerprint)}
+        missing, rescaled = _undrawn(name, keys, surfaces([name])), name not in WALKED or len(rescaling([name])) > 0
+        nets = {run: net for run in keys for _, net, _ in networks(run, keys[run], source, store, [run.epochs])
+                } if missing or not rescaled else {}
+        for run, split, to in missing:
+            new = _points(EFFORT[name], nets[run], nets[to] if to else None, *samples(source, split, EFFORT[name].n_landscape), progress)
+            new = new.assign(split=split, to_batch_size=to.batch_size if to else 0, id=keys[run],
+                             **{c: getattr(run, c) for c in RUN_COLUMNS})
+            _write("-landscape", name, pd.concat([surfaces([name]), new[POINT_COLUMNS]], ignore_index=True))
+        if not rescaled:
+            base = next(r for r in keys if r.batch_size == REFERENCE)
             _write("-rescaled", name, _rescaled(base, keys[base], nets[base], source))
-        rows.append({"dataset": name, "drawn": drawn})
+        rows.append({"dataset": name, "drawn": len({run for run, *_ in missing})})
     return rows
 
 
-def _points(run: Run, key: str, net, others: dict, split: str, source: data.Data, progress: bool) -> pd.DataFrame:
-    """The surface around one network, and the paths from it to others, on one split."""
-    effort = EFFORT[run.dataset]
-    x, y = samples(source, split, effort.n_landscape)
-    axis = [2 * k / (effort.points - 1) - 1 for k in range(effort.points)]
-    ahead = [PATH[0] + (PATH[1] - PATH[0]) * k / (effort.points - 1) for k in range(effort.points)]
-    losses = landscape.landscape(net, cross_entropy, x, y, landscape.filter_directions(net), [axis, axis], progress=progress)
-    parts = [pd.DataFrame({"kind": "surface", "a": [a for a in axis for _ in axis], "b": axis * len(axis),
-                           "loss": losses.ravel(), "to_batch_size": 0})]
-    for other, end in others.items():
-        line = landscape.landscape(net, cross_entropy, x, y, landscape.toward(net, end), [ahead], progress=progress)
-        parts.append(pd.DataFrame({"kind": "path", "a": ahead, "b": 0.0, "loss": line, "to_batch_size": other.batch_size}))
-    return pd.concat(parts).assign(split=split, n_samples=len(y), id=key, **{c: getattr(run, c) for c in RUN_COLUMNS}).astype(
-        {"a": "float32", "b": "float32", "loss": "float32"})
+def _of_one_seed(name: str, store: Store, fingerprint: str) -> list[Run]:
+    """The networks whose landscapes are drawn: those of the seed and precision with most of them at hand."""
+    found: dict[tuple, list[Run]] = {}
+    for run in planned(name, None, store, fingerprint):
+        if (name in WALKED or (run.batch_size in SURFACES[name] and run.lr_rule == "linear")) and at_hand(run, store, fingerprint):
+            found.setdefault((run.seed, run.precision), []).append(run)
+    return max(found.values(), key=len, default=[])  # the first of equals: 32 bits, the lowest seed
+
+
+def _undrawn(name: str, keys: dict[Run, str], have: pd.DataFrame) -> list[tuple[Run, str, Run | None]]:
+    """(run, split, None) for each surface that is missing, (run, split, other run) for each path."""
+    ends = [run for run in keys if run.lr_rule == "linear" and run.batch_size in SURFACES[name] and run.batch_size != REFERENCE]
+    done = set(zip(have["id"], have["split"], have["to_batch_size"]))
+    return [(run, split, to) for run in keys for split in ("train", "test")
+            for to in (None, *(ends if run.batch_size == REFERENCE else ()))
+            if (keys[run], split, to.batch_size if to else 0) not in done]
+
+
+def _points(effort: Effort, net, to, x, y, progress: bool) -> pd.DataFrame:
+    """The surface around a network, or the path from it `to` another one, on these samples."""
+    if to is None:
+        axis = [2 * k / (effort.points - 1) - 1 for k in range(effort.points)]
+        losses = landscape.landscape(net, cross_entropy, x, y, landscape.filter_directions(net), [axis, axis], progress=progress)
+        found = {"kind": "surface", "a": [a for a in axis for _ in axis], "b": axis * len(axis), "loss": losses.ravel()}
+    else:
+        axis = [PATH[0] + (PATH[1] - PATH[0]) * k / (effort.points - 1) for k in range(effort.points)]
+        losses = landscape.landscape(net, cross_entropy, x, y, landscape.toward(net, to), [axis], progress=progress)
+        found = {"kind": "path", "a": axis, "b": 0.0, "loss": losses}
+    return pd.DataFrame(found).assign(n_samples=len(y)).astype({"a": "float32", "b": "float32", "loss": "float32"})
 
 
 def _rescaled(run: Run, key: str, net, source: data.Data) -> pd.DataFrame:

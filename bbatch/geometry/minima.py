@@ -163,7 +163,7 @@ def surface_sentence(points: pd.DataFrame, dataset: str, split: str = "test") ->
         parts.append(f"B = {size}{'' if precision == 'fp32' else ', ' + precision}: {split} loss {_around(surface, 0):.3g} "
                      f"at the centre, {_around(surface, 0.5):.3g} half way to the border, {_around(surface, 1):.3g} at it "
                      "(medians around the circle)")
-    n = f"; {t['n_samples'].iloc[0]:,} {split} samples, directions drawn once" if parts else ""
+    n = f"; {t['n_samples'].iloc[0]:,} {split} samples, seed {t['seed'].iloc[0]}, directions drawn once" if parts else ""
     return f"**{DATASETS[dataset].title}**, " + ("; ".join(parts) + n if parts else "no landscape recorded yet") + "."
 
 

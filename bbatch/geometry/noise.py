@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from scipy import stats
 from torch import nn
+from torch.func import functional_call, grad, vmap
 
 from ..errors import BadInput
 from ..statistics import LEVEL, Interval
-from .flat import Objective, finite
+from .flat import Objective, finite, positive
 
 BATCHES = 20  # mini-batches of Eq. (4)
 
@@ -60,6 +61,35 @@ def gradient_variance(net: nn.Module, loss: Callable, inputs: torch.Tensor, targ
         g = g.double()
         total, squares = total + g, squares + g * g
     return float((squares / batches - (total / batches) ** 2).clamp_min(0).mean())
+
+
+def largest_share(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor, share: float = 0.01, *,
+                  names=None, piece: int | None = None) -> float:
+    """How unevenly samples carry the gradient: the part, from 0 to 1, of Σ|g_i|² that the `share` of samples with the
+    largest |g_i| hold. Were all alike, it would be `share` itself.
+
+    g_i is the gradient of the loss of sample i with respect to the first layer's weights, or the parameters `names`; its
+    square is what a mini-batch of Eq. (4) averages. The number of samples is rounded up. NaN where every gradient is 0.
+    Raises `BadInput` for what cannot be measured (see `flat.Objective`), and unless 0 < share <= 1.
+    """
+    positive("share of samples", share)
+    if share > 1:
+        raise BadInput(f"share of samples is {share!r}; it must lie above 0 and be at most 1.")
+    objective = Objective(net, loss, inputs, targets, piece)
+    _ = objective.initial  # refused here if not finite
+    fixed = {name: p.detach() for name, p in objective.cut(objective.start).items()}
+    moved = {name: fixed.pop(name) for name in names or [first_weight(net)]}
+
+    def one(moved, x, y):
+        return loss(functional_call(net, fixed | moved, (x[None],)), y[None])
+
+    norms = []
+    for x, y in zip(objective.inputs.split(objective.piece), objective.targets.split(objective.piece)):
+        slopes = vmap(grad(one), (None, 0, 0))(moved, x, y)
+        norms.append(sum(g.flatten(1).double().square().sum(1) for g in slopes.values()))
+    falling = torch.cat(norms).sort(descending=True).values
+    total = float(falling.sum())
+    return float(falling[:math.ceil(share * len(falling))].sum()) / total if total else math.nan
 
 
 def expected_variance(sigma2: float, batch_size: int, n: int, replacement: bool = False, batches: int = BATCHES) -> float:

@@ -34,6 +34,7 @@ MEASURES = {
     "gradient_variance": "Eq. (4), each B on the network that it trained, without replacement",
     "gradient_variance_one_network": "Eq. (4), all B on one network, without replacement",
     "gradient_variance_one_network_replaced": "Eq. (4), all B on one network, with replacement",
+    "gradient_top_share": "part of Σ|g_i|² that the 1 % of samples with the largest gradients carry, first-layer weights, percent",
     "gradient_trace": "tr(Σ), variance of the gradient of one sample",
     "gradient_norm2": "|G|², squared norm of the true gradient",
     "noise_scale": "gradient noise scale tr(Σ)/|G|², samples",
@@ -54,6 +55,7 @@ def rows(run: Run, epoch: int, net: nn.Module, source: data.Data) -> list[dict]:
     for name, value in (("gradient_trace", scale.trace), ("gradient_norm2", scale.norm2), ("noise_scale", scale.scale.mean)):
         add("train", name, value, len(y), how)
     if epoch in (0, run.epochs):
+        add("train", "gradient_top_share", 100 * noise.largest_share(net, cross_entropy, x, y), len(y), "first-layer weights")
         _variances(add, run, epoch, net, source)
     if epoch == run.epochs:
         for split in ("train", "test"):

@@ -54,7 +54,7 @@ EFFORT = {"synthetic-50k": _SMALL, "synthetic-10k": _TINY, "synthetic-1k": _TINY
 
 def planned(dataset: str, seeds: int | None, store: Store, fingerprint: str) -> list[Run]:
     """The runs of a data set to measure: the whole plan where they can be trained again in seconds, else those whose
-    weights are in the live store, in either precision, and the reference run, whose initial network needs none."""
+    weights are in the live store, in either precision, and the reference runs, whose initial networks need none."""
     effort = EFFORT[dataset]
     runs = [plan(dataset, b, 42 + k, lr_rule=rule) for k in range(seeds or effort.seeds)
             for rule in effort.rules for b in effort.batch_sizes
@@ -62,12 +62,17 @@ def planned(dataset: str, seeds: int | None, store: Store, fingerprint: str) -> 
     if dataset.startswith("synthetic"):
         return runs
     runs += [plan(dataset, r.batch_size, r.seed, precision="bf16") for r in runs]
-    return [r for r in runs if (store.weights / f"{r.key(fingerprint)}.pt").is_file() or r == plan(dataset, REFERENCE)]
+    return [r for r in runs if at_hand(r, store, fingerprint) or r == plan(dataset, REFERENCE, r.seed)]
+
+
+def at_hand(run: Run, store: Store, fingerprint: str) -> bool:
+    """Whether the trained network of a run can be had here."""
+    return run.dataset.startswith("synthetic") or (store.weights / f"{run.key(fingerprint)}.pt").is_file()
 
 
 def epochs_of(run: Run) -> tuple[int, ...]:
     """Where a run is measured: along the way where it can be trained again, else at its end; and the first network, which
-    all runs of a seed share, once."""
+    all runs of a seed share, once, with the reference run in 32 bits."""
     between = EFFORT[run.dataset].epochs
     shared = run.batch_size == REFERENCE and run.precision == "fp32"
     return (0, *between, run.epochs) if between or shared else (run.epochs,)
