@@ -364,7 +364,7 @@ def test_of_readings_with_one_verdict_the_nearest_is_named():
     j = claims.judged(witness(*flat), ids=["iv-d-gap-scaled"])[0]
     assert [(r.label.split()[0], r.parts[0].value) for r in j.ours] == [
         ("clean", pytest.approx(0.5)), ("running", pytest.approx(0.1))]
-    assert j.verdict == NOT and "All 2 readings: not reproduced." in j.notes
+    assert j.verdict == NOT and "Both readings: not reproduced." in j.notes
     cell = claims.judged(witness(*flat), ids=["table-v-synthetic-50k-b512-scaled-gap"])[0]
     assert cell.ours[0].label.startswith("running")  # a table keeps to one reading
     put = p("range", 2, "ratio", 5)
@@ -532,9 +532,22 @@ def test_totals_add_up(nothing_run):
     text = verdict_words.totals_sentence(judged)
     prose = [j for j in judged if not j.claim.cell]
     assert f"Of **{len(prose)} claims" in text and f"{sum(j.verdict == DATA for j in prose)} {DATA}" in text
-    figure = verdict_words.figure_totals(judged)
-    widths = [bar.get_width() for bars in figure.axes[0].containers for bar in bars]
-    assert sum(widths) == len(judged)
+    axis = verdict_words.figure_totals(judged).axes[0]
+    widths = [bar.get_width() for bars in axis.containers for bar in bars]
+    assert sum(widths) == pytest.approx(100 * len(counts))  # a bar of shares for each section
+    assert sum(int(text.get_text()) for text in axis.texts) == len(judged)
+
+
+def test_a_witness_of_some_seeds_or_one_precision():
+    kept = [record("mnist", 64, seed, 9900) for seed in (42, 43, 44)]
+    low = [record("mnist", 64, 45, 9900, precision="bf16")]
+    records = {r["id"]: r for r in kept + low}
+    assert sorted(claims.witness(records, seeds=2).frame["seed"]) == [42, 43]
+    assert list(claims.witness(records, precision="bf16").frame["seed"]) == [45] and len(claims.witness(records).frame) == 4
+    with pytest.raises(BadInput, match="allowed are .*fp32, bf16"):
+        claims.witness(records, precision="fp16")
+    with pytest.raises(BadInput, match="number of seeds is -1"):
+        claims.witness(records, seeds=-1)
 
 
 # Where it shows.

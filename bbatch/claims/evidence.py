@@ -235,7 +235,7 @@ def command(dataset: str, rule: str | None = None, seeds: int | None = None) -> 
 
 def number(value: float, digits: int = 2) -> str:
     """A number as text, with a true minus sign; "none" for what is not finite."""
-    return f"{value:.{digits}f}".replace("-", "−") if math.isfinite(value) else "none"
+    return f"{value:z.{digits}f}".replace("-", "−") if math.isfinite(value) else "none"
 
 
 def _size(b: float) -> str:

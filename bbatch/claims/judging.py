@@ -13,7 +13,7 @@ from functools import cache
 import pandas as pd
 
 from .. import geometry, metrics
-from ..config import DATASETS
+from ..config import DATASETS, PRECISIONS
 from ..errors import BadInput, one_of
 from ..statistics import LEVEL
 from ..store import Store
@@ -61,16 +61,25 @@ class Judgement:
         return list(dict.fromkeys(id for reading in self.ours for part in reading.parts for id in part.ids))
 
 
-def witness(records: dict[str, dict] | None = None) -> Runs:
+def witness(records: dict[str, dict] | None = None, *, seeds: int = 0, precision: str = "") -> Runs:
     """Our runs as a witness: the given records and nothing else, or all there is, measurements and choices included.
 
-    A run recorded on official data and on a mirror's counts once, on the official.
+    `seeds` keeps the runs of the first so many seeds, `precision` those in one arithmetic; measurements and choices stay.
+    A run recorded on official data and on a mirror's counts once, on the official. Raises `BadInput` for an unknown
+    precision or a number of seeds below 0.
     """
+    one_of("precision", precision, ("", *PRECISIONS))
+    if seeds < 0:
+        raise BadInput(f"number of seeds is {seeds}; it must be 0, for all, or more.")
     given = records is not None
     records = records if given else Store().records()
     frame = metrics.full_protocol(metrics.frame(records.values()))
     frame = frame.sort_values("data_source", key=lambda source: source.str.contains("mirror"), kind="stable")
     frame = frame.drop_duplicates(["dataset", "lr_rule", "batch_size", "seed"])
+    if precision:
+        frame = frame[frame["precision"] == precision]
+    if seeds:
+        frame = frame[frame["seed"].isin(sorted(frame["seed"].unique())[:seeds])]
     return Runs(frame, records) if given else Runs(frame, records, geometry.measured(), _selected)
 
 
@@ -150,7 +159,8 @@ def counted(readings: tuple[Reading, ...]) -> str:
     """How the readings of a claim fare; empty where there is one."""
     counts = pd.Series([reading.verdict for reading in readings]).value_counts()
     if len(readings) < 2 or len(counts) < 2:
-        return f"All {len(readings)} readings: {counts.index[0]}." if len(readings) > 1 else ""
+        all_ = "Both" if len(readings) == 2 else f"All {len(readings)}"
+        return f"{all_} readings: {counts.index[0]}." if len(readings) > 1 else ""
     said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in (*rules.VERDICTS, *rules.CHECKS) if verdict in counts)
     return f"Of {len(readings)} readings: {said}."
 
@@ -166,8 +176,8 @@ def _notes(j: Judgement, frame: pd.DataFrame) -> tuple[str, ...]:
     images = rows[rows["dataset"].isin(["mnist", "cifar10"])]
     if images["data_source"].str.contains("JPEG").any():
         notes.append("CIFAR-10 from a mirror that compressed the images once, as JPEG.")
-    if (rows["precision"] == "bf16").any():
-        notes.append("Trained in mixed precision (bf16); the paper has 32 bits.")
+    if low := int((rows["precision"] == "bf16").sum()):
+        notes.append(f"{low} of {len(rows)} runs trained in mixed precision (bf16); the paper has 32 bits.")
     if (images["device"] == "cpu").any():
         notes.append("Trained on a CPU; the paper has a GPU for this data set.")
     if j.deciding is not None and j.deciding.n == 1 and rows.groupby(["dataset", "batch_size"]).size().min() == 1:

@@ -68,7 +68,7 @@ def left_out_sentence() -> str:
 
 def figure_totals(judgements: list[Judgement]) -> Figure:
     """One stacked bar for each section and table: how many claims have each verdict."""
-    counts = totals(judgements).iloc[::-1]
+    counts = totals(judgements).iloc[::-1].rename(index=lambda section: section[0].upper() + section[1:])
     total = counts.sum(axis=1)
     with mpl.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(6.4, 0.27 * len(counts) + 1.6))
@@ -132,28 +132,27 @@ def _tables(cells: list[Judgement]) -> dict[str, str]:
 
 
 def paragraph(j: Judgement, question: str, ours: Runs, told: set[str]) -> str:
-    """A question, what the paper says, what its tables say of that, what our runs say, and why unless it was `told`."""
+    """A question, and a list: what the paper says, what its tables say of that, what our runs say, and why unless it was
+    `told`."""
     printed = f": {j.claim.printed}" if j.claim.printed else ""
     claim = re.sub(r' \("[^)]*\)$', "", j.claim.text)  # without the paper's own word for it
-    text = f"**{question}** The paper: {claim}{printed}. "
+    text = f"**{question}**\n\n- *The paper:* {claim}{printed}.\n- *Its tables:* "
     several = len(j.paper[0].parts) > 1
     shown = [f"{p.label}: {p.shown}" if several else p.shown for p in j.paper[0].parts
              if p.shown and p.n and rules.check(j.claim.paper_proposition, [p]) == j.check]
     arithmetic = f" ({shown[0]})" if shown else ""
-    text += {rules.CONSISTENT: f"Its own numbers agree with that{arithmetic}. ",
-             rules.INCONSISTENT: f"Its own tables contradict it{arithmetic}. ",
-             rules.UNCHECKABLE: "Its tables cannot settle it. "}[j.check]
-    text += f"{said} " if (said := counted(j.paper)) else ""
-    text += {rules.REPRODUCED: "Our runs confirm it",
-             rules.DIRECTION: "In our runs it goes that way, by another amount",
-             rules.NOT: "Our runs do not confirm it", rules.DATA: "Our runs leave it open",
-             rules.UNTESTABLE: "It cannot be tested by runs"}[j.verdict] + f"{_found(j)}."
+    text += {rules.CONSISTENT: f"agree with that{arithmetic}.", rules.INCONSISTENT: f"contradict it{arithmetic}.",
+             rules.UNCHECKABLE: "cannot settle it."}[j.check]
+    text += f" {said}" if (said := counted(j.paper)) else ""
+    text += "\n- *Our runs:* " + {
+        rules.REPRODUCED: "confirm it", rules.DIRECTION: "go that way, by another amount", rules.NOT: "do not confirm it",
+        rules.DATA: "leave it open", rules.UNTESTABLE: "cannot test it"}[j.verdict] + f"{_found(j)}."
     if said := counted(j.ours):
         text += f" Read as: {j.ours[0].label}. {said}"
     why = [] if j.verdict == rules.DATA else [s for s in reasons(j, ours) if s not in told | {UNEXPLAINED}]
     told.update(why[:1])
-    missing = f" What is missing: `{j.command}`." if j.command else ""
-    return text + (f" {why[0]}" if why else "") + missing
+    missing = f"\n- *What is missing:* `{j.command}`" if j.command else ""
+    return text + (f"\n- *Why:* {why[0]}" if why else "") + missing
 
 
 def _found(j: Judgement) -> str:

@@ -14,7 +14,7 @@
   };
   const colour = (name) => `light-dark(${all.sets[name].color}, ${all.sets[name].dark})`;
   const digits = () => state.metric === "epoch_time_s" ? 3 : 2;
-  const number = (value) => value === null ? "–" : value.toFixed(digits()).replace("-", "−");
+  const number = (value) => value === null ? "–" : value.toFixed(digits()).replace(/^-(?=[0.]*$)/, "").replace("-", "−");
   const half = ([mean, low, high]) => low === null ? "" : ` ± ${number((high - low) / 2)}`;
 
   // What is chosen: in the address, so that a view can be linked to; the first view where the address says nothing.
@@ -30,11 +30,14 @@
     state.metric = among("metric", Object.keys(all.metrics), ["test_acc"])[0];
     state.x = among("x", ["B", "lr"], ["B"])[0];
     state.B = Number(asked.get("B")) || null;
+    const [data, rule] = [...(asked.get("of") || "").split(","), ""];  // whose runs are listed
+    state.cell = all.cells.find((cell) => cell.data === data && cell.rule === rule && cell.B === state.B);
     state.paper = asked.get("paper") !== "no";
   };
   const write = () => {
     const parts = {data: state.data.join(","), rule: state.rule.join(","), metric: state.metric, x: state.x};
     if (state.B) parts.B = state.B;
+    if (state.cell) parts.of = `${state.cell.data},${state.cell.rule}`;
     if (!state.paper) parts.paper = "no";
     history.replaceState(null, "", "#" + Object.entries(parts).map(([key, value]) => `${key}=${value}`).join("&"));
   };
@@ -65,7 +68,7 @@
   form.addEventListener("input", () => {
     const data = new FormData(form);
     Object.assign(state, {data: data.getAll("data"), rule: data.getAll("rule"), metric: data.get("metric"), x: data.get("x"),
-                          paper: data.get("paper") === "yes", B: null});
+                          paper: data.get("paper") === "yes", B: null, cell: null});
     write();
     render();
   });
@@ -89,8 +92,8 @@
   const render = () => {
     const mine = cells(), theirs = points();
     said.textContent = mine.length + theirs.length
-      ? `${mine.length} means of ours (95 % intervals over seeds; test accuracy of a single seed: the test set's sampling error)`
-        + ` and ${theirs.length} points of the paper. Pick a mean to see its runs.`
+      ? `${mine.length} means of ours, with 95 % intervals over seeds (hollow: a single seed; the bar of its test accuracy is the test set's `
+        + `sampling error), and ${theirs.length} points of the paper. Pick a mean to see its runs.`
       : "Nothing is recorded or printed for this choice.";
     picture(mine, theirs);
     values(mine, theirs);
@@ -104,8 +107,11 @@
     return found;
   };
 
+  let circles = [];  // [element, cell], to mark the one whose runs are listed
+  const mark = () => { for (const [circle, cell] of circles) circle.setAttribute("r", cell === listed() ? 7 : 4); };
   const picture = (mine, theirs) => {
     chart.replaceChildren();
+    circles = [];
     if (!mine.length && !theirs.length) return;
     const width = Math.max(300, chart.clientWidth), height = Math.min(460, Math.max(320, width * 0.6));
     const left = 58, right = width - 14, top = 14, bottom = height - 50;
@@ -159,8 +165,11 @@
         }
         const [mean, low, high, n] = value(one);
         if (low !== null && (!log || low > 0)) svg.append(draw("path", {d: `M${at[0]} ${y.at(low)}V${y.at(high)}m-4 0h8M${at[0] - 4} ${y.at(low)}h8`, class: "bar", style: stroke}));
-        svg.append(draw("circle", {cx: at[0], cy: at[1], r: one.B === state.B ? 6.5 : 4, style: `fill: ${colour(one.data)}`}));
-        tips.push([...at, `${name}, learning rate ${one.lr}\nours: ${number(mean)}${half(value(one))} (n = ${n})`, one]);
+        const circle = draw("circle", {cx: at[0], cy: at[1], class: "mean", style: n > 1 ? `fill: ${colour(one.data)}; ${stroke}` : stroke});
+        circles.push([circle, one]);
+        svg.append(circle);
+        const low16 = one.runs.filter((run) => run[all.columns.indexOf("precision")] === "bf16").length;
+        tips.push([...at, `${name}, learning rate ${one.lr}\nours: ${number(mean)}${half(value(one))} (n = ${n}${low16 ? `, ${low16} in bf16` : ""})`, one]);
       }
     }
     svg.setAttribute("aria-label", `Chart: ${all.metrics[state.metric]} for ${state.data.map((name) => all.sets[name].title).join(", ")}. Arrow keys read its values, Enter lists the runs behind one.`);
@@ -168,6 +177,7 @@
     hover(svg, tips, follow);
     walk(svg, tips, follow);
     chart.append(svg);
+    mark();
   };
 
   const grid = (head, rows) => make("table", {class: "bbatch-table"}, make("thead", {}, make("tr", {}, ...head.map((name) => make("th", {scope: "col"}, name)))),
@@ -188,17 +198,16 @@
 
   // The runs behind one cell, with the addresses of their records.
   const pick = (cell) => {
-    Object.assign(state, {data: state.data, B: cell.B});
-    state.cell = cell;
+    Object.assign(state, {cell, B: cell.B});
     write();
-    picture(cells(), points());
+    mark();
     list();
   };
+  const listed = () => state.cell || cells().find((one) => one.B === state.B && one.data === state.data[0]);
   const list = () => {
-    const cell = state.cell && chosen([state.cell]).length && state.cell.B === state.B ? state.cell
-      : cells().find((one) => one.B === state.B && one.data === state.data[0]);
+    const cell = listed();
     runs.replaceChildren();
-    if (!state.B || !cell) return;
+    if (!cell) return;
     const title = `${all.sets[cell.data].title}, B = ${cell.B}, ${cell.rule} rule: the runs`;
     const shown = ["seed", state.metric, "lr", "precision", "device_name", "commit", "id"].map((name) => all.columns.indexOf(name));
     const head = ["Seed", all.metrics[state.metric], "Learning rate", "Precision", "Hardware", "Code", "Record"];

@@ -1,5 +1,5 @@
-// Adds to the figures of `bbatch/picture.py`: values to hover, tap or walk through with the arrow keys, lines to toggle,
-// and the way back to the cell and the records behind each. Without it every figure is whole.
+// Adds to the figures of `bbatch/picture.py`: values to hover, tap or walk through with the arrow keys, lines to toggle, a
+// slider through batch sizes, and the way back to the cell and the records behind each. Without it every figure is whole.
 (() => {
   const base = document.documentElement.dataset.content_root || "../";
   const make = (tag, attributes = {}, ...children) => {
@@ -26,7 +26,7 @@
   };
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 
-  const hover = (svg, tips, follow) => {
+  const hover = (svg, tips, follow, hidden = () => false) => {
     const nearest = (event) => {
       const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
       const view = svg.viewBox.baseVal;
@@ -34,7 +34,7 @@
       for (const tip of tips) {
         const inside = tip[0] >= view.x && tip[0] <= view.x + view.width && tip[1] >= view.y && tip[1] <= view.y + view.height;
         const far = (tip[0] - at.x) ** 2 + (tip[1] - at.y) ** 2;
-        if (inside && far < least) { least = far; best = tip; }
+        if (inside && far < least && !hidden(tip)) { least = far; best = tip; }
       }
       return best;
     };
@@ -66,8 +66,9 @@
     const whole = figure.querySelector(".bbatch-whole");
     const explorer = (address) => `${base}book/explorer.html#${address}`;
     const follow = (tip) => { if (tip[3]) location.href = explorer(tip[3]); };
+    const off = new Set(), hidden = (tip) => [...off].some((name) => tip[2].startsWith(`${name},`));  // lines not shown
     if (tips.length) {
-      for (const svg of figure.querySelectorAll("svg")) hover(svg, tips, follow);
+      for (const svg of figure.querySelectorAll("svg")) hover(svg, tips, follow, hidden);
       whole.setAttribute("aria-label", `${whole.getAttribute("aria-label")} Arrow keys read its ${tips.length} values.`);
       walk(whole, tips, follow);
     }
@@ -83,16 +84,27 @@
         button.set = (on) => {
           button.setAttribute("aria-pressed", on);
           drawn.forEach((element) => { element.style.display = on ? "" : "none"; });
+          off[on ? "delete" : "add"](name);
         };
+        button.fade = (faint) => drawn.forEach((element) => { element.style.opacity = faint ? 0.1 : ""; });
         button.addEventListener("click", () => button.set(button.getAttribute("aria-pressed") !== "true"));
         return button;
       });
       const all = make("button", {type: "button"}, "all");
       all.addEventListener("click", () => {
-        const off = buttons.some((button) => button.getAttribute("aria-pressed") !== "true");
-        buttons.forEach((button) => button.set(off));
+        const some = off.size > 0;
+        buttons.forEach((button) => button.set(some));
       });
       group.append(...buttons, all);
+      if (names.length > 2 && names.every((name) => name.startsWith("B = "))) {
+        const range = make("input", {type: "range", min: 0, max: names.length, value: 0}), at = make("output", {}, "all");
+        range.addEventListener("input", () => {
+          at.textContent = range.value > 0 ? names[range.value - 1] : "all";
+          range.setAttribute("aria-valuetext", at.textContent);
+          buttons.forEach((button, k) => button.fade(range.value > 0 && k !== range.value - 1));
+        });
+        group.append(make("label", {class: "bbatch-slider"}, "One at a time ", range, at));
+      }
       figure.querySelector(".bbatch-drawing").after(group);
     }
 
