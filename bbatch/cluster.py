@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import heapq
 import logging
+import math
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import contextmanager
-from importlib.util import find_spec
+from contextlib import ExitStack, contextmanager
 
 import pandas as pd
 
-from . import worker
+from . import data, worker
 from .errors import BadInput
 from .sweep import processes
 
@@ -32,42 +32,40 @@ def executor(name: str, jobs: int | None = None, device: str = "cpu") -> Iterato
     """The executor named `processes` (None: the sweep's own), `dask` or `dask://HOST:PORT`, for the time of a `with`.
 
     On CUDA each run asks for one unit of the worker resource GPU (`dask worker ... --resources GPU=1`, one worker a
-    GPU). The address of Dask's dashboard goes to stderr. Raises `BadInput` for another name, or where no scheduler
-    answers.
+    GPU). The address of Dask's dashboard goes to stderr. Raises `BadInput` for another name, for a device that the
+    workers of `dask` cannot have, or where no scheduler answers.
     """
     if name == "processes":
         yield None
         return
-    address = ADDRESS.fullmatch(name)
-    if name != "dask" and not address:
+    address = ADDRESS.fullmatch(name) if isinstance(name, str) else None
+    if name != "dask" and not (address and 0 < int(address[2]) < 2**16):
         raise BadInput(f"executor {name!r} is unknown; allowed are processes, dask and dask://HOST:PORT.")
+    if not address:  # elsewhere the workers' devices count, not ours
+        data.usable(device)
     import dask
     from distributed import Client, LocalCluster
 
     resources = {"GPU": 1} if device.startswith("cuda") else None
     # Workers of ours start with the settings of the sweep's own processes, in place of Dask's.
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": worker.ENVIRONMENT}):
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": worker.ENVIRONMENT}), ExitStack() as open_here:
         if address:
             try:
                 client = Client(f"tcp://{address[1]}:{address[2]}", timeout=ANSWER_WITHIN)
             except OSError as error:
                 raise BadInput(f"no Dask scheduler answers at {address[1]}:{address[2]} within {ANSWER_WITHIN} s; "
                                "start one with `dask scheduler`, or name another.") from error
-            cluster = None
         else:
-            cluster = LocalCluster(n_workers=processes(jobs, device), threads_per_worker=1, processes=True,
-                                   resources=resources, silence_logs=logging.ERROR,
-                                   dashboard_address=":0" if find_spec("bokeh") else None)
-            cluster.adapt(minimum=processes(jobs, device), maximum=processes(jobs, device))  # replaces what dies
+            size = processes(jobs, device)
+            cluster = open_here.enter_context(LocalCluster(
+                n_workers=size, threads_per_worker=1, processes=True, resources=resources, silence_logs=logging.ERROR,
+                dashboard_address="127.0.0.1:0"))
+            cluster.adapt(minimum=size, maximum=size)  # replaces what dies
             client = Client(cluster)
-        try:
-            with client:
-                if client.dashboard_link and find_spec("bokeh"):
-                    print(f"Dask's dashboard: {client.dashboard_link}", file=sys.stderr)
-                yield _Runs(client.get_executor(pure=False, **({"resources": resources} if resources else {})))
-        finally:
-            if cluster is not None:
-                cluster.close()
+        open_here.enter_context(client)
+        if client.dashboard_link:
+            print(f"Dask's dashboard: {client.dashboard_link}", file=sys.stderr)
+        yield _Runs(client.get_executor(pure=False, **({"resources": resources} if resources else {})))
 
 
 class _Runs(Executor):
@@ -99,9 +97,13 @@ class _Runs(Executor):
 def overheads(measured: pd.DataFrame, seconds: float = 10.0) -> pd.DataFrame:
     """What each executor costs, from `benchmarks.cluster`: medians over the rounds, a row for each number of workers.
 
+    Raises `BadInput` for a run of no `seconds`.
+
     Columns: executor, workers, runs a minute, overhead a run in seconds (negative where noise exceeds it), and what
     Dask costs over the sweep's own processes in percent of a run of `seconds`, round by round.
     """
+    if not 0 < seconds < math.inf:
+        raise BadInput(f"the duration of a run is {seconds} s; it must be a finite number above 0.")
     wide = measured.pivot(index=["workers", "round"], columns="executor", values="overhead_s")
     extra = (100 * (wide["dask"] - wide["processes"]) / seconds).groupby("workers").median()
     rows = []
@@ -117,11 +119,15 @@ def plans(records: Iterable[dict], seeds: int, overhead: float, workers=(1, 10, 
     """How long the recorded grid would take with `seeds` seeds a cell, on more workers as fast as the recorded ones.
 
     The durations are those of the records, those of a cell repeated in turn until there are `seeds` of them. Columns:
-    workers, runs, hours, speed-up over one worker, busy (percent of the workers' time).
+    workers, runs, hours, speed-up over one worker, busy (percent of the workers' time). Raises `BadInput` for fewer than
+    one seed, and as `plan_for` does.
     """
+    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
+        raise BadInput(f"number of seeds is {seeds!r}; it must be a whole number of at least 1.")
     cells: dict[tuple, list[float]] = {}
     for r in records:
-        spent = sum(r["observed"]["seconds"]) + sum(r["observed"].get("evaluate_seconds") or ())
+        seen = r["observed"]
+        spent = sum(seen.get("cpu_seconds") or seen["seconds"]) + sum(seen.get("evaluate_seconds") or ())
         cells.setdefault((r["run"]["dataset"], r["run"]["batch_size"], r["run"]["lr_rule"]), []).append(spent)
     durations = [found[k % len(found)] for found in cells.values() for k in range(seeds)]
     alone = plan_for(durations, 1, overhead)
@@ -137,10 +143,13 @@ def plan_for(seconds: Sequence[float], workers: int, overhead: float = 0.0) -> f
     """Elapsed seconds of runs of these durations on `workers` equal workers, the longest first, one at a time each.
 
     `overhead`: seconds that each run costs besides. This is list scheduling as the sweep does it (Graham 1969): within
-    4/3 of the best possible order.
+    4/3 of the best possible order. Raises `BadInput` for durations or an overhead that are none, and without a worker.
     """
-    if workers < 1:
-        raise BadInput(f"number of workers is {workers}; it must be at least 1.")
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise BadInput(f"number of workers is {workers!r}; it must be a whole number of at least 1.")
+    for what, value in [("a run", s) for s in seconds] + [("overhead", overhead)]:
+        if not 0 <= value < math.inf:
+            raise BadInput(f"the duration of {what} is {value} s; it must be a finite number of at least 0.")
     free = [0.0] * min(workers, max(len(seconds), 1))
     for duration in sorted(seconds, reverse=True):
         heapq.heapreplace(free, free[0] + duration + overhead)

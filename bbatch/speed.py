@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from .config import DATASETS, plan
 from .errors import BadInput
 from .figures import COLORS, INK, STYLE
-from .picture import describe
+from .picture import describe, series, tip
 from .store import FROZEN
 
 FOLDER = FROZEN / "benchmarks"
@@ -36,14 +36,25 @@ def measured(name: str) -> pd.DataFrame:
 
 
 def ratios(table: pd.DataFrame, with_memory: bool = False) -> pd.DataFrame:
-    """A row for each contestant and batch size: cost, and how many times faster than the first, with quartiles."""
-    out = pd.DataFrame({"data set": table["dataset"], "B": table["batch_size"], "who": table["contestant"],
-                        table["unit"].iloc[0].replace("us", "µs"): table["median"].map("{:.4g}".format),
-                        "times faster": [f"{m:.3g} ({a:.3g} to {b:.3g})" for m, a, b in
+    """A row for each contestant and batch size: cost, and how many times faster than the first, with quartiles.
+
+    The data set stands in a column of its own where there is more than one.
+    """
+    out = pd.DataFrame({"data set": table["dataset"].map(lambda name: DATASETS[name].title), "B": table["batch_size"],
+                        "who": table["contestant"],
+                        table["unit"].iloc[0].replace("us", "µs"): table["median"].map(_number),
+                        "times faster": [f"{_number(m)} ({_number(a)} to {_number(b)})" for m, a, b in
                                          zip(table["ratio"], table["ratio_low"], table["ratio_high"])]})
+    first = table["contestant"].iloc[0]
+    out.loc[table["contestant"] == first, "times faster"] = "base"
     if with_memory:
         out["peak memory so far, GB"] = table["memory_gb"].map("{:.2f}".format)
-    return out
+    return out.drop(columns="data set") if table["dataset"].nunique() == 1 else out
+
+
+def _number(value: float) -> str:
+    """Three digits or more: "2.91", "582", "267,900"."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"
 
 
 def over(table: pd.DataFrame, who: str, rival: str) -> pd.Series:
@@ -77,17 +88,19 @@ def epoch_ratio_sentence(table: pd.DataFrame) -> str:
     return f"An epoch takes longer {'; '.join(parts)} (processor time, {DATASETS['synthetic-50k'].title})."
 
 
-def images_sentence(table: pd.DataFrame) -> str:
-    """What the convolutional networks gained over the whole machine, and the most memory that a process took."""
-    parts = []
+def images_sentences(table: pd.DataFrame) -> list[str]:
+    """What the convolutional networks gained over the whole machine, a paragraph for each data set, and the most memory
+    that a process took."""
+    lines = []
     for name in table["dataset"].unique():
-        rows = table[table["dataset"] == name]
+        rows, parts = table[table["dataset"] == name], []
         for who, rival in (("bbatch", "plain loop, one process"), ("bbatch", "plain loop, a process for each core"),
                            ("bbatch, bf16", "plain loop, one process")):
             gain = ", ".join(f"{v:.2g}× at B = {b}" for (_, b), v in over(rows, who, rival).items())
-            parts.append(f"{DATASETS[name].title}, {who.partition(', ')[2] or 'fp32'}, over the {rival}: {gain}.")
+            parts.append(f"in {who.partition(', ')[2] or 'fp32'} over the {rival}: {gain}")
+        lines.append(f"**{DATASETS[name].title}**, how many times faster: {'; '.join(parts)}.")
     most = table[table["contestant"].str.startswith("bbatch")]["memory_gb"].max()
-    return " ".join(parts) + f" A process of ours took {most:.2f} GB at its peak."
+    return [*lines, f"A process of ours took {most:.2f} GB at its peak."]
 
 
 def cost_of_a_step(table: pd.DataFrame) -> tuple[float, float]:
@@ -144,7 +157,8 @@ def machine_sentence(name: str) -> str:
     """What a table was measured on, from the file beside it."""
     m = json.loads((FOLDER / f"{name}.json").read_text())
     versions = ", ".join(f"{package} {v}" for package, v in m["versions"].items())
-    return (f"Measured on {m['device_name']} ({m['cores']} cores seen), {m['date']}, code {m['commit']}, "
+    code = m["commit"].removesuffix("+") + " with changes not yet committed" * m["commit"].endswith("+")
+    return (f"Measured on {m['device_name']} ({m['cores']} cores seen), {m['date']}, code {code}, "
             f"Python {m['python']}, {versions}.")
 
 
@@ -168,8 +182,12 @@ def figure_steps(table: pd.DataFrame) -> Figure:
         figure, axis = plt.subplots(figsize=(6.2, 5.4))
         for who, rows in table.groupby("contestant", sort=False):
             bars = np.abs(rows[["low", "high"]].to_numpy().T - rows["median"].to_numpy())
-            axis.errorbar(rows["batch_size"], rows["median"], bars, color=CONTESTANTS[who], marker="o", markersize=5,
-                          capsize=3, linewidth=2.4 if who == "bbatch" else 1.4, label=who)
+            drawn = axis.errorbar(rows["batch_size"], rows["median"], bars, color=CONTESTANTS[who], marker="o", markersize=5,
+                                  capsize=3, linewidth=2.4 if who == "bbatch" else 1.4, label=who)
+            series(axis, who, *drawn.get_children())
+            tip(axis, rows["batch_size"], rows["median"],
+                [f"{who}, B = {b}\n{_number(m)} µs ({_number(a)} to {_number(c)})" for b, m, a, c in
+                 zip(rows["batch_size"], rows["median"], rows["low"], rows["high"])])
         sizes = sorted(table["batch_size"].unique())
         axis.set(xscale="log", yscale="log", xlabel="Batch size B (log scale)",
                  ylabel="µs of processor time a step and seed",
@@ -187,8 +205,8 @@ def figure_steps(table: pd.DataFrame) -> Figure:
 
 def figure_scaling(table: pd.DataFrame) -> Figure:
     """Processor seconds of whole runs against batch size, samples, epochs and seeds, one panel each."""
-    labels = {"B": "Batch size B (5 epochs, 50K)", "N": "Training samples N (5 epochs, B = 32)",
-              "epochs": "Epochs (10K, B = 32)", "seeds": "Seeds (10K, B = 32, 50 epochs)"}
+    labels = {"B": "Batch size B\n(5 epochs, 50K)", "N": "Training samples N\n(5 epochs, B = 32)",
+              "epochs": "Epochs\n(10K, B = 32)", "seeds": "Seeds\n(10K, B = 32, 50 epochs)"}
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, 4, figsize=(12.5, 3.5))
         for axis, (what, label) in zip(axes, labels.items()):
@@ -205,5 +223,5 @@ def figure_scaling(table: pd.DataFrame) -> Figure:
             axis.yaxis.set_minor_locator(mpl.ticker.NullLocator())
         axes[0].set_ylabel("Processor seconds (log scale)")
     plt.close(figure)
-    return describe(figure, "Processor seconds of whole runs of the synthetic network, evaluation included, against one "
-                            "quantity at a time; bars: quartiles over the rounds.")
+    return describe(figure, f"{scaling_sentence(table)} The synthetic network, evaluation included, one quantity varied at a "
+                            "time; bars: quartiles over the rounds.")

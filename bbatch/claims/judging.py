@@ -61,14 +61,15 @@ class Judgement:
         return list(dict.fromkeys(id for reading in self.ours for part in reading.parts for id in part.ids))
 
 
-def witness(records: dict[str, dict] | None = None, *, seeds: int = 0, precision: str = "") -> Runs:
+def witness(records: dict[str, dict] | None = None, *, seeds: int = 0, precision: str = "recorded") -> Runs:
     """Our runs as a witness: the given records and nothing else, or all there is, measurements and choices included.
 
-    `seeds` keeps the runs of the first so many seeds, `precision` those in one arithmetic; measurements and choices stay.
+    `seeds` keeps the runs of the first so many seeds, `precision` those in one arithmetic ("recorded": in any); measurements and
+    choices stay.
     A run recorded on official data and on a mirror's counts once, on the official. Raises `BadInput` for an unknown
     precision or a number of seeds below 0.
     """
-    one_of("precision", precision, ("", *PRECISIONS))
+    one_of("precision", precision, ("recorded", *PRECISIONS))
     if seeds < 0:
         raise BadInput(f"number of seeds is {seeds}; it must be 0, for all, or more.")
     given = records is not None
@@ -76,7 +77,7 @@ def witness(records: dict[str, dict] | None = None, *, seeds: int = 0, precision
     frame = metrics.full_protocol(metrics.frame(records.values()))
     frame = frame.sort_values("data_source", key=lambda source: source.str.contains("mirror"), kind="stable")
     frame = frame.drop_duplicates(["dataset", "lr_rule", "batch_size", "seed"])
-    if precision:
+    if precision in PRECISIONS:
         frame = frame[frame["precision"] == precision]
     if seeds:
         frame = frame[frame["seed"].isin(sorted(frame["seed"].unique())[:seeds])]

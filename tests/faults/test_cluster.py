@@ -162,6 +162,8 @@ def test_plans_from_records():
     table = cluster.plans(records, 4, 0.0, workers=(1, 4, 100))  # B = 1: 4 x 100 s; B = 32: 10, 20, 10, 20 s
     assert list(table["hours"] * 3600) == pytest.approx([460, 120, 100]) and set(table["runs"]) == {8}
     assert list(table["busy, %"]) == pytest.approx([100, 100 * 460 / 480, 4.6])
+    busy = [r | {"observed": r["observed"] | {"cpu_seconds": [r["observed"]["seconds"][0] / 2]}} for r in records[:1]]
+    assert cluster.plans(busy, 2, 0.0, workers=(1,))["hours"][0] * 3600 == pytest.approx(2 * (99.0 / 2 + 1.0))
     assert len(cluster.plans([], 4, 0.0)) == 0
 
 
