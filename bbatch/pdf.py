@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from html import escape
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -27,15 +28,23 @@ FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
          "--host-resolver-rules=MAP * ~NOTFOUND")
 SECONDS = 300  # for Chromium to typeset and print everything
 STYLE = """
-@page { size: A4; margin: 18mm 16mm; }
+@page { size: A4; margin: 18mm 16mm; @bottom-center { content: counter(page); font: 8pt sans-serif; } }
+@page :first { @bottom-center { content: none; } }
 body { font-size: 10pt; }
+.bbatch-front { font-size: 11pt; }
+.bbatch-front h1 { margin: 25mm 0 8mm; }
+.bbatch-front ol { padding-left: 1.2rem; }
 article.bd-article { max-width: none; padding: 0; break-before: page; }
+h1, h2, h3, h4 { break-after: avoid; }
 .bd-article .bbatch-table-box, .bd-article .output.text_html { overflow: visible !important; }
 .bd-article table { display: table !important; font-size: 7.5pt !important; }
 .bd-article table :is(th, td) { padding: 0.1rem 0.25rem; overflow-wrap: anywhere; }
+.bd-article tr { break-inside: avoid; }
 .bd-article .bbatch-many { width: 100% !important; }
+.bd-article .bbatch-figure:not(.bbatch-many) .bbatch-whole { width: 12cm; }
 .bd-article details.hide, a.headerlink, .bbatch-controls { display: none; }
 pre { white-space: pre-wrap; }
+* { print-color-adjust: exact; }
 """
 
 
@@ -67,22 +76,37 @@ def make() -> Path:
 
 
 def joined(html: Path = HTML) -> str:
-    """All pages as one, to stand in `html`/book: ids and links carry the name of their page."""
-    toc = yaml.safe_load((html.parent / "source" / "_toc.yml").read_text())
-    names = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+    """All pages as one, to stand in `html`/book, after a list of them: ids and links carry the name of their page."""
+    source = html.parent / "source"
+    toc, book = (yaml.safe_load((source / name).read_text()) for name in ("_toc.yml", "_config.yml"))
+    parts = {part["caption"]: [chapter["file"] for chapter in part["chapters"]] for part in toc["parts"]}
+    names = [toc["root"], *(name for part in parts.values() for name in part)]
     texts = {name: (html / f"{name}.html").read_text() for name in names}
-    head = _head(texts)
+    head = f"<title>{escape(book['title'])}</title>{_head(texts)}"
     articles = "".join(_article(name, text, set(names)) for name, text in texts.items())
     return (f'<!DOCTYPE html><html lang="en" data-theme="light"><head>{head}<style>{STYLE}</style></head>'
-            f'<body>{articles}</body></html>')
+            f'<body>{_front(book, toc["root"], parts, texts)}{articles}</body></html>')
+
+
+def _front(book: dict, root: str, parts: dict[str, list[str]], texts: dict[str, str]) -> str:
+    """The first page: title, authors, what the pages rest on, and the list of pages with links."""
+    def line(name: str) -> str:
+        title = re.search(r"<title>(.*?)</title>", texts[name], re.S)[1].split(" — ")[0].strip()
+        return f'<li><a href="#{name.replace("/", "-")}">{title}</a></li>'
+
+    lists = "".join(f"<h2>{escape(part)}</h2><ol>{''.join(map(line, names))}</ol>" for part, names in parts.items())
+    foot = BeautifulSoup(texts[root], "html.parser").find(class_="bbatch-provenance")
+    for link in foot.find_all("a") if foot else ():
+        link.decompose()
+    return (f'<section class="bbatch-front"><h1>{escape(book["title"])}</h1><p>{escape(book["author"])}</p>{foot or ""}'
+            f"<ol>{line(root)}</ol>{lists}</section>")
 
 
 def _head(texts: dict[str, str]) -> str:
-    """The title, style sheets and scripts of all pages, each once, without what only serves a reader at a screen."""
+    """The style sheets and scripts of all pages, each once, without what only serves a reader at a screen."""
     kept = {}
     for text in texts.values():
         page = BeautifulSoup(text.split("<article", 1)[0], "html.parser")
-        kept.setdefault("title", str(page.find("title")))
         for tag in page.find_all(["link", "script"]):
             address = tag.get("href") or tag.get("src") or ""
             used = re.search("mathjax|plotly", address) or "MathJax" in (tag.string or "")

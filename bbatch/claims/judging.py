@@ -64,10 +64,9 @@ class Judgement:
 def witness(records: dict[str, dict] | None = None, *, seeds: int = 0, precision: str = "recorded") -> Runs:
     """Our runs as a witness: the given records and nothing else, or all there is, measurements and choices included.
 
-    `seeds` keeps the runs of the first so many seeds, `precision` those in one arithmetic ("recorded": in any); measurements and
-    choices stay.
-    A run recorded on official data and on a mirror's counts once, on the official. Raises `BadInput` for an unknown
-    precision or a number of seeds below 0.
+    `seeds` keeps the runs of the first so many seeds, `precision` those in one arithmetic ("recorded": in any);
+    measurements and choices stay. A run recorded on official data and on a mirror's counts once, on the official.
+    Raises `BadInput` for an unknown precision or a number of seeds below 0.
     """
     one_of("precision", precision, ("recorded", *PRECISIONS))
     if seeds < 0:

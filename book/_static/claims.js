@@ -48,7 +48,7 @@
         toggle(claim, claim.open.getAttribute("aria-expanded") === "true");
         shown += !claim.row.hidden;
       }
-      said.textContent = `${shown} of ${claims.length} claims shown; each opens to its reasoning`;
+      said.textContent = `${shown} of ${claims.length} claims shown`;
     };
     const order = (column, falling = false) => {
       const key = (claim) => column < 0 ? claim.order : claim.row.cells[column].dataset.key || claim.row.cells[column].textContent;
