@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         rows = options.command(options)
         if rows is not None:
             _print(rows, options.json)
-            sys.stdout.flush()  # here, where a full disk can still be told
+            print(end="", flush=True)  # here, where a full disk can still be told; nothing where the output is closed
         if options.command is _verify and not verify.agree(rows):
             return 1
     except BadInput as error:
@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     add("notebooks", lambda o: notebooks.listing(), "the notebooks and their parameters")
     sub = add("notebook", _notebook, "execute a notebook; unknown parameters are refused before anything runs")
     sub.add_argument("name", metavar="NAME", help="its name, such as 03_mnist, or its number")
-    sub.add_argument("parameters", nargs="*", metavar="name=value", help="in place of the notebook's defaults")
+    sub.add_argument("parameters", nargs="*", default=[], metavar="name=value", help="in place of the notebook's defaults")
     add("book", _book, "execute the notebooks and build the book")
     return parser
 
@@ -147,7 +147,7 @@ def _run(options) -> pd.DataFrame:
     run = config.plan(options.dataset, options.batch_size, options.seed, epochs=options.epochs, base_lr=options.base_lr,
                       lr_rule=options.lr_rule, precision=options.precision)
     store = Store()
-    sweep([run], store, jobs=1, device=_device(options.device), progress=not options.json)
+    sweep([run], store, jobs=1, device=options.device, progress=not options.json)
     key = run.key(data.load(run.dataset).fingerprint)
     return metrics.frame([store.records()[key]])
 
@@ -156,9 +156,8 @@ def _sweep(options) -> list[dict]:
     runs = config.grid(options.datasets or config.DATASETS, options.profile, options.seeds, options.lr_rule,
                        options.precision)
     store = Store(frozen=None) if options.fresh else Store()
-    device = options.device if options.executor.startswith("dask://") else _device(options.device)  # theirs, not ours
-    with cluster.executor(options.executor, options.jobs, device) as executor:
-        done = sweep(runs, store, jobs=options.jobs, device=device, executor=executor, progress=not options.json)
+    with cluster.executor(options.executor, options.jobs, options.device) as executor:
+        done = sweep(runs, store, jobs=options.jobs, device=options.device, executor=executor, progress=not options.json)
     failed = sum(bool(r["observed"].get("failure")) for k, r in store.live().items() if k in done)
     row = {"runs": len(runs), "computed_now": len(done), "failed": failed, "store": store.folder.name}
     return [row | store.agreement(Store().frozen_records()) if options.fresh else row]
@@ -190,7 +189,7 @@ def _freeze(options) -> list[dict]:
 
 def _verify(options) -> list[dict]:
     records = verify.choose(Store().frozen_records(), options.datasets, options.sample, options.seed)
-    jobs = processes(options.jobs, _device(options.device))
+    jobs = processes(options.jobs, data.usable(options.device))
     took = verify.seconds_expected(records, jobs)
     print(f"Training {len(records)} committed runs again, {jobs} at a time: about {math.ceil(took)} s, if this machine "
           "is as fast as the one that recorded them.", file=sys.stderr)
@@ -221,15 +220,6 @@ def _notebook(options) -> None:
 
 def _book(options) -> None:
     print(book.build())
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name != "cpu" and not (name.split(":")[0] == "cuda" and torch.cuda.is_available()):
-        raise BadInput(f"device {name!r} cannot be used here; allowed are cpu"
-                       + (" and cuda." if torch.cuda.is_available() else " (PyTorch finds no CUDA device)."))
-    return name
 
 
 if __name__ == "__main__":

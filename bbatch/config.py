@@ -137,6 +137,9 @@ class Run:
 
     @classmethod
     def from_dict(cls, values: dict) -> "Run":
+        """The run with these fields, such as those of a record. Raises `BadInput` where one is missing."""
+        if lacking := [f.name for f in fields(cls) if not isinstance(values, dict) or f.name not in values]:
+            raise BadInput(f"the fields of a run lack {', '.join(lacking)}; all of them are needed.")
         return cls(**{f.name: values[f.name] for f in fields(cls)})
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from .config import DATASETS
-from .errors import DataMissing, one_of
+from .errors import BadInput, DataMissing, one_of
 
 MNIST_FILES = {  # md5 of the four canonical IDX files, unpacked
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -71,11 +71,21 @@ class Data:
 def load(name: str, device: str = "cpu", *, download: bool = True) -> Data:
     """The named data set (Table I) on `device`; its files are read and checked once a process.
 
-    With `download`, files found nowhere are fetched through torchvision. Raises `BadInput` for an unknown name,
-    `DataMissing` for a file that is absent, truncated or altered.
+    With `download`, files found nowhere are fetched through torchvision. Raises `BadInput` for an unknown name or a
+    device that is not there, `DataMissing` for a file that is absent, truncated or altered.
     """
     one_of("data set", name, DATASETS)
-    return _read(name, download).to(device)
+    return _read(name, download).to(usable(device))
+
+
+def usable(device: str) -> str:
+    """`device`, where tensors can be put there: "cpu", "cuda" or "cuda:0" and so on. Raises `BadInput` otherwise."""
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    names = ["cpu"] + ["cuda"] * bool(there) + [f"cuda:{k}" for k in range(there)]
+    if str(device) not in names:
+        raise BadInput(f"device {device!r} cannot be used here; allowed are {', '.join(names)}"
+                       + ("." if there else " (PyTorch finds no CUDA device)."))
+    return device
 
 
 @lru_cache(maxsize=2)
@@ -161,6 +171,11 @@ def _checked(path: Path, kind: str, expected: str) -> Path:
 def _download(what: str, fetch, allowed: bool) -> None:
     if not allowed:
         raise DataMissing(f"{what} is not here yet; the first run that needs it downloads it.")
+    try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataMissing(f"{what} is not here and its folder {str(cache_folder())!r} cannot be made ({error.strerror}); "
+                          "name a writable one in XDG_CACHE_HOME, or put the files into one named by BBATCH_DATA.") from error
     try:
         fetch()
     except Exception as error:  # torchvision raises many kinds here; all mean the same to the user

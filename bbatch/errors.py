@@ -16,4 +16,5 @@ class StoreError(BadInput):
 def one_of(what: str, given, allowed) -> None:
     """Raise `BadInput` naming `what` unless `given` is among `allowed`."""
     if given not in list(allowed):  # a list: what has no hash is not among them either
-        raise BadInput(f"{what} {given!r} is unknown; allowed are {', '.join(map(str, allowed))}.")
+        known = ", ".join(map(str, allowed))
+        raise BadInput(f"{what} {given!r} is unknown; " + (f"allowed are {known}." if known else "there are none."))

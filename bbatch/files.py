@@ -32,7 +32,7 @@ def set_aside(path: Path) -> None:
 
 
 def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
-    """Write a file so that it is there whole or not at all; `durable`: also after a power cut.
+    """Write a file so that it is there whole or not at all; `durable`: also after a power cut, and for good.
 
     Raises `StoreError` where it cannot be written; nothing is then left behind.
     """
@@ -44,12 +44,27 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(part, path)
+        if durable:
+            _sync_names(path.parent)
     except OSError as error:
         raise StoreError(f"{path.name} could not be written to {str(path.parent)!r} ({error.strerror}); "
                          "free some space or name another folder.") from error
     finally:
         with suppress(OSError):
             part.unlink()  # there only where something went wrong
+
+
+def _sync_names(folder: Path) -> None:
+    """Bring a folder's names to the disk: until then a power cut may undo a renaming, and with it a file that was synced.
+
+    Not every file system can (some refuse to open or sync a folder); as in SQLite, that is no error.
+    """
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def leftovers(folder: Path, stem: str) -> list[Path]:

@@ -54,6 +54,11 @@ def parameters_of(path: Path) -> list[dict]:
     import papermill
 
     rows = []
+    try:
+        nbformat.validate(nbformat.read(path, as_version=4))
+    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:  # nbformat raises each of them
+        raise BadInput(f"{str(path)!r} cannot be read as a notebook ({type(error).__name__}); give a Jupyter notebook of "
+                       "format 4.") from error
     for found in papermill.inspect_notebook(str(path)).values():
         try:
             default = ast.literal_eval(found["default"])

@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from .remote import Remote, is_url
 
 ROOT = Path(__file__).resolve().parent.parent
 FROZEN = ROOT / "results"
+FIELDS = {"id", "run", "seeds", "data", "history", "final", "observed"}
 NEXT = ".next"  # in the frozen folder, for a moment: files that are complete and about to replace the old ones
 
 
@@ -80,9 +82,12 @@ class Store:
 
     def put(self, record: dict) -> None:
         """Write a record whole or not at all."""
-        write_whole(self.folder / "records" / f"{record['id']}.json", _document(record))
+        name = f"{record['id']}.json"
+        if not re.fullmatch(r"[\w-]+\.json", name):  # one may come from another machine: no path leads out of the folder
+            raise StoreError(f"{record['id']!r} cannot be the id of a record; letters, digits, _ and - are allowed.")
+        write_whole(self.folder / "records" / name, _document(record))
         if self.remote:
-            self.remote.exchange(self.folder / "records")
+            self.remote.exchange(self.folder / "records", _sound, name)
 
     def get(self, key: str) -> dict | None:
         """The live record of this id. A damaged file is set aside under a name that says so, and gives None."""
@@ -93,24 +98,19 @@ class Store:
             return None
         except OSError as error:
             raise StoreError(f"{path} cannot be read ({error.strerror}); give permission or remove it.") from error
-        try:
-            record = json.loads(content)["record"]
-            if content == _document(record) and record["id"] == key:
-                return record
-        except (ValueError, KeyError, TypeError, RecursionError):
-            pass
-        set_aside(path)
-        return None
+        if (record := _read(content, key)) is None:
+            set_aside(path)
+        return record
 
     def has_live(self, key: str) -> bool:
         return (self.folder / "records" / f"{key}.json").is_file()
 
     def live(self) -> dict[str, dict]:
         """Live records by id, damaged ones left out: their runs count as missing."""
-        if self.folder.exists() and not self.folder.is_dir():
+        if os.path.lexists(self.folder) and not self.folder.is_dir():
             raise StoreError(f"the store {str(self.folder)!r} is not a folder; name one in BBATCH_STORE.")
         if self.remote:
-            self.prepare().remote.exchange(self.folder / "records")
+            self.prepare().remote.exchange(self.folder / "records", _sound)
         keys = (path.stem for path in sorted((self.folder / "records").glob("*.json")))
         return {key: record for key in keys if (record := self.get(key)) is not None}
 
@@ -178,6 +178,8 @@ class Store:
         Raises `StoreError`, changing nothing, where a live record contradicts a frozen one of the same id or the
         folder cannot be written. Cut short at any moment, it leaves the old files or is completed by the next call.
         """
+        if self.frozen is None:
+            raise StoreError("this store was opened without a folder of committed records; there is none to freeze into.")
         try:
             (self.frozen / "observed").mkdir(parents=True, exist_ok=True)
             with FileLock(self.frozen / ".lock"):
@@ -241,6 +243,21 @@ def _document(record: dict) -> bytes:
     body = json.dumps(record, sort_keys=True)
     digest = hashlib.sha256(body.encode()).hexdigest()
     return json.dumps({"sha256": digest, "record": record}, sort_keys=True).encode()
+
+
+def _read(content: bytes, key: str) -> dict | None:
+    """The record in a file of this content; None where the content is not one that `put` writes under this id."""
+    try:
+        record = json.loads(content)["record"]
+        if content == _document(record) and record["id"] == key and FIELDS <= record.keys():
+            return record
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    return None
+
+
+def _sound(name: str, content: bytes) -> bool:
+    return _read(content, name.removesuffix(".json")) is not None
 
 
 def _decided(record: dict) -> dict:

@@ -29,10 +29,15 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
     finished epoch when the sweep is called again. Several sweeps may share one store: what another finishes meanwhile
     is among the ids returned. A run that its worker does not survive, time after time, is recorded as failed.
 
-    Raises `BadInput` for `jobs` below 1, `DataMissing` and `StoreError` as the workers meet them, and
-    `KeyboardInterrupt` with a sentence that says how far the sweep came.
+    Raises `BadInput` for `jobs` below 1, a device that is not here or what is no run, `DataMissing` and `StoreError` as
+    the workers meet them, and `KeyboardInterrupt` with a sentence that says how far the sweep came.
     """
     size = processes(jobs, device)
+    for run in runs:
+        if not isinstance(run, Run):
+            raise BadInput(f"{run!r} is no run; `config.plan` makes one and `config.grid` those of a profile.")
+    if executor is None:
+        data.usable(device)
     store.prepare()
     fingerprints = {name: data.load(name).fingerprint for name in dict.fromkeys(r.dataset for r in runs)}
     todo = sorted(store.missing(list(dict.fromkeys(runs)), fingerprints), key=_cost, reverse=True)
@@ -100,8 +105,8 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
                 bar.set_postfix_str(f"{len(done)} done", refresh=False)
                 bar.update(min(epochs + _epochs_in_hand(store, set(keys.values())), bar.total) - bar.n)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"{len(done)} of {len(todo)} runs were finished and recorded; the {len(waiting)} "
-                                    "in hand go on from their last finished epoch when the same is asked again.") from None
+            raise KeyboardInterrupt(f"{len(done)} of {len(todo)} runs were finished and recorded; those in hand go on "
+                                    "from their last finished epoch when the same is asked again.") from None
         finally:
             for future in waiting:
                 future.cancel()
@@ -115,8 +120,8 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
 
 def processes(jobs: int | None, device: str) -> int:
     """How many processes a sweep of ours has: `jobs`, else as many as cores, else one on CUDA."""
-    if jobs is not None and jobs < 1:
-        raise BadInput(f"number of jobs is {jobs}; it must be at least 1.")
+    if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
+        raise BadInput(f"number of jobs is {jobs!r}; it must be at least 1.")
     return jobs or (os.cpu_count() if device == "cpu" else 1)
 
 

@@ -27,12 +27,16 @@ def choose(committed: dict[str, dict], datasets: list[str] | None = None, sample
     if not there:
         raise BadInput(f"no record of {', '.join(datasets or DATASETS)} is committed; `bbatch freeze` commits "
                        "live ones.")
-    if not 1 <= sample <= len(there):
-        raise BadInput(f"sample is {sample}; it must be from 1 to {len(there)}, the number of committed records"
+    if not _whole(sample) or not 1 <= sample <= len(there):
+        raise BadInput(f"sample is {sample!r}; it must be from 1 to {len(there)}, the number of committed records"
                        + (f" of {', '.join(datasets)}." if datasets else "."))
-    if seed < 0:
-        raise BadInput(f"seed is {seed}; it must be at least 0.")
+    if not _whole(seed) or seed < 0:
+        raise BadInput(f"seed is {seed!r}; it must be at least 0.")
     return [committed[key] for key in random.Random(seed).sample(there, sample)]
+
+
+def _whole(value) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def seconds_expected(records: list[dict], jobs: int) -> float:
@@ -54,7 +58,11 @@ def again(records: list[dict], *, jobs: int, device: str = "cpu", progress: bool
                            "put those files in BBATCH_DATA.")
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder, frozen=None)
-        sweep([Run.from_dict(r["run"]) for r in records], store, jobs=jobs, device=device, progress=progress)
+        try:
+            sweep([Run.from_dict(r["run"]) for r in records], store, jobs=jobs, device=device, progress=progress)
+        except KeyboardInterrupt:  # the sweep's own sentence speaks of going on; nothing is kept here
+            raise KeyboardInterrupt(f"{len(store.live())} of {len(records)} runs were trained again and none is kept; "
+                                    "the same command begins anew.") from None
         live = store.live()
         return [compare(record, live[record["id"]]) for record in records]
 

@@ -66,3 +66,12 @@ def refuses_what_cannot_be_measured(measure):
     refused(lambda: measure(net, loss, x.to("meta"), y), "on cpu and meta; they must be on one device")
     refused(lambda: measure(net.to("meta"), loss, x, y), "on cpu and meta")
     refused(lambda: measure(nn.Flatten().eval(), loss, x, y), "no trainable parameter")
+    net, x, y = small_mlp()
+    for given, said in (((None, loss, x, y), "a NoneType was given as network; it must be a torch Module"),
+                        ((net, "x", x, y), "the loss is 'x'; give a function"),
+                        ((net, loss, x.numpy(), y), "a ndarray was given as inputs; it must be a torch Tensor"),
+                        ((net, loss, x, y.tolist()), "a list was given as targets"),
+                        ((net, loss, x[:, :3], y), "the loss cannot be computed .*; network, inputs, targets and loss must"),
+                        ((net, loss, x, y + 3), "the loss cannot be computed .*out of bounds"),
+                        ((net, nn.CrossEntropyLoss(reduction="none"), x, y), "the loss gives more than one number")):
+        refused(lambda: measure(*given), said)

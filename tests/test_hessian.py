@@ -76,6 +76,8 @@ def test_bad_input():
     refuses_what_cannot_be_measured(top_eigenvalues)
     refuses_what_cannot_be_measured(trace)
     net, x, y = small_mlp()
-    for count, iterations in ((0, 10), (11, 10), (1, 10**6)):
+    for count, iterations in ((11, 10), (1, 10**6)):
         refused(lambda: top_eigenvalues(net, F.cross_entropy, x, y, count, iterations=iterations), "cannot be had")
-    refused(lambda: trace(net, F.cross_entropy, x, y, probes=0), "one or more are needed")
+    for wrong in (0, 1.5, "3", None, True):
+        refused(lambda: top_eigenvalues(net, F.cross_entropy, x, y, wrong), f"number of eigenvalues is {wrong!r}; it must be a")
+        refused(lambda: trace(net, F.cross_entropy, x, y, probes=wrong), f"number of probes is {wrong!r}; it must be a")

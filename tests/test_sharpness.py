@@ -159,7 +159,7 @@ def test_bad_input():
         refused(lambda: sharpness(net, F.cross_entropy, x, y, epsilon), "epsilon is .*; it must be a finite number above 0")
         refused(lambda: keskar(net, F.cross_entropy, x, y, epsilon), "epsilon is .*; it must be a finite number above 0")
     refused(lambda: sharpness(net, F.cross_entropy, x, y, norm="l1"), "norm 'l1' is unknown; allowed are l2, linf")
-    refused(lambda: sharpness(net, F.cross_entropy, x, y, restarts=0), "one or more of each")
+    refused(lambda: sharpness(net, F.cross_entropy, x, y, restarts=0), "number of restarts is 0; it must be a whole number of at least 1")
     refused(lambda: sharpness(net, lambda o, t: o.square().mean(), x, y, 1e200), "not finite within epsilon")
     for p in (0, size + 1, 2.5):
         refused(lambda: keskar(net, F.cross_entropy, x, y, subspace=p), f"allow 1 to {size}")

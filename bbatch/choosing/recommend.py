@@ -77,8 +77,9 @@ def _found(text: str, what: str) -> Callable:
         raise BadInput(f"--{what} {text!r}: module {module!r} cannot be imported ({error}).") from error
     except AttributeError as error:
         raise BadInput(f"--{what} {text!r}: module {module!r} has no {function!r}.") from error
-    except Exception as error:  # whatever the reader's module does when it is imported
-        raise BadInput(f"--{what} {text!r}: importing {module!r} failed with {type(error).__name__}.") from error
+    except (Exception, SystemExit) as error:  # whatever the reader's module does when it is imported
+        raise BadInput(f"--{what} {text!r}: importing {module!r} failed with {type(error).__name__} "
+                       f"({' '.join(str(error).split()).rstrip('.')}).") from error
     if not callable(found):
         raise BadInput(f"--{what} {text!r} is of type {type(found).__name__}; it must be a function without arguments.")
     return found
@@ -87,7 +88,7 @@ def _found(text: str, what: str) -> Callable:
 def _pair(function: Callable, text: str) -> tuple:
     try:
         given = function()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BadInput(f"--data {text!r} failed with {type(error).__name__} "
                        f"({' '.join(str(error).split())}).") from error
     if not isinstance(given, (tuple, list)) or len(given) != 2:

@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.data import TensorDataset, default_collate
 
 from ..config import OPTIMIZERS
+from ..data import usable
 from ..errors import BadInput, one_of
 
 LEAST = 16  # rows: fewer make no batch worth choosing
@@ -99,6 +100,7 @@ class Task:
     def __post_init__(self):
         if not callable(self.optimizer):
             one_of("optimizer", self.optimizer, OPTIMIZERS)
+        usable(self.device)
         if not callable(self.loss):
             raise BadInput(f"the loss is {self.loss!r}; give a function of (outputs, targets), such as cross_entropy.")
         if self.train.source is self.validation.source or (
@@ -139,7 +141,7 @@ class Task:
                            "new model each time it is called.")
         try:
             first, second = self.model(0), self.model(1)
-        except Exception as error:  # whatever the reader's code raises, this is what it means here
+        except (Exception, SystemExit) as error:  # whatever the reader's code raises, this is what it means here
             raise BadInput(f"the model factory failed with {type(error).__name__}: {_line(error)}.") from error
         if not isinstance(first, nn.Module):
             raise BadInput(f"the model factory returns a {type(first).__name__}; it must return a torch.nn.Module.")

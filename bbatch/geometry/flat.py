@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from ..config import LARGEST
 from ..errors import BadInput
 
 # Samples at a time: as many as keep a piece's activations in cache. Larger ones cost fresh, page-faulting memory.
@@ -33,7 +34,7 @@ class Objective:
 
     def __init__(self, net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor,
                  piece: int | None = None):
-        check(net, inputs, targets)
+        check(net, loss, inputs, targets)
         self.net, self.loss, self.inputs, self.targets = net, loss, inputs, targets
         sizes = PIECE["cpu" if inputs.device.type == "cpu" else "cuda"]
         self.piece = piece or sizes["images" if inputs.dim() > 2 else "features"]
@@ -56,7 +57,16 @@ class Objective:
         for a in range(0, n, self.piece):
             part = slice(a, a + self.piece) if chosen is None else chosen[a:a + self.piece]
             x, y = self.inputs[part], self.targets[part]
-            yield self.loss(functional_call(self.net, parameters, (x,)), y) * (len(y) / n)
+            try:
+                part = self.loss(functional_call(self.net, parameters, (x,)), y)
+            except (RuntimeError, TypeError, ValueError, IndexError) as error:
+                if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error):
+                    raise
+                raise BadInput(f"the loss cannot be computed ({' '.join(str(error).split()).rstrip('.')}); network, inputs, "
+                               "targets and loss must fit one another.") from error
+            if not isinstance(part, torch.Tensor) or part.dim():
+                raise BadInput("the loss gives more than one number; it must return the mean over the samples, a scalar.")
+            yield part * (len(y) / n)
 
     def value(self, w: torch.Tensor) -> float:
         """L(w)."""
@@ -93,8 +103,14 @@ def vector(net: nn.Module) -> torch.Tensor:
     return torch.cat(parts)
 
 
-def check(net: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> None:
-    """Raise `BadInput` in one sentence where the loss would not be a function of the weights and these samples alone."""
+def check(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor) -> None:
+    """Raise `BadInput` in one sentence where the loss cannot be computed, or would not be a function of the weights and
+    these samples alone."""
+    for what, given, kind in (("network", net, nn.Module), ("inputs", inputs, torch.Tensor), ("targets", targets, torch.Tensor)):
+        if not isinstance(given, kind):
+            raise BadInput(f"a {type(given).__name__} was given as {what}; it must be a torch {kind.__name__}.")
+    if not callable(loss):
+        raise BadInput(f"the loss is {loss!r}; give a function of (outputs, targets), such as cross_entropy.")
     for name, module in net.named_modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             raise BadInput(f"layer {name or 'itself'!r} is batch normalisation, whose running averages belong to the "
@@ -118,8 +134,15 @@ def finite(loss: float) -> float:
 
 def positive(what: str, value: float) -> None:
     """Raise `BadInput` unless `value` is a finite number above 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= LARGEST:
         raise BadInput(f"{what} is {value!r}; it must be a finite number above 0.")
+
+
+def counts(**given) -> None:
+    """Raise `BadInput` unless each of these, by name, is a whole number of at least 1."""
+    for what, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise BadInput(f"number of {what} is {value!r}; it must be a whole number of at least 1.")
 
 
 def generator(seed: int, device) -> torch.Generator:

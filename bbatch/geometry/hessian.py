@@ -11,7 +11,7 @@ from torch import nn
 
 from ..errors import BadInput
 from ..statistics import Interval, mean_interval
-from .flat import Objective, generator
+from .flat import Objective, counts, generator
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ def top_eigenvalues(net: nn.Module, loss: Callable, inputs: torch.Tensor, target
     """
     objective = Objective(net, loss, inputs, targets, piece)
     w, size, _ = objective.start, len(objective.start), objective.initial  # refused here if not finite
-    if not 1 <= count <= iterations <= size:
+    counts(eigenvalues=count, iterations=iterations)
+    if not count <= iterations <= size:
         raise BadInput(f"{count} eigenvalues from {iterations} iterations cannot be had; 1 <= count <= iterations <= "
                        f"{size}, the number of parameters, are allowed.")
     v = torch.randn(size, generator=generator(seed, "cpu")).to(w).double()
@@ -60,8 +61,7 @@ def trace(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.T
 
     Raises `BadInput` for what cannot be measured (see `flat.Objective`) and fewer than one probe.
     """
-    if probes < 1:
-        raise BadInput(f"{probes} probes give no trace; one or more are needed.")
+    counts(probes=probes)
     objective = Objective(net, loss, inputs, targets, piece)
     draw, w, found, _ = generator(seed, "cpu"), objective.start, [], objective.initial  # refused if not finite
     for _ in range(probes):

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ..errors import BadInput, one_of
-from .flat import Objective, generator, positive, vector
+from .flat import Objective, counts, generator, positive, vector
 
 NORMS = ("l2", "linf", "relative", "filter")
 
@@ -91,10 +91,9 @@ def sharpness(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: tor
     The result is a lower bound of the maximum, never below what the random directions show. Raises `BadInput` for what
     cannot be measured (see `flat.Objective` and `ball`), and where the loss is not finite inside the ball.
     """
-    room = ball(net, norm, epsilon)
-    if min(steps, restarts, directions) < 1:
-        raise BadInput(f"{steps} steps, {restarts} restarts and {directions} directions: one or more of each is needed.")
+    counts(steps=steps, restarts=restarts, directions=directions)
     objective = Objective(net, loss, inputs, targets, piece)
+    room = ball(net, norm, epsilon)
     draw = generator(seed, "cpu")
     points = [room.reach(torch.randn(len(objective.start), generator=draw).to(objective.start))
               for _ in range(directions)]
