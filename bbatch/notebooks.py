@@ -10,7 +10,9 @@ from __future__ import annotations
 import ast
 import contextlib
 import logging
+import os
 import re
+import sys
 import warnings
 from pathlib import Path
 
@@ -106,7 +108,8 @@ def execute(name: str | Path, parameters: dict | None = None, output: Path | Non
     """Execute a notebook with `parameters` in place of its defaults; returns the path of the executed copy.
 
     Without `output` it goes to `_build/notebooks/`, named by the notebook and the parameters given. It is saved
-    after every cell, so that what ran can be read whatever happens. `progress` may hold options for tqdm.
+    after every cell, so that what ran can be read whatever happens. `progress` may hold options for tqdm; where no
+    terminal shows it, it becomes lines of a log, with what the cells say on stderr, such as how far a sweep is.
 
     Raises `BadInput` before anything runs (see :func:`check`), `NotebookFailed` where a cell raises or the kernel
     dies.
@@ -120,10 +123,14 @@ def execute(name: str | Path, parameters: dict | None = None, output: Path | Non
     output.parent.mkdir(parents=True, exist_ok=True)
     if progress is True:
         progress = {"desc": path.stem}
+    log = _Log() if progress and not sys.stderr.isatty() else None
+    if log:
+        os.environ.setdefault("TQDM_MININTERVAL", "60")  # seconds between lines, of the bars inside the notebook, too
+        progress |= {"file": log, "mininterval": 60, "bar_format": "{desc}: cell {n_fmt} of {total_fmt}, {elapsed}"}
     try:
         with _without_noise():
             papermill.execute_notebook(str(path), str(output), parameters, kernel_name="python3", cwd=str(path.parent),
-                                       progress_bar=progress, request_save_on_cell_execute=True,
+                                       progress_bar=progress, request_save_on_cell_execute=True, stderr_file=log,
                                        extra_arguments=["--log-level=CRITICAL"])
     except papermill.PapermillExecutionError as error:
         line = next((text for text in error.source.splitlines() if text.strip() and text[0] not in "#%"), "").strip()
@@ -134,6 +141,17 @@ def execute(name: str | Path, parameters: dict | None = None, output: Path | Non
                              f"what ran can be read in {output}.") from None
     strip(output)
     return output
+
+
+class _Log:
+    """A file for stderr that gives each state of a bar a line of its own."""
+
+    def write(self, text: str) -> None:
+        for line in filter(str.strip, re.split(r"[\r\n]+", text)):
+            print(line.rstrip(), file=sys.stderr)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def strip(path: Path) -> None:

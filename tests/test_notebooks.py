@@ -97,6 +97,15 @@ def test_execution_with_parameters_leaves_the_same_bytes_twice(make, tmp_path):
     assert [output.output_type for output in bar.outputs] == ["execute_result"]
 
 
+def test_a_log_has_a_line_for_each_state_of_a_bar(make, tmp_path, capsys):
+    """What `nohup` or a scheduler keeps: where the notebook is, where the loop inside a cell is, no bar drawn over itself."""
+    path = make("from tqdm import tqdm\nfor k in tqdm(range(3), desc='training'):\n    pass")
+    notebooks.execute(path, {}, tmp_path / "out.ipynb")
+    said = capsys.readouterr().err
+    assert "\r" not in said and "made: cell" in said and re.search(r"^training.* 3/3", said, re.M)
+    assert [cell.outputs for cell in cells(tmp_path / "out.ipynb") if cell.outputs] == []
+
+
 def test_a_committed_notebook_leaves_the_same_bytes_twice(tmp_path):
     first, second = (notebooks.execute(COMMITTED[0], {}, tmp_path / f"{k}.ipynb", progress=False) for k in range(2))
     assert first.read_bytes() == second.read_bytes()
