@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from html import escape
+from html import escape, unescape
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -31,9 +31,9 @@ STYLE = """
 @page { size: A4; margin: 18mm 16mm; @bottom-center { content: counter(page); font: 8pt sans-serif; } }
 @page :first { @bottom-center { content: none; } }
 body { font-size: 10pt; }
-.bbatch-front { font-size: 11pt; }
-.bbatch-front h1 { margin: 25mm 0 8mm; }
-.bbatch-front ol { padding-left: 1.2rem; }
+.bbatch-front h1 { margin: 15mm 0 6mm; }
+.bbatch-front h2 { margin: 5mm 0 1mm; font-size: 12pt; }
+.bbatch-front :is(ol, li) { margin: 0; padding: 0; list-style: none; }
 article.bd-article { max-width: none; padding: 0; break-before: page; }
 h1, h2, h3, h4 { break-after: avoid; }
 .bd-article .bbatch-table-box, .bd-article .output.text_html { overflow: visible !important; }
@@ -91,8 +91,8 @@ def joined(html: Path = HTML) -> str:
 def _front(book: dict, root: str, parts: dict[str, list[str]], texts: dict[str, str]) -> str:
     """The first page: title, authors, what the pages rest on, and the list of pages with links."""
     def line(name: str) -> str:
-        title = re.search(r"<title>(.*?)</title>", texts[name], re.S)[1].split(" — ")[0].strip()
-        return f'<li><a href="#{name.replace("/", "-")}">{title}</a></li>'
+        title = unescape(re.search(r"<title>(.*?)</title>", texts[name], re.S)[1]).split(" — ")[0].strip()
+        return f'<li><a href="#{name.replace("/", "-")}">{escape(title)}</a></li>'
 
     lists = "".join(f"<h2>{escape(part)}</h2><ol>{''.join(map(line, names))}</ol>" for part, names in parts.items())
     foot = BeautifulSoup(texts[root], "html.parser").find(class_="bbatch-provenance")
