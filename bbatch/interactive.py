@@ -45,7 +45,8 @@ def show(figure: go.Figure, name: str, alt: str, static: Figure | None = None) -
     graph = pio.to_html(figure, full_html=False, include_plotlyjs=False, config=CONFIG, div_id=name,
                         default_height=f"{figure.layout.height or 450}px")
     picture = f'<img src="data:image/png;base64,{_png(static)}" alt="{escape(alt)}">' if static else f"<p>{escape(alt)}</p>"
-    html = f'<div role="figure" aria-label="{escape(alt)}">{graph}<noscript>{picture}</noscript></div>'
+    wide = ' class="bbatch-many full-width"' * (len(list(figure.select_scenes())) > 2)
+    html = f'<div role="figure"{wide} aria-label="{escape(alt)}">{graph}<noscript>{picture}</noscript></div>'
     return Shown({"application/vnd.plotly.v1+json": json.loads(figure.to_json()) | {"config": CONFIG}, "text/html": html})
 
 

@@ -190,10 +190,11 @@ def _marked(axis) -> list:
 
 
 def _panels(figure: Figure) -> list[tuple[float, float, float, float]]:
-    """The boxes (x, y, width, height in points) of a drawn figure's panels; none where there is one panel, or a colour
-    bar or a third dimension ties them together."""
+    """The boxes (x, y, width, height in points) of a drawn figure's panels, a level colour bar being one of them; none where
+    there is one panel, or an upright colour bar or a third dimension ties them together."""
     shown = [axis for axis in figure.axes if axis.get_visible()]
-    if len(shown) < 2 or any(axis.get_label() == "<colorbar>" or axis.name == "3d" for axis in shown):
+    bars = [axis.get_window_extent() for axis in shown if axis.get_label() == "<colorbar>"]
+    if len(shown) - len(bars) < 2 or any(bar.height > bar.width for bar in bars) or any(axis.name == "3d" for axis in shown):
         return []
     height = 72 * figure.get_size_inches()[1]
     boxes = [axis.get_tightbbox() for axis in shown]

@@ -208,8 +208,31 @@ def test_the_fit_of_the_variance_is_the_law_that_made_the_table():
     table = pd.DataFrame(rows).assign(settings="", source="", commit="")
     fits = noise_findings.variance_fits(table)
     assert fits["at"].tolist() == ["initialisation", "convergence"] and fits["seeds"].tolist() == [2, 2]
-    assert [f.mean for f in fits["exponent"]] == pytest.approx([-1, -1]) and fits["r_squared"].tolist() == pytest.approx([1, 1])
+    assert [f.mean for f in fits["exponent"]] == pytest.approx([-1, -1]) and [r.mean for r in fits["r_squared"]] == pytest.approx([1, 1])
     assert "−1" in noise_findings.variance_table(table).iloc[1]["slope"]
+
+
+def test_the_share_of_the_gradient_is_said_before_and_after_training():
+    rows = [{"dataset": "mnist", "epoch": e, "measure": "gradient_top_share", "value": v, "n_samples": 2000, "id": i}
+            for e, v, i in ((0, 4.0, "a"), (12, 90.0, "b"), (12, 99.0, "c"))]
+    said = noise_findings.share_sentence(pd.DataFrame(rows))
+    assert "MNIST 4 % at initialisation (n = 1 network) and 94 % after training (90 to 99; n = 2 networks), among 2,000" in said
+
+
+def test_the_sentence_on_ratios_counts_intervals_or_single_pairs():
+    table = made_up(seeds=3)
+    noisy = table.assign(value=table["value"] * np.random.default_rng(0).lognormal(0, 0.1, len(table)))
+    said = minima.ratio_sentence(noisy, "synthetic-50k")
+    assert "of 2 readings 0 are above 1 with their whole interval, 2 below, and 0 cannot" in said and "n = 3 seeds" in said
+    assert "To the letter" in said and "prints 6.9" in said
+    alone = minima.ratio_sentence(noisy[noisy["seed"] == 42].assign(value=lambda t: 1 / t["value"]), "synthetic-50k")
+    assert "of 2 readings 2 are above 1 and 0 below, without intervals (n = 1 seed" in alone
+
+
+def test_origins_count_each_network_once():
+    table = made_up()
+    assert "21 trained again with the record's scores" in minima.origins(table)
+    assert "points" not in minima.origins(table) and "2 points of landscapes" in minima.origins(table, table.iloc[:2])
 
 
 def test_surfaces_share_their_scale_and_show_the_recorded_loss(place):
@@ -248,10 +271,11 @@ def test_every_figure_and_sentence_can_be_made_of_nothing():
     runs = metrics.frame([])
     made = [relief.surfaces(points, "mnist"), relief.walk(points, "mnist"), relief.contours(points, "mnist"), relief.paths(points, "mnist"), relief.slices(points, "mnist"),
             relief.sharpness_against_batch(minima.final(table, "mnist"), "mnist"), noise_figures.variance(table, list(DATASETS)),
-            noise_figures.noise_scale(table, "mnist"), relief.gap_scatter(table, runs, "mnist", "hessian_top", "train")]
+            noise_figures.noise_scale(table, "mnist")]
     assert all(made)
     said = [minima.growth_sentence(table, "mnist"), minima.gap_sentence(table, runs, "mnist"),
             minima.surface_sentence(points, "mnist"), minima.walk_sentence(points, "mnist"), minima.holes(table, points, ["mnist"]),
+            minima.ratio_sentence(table, "mnist"), minima.origins(table, points), noise_findings.share_sentence(table),
             *noise_findings.variance_sentences(table), *noise_findings.noise_sentences(table, runs)]
     assert all(re.search(r"yet|fewer|too few", text) for text in said)
     for frame in (minima.ratio_table(table, "mnist"), minima.growth_table(table, "mnist"), minima.gap_table(table, runs, "mnist"),

@@ -57,6 +57,27 @@ def ratio_table(table: pd.DataFrame, dataset: str, small: int = 32, large: int =
     return pd.DataFrame(rows).fillna("–")
 
 
+def ratio_sentence(table: pd.DataFrame, dataset: str, small: int = 32, large: int = 512) -> str:
+    """By how many readings is the network of the large batch the sharper one, under the linear rule?"""
+    found, title = ratios(table, dataset, small, large), DATASETS[dataset].title
+    if found.empty:
+        return f"**{title}**: no pair of networks at B = {small} and B = {large} measured yet."
+    seeds, samples = found["n"].max(), final(table, dataset)["n_samples"].max()
+    above, below = (found["low"] > 1).sum(), (found["high"] < 1).sum()
+    if seeds > 1:
+        said = (f"of {len(found)} readings {above} {_are(above)} above 1 with {_their(above)} whole interval, {below} below, and "
+                f"{len(found) - above - below} cannot be told apart from 1 (n = {seeds} seeds")
+    else:
+        above = (found["ratio"] > 1).sum()
+        said = f"of {len(found)} readings {above} {_are(above)} above 1 and {len(found) - above} below, without intervals (n = 1 seed"
+    text = f"**{title}**, B = {large} over B = {small}: {said}; at most {samples:,} samples of a split)."
+    letter = found[(found["measure"] == LITERAL[0]) & (found["split"] == LITERAL[1])]
+    if len(letter):
+        text += (f" To the letter, the Euclidean ball and the training loss, the ratio is {_span(letter.iloc[0])}; the paper prints "
+                 f"{_g(published.value('iv-e-sharpness-ratio'))}.")
+    return text
+
+
 def growth(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """How sharpness follows B: the exponent a of S ∝ B^a, fitted seed by seed, with the interval of its mean over seeds.
 
@@ -195,7 +216,24 @@ def holes(table: pd.DataFrame, points: pd.DataFrame, datasets) -> str:
                      + (", ".join(f"B = {b}" for b in drawn) or "none yet"))
     return ("\n\n".join(f"{part}." for part in parts) + "\n\nSynthetic networks are trained again in seconds; those of images "
             "need the weights that a sweep on this machine has kept: `bbatch sweep mnist cifar10 --seeds 1`, then `bbatch "
-            "geometry`.")
+            "geometry`. Of a seed measured in both precisions, that with more batch sizes is shown, so that ratios pair networks "
+            "of one kind.")
+
+
+def origins(table: pd.DataFrame, points: pd.DataFrame | None = None) -> str:
+    """Where the networks that a page measures come from, and with which code they were measured."""
+    if table.empty:
+        return "Nothing measured yet."
+    counts = table.drop_duplicates(["id", "epoch"])["source"].value_counts()
+    drawn = "" if points is None or points.empty else f" · {len(points):,} points of landscapes"
+    return ("**Where its measurements come from.** Networks, one at a time in training: "
+            + ", ".join(f"{count} {ORIGINS.get(source, source)}" for source, count in counts.items()) + drawn
+            + f" · code: {', '.join(sorted(table['commit'].unique()))}. `geometry.measured` gives each number's samples and settings.")
+
+
+ORIGINS = {"initial": "untrained", "kept": "with the weights that the sweep kept", "retrained": "trained again with the record's scores",
+           "retrained, differs": "trained again, a little off the record by another processor's rounding",
+           "retrained, no record": "trained without a record"}
 
 
 def _each(table: pd.DataFrame):
@@ -212,6 +250,14 @@ SENSES = ("grows", "falls", "not told apart from zero", "one fit")
 
 def _sense(i: Interval) -> str:
     return "grows" if i.low > 0 else "falls" if i.high < 0 else "not told apart from zero" if not math.isnan(i.low) else "one fit"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _their(count: int) -> str:
+    return "its" if count == 1 else "their"
 
 
 def _plural(sense: str) -> str:

@@ -14,8 +14,8 @@ from .measurements import MEASURES
 def variance_fits(table: pd.DataFrame) -> pd.DataFrame:
     """log σ² on log B, Eq. (5): one fit a seed, and the interval of their mean (of the one fit, for one seed).
 
-    Columns: dataset, at ("initialisation" or "convergence"), measure, exponent (an `Interval`), r_squared (mean over
-    seeds), seeds, sizes, n_samples.
+    Columns: dataset, at ("initialisation" or "convergence"), measure, exponent and r_squared (each an `Interval`; R² of
+    one seed has none), seeds, sizes, n_samples.
     """
     rows = []
     t = table[table["measure"].str.startswith("gradient_variance") & (table["lr_rule"] == "linear")]
@@ -28,7 +28,7 @@ def variance_fits(table: pd.DataFrame) -> pd.DataFrame:
             exponents = [f.exponent.mean for f in fits]
             rows.append({"dataset": dataset, "at": "convergence" if epoch else "initialisation", "measure": measure,
                          "exponent": mean_interval(exponents) if len(fits) > 1 else fits[0].exponent,
-                         "r_squared": float(np.mean([f.r_squared for f in fits])), "seeds": len(fits),
+                         "r_squared": mean_interval([f.r_squared for f in fits]), "seeds": len(fits),
                          "sizes": wide.shape[1], "n_samples": int(cell["n_samples"].max())})
     return pd.DataFrame(rows, columns=["dataset", "at", "measure", "exponent", "r_squared", "seeds", "sizes", "n_samples"])
 
@@ -39,7 +39,7 @@ def variance_table(table: pd.DataFrame) -> pd.DataFrame:
              "R²": _number(published.value("iv-f-variance-r2")), "seeds": "1", "sizes of B": "–"}]
     for f in variance_fits(table).itertuples():
         rows.append({"data set": DATASETS[f.dataset].title, "at": f.at, "drawn": MEASURES[f.measure].split(", ", 1)[1],
-                     "slope": f.exponent.text(3, "+"), "R²": f"{f.r_squared:.3f}", "seeds": str(f.seeds), "sizes of B": str(f.sizes)})
+                     "slope": f.exponent.text(3, "+"), "R²": f.r_squared.text(3), "seeds": str(f.seeds), "sizes of B": str(f.sizes)})
     return pd.DataFrame(rows)
 
 
@@ -70,9 +70,9 @@ def variance_sentences(table: pd.DataFrame) -> list[str]:
     fits = variance_fits(table)
     if fits.empty:
         return ["No gradient variance is recorded yet."]
-    slopes = [f.exponent.mean for f in fits.itertuples()]
+    slopes, fit = ([i.mean for i in fits[column]] for column in ("exponent", "r_squared"))
     text = (f"Over all {len(fits)} fits the slope lies between {_number(min(slopes))} and {_number(max(slopes))}, R² between "
-            f"{fits['r_squared'].min():.3f} and {fits['r_squared'].max():.3f}; the paper prints "
+            f"{min(fit):.3f} and {max(fit):.3f}; the paper prints "
             f"{_number(published.value('iv-f-variance-slope'))} and {_number(published.value('iv-f-variance-r2'))}.")
     parts = [text]
     wide = fits.set_index(["dataset", "at", "measure"])
@@ -85,6 +85,21 @@ def variance_sentences(table: pd.DataFrame) -> list[str]:
                 parts.append(f"{DATASETS[dataset].title}, {at}: {without.text(2, '+')} without replacement, "
                              f"{with_.text(2, '+')} with it ({f'n = {n} seeds' if n > 1 else 'one seed; ± of the fit'}).")
     return [parts[0], " ".join(parts[1:])] if len(parts) > 1 else parts
+
+
+def share_sentence(table: pd.DataFrame) -> str:
+    """How unevenly samples carry the gradient, before and after training: what makes twenty mini-batches too few."""
+    t, parts = table[table["measure"] == "gradient_top_share"], []
+    for dataset, part in t.groupby("dataset", sort=False):
+        shares = []
+        for when, rows in (("at initialisation", part[part["epoch"] == 0]), ("after training", part[part["epoch"] > 0])):
+            if len(rows):
+                low, high, mean, n = (getattr(rows["value"], name)() for name in ("min", "max", "mean", "count"))
+                span = f"{low:.0f} to {high:.0f}; " if n > 1 else ""
+                shares.append(f"{mean:.0f} % {when} ({span}n = {n} network{'s' * (n > 1)})")
+        parts.append(f"{DATASETS[dataset].title} {' and '.join(shares)}, among {part['n_samples'].max():,} training samples")
+    return ("The 1 % of samples with the largest gradients carry, of the sum of all squared gradients (first-layer weights), on "
+            f"{'; on '.join(parts)}. Were all alike, it would be 1 %." if parts else "No share of the gradient is recorded yet.")
 
 
 def noise_sentences(table: pd.DataFrame, runs: pd.DataFrame) -> list[str]:

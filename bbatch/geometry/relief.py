@@ -67,7 +67,7 @@ def _scenes(scenes: list[dict], titles: list[str]) -> go.Figure:
                 hovertemplate=label + ", a %{x:.2f}, b %{y:.2f}<br>log₁₀ loss %{z:.2f}<extra></extra>"), 1, k)
     figure.update_scenes(xaxis_title="a", yaxis_title="b", camera_eye=dict(x=1.5, y=1.5, z=0.9),
                          zaxis=dict(title="Loss", range=[low, high], **_decades(low, high)))
-    figure.update_layout(template="none", height=430, margin=dict(l=0, r=0, t=40, b=0), font_color=INK,
+    figure.update_layout(template="none", height=450, margin=dict(l=0, r=0, t=64, b=0), font_color=INK,  # t: the buttons' row too
                          paper_bgcolor="white")
     if len(labels := list(scenes[0])) > 1:
         steps = [dict(method="restyle", label=label, args=["visible", [t.name == label for t in figure.data]])
@@ -79,8 +79,9 @@ def _scenes(scenes: list[dict], titles: list[str]) -> go.Figure:
 def contours(points: pd.DataFrame, dataset: str, split: str = "test") -> Figure:
     """The same surfaces from above: lines of equal loss, the same levels in each panel."""
     found = grids(points, dataset, split)
+    seeds = ", ".join(map(str, pictured(points, dataset)["seed"].unique()))
     with mpl.rc_context(STYLE | {"axes.grid": False}):
-        figure, axes = plt.subplots(1, max(len(found), 1), figsize=(max(5.2, 4.4 * len(found)), 3.9), squeeze=False)
+        figure, axes = plt.subplots(1, max(len(found), 1), figsize=(max(5.2, 4.0 * len(found)), 5.0), squeeze=False)
         levels = np.logspace(*_span(found), 15) if found else []
         for axis, (label, (a, b, loss)) in zip(axes[0], found.items()):
             filled = axis.contourf(a, b, loss.T, levels, norm=mpl.colors.LogNorm(levels[0], levels[-1]), cmap="viridis")
@@ -90,12 +91,13 @@ def contours(points: pd.DataFrame, dataset: str, split: str = "test") -> Figure:
         axes[0, 0].set_ylabel("b, along $d_2$")
         if found:
             ticks = [10.0**k for k in range(-4, 6) if levels[0] <= 10.0**k <= levels[-1]]
-            figure.colorbar(filled, ax=axes, label=f"{split} loss (nats, log scale)", ticks=ticks or levels[[0, -1]], format="%.3g")
+            figure.colorbar(filled, ax=axes, label=f"{split} loss (nats, log scale)", ticks=ticks or levels[[0, -1]], format="%.3g",
+                            orientation="horizontal", shrink=0.6, aspect=30)  # level: a phone shows it below the panels
         else:
             axes[0, 0].set_title(f"{DATASETS[dataset].title}: no landscape recorded yet")
     plt.close(figure)
     return describe(figure, f"{DATASETS[dataset].title}: {split} loss around trained networks seen from above, on a plane of "
-                            "two filter-normalised directions (n = 1 network each, seed 42; the same levels in each panel; "
+                            f"two filter-normalised directions (n = 1 network each, seed {seeds}; the same levels in each panel; "
                             "cross-entropy, nats). The cross marks the trained weights.")
 
 
@@ -145,7 +147,7 @@ def slices(points: pd.DataFrame, dataset: str) -> Figure:
                 axis.plot(line["a"], line["loss"], dash, color=color, linewidth=1.8, label=f"{split} loss")
                 lowest[split] = line.loc[line["loss"].idxmin(), ["a", "loss"]]
                 axis.plot(*lowest[split], "o", color=color, markersize=5)
-            axis.set(xlabel="Step along a filter-normalised direction", title=f"B = {size} (seed 42)")
+            axis.set(xlabel="Step along a filter-normalised direction", title=f"B = {size} (seed {t['seed'].iloc[0]})")
             legend(axis)
         axes[0, 0].set(ylabel="Cross-entropy (nats, log scale)", yscale="log")
     plt.close(figure)
@@ -198,25 +200,6 @@ def sharpness_against_batch(table: pd.DataFrame, dataset: str, measures=(LITERAL
     plt.close(figure)
     return describe(figure, "Sharpness at the end of training against batch size: each network, and geometric means with 95 % "
                             "intervals; n in the key.")
-
-
-def gap_scatter(table: pd.DataFrame, runs: pd.DataFrame, dataset: str, measure: str, split: str) -> Figure:
-    """One measure of sharpness against the gap of clean training accuracy, a point a run, a colour a batch size."""
-    t = table[(table["dataset"] == dataset) & (table["measure"] == measure) & (table["split"] == split)
-              & (table["epoch"] == DATASETS[dataset].protocol.epochs)]
-    t = t.merge(runs.drop_duplicates("id")[["id", "gap"]], on="id").dropna(subset=["gap"])
-    with mpl.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(7.2, 3.9))
-        sizes = sorted(t["batch_size"].unique())
-        for size, shade in zip(sizes, mpl.colormaps["viridis"](np.linspace(0, 0.9, max(len(sizes), 1)))):
-            for rule, mark in (("linear", "o"), ("constant", "s")):
-                part = t[(t["batch_size"] == size) & (t["lr_rule"] == rule)]
-                if len(part):
-                    axis.plot(part["value"], part["gap"], mark, color=shade, label=f"B = {size}, {rule}")
-        axis.set(xlabel=f"{MEASURES[measure]} ({split} loss)", ylabel="Gap (points)", title=DATASETS[dataset].title)
-        legend(axis, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    plt.close(figure)
-    return describe(figure, "Sharpness and generalization gap of the same networks, a point each.")
 
 
 def seeds_of(part: pd.DataFrame) -> str:

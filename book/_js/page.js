@@ -18,6 +18,27 @@
   }
   // Entries of the references are no list items, whatever their frame says.
   for (const list of document.querySelectorAll('.citation-list[role="list"]')) list.removeAttribute("role");
+  // Surfaces stand side by side where there is room for it, else one below the other.
+  const place = (graph) => {
+    const scenes = Object.keys(graph.layout || {}).filter((key) => /^scene\d*$/.test(key)), n = scenes.length;
+    const narrow = graph.clientWidth < 560;
+    if (n < 2 || graph.dataset.narrow === String(narrow)) return;
+    graph.dataset.narrow = narrow;
+    const titles = graph.layout.annotations.map(({x, y}) => ({x, y}));
+    graph.beside ??= {height: graph.layout.height, titles, domains: scenes.map((scene) => graph.layout[scene].domain)};
+    const {height, titles: above, domains} = graph.beside, update = {height: narrow ? n * 0.75 * height : height};
+    scenes.forEach((scene, k) => {
+      const bottom = 1 - (k + 1) / n, top = bottom + 1 / n - 0.05 * (k > 0);
+      update[`${scene}.domain`] = narrow ? {x: [0, 1], y: [bottom, top]} : domains[k];
+      update[`annotations[${k}].x`] = narrow ? 0.5 : above[k].x;
+      update[`annotations[${k}].y`] = narrow ? top : above[k].y;
+    });
+    graph.style.height = `${update.height}px`;
+    window.Plotly.relayout(graph, update);
+  };
+  const placeAll = () => window.Plotly && document.querySelectorAll(".plotly-graph-div").forEach(place);
+  placeAll();
+  window.addEventListener("resize", placeAll);
   // plotly's figures take the page's colours, and follow the button that changes them.
   const dress = () => {
     if (!window.Plotly) return;
