@@ -176,7 +176,7 @@ def learning_curves(curves: pd.DataFrame, dataset: str) -> Figure:
 def glance(frame: pd.DataFrame, metric: str = "test_acc") -> Figure:
     """One metric at a glance: a panel a data set, ours against batch size with intervals, and the paper's points."""
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(2, 3, figsize=(12.5, 4.9))
+        figure, axes = plt.subplots(2, 3, figsize=(12.5, 4.5))
         for axis, name in zip(axes.flat, DATASETS):
             _panel(axis, frame[frame["dataset"] == name], name, metric)
             axis.get_legend().remove()

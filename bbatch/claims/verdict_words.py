@@ -136,22 +136,22 @@ def paragraph(j: Judgement, question: str, ours: Runs, told: set[str]) -> str:
     `told`."""
     printed = f": {j.claim.printed}" if j.claim.printed else ""
     claim = re.sub(r' \("[^)]*\)$', "", j.claim.text)  # without the paper's own word for it
-    text = f"**{question}**\n\n- *The paper:* {claim}{printed}.\n- *Its tables:* "
+    text = f"**{question}**\n\n- *The paper:* {claim}{printed}.\n- *Its tables* "
     several = len(j.paper[0].parts) > 1
     shown = [f"{p.label}: {p.shown}" if several else p.shown for p in j.paper[0].parts
              if p.shown and p.n and rules.check(j.claim.paper_proposition, [p]) == j.check]
     arithmetic = f" ({shown[0]})" if shown else ""
-    text += {rules.CONSISTENT: f"agree with that{arithmetic}.", rules.INCONSISTENT: f"contradict it{arithmetic}.",
+    text += {rules.CONSISTENT: f"agree with it{arithmetic}.", rules.INCONSISTENT: f"contradict it{arithmetic}.",
              rules.UNCHECKABLE: "cannot settle it."}[j.check]
     text += f" {said}" if (said := counted(j.paper)) else ""
-    text += "\n- *Our runs:* " + {
+    text += "\n- *Our runs* " + {
         rules.REPRODUCED: "confirm it", rules.DIRECTION: "go that way, by another amount", rules.NOT: "do not confirm it",
         rules.DATA: "leave it open", rules.UNTESTABLE: "cannot test it"}[j.verdict] + f"{_found(j)}."
     if said := counted(j.ours):
         text += f" Read as: {j.ours[0].label}. {said}"
     why = [] if j.verdict == rules.DATA else [s for s in reasons(j, ours) if s not in told | {UNEXPLAINED}]
     told.update(why[:1])
-    missing = f"\n- *What is missing:* `{j.command}`" if j.command else ""
+    missing = f"\n- *What would tell:* `{j.command}`" if j.command else ""
     return text + (f"\n- *Why:* {why[0]}" if why else "") + missing
 
 

@@ -58,7 +58,7 @@ def box(section: str, about: str = "", ours: Runs | None = None) -> HTML:
     cells = [j for j in found if j.claim.cell]
     counted = f"<p>{escape(_counted(cells))}</p>" if cells else ""
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
-    return HTML(f'{_style()}<figure class="bbatch-table-box bbatch-claims-box">'
+    return HTML(f'{_style()}<figure class="bbatch-table-box bbatch-claims-box bbatch-wide full-width">'
                 f'<figcaption>What Section {section} claims, judged (rules and reasoning: '
                 f'<a href="{PAGE}.html">Verdicts</a>)</figcaption><table class="bbatch-table">'
                 f'<thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>{counted}</figure>')
