@@ -231,6 +231,28 @@ def test_figures_and_the_explorer_answer_to_the_keyboard(site, chromium):
     chromium.evaluate("document.querySelector('input[value=\"synthetic-50k\"]').focus()")
     chromium.press(" ")
     assert chromium.evaluate(circles) != before
+    chromium.evaluate("document.querySelector('.bbatch-chart svg').focus()")
+    chromium.press("ArrowRight")
+    chromium.press("Enter")
+    chosen = chromium.evaluate("location.hash")
+    assert "B=1&of=synthetic-1k,linear" in chosen and chromium.evaluate("document.activeElement.tagName") == "svg"
+    assert chromium.evaluate("document.querySelectorAll('.bbatch-chart circle[r=\"7\"]').length") == 1
+
+
+@browsing
+def test_a_slider_walks_through_the_learning_curves(site, chromium):
+    chromium.visit((site / "notebooks" / "02_accuracy_synthetic.html").as_uri(), WIDTHS[0], LOOK)
+    faint = "[...document.querySelectorAll('[id*=\"-series-\"]')].map(e => Number(e.style.opacity || 1))"
+    drawn = len(chromium.evaluate(faint))
+    chromium.evaluate("document.querySelector('.bbatch-slider input').focus()")
+    for position, name in enumerate(("B = 1", "B = 8"), 1):
+        chromium.press("ArrowRight")
+        assert chromium.evaluate("document.querySelector('.bbatch-slider output').textContent") == name
+        assert [k for k, opacity in enumerate(chromium.evaluate(faint)) if opacity == 1] == [2 * position - 2, 2 * position - 1]
+    assert drawn == 16 and "all" == chromium.evaluate(
+        "(range => { range.value = 0; range.dispatchEvent(new Event('input')); return range.nextSibling.textContent })"
+        "(document.querySelector('.bbatch-slider input'))")
+    assert set(chromium.evaluate(faint)) == {1}
 
 
 def test_no_page_is_heavy(pages):
