@@ -137,8 +137,9 @@ def comparison(runs: pd.DataFrame, dataset: str) -> HTML:
     table = tables.compare(runs, dataset)
     notes = ["over seeds"] * any(table["n"] > 1) + ["from the test set's sampling error where n = 1"] * any(table["n"] == 1)
     note = f"± half of the 95 % interval {', or '.join(notes)}".strip()
+    mixed = "; a mean over runs in both arithmetics mixes their epoch times" * any(table["n_bf16"].between(1, table["n"] - 1))
     return show(tables.formatted(table), f"{DATASETS[dataset].title}: the paper's values, the means of our n runs ({note}), and "
-                                         "ours minus the paper's")
+                                         f"ours minus the paper's{mixed}")
 
 
 def readings(runs: pd.DataFrame, datasets) -> HTML:
