@@ -101,7 +101,7 @@
   };
 
   const steps = (low, high) => {
-    const rough = (high - low || Math.abs(high) || 1) / 5, power = 10 ** Math.floor(Math.log10(rough));
+    const rough = (high - low || Math.abs(high) || 1) / 8, power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power, found = [];
     for (let tick = Math.ceil(low / step) * step; tick <= high + step / 1e6; tick += step) found.push(Number(tick.toPrecision(12)));
     return found;
@@ -211,7 +211,7 @@
     const title = `${all.sets[cell.data].title}, B = ${cell.B}, ${cell.rule} rule: the runs`;
     const shown = ["seed", state.metric, "lr", "precision", "device_name", "commit", "id"].map((name) => all.columns.indexOf(name));
     const head = ["Seed", all.metrics[state.metric], "Learning rate", "Precision", "Hardware", "Code", "Record"];
-    const rows = cell.runs.map((run) => shown.map((k) => run[k] === null ? "–" : String(run[k]).replace(/^-/, "−")));
+    const rows = cell.runs.map((run) => shown.map((k, at) => run[k] === null ? "–" : at === 1 && state.metric !== "convergence_epoch" ? number(run[k]) : String(run[k])));
     const csv = [all.columns.join(","), ...cell.runs.map((run) => run.map((v) => v === null ? "" : `"${String(v).replaceAll('"', '""')}"`).join(","))].join("\n");
     const box = make("div", {class: "bbatch-table-box", tabindex: "0", role: "region", "aria-label": title}, grid(head, rows));
     const save = make("a", {href: "data:text/csv;charset=utf-8," + encodeURIComponent(csv), download: `${cell.data}-${cell.rule}-B${cell.B}.csv`}, "Save all their metrics (CSV)");
