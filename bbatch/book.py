@@ -118,6 +118,10 @@ def stage(pages: list[Path], about: dict) -> None:
         for cell in notebook.cells:
             for output in cell.get("outputs", []):
                 _for_the_page(cell, output)
+        if path.parent == notebooks.FOLDER:
+            said = (f"*This page is the notebook `notebooks/{path.name}`: `make lab` opens it in JupyterLab "
+                    "([how to run it](../book/how_to)).*")
+            notebook.cells.append(nbformat.v4.new_markdown_cell(said, id="opens"))
         nbformat.write(notebook, SOURCE / path.relative_to(ROOT))
 
 

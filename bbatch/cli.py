@@ -126,7 +126,12 @@ def _print(rows: pd.DataFrame | list[dict], as_json: bool) -> None:
     if as_json:
         print(json.dumps(json.loads(table.to_json(orient="records", double_precision=15)), indent=1))
     elif len(table):
-        print(table.to_string(index=False, float_format=lambda v: f"{v:.4g}", na_rep="-"))
+        for column in (c for c in table if table[c].map(type).eq(str).all()):  # words stand flush left
+            width = max(table[column].str.len().max(), len(str(column)))
+            table[column] = table[column].str.ljust(width)
+            table = table.rename(columns={column: str(column).ljust(width)})
+        text = table.to_string(index=False, float_format=lambda v: f"{v:.4g}", na_rep="-")
+        print("\n".join(line.rstrip() for line in text.splitlines()))
     else:
         print("(no rows)")
 

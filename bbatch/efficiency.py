@@ -164,7 +164,7 @@ def ratio_text(i: Interval) -> str:
 def formatted(table: pd.DataFrame) -> pd.DataFrame:
     """`all_speedups` as text; n where a ratio rests on fewer seeds than its row has."""
     def text(column):
-        return ["base" if b == BASE else ratio_text(i) + f", n = {i.n}" * (0 < i.n < n)
+        return ["base" if b == BASE else ratio_text(i) + f", n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{i.n}" * (0 < i.n < n)
                 for i, b, n in zip(table[column], table["batch_size"], table["n"])]
 
     return pd.DataFrame({

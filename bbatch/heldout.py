@@ -105,5 +105,5 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
                      "by held-out accuracy (seeds)": spread["by_heldout"],
                      "same choice": f"{int((chosen['by_test'] == chosen['by_heldout']).sum())} of {len(chosen)}",
                      "printed (%)": f"{chosen['printed'].mean():.2f}", "attained (%)": f"{chosen['attained'].mean():.2f}",
-                     "optimism (points)": optimism(table, name).text(sign="+"), "n": len(chosen)})
+                     "optimism (points)": optimism(table, name).text(sign="+")})
     return pd.DataFrame(rows)

@@ -148,7 +148,7 @@ def grid_sentence(table: pd.DataFrame) -> str:
 def checks(table: pd.DataFrame) -> pd.DataFrame:
     """What each check took, as text: the table of `benchmarks/checks.py` for the page "How to check this book"."""
     def took(seconds):
-        return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+        return "under 1 s" if seconds < 1 else f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
     return pd.DataFrame({"command": table["command"], "elapsed": table["seconds"].map(took),
                          "processor time": table["processor_seconds"].map(took), "timed": table["date"]})
 

@@ -37,10 +37,10 @@ def efficiency(speedups: pd.DataFrame) -> Figure:
             for name, table in speedups.groupby("dataset", sort=False):
                 sizes, drawn = table["batch_size"], lines.setdefault(DATASETS[name].title, [])
                 mean, low, high = (np.array([getattr(i, k) for i in table[column]], float) for k in ("mean", "low", "high"))
-                drawn.append(axis.fill_between(sizes, low, high, color=COLORS[name], alpha=0.22, linewidth=0))
                 seeds = " to ".join(dict.fromkeys(f"{n}" for n in (table["n"].min(), table["n"].max())))
                 drawn += axis.plot(sizes, mean, color=COLORS[name], marker="o", markersize=5,
                                    label=f"{DATASETS[name].title} (n = {seeds})")
+                drawn.append(axis.fill_between(sizes, low, high, color=COLORS[name], alpha=0.22, linewidth=0))
                 tip(axis, sizes, mean, [f"{DATASETS[name].title}, B = {b}\n{title.lower()} {ratio_text(i)} (n = {i.n})"
                                         for b, i in zip(sizes, table[column])],
                     [f"data={name}&metric=epoch_time_s&B={b}" for b in sizes])
@@ -112,10 +112,10 @@ def rules(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> Figure:
                 found.append(f"{rule} {have['test_acc'].iloc[-1]:.2f}")
             drawn = lines.setdefault(rule, [])
             for axis in (near, far):
-                drawn.append(axis.fill_between(have["batch_size"], have["test_acc_low"], have["test_acc_high"], color=color,
-                                               alpha=0.2, linewidth=0))
                 drawn += axis.plot(have["batch_size"], have["test_acc"], color=color, marker=mark, markersize=5,
                                    label=f"{rule} {seeds_text(have['n'])}" if len(have) else f"{rule} (no runs yet)")
+                drawn.append(axis.fill_between(have["batch_size"], have["test_acc_low"], have["test_acc_high"], color=color,
+                                               alpha=0.2, linewidth=0))
             cells = paper[paper["lr_rule"] == rule]
             if len(cells):
                 drawn += far.plot(cells["batch_size"], cells["test_acc"],
