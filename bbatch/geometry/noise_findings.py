@@ -94,9 +94,9 @@ def share_sentence(table: pd.DataFrame) -> str:
         shares = []
         for when, rows in (("at initialisation", part[part["epoch"] == 0]), ("after training", part[part["epoch"] > 0])):
             if len(rows):
-                low, high, mean, n = (getattr(rows["value"], name)() for name in ("min", "max", "mean", "count"))
-                span = f"{low:.0f} to {high:.0f}; " if n > 1 else ""
-                shares.append(f"{mean:.0f} % {when} ({span}n = {n} network{'s' * (n > 1)})")
+                low, high, mean, n = rows["value"].agg(["min", "max", "mean", "count"])
+                span, word = (f"{low:.0f} to {high:.0f}; ", "networks") if n > 1 else ("", "network")
+                shares.append(f"{mean:.0f} % {when} ({span}n = {n:.0f} {word})")
         parts.append(f"{DATASETS[dataset].title} {' and '.join(shares)}, among {part['n_samples'].max():,} training samples")
     return ("The 1 % of samples with the largest gradients carry, of the sum of all squared gradients (first-layer weights), on "
             f"{'; on '.join(parts)}. Were all alike, it would be 1 %." if parts else "No share of the gradient is recorded yet.")
