@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 
 import pytest
 
-from bbatch import cluster
+from bbatch import cluster, data, worker
 from bbatch.errors import BadInput
 from bbatch.store import Store
 
@@ -45,21 +46,21 @@ def through_and_kill(folder, runs, kills):
 
     thread = threading.Thread(target=killer)
     thread.start()
-    through("dask", folder, runs, jobs=2)
+    with redirect_stderr(StringIO()) as said:
+        through("dask", folder, runs, jobs=2)
     ended.set()
     thread.join()
+    assert re.fullmatch(r"Dask's dashboard: http://127\.0\.0\.1:\d+/status\n", said.getvalue()), said.getvalue()
 
 
 def test_workers_killed_on_a_cluster_of_this_machine(undisturbed, tmp_path, long):
-    if not long:
-        pytest.skip("in the long form: make faults")
-    harness.run(through_and_kill, tmp_path, harness.grid(long), 20)
+    harness.run(through_and_kill, tmp_path, harness.grid(long), 20 if long else 1)
     assert harness.decided_files(tmp_path) == undisturbed
 
 
 @contextmanager
-def separate(folder, workers=2):
-    """A scheduler, and workers that share no folder: each its own working folder, home and cache."""
+def separate(folder, options=((), ())):
+    """A scheduler, and workers with these options that share no folder: each its own working folder, home and cache."""
     environment = os.environ | {"PYTHONPATH": harness.PYTHONPATH, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     said = folder / "scheduler.log"
     with open(said, "w") as log:
@@ -67,11 +68,11 @@ def separate(folder, workers=2):
     try:
         harness.until(lambda: re.search(r"Scheduler at:\s+tcp://\S+:\d+\s", said.read_text()))
         address = re.search(r"Scheduler at:\s+tcp://(\S+:\d+)", said.read_text())[1]
-        for k in range(workers):
+        for k, more in enumerate(options):
             own = folder / f"worker {k}"
             own.mkdir(parents=True, exist_ok=True)
             started.append(subprocess.Popen(
-                WORKER + [f"tcp://{address}", "--nthreads", "1", "--no-dashboard", "--local-directory", str(own)],
+                WORKER + [f"tcp://{address}", "--nthreads", "1", "--no-dashboard", "--local-directory", str(own), *more],
                 env=environment | {"HOME": str(own), "XDG_CACHE_HOME": str(own / "cache"), "TMPDIR": str(own)}, cwd=own,
                 stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
         yield f"dask://{address}", started
@@ -105,6 +106,57 @@ def test_workers_that_share_nothing_and_one_that_is_killed(undisturbed, tmp_path
     assert held[1] >= 1 and sum(held) >= len(runs) == len(harness.record_files(tmp_path))
 
 
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """The address of a scheduler of two separate workers, their folder, and the process of the one that has a GPU."""
+    folder = tmp_path_factory.mktemp("pair")
+    with separate(folder, ((), ("--resources", "GPU=1"))) as (name, (_, _, gpu)):
+        yield name, folder, gpu.pid
+
+
+def where(name, device, tasks, expected):
+    from distributed import Client
+
+    with Client(name.replace("dask://", "tcp://")) as client:
+        client.wait_for_workers(2, 60)  # else the choice would be none
+    with cluster.executor(name, device=device) as executor:
+        assert {executor.submit(os.getpid).result(60) for _ in range(tasks)} <= expected
+
+
+def test_a_run_on_cuda_goes_to_a_worker_that_has_the_resource(pair):
+    name, _, gpu = pair
+    harness.run(where, name, "cuda", 12, {gpu})
+
+
+def refused(name, folder, run):
+    with cluster.executor(name) as executor:
+        for fingerprint, device, said in (("0" * 64, "cpu", "this worker's synthetic-1k has fingerprint .* 000000000000; give"),
+                                          (None, "abacus", "device 'abacus' cannot be used here; allowed are cpu")):
+            ours = data.load(run.dataset).fingerprint
+            with pytest.raises(BadInput, match=said):
+                executor.submit(worker.compute, run, Store(folder / "live"), device, fingerprint or ours).result(60)
+
+
+def test_a_worker_with_other_data_or_without_the_device_refuses_the_run(pair, tmp_path):
+    harness.run(refused, pair[0], tmp_path, harness.grid()[0])
+
+
+def at_a_url(name, folder, runs):
+    os.environ["XDG_CACHE_HOME"] = str(folder / "sweep")
+    through(name, folder, runs, store=Store(f"file://{folder}/there", folder / "results"))
+
+
+def test_records_meet_at_a_url(pair, undisturbed, tmp_path, long):
+    """The sweep and each worker have a cache of their own; the URL is all that they share."""
+    name, folder, _ = pair
+    runs = harness.grid(long)
+    harness.run(at_a_url, name, tmp_path, runs)
+    assert harness.decided_files(tmp_path) == undisturbed
+    delivered = {path.name for path in (tmp_path / "there").iterdir()}
+    made = [path.name for path in folder.glob("worker */cache/bbatch/stores/*/weights/*.pt")]
+    assert len(delivered) == len(runs) == len(made) and {n.split(".")[0] for n in delivered} == {n.split(".")[0] for n in made}
+
+
 def to_the_end_of_the_scheduler(name, folder, runs):
     with pytest.raises(BadInput, match="the cluster dropped a run, as when its scheduler ends; .* goes on from there"):
         through(name, folder, runs, freeze=False)
@@ -128,7 +180,8 @@ def test_a_scheduler_that_ends_loses_no_finished_run(undisturbed, tmp_path, long
 
 
 @pytest.mark.parametrize("name", ["", "local", "dask:", "dask://", "dask://host", "dask://host:port", "dask://a b:1",
-                                  "tcp://h:1", "dask://h:1;reboot", "Dask", "dask://h:123456"])
+                                  "tcp://h:1", "dask://h:1;reboot", "Dask", "dask://h:123456", "dask://h:0",
+                                  "dask://h:65536", None, 3])
 def test_an_unknown_executor_is_refused(name):
     with pytest.raises(BadInput, match="executor .* is unknown; allowed are processes, dask and dask://HOST:PORT"):
         with cluster.executor(name):

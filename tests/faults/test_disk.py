@@ -1,6 +1,8 @@
 """The disk fills up, or a permission goes, in the middle of a write: one sentence, the old file whole, no part left."""
 
+import ctypes
 import os
+import re
 import resource
 
 import pytest
@@ -55,6 +57,55 @@ def test_each_step_of_a_write_may_fail(code, words, tmp_path, monkeypatch):
         write_whole(path / "below", b"new")
 
 
+def test_a_file_is_on_disk_before_its_name_and_the_name_before_the_next_step(tmp_path, monkeypatch):
+    """Else a power cut could leave a name without its content, or take a record whose checkpoint is gone."""
+    done, fsync, replace = [], os.fsync, os.replace
+    kind = {True: "folder", False: "file"}
+    monkeypatch.setattr(os, "fsync", lambda f: (done.append(kind[os.path.isdir(f"/proc/self/fd/{f}")]), fsync(f)))
+    monkeypatch.setattr(os, "replace", lambda *names: (done.append("name"), replace(*names)))
+    write_whole(tmp_path / "file", b"content")
+    assert done == ["file", "name", "folder"]
+    monkeypatch.setattr(os, "fsync", lambda f: fsync(f) if done[-1] != "name" else failing(22)())  # as some systems do
+    write_whole(tmp_path / "other", b"content")
+    assert (tmp_path / "other").read_bytes() == b"content"
+
+
+def losing(what, folder, runs):
+    """Sweep, and lose the right to write into a folder of the store once a record is there."""
+    libc, version, sets = ctypes.CDLL(None), (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    libc.capget(version, sets)
+    sets[0] &= ~0b110  # root without its right to pass over permissions; nothing changes for anybody else
+    assert libc.capset(version, sets) == 0
+    write = Checkpoint.write
+
+    def write_and_lose(self, *state):
+        write(self, *state)
+        if harness.record_files(folder):
+            (folder / "live" / what).chmod(0o500)
+
+    Checkpoint.write = write_and_lose
+    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")  # where a worker goes on that cannot use the store
+    try:
+        harness.work(folder, runs)
+    except StoreError as refusal:
+        assert re.fullmatch(r"[^\n]*\(Permission denied\)[^\n]*\.", str(refusal)), refusal
+        (folder / "refused").touch()
+
+
+@pytest.mark.parametrize("what", ["records", "checkpoints", "weights", "locks"])
+def test_permission_lost_in_a_sweep(what, undisturbed, tmp_path, long):
+    """Without locks the runs that are left are computed in the cache folder, and their records reach the store."""
+    runs = harness.grid(long)
+    harness.run(losing, what, tmp_path, runs)
+    (tmp_path / "live" / what).chmod(0o700)
+    finished = harness.record_files(tmp_path)
+    assert (tmp_path / "refused").exists() == (len(finished) < len(runs)) == (what != "locks")
+    assert finished and not harness.parts(tmp_path)
+    harness.run(harness.work, tmp_path, runs)
+    assert finished.items() <= harness.record_files(tmp_path).items()
+    assert harness.decided_files(tmp_path) == undisturbed
+
+
 def failing(code):
     def fail(*words, **more):
         raise OSError(code, os.strerror(code))
@@ -67,7 +118,7 @@ def test_a_freeze_that_fails_at_any_write_changes_nothing(code, tmp_path, monkey
     old = harness.decided_files(tmp_path)
     harness.run(harness.work, tmp_path, harness.grid(long), freeze=False)
     fsync = os.fsync
-    for good in range(3):  # records, observed, SHA256SUMS
+    for good in range(5):  # records, observed, SHA256SUMS, and after each but the last the names of its folder
         calls = iter(range(100))
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", lambda *w: fsync(*w) if next(calls) < good else failing(code)())
@@ -81,8 +132,6 @@ def test_a_freeze_that_fails_at_any_write_changes_nothing(code, tmp_path, monkey
 
 def full(folder, runs):
     """A file system of 200 kB of our own over the store, in a name space of our own."""
-    import ctypes
-
     libc = ctypes.CDLL(None, use_errno=True)
     os.unshare(os.CLONE_NEWNS) if hasattr(os, "unshare") else libc.unshare(0x20000)
     assert libc.mount(b"none", b"/", None, (1 << 18) | (1 << 14), None) == 0  # private from here on

@@ -5,7 +5,9 @@ import random
 import signal
 import time
 from collections import Counter
+from functools import partial
 
+from bbatch import worker
 from bbatch.sweep import sweep
 from bbatch.trainer import Checkpoint
 
@@ -32,8 +34,15 @@ def test_sweep_killed_at_random_moments(undisturbed, tmp_path, long):
     assert not harness.parts(tmp_path) and not list(harness.store_in(tmp_path).checkpoints.iterdir())
 
 
+def begin_noting(log, kept=[]):
+    worker.begin()
+    kept.append(harness.noting_epochs(log))  # for as long as the process lives
+    kept[0].__enter__()
+
+
 def pool(folder, runs):
-    """A sweep as the command line makes it: a pool of two processes."""
+    """A sweep as the command line makes it: a pool of two processes, which note the epochs that they begin."""
+    worker.begin = partial(begin_noting, folder / "epochs.log")
     sweep(runs, harness.store_in(folder), jobs=2, progress=False)
     harness.store_in(folder).freeze()
 
@@ -62,6 +71,7 @@ def pool_grid(long):
 def test_workers_and_their_sweep_killed(tmp_path, long):
     """Workers are killed under a sweep, which goes on; then the sweep is killed, and its workers end with it."""
     rng, runs, store, seen = random.Random(3), pool_grid(long), harness.store_in(tmp_path), []
+    killed, finished = 0, {}
     for _ in range(3 if long else 1):
         child = harness.start(pool, tmp_path, runs)
         for _ in range(16 if long else 1):
@@ -70,13 +80,20 @@ def test_workers_and_their_sweep_killed(tmp_path, long):
             time.sleep(rng.uniform(0, 0.3))
             for victim in rng.sample(workers, 1) if (workers := harness.workers_of(child.pid)) else ():
                 os.kill(victim, signal.SIGKILL)
+                killed += 1
         harness.until(lambda: len(harness.workers_of(child.pid)) == 2 or not child.is_alive())
         orphans = harness.workers_of(child.pid)
+        killed += len(orphans)
         child.kill()
         child.join()
         harness.until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in orphans), 30)
         seen += saved(store).items()
+        assert finished.items() <= harness.record_files(tmp_path).items()
+        finished = harness.record_files(tmp_path)
     harness.run(harness.work, tmp_path, runs)
+    assert finished.items() <= harness.record_files(tmp_path).items()
+    begun, total = Counter((run, epoch) for run, epoch, _ in harness.noted(tmp_path)), sum(r.epochs for r in runs)
+    assert len(begun) == total and killed and sum(begun.values()) <= total + killed  # one epoch for each process killed
     harness.run(harness.work, tmp_path / "undisturbed", runs)
     assert harness.decided_files(tmp_path) == harness.decided_files(tmp_path / "undisturbed")
     kept(store, seen)

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import random
 import re
 import resource
 import signal
@@ -10,6 +11,7 @@ import time
 from collections import Counter
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import redirect_stderr, redirect_stdout
+from datetime import datetime
 
 import pytest
 import torch
@@ -79,6 +81,31 @@ def test_sleep_is_seen_in_the_times(tmp_path):
     assert frame(store_in(tmp_path).live().values())["disturbed_epochs"][0] >= 1
 
 
+def jumping(folder, runs):
+    """Sweep while the wall clock jumps by hours, forth and back, whenever it is read."""
+    rng, now = random.Random(0), time.time
+    time.time = lambda: now() + rng.uniform(-9e4, 9e4)
+
+    class Jumping(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls.fromtimestamp(time.time(), tz)
+
+    worker.datetime = Jumping
+    harness.work(folder, runs)
+
+
+def test_a_clock_that_jumps_moves_no_epoch(undisturbed, tmp_path, long):
+    begun = time.monotonic()
+    harness.run(jumping, tmp_path, harness.grid(long))
+    elapsed = time.monotonic() - begun
+    assert harness.decided_files(tmp_path) == undisturbed
+    seen = [r["observed"] for r in store_in(tmp_path).live().values()]
+    assert all(s >= 0 for o in seen for s in o["seconds"] + o["evaluate_seconds"])
+    assert sum(sum(o["seconds"]) + sum(o["evaluate_seconds"]) for o in seen) < elapsed
+    assert any(abs(datetime.fromisoformat(o["started"]) - datetime.fromisoformat(o["finished"])).seconds > 60 for o in seen)
+
+
 def command_line(folder, *words):
     """`bbatch` with these words, its output in files, as the leader of a process group (as a shell starts it)."""
     os.setpgid(0, 0)
@@ -92,16 +119,22 @@ def command_line(folder, *words):
     os._exit(code)
 
 
-def test_ctrl_c(tmp_path):
+@pytest.mark.parametrize("words", [
+    ("run", "synthetic-50k", "--batch-size", "1", "--epochs", "40", "--seed", "9", "--json"),
+    ("sweep", "synthetic-50k", "--seeds", "1", "--fresh", "--jobs", "1", "--executor", "dask", "--json")],
+    ids=["processes", "dask"])
+def test_ctrl_c(words, tmp_path, long):
     """To the whole process group, as a terminal sends it: exit code 130, one sentence, the run in hand on disk."""
-    words = ("run", "synthetic-50k", "--batch-size", "1", "--epochs", "40", "--seed", "9", "--json")
+    if "dask" in words and not long:
+        pytest.skip("in the long form: make faults")
     child = harness.start(command_line, tmp_path, *words)
     store = store_in(tmp_path)
     harness.until(lambda: list(store.checkpoints.glob("*.pt")), alive=child.is_alive)
     os.killpg(child.pid, signal.SIGINT)
     child.join(30)
     said = (tmp_path / "err").read_text()
-    sentence = r"bbatch: interrupted; 0 of 1 runs were finished and recorded; the 1 in hand go on .*asked again\.\n"
+    sentence = (r"(Dask's dashboard: \S+\n)?bbatch: interrupted; 0 of \d runs were finished and recorded; those in hand "
+                r"go on .*asked again\.\n")
     assert child.exitcode == 130 and re.fullmatch(sentence, said), said
     assert (tmp_path / "out").read_text() == ""
     path = next(store.checkpoints.glob("*.pt"))
