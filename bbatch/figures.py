@@ -233,11 +233,12 @@ def synthetic_sets(datasets: dict) -> Figure:
                 chosen = shown[y[shown] == label]
                 axis.plot(*at[chosen].T, ".", color=color, markersize=3, alpha=0.6, label=f"class {label}", rasterized=True)
             axis.set(xlabel="First principal component", ylabel="Second principal component",
-                     title=f"{DATASETS[name].title} ({len(shown):,} of {len(x):,} shown)")
+                     title=f"{DATASETS[name].title} ({len(shown):,} of {len(x):,})")
             axis.tick_params(labelleft=True)
             axis.legend(fontsize=9, markerscale=3)
     plt.close(figure)
-    return describe(figure, "Training samples of the synthetic sets on the two directions in which they spread most, which hold "
+    return describe(figure, "Training samples of the synthetic sets (the titles say how many of how many are drawn) on the two "
+                            "directions in which they spread most, which hold "
                             f"{', '.join(shares)} of their variance. Colours: the two classes. Features are standardized and "
                             "have no unit.")
 

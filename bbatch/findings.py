@@ -83,7 +83,8 @@ def _against_best(i: Interval, other: int, unlike: int) -> str:
     sure += "" if i.n == 1 or i.low > 0 or i.high < 0 else ", not told apart from zero"
     sure += f"; in {unlike} of the pairs one run is in bf16, the other in 32 bits" if unlike else ""
     size = Interval(abs(i.mean), i.low, i.high, i.n).text()
-    return f"At B = {other} it is {size} points {'higher' if i.mean < 0 else 'lower'} ({sure})."
+    apart = f"{size} points {'higher' if i.mean < 0 else 'lower'}" if i.n > 1 or abs(i.mean) >= 0.005 else "the same"
+    return f"At B = {other} it is {apart} ({sure})."
 
 
 def _unlike(runs: pd.DataFrame, small: int, large: int) -> int:
