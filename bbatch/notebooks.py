@@ -58,7 +58,7 @@ def parameters_of(path: Path) -> list[dict]:
     rows = []
     try:
         nbformat.validate(nbformat.read(path, as_version=4))
-    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:  # nbformat raises each of them
+    except Exception as error:  # nbformat raises many kinds
         raise BadInput(f"{str(path)!r} cannot be read as a notebook ({type(error).__name__}); give a Jupyter notebook of "
                        "format 4.") from error
     for found in papermill.inspect_notebook(str(path)).values():
@@ -108,7 +108,7 @@ def execute(name: str | Path, parameters: dict | None = None, output: Path | Non
     """Execute a notebook with `parameters` in place of its defaults; returns the path of the executed copy.
 
     Without `output` it goes to `_build/notebooks/`, named by the notebook and the parameters given. It is saved
-    after every cell, so that what ran can be read whatever happens. `progress` may hold options for tqdm; where no
+    after every cell, so that what ran can be read whatever happens, and signed as the user's own. `progress` may hold options for tqdm; where no
     terminal shows it, it becomes lines of a log, with what the cells say on stderr, such as how far a sweep is.
 
     Raises `BadInput` before anything runs (see :func:`check`), `NotebookFailed` where a cell raises or the kernel
@@ -139,8 +139,20 @@ def execute(name: str | Path, parameters: dict | None = None, output: Path | Non
     except DeadKernelError:
         raise NotebookFailed(f"{path.name} stopped because its kernel died, perhaps for want of memory; "
                              f"what ran can be read in {output}.") from None
-    strip(output)
+    else:
+        strip(output)
+    finally:
+        if output.is_file():
+            _sign(output)
     return output
+
+
+def _sign(path: Path) -> None:
+    """Trust an executed notebook, as `jupyter trust` does: JupyterLab leaves the drawings of others' notebooks out."""
+    from nbformat.sign import NotebookNotary
+
+    with contextlib.suppress(OSError, ValueError, nbformat.ValidationError):  # a home that cannot be written to, a file cut short
+        NotebookNotary().sign(nbformat.read(path, as_version=4))
 
 
 class _Log:

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bbatch import cli, config, critical, data, live, models, notebooks, published, report, statistics, tables, verify
+from bbatch import cli, cluster, config, critical, data, live, models, notebooks, published, report, statistics, tables, verify
 from bbatch.config import Run, grid, plan
 from bbatch.errors import BadInput, StoreError
 from bbatch.metrics import frame
-from bbatch.store import Store
+from bbatch.store import Store, _document
 from bbatch.sweep import sweep
 from test_metrics import record
 
@@ -45,6 +46,8 @@ COMMANDS = [
     ([], "arguments are required: COMMAND"), (["swep"], "invalid choice: 'swep'"), ([""], "invalid choice"),
     (["--version"], "required|unrecognized"), (["sweep", "--bogus"], "unrecognized arguments: --bogus"),
     (["sweep", "a\nb", "--x\ny"], "unrecognized"), (["data", "extra"], "unrecognized arguments: extra"),
+    (["notebook"], r"required: NAME \("), (["notebook", "99"], "notebook '99' is unknown; allowed are 01_"),
+    (["notebook", "03_mnist", "seeds=1e400"], "parameter 'seeds' of 03_mnist is inf; it must be of type int"),
     (["freeze", "mnist"], "unrecognized arguments: mnist"), (["notebooks", "--seeds", "3"], "unrecognized"),
     # run
     (["run"], "required: DATASET, --batch-size"), (["run", "mnist"], "required: --batch-size"),
@@ -87,7 +90,10 @@ COMMANDS = [
     (["sweep", "--jobs", "all"], "argument --jobs: invalid int value: 'all'"),
     (["sweep", "--lr-rule", "cubic"], "learning-rate rule 'cubic' is unknown"),
     (["sweep", "--precision", "fp8"], "precision 'fp8' is unknown"),
-    (["sweep", "synthetic-1k", "--profile", "smoke", "--device", "abacus"], "device 'abacus' cannot be used"),
+    *[(["sweep", "synthetic-1k", "--profile", "smoke", "--device", d, *more], f"device '{d}' cannot be used here; allowed are")
+      for d in ("abacus", "cuda:99") for more in ([], ["--executor", "dask"])],
+    *[(["sweep", "synthetic-1k", "--profile", "smoke", "--executor", e], f"executor '{e}' is unknown; allowed are processes, dask")
+      for e in ("", "slurm", "dask://", "dask://h:0", "dask://127.0.0.1:65536", "dask://h:1/x")],
     # geometry
     (["geometry", "minst"], "data set with measurements of geometry 'minst' is unknown; allowed are synthetic-50k"),
     *[(["geometry", "mnist", "--seeds", n], f"number of seeds is {n}; it must be a whole number from 1 to")
@@ -101,6 +107,21 @@ COMMANDS = [
     *[(["verify", "--sample", k], f"sample is {k}; it must be from 1 to|no record of")
       for k in ("0", "-1", "100000000")],
     (["verify", "--seed", "-1"], "seed is -1; it must be at least 0|no record of"),
+    (["verify", "synthetic-1k", "--device", "tpu"], "device 'tpu' cannot be used here|no record of"),
+    # claims, recommend
+    (["claims", "--section", "IX"], "section 'IX' is unknown; allowed are abstract, I,"),
+    (["claims", "--id"], "argument --id: expected at least one"), (["claims", "--id", "x"], "claim 'x' is unknown"),
+    (["recommend"], "give either a built-in problem, or both"), (["recommend", "tea"], "problem 'tea' is unknown; allowed are"),
+    (["recommend", "digits", "--model", "a:b"], "give either"), (["recommend", "--model", "a:b"], "give either"),
+    *[(["recommend", "digits", "--epochs", "1", "--budget", b], f"budget is {b}; it must be a finite number above 0")
+      for b in ("0.0", "-1.0", "nan", "inf")],
+    *[(["recommend", "--model", m, "--data", "x:y"], f"--model '{re.escape(m)}'.* {said}") for m, said in (
+        (":", "cannot be read; write module:function"), ("nowhere:f", "'nowhere' cannot be imported"),
+        (".a:f", r"importing '\.a' failed with TypeError \(\w.*\)"), ("os:sep", "is of type str; it must be a function"),
+        ("os:nothing", "has no 'nothing'"), ("a b:f", "cannot be imported"))],
+    *[(["recommend", "--model", "os:getcwd", "--data", d], f"--data '{d}' {said}") for d, said in (
+        ("os:getcwd", "returns a str; it must return"), ("sys:exit", "failed with SystemExit"),
+        ("math:sqrt", "failed with TypeError"))],
     (["verify", "--sample", "some"], "argument --sample: invalid int value: 'some'"),
 ]
 
@@ -129,6 +150,38 @@ def test_a_store_that_cannot_be(kind, words, place, monkeypatch, capsys):
         assert code == 2 and "BBATCH_STORE" in printed.err
     assert printed.err == "" or sentence(printed.err[:-1])
     assert files_in(place) == ["file"]
+
+
+@pytest.mark.parametrize("url", ["://", "a://b", "file://", "nosuch://x", "file:///proc/nowhere", "1://x", "::://x"])
+@pytest.mark.parametrize("words", [["results"], RUN])
+def test_a_url_that_is_no_store(words, url, place, monkeypatch, capsys):
+    monkeypatch.setenv("BBATCH_STORE", url)
+    monkeypatch.chdir(place)
+    assert cli.main(words) == 2
+    said = capsys.readouterr().err
+    assert f"the store {url!r} " in said and "BBATCH_STORE" in sentence(said[:-1])
+    assert [name for name in files_in(place) if not name.startswith("cache/")] == []
+
+
+@pytest.mark.parametrize("words", [["results"], RUN])
+def test_a_store_that_is_a_link_to_nowhere(words, place, monkeypatch, capsys):
+    for name, target in (("loop", "loop"), ("broken", "nowhere")):
+        (place / name).symlink_to(place / target)
+        monkeypatch.setenv("BBATCH_STORE", str(place / name))
+        assert cli.main(words) == 2 and "BBATCH_STORE" in sentence(capsys.readouterr().err[:-1])
+
+
+def test_a_cache_folder_that_cannot_be_made(place, monkeypatch, capsys):
+    data._read.cache_clear()
+    (place / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place / "file"))
+    assert cli.main(["run", "mnist", "--batch-size", "32"]) == 2
+    assert re.search(r"cannot be made \(Not a directory\); name a writable one in XDG_CACHE_HOME", capsys.readouterr().err)
+
+
+def test_an_output_that_is_closed_is_no_error(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)  # what Python does with `bbatch notebooks >&-`
+    assert cli.main(["notebooks"]) == 0
 
 
 @pytest.mark.parametrize("words", [["run", "mnist", "--batch-size", "32"], ["sweep", "cifar10", "--profile", "smoke"]])
@@ -168,8 +221,31 @@ CALLS = [
       for s in (0, -1, 1.5, "3", True)],
     (lambda: grid(["nothing"], "smoke"), "data set 'nothing' is unknown"),
     *[(lambda n=n: data.load(n), "data set .* is unknown; allowed are") for n in ("x", "", None)],
+    *[(lambda d=d: data.load("synthetic-1k", d), "device .* cannot be used here; allowed are cpu")
+      for d in ("abacus", "cuda:99", "", None, 3, "CPU")],
+    *[(lambda v=v: Run.from_dict(v), "the fields of a run lack dataset, batch_size, .*; all of them")
+      for v in ({}, None, [], {"seed": 1}, "x")],
     *[(lambda j=j: sweep([], Store("nowhere", None), jobs=j), "number of jobs is .*; it must be at least 1")
-      for j in (0, -5)],
+      for j in (0, -5, 1.5, "2", True)],
+    *[(lambda r=r: sweep(r, Store("nowhere", None)), "is no run; `config.plan` makes one")
+      for r in ("mnist", [{"dataset": "mnist"}], [None], [1])],
+    *[(lambda d=d: sweep([plan("synthetic-1k", 8)], Store("nowhere", None), device=d), "device .* cannot be used here")
+      for d in ("abacus", None, "cuda:99")],
+    *[(lambda i=i: Store("nowhere", None).put({"id": i}), "cannot be the id of a record") for i in ("../../x", "a/b", "", "a.b")],
+    (lambda: Store("nowhere", None).freeze(), "without a folder of committed records"),
+    *[(lambda e=e: cluster.executor(e).__enter__(), "executor .* is unknown") for e in (None, 3, b"dask", "dask://h:0")],
+    *[(lambda d=d: cluster.executor("dask", device=d).__enter__(), "device .* cannot be used here") for d in ("abacus", None)],
+    *[(lambda s=s: cluster.plan_for([1.0, s], 2), "duration of a run is .* s; it must be") for s in (-1, nan, math.inf)],
+    *[(lambda w=w: cluster.plan_for([1.0], w), "number of workers is .*; it must be a whole") for w in (0, 1.5, True)],
+    (lambda: cluster.plan_for([1.0], 1, nan), "duration of overhead is nan s"),
+    *[(lambda s=s: cluster.plans([], s, 0.0), "number of seeds is .*; it must be a whole") for s in (0, -1, 1.5, True)],
+    *[(lambda s=s: cluster.overheads(None, s), "duration of a run is .* s; it must be") for s in (0, -1.0, nan, math.inf)],
+    *[(lambda k=k: verify.choose({"a": record()}, sample=k), "sample is .*; it must be from 1 to 1")
+      for k in (0, 2, 1.5, "1", True, nan)],
+    *[(lambda s=s: verify.choose({"a": record()}, sample=1, seed=s), "seed is .*; it must be at least 0")
+      for s in (-1, nan, "x", None)],
+    (lambda: verify.again([record()], jobs=1), "synthetic-1k here is .* put those files in BBATCH_DATA"),
+    (lambda: report.obtain(["synthetic-1k"], "smoke", 1, compute=True, device="abacus"), "device 'abacus' cannot be used here"),
     *[(lambda n=n: tables.by_number(n, frame([])), "allowed are|1 to 8") for n in (0, 9, "4", None)],
     (lambda: published.results("x"), "data set 'x' is unknown"),
     (lambda: published.value("x"), "statement 'x' is unknown"),
@@ -238,6 +314,34 @@ def test_a_record_that_is_none(content, tmp_path):
     path = store.folder / "records" / "0123456789abcdef.json"
     path.write_bytes(content)
     assert store.records() == {} and files_in(tmp_path) == ["live/records/0123456789abcdef.json.damaged"]
+
+
+def test_a_record_that_lacks_a_part(tmp_path):
+    """Its checksum is right, but no `put` of ours wrote it."""
+    store = Store(tmp_path / "live", None).prepare()
+    for part in record():
+        lacking = {k: v for k, v in (record() | {"id": "0123"}).items() if k != part}
+        (store.folder / "records" / "0123.json").write_bytes(_document(lacking))
+        assert store.live() == {}, part
+
+
+@pytest.mark.parametrize("content", [*CONTENTS, b'{"cells": [], "metadata": {}, "nbformat": 3, "nbformat_minor": 0}',
+                                     b'{"cells": 3, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
+                                     b'{"cells": [{"cell_type": "code"}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'],
+                         ids=lambda c: repr(c[:20]))
+def test_a_notebook_that_is_none(content, tmp_path, capsys):
+    path = tmp_path / "n.ipynb"
+    path.write_bytes(content)
+    assert cli.main(["notebook", str(path), "a=1"]) == 2
+    assert "cannot be read as a notebook" in sentence(capsys.readouterr().err[:-1])
+    assert files_in(tmp_path) == ["n.ipynb"] and path.read_bytes() == content
+
+
+def test_a_notebook_without_parameters_takes_none(tmp_path):
+    path = tmp_path / "n.ipynb"
+    path.write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
+    with pytest.raises(BadInput, match="parameter of n 'a' is unknown; there are none"):
+        notebooks.check(path, {"a": 1})
 
 
 @pytest.mark.parametrize("content", CONTENTS, ids=lambda c: repr(c[:20]))
@@ -342,7 +446,7 @@ def test_nothing_read_from_disk_is_unpickled_or_evaluated_and_no_shell_is_used()
     """
     forbidden = (r"\bpickle\b|(?<![.\w])eval\(|\bexec\(|shell\s*=\s*True|os\.system|os\.popen"
                  r"|weights_only\s*=\s*False|allow_pickle\s*=\s*True")
-    for path in Path(config.__file__).parent.glob("*.py"):
+    for path in Path(config.__file__).parent.rglob("*.py"):
         text = path.read_text()
         assert not re.search(forbidden, text), path.name
         assert text.count("torch.load(") == text.count("weights_only=True"), path.name

@@ -246,6 +246,23 @@ def test_machines_that_share_no_folder_meet_at_a_url(protocol, tmp_path, monkeyp
     assert machines[1].freeze() == {"synthetic-1k": 2}
 
 
+def test_a_damaged_record_does_not_travel_and_is_replaced(tmp_path, monkeypatch):
+    """Half written at the URL, as by a machine that vanished: not taken, and written anew by who has the run again."""
+    there = tmp_path / "there"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "one"))
+    one, r = Store(f"file://{there}", None).prepare(), record()
+    one.put(r)
+    whole = (there / f"{r['id']}.json").read_bytes()
+    (there / f"{r['id']}.json").write_bytes(whole[:99])
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    other = Store(f"file://{there}", None).prepare()
+    assert other.live() == {} and not list((other.folder / "records").iterdir())
+    other.put(r)
+    assert (there / f"{r['id']}.json").read_bytes() == whole
+    (other.folder / "records" / "0123.json").write_bytes(whole[:99])  # damaged here: set aside, not delivered
+    assert other.live() == {r["id"]: r} and [path.name for path in there.iterdir()] == [f"{r['id']}.json"]
+
+
 def test_a_url_that_cannot_be_used_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(StoreError, match="nosuch://x.* cannot be used .*BBATCH_STORE"):

@@ -114,6 +114,16 @@ def test_command_line(frozen, monkeypatch, capsys):
     assert "number of jobs is 0" in capsys.readouterr().err
 
 
+def test_interrupted_it_promises_nothing(committed, monkeypatch):
+    """The sweep's own sentence says that runs go on from their checkpoints; those of a check are gone with its folder."""
+    def interrupted(runs, store, **options):
+        in_process(runs[:1], store)
+        raise KeyboardInterrupt("those in hand go on")
+    monkeypatch.setattr(verify, "sweep", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="^1 of 4 runs were trained again and none is kept; the same command begins anew"):
+        verify.again(list(committed.values()), jobs=1)
+
+
 def in_process(runs, store, **options):
     from concurrent.futures import ThreadPoolExecutor
 
