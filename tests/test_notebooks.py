@@ -5,6 +5,7 @@ import re
 
 import nbformat
 import pytest
+from nbformat.sign import NotebookNotary
 
 from bbatch import notebooks
 from bbatch.errors import BadInput
@@ -92,6 +93,7 @@ def test_execution_with_parameters_leaves_the_same_bytes_twice(make, tmp_path):
                 "from tqdm.auto import tqdm\n[k for k in tqdm(range(3))]")
     outputs = [notebooks.execute(path, {"seeds": 5}, tmp_path / f"{k}.ipynb", progress=False) for k in range(2)]
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
+    assert NotebookNotary().check_signature(nbformat.read(outputs[0], as_version=4))
     *_, talk, bar = cells(outputs[0])
     assert [output.text for output in talk.outputs] == ["one\nmnist 5 [1, 8]\n"]
     assert [output.output_type for output in bar.outputs] == ["execute_result"]
@@ -115,5 +117,6 @@ def test_a_failing_cell_is_named_and_what_ran_stays_readable(make, tmp_path):
     path = make("print('this ran')", "# why\n1 / 0", "print('this did not')")
     with pytest.raises(notebooks.NotebookFailed, match=r"made\.ipynb stopped in cell \[3\], `1 / 0`, with ZeroDivisionError"):
         notebooks.execute(path, {}, tmp_path / "out.ipynb", progress=False)
+    assert NotebookNotary().check_signature(nbformat.read(tmp_path / "out.ipynb", as_version=4))  # else no drawing is shown
     text = (tmp_path / "out.ipynb").read_text()
     assert '"this ran\\n"' in text and "ZeroDivisionError" in text and '"this did not\\n"' not in text
