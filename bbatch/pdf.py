@@ -35,7 +35,7 @@ body { font-size: 10pt; }
 .bbatch-front h2 { margin: 5mm 0 1mm; font-size: 12pt; }
 .bbatch-front :is(ol, li) { margin: 0; padding: 0; list-style: none; }
 article.bd-article { max-width: none; padding: 0; break-before: page; }
-h1, h2, h3, h4 { break-after: avoid; }
+h1, h2, h3, h4 { break-after: avoid; break-inside: avoid; }
 .bd-article .bbatch-table-box, .bd-article .output.text_html { overflow: visible !important; }
 .bd-article table { display: table !important; font-size: 7.5pt !important; }
 .bd-article table :is(th, td) { padding: 0.1rem 0.25rem; overflow-wrap: anywhere; }
