@@ -68,7 +68,7 @@ def formatted(table: pd.DataFrame) -> pd.DataFrame:
     """
     out = table[[c for c in KEYS if c in table]].rename(columns=KEYS)
     low = table.get("n_bf16", pd.Series(0, table.index))
-    out["n"] = [f"{n} ({k} in bf16)" if k else str(n) for n, k in zip(table["n"], low)]
+    out["n"] = [f"{n} ({f'{k} in ' * (k < n)}bf16)" if k else str(n) for n, k in zip(table["n"], low)]
     for metric in (m for m in METRICS if m in table):
         name, time = METRICS[metric], metric == "epoch_time_s"
         if f"{metric}_paper" in table:
