@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from html import escape
 
@@ -118,7 +119,7 @@ def show(table: pd.DataFrame, caption: str) -> HTML:
 
 def _cell(value):
     if isinstance(value, str) and (len(value) <= SHORT or not any(map(str.isalpha, value))):
-        return value.replace(" ", "\N{NO-BREAK SPACE}")
+        return re.sub(r"-(?=\d)", "-\N{WORD JOINER}", value.replace(" ", "\N{NO-BREAK SPACE}"))  # "CIFAR-10" in one piece
     return f"{value:,}" if isinstance(value, int) and value >= 10_000 else value
 
 
