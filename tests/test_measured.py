@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from bbatch import cli, data
-from bbatch.choosing import evaluation, limits, measured, regret
+from bbatch.choosing import comparison, evaluation, limits, measured, regret
 from bbatch.choosing.ceiling import Ceiling, memory_ceiling
 from bbatch.config import plan
 from bbatch.errors import BadInput
@@ -213,16 +213,16 @@ def test_regret_is_paired_with_the_best_cell_and_time_counts_to_within_a_point(r
     assert s.loc["always 32", "reached"] == sum(near) and s.loc["Lightning", "reached"] == 0
     versus = regret.against(found, "Lightning", "always 32")
     assert versus["lost"].tolist() == [True] and versus["won"].tolist() == [False]
-    text = regret.sentence(found, "Lightning", "always 32")
+    text = comparison.sentence(found, "Lightning", "always 32")
     assert "loses to always 32" in text and "worse on Wine (−1" in text and "same choice" not in text
-    assert "the same choice" in regret.sentence(found, "always 32", "always 32")
+    assert "the same choice" in comparison.sentence(found, "always 32", "always 32")
     better = found["test_acc"] + 2 * (found["method"] == "Lightning")
     twice = pd.concat([found, found.assign(problem="digits", test_acc=better)])
     differences = [acc[142, k] - acc[32, k] + 1 for k in (42, 43, 44)]
     assert regret.pooled(twice, "Lightning", "always 32").mean == pytest.approx(np.mean(differences))
     sooner = found.assign(to_target_torch_s=[4.0, 1, 8, 1, 2, 1])  # always 32 and Lightning in turn, by seed
-    assert "Wine 4 (" in regret.time_sentence(sooner, "Lightning", "always 32")  # geometric mean of 4, 8, 2
-    assert len(regret.formatted(found)) == 2 and len(regret.figure(found).axes) == 1
+    assert "Wine 4 (" in comparison.time_sentence(sooner, "Lightning", "always 32")  # geometric mean of 4, 8, 2
+    assert len(comparison.formatted(found)) == 2 and len(comparison.figure(found).axes) == 1
 
 
 def test_a_grid_with_a_hole_gives_no_regret_and_is_named(rows, monkeypatch):
@@ -231,7 +231,7 @@ def test_a_grid_with_a_hole_gives_no_regret_and_is_named(rows, monkeypatch):
     mnist["lr"] = 0.1 * mnist["batch_size"] / 256
     assert regret.grid(mnist, "mnist").empty and len(regret.grid(runs, "wine")) == 18
     monkeypatch.setattr(regret, "all_runs", lambda: mnist)
-    text = regret.holes(regret.results(runs, choices))
+    text = comparison.holes(regret.results(runs, choices))
     assert "MNIST (all ways)" in text and "Wine (Algorithm 2, measured, scikit-learn)" in text
     assert "`python -m bbatch.choosing.evaluation" in text
     assert "mnist" in text.partition("bbatch sweep")[2]

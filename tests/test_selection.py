@@ -17,6 +17,7 @@ from bbatch import cli, published
 from bbatch.choosing import selection
 from bbatch.errors import BadInput
 from bbatch.choosing.fitting import Fit, fit, step_seconds
+from bbatch.choosing.recommendation import TRIALS
 from bbatch.choosing.selection import follow, select_batch_size, start
 from bbatch.choosing.task import Rows, Task
 
@@ -258,7 +259,7 @@ def test_a_selection_says_what_it_did_and_why(capsys):
     err = capsys.readouterr().err
     assert "Algorithm 2: about" in err and "60 s at most" in err
     assert found.batch_size == found.trials["batch_size"].iloc[-1] == start(300) and found.lr == pytest.approx(0.0005)
-    assert list(found.trials.columns) == selection.TRIALS and found.trials["gap"].equals(
+    assert list(found.trials.columns) == TRIALS and found.trials["gap"].equals(
         found.trials["train_score"] - found.trials["validation_score"])
     assert "batch size 16, learning rate 0.0005" in repr(found) and "N = 300 rows" in repr(found)
     assert found._repr_html_().count("<li>") == len(found.reasons) >= 2

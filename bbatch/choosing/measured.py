@@ -41,7 +41,7 @@ from .ceiling import Ceiling, memory_ceiling
 from .fitting import Fit, fit
 from .limits import (NEAR, PASSES, best_rate, choose, knee, noise_over_training, rate_test, reference, scaling_exponent,
                      throughput)
-from .selection import Recommendation, check_limits, frame, one_epoch
+from .recommendation import Recommendation, check_limits, frame, one_epoch
 from .task import Rows, Task
 
 MOST = 8192  # samples in a batch: no model for which this page is meant wants more
@@ -74,8 +74,7 @@ class Measured(Recommendation):
                 left.axvline(self.noise_limit, color=COLORS["cifar10"], linestyle="--", label="noise scale, median")
             left.axvline(self.knee, color=COLORS["mnist"], linestyle=":", linewidth=2, label="knee of the time")
             left.axvline(self.batch_size, color=FAINT, linewidth=9, zorder=0, label="recommended")
-            left.set(xscale="log", yscale="log", xlabel="Batch size B (log "
-                                                        "scale)", ylabel="Seconds an epoch (log scale)",
+            left.set(xscale="log", yscale="log", xlabel="Batch size B (log scale)", ylabel="Seconds an epoch (log scale)",
                      title="Time and limits")
             left.set_xticks(self.throughput["batch_size"], self.throughput["batch_size"].astype(str), fontsize=8.5)
             left.minorticks_off()
@@ -86,8 +85,7 @@ class Measured(Recommendation):
                 bars = [loss["mean"] - loss["min"], loss["max"] - loss["mean"]]
                 right.errorbar(loss.index, loss["mean"], bars, color=color, marker="o", capsize=3, label=f"B = {b}")
             right.axvline(self.lr, color=FAINT, linewidth=9, zorder=0)
-            right.set(xscale="log", yscale="log", xlabel="Learning rate (log "
-                                                         "scale)", ylabel="Validation loss (log scale)",
+            right.set(xscale="log", yscale="log", xlabel="Learning rate (log scale)", ylabel="Validation loss (log scale)",
                       title="Rates (mean and range over seeds)")
             right.legend(fontsize=9)
         plt.close(figure)
@@ -161,21 +159,29 @@ def reasons(times, at_knee, limit, noise, ceiling, b, lr, exponent, other, short
     fastest = times["seconds_per_epoch"].min()
     time_line = (f"Time: an epoch takes {fastest:.2g} s at its fastest, and from B = {at_knee} on no more than "
                  f"{NEAR:g} times that.")
-    memory = (f"Memory: B = {ceiling.fits} fits "
-              f"({ceiling.why})." if ceiling.fits else f"Memory: not known ({ceiling.why}).")
+    memory = (f"Memory: B = {ceiling.fits} fits ({ceiling.why})." if ceiling.fits else f"Memory: not known ({ceiling.why}).")
     if limit is None:
         noise_line = "Gradient noise: not measured (batch normalization, too large a model, or too little time)."
     else:
-        first, last, typical = (f"{v:.3g} samples" if 0 < v < math.inf else "beyond measure"
-                                for v in (noise["scale"].iloc[0], noise["scale"].iloc[-1], limit))
-        noise_line = (f"Gradient noise scale: {typical} in the median over training ({first} after epoch 1, {last} "
-                      f"after epoch {noise['epoch'].iloc[-1]}); beyond it, larger batches waste samples.")
+        ends = noise.iloc[sorted({0, len(noise) - 1})].itertuples()
+        looks = "; ".join(f"{samples(e.scale)} after epoch {e.epoch}" + ", of which little is certain" * (e.low <= 0) for e in ends)
+        noise_line = (f"Gradient noise scale: {samples(limit)} in the median over training ({looks}); beyond it, larger "
+                      "batches waste samples.")
     if exponent.n:
-        rate_line = (f"Rate: {lr:.3g} is the best tried at B = {b} ({short:.3g} of {epochs} epochs); from B = {other} "
-                     f"it grows as B to the power {exponent.text(2)} (n = {exponent.n} seeds; 1 linear, 0.5 square "
-                     "root).")
+        rate_line = (f"Rate: {lr:.3g} is the best tried at B = {b} ({short:.3g} of {epochs} epochs); from B = {other} it grows "
+                     f"as B to the power {exponent.text(2)} (n = {exponent.n} seed{'s' * (exponent.n > 1)}; 1 linear, 0.5 "
+                     "square root).")
     else:
-        rate_line = (f"Rate: {lr:.3g} is the best known at B = {b}; too little time, or no optimum in sight, to "
-                     "compare "
-                     "the scaling rules.")
+        rate_line = (f"Rate: {lr:.3g} is the best known at B = {b}; too little time, or no optimum in sight, to compare the "
+                     "scaling rules.")
     return time_line, memory, noise_line, rate_line
+
+
+def samples(scale: float) -> str:
+    """A number of samples as people read it, to two digits: "4,600 samples", "4.6 million samples"."""
+    if not 0 < scale < math.inf:
+        return "beyond measure"
+    rounded = float(f"{scale:.2g}")
+    if rounded < 1:
+        return "less than 1 sample"
+    return f"{rounded / 1e6:,.12g} million samples" if rounded >= 1e6 else f"{rounded:,.6g} samples"

@@ -17,7 +17,8 @@ from ..store import FROZEN
 from .ceiling import Ceiling
 from .measured import Measured, measure_batch_size
 from .problems import problem
-from .selection import Recommendation, select_batch_size
+from .recommendation import Recommendation
+from .selection import select_batch_size
 
 EXAMPLE = FROZEN / "selection" / "example.json"  # digits, as recorded; `python -m bbatch.choosing.recommend` records it anew
 

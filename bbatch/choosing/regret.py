@@ -1,4 +1,4 @@
-"""What a way to choose a batch size costs against the best cell of the full grid: tables, sentences and a figure.
+"""What a way to choose a batch size costs against the best cell of the full grid, in numbers.
 
 Regret: the test accuracy of the grid's best batch size under the linear rule (highest mean over seeds) less that of the
 choice, in points, paired by seed. The best cell is picked with the same test set, which flatters it: regrets lie on the
@@ -8,44 +8,31 @@ below 0.
 
 from __future__ import annotations
 
-import json
-
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
+from scipy import stats
 
-from ..config import DATASETS, SYNTHETIC
+from ..config import DATASETS
 from ..critical import DROP
-from ..figures import COLORS, INK, STYLE
-from ..picture import describe, series, tip
 from ..statistics import LEVEL, Interval, mean_interval, paired_difference
-from .evaluation import CELL, CHOICES, FOLDER, METHODS, STEPS, fixed, keys, table
+from .evaluation import CELL, CHOICES, METHODS, STEPS, fixed, keys, table
 from .evaluation import runs as all_runs
-from .problems import BORROWED, PROBLEMS, base_rate
+from .problems import PROBLEMS, base_rate, protocol
 from .selection import rate
 
-MARKS = dict(zip(METHODS, ("o", "D", "s", "^", "v")))
-SHADES = dict(zip(METHODS, (COLORS["cifar10"], COLORS["synthetic-50k"], INK, COLORS["mnist"], COLORS["synthetic-1k"])))
 TARGET = ["to_target_epochs", "to_target_cpu_s", "to_target_torch_s"]
 COLUMNS = ["problem", "method", "batch_sizes", "n", "test_acc", "regret", "reached", *TARGET, "choice_cpu_s"]
-CAPTION = ("What each way chose, and what it gave: means over seeds ± half of the 95 % interval; regret in points of "
-           "test accuracy, paired by seed; how many runs came within a point of the best cell's mean, after how many "
-           "epochs, in how many processor seconds with our compiled loop, and in how many seconds at the time of a "
-           "step in plain PyTorch (means over the runs that got there); processor seconds of choosing")
-NAMES = {"measured": "the measured way", "scikit-learn": "scikit-learn's default", "Lightning": "Lightning's finder"}
 
 
 def grid(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     """The problem's runs under the linear rule where every batch size of its protocol has them, for the seeds that all
-    have; empty where the grid has holes. A problem from scikit-learn has the sizes that its rows allow."""
-    sizes = DATASETS[name if name in DATASETS else SYNTHETIC[0]].protocol.batch_sizes
+    have; empty where the grid has holes. A problem that the store does not hold has the sizes that its rows allow."""
+    sizes = protocol(name).batch_sizes
     here = runs[runs["problem"] == name]
     by_rule = rate(base_rate(name), here["batch_size"].astype(float))
     linear = here[np.isclose(here["lr"].astype(float), by_rule, rtol=1e-9)]
     wide = linear.drop_duplicates(["batch_size", "seed"])
-    full = len(set(sizes) & set(wide["batch_size"])) if name in BORROWED else len(sizes)
+    full = len(sizes) if name in DATASETS else len(set(sizes) & set(wide["batch_size"]))
     whole = wide[wide["batch_size"].isin(sizes)]
     have = whole.groupby("seed")["batch_size"].nunique()
     return whole[whole["seed"].isin(have[have == full].index)]
@@ -115,20 +102,6 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(out, columns=COLUMNS)
 
 
-def formatted(rows: pd.DataFrame) -> pd.DataFrame:
-    """The summary as the page shows it."""
-    s = summary(rows)
-    shown = pd.DataFrame({
-        "problem": s["problem"].where(~s["problem"].duplicated(), ""), "method": s["method"], "B": s["batch_sizes"],
-        "test accuracy, %": [i.text() for i in s["test_acc"]],
-        "regret, points": [i.text(sign="+") for i in s["regret"]],
-        "within a point": [f"{k} of {n}" for k, n in zip(s["reached"], s["n"])]})
-    for title, column in (("after epochs", "to_target_epochs"), ("compiled, s", "to_target_cpu_s"),
-                          ("PyTorch, s", "to_target_torch_s"), ("choosing, s", "choice_cpu_s")):
-        shown[title] = [f"{v:.2g}" if np.isfinite(v) else "–" for v in s[column].astype(float)]
-    return shown
-
-
 def against(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "always 32") -> pd.DataFrame:
     """`method` less `other` in test accuracy, paired by seed, a row a problem that has both.
 
@@ -152,127 +125,16 @@ def _pairs(rows: pd.DataFrame, method: str, other: str) -> pd.DataFrame:
 
 
 def pooled(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "always 32") -> Interval:
-    """`method` less `other` in test accuracy: the mean over the problems, its interval over the seeds that all have."""
+    """`method` less `other` in test accuracy, the mean over the problems, each counted once; n counts the pairs.
+
+    Problems may have different numbers of seeds: their squared standard errors add up, with the degrees of freedom of
+    Welch and Satterthwaite, as for independent samples (a seed draws other data, networks and orders in each problem).
+    """
     pairs = _pairs(rows, method, other)
-    difference = pairs["test_acc"] - pairs["test_acc_other"]
-    wide = pairs.assign(difference=difference).pivot(index="seed", columns="problem", values="difference")
-    return mean_interval(wide.dropna().mean(axis=1))
-
-
-def sentence(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "always 32") -> str:
-    """Who wins, where, by how much, and in how many comparisons."""
-    found = against(rows, method, other)
-    if found.empty:
-        return f"**{_title(method)} against {_name(other)}**: not measured yet."
-
-    def listed(some):
-        return ", ".join(f"{PROBLEMS[r.problem]} ({r.difference.text(sign='+')}{', the same choice' * r.same})"
-                         for r in some.itertuples()) or "none"
-
-    whole = pooled(rows, method, other)
-    verdict = "beats" if whole.low > 0 else "loses to" if whole.high < 0 else "cannot be told apart from"
-    neither = ~found["won"] & ~found["lost"]
-    return (f"**{_title(method)} {verdict} {_name(other)}** in test accuracy: {whole.text(sign='+')} points in the mean "
-            f"over {len(found)} problems (n = {whole.n} seeds, paired; ± half of the 95 % interval). Of the single "
-            f"problems, judged at 95 % for all {len(found)} at once, it is better on {listed(found[found['won']])}; worse "
-            f"on {listed(found[found['lost']])}; not told apart on {listed(found[neither])}.")
-
-
-def time_sentence(rows: pd.DataFrame, method: str, other: str = "always 32") -> str:
-    """How many times sooner `method` came within a point of the best than `other`, in plain PyTorch: geometric means of
-    the ratios paired by seed, with 95 % intervals, over the seeds with which both got there."""
-    parts = []
-    for name in dict.fromkeys(rows["problem"]):
-        wide = rows[rows["problem"] == name].pivot(index="seed", columns="method", values="to_target_torch_s")
-        both = wide[[method, other]].dropna() if {method, other} <= set(wide.columns) else wide.iloc[:0]
-        if len(both) > 1:
-            i = mean_interval(np.log(both[other] / both[method]))
-            mean, low, high = np.exp([i.mean, i.low, i.high])
-            parts.append(f"{PROBLEMS[name]} {mean:.2g} ({low:.2g} to {high:.2g}, n = {i.n})")
-    return (f"**{_title(method)} against {_name(other)} in time**: how many times sooner it comes within a point of the "
-            "best cell, at the time of a step in plain PyTorch (below 1: later; 95 % intervals): "
-            f"{'; '.join(parts) or 'not measured yet'}.")
-
-
-def _name(method: str) -> str:
-    return NAMES.get(method, method)
-
-
-def _title(method: str) -> str:
-    return _name(method)[0].upper() + _name(method)[1:]
-
-
-def mean_sentence(rows: pd.DataFrame) -> str:
-    """Mean regret of each method over the problems that all methods have, each problem counted once."""
-    s = summary(rows)
-    means = s.assign(value=[i.mean for i in s["regret"]])
-    wide = means.pivot(index="problem", columns="method", values="value").dropna()
-    ways = sorted((m for m in METHODS if m in wide.columns), key=lambda m: wide[m].mean())
-    return (f"Mean regret over the {len(wide)} problems on which all ways were tried, and the largest on one of them, in "
-            "points: " + "; ".join(f"{_name(m)} {wide[m].mean():+.2f}, {wide[m].max():+.2f}" for m in ways)
-            + ".").replace(" -", " −")
-
-
-def holes(rows: pd.DataFrame) -> str:
-    """What the table lacks, and the command that computes it."""
-    have = set(zip(rows["problem"], rows["method"]))
-    missing = {name: [m for m in METHODS if (name, m) not in have] for name in PROBLEMS}
-    lacking = {name: methods for name, methods in missing.items() if methods}
-    if not lacking:
-        return "Every way was tried on every problem."
-    grids = [name for name in lacking if name in DATASETS and grid(all_runs(), name).empty]
-    parts = [f"{PROBLEMS[name]} "
-             f"({'all ways' if len(m) == len(METHODS) else ', '.join(m)})" for name, m in lacking.items()]
-    first = f"`bbatch sweep {' '.join(grids)}`, then " if grids else ""
-    return (f"**Not yet computed**: {'; '.join(parts)}. {first}`python -m bbatch.choosing.evaluation {' '.join(lacking)}` fills "
-            "these holes"
-            + (" (hours on a CPU)." if set(lacking) & {"mnist", "cifar10"} else "."))
-
-
-def provenance() -> str:
-    """Where the choices and the runs made for them come from."""
-    path = FOLDER / "provenance.json"
-    if not path.is_file():
-        return "No choices recorded."
-    p = json.loads(path.read_text())
-    versions = ", ".join(f"{k} {v}" for k, v in p["versions"].items())
-    made = table("choices", CHOICES).query("method == 'measured'")
-    busy = made["seconds"].sum() / made["cpu_seconds"].sum() if len(made) else np.nan
-    return (f"**Where this table comes from.** `python -m {table.__module__}`, {p['date']}, {p['device_name']}, "
-            f"{p['threads']} thread, code {p['commit']}, Python {p['python']}, {versions}; the grids of the paper's data "
-            f"sets from the committed records. The measured way took {busy:.1f} elapsed seconds for each of processor "
-            "time: 1 would be a machine with nothing else to do. On a busier one its trial trainings are shorter.")
-
-
-def figure(rows: pd.DataFrame) -> Figure:
-    """Regret of each way on each problem, with its 95 % interval; 0 is the best cell of the grid."""
-    s = summary(rows)
-    names = list(dict.fromkeys(s["problem"]))
-    with mpl.rc_context(STYLE):
-        fig, axis = plt.subplots(figsize=(8.6, 1.6 + 0.75 * max(len(names), 1)))
-        for k, method in enumerate(METHODS):
-            some = s[s["method"] == method]
-            at = [names.index(p) + 0.15 * (k - 2) for p in some["problem"]]
-            mean = np.array([i.mean for i in some["regret"]])
-            bars = np.array([[i.mean - i.low, i.high - i.mean] for i in some["regret"]]).reshape(-1, 2).T
-            drawn = axis.errorbar(mean, at, xerr=np.nan_to_num(bars), fmt=MARKS[method], color=SHADES[method],
-                                  capsize=3, markersize=6, linestyle="none", label=method)
-            series(axis, method, *drawn.get_children())
-            tip(axis, mean, at, [f"{p}, {method}, B = {b}: regret {i.text(sign='+')} points (n = {i.n})" for p, b, i in
-                                 zip(some["problem"], some["batch_sizes"], some["regret"])])
-        axis.axvline(0, color=INK, linewidth=1)
-        axis.set_xscale("symlog", linthresh=1, linscale=1.2)
-        axis.set_yticks(range(len(names)), names)
-        axis.invert_yaxis()
-        axis.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda v, _: f"{v:g}".replace("-", "−")))
-        axis.set(xlabel="Regret in test accuracy, points (linear up to 1, then logarithmic)",
-                 title="What each choice costs against the best batch size")
-        axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    plt.close(fig)
-    n = sorted(set(s["n"]))
-    return describe(fig, f"Regret in test accuracy of each way to choose a batch size on {len(names)} problems: the "
-                         "best batch size of "
-                    f"the full grid less the choice, in percentage points, paired by seed; mean and 95 % interval, n = "
-                    f"{' or '.join(map(str, n))} seeds; {len(s)} intervals, of which about {0.05 * len(s):.0f} may be "
-                    f"expected to miss. {mean_sentence(rows)}")
-
+    each = (pairs["test_acc"] - pairs["test_acc_other"]).groupby(pairs["problem"]).agg(["mean", "var", "count"])
+    mean, parts = each["mean"].mean(), each["var"] / each["count"] / len(each) ** 2
+    if not parts.sum() > 0:
+        return Interval(mean, mean, mean, len(pairs))
+    freedom = parts.sum() ** 2 / (parts**2 / (each["count"] - 1)).sum()
+    half = stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(parts.sum())
+    return Interval(float(mean), float(mean - half), float(mean + half), len(pairs))

@@ -27,8 +27,6 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, is_dataclass
-from html import escape
 
 import numpy as np
 import pandas as pd
@@ -38,55 +36,9 @@ from tqdm import tqdm
 from .. import published
 from ..config import DATASETS
 from ..errors import BadInput
-from .fitting import Fit, fit, step_seconds
+from .fitting import Fit, fit
+from .recommendation import Recommendation, check_limits, frame, one_epoch
 from .task import Rows, Task
-
-START, HALVED, DOUBLED = "start", "halved", "doubled"
-TRIALS = ["batch_size", "lr", "warmup_epochs", "epochs", "train_score", "validation_score", "gap", "validation_loss",
-          "seconds", "cpu_seconds", "complete", "diverged", "seed", "decision"]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Recommendation:
-    """A batch size and a learning rate with the reasons, and every training that led there.
-
-    `trials`: a row a training, columns `TRIALS`; scores in percent, seconds of the training steps. `seconds` and
-    `cpu_seconds`: what the whole selection took, elapsed and of the processor.
-    """
-
-    method: str
-    batch_size: int
-    lr: float
-    warmup_epochs: int
-    reasons: tuple[str, ...]
-    trials: pd.DataFrame
-    seconds: float
-    cpu_seconds: float
-
-    @property
-    def headline(self) -> str:
-        warm = f", warm-up over {self.warmup_epochs} epochs" if self.warmup_epochs else ""
-        return f"{self.method}: batch size {self.batch_size}, learning rate {self.lr:.3g}{warm}"
-
-    def __repr__(self) -> str:
-        took = f"{len(self.trials)} training{'s' * (len(self.trials) > 1)}, {self.seconds:.0f} s"
-        return "\n".join([f"{self.headline} ({took})", *(f"  - {reason}" for reason in self.reasons)])
-
-    def _repr_html_(self) -> str:
-        reasons = "".join(f"<li>{escape(reason)}</li>" for reason in self.reasons)
-        return f"<p><b>{escape(self.headline)}</b></p><ul>{reasons}</ul>"
-
-    def to_dict(self) -> dict:
-        """Plain values, for JSON: tables as lists of rows, the rest by name."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
-
-
-def _plain(value):
-    if isinstance(value, pd.DataFrame):
-        return value.to_dict(orient="records")
-    if is_dataclass(value):
-        return asdict(value)
-    return list(value) if isinstance(value, tuple) else value
 
 
 def branch(n: int) -> tuple[tuple[int, int], tuple[float, float]]:
@@ -140,23 +92,22 @@ def follow(train: Callable[[int], Fit], n: int, *, seconds_per_training: float =
     """Algorithm 2 with `train(batch_size)` for line 10; returns the chosen trial, and each trial with what was
     decided."""
     limit, tolerance = published.value("vi-gap-limit"), published.value("iv-g-critical-drop")
-    b, how, trials, sound = start(n), START, [], []
-    b = max(b, smallest)
+    b, doubled, trials, sound = max(start(n), smallest), False, [], []
     while True:
         f = train(b)
         best = max((t.validation_score for t, _ in trials if not t.diverged), default=-math.inf)
         good = f.validation_score >= (best - tolerance if acceptable is None else acceptable)
         too_wide = f.diverged or f.gap > limit
-        if f.complete and not too_wide and (good or how != DOUBLED):
+        if f.complete and not too_wide and (good or not doubled):
             sound.append(f)
         following, decision = None, "kept: the gap is within the limit and the time too"
         gap = "diverged" if f.diverged else f"gap {f.gap:.1f} above {limit:g} points"
         if not f.complete:
             decision = "cut short by the budget"
         elif too_wide:
-            following, how, decision = b // 2, HALVED, f"{gap}: halved"
+            following, doubled, decision = b // 2, False, f"{gap}: halved"
         elif f.seconds > seconds_per_training and good:
-            following, how, decision = 2 * b, DOUBLED, f"{f.seconds:.3g} s above {seconds_per_training:g} s: doubled"
+            following, doubled, decision = 2 * b, True, f"{f.seconds:.3g} s above {seconds_per_training:g} s: doubled"
         elif f.seconds > seconds_per_training:
             decision = f"{f.seconds:.3g} s above {seconds_per_training:g} s, but accuracy not acceptable: the end"
         if following is not None and (why := _barred(following, [t for t, _ in trials] + [f], n, smallest)):
@@ -222,28 +173,3 @@ def select_batch_size(model_factory: Callable[[], nn.Module], train, validation,
     return Recommendation("Algorithm 2", chosen.batch_size, chosen.lr, chosen.warmup_epochs, tuple(reasons),
                           frame([t for t, _ in trials], [why for _, why in trials]), time.perf_counter() - begun,
                           time.process_time() - worked)
-
-
-def frame(fits: list[Fit], decisions: list[str]) -> pd.DataFrame:
-    """The trials as a table, a row a training, columns `TRIALS`."""
-    return pd.DataFrame([vars(f) | {"gap": f.gap, "decision": why} for f, why in zip(fits, decisions)], columns=TRIALS)
-
-
-def check_limits(epochs, budget, seed, positive: dict) -> None:
-    """Raise `BadInput` for a number of epochs, a budget, a seed, or one of `positive` (None allowed) that cannot be."""
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
-        raise BadInput(f"number of epochs is {epochs!r}; it must be a whole number of at least 1.")
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise BadInput(f"seed is {seed!r}; it must be a whole number from 0 to {2**32 - 1}.")
-    for what, value in ({"budget": budget} | {k: v for k, v in positive.items() if v is not None}).items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-            raise BadInput(f"{what} is {value!r}; it must be a finite number above 0.")
-
-
-def one_epoch(task: Task, batch_size: int, budget: float) -> float:
-    """Seconds that an epoch takes at a batch size. Raises `BadInput` where that is more than the budget."""
-    seconds = step_seconds(task, batch_size) * math.ceil(len(task.train) / batch_size)
-    if seconds > budget:
-        raise BadInput(f"a budget of {budget:g} s is too small for one epoch, which takes about {seconds:.2g} s here "
-                       f"at B = {batch_size}.")
-    return seconds
