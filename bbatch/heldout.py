@@ -99,7 +99,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name in (n for n in DATASETS if n in set(table["dataset"])):
         chosen = choices(table[table["dataset"] == name])
-        spread = {way: ", ".join(f"{b}\N{NO-BREAK SPACE}({k})" for b, k in chosen[way].value_counts().sort_index().items())
+        spread = {way: ", ".join(f"{b}\N{NARROW NO-BREAK SPACE}({k})" for b, k in chosen[way].value_counts().sort_index().items())
                   for way in ("by_test", "by_heldout")}
         rows.append({"data set": DATASETS[name].title, "best B by test accuracy (seeds)": spread["by_test"],
                      "by held-out accuracy (seeds)": spread["by_heldout"],
