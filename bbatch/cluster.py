@@ -12,6 +12,7 @@ import heapq
 import logging
 import math
 import re
+import socket
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
@@ -51,6 +52,7 @@ def executor(name: str, jobs: int | None = None, device: str = "cpu") -> Iterato
     with dask.config.set({"distributed.nanny.pre-spawn-environ": worker.ENVIRONMENT}), ExitStack() as open_here:
         if address:
             try:
+                _greeted(address[1].strip("[]"), int(address[2]))
                 client = Client(f"tcp://{address[1]}:{address[2]}", timeout=ANSWER_WITHIN)
             except OSError as error:
                 raise BadInput(f"no Dask scheduler answers at {address[1]}:{address[2]} within {ANSWER_WITHIN} s; "
@@ -66,6 +68,17 @@ def executor(name: str, jobs: int | None = None, device: str = "cpu") -> Iterato
         if client.dashboard_link:
             print(f"Dask's dashboard: {client.dashboard_link}", file=sys.stderr)
         yield _Runs(client.get_executor(pure=False, **({"resources": resources} if resources else {})))
+
+
+def _greeted(host: str, port: int) -> None:
+    """Raise `OSError` unless what listens there greets as Dask does, with a message of some hundred bytes behind its length.
+
+    Dask's own client waits for ever for a listener that says nothing, and takes the words of another for a length.
+    """
+    with socket.create_connection((host, port), timeout=ANSWER_WITHIN) as connection:
+        length = int.from_bytes(connection.recv(8, socket.MSG_WAITALL), "little")
+    if not 0 < length < 2**20:
+        raise OSError("this is no Dask scheduler")
 
 
 class _Runs(Executor):

@@ -16,7 +16,7 @@ from bbatch import data, interactive, metrics
 from bbatch.geometry import measurements as geometry
 from bbatch.geometry import minima, noise_figures, noise_findings, probe, relief, sharpness, trained
 from bbatch.config import DATASETS, plan
-from bbatch.errors import BadInput
+from bbatch.errors import BadInput, StoreError
 from bbatch.files import seal
 from bbatch.models import build
 from bbatch.statistics import spearman
@@ -296,3 +296,11 @@ def test_an_interactive_figure_asks_no_network_and_speaks_to_who_cannot_see_it()
     assert shown["application/vnd.plotly.v1+json"]["data"][0]["type"] == "surface"
     assert interactive.show(figure, "a-name", 'a "hill" <b>', static)._repr_mimebundle_() == shown
     assert "<noscript><p>words</p></noscript>" in interactive.show(figure, "n", "words")._repr_mimebundle_()["text/html"]
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"\xff\xfe\x00" * 9])
+def test_a_damaged_table_is_told_in_a_sentence(content, tmp_path, monkeypatch):
+    monkeypatch.setattr(geometry, "FOLDER", tmp_path)
+    (tmp_path / "mnist.parquet").write_bytes(content)
+    with pytest.raises(StoreError, match=r"of mnist is damaged \(.*\); restore it from the repository\.$"):
+        geometry.measured(["mnist"])

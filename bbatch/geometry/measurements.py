@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from .. import data
 from ..config import DATASETS, Run, plan
-from ..errors import one_of
+from ..errors import StoreError, one_of
 from ..files import write_whole
 from ..store import FROZEN, Store
 from ..worker import commit
@@ -201,7 +201,11 @@ def _rescaled(run: Run, key: str, net, source: data.Data) -> pd.DataFrame:
 
 def _read(what: str, columns: list[str], datasets) -> pd.DataFrame:
     paths = [FOLDER / f"{name}{what}.parquet" for name in datasets or EFFORT]
-    parts = [pd.read_parquet(path) for path in paths if path.is_file()]
+    try:
+        parts = [pd.read_parquet(path) for path in paths if path.is_file()]
+    except (OSError, ValueError) as error:  # pyarrow's kinds are among them
+        raise StoreError(f"a table of {FOLDER.name} of {', '.join(datasets or EFFORT)} is damaged "
+                         f"({' '.join(str(error).split()).rstrip('.')}); restore it from the repository.") from error
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 

@@ -4,8 +4,10 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
@@ -32,8 +34,6 @@ def through(name, folder, runs, store=None, freeze=True, **options):
 
 def through_and_kill(folder, runs, kills):
     """A sweep on a cluster of this machine whose workers are killed at random moments."""
-    import threading
-
     rng, ended, me = random.Random(4), threading.Event(), os.getpid()
 
     def killer():
@@ -186,6 +186,22 @@ def test_an_unknown_executor_is_refused(name):
     with pytest.raises(BadInput, match="executor .* is unknown; allowed are processes, dask and dask://HOST:PORT"):
         with cluster.executor(name):
             pass
+
+
+@pytest.mark.parametrize("words", [b"", b"HTTP/1.0 400 Bad Request\r\n\r\n", b"\0" * 8], ids=["silent", "web", "zeros"])
+def test_what_listens_but_is_no_scheduler(words, monkeypatch):
+    """Dask's client would wait for ever for the first, and ask for exabytes of memory for the second."""
+    monkeypatch.setattr(cluster, "ANSWER_WITHIN", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def answer():
+            with server.accept()[0] as connection:
+                connection.sendall(words)
+                time.sleep(1)
+        threading.Thread(target=answer, daemon=True).start()
+        port = server.getsockname()[1]
+        with pytest.raises(BadInput, match=f"no Dask scheduler answers at 127.0.0.1:{port} within 0.5 s"):
+            with cluster.executor(f"dask://127.0.0.1:{port}"):
+                pass
 
 
 def nobody_there():
