@@ -118,9 +118,9 @@ def where(name, device, tasks, expected):
     from distributed import Client
 
     with Client(name.replace("dask://", "tcp://")) as client:
-        client.wait_for_workers(2, 60)  # else the choice would be none
+        client.wait_for_workers(2, 300)  # else the choice would be none
     with cluster.executor(name, device=device) as executor:
-        assert {executor.submit(os.getpid).result(60) for _ in range(tasks)} <= expected
+        assert {executor.submit(os.getpid).result(300) for _ in range(tasks)} <= expected
 
 
 def test_a_run_on_cuda_goes_to_a_worker_that_has_the_resource(pair):
@@ -134,7 +134,7 @@ def refused(name, folder, run):
                                           (None, "abacus", "device 'abacus' cannot be used here; allowed are cpu")):
             ours = data.load(run.dataset).fingerprint
             with pytest.raises(BadInput, match=said):
-                executor.submit(worker.compute, run, Store(folder / "live"), device, fingerprint or ours).result(60)
+                executor.submit(worker.compute, run, Store(folder / "live"), device, fingerprint or ours).result(300)
 
 
 def test_a_worker_with_other_data_or_without_the_device_refuses_the_run(pair, tmp_path):
