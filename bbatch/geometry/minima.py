@@ -224,9 +224,9 @@ def origins(table: pd.DataFrame, points: pd.DataFrame | None = None) -> str:
     """Where the networks that a page measures come from, and with which code they were measured."""
     if table.empty:
         return "Nothing measured yet."
-    counts = table.drop_duplicates(["id", "epoch"])["source"].value_counts()
+    counts = table.drop_duplicates(["id", "epoch", "source"])["source"].value_counts()  # some were trained again twice
     drawn = "" if points is None or points.empty else f" · {len(points):,} points of landscapes"
-    return ("**Where its measurements come from.** Networks, one at a time in training: "
+    return ("**Where its measurements come from.** Networks, each after so many epochs: "
             + ", ".join(f"{count} {ORIGINS.get(source, source)}" for source, count in counts.items()) + drawn
             + f" · code: {', '.join(sorted(table['commit'].unique()))}. `geometry.measured` gives each number's samples and settings.")
 
