@@ -25,7 +25,7 @@
     if (n < 2 || graph.dataset.narrow === String(narrow)) return;
     graph.dataset.narrow = narrow;
     const titles = graph.layout.annotations.map(({x, y}) => ({x, y}));
-    graph.beside ??= {height: graph.layout.height, titles, domains: scenes.map((scene) => graph.layout[scene].domain)};
+    graph.beside ??= {height: graph.clientHeight, titles, domains: scenes.map((scene) => graph.layout[scene].domain)};
     const {height, titles: above, domains} = graph.beside, update = {height: narrow ? n * 0.75 * height : height};
     scenes.forEach((scene, k) => {
       const bottom = 1 - (k + 1) / n, top = bottom + 1 / n - 0.05 * (k > 0);
