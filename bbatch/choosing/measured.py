@@ -79,7 +79,7 @@ class Measured(Recommendation):
             left.set_xticks(self.throughput["batch_size"], self.throughput["batch_size"].astype(str), fontsize=8.5)
             left.minorticks_off()
             left.legend(fontsize=9)
-            finite = self.trials[~self.trials["diverged"].astype(bool) & np.isfinite(self.trials["validation_loss"])]
+            finite = self.trials[~self.trials["diverged"].astype(bool) & np.isfinite(self.trials["validation_loss"].astype(float))]
             for (b, trials), color in zip(finite.groupby("batch_size"), (COLORS["synthetic-1k"], INK)):
                 loss = trials.groupby("lr")["validation_loss"].agg(["mean", "min", "max"])
                 bars = [loss["mean"] - loss["min"], loss["max"] - loss["mean"]]
@@ -87,13 +87,12 @@ class Measured(Recommendation):
             right.axvline(self.lr, color=FAINT, linewidth=9, zorder=0)
             right.set(xscale="log", yscale="log", xlabel="Learning rate (log scale)", ylabel="Validation loss (log scale)",
                       title="Rates (mean and range over seeds)")
-            right.legend(fontsize=9)
+            if len(finite):  # else there was no time for any
+                right.legend(fontsize=9)
         plt.close(figure)
-        return describe(figure, f"{self.headline}. Left: elapsed seconds of an epoch at each batch size, the least of "
-                                f"up to {PASSES} "
-                        "timings, with the limits on B. Right: validation loss of short trainings against their rate, "
-                        f"mean and range over {self.trials['seed'].nunique()} seeds. The grey bands are what is "
-                        "recommended.")
+        return describe(figure, f"{self.headline}. Left: elapsed seconds of an epoch at each batch size, the least of up to "
+                        f"{PASSES} timings, with the limits on B. Right: validation loss of short trainings against their rate, "
+                        f"mean and range over {self.trials['seed'].nunique()} seeds. The grey bands are what is recommended.")
 
 
 def measure_batch_size(model_factory: Callable[[], nn.Module], train, validation, *, epochs: int = 20,
@@ -164,7 +163,8 @@ def reasons(times, at_knee, limit, noise, ceiling, b, lr, exponent, other, short
         noise_line = "Gradient noise: not measured (batch normalization, too large a model, or too little time)."
     else:
         ends = noise.iloc[sorted({0, len(noise) - 1})].itertuples()
-        looks = "; ".join(f"{samples(e.scale)} after epoch {e.epoch}" + ", of which little is certain" * (e.low <= 0) for e in ends)
+        looks = "; ".join(f"{samples(e.scale)} after epoch {e.epoch}" + ", of which little is certain" * (e.low <= 0 < e.scale)
+                          for e in ends)
         noise_line = (f"Gradient noise scale: {samples(limit)} in the median over training ({looks}); beyond it, larger "
                       "batches waste samples.")
     if exponent.n:

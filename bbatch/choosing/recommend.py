@@ -17,7 +17,7 @@ from ..store import FROZEN
 from .ceiling import Ceiling
 from .measured import Measured, measure_batch_size
 from .problems import problem
-from .recommendation import Recommendation
+from .recommendation import TRIALS, Recommendation
 from .selection import select_batch_size
 
 EXAMPLE = FROZEN / "selection" / "example.json"  # digits, as recorded; `python -m bbatch.choosing.recommend` records it anew
@@ -58,7 +58,8 @@ def example(compute: bool = False) -> list[Recommendation]:
 
 def _restored(values: dict) -> Recommendation:
     """A recommendation from what its `to_dict` gave."""
-    values = {k: pd.DataFrame(v) if k in ("trials", "throughput", "noise") else v for k, v in values.items()}
+    values = {k: pd.DataFrame(v) if k in ("throughput", "noise") else v for k, v in values.items()}
+    values["trials"] = pd.DataFrame(values["trials"], columns=TRIALS)  # there may be none
     values["reasons"] = tuple(values["reasons"])
     if "ceiling" not in values:
         return Recommendation(**values)
