@@ -229,6 +229,8 @@ def test_regret_is_paired_with_the_best_cell_and_time_counts_to_within_a_point(r
         assert s.loc[method, "regret"].mean == pytest.approx(np.mean(difference)) and s.loc[method, "n"] == 3
     near = [max(50, 93.5, acc[32, k]) >= np.mean([acc[64, j] for j in (42, 43, 44)]) - 1 for k in (42, 43, 44)]
     assert s.loc["always 32", "reached"] == sum(near) and s.loc["Lightning", "reached"] == 0
+    spread = found.assign(method="measured", batch_size=found["batch_size"].where(found["seed"] < 44, 64))
+    assert regret.summary(spread)["batch_sizes"].tolist() == ["32 (32 to 142)"]
     versus = regret.against(found, "Lightning", "always 32")
     assert versus["lost"].tolist() == [True] and versus["won"].tolist() == [False]
     text = comparison.sentence(found, "Lightning", "always 32")

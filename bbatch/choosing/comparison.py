@@ -25,8 +25,8 @@ from .regret import against, grid, pooled, summary
 
 MARKS = dict(zip(METHODS, ("o", "D", "s", "^", "v")))
 SHADES = dict(zip(METHODS, (COLORS["cifar10"], COLORS["synthetic-50k"], INK, COLORS["mnist"], COLORS["synthetic-1k"])))
-CAPTION = ("What each way chose, and what it gave: means over seeds ± half of the 95 % interval; regret in points of "
-           "test accuracy, paired by seed; how many runs came within a point of the best cell's mean, after how many "
+CAPTION = ("What each way chose (most often, and the range over seeds), and what it gave: means ± half of the 95 % interval; "
+           "regret in points of test accuracy, paired by seed; how many runs came within a point of the best cell's mean, after how many "
            "epochs, in how many processor seconds as they were trained here (images: PyTorch in bf16; else our compiled "
            "loop), and in how many seconds at the time of a step in plain PyTorch (means over the runs that got there); "
            "processor seconds of choosing")

@@ -84,17 +84,20 @@ def _with_fixed(choices: pd.DataFrame, name: str, seeds) -> pd.DataFrame:
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """A row for each problem and method, `COLUMNS`: accuracies and regrets as `Interval`; `reached`: how many of n runs
-    came within a point of the best; the columns `TARGET`: means over those; choice_cpu_s: mean processor seconds of
-    choosing."""
+    """A row for each problem and method, `COLUMNS`.
+
+    batch_sizes: the most frequent and the range, as text; accuracies and regrets: `Interval`; `reached`: how many of n
+    runs came within a point of the best; the columns `TARGET`: means over those; choice_cpu_s: mean processor seconds of
+    choosing.
+    """
     out = []
     for name in dict.fromkeys(rows["problem"]):
         for method in METHODS:
             r = rows[(rows["problem"] == name) & (rows["method"] == method)]
             if len(r):
-                sizes = r["batch_size"].value_counts().sort_index()
-                listed = [f"{b} (×{k})" if len(sizes) > 1 else f"{b}" for b, k in sizes.items()]
-                out.append({"problem": PROBLEMS[name], "method": method, "n": len(r), "batch_sizes": ", ".join(listed),
+                sizes, usual = r["batch_size"], r["batch_size"].mode()[0]
+                span = f" ({sizes.min()} to {sizes.max()})" if sizes.nunique() > 1 else ""
+                out.append({"problem": PROBLEMS[name], "method": method, "n": len(r), "batch_sizes": f"{usual}{span}",
                             "test_acc": mean_interval(r["test_acc"]),
                             "regret": paired_difference(r["best_acc"], r["test_acc"]),
                             "reached": int(r["to_target_epochs"].notna().sum()),
