@@ -94,6 +94,9 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
         if any(many):
             axis.plot(runs["batch_size"], runs[metric], ".", color=color, alpha=0.35, markersize=4, zorder=1,
                       label="ours, single runs")
+    if metric == "test_acc":  # the interval of two seeds may reach beyond what an accuracy can be
+        bottom, top = axis.get_ylim()
+        axis.set_ylim(max(bottom, 0), 100 if top > 101 else top)
     axis.set_xscale("log", base=2)
     axis.set_xticks(table["batch_size"], [str(b) for b in table["batch_size"]], fontsize=8.5)
     axis.minorticks_off()

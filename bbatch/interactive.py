@@ -9,12 +9,18 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from html import escape
 
 import plotly.graph_objects as go
 import plotly.io as pio
 from matplotlib.figure import Figure
 
+# A surface takes a second and more to draw: first the page is there to be read, then its figures are drawn, one by one.
+# "bbatch-drawn" tells the page (book/_js/page.js).
+LATER = """<script>addEventListener("load", () => requestAnimationFrame(() => setTimeout(() => {%s
+document.getElementById("%s").dispatchEvent(new Event("bbatch-drawn", {bubbles: true}));
+})));</script>"""
 CONFIG = {"displaylogo": False, "responsive": True,
           "modeBarButtonsToRemove": ["sendChartToCloud"]}  # the one button that would ask a server
 
@@ -44,6 +50,8 @@ def show(figure: go.Figure, name: str, alt: str, static: Figure | None = None) -
     figure.update_layout(modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#8a8a8a", "activecolor": "#0072b2"})
     graph = pio.to_html(figure, full_html=False, include_plotlyjs=False, config=CONFIG, div_id=name,
                         default_height=f"{figure.layout.height or 450}px")
+    before, script, after = re.split("<script[^>]*>|</script>", graph)
+    graph = before + LATER % (script, name) + after
     picture = f'<img src="data:image/png;base64,{_png(static)}" alt="{escape(alt)}">' if static else f"<p>{escape(alt)}</p>"
     wide = ' class="bbatch-many full-width"' * (len(list(figure.select_scenes())) > 2)
     html = f'<div role="figure"{wide} aria-label="{escape(alt)}">{graph}<noscript>{picture}</noscript></div>'

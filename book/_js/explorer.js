@@ -116,7 +116,9 @@
     const width = Math.max(300, chart.clientWidth), height = Math.min(460, Math.max(320, width * 0.6));
     const left = 58, right = width - 14, top = 14, bottom = height - 50;
     const value = (cell) => cell.values[state.metric], log = state.metric === "epoch_time_s";
-    const ys = [...mine.flatMap((cell) => value(cell).slice(0, 3)), ...theirs.map(value)].filter((v) => v !== null && (!log || v > 0));
+    // the interval of two seeds may reach beyond what an accuracy can be
+    const possible = state.metric === "test_acc" ? (v) => Math.min(100, Math.max(0, v)) : (v) => v;
+    const ys = [...mine.flatMap((cell) => value(cell).slice(0, 3)), ...theirs.map(value)].filter((v) => v !== null && (!log || v > 0)).map(possible);
     const xs = [...mine, ...theirs].map((one) => one[state.x]);
     const scale = (values, from, to, logarithmic, margin) => {
       const bend = logarithmic ? Math.log10 : (v) => v;
@@ -164,7 +166,7 @@
           continue;
         }
         const [mean, low, high, n] = value(one);
-        if (low !== null && (!log || low > 0)) svg.append(draw("path", {d: `M${at[0]} ${y.at(low)}V${y.at(high)}m-4 0h8M${at[0] - 4} ${y.at(low)}h8`, class: "bar", style: stroke}));
+        if (low !== null && (!log || low > 0)) svg.append(draw("path", {d: `M${at[0]} ${y.at(possible(low))}V${y.at(possible(high))}m-4 0h8M${at[0] - 4} ${y.at(possible(low))}h8`, class: "bar", style: stroke}));
         const circle = draw("circle", {cx: at[0], cy: at[1], class: "mean", style: n > 1 ? `fill: ${colour(one.data)}; ${stroke}` : stroke});
         circles.push([circle, one]);
         svg.append(circle);

@@ -36,19 +36,15 @@
     graph.style.height = `${update.height}px`;
     window.Plotly.relayout(graph, update);
   };
-  const placeAll = () => window.Plotly && document.querySelectorAll(".plotly-graph-div").forEach(place);
-  placeAll();
-  window.addEventListener("resize", placeAll);
+  const graphs = () => document.querySelectorAll(".js-plotly-plot");  // those that are drawn
+  window.addEventListener("resize", () => graphs().forEach(place));
   // plotly's figures take the page's colours, and follow the button that changes them.
-  const dress = () => {
-    if (!window.Plotly) return;
+  const dress = (graph) => {
     const {color: ink, fontFamily: font} = getComputedStyle(document.body), none = "rgba(0,0,0,0)";
-    for (const graph of document.querySelectorAll(".plotly-graph-div")) {
-      window.Plotly.relayout(graph, {"font.color": ink, "font.family": font, paper_bgcolor: none, plot_bgcolor: none});
-    }
+    window.Plotly.relayout(graph, {"font.color": ink, "font.family": font, paper_bgcolor: none, plot_bgcolor: none});
   };
-  dress();
-  new MutationObserver(dress).observe(document.documentElement, {attributes: true, attributeFilter: ["data-theme"]});
+  document.addEventListener("bbatch-drawn", ({target}) => { place(target); dress(target); });
+  new MutationObserver(() => graphs().forEach(dress)).observe(document.documentElement, {attributes: true, attributeFilter: ["data-theme"]});
   reach();
   new ResizeObserver(reach).observe(document.body);
 })();
