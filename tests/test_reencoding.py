@@ -43,7 +43,8 @@ def test_networks_with_kept_weights_are_measured_once(tmp_path, monkeypatch):
     store, path = Store(tmp_path / "store", frozen=None).prepare(), tmp_path / "reencoding.csv"
     run, net = plan("cifar10", 64), build("cifar-cnn", 3)
     key = run.key(source.fingerprint)
-    record = {"id": key, "run": asdict(run), "data": {"fingerprint": source.fingerprint}, "observed": {}}
+    record = {"id": key, "run": asdict(run), "seeds": {}, "data": {"fingerprint": source.fingerprint}, "history": {},
+              "final": {}, "observed": {}}
     store.put(record)
     assert reencoding.measure(store, path) == []  # no weights
     buffer = io.BytesIO()

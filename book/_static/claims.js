@@ -36,8 +36,11 @@
     const sort = make("select", {}, ...["paper's order", "verdict", "claim, A to Z"]
       .map((name, value) => make("option", {value}, name)));
     controls.append(make("label", {}, "Order", sort));
-    const said = table.caption;  // how many are shown, in the place of how many there are
-    said.setAttribute("aria-live", "polite");
+    // How many are shown, in the place of the caption, which says how many there are: a part of a table is not read out anew.
+    const said = make("p", {role: "status"});
+    table.deleteCaption();
+    table.setAttribute("aria-label", "Claims");
+    table.before(said);
 
     const filter = () => {
       const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
