@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 
 # A surface takes a second and more to draw: first the page is there to be read, then its figures are drawn, one by one.
 # "bbatch-drawn" tells the page (book/_js/page.js).
-LATER = """<script>addEventListener("load", () => requestAnimationFrame(() => setTimeout(() => {%s
+LATER = """<script>addEventListener("load", () => setTimeout(() => {%s
 document.getElementById("%s").dispatchEvent(new Event("bbatch-drawn", {bubbles: true}));
-})));</script>"""
+}, 50));</script>"""
 CONFIG = {"displaylogo": False, "responsive": True,
           "modeBarButtonsToRemove": ["sendChartToCloud"]}  # the one button that would ask a server
 
