@@ -51,7 +51,7 @@ bench: $(INSTALLED)  ## measure the trainer against the plain PyTorch loop
 	@echo "Measuring speed; close other programs first."
 	@$(BIN)/python -m benchmarks
 
-faults: $(INSTALLED)  ## inject faults at length: 50 kills of each kind, damage, full disks, a cluster (about 15 minutes)
+faults: $(INSTALLED)  ## inject faults at length: 50 kills of each kind, damage, full disks, a cluster (about 10 minutes)
 	@echo "Injecting faults; everything happens in temporary folders."
 	@$(BIN)/python -m tests.faults
 

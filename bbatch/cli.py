@@ -12,7 +12,7 @@ import pandas as pd
 from . import (book, claims, cluster, config, data, figures, geometry, heldout, metrics, notebooks, reencoding,
                tables, verify)
 from .choosing import problems, recommend
-from .errors import BadInput, one_of
+from .errors import BadInput, one_of, whole
 from .geometry.trained import EFFORT
 from .store import ROOT, Store
 from .sweep import processes, sweep
@@ -176,8 +176,8 @@ def _results(options) -> pd.DataFrame:
 
 
 def _geometry(options) -> list[dict]:
-    if options.seeds is not None and not 1 <= options.seeds <= config.SEEDS_ALLOWED:
-        raise BadInput(f"number of seeds is {options.seeds}; it must be a whole number from 1 to {config.SEEDS_ALLOWED}.")
+    if options.seeds is not None:
+        whole("number of seeds", options.seeds, 1, config.SEEDS_ALLOWED)
     names, progress = options.datasets or None, not options.json
     rows = geometry.measure(names, options.seeds, progress=progress)
     drawn = {row["dataset"]: row["drawn"] for row in geometry.draw(names, progress=progress)}

@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 import pandas as pd
 
 from . import data, worker
-from .errors import BadInput
+from .errors import BadInput, whole
 from .sweep import processes
 
 ANSWER_WITHIN = 10  # seconds in which a scheduler must answer
@@ -135,8 +135,7 @@ def plans(records: Iterable[dict], seeds: int, overhead: float, workers=(1, 10, 
     workers, runs, hours, speed-up over one worker, busy (percent of the workers' time). Raises `BadInput` for fewer than
     one seed, and as `plan_for` does.
     """
-    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
-        raise BadInput(f"number of seeds is {seeds!r}; it must be a whole number of at least 1.")
+    whole("number of seeds", seeds, 1)
     cells: dict[tuple, list[float]] = {}
     for r in records:
         seen = r["observed"]
@@ -158,8 +157,7 @@ def plan_for(seconds: Sequence[float], workers: int, overhead: float = 0.0) -> f
     `overhead`: seconds that each run costs besides. This is list scheduling as the sweep does it (Graham 1969): within
     4/3 of the best possible order. Raises `BadInput` for durations or an overhead that are none, and without a worker.
     """
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise BadInput(f"number of workers is {workers!r}; it must be a whole number of at least 1.")
+    whole("number of workers", workers, 1)
     for what, value in [("a run", s) for s in seconds] + [("overhead", overhead)]:
         if not 0 <= value < math.inf:
             raise BadInput(f"the duration of {what} is {value} s; it must be a finite number of at least 0.")

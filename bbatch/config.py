@@ -12,7 +12,7 @@ import math
 import sys
 from dataclasses import asdict, dataclass, fields
 
-from .errors import BadInput, one_of
+from .errors import BadInput, one_of, whole
 
 LR_RULES = ("constant", "linear", "sqrt")
 OPTIMIZERS = ("adam", "sgd")
@@ -97,12 +97,12 @@ class Run:
         one_of("optimizer", self.optimizer, OPTIMIZERS)
         one_of("precision", self.precision, PRECISIONS)
         full = DATASETS[self.dataset].n_train
-        _whole("number of training samples", self.n_train, 1, full)
-        _whole("batch size", self.batch_size, 1, self.n_train)
-        _whole("base batch size", self.base_batch, 1)
-        _whole("number of epochs", self.epochs, 1)
-        _whole("seed", self.seed, 0, 2**32 - 1)
-        _whole("number of warm-up epochs", self.warmup_epochs, 0)
+        whole("number of training samples", self.n_train, 1, full)
+        whole("batch size", self.batch_size, 1, self.n_train)
+        whole("base batch size", self.base_batch, 1)
+        whole("number of epochs", self.epochs, 1)
+        whole("seed", self.seed, 0, 2**32 - 1)
+        whole("number of warm-up epochs", self.warmup_epochs, 0)
         for what in ("base_lr", "momentum", "weight_decay"):
             value = getattr(self, what)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LARGEST or (
@@ -143,13 +143,6 @@ class Run:
         return cls(**{f.name: values[f.name] for f in fields(cls)})
 
 
-def _whole(what: str, value, low: int, high: int | None = None) -> None:
-    """Raise `BadInput` unless `value` is an int in [low, high]."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
-        span = f"from {low} to {high}" if high is not None else f"of at least {low}"
-        raise BadInput(f"{what} is {value!r}; it must be a whole number {span}.")
-
-
 def plan(dataset: str, batch_size: int, seed: int = 42, *, epochs: int | None = None, lr_rule: str = "linear",
          base_lr: float | None = None, n_train: int | None = None, precision: str = "fp32") -> Run:
     """A run under the paper's protocol for `dataset` (Tables II and VIII), with what is given put in its place.
@@ -158,7 +151,7 @@ def plan(dataset: str, batch_size: int, seed: int = 42, *, epochs: int | None = 
     """
     one_of("data set", dataset, DATASETS)
     spec, p = DATASETS[dataset], DATASETS[dataset].protocol
-    _whole("batch size", batch_size, 1, spec.n_train)
+    whole("batch size", batch_size, 1, spec.n_train)
     return Run(dataset=dataset, batch_size=batch_size, seed=seed, lr_rule=lr_rule, precision=precision,
                epochs=p.epochs if epochs is None else epochs,
                base_lr=p.base_lr if base_lr is None else base_lr, base_batch=p.base_batch,
@@ -190,7 +183,7 @@ def grid(datasets, profile: str = "paper", seeds: int | None = None, lr_rule: st
     one_of("profile", profile, PROFILES)
     p = PROFILES[profile]
     if seeds is not None:
-        _whole("number of seeds", seeds, 1, SEEDS_ALLOWED)
+        whole("number of seeds", seeds, 1, SEEDS_ALLOWED)
     runs = []
     for name in datasets:
         one_of("data set", name, DATASETS)

@@ -108,8 +108,9 @@ def execute(name: str | Path, parameters: dict | None = None, output: Path | Non
     """Execute a notebook with `parameters` in place of its defaults; returns the path of the executed copy.
 
     Without `output` it goes to `_build/notebooks/`, named by the notebook and the parameters given. It is saved
-    after every cell, so that what ran can be read whatever happens, and signed as the user's own. `progress` may hold options for tqdm; where no
-    terminal shows it, it becomes lines of a log, with what the cells say on stderr, such as how far a sweep is.
+    after every cell, so that what ran can be read whatever happens, and signed as the user's own. `progress` may hold
+    options for tqdm; where no terminal shows it, it becomes lines of a log, with what the cells say on stderr, such as
+    how far a sweep is.
 
     Raises `BadInput` before anything runs (see :func:`check`), `NotebookFailed` where a cell raises or the kernel
     dies.

@@ -8,7 +8,7 @@ from html import escape
 
 import pandas as pd
 
-from ..errors import BadInput
+from ..errors import BadInput, whole
 from .fitting import Fit, step_seconds
 from .task import Task
 
@@ -66,10 +66,8 @@ def frame(fits: list[Fit], decisions: list[str]) -> pd.DataFrame:
 
 def check_limits(epochs, budget, seed, positive: dict) -> None:
     """Raise `BadInput` for a number of epochs, a budget, a seed, or one of `positive` (None allowed) that cannot be."""
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
-        raise BadInput(f"number of epochs is {epochs!r}; it must be a whole number of at least 1.")
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise BadInput(f"seed is {seed!r}; it must be a whole number from 0 to {2**32 - 1}.")
+    whole("number of epochs", epochs, 1)
+    whole("seed", seed, 0, 2**32 - 1)
     for what, value in ({"budget": budget} | {k: v for k, v in positive.items() if v is not None}).items():
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
             raise BadInput(f"{what} is {value!r}; it must be a finite number above 0.")

@@ -14,7 +14,7 @@ from torch import nn
 from torch.func import functional_call
 
 from ..config import LARGEST
-from ..errors import BadInput
+from ..errors import BadInput, whole
 
 # Samples at a time: as many as keep a piece's activations in cache. Larger ones cost fresh, page-faulting memory.
 PIECE = {"cpu": {"images": 32, "features": 10000}, "cuda": {"images": 1024, "features": 65536}}
@@ -141,8 +141,7 @@ def positive(what: str, value: float) -> None:
 def counts(**given) -> None:
     """Raise `BadInput` unless each of these, by name, is a whole number of at least 1."""
     for what, value in given.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise BadInput(f"number of {what} is {value!r}; it must be a whole number of at least 1.")
+        whole(f"number of {what}", value, 1)
 
 
 def generator(seed: int, device) -> torch.Generator:
