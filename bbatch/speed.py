@@ -27,11 +27,11 @@ CONTESTANTS = {"DataLoader loop": INK, "plain loop, one process": INK, "plain lo
 
 
 def measured(name: str) -> pd.DataFrame:
-    """A table of measurements: synthetic, images, scaling or cuda. Raises `BadInput` where it was not measured."""
+    """A table of measurements: synthetic, images, scaling, landscape, cuda. Raises `BadInput` for what was not measured."""
     path = FOLDER / f"{name}.csv"
     if not path.is_file():
-        raise BadInput(f"{name!r} has not been measured here; `make bench` measures synthetic, images and scaling, "
-                       "`make bench DEVICE=cuda` measures cuda.")
+        raise BadInput(f"{name!r} has not been measured here; `make bench` measures synthetic, images, scaling "
+                       "and landscape, `make bench DEVICE=cuda` measures cuda.")
     return pd.read_csv(path)
 
 
@@ -131,6 +131,17 @@ def scaling_sentence(table: pd.DataFrame) -> str:
         ends, seconds = rows["value"].to_numpy()[[0, -1]], rows["seconds"].to_numpy()[[0, -1]]
         parts.append(f"{name} from {ends[0]} to {ends[1]} multiplies it by {seconds[1] / seconds[0]:.2g}")
     return f"Processor time of whole runs: raising {'; raising '.join(parts)}."
+
+
+def surface_sentence(table: pd.DataFrame) -> str:
+    """What a surface of the synthetic network takes, and what it would take with a DataLoader at every point."""
+    ours, rival = (table.set_index("contestant").loc[who] for who in ("bbatch", "DataLoader at every point"))
+    side = round(ours["points"] ** 0.5)
+    return (f"**How long a surface takes.** {side} × {side} points of the synthetic network on 10,000 samples: "
+            f"{ours['seconds']:.2g} s, at {ours['unit'].replace('ms', format(ours['median'], '.2g') + ' ms')}. With the "
+            f"weights loaded into the network and a DataLoader run anew at every point: {rival['seconds']:.2g} s, or "
+            f"{ours['ratio']:.3g} times as long ({ours['ratio_low']:.3g} to {ours['ratio_high']:.3g}; medians and quartiles "
+            f"over {ours['rounds']} rounds in turn). {machine_sentence('landscape')}")
 
 
 def grid_sentence(table: pd.DataFrame) -> str:

@@ -45,6 +45,7 @@ def on_cpu(full: bool) -> None:
     write(rows, "synthetic.csv", "cpu")
     write(measure.convolutional_steps((1, 128, 512), 5 if full else 2, progress("images")), "images.csv", "cpu")
     write(measure.scaling(5 if full else 1, progress("scaling")), "scaling.csv", "cpu")
+    torch.set_num_threads(os.cpu_count())  # a reader draws one surface at a time, with all the machine
     write(landscape.surface(rounds, progress("landscape")), "landscape.csv", "cpu")
 
 

@@ -33,6 +33,18 @@ def test_sentences_follow_the_measurements():
     assert speed.cost_of_a_step(table) == pytest.approx((5, 1))
 
 
+def test_how_long_a_surface_takes_is_what_was_measured(monkeypatch):
+    from benchmarks import landscape
+
+    monkeypatch.setattr(speed, "machine_sentence", lambda name: "")
+    table = pd.DataFrame(landscape.surface(1, lambda text: None)).set_index("contestant")
+    assert table["ratio"]["bbatch"] > 1
+    assert table["seconds"]["bbatch"] == pytest.approx(51 * 51 * table["median"]["bbatch"] / 1e3)
+    table.loc["bbatch", ["seconds", "ratio", "median"]] = 2.0, 25.0, 0.77
+    text = speed.surface_sentence(table.reset_index())
+    assert "51 × 51" in text and "2 s, at 0.77 ms a point" in text and "25 times as long" in text
+
+
 def test_rounds_rotate_and_the_first_is_not_counted():
     called = []
     contestants = {name: (lambda name=name: called.append(name) or len(called)) for name in "abc"}

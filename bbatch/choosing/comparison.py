@@ -26,7 +26,7 @@ from .regret import against, grid, pooled, summary
 MARKS = dict(zip(METHODS, ("o", "D", "s", "^", "v")))
 SHADES = dict(zip(METHODS, (COLORS["cifar10"], COLORS["synthetic-50k"], INK, COLORS["mnist"], COLORS["synthetic-1k"])))
 CAPTION = ("What each way chose (most often, and the range over seeds), and what it gave: means ± half of the 95 % interval; "
-           "regret in points of test accuracy, paired by seed; how many runs came within a point of the best cell's mean, after how many "
+           "regret in points of test accuracy, paired by seed; how many runs reached the best cell's mean less a point, after how many "
            "epochs, in how many processor seconds as they were trained here (images: PyTorch in bf16; else our compiled "
            "loop), and in how many seconds at the time of a step in plain PyTorch (means over the runs that got there); "
            "processor seconds of choosing")
@@ -94,8 +94,8 @@ def formatted(rows: pd.DataFrame) -> pd.DataFrame:
         "problem": s["problem"].where(~s["problem"].duplicated(), ""), "method": s["method"], "B": s["batch_sizes"],
         "test accuracy, %": [i.text() for i in s["test_acc"]],
         "regret, points": [i.text(sign="+") for i in s["regret"]],
-        "within a point": [f"{k} of {n}" for k, n in zip(s["reached"], s["n"])]})
-    for title, column in (("after epochs", "to_target_epochs"), ("here, s", "to_target_cpu_s"),
+        "reached": [f"{k} of {n}" for k, n in zip(s["reached"], s["n"])]})
+    for title, column in (("epochs", "to_target_epochs"), ("here, s", "to_target_cpu_s"),
                           ("PyTorch, s", "to_target_torch_s"), ("choosing, s", "choice_cpu_s")):
         shown[title] = [f"{v:.2g}" if np.isfinite(v) else "–" for v in s[column].astype(float)]
     return shown
