@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from bbatch import data, interactive, metrics
 from bbatch.geometry import measurements as geometry
-from bbatch.geometry import minima, noise_figures, noise_findings, probe, relief, sharpness, trained
+from bbatch.geometry import flat, landscape, minima, noise_figures, noise_findings, probe, relief, sharpness, trained
 from bbatch.config import DATASETS, plan
 from bbatch.errors import BadInput, StoreError
 from bbatch.files import seal
@@ -144,6 +144,31 @@ def test_landscapes_are_drawn_once_with_the_network_at_the_centre(place):
     centre = points.query("batch_size == 512 and split == 'test' and a == 0 and b == 0 and kind == 'surface'")["loss"].item()
     x, y = trained.samples(source, "test", 50)
     assert centre == pytest.approx(F.cross_entropy(net(x), y).item(), rel=1e-5)
+
+
+def test_a_landscape_that_is_cut_off_goes_on(place, monkeypatch):
+    value, counted = flat.Objective.value, []
+
+    def cut(self, w):
+        counted.append(1)
+        if len(counted) == 7:
+            raise KeyboardInterrupt
+        return value(self, w)
+
+    monkeypatch.setattr(landscape, "SAVE_EVERY", 0)
+    monkeypatch.setattr(flat.Objective, "value", cut)
+    with pytest.raises(KeyboardInterrupt):
+        geometry.draw(["synthetic-50k"], place, progress=False)
+    assert geometry.surfaces().empty and len(list(place.checkpoints.iterdir())) == 1
+    geometry.draw(["synthetic-50k"], place, progress=False)
+    resumed, spent = geometry.surfaces(), len(counted)
+    assert list(place.checkpoints.iterdir()) == []
+    counted[:] = [1] * 7  # past the cut
+    for path in geometry.FOLDER.iterdir():
+        path.unlink()
+    geometry.draw(["synthetic-50k"], place, progress=False)
+    assert geometry.surfaces().equals(resumed)
+    assert spent == len(counted) - 7 + 2  # the point that was cut, and a second look at the centre
 
 
 def test_bad_input(place):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import torch
 from torch.nn.functional import cross_entropy
@@ -126,7 +128,7 @@ def pictured(points: pd.DataFrame, dataset: str, rule: str = "linear", sizes=Non
 
 def draw(datasets=None, store: Store | None = None, progress: bool = True) -> list[dict]:
     """Compute the landscapes that are missing and write them to `FOLDER`, one by one; a row for each data set: dataset,
-    drawn (networks).
+    drawn (networks). One that is cut off goes on from its last points, which wait among the store's checkpoints.
 
     On the test and on the training loss, of the networks of one seed and precision that can be had, at the batch sizes of
     `SURFACES` (all that are measured, under each rule, of those `WALKED`): a surface; from B = 32 to each other size of
@@ -141,11 +143,16 @@ def draw(datasets=None, store: Store | None = None, progress: bool = True) -> li
         missing, rescaled = _undrawn(name, keys, surfaces([name])), name not in WALKED or len(rescaling([name])) > 0
         nets = {run: net for run in keys for _, net, _ in networks(run, keys[run], source, store, [run.epochs])
                 } if missing or not rescaled else {}
+        if missing:
+            store.prepare()
         for run, split, to in missing:
-            new = _points(EFFORT[name], nets[run], nets[to] if to else None, *samples(source, split, EFFORT[name].n_landscape), progress)
+            part = store.checkpoints / f"landscape-{keys[run]}-{split}-{to.batch_size if to else 0}"
+            new = _points(EFFORT[name], nets[run], nets[to] if to else None, *samples(source, split, EFFORT[name].n_landscape),
+                          part, progress)
             new = new.assign(split=split, to_batch_size=to.batch_size if to else 0, id=keys[run],
                              **{c: getattr(run, c) for c in RUN_COLUMNS})
             _write("-landscape", name, pd.concat([surfaces([name]), new[POINT_COLUMNS]], ignore_index=True))
+            part.unlink(missing_ok=True)
         if not rescaled:
             base = next(r for r in keys if r.batch_size == REFERENCE)
             _write("-rescaled", name, _rescaled(base, keys[base], nets[base], source))
@@ -171,15 +178,16 @@ def _undrawn(name: str, keys: dict[Run, str], have: pd.DataFrame) -> list[tuple[
             if (keys[run], split, to.batch_size if to else 0) not in done]
 
 
-def _points(effort: Effort, net, to, x, y, progress: bool) -> pd.DataFrame:
-    """The surface around a network, or the path from it `to` another one, on these samples."""
+def _points(effort: Effort, net, to, x, y, part: Path, progress: bool) -> pd.DataFrame:
+    """The surface around a network, or the path from it `to` another one, on these samples; `part` holds what is done."""
     if to is None:
         axis = [2 * k / (effort.points - 1) - 1 for k in range(effort.points)]
-        losses = landscape.landscape(net, cross_entropy, x, y, landscape.filter_directions(net), [axis, axis], progress=progress)
+        losses = landscape.landscape(net, cross_entropy, x, y, landscape.filter_directions(net), [axis, axis], resume=part,
+                                     progress=progress)
         found = {"kind": "surface", "a": [a for a in axis for _ in axis], "b": axis * len(axis), "loss": losses.ravel()}
     else:
         axis = [PATH[0] + (PATH[1] - PATH[0]) * k / (effort.points - 1) for k in range(effort.points)]
-        losses = landscape.landscape(net, cross_entropy, x, y, landscape.toward(net, to), [axis], progress=progress)
+        losses = landscape.landscape(net, cross_entropy, x, y, landscape.toward(net, to), [axis], resume=part, progress=progress)
         found = {"kind": "path", "a": axis, "b": 0.0, "loss": losses}
     return pd.DataFrame(found).assign(n_samples=len(y)).astype({"a": "float32", "b": "float32", "loss": "float32"})
 
