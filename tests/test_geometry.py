@@ -197,13 +197,23 @@ def test_ratio_and_growth_are_those_of_a_table_made_by_them():
     assert found.loc[("linear", "sharpness_l2"), "seeds"] == 3
     assert "falls" in minima.growth_sentence(table, "synthetic-50k")
     assert "fewer than three" in minima.growth_sentence(table.iloc[:0], "synthetic-50k")
-    noisy = table.assign(value=table["value"] * np.random.default_rng(0).lognormal(0, 0.1, len(table)))
-    pairs = noisy.query("measure == 'hessian_trace' and lr_rule == 'linear'").pivot(index="seed", columns="batch_size", values="value")
-    logs = np.log(pairs[512] / pairs[32])
-    low, high = np.exp(stats.t.interval(0.95, 2, logs.mean(), stats.sem(logs)))
-    row = minima.ratios(noisy, "synthetic-50k").set_index("measure").loc["hessian_trace"]
-    assert (row["low"], row["high"]) == pytest.approx((low, high))
-    assert len(minima.ratio_table(noisy, "synthetic-50k")) == 3  # the paper's row first
+
+
+def test_a_network_that_collapsed_and_seeds_of_other_sizes_leave_the_growth_of_the_rest():
+    table = made_up()
+    dead = (table["seed"] == 43) & (table["batch_size"] == 512) & (table["lr_rule"] == "linear")
+    table["id"] += table["seed"].astype(str)
+    table.loc[dead, "value"] = 0.0
+    right = table[table["measure"] == "hessian_trace"].assign(measure="accuracy", value=lambda t: np.where(t["value"] == 0, 54.0, 99.0))
+    table = pd.concat([table[~((table["seed"] == 44) & (table["batch_size"] == 8))], right], ignore_index=True)
+    gone = geometry.collapsed(table)
+    assert gone[["batch_size", "lr_rule", "seed"]].values.tolist() == [[512, "linear", 43]]
+    found = minima.growth(table, "synthetic-50k").set_index(["lr_rule", "measure"])
+    assert [i.mean for i in found["exponent"]["linear"]] == pytest.approx([-0.5, -0.5]) and set(found["seeds"]) == {3}
+    assert minima.ratios(table, "synthetic-50k")["n"].tolist() == [2, 2]
+    figure = relief.sharpness_against_batch(minima.final(table, "synthetic-50k"), "synthetic-50k")
+    assert all(np.isfinite(line.get_ydata()).all() for axis in figure.axes for line in axis.lines)
+    assert "collapsed to chance: B = 512, seed 43 (to the letter its sharpness is 0)" in minima.holes(table, table.iloc[:0], ["synthetic-50k"])
 
 
 def test_rank_correlation_with_the_gap_and_inside_cells():

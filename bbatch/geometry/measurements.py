@@ -71,6 +71,19 @@ def surfaces(datasets=None) -> pd.DataFrame:
     return _read("-landscape", POINT_COLUMNS, datasets)
 
 
+def collapsed(table: pd.DataFrame) -> pd.DataFrame:
+    """The trained networks that classify training samples within 5 points of chance, a row each: the run's columns, id.
+    What is read off them says nothing of minima."""
+    t = table[(table["measure"] == "accuracy") & (table["split"] == "train") & (table["epoch"] > 0)]
+    chance = 100 / t["dataset"].map(lambda name: DATASETS[name].classes).astype(float)
+    return t[t["value"] < chance + 5][[*RUN_COLUMNS, "id"]].drop_duplicates()
+
+
+def converged(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of `measured` without the networks that `collapsed`."""
+    return table[~table["id"].isin(collapsed(table)["id"])]
+
+
 def rescaling(datasets=None) -> pd.DataFrame:
     """Each reading of Eq. (3) on one network whose first layer is multiplied and second divided by `factor`, which
     leaves its function as it was: the run's columns, factor, norm, value, n_samples, id."""

@@ -10,19 +10,23 @@ import pandas as pd
 from .. import published
 from ..config import DATASETS
 from ..statistics import LEVEL, Interval, mean_interval, power_law, spearman
-from .measurements import LITERAL, MEASURES, pictured
+from .measurements import LITERAL, MEASURES, collapsed, converged, pictured
 
 SHARP = [name for name in MEASURES if name.startswith(("sharpness", "keskar", "hessian"))]
 
 
 def final(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    """The measures of sharpness of a data set's networks at the end of training. Where the rules of the learning rate
-    coincide, at the base batch size, the one run stands under each."""
-    spec = DATASETS[dataset].protocol
-    rows = table[(table["dataset"] == dataset) & (table["epoch"] == spec.epochs) & table["measure"].isin(SHARP)]
+    """The measures of sharpness of a data set's networks at the end of training, without those that `collapsed`. Where the
+    rules of the learning rate coincide, at the base batch size, the one run stands under each."""
+    spec, rows = DATASETS[dataset].protocol, _ends(table, dataset)
     both = rows[(rows["batch_size"] == spec.base_batch) & (rows["lr_rule"] == "linear")]
     others = [rule for rule in rows["lr_rule"].unique() if rule != "linear"]
     return pd.concat([rows, *(both.assign(lr_rule=rule) for rule in others)], ignore_index=True)
+
+
+def _ends(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    t = converged(table)
+    return t[(t["dataset"] == dataset) & (t["epoch"] == DATASETS[dataset].protocol.epochs) & t["measure"].isin(SHARP)]
 
 
 def ratios(table: pd.DataFrame, dataset: str, small: int = 32, large: int = 512, lr_rule: str = "linear") -> pd.DataFrame:
@@ -81,18 +85,19 @@ def ratio_sentence(table: pd.DataFrame, dataset: str, small: int = 32, large: in
 def growth(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """How sharpness follows B: the exponent a of S ∝ B^a, fitted seed by seed, with the interval of its mean over seeds.
 
-    Columns: lr_rule, measure, split, exponent (an `Interval`), sizes (how many batch sizes). Three or more are needed.
+    Columns: lr_rule, measure, split, exponent (an `Interval`), sizes (the most batch sizes of a seed), seeds. A seed needs
+    three batch sizes.
     """
     rows, t = [], final(table, dataset)
     for rule, part in t.groupby("lr_rule", sort=False):
         for (measure, split), cell in _each(part):
-            wide = cell.pivot_table(index="seed", columns="batch_size", values="value").dropna()
-            wide = wide[(wide > 0).all(axis=1)]
-            if len(wide) and wide.shape[1] >= 3:
-                fits = [power_law(wide.columns, values) for values in wide.to_numpy()]
+            series = [one.set_index("batch_size")["value"].dropna() for _, one in cell.groupby("seed")]
+            series = [one for one in series if len(one) >= 3 and (one > 0).all()]
+            if series:
+                fits = [power_law(one.index, one.to_numpy()) for one in series]
                 exponent = mean_interval([f.exponent.mean for f in fits]) if len(fits) > 1 else fits[0].exponent
-                rows.append({"lr_rule": rule, "measure": measure, "split": split, "exponent": exponent, "sizes": wide.shape[1],
-                             "seeds": len(fits)})
+                rows.append({"lr_rule": rule, "measure": measure, "split": split, "exponent": exponent,
+                             "sizes": max(map(len, series)), "seeds": len(fits)})
     return pd.DataFrame(rows, columns=["lr_rule", "measure", "split", "exponent", "sizes", "seeds"])
 
 
@@ -116,7 +121,7 @@ def growth_sentence(table: pd.DataFrame, dataset: str) -> str:
                             for i, n in zip(first, rows["seeds"]))
         parts.append(f"Under the {rule} rule, {exponents}of all {len(rows)} readings, {counts}.")
     if not parts:
-        return f"**{DATASETS[dataset].title}**: fewer than three batch sizes measured."
+        return f"**{DATASETS[dataset].title}**: fewer than three batch sizes measured with any seed."
     return f"**{DATASETS[dataset].title}.** {' '.join(parts)}"
 
 
@@ -128,9 +133,8 @@ def against_gap(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> pd.Dat
     cells), clear (whether the interval at the level divided by the number of measures, Bonferroni, leaves zero out).
     Four runs or more are needed.
     """
-    spec, rows = DATASETS[dataset].protocol, []
-    t = table[(table["dataset"] == dataset) & (table["epoch"] == spec.epochs) & table["measure"].isin(SHARP)]
-    t = t.merge(runs.drop_duplicates("id")[["id", "gap"]], on="id").dropna(subset=["gap"])
+    rows = []
+    t = _ends(table, dataset).merge(runs.drop_duplicates("id")[["id", "gap"]], on="id").dropna(subset=["gap"])
     groups = list(_each(t))
     for (measure, split), cell in groups:
         labels = cell["lr_rule"].astype(str) + cell["batch_size"].astype(str)
@@ -213,11 +217,19 @@ def holes(table: pd.DataFrame, points: pd.DataFrame, datasets) -> str:
                            f"(n = {n})" for (b, rule, p), n in counts.items())
         drawn = sorted(points.loc[points["dataset"] == name, "batch_size"].unique())
         parts.append(f"**{spec.title}**: trained networks measured: {listed or 'none yet'}; landscapes drawn: "
-                     + (", ".join(f"B = {b}" for b in drawn) or "none yet"))
+                     + (", ".join(f"B = {b}" for b in drawn) or "none yet") + _collapse(table, name))
     return ("\n\n".join(f"{part}." for part in parts) + "\n\nSynthetic networks are trained again in seconds; those of images "
             "need the weights that a sweep on this machine has kept: `bbatch sweep mnist cifar10 --seeds 1`, then `bbatch "
             "geometry`. Of a seed measured in both precisions, that with more batch sizes is shown, so that ratios pair networks "
             "of one kind.")
+
+
+def _collapse(table: pd.DataFrame, dataset: str) -> str:
+    """Which networks are left out as collapsed, with their sharpness to the letter."""
+    gone = collapsed(table[table["dataset"] == dataset])
+    letter = table[(table["measure"] == LITERAL[0]) & (table["split"] == LITERAL[1]) & (table["epoch"] > 0)].set_index("id")["value"]
+    found = "; ".join(f"B = {r.batch_size}, seed {r.seed} (to the letter its sharpness is {_g(letter[r.id])})" for r in gone.itertuples())
+    return found and f". Measured, but left out of what follows, since its training collapsed to chance: {found}"
 
 
 def origins(table: pd.DataFrame, points: pd.DataFrame | None = None) -> str:

@@ -12,13 +12,15 @@ from .. import published
 from ..config import DATASETS
 from ..figures import COLORS, INK, PAPER, STYLE
 from ..picture import describe
+from .measurements import converged
 from .noise import expected_variance
 from .relief import legend
 
 
 def variance(table: pd.DataFrame, datasets) -> Figure:
     """Fig. 11: Eq. (4) against B on each network, at initialisation and at convergence, with what theory expects."""
-    t = table[table["measure"].isin(["gradient_variance_one_network", "gradient_variance"]) & (table["lr_rule"] == "linear")]
+    t = converged(table)
+    t = t[t["measure"].isin(["gradient_variance_one_network", "gradient_variance"]) & (t["lr_rule"] == "linear")]
     shown = [d for d in datasets if (t["dataset"] == d).any()]
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, max(len(shown), 1), figsize=(max(6, 4.3 * len(shown)), 4.0), squeeze=False)
@@ -48,7 +50,7 @@ def variance(table: pd.DataFrame, datasets) -> Figure:
         axes[0, 0].set_ylabel("Gradient variance, first layer")
     plt.close(figure)
     return describe(figure, "Variance over 20 mini-batches of the first layer's gradient, a point for each network and "
-                            "mini-batch size; the lines are what sampling theory expects for the σ² that fits best.")
+                            "mini-batch size; the lines are what sampling theory expects for the σ² that fits best; without networks whose training collapsed to chance.")
 
 
 def noise_scale(table: pd.DataFrame, dataset: str) -> Figure:
@@ -56,8 +58,8 @@ def noise_scale(table: pd.DataFrame, dataset: str) -> Figure:
 
     Estimates that are missing or below 0, where the true gradient is lost in its noise, are not drawn.
     """
-    t = table[(table["measure"] == "noise_scale") & (table["dataset"] == dataset) & (table["lr_rule"] == "linear")]
-    t = t[t["value"] > 0]
+    t = converged(table)
+    t = t[(t["measure"] == "noise_scale") & (t["dataset"] == dataset) & (t["lr_rule"] == "linear") & (t["value"] > 0)]
     with mpl.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(7.2, 4.0))
         sizes = sorted(t["batch_size"].unique())

@@ -8,28 +8,30 @@ import pandas as pd
 from .. import critical, published
 from ..config import DATASETS
 from ..statistics import Interval, mean_interval, power_law
-from .measurements import MEASURES
+from .measurements import MEASURES, converged
 
 
 def variance_fits(table: pd.DataFrame) -> pd.DataFrame:
     """log σ² on log B, Eq. (5): one fit a seed, and the interval of their mean (of the one fit, for one seed).
 
     Columns: dataset, at ("initialisation" or "convergence"), measure, exponent and r_squared (each an `Interval`; R² of
-    one seed has none), seeds, sizes, n_samples.
+    one seed has none), seeds, sizes (the most of a seed), n_samples. A seed needs three batch sizes; networks that `collapsed`
+    are left out.
     """
-    rows = []
-    t = table[table["measure"].str.startswith("gradient_variance") & (table["lr_rule"] == "linear")]
+    rows, t = [], converged(table)
+    t = t[t["measure"].str.startswith("gradient_variance") & (t["lr_rule"] == "linear")]
     for (dataset, epoch, measure), cell in t.groupby(["dataset", "epoch", "measure"], sort=False):
         if measure == "gradient_variance" and epoch == 0:
             continue
-        wide = cell.pivot_table(index="seed", columns="batch_size", values="value").dropna()
-        if len(wide) and wide.shape[1] >= 3:
-            fits = [power_law(wide.columns, values) for values in wide.to_numpy()]
+        series = [one.set_index("batch_size")["value"].dropna() for _, one in cell.groupby("seed")]
+        series = [one for one in series if len(one) >= 3]
+        if series:
+            fits = [power_law(one.index, one.to_numpy()) for one in series]
             exponents = [f.exponent.mean for f in fits]
             rows.append({"dataset": dataset, "at": "convergence" if epoch else "initialisation", "measure": measure,
                          "exponent": mean_interval(exponents) if len(fits) > 1 else fits[0].exponent,
                          "r_squared": mean_interval([f.r_squared for f in fits]), "seeds": len(fits),
-                         "sizes": wide.shape[1], "n_samples": int(cell["n_samples"].max())})
+                         "sizes": max(map(len, series)), "n_samples": int(cell["n_samples"].max())})
     return pd.DataFrame(rows, columns=["dataset", "at", "measure", "exponent", "r_squared", "seeds", "sizes", "n_samples"])
 
 
@@ -49,8 +51,8 @@ def noise_table(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     `runs` as from `metrics.frame`: the optimum and B* are `critical.from_runs` under the linear rule, where two batch
     sizes or more are recorded.
     """
-    rows = []
-    t = table[(table["measure"] == "noise_scale") & (table["lr_rule"] == "linear")].dropna(subset=["value"])
+    rows, t = [], converged(table)
+    t = t[(t["measure"] == "noise_scale") & (t["lr_rule"] == "linear")].dropna(subset=["value"])
     for dataset, part in t.groupby("dataset", sort=False):
         mine = runs[(runs["dataset"] == dataset) & (runs["lr_rule"] == "linear")]
         found = critical.from_runs(mine, dataset) if mine["batch_size"].nunique() > 1 else None
@@ -104,8 +106,8 @@ def share_sentence(table: pd.DataFrame) -> str:
 
 def noise_sentences(table: pd.DataFrame, runs: pd.DataFrame) -> list[str]:
     """How far the noise scale moves through training, and whether the measured batch sizes lie near it."""
-    sentences = []
-    t = table[(table["measure"] == "noise_scale") & (table["lr_rule"] == "linear")].dropna(subset=["value"])
+    sentences, t = [], converged(table)
+    t = t[(t["measure"] == "noise_scale") & (t["lr_rule"] == "linear")].dropna(subset=["value"])
     for dataset, part in t.groupby("dataset", sort=False):
         mine = runs[(runs["dataset"] == dataset) & (runs["lr_rule"] == "linear")]
         means = part.groupby("epoch")["value"].mean()

@@ -85,8 +85,9 @@ def _sharpness(add, split: str, net: nn.Module, x, y, effort: Effort) -> None:
     for norm in sharpness.NORMS:
         found = sharpness.sharpness(net, cross_entropy, x, y, EPSILON, norm, steps=effort.steps, restarts=effort.restarts,
                                     directions=effort.directions)
-        apart = (max(found.restarts) - min(found.restarts)) / max(found.restarts)
-        how = f"epsilon {EPSILON}, {effort.restarts} ascents of {effort.steps} gradients, {100 * apart:.2g} % apart"
+        best, worst = max(found.restarts), min(found.restarts)
+        apart = f"{100 * (best - worst) / best:.2g} % apart" if best > 0 else "none rose"  # in a network that is dead, say
+        how = f"epsilon {EPSILON}, {effort.restarts} ascents of {effort.steps} gradients, {apart}"
         add(split, f"sharpness_{norm}", found.value, len(y), how)
         add(split, f"sharpness_{norm}_random", found.random, len(y), f"epsilon {EPSILON}, largest of {effort.directions} directions")
     add(split, "loss", found.loss, len(y))
