@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from bbatch import data, interactive, metrics
 from bbatch.geometry import measurements as geometry
-from bbatch.geometry import flat, landscape, minima, noise_figures, noise_findings, probe, relief, sharpness, trained
+from bbatch.geometry import flat, inventory, landscape, minima, noise_figures, noise_findings, probe, relief, sharpness, trained
 from bbatch.config import DATASETS, plan
 from bbatch.errors import BadInput, StoreError
 from bbatch.files import seal
@@ -120,7 +120,7 @@ def test_landscapes_of_images_are_of_one_seed_and_grow_as_networks_arrive(place,
     assert points.groupby(["batch_size", "kind", "split"]).size().to_dict() == {
         (b, k, s): n for b, k, n in ((32, "path", 3), (32, "surface", 9), (512, "surface", 9)) for s in ("test", "train")}
     assert geometry.draw(["mnist"], place, progress=False)[0]["drawn"] == 0
-    assert "seed 43" in minima.surface_sentence(points, "mnist")
+    assert "seed 43" in relief.surface_sentence(points, "mnist")
     other = points.assign(seed=44)[points["batch_size"] == 512]  # as if another session had drawn one of another seed
     assert relief.grids(pd.concat([other, points]), "mnist").keys() == {"B = 32, bf16", "B = 512, bf16"}
     assert set(geometry.pictured(pd.concat([other, points]), "mnist")["seed"]) == {43}
@@ -213,7 +213,7 @@ def test_a_network_that_collapsed_and_seeds_of_other_sizes_leave_the_growth_of_t
     assert minima.ratios(table, "synthetic-50k")["n"].tolist() == [2, 2]
     figure = relief.sharpness_against_batch(minima.final(table, "synthetic-50k"), "synthetic-50k")
     assert all(np.isfinite(line.get_ydata()).all() for axis in figure.axes for line in axis.lines)
-    assert "collapsed to chance: B = 512, seed 43 (to the letter its sharpness is 0)" in minima.holes(table, table.iloc[:0], ["synthetic-50k"])
+    assert "collapsed to chance: B = 512, seed 43 (to the letter its sharpness is 0)" in inventory.holes(table, table.iloc[:0], ["synthetic-50k"])
 
 
 def test_rank_correlation_with_the_gap_and_inside_cells():
@@ -266,8 +266,8 @@ def test_the_sentence_on_ratios_counts_intervals_or_single_pairs():
 
 def test_origins_count_each_network_once():
     table = made_up()
-    assert "21 trained again with the record's scores" in minima.origins(table)
-    assert "points" not in minima.origins(table) and "2 points of landscapes" in minima.origins(table, table.iloc[:2])
+    assert "21 trained again with the record's scores" in inventory.origins(table)
+    assert "points" not in inventory.origins(table) and "2 points of landscapes" in inventory.origins(table, table.iloc[:2])
 
 
 def test_surfaces_share_their_scale_and_show_the_recorded_loss(place):
@@ -281,7 +281,7 @@ def test_surfaces_share_their_scale_and_show_the_recorded_loss(place):
     point = points.query("lr_rule == 'linear' and batch_size == 512 and split == 'test' and kind == 'surface' and a == -1 and b == 0")["loss"].item()
     assert loss[list(a).index(-1), list(b).index(0)] == np.float32(point)
     assert np.asarray(figure.data[1].z)[list(b).index(0), list(a).index(-1)] == pytest.approx(np.log10(point), rel=1e-5)
-    assert "at the centre" in minima.surface_sentence(points, "synthetic-50k")
+    assert "at the centre" in relief.surface_sentence(points, "synthetic-50k")
 
 
 def test_the_slider_shows_one_batch_size_in_both_scenes_and_the_shared_network_in_each(place):
@@ -297,7 +297,7 @@ def test_the_slider_shows_one_batch_size_in_both_scenes_and_the_shared_network_i
     assert [trace.name for trace in figure.data if trace.visible] == [steps[0].label] * 2
     left, right = (trace.z for trace in figure.data if trace.name == "B = 32")
     assert np.array_equal(left, right)  # at the base batch size the rules are one
-    said = minima.walk_sentence(points, "synthetic-50k")
+    said = relief.walk_sentence(points, "synthetic-50k")
     assert said.count("(B = 32)") == 2 and "under the constant rule" in said
 
 
@@ -309,8 +309,8 @@ def test_every_figure_and_sentence_can_be_made_of_nothing():
             noise_figures.noise_scale(table, "mnist")]
     assert all(made)
     said = [minima.growth_sentence(table, "mnist"), minima.gap_sentence(table, runs, "mnist"),
-            minima.surface_sentence(points, "mnist"), minima.walk_sentence(points, "mnist"), minima.holes(table, points, ["mnist"]),
-            minima.ratio_sentence(table, "mnist"), minima.origins(table, points), noise_findings.share_sentence(table),
+            relief.surface_sentence(points, "mnist"), relief.walk_sentence(points, "mnist"), inventory.holes(table, points, ["mnist"]),
+            minima.ratio_sentence(table, "mnist"), inventory.origins(table, points), noise_findings.share_sentence(table),
             *noise_findings.variance_sentences(table), *noise_findings.noise_sentences(table, runs)]
     assert all(re.search(r"yet|fewer|too few", text) for text in said)
     for frame in (minima.ratio_table(table, "mnist"), minima.growth_table(table, "mnist"), minima.gap_table(table, runs, "mnist"),

@@ -10,7 +10,7 @@ import pandas as pd
 from .. import published
 from ..config import DATASETS
 from ..statistics import LEVEL, Interval, mean_interval, power_law, spearman
-from .measurements import LITERAL, MEASURES, collapsed, converged, pictured
+from .measurements import LITERAL, MEASURES, converged
 
 SHARP = [name for name in MEASURES if name.startswith(("sharpness", "keskar", "hessian"))]
 
@@ -172,80 +172,6 @@ def gap_sentence(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> str:
     if not parts:
         return f"**{DATASETS[dataset].title}**: too few runs measured for a rank correlation."
     return f"**{DATASETS[dataset].title}.** {' '.join(parts)}".replace("-0.", "−0.")
-
-
-def _around(surface: pd.DataFrame, radius: float) -> float:
-    """Median loss of a surface on the circle of this radius; at 0, the loss at its centre."""
-    away = np.hypot(surface["a"], surface["b"])
-    return surface.loc[abs(away - radius) < 0.05, "loss"].median() if radius else surface.loc[away.idxmin(), "loss"]
-
-
-def surface_sentence(points: pd.DataFrame, dataset: str, split: str = "test") -> str:
-    """Each recorded surface in two numbers: the loss at its centre, and how far it rises on the way to the border."""
-    t = pictured(points, dataset)
-    t, parts = t[t["split"] == split], []
-    for (size, precision), surface in t.groupby(["batch_size", "precision"]):
-        parts.append(f"B = {size}{'' if precision == 'fp32' else ', ' + precision}: {split} loss {_around(surface, 0):.3g} "
-                     f"at the centre, {_around(surface, 0.5):.3g} half way to the border, {_around(surface, 1):.3g} at it "
-                     "(medians around the circle)")
-    n = f"; {t['n_samples'].iloc[0]:,} {split} samples, seed {t['seed'].iloc[0]}, directions drawn once" if parts else ""
-    return f"**{DATASETS[dataset].title}**, " + ("; ".join(parts) + n if parts else "no landscape recorded yet") + "."
-
-
-def walk_sentence(points: pd.DataFrame, dataset: str, split: str = "test") -> str:
-    """How far each recorded surface rises above its centre, batch size by batch size, under each rule."""
-    t = points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["split"] == split)]
-    parts = []
-    for rule in t["lr_rule"].unique():
-        shared = t["batch_size"] == DATASETS[dataset].protocol.base_batch  # there the rules are one
-        rises = []
-        for size, surface in t[shared | (t["lr_rule"] == rule)].groupby("batch_size"):
-            rises.append(f"{_around(surface, 1) - _around(surface, 0):.2f} (B = {size})")
-        parts.append(f"{', '.join(rises)} under the {rule} rule")
-    return (f"From the centre to the border the {split} loss rises, in nats (medians around the circle, n = 1 network each), by "
-            f"{'; by '.join(parts)}.") if parts else "No landscape recorded yet."
-
-
-def holes(table: pd.DataFrame, points: pd.DataFrame, datasets) -> str:
-    """Which networks this page rests on, a paragraph each, and the command for those that are missing."""
-    parts = []
-    for name in datasets:
-        spec = DATASETS[name]
-        ends = table[(table["dataset"] == name) & (table["epoch"] == spec.protocol.epochs)].drop_duplicates("id")
-        counts = ends.groupby(["batch_size", "lr_rule", "precision"]).size()
-        listed = ", ".join(f"B = {b}{'' if rule == 'linear' else ', ' + rule + ' rule'}{'' if p == 'fp32' else ', ' + p} "
-                           f"(n = {n})" for (b, rule, p), n in counts.items())
-        drawn = sorted(points.loc[points["dataset"] == name, "batch_size"].unique())
-        parts.append(f"**{spec.title}**: trained networks measured: {listed or 'none yet'}; landscapes drawn: "
-                     + (", ".join(f"B = {b}" for b in drawn) or "none yet") + _collapse(table, name))
-    return ("\n\n".join(f"{part}." for part in parts) + "\n\nSynthetic networks are trained again in seconds; those of images "
-            "need the weights that a sweep on this machine has kept: `bbatch sweep mnist cifar10 --seeds 1`, then `bbatch "
-            "geometry`. Of a seed measured in both precisions, that with more batch sizes is shown, so that ratios pair networks "
-            "of one kind.")
-
-
-def _collapse(table: pd.DataFrame, dataset: str) -> str:
-    """Which networks are left out as collapsed, with their sharpness to the letter."""
-    gone = collapsed(table[table["dataset"] == dataset])
-    letter = table[(table["measure"] == LITERAL[0]) & (table["split"] == LITERAL[1]) & (table["epoch"] > 0)].set_index("id")["value"]
-    found = "; ".join(f"B = {r.batch_size}, seed {r.seed} (to the letter its sharpness is {_g(letter[r.id])})" for r in gone.itertuples())
-    return found and f". Measured, but left out of what follows, since its training collapsed to chance: {found}"
-
-
-def origins(table: pd.DataFrame, points: pd.DataFrame | None = None) -> str:
-    """Where the networks that a page measures come from, and with which code they were measured."""
-    if table.empty:
-        return "Nothing measured yet."
-    counts = table.drop_duplicates(["id", "epoch", "source"])["source"].value_counts()  # some were trained again twice
-    drawn = "" if points is None or points.empty else f" · {len(points):,} points of landscapes"
-    return ("**Where its measurements come from.** Networks, each after so many epochs: "
-            + ", ".join(f"{count} {ORIGINS.get(source, source)}" for source, count in counts.items()) + drawn
-            + f" · code: {', '.join(sorted(table['commit'].unique()))}. `geometry.measured` gives each number's samples and settings.")
-
-
-ORIGINS = {"initial": "untrained", "kept": "with the weights that the sweep kept", "retrained": "trained again with the record's scores",
-           "retrained, differs": "trained again, a little off the record by another processor's rounding",
-           "retrained, no record": "trained without a record"}
 
 
 def _each(table: pd.DataFrame):

@@ -113,6 +113,38 @@ def _decades(low: float, high: float) -> dict:
     return {"tickvals": ticks, "ticktext": [f"{10**v:.2g}" for v in ticks]}
 
 
+def _around(surface: pd.DataFrame, radius: float) -> float:
+    """Median loss of a surface on the circle of this radius; at 0, the loss at its centre."""
+    away = np.hypot(surface["a"], surface["b"])
+    return surface.loc[abs(away - radius) < 0.05, "loss"].median() if radius else surface.loc[away.idxmin(), "loss"]
+
+
+def surface_sentence(points: pd.DataFrame, dataset: str, split: str = "test") -> str:
+    """Each recorded surface in two numbers: the loss at its centre, and how far it rises on the way to the border."""
+    t = pictured(points, dataset)
+    t, parts = t[t["split"] == split], []
+    for (size, precision), surface in t.groupby(["batch_size", "precision"]):
+        parts.append(f"B = {size}{'' if precision == 'fp32' else ', ' + precision}: {split} loss {_around(surface, 0):.3g} "
+                     f"at the centre, {_around(surface, 0.5):.3g} half way to the border, {_around(surface, 1):.3g} at it "
+                     "(medians around the circle)")
+    n = f"; {t['n_samples'].iloc[0]:,} {split} samples, seed {t['seed'].iloc[0]}, directions drawn once" if parts else ""
+    return f"**{DATASETS[dataset].title}**, " + ("; ".join(parts) + n if parts else "no landscape recorded yet") + "."
+
+
+def walk_sentence(points: pd.DataFrame, dataset: str, split: str = "test") -> str:
+    """How far each recorded surface rises above its centre, batch size by batch size, under each rule."""
+    t = points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["split"] == split)]
+    parts = []
+    for rule in t["lr_rule"].unique():
+        shared = t["batch_size"] == DATASETS[dataset].protocol.base_batch  # there the rules are one
+        rises = []
+        for size, surface in t[shared | (t["lr_rule"] == rule)].groupby("batch_size"):
+            rises.append(f"{_around(surface, 1) - _around(surface, 0):.2f} (B = {size})")
+        parts.append(f"{', '.join(rises)} under the {rule} rule")
+    return (f"From the centre to the border the {split} loss rises, in nats (medians around the circle, n = 1 network each), by "
+            f"{'; by '.join(parts)}.") if parts else "No landscape recorded yet."
+
+
 def paths(points: pd.DataFrame, dataset: str) -> Figure:
     """Loss on the straight way from the network of B = 32 to that of another batch size, test and training."""
     t = points[(points["dataset"] == dataset) & (points["kind"] == "path")]
