@@ -88,16 +88,17 @@ def _title(method: str) -> str:
 
 
 def formatted(rows: pd.DataFrame) -> pd.DataFrame:
-    """The summary as the page shows it."""
+    """The summary as the page shows it, with names short enough for a table of ten columns."""
     s = summary(rows)
+    s["problem"] = s["problem"].str.removesuffix(" images")
     shown = pd.DataFrame({
-        "problem": s["problem"].where(~s["problem"].duplicated(), ""), "method": s["method"], "B": s["batch_sizes"],
+        "problem": s["problem"].where(~s["problem"].duplicated(), ""), "method": s["method"], "B": s["batch_sizes"].str.replace(" to ", "–"),
         "test accuracy, %": [i.text() for i in s["test_acc"]],
         "regret, points": [i.text(sign="+") for i in s["regret"]],
         "reached": [f"{k} of {n}" for k, n in zip(s["reached"], s["n"])]})
     for title, column in (("epochs", "to_target_epochs"), ("here, s", "to_target_cpu_s"),
-                          ("PyTorch, s", "to_target_torch_s"), ("choosing, s", "choice_cpu_s")):
-        shown[title] = [f"{v:.2g}" if np.isfinite(v) else "–" for v in s[column].astype(float)]
+                          ("PyTorch, s", "to_target_torch_s"), ("choice, s", "choice_cpu_s")):
+        shown[title] = [(f"{v:.2g}" if v < 99.5 else f"{v:.0f}") if np.isfinite(v) else "–" for v in s[column].astype(float)]
     return shown
 
 
@@ -177,8 +178,10 @@ def figure(rows: pd.DataFrame) -> Figure:
                                  zip(some["problem"], some["batch_sizes"], some["regret"])])
         axis.axvline(0, color=INK, linewidth=1)
         axis.set_xscale("symlog", linthresh=1, linscale=1.2)
+        axis.set_xticks([-10, -5, -2, -1, -0.5, 0, 0.5, 1, 2, 5, 10, 20])
         axis.set_yticks(range(len(names)), [f"{name}\nn = {seeds[name]}" for name in names])
         axis.invert_yaxis()
+        axis.xaxis.set_minor_locator(mpl.ticker.NullLocator())
         axis.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda v, _: f"{v:g}".replace("-", "−")))
         axis.set(xlabel="Regret in test accuracy, points (linear up to 1, then logarithmic)",
                  title="What each choice costs against the best batch size")
