@@ -65,9 +65,10 @@ def _scenes(scenes: list[dict], titles: list[str]) -> go.Figure:
                 colorscale=SCALE, showscale=k == len(scenes), colorbar=dict(title="Loss", len=0.7, **_decades(low, high)),
                 name=label, visible=number == 0,
                 hovertemplate=label + ", a %{x:.2f}, b %{y:.2f}<br>log₁₀ loss %{z:.2f}<extra></extra>"), 1, k)
-    figure.update_scenes(xaxis_title="a", yaxis_title="b", camera_eye=dict(x=1.5, y=1.5, z=0.9),
+    far = 1.7 if len(scenes) < 3 else 2.1  # a narrow scene shows all of its box from further away
+    figure.update_scenes(xaxis_title="a", yaxis_title="b", camera_eye=dict(x=far, y=far, z=0.6 * far),
                          zaxis=dict(title="Loss", range=[low, high], **_decades(low, high)))
-    figure.update_layout(template="none", height=450, margin=dict(l=0, r=0, t=64, b=0), font_color=INK,  # t: the buttons' row too
+    figure.update_layout(template="none", height=450, margin=dict(l=0, r=70, t=64, b=0), font_color=INK,  # for the key; the buttons
                          paper_bgcolor="white")
     if len(labels := list(scenes[0])) > 1:
         steps = [dict(method="restyle", label=label, args=["visible", [t.name == label for t in figure.data]])
@@ -150,8 +151,9 @@ def paths(points: pd.DataFrame, dataset: str) -> Figure:
     t = points[(points["dataset"] == dataset) & (points["kind"] == "path")]
     with mpl.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(7.2, 3.9))
+        colors = dict(zip(sorted(t["to_batch_size"].unique(), reverse=True), (COLORS[dataset], INK, "#CC79A7")))
         for (size, other, split), line in t.groupby(["batch_size", "to_batch_size", "split"]):
-            axis.plot(line["a"], line["loss"], "-" if split == "test" else "--", color=COLORS[dataset] if split == "test" else INK,
+            axis.plot(line["a"], line["loss"], "-" if split == "test" else "--", color=colors[other],
                       label=f"{split} loss, B = {size} to {other}")
         for at in (0, 1):
             axis.axvline(at, color=INK, linewidth=0.8, linestyle=":")
