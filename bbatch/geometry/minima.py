@@ -117,7 +117,8 @@ def growth_sentence(table: pd.DataFrame, dataset: str) -> str:
         first = rows[(rows["measure"] == LITERAL[0]) & (rows["split"] == LITERAL[1])]["exponent"]
         senses = [_sense(i) for i in rows["exponent"]]
         counts = ", ".join(f"{senses.count(sense)} {_plural(sense)}" for sense in sorted(set(senses), key=SENSES.index))
-        exponents = "".join(f"Eq. (3) to the letter follows B to the power {i.text(2, '+')} ({_sense(i)}; n = {n} seeds); "
+        exponents = "".join(f"Eq. (3) to the letter follows B to the power {i.text(2, '+')} ({_sense(i)}; "
+                            f"{f'n = {n} seeds' if n > 1 else 'one seed, ± of the fit'}); "
                             for i, n in zip(first, rows["seeds"]))
         parts.append(f"Under the {rule} rule, {exponents}of all {len(rows)} readings, {counts}.")
     if not parts:

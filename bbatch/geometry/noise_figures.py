@@ -50,7 +50,8 @@ def variance(table: pd.DataFrame, datasets) -> Figure:
         axes[0, 0].set_ylabel("Gradient variance, first layer")
     plt.close(figure)
     return describe(figure, "Variance over 20 mini-batches of the first layer's gradient, a point for each network and "
-                            "mini-batch size; the lines are what sampling theory expects for the σ² that fits best; without networks whose training collapsed to chance.")
+                            "mini-batch size; the lines are what sampling theory expects for the σ² that fits best. "
+                            "Networks whose training collapsed to chance are left out.")
 
 
 def noise_scale(table: pd.DataFrame, dataset: str) -> Figure:

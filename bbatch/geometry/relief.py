@@ -161,7 +161,8 @@ def paths(points: pd.DataFrame, dataset: str) -> Figure:
                  yscale="log", title=DATASETS[dataset].title + ("" if len(t) else ": no path recorded yet"))
         legend(axis)
     plt.close(figure)
-    return describe(figure, "Loss on the straight way from one trained network to another (n = 1 each), in nats; the dotted lines mark the two.")
+    return describe(figure, "Loss on the straight way from one trained network to another (n = 1 each), in nats; "
+                            "the dotted lines mark the two.")
 
 
 def slices(points: pd.DataFrame, dataset: str) -> Figure:
@@ -232,8 +233,9 @@ def sharpness_against_batch(table: pd.DataFrame, dataset: str, measures=(LITERAL
             axis.set_title(f"{title}\n({split} loss, log scale)", fontsize=9, fontweight="normal")
         legend(axes[0, 0])
     plt.close(figure)
+    mixed = table.groupby(["lr_rule", "batch_size"])["seed"].agg(frozenset).groupby("lr_rule").nunique().gt(1).any()
     return describe(figure, "Sharpness at the end of training against batch size: each network, and geometric means with 95 % "
-                            "intervals; n in the key.")
+                            "intervals; n in the key." + " The batch sizes do not all have the same seeds." * bool(mixed))
 
 
 def seeds_of(part: pd.DataFrame) -> str:
