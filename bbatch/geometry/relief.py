@@ -62,13 +62,13 @@ def _scenes(scenes: list[dict], titles: list[str]) -> go.Figure:
         for number, (label, (a, b, loss)) in enumerate(scene.items()):
             figure.add_trace(go.Surface(
                 x=a.astype("float32"), y=b.astype("float32"), z=np.log10(loss.T.astype("float32")), cmin=low, cmax=high,
-                colorscale=SCALE, showscale=k == len(scenes), colorbar=dict(title="Loss", len=0.7, **_decades(low, high)),
+                colorscale=SCALE, showscale=k == len(scenes), colorbar=dict(title="Loss", len=0.7, x=1, **_decades(low, high)),
                 name=label, visible=number == 0,
                 hovertemplate=label + ", a %{x:.2f}, b %{y:.2f}<br>log₁₀ loss %{z:.2f}<extra></extra>"), 1, k)
     far = 1.7 if len(scenes) < 3 else 2.1  # a narrow scene shows all of its box from further away
     figure.update_scenes(xaxis_title="a", yaxis_title="b", camera_eye=dict(x=far, y=far, z=0.6 * far),
                          zaxis=dict(title="Loss", range=[low, high], **_decades(low, high)))
-    figure.update_layout(template="none", height=450, margin=dict(l=0, r=70, t=64, b=0), font_color=INK,  # for the key; the buttons
+    figure.update_layout(template="none", height=450, margin=dict(l=0, r=85, t=64, b=0), font_color=INK,  # for the key; the buttons
                          paper_bgcolor="white")
     if len(labels := list(scenes[0])) > 1:
         steps = [dict(method="restyle", label=label, args=["visible", [t.name == label for t in figure.data]])
