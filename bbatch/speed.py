@@ -137,7 +137,8 @@ def surface_sentence(table: pd.DataFrame) -> str:
     """What a surface of the synthetic network takes, and what it would take with a DataLoader at every point."""
     ours, rival = (table.set_index("contestant").loc[who] for who in ("bbatch", "DataLoader at every point"))
     side = round(ours["points"] ** 0.5)
-    return (f"**How long a surface takes.** {side} × {side} points of the synthetic network on 10,000 samples: "
+    return (f"**How long a surface takes.** {side} × {side} points of the synthetic network on "
+            f"{DATASETS[ours['dataset']].n_test:,} samples: "
             f"{ours['seconds']:.2g} s, at {ours['unit'].replace('ms', format(ours['median'], '.2g') + ' ms')}. With the "
             f"weights loaded into the network and a DataLoader run anew at every point: {rival['seconds']:.2g} s, or "
             f"{ours['ratio']:.3g} times as long ({ours['ratio_low']:.3g} to {ours['ratio_high']:.3g}; medians and quartiles "

@@ -170,3 +170,13 @@ def power_law(x: Sequence[float], y: Sequence[float], level: float = LEVEL) -> P
     half = stats.t.ppf((1 + level) / 2, len(x) - 2) * fit.stderr
     exponent = Interval(float(fit.slope), float(fit.slope - half), float(fit.slope + half), len(x))
     return PowerLaw(exponent, float(np.exp(fit.intercept)), float(fit.rvalue**2))
+
+
+def power_laws(frame, by: str, x: str, y: str) -> tuple[list[PowerLaw], Interval | None]:
+    """`power_law` of the columns `y` on `x` for each group of `by` that has three points or more, all above 0; and the
+    interval of the mean exponent over the groups, or of the one fit where there is one (None: there is none)."""
+    groups = (one.dropna(subset=[y]) for _, one in frame.groupby(by))
+    fits = [power_law(one[x], one[y]) for one in groups if len(one) >= 3 and (one[y] > 0).all()]
+    if len(fits) < 2:
+        return fits, fits[0].exponent if fits else None
+    return fits, mean_interval([f.exponent.mean for f in fits])

@@ -3,7 +3,6 @@ the usual way of loading weights into the network and iterating a DataLoader ane
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import torch
@@ -15,7 +14,7 @@ from bbatch.config import plan
 from bbatch.geometry.landscape import filter_directions, landscape
 from bbatch.models import build
 
-from .measure import interleaved, labelled
+from .measure import interleaved, labelled, timed
 
 POINTS = 15  # a round; the cost of a point does not depend on how many there are
 SIDE = 51
@@ -38,8 +37,9 @@ def loader_way(net, x, y, directions, axis) -> list[float]:
 
 
 def surface(rounds: int, report: Callable[[str], None]) -> list[dict]:
-    """Time of a point of the landscape on 10,000 test samples, on as many threads as are set; `seconds` for the whole surface of 51 x 51
-    points at that cost. Elapsed time, since more than one thread is at work: on a busy machine only the ratio holds."""
+    """Time of a point of the landscape on 10,000 test samples, on as many threads as are set; `seconds` for the whole
+    surface of 51 x 51 points at that cost. Elapsed time, since more than one thread is at work: on a busy machine only
+    the ratio holds."""
     source, net = data.load("synthetic-50k"), build("mlp", 0).eval()
     x, y, directions = source.test_x, source.test_y, filter_directions(net, 1)
     axis = [k / POINTS for k in range(POINTS)]
@@ -48,13 +48,7 @@ def surface(rounds: int, report: Callable[[str], None]) -> list[dict]:
     first, second = (torch.tensor(way()) for way in ways.values())
     assert torch.allclose(first.double(), second.double(), rtol=1e-4), "the two ways disagree"
 
-    def timed(way):
-        def cost():
-            begun = time.perf_counter()
-            way()
-            return 1e3 * (time.perf_counter() - begun) / POINTS
-        return cost
-
-    rows = interleaved({name: timed(way) for name, way in ways.items()}, rounds, report)
+    costs = {name: timed(way, POINTS) for name, way in ways.items()}
+    rows = interleaved({name: lambda cost=cost: cost() / 1e3 for name, cost in costs.items()}, rounds, report)
     rows = [row | {"points": SIDE * SIDE, "seconds": SIDE * SIDE * row["median"] / 1e3} for row in rows]
     return labelled(rows, "landscape", plan("synthetic-50k", 32), f"ms a point, {torch.get_num_threads()} threads")

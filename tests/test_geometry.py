@@ -197,6 +197,13 @@ def test_ratio_and_growth_are_those_of_a_table_made_by_them():
     assert found.loc[("linear", "sharpness_l2"), "seeds"] == 3
     assert "falls" in minima.growth_sentence(table, "synthetic-50k")
     assert "fewer than three" in minima.growth_sentence(table.iloc[:0], "synthetic-50k")
+    noisy = table.assign(value=table["value"] * np.random.default_rng(0).lognormal(0, 0.1, len(table)))
+    pairs = noisy.query("measure == 'hessian_trace' and lr_rule == 'linear'").pivot(index="seed", columns="batch_size", values="value")
+    logs = np.log(pairs[512] / pairs[32])
+    low, high = np.exp(stats.t.interval(0.95, 2, logs.mean(), stats.sem(logs)))
+    row = minima.ratios(noisy, "synthetic-50k").set_index("measure").loc["hessian_trace"]
+    assert (row["low"], row["high"]) == pytest.approx((low, high))
+    assert len(minima.ratio_table(noisy, "synthetic-50k")) == 3  # the paper's row first
 
 
 def test_a_network_that_collapsed_and_seeds_of_other_sizes_leave_the_growth_of_the_rest():

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -89,6 +90,17 @@ def test_pearson_agrees_with_numpy_and_fishers_z():
     r = np.corrcoef(x, y)[0, 1]
     low, high = np.tanh(np.arctanh(r) + np.array([-1, 1]) * stats.norm.ppf(0.975) / np.sqrt(27))
     assert (c.r, c.low, c.high, c.n) == pytest.approx((r, low, high, 30))
+
+
+def test_power_laws_are_those_of_the_groups_that_have_three_points_above_zero():
+    rows = [(k, x, (k + 1) * x**a) for k, a in enumerate((0.5, 1.0, 2.0)) for x in (1, 2, 4, 8)]
+    frame = pd.DataFrame([*rows, (3, 1, 1.0), (3, 2, 5.0), (4, 1, 0.0), (4, 2, 1.0), (4, 4, 1.0)], columns=["k", "x", "y"])
+    fits, mean = statistics.power_laws(frame, "k", "x", "y")
+    assert [f.exponent.mean for f in fits] == pytest.approx([0.5, 1, 2])
+    low, high = stats.t.interval(0.95, 2, 3.5 / 3, stats.sem([0.5, 1, 2]))
+    assert (mean.mean, mean.low, mean.high) == pytest.approx((3.5 / 3, low, high))
+    fits, alone = statistics.power_laws(frame[frame["k"] == 1], "k", "x", "y")
+    assert alone == fits[0].exponent and statistics.power_laws(frame[frame["k"] > 2], "k", "x", "y") == ([], None)
 
 
 def test_power_law_finds_exponent_and_factor():

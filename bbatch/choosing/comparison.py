@@ -92,7 +92,8 @@ def formatted(rows: pd.DataFrame) -> pd.DataFrame:
     s = summary(rows)
     s["problem"] = s["problem"].str.removesuffix(" images")
     shown = pd.DataFrame({
-        "problem": s["problem"].where(~s["problem"].duplicated(), ""), "method": s["method"], "B": s["batch_sizes"].str.replace(" to ", "–"),
+        "problem": s["problem"].where(~s["problem"].duplicated(), ""), "method": s["method"],
+        "B": s["batch_sizes"].str.replace(" to ", "–"),
         "test accuracy, %": [i.text() for i in s["test_acc"]],
         "regret, points": [i.text(sign="+") for i in s["regret"]],
         "reached": [f"{k} of {n}" for k, n in zip(s["reached"], s["n"])]})

@@ -7,7 +7,8 @@ import pandas as pd
 from ..config import DATASETS
 from .measurements import LITERAL, collapsed
 
-ORIGINS = {"initial": "untrained", "kept": "with the weights that the sweep kept", "retrained": "trained again with the record's scores",
+ORIGINS = {"initial": "untrained", "kept": "with the weights that the sweep kept",
+           "retrained": "trained again with the record's scores",
            "retrained, differs": "trained again, a little off the record by another processor's rounding",
            "retrained, no record": "trained without a record"}
 
@@ -35,7 +36,7 @@ def _collapse(table: pd.DataFrame, dataset: str) -> str:
     gone = collapsed(table[table["dataset"] == dataset])
     letter = table[(table["measure"] == LITERAL[0]) & (table["split"] == LITERAL[1]) & (table["epoch"] > 0)].set_index("id")["value"]
     found = "; ".join(f"B = {r.batch_size}, seed {r.seed} (to the letter its sharpness is {letter[r.id]:.3g})" for r in gone.itertuples())
-    return found and f". Measured, but left out of what follows, since its training collapsed to chance: {found}"
+    return found and f". Measured, but left out of what follows, since training collapsed to chance: {found}"
 
 
 def origins(table: pd.DataFrame, points: pd.DataFrame | None = None) -> str:

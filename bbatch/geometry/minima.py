@@ -9,7 +9,7 @@ import pandas as pd
 
 from .. import published
 from ..config import DATASETS
-from ..statistics import LEVEL, Interval, mean_interval, power_law, spearman
+from ..statistics import LEVEL, Interval, mean_interval, power_laws, spearman
 from .measurements import LITERAL, MEASURES, converged
 
 SHARP = [name for name in MEASURES if name.startswith(("sharpness", "keskar", "hessian"))]
@@ -91,13 +91,10 @@ def growth(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     rows, t = [], final(table, dataset)
     for rule, part in t.groupby("lr_rule", sort=False):
         for (measure, split), cell in _each(part):
-            series = [one.set_index("batch_size")["value"].dropna() for _, one in cell.groupby("seed")]
-            series = [one for one in series if len(one) >= 3 and (one > 0).all()]
-            if series:
-                fits = [power_law(one.index, one.to_numpy()) for one in series]
-                exponent = mean_interval([f.exponent.mean for f in fits]) if len(fits) > 1 else fits[0].exponent
+            fits, exponent = power_laws(cell, "seed", "batch_size", "value")
+            if fits:
                 rows.append({"lr_rule": rule, "measure": measure, "split": split, "exponent": exponent,
-                             "sizes": max(map(len, series)), "seeds": len(fits)})
+                             "sizes": max(f.exponent.n for f in fits), "seeds": len(fits)})
     return pd.DataFrame(rows, columns=["lr_rule", "measure", "split", "exponent", "sizes", "seeds"])
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from .. import critical, published
 from ..config import DATASETS
-from ..statistics import Interval, mean_interval, power_law
+from ..statistics import Interval, mean_interval, power_laws
 from .measurements import MEASURES, converged
 
 
@@ -15,23 +15,19 @@ def variance_fits(table: pd.DataFrame) -> pd.DataFrame:
     """log σ² on log B, Eq. (5): one fit a seed, and the interval of their mean (of the one fit, for one seed).
 
     Columns: dataset, at ("initialisation" or "convergence"), measure, exponent and r_squared (each an `Interval`; R² of
-    one seed has none), seeds, sizes (the most of a seed), n_samples. A seed needs three batch sizes; networks that `collapsed`
-    are left out.
+    one seed has none), seeds, sizes (the most of a seed), n_samples. A seed needs three batch sizes; networks that
+    `collapsed` are left out.
     """
     rows, t = [], converged(table)
     t = t[t["measure"].str.startswith("gradient_variance") & (t["lr_rule"] == "linear")]
     for (dataset, epoch, measure), cell in t.groupby(["dataset", "epoch", "measure"], sort=False):
         if measure == "gradient_variance" and epoch == 0:
             continue
-        series = [one.set_index("batch_size")["value"].dropna() for _, one in cell.groupby("seed")]
-        series = [one for one in series if len(one) >= 3]
-        if series:
-            fits = [power_law(one.index, one.to_numpy()) for one in series]
-            exponents = [f.exponent.mean for f in fits]
+        fits, exponent = power_laws(cell, "seed", "batch_size", "value")
+        if fits:
             rows.append({"dataset": dataset, "at": "convergence" if epoch else "initialisation", "measure": measure,
-                         "exponent": mean_interval(exponents) if len(fits) > 1 else fits[0].exponent,
-                         "r_squared": mean_interval([f.r_squared for f in fits]), "seeds": len(fits),
-                         "sizes": max(map(len, series)), "n_samples": int(cell["n_samples"].max())})
+                         "exponent": exponent, "r_squared": mean_interval([f.r_squared for f in fits]), "seeds": len(fits),
+                         "sizes": max(f.exponent.n for f in fits), "n_samples": int(cell["n_samples"].max())})
     return pd.DataFrame(rows, columns=["dataset", "at", "measure", "exponent", "r_squared", "seeds", "sizes", "n_samples"])
 
 
@@ -51,9 +47,8 @@ def noise_table(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     `runs` as from `metrics.frame`: the optimum and B* are `critical.from_runs` under the linear rule, where two batch
     sizes or more are recorded.
     """
-    rows, t = [], converged(table)
-    t = t[(t["measure"] == "noise_scale") & (t["lr_rule"] == "linear")].dropna(subset=["value"])
-    for dataset, part in t.groupby("dataset", sort=False):
+    rows = []
+    for dataset, part in _scales(table).groupby("dataset", sort=False):
         mine = runs[(runs["dataset"] == dataset) & (runs["lr_rule"] == "linear")]
         found = critical.from_runs(mine, dataset) if mine["batch_size"].nunique() > 1 else None
         row = {"data set": DATASETS[dataset].title}
@@ -106,9 +101,8 @@ def share_sentence(table: pd.DataFrame) -> str:
 
 def noise_sentences(table: pd.DataFrame, runs: pd.DataFrame) -> list[str]:
     """How far the noise scale moves through training, and whether the measured batch sizes lie near it."""
-    sentences, t = [], converged(table)
-    t = t[(t["measure"] == "noise_scale") & (t["lr_rule"] == "linear")].dropna(subset=["value"])
-    for dataset, part in t.groupby("dataset", sort=False):
+    sentences = []
+    for dataset, part in _scales(table).groupby("dataset", sort=False):
         mine = runs[(runs["dataset"] == dataset) & (runs["lr_rule"] == "linear")]
         means = part.groupby("epoch")["value"].mean()
         text = f"**{DATASETS[dataset].title}**: the noise scale is {_rounded(means.iloc[0])} samples at initialisation"
@@ -122,6 +116,12 @@ def noise_sentences(table: pd.DataFrame, runs: pd.DataFrame) -> list[str]:
                      f"no larger one up to B = {mine['batch_size'].max()} lies a point below that")
         sentences.append(text + ".")
     return sentences or ["No noise scale is recorded yet."]
+
+
+def _scales(table: pd.DataFrame) -> pd.DataFrame:
+    """The noise scales of the networks under the linear rule that did not collapse."""
+    t = converged(table)
+    return t[(t["measure"] == "noise_scale") & (t["lr_rule"] == "linear")].dropna(subset=["value"])
 
 
 def _among(runs: pd.DataFrame, dataset: str) -> str:
