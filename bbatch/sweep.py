@@ -38,7 +38,7 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
             raise BadInput(f"{run!r} is no run; `config.plan` makes one and `config.grid` those of a profile.")
     if executor is None:
         data.usable(device)
-    store.prepare()
+    _drop_checkpoints_of_finished(store.prepare())
     fingerprints = {name: data.load(name).fingerprint for name in dict.fromkeys(r.dataset for r in runs)}
     todo = sorted(store.missing(list(dict.fromkeys(runs)), fingerprints), key=_cost, reverse=True)
     if not todo:
@@ -137,6 +137,15 @@ class _Process(ProcessPoolExecutor):
 def _cost(run: Run) -> float:
     """Relative cost of a run, to start the longest first: samples, plus an overhead for each step."""
     return run.epochs * (run.n_train + 4 * run.steps_per_epoch)
+
+
+def _drop_checkpoints_of_finished(store: Store) -> None:
+    """A process may be killed after its record is written and before its checkpoint is gone; nobody asks for that run
+    again. A failed run keeps its checkpoint, for the day when its record is removed to try once more."""
+    for path in store.checkpoints.glob("*.pt"):
+        record = store.get(path.name.split(".")[0])
+        if record and not record["observed"].get("failure"):
+            path.unlink(missing_ok=True)
 
 
 def _epochs_saved(store: Store) -> dict[str, int]:

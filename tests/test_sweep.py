@@ -156,6 +156,22 @@ def test_a_killed_sweep_resumes_to_the_same_bits(undisturbed, tmp_path, monkeypa
     assert not list(store.checkpoints.glob("*.pt"))
 
 
+@pytest.mark.parametrize("failure", [None, "out of memory"])
+def test_the_checkpoint_of_a_finished_run_does_not_stay(failure, tmp_path):
+    """Killed between record and checkpoint: gone with the next sweep, whatever is asked; a failed run's stays."""
+    store, (run, other) = new_store(tmp_path), (plan("synthetic-1k", 256, s, epochs=1) for s in (1, 2))
+    key, = in_process([run], store)
+    record = store.live()[key]
+    store.put(record | {"observed": record["observed"] | ({"failure": failure} if failure else {})})
+    left = store.checkpoints / f"{key}.00001.pt"
+    left.write_bytes(b"what the killed process had")
+    in_process([run], store)
+    assert left.exists() == bool(failure)
+    left.write_bytes(b"what the killed process had")
+    in_process([other], store)
+    assert left.exists() == bool(failure) and len(store.live()) == 2
+
+
 def test_a_diverged_run_is_recorded_and_stops_nothing(tmp_path):
     store = new_store(tmp_path)
     good = [plan("synthetic-1k", 64, seed, epochs=2) for seed in (1, 2)]
