@@ -4,7 +4,9 @@ Large batches make an epoch shorter and make more epochs necessary; what counts 
 it is given as ratios between batch sizes of one data set, paired by seed, because seconds belong to a machine. The cost
 of an epoch is its processor time where that was recorded, which other work on the machine does not lengthen, else its
 elapsed time; a run uses one thread, so that on a machine of its own the two agree. Costs are compared where both were
-taken by the same clock: on one kind of processor, in one arithmetic, both as processor or both as elapsed time.
+taken by the same clock: in one sitting, on one kind of processor, in one arithmetic, both as processor or both as
+elapsed time. A sitting, because rented machines give several processors one name: the same epochs of CIFAR-10 took
+twice the processor time on one day as on the next.
 
 Which accuracy "the same test accuracy" is, the paper does not say. We take one point below the best mean final accuracy
 of the data set (the margin of Section IV-G), and beside it the 80 % of Section III-D.
@@ -20,6 +22,7 @@ from .config import DATASETS
 from .critical import DROP
 from .statistics import Interval, mean_interval, paired_ratio
 
+GAP = pd.Timedelta(hours=6)  # between two runs' starts: as long as our longest run and a pause; more ends a sitting
 BASE = 32  # the paper's base batch size (Table II, Algorithm 2), against which the ratios are taken
 
 
@@ -34,9 +37,12 @@ def cost(curves: pd.DataFrame) -> pd.Series:
     return curves["cpu_seconds"].fillna(curves["seconds"])
 
 
-def clock(runs: pd.DataFrame, cpu: str) -> pd.Series:
-    """What the cost of each row is measured with; `cpu` names the column of processor time."""
-    return runs["device_name"] + " " + runs["precision"] + np.where(runs[cpu].notna(), " processor", " elapsed")
+def clock(curves: pd.DataFrame) -> pd.Series:
+    """What the cost of each row of `metrics.curves` is measured with, as a name."""
+    starts = curves["started"].drop_duplicates().sort_values()
+    sitting = dict(zip(starts, (starts.diff() > GAP).cumsum()))
+    kind = pd.Series(np.where(curves["cpu_seconds"].notna(), "processor", "elapsed"), curves.index)
+    return (curves["device_name"] + " " + curves["precision"] + " " + kind + " " + curves["started"].map(sitting).astype(str))
 
 
 def reached(curves: pd.DataFrame, dataset: str, accuracy: float) -> pd.DataFrame:
@@ -45,7 +51,7 @@ def reached(curves: pd.DataFrame, dataset: str, accuracy: float) -> pd.DataFrame
     A row for each run: batch_size, seed, epochs and cost (seconds) until then, missing where it never had, and
     epoch_cost, the mean cost of one of its epochs; `clock`, which made both.
     """
-    runs = curves[curves["dataset"] == dataset].assign(cost=lambda c: cost(c), clock=lambda c: clock(c, "cpu_seconds"))
+    runs = curves.assign(cost=cost(curves), clock=clock(curves))[curves["dataset"] == dataset]
     keys = ["batch_size", "seed"]
     whole = runs.groupby(keys).agg(last=("epoch", "max"), spent=("cost", "max"), clock=("clock", "first"))
     first = runs[runs["test_acc"] >= accuracy].sort_values("epoch").groupby(keys)[["epoch", "cost"]].first()
@@ -59,15 +65,20 @@ def speedups(curves: pd.DataFrame, dataset: str, accuracy: float, base: int = BA
     Columns: batch_size, n (seeds that both have), reached (runs of this batch size that had the accuracy, of all its
     runs), and as `Interval`s of a ratio epoch (how many times shorter an epoch is), epochs (how many times more epochs
     to the accuracy) and effective (how many times less time to it). The last two count the seeds at which both reached
-    it: where some never did, they flatter that batch size. The first and the last count those of one `clock`.
+    it: where some never did, they flatter that batch size. The first and the last count costs of one `clock`: where
+    the seed's own run at `base` has another, an epoch there costs what it does in the other seeds' runs on this clock,
+    for a seed decides how many epochs a run takes and not how long one is.
     """
     runs = reached(curves, dataset, accuracy)
-    at_base = runs[runs["batch_size"] == base].set_index("seed")
-    rows = []
+    at_base = runs[runs["batch_size"] == base]
+    an_epoch, rows = at_base.groupby("clock")["epoch_cost"].mean(), []
     for b, cell in runs.groupby("batch_size"):
-        both = cell.set_index("seed").join(at_base, how="inner", suffixes=("", "_base"))
-        done, timed = both.dropna(subset=["epochs", "epochs_base"]), both[both["clock"] == both["clock_base"]]
-        timed_done = done[done["clock"] == done["clock_base"]]
+        both = cell.set_index("seed").join(at_base.set_index("seed"), how="inner", suffixes=("", "_base"))
+        same = both["clock"] == both["clock_base"]
+        both["epoch_cost_base"] = both["epoch_cost_base"].where(same, both["clock"].map(an_epoch))
+        both["cost_base"] = both["cost_base"].where(same, both["epochs_base"] * both["epoch_cost_base"])
+        timed, done = both.dropna(subset="epoch_cost_base"), both.dropna(subset=["epochs", "epochs_base"])
+        timed_done = done.dropna(subset="cost_base")
         rows.append({"batch_size": int(b), "n": len(both), "reached": f"{cell['epochs'].notna().sum()} of {len(cell)}",
                      "epoch": paired_ratio(timed["epoch_cost_base"], timed["epoch_cost"]),
                      "epochs": paired_ratio(done["epochs"], done["epochs_base"]),
@@ -87,7 +98,7 @@ def all_speedups(frame: pd.DataFrame, curves: pd.DataFrame, accuracy: float | No
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def per_epoch(frame: pd.DataFrame) -> pd.DataFrame:
+def per_epoch(curves: pd.DataFrame) -> pd.DataFrame:
     """How many times shorter an epoch is at the largest batch size than at B = 1, 8 and 32: the paper's and ours.
 
     Columns: dataset, largest, base, paper (from the printed epoch times), ours (`Interval` over seeds).
@@ -95,13 +106,10 @@ def per_epoch(frame: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name, spec in DATASETS.items():
         largest, printed = spec.protocol.batch_sizes[-1], published.results(name).set_index("batch_size")["epoch_time_s"]
-        spent = frame[frame["dataset"] == name].assign(spent=lambda f: f["epoch_cpu_s"].fillna(f["epoch_time_s"]),
-                                                       clock=lambda f: clock(f, "epoch_cpu_s"))
-        wide = spent.pivot(index=["seed", "clock"], columns="batch_size", values="spent")
         for base in (1, 8, BASE):
-            pairs = wide[[base, largest]].dropna() if {base, largest} <= set(wide.columns) else pd.DataFrame(columns=[base, largest])
+            found = speedups(curves, name, 0, base).set_index("batch_size")["epoch"]
             rows.append({"dataset": name, "largest": largest, "base": base, "paper": printed.get(base, np.nan) / printed[largest],
-                         "ours": paired_ratio(pairs[base], pairs[largest])})
+                         "ours": found.get(largest, paired_ratio([], []))})
     return pd.DataFrame(rows)
 
 
@@ -115,7 +123,7 @@ def sentences(frame: pd.DataFrame, curves: pd.DataFrame) -> list[str]:
     """What the paper says of Section IV-C and V-E, its own epoch times, and ours, a paragraph each."""
     said = {id: tuple(row) for id, *row in published.statements()[["id", "value", "upper"]].itertuples(index=False)}
     low, high = said["iv-c-epoch-speedup"]
-    table = per_epoch(frame)
+    table = per_epoch(curves)
     texts = []
     for base, some in table.groupby("base"):
         printed, ours = some["paper"].dropna(), [i.mean for i in some["ours"] if i.n]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from . import critical, published
-from .config import DATASETS, LR_RULES, SYNTHETIC, plan
+from .config import DATASETS, SYNTHETIC
 from .errors import BadInput
 from .statistics import Interval, paired_difference, pearson, power_law, prediction_interval
 from .tables import PUBLISHED, interval
@@ -143,65 +143,6 @@ def correlation_sentence(frame: pd.DataFrame) -> str:
     for source, c in pooled.iterrows():
         text += f" From {source}, pooled over {c['n']:.0f} cells, r = {c['r']:.2f} (95 % interval {c['low']:.2f} to {c['high']:.2f})."
     return text.replace("-", "−")
-
-
-def rule_effect(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> pd.DataFrame:
-    """Each other rule minus the linear one at each batch size, paired by seed: test accuracy and running gap, in points.
-
-    Columns: batch_size, rule, then for test_acc and gap_running the difference as an `Interval`, and n.
-    """
-    runs = frame[frame["dataset"] == dataset]
-    rows = []
-    for b in sorted(runs["batch_size"].unique()):
-        for rule in ("constant", "sqrt"):
-            pairs = {}
-            for metric in ("test_acc", "gap_running"):
-                wide = runs[runs["batch_size"] == b].pivot(index="seed", columns="lr_rule", values=metric)
-                have = {"linear", rule} <= set(wide.columns)
-                both = wide[["linear", rule]].dropna() if have else wide.iloc[:0]
-                pairs[metric] = paired_difference(both[rule], both["linear"]) if have else paired_difference([], [])
-            rows.append({"batch_size": int(b), "rule": rule, **pairs, "n": pairs["test_acc"].n})
-    return pd.DataFrame(rows, columns=["batch_size", "rule", "test_acc", "gap_running", "n"])
-
-
-def rules_side_by_side(curves: pd.DataFrame, dataset: str, batch_size: int) -> pd.DataFrame:
-    """The rules at one batch size after equally many epochs, as many as all of them have runs for.
-
-    Without warm-up or decay the first epochs of a run do not depend on how many follow, so that a short run stands beside
-    a long one. Columns: rule, learning rate, epoch, n (seeds), precision, test_acc and train_acc_running (percent, test
-    accuracy as `Interval`); a row for each rule that has runs.
-    """
-    runs = curves[(curves["dataset"] == dataset) & (curves["batch_size"] == batch_size)]
-    columns = ["rule", "learning rate", "epoch", "n", "precision", "test_acc", "train_acc_running"]
-    if runs.empty:
-        return pd.DataFrame(columns=columns)
-    last = int(runs.groupby("lr_rule")["epoch"].max().min())
-    rows = []
-    for rule in (r for r in LR_RULES if r in set(runs["lr_rule"])):
-        cell = runs[(runs["lr_rule"] == rule) & (runs["epoch"] == last)].drop_duplicates("seed")
-        rows.append([rule, plan(dataset, batch_size, lr_rule=rule).lr, last, len(cell), ", ".join(sorted(set(cell["precision"]))),
-                     interval(cell.assign(n_test=DATASETS[dataset].n_test), "test_acc"), cell["train_acc_running"].mean()])
-    return pd.DataFrame(rows, columns=columns)
-
-
-def batch_or_rate_sentence(curves: pd.DataFrame, dataset: str = "cifar10", batch_size: int = 1024) -> str:
-    """Which of the two brings the accuracy down: the same batch size under the linear rule and at smaller rates."""
-    table = rules_side_by_side(curves, dataset, batch_size).set_index("rule")
-    what = f"{DATASETS[dataset].title}, B = {batch_size}"
-    if not {"linear", "constant"} <= set(table.index):
-        return (f"{what}: not yet run under both rules; `bbatch run {dataset} --batch-size {batch_size} --lr-rule constant` "
-                "and the same with `linear` would tell batch size and learning rate apart.")
-    parts = [f"{row['test_acc'].text()} % at a rate of {row['learning rate']:.3g} ({rule})" for rule, row in table.iterrows()]
-    linear, constant = table.loc["linear", "test_acc"], table.loc["constant", "test_acc"]
-    better = constant.low > linear.high
-    worse = linear.low > constant.high
-    verdict = ("The constant rate does better at the same batch size: the learning rate holds the accuracy down, not the "
-               "batch size alone" if better else "The constant rate does worse: the linear rule's is not what holds the "
-               "accuracy down" if worse else "The constant and the linear rule cannot be told apart")
-    n = int(table["n"].min())
-    source = f"over {n} seeds or more" if n > 1 else "from the size of the test set where a rule has one seed"
-    return (f"{what}, test accuracy after {table['epoch'].iloc[0]} of {DATASETS[dataset].protocol.epochs} epochs: "
-            f"{'; '.join(parts)} (95 % intervals, {source}). {verdict}.")
 
 
 def exponent_sentences(frame: pd.DataFrame) -> list[str]:

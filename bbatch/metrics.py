@@ -85,19 +85,21 @@ def full_protocol(table: pd.DataFrame) -> pd.DataFrame:
 
 def curves(records: Iterable[dict]) -> pd.DataFrame:
     """Learning curves, a row for each run and epoch: test_acc, train_acc_running (percent), losses, and since the start
-    seconds and cpu_seconds, evaluation left out (the latter missing where not recorded); device_name, whose they are."""
+    seconds and cpu_seconds, evaluation left out (the latter missing where not recorded); device_name, whose they are,
+    and started (UTC), when."""
     parts = []
     for r in records:
         h, n_test, n = r["history"], r["data"]["n_test"], r["run"]["n_train"]
         parts.append(pd.DataFrame({
             "dataset": r["run"]["dataset"], "batch_size": r["run"]["batch_size"], "seed": r["run"]["seed"],
             "lr_rule": r["run"]["lr_rule"], "precision": r["run"]["precision"],
-            "device_name": r["observed"]["device_name"], "epoch": np.arange(1, len(h["test_correct"]) + 1),
+            "device_name": r["observed"]["device_name"], "started": pd.Timestamp(r["observed"]["started"]),
+            "epoch": np.arange(1, len(h["test_correct"]) + 1),
             "test_acc": 100 * np.array(h["test_correct"]) / n_test,
             "train_acc_running": 100 * np.array(h["train_correct"]) / n,
             "train_loss": h["train_loss"], "test_loss": h["test_loss"],
             "seconds": np.cumsum(r["observed"]["seconds"]),
             "cpu_seconds": np.cumsum(r["observed"].get("cpu_seconds") or [np.nan] * len(h["test_correct"]))}))
-    names = ["dataset", "batch_size", "seed", "lr_rule", "precision", "device_name", "epoch", "test_acc",
-             "train_acc_running", "train_loss", "test_loss", "seconds", "cpu_seconds"]
+    names = ["dataset", "batch_size", "seed", "lr_rule", "precision", "device_name", "started", "epoch",
+             "test_acc", "train_acc_running", "train_loss", "test_loss", "seconds", "cpu_seconds"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)

@@ -181,19 +181,3 @@ def correlations(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"source": found["source"], "pairs of": found["pairs of"],
                          "r": [f"{c.r:.2f} ({c.low:.2f} to {c.high:.2f})".replace("-", "−") for c in found.itertuples()],
                          "p": ["< 0.0001" if p < 1e-4 else f"{p:.2g}" for p in found["p"]], "pairs": found["n"]})
-
-
-def rule_effects(effects: pd.DataFrame) -> pd.DataFrame:
-    """`findings.rule_effect` as text: rule minus linear, mean ± half of the 95 % interval."""
-    return pd.DataFrame({"B": effects["batch_size"], "rule against linear": effects["rule"],
-                         "test accuracy (points)": [i.text(sign="+") if i.n else "–" for i in effects["test_acc"]],
-                         "gap, running (points)": [i.text(sign="+") if i.n else "–" for i in effects["gap_running"]],
-                         "n": effects["n"]})
-
-
-def rules_side_by_side(found: pd.DataFrame) -> pd.DataFrame:
-    """`findings.rules_side_by_side` as text."""
-    return pd.DataFrame({"rule": found["rule"], "learning rate": found["learning rate"], "epoch": found["epoch"],
-                         "test accuracy (%)": [i.text() for i in found["test_acc"]],
-                         "training accuracy, running (%)": found["train_acc_running"].map("{:.2f}".format),
-                         "precision": found["precision"], "n": found["n"]})

@@ -14,7 +14,7 @@ from bbatch.errors import BadInput
 def curves(runs):
     """{(batch size, seed): (test accuracies, seconds an epoch)} as `metrics.curves` gives them."""
     parts = [pd.DataFrame({"dataset": "synthetic-1k", "batch_size": b, "seed": seed, "device_name": "one machine",
-                           "precision": "fp32", "epoch": np.arange(1, len(acc) + 1),
+                           "precision": "fp32", "started": pd.Timestamp("2026-01-01 08:00Z"), "epoch": np.arange(1, len(acc) + 1),
                            "test_acc": acc, "seconds": 2 * each * np.arange(1, len(acc) + 1),
                            "cpu_seconds": each * np.arange(1, len(acc) + 1)}) for (b, seed), (acc, each) in runs.items()]
     return pd.concat(parts, ignore_index=True)
@@ -47,7 +47,8 @@ def test_speedups_by_hand():
     assert table.loc[32, "effective"].mean == 1.0
 
 
-@pytest.mark.parametrize("change", [{"device_name": "another"}, {"cpu_seconds": np.nan}, {"precision": "bf16"}])
+@pytest.mark.parametrize("change", [{"device_name": "another"}, {"cpu_seconds": np.nan}, {"precision": "bf16"},
+                                    {"started": pd.Timestamp("2026-01-02 08:00Z")}])
 def test_times_of_two_clocks_are_not_compared_but_epochs_are(change):
     runs = curves(RUNS)
     other = runs[(runs["batch_size"] == 512) & (runs["seed"] == 42)].assign(**change)
@@ -55,6 +56,23 @@ def test_times_of_two_clocks_are_not_compared_but_epochs_are(change):
     row = efficiency.speedups(mixed, "synthetic-1k", 90).set_index("batch_size").loc[512]
     assert row["epoch"].n == 1 and row["epoch"].mean == pytest.approx(4.0 / 2.0)  # seed 43 alone
     assert row["epochs"].n == 1 and row["effective"].n == 0
+
+
+def test_an_epoch_at_the_base_costs_what_other_seeds_paid_on_the_same_clock():
+    """Seed 42's base run has a clock of its own, on which an epoch takes 40 seconds; the others' took 4 and 6."""
+    runs = curves(RUNS | {(32, 42): ([70, 79, 91, 80], 40.0), (32, 44): ([70, 80, 80, 80], 6.0)})
+    own = (runs["batch_size"] == 32) & (runs["seed"] == 42)
+    runs.loc[own, "started"] = pd.Timestamp("2026-01-02 08:00Z")
+    row = efficiency.speedups(runs, "synthetic-1k", 90).set_index("batch_size").loc[512]
+    assert row["epoch"].n == 2 and row["epoch"].mean == pytest.approx(math.sqrt(5 / 1 * 4 / 2))
+    assert row["effective"].n == 1 and row["effective"].mean == pytest.approx(3 * 5 / 4)  # 3 epochs of 5 against 4 of 1
+
+
+def test_a_sitting_ends_with_a_pause_and_not_with_the_day():
+    runs = curves({(32, seed): ([70], 1.0) for seed in range(4)})
+    runs["started"] = pd.to_datetime(["2026-01-01 20:00Z", "2026-01-02 08:01Z", "2026-01-02 01:00Z", "2026-01-01 20:00Z"])
+    first, late, night, same = efficiency.clock(runs)
+    assert first == night == same != late
 
 
 def test_the_ratio_of_pairs_is_the_t_interval_of_logarithms():
@@ -91,5 +109,5 @@ def test_without_runs_there_are_holes_and_no_crash():
     assert efficiency.all_speedups(empty, none).empty
     assert "no runs yet" in " ".join(efficiency.sentences(empty, none))
     assert len(tradeoffs.efficiency(efficiency.all_speedups(empty, none)).axes) == 3
-    printed = efficiency.per_epoch(empty)
+    printed = efficiency.per_epoch(none)
     assert printed["paper"].notna().all() and all(i.n == 0 for i in printed["ours"])

@@ -22,7 +22,7 @@ def record(batch=32, seed=42, test=(150, 160, 161, 170), running=(400, 500, 600,
             "final": {"train_loss": 0.1, "train_correct": train, "test_loss": 0.3, "test_correct": test[-1],
                       "diverged_epoch": diverged},
             "observed": {"seconds": list(seconds), "evaluate_seconds": [9.0] * 4, "device": "cpu", "commit": "abc",
-                         "engine": "torch", "device_name": "a processor"}}
+                         "engine": "torch", "device_name": "a processor", "started": "2026-01-01T08:00:00+00:00"}}
 
 
 def test_a_row_by_hand():
@@ -72,6 +72,7 @@ def test_curves_by_hand():
     assert np.allclose(first["test_acc"], [75, 80, 80.5, 85])
     assert np.allclose(first["train_acc_running"], [50, 62.5, 75, 80])
     assert first["train_loss"].tolist() == [0.4, 0.3, 0.2, 0.1]
+    assert (table["started"] == pd.Timestamp("2026-01-01 08:00", tz="UTC")).all()
 
 
 def test_full_protocol_takes_the_32_bit_run_where_both_are_recorded():

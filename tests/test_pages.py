@@ -249,32 +249,3 @@ def test_correlation_of_the_papers_own_cells_is_recomputed_not_quoted():
     expected = stats.pearsonr(np.log(cells["batch_size"]), cells["gap"])
     row = findings.correlations(metrics.frame([])).iloc[0]
     assert (row["r"], row["p"], row["n"]) == pytest.approx((expected.statistic, expected.pvalue, len(cells)))
-
-
-def test_rules_are_compared_seed_by_seed():
-    runs = [record(dataset="synthetic-50k", batch_size=512, seed=42 + k, test_correct=c, lr_rule=rule)
-            for rule, cs in (("linear", (9900, 9910, 9890)), ("constant", (9890, 9905, 9870))) for k, c in enumerate(cs)]
-    effect = findings.rule_effect(metrics.frame(runs)).set_index(["batch_size", "rule"])["test_acc"]
-    low, high = stats.t.interval(0.95, 2, np.mean([-0.1, -0.05, -0.2]), stats.sem([-0.1, -0.05, -0.2]))
-    constant = effect[512, "constant"]
-    assert (constant.mean, constant.low, constant.high) == pytest.approx((-0.35 / 3, low, high))
-    assert effect[512, "sqrt"].n == 0
-
-
-def test_rules_stand_side_by_side_after_equally_many_epochs():
-    def run(rule, correct, epochs):
-        r = record("cifar10", 1024, 42, correct, 40_000, 41_000, lr_rule=rule)
-        r["history"] = {k: (v * epochs)[:epochs] for k, v in r["history"].items()} | {"test_correct": [correct] * epochs}
-        r["observed"] |= {"seconds": [1.0] * epochs, "cpu_seconds": [1.0] * epochs}
-        return r
-
-    curves = metrics.curves([run("linear", 1_000, 5), run("constant", 5_000, 3)])
-    table = findings.rules_side_by_side(curves, "cifar10", 1024).set_index("rule")
-    assert table["epoch"].tolist() == [3, 3] and table.loc["constant", "test_acc"].mean == pytest.approx(50.0)
-    assert table.loc["linear", "learning rate"] == pytest.approx(0.032)
-    assert "does better" in findings.batch_or_rate_sentence(curves)
-    assert "does worse" in findings.batch_or_rate_sentence(metrics.curves([run("linear", 5_000, 2), run("constant", 1_000, 2)]))
-    assert "cannot be told apart" in findings.batch_or_rate_sentence(metrics.curves([run("linear", 5_000, 2), run("constant", 5_001, 2)]))
-    assert "not yet run" in findings.batch_or_rate_sentence(metrics.curves([]))
-    assert len(tables.rules_side_by_side(findings.rules_side_by_side(curves, "cifar10", 1024))) == 2
-    assert len(tradeoffs.rules_over_epochs(curves, "cifar10", 1024).axes[0].lines) >= 2
