@@ -1,7 +1,8 @@
 """Learning-rate rules side by side (Section IV-D): what leaving the linear rule costs, and batch size told from rate.
 
-MNIST and CIFAR-10 are trained without warm-up or decay of the rate, so that the first epochs of a run do not depend on how
-many follow: there, two rules are compared after as many epochs as both have run, a short run beside a long one.
+On MNIST and CIFAR-10 the rate never decays, and a warm-up, where there is one, takes its five epochs whatever follows, so
+that the first epochs of a run do not depend on how many there are: two rules are compared after as many epochs as both
+have run, a short run beside a long one.
 """
 
 from __future__ import annotations
