@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from .config import DATASETS, LR_RULES, plan
+from .config import DATASETS, LR_RULES, SYNTHETIC, plan
 from .statistics import Interval, paired_difference
 from .tables import interval
 
-IMAGES = ("mnist", "cifar10")
+IMAGES = tuple(name for name in DATASETS if name not in SYNTHETIC)
 OTHERS = tuple(rule for rule in LR_RULES if rule != "linear")
 COLUMNS = ["dataset", "batch_size", "rule", "epoch", "n", "other", "linear", "difference"]
-LARGE = 128  # from here on the rules lie apart: the linear rate is four times the base rate or more
+LARGE = 128  # from here on: the four largest of the nine batch sizes on images
 
 
 def of_images(records: dict[str, dict]) -> list[dict]:
@@ -59,10 +59,11 @@ def side_by_side(curves: pd.DataFrame, dataset: str, batch_size: int) -> pd.Data
         common = pd.concat(last, axis=1, join="inner").min(axis=1)
         epoch = int(common.max()) if len(common) else 0
         at = runs[runs["epoch"] == epoch].drop_duplicates(["lr_rule", *same])
-        pairs = pd.concat({who: at[at["lr_rule"] == r].set_index(same)["test_acc"] for who, r in (("other", rule), ("linear", "linear"))},
+        sides = {"other": rule, "linear": "linear"}
+        pairs = pd.concat({side: at[at["lr_rule"] == r].set_index(same)["test_acc"] for side, r in sides.items()},
                           axis=1, join="inner").reset_index()
         pairs = pairs.sort_values("precision", ascending=False).drop_duplicates("seed")  # fp32 where both are there
-        rows.append([dataset, batch_size, rule, epoch, len(pairs), *(_accuracy(pairs[who], dataset) for who in ("other", "linear")),
+        rows.append([dataset, batch_size, rule, epoch, len(pairs), *(_accuracy(pairs[side], dataset) for side in sides),
                      paired_difference(pairs["other"], pairs["linear"])])
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -72,9 +73,9 @@ def _accuracy(values: pd.Series, dataset: str) -> Interval:
 
 
 def at_large_sizes(curves: pd.DataFrame, datasets: tuple[str, ...] = IMAGES) -> pd.DataFrame:
-    """`side_by_side` at every batch size of the data sets' protocols from 128 up."""
-    return pd.concat([side_by_side(curves, name, b) for name in datasets
-                      for b in DATASETS[name].protocol.batch_sizes if b >= LARGE], ignore_index=True)
+    """`side_by_side` at every batch size of the data sets' protocols from 128 up, but for the base, where all rules are one."""
+    return pd.concat([side_by_side(curves, name, b) for name in datasets for p in [DATASETS[name].protocol]
+                      for b in p.batch_sizes if b >= LARGE and b != p.base_batch], ignore_index=True)
 
 
 def batch_or_rate(curves: pd.DataFrame, dataset: str = "cifar10", batch_size: int = 1024) -> str:
@@ -101,33 +102,37 @@ def batch_or_rate(curves: pd.DataFrame, dataset: str = "cifar10", batch_size: in
 def effects_text(effects: pd.DataFrame) -> pd.DataFrame:
     """`effect` as text: rule minus linear, mean ± half of the 95 % interval."""
     return pd.DataFrame({"B": effects["batch_size"], "rule against linear": effects["rule"],
-                         "test accuracy (points)": [i.text(sign="+") if i.n else "–" for i in effects["test_acc"]],
-                         "gap, running (points)": [i.text(sign="+") if i.n else "–" for i in effects["gap_running"]],
-                         "n": effects["n"]})
+                         "test accuracy (points)": _texts(effects["test_acc"], "+"),
+                         "gap, running (points)": _texts(effects["gap_running"], "+"), "n": effects["n"]})
 
 
 def side_by_side_text(table: pd.DataFrame) -> pd.DataFrame:
     """`side_by_side` as text, its holes marked."""
-    def text(column: str, sign: str = "") -> list[str]:
-        return [i.text(sign=sign) if i.n else "not yet run" if column == "other" else "–" for i in table[column]]
-
+    epochs = table["dataset"].map(_epochs)
     return pd.DataFrame({
         "data set": table["dataset"].map(lambda d: DATASETS[d].title), "B": table["batch_size"], "rule": table["rule"],
-        "after epochs": [f"{e} of {DATASETS[d].protocol.epochs}" if e else "–" for d, e in zip(table["dataset"], table["epoch"])],
-        "under this rule (%)": text("other"), "under the linear rule (%)": text("linear"),
-        "difference (points)": text("difference", "+"), "n": table["n"]})
+        "after epochs": [f"{e} of {of}" if e else "–" for e, of in zip(table["epoch"], epochs)],
+        "under this rule (%)": _texts(table["other"], hole="not yet run"), "under the linear rule (%)": _texts(table["linear"]),
+        "difference (points)": _texts(table["difference"], "+"), "n": table["n"]})
 
 
 def holes(table: pd.DataFrame) -> str:
     """Which rows of `side_by_side` have no run, which none of full length, and the command that fills one; "" without."""
+    none, cut = table["n"] == 0, table["epoch"] < table["dataset"].map(_epochs)
     parts = []
-    for said, rows in (("Not yet run", table[table["n"] == 0]),
-                       ("Not yet run to the end", table[(table["n"] > 0) & (table["epoch"] < table["dataset"].map(
-                           lambda d: DATASETS[d].protocol.epochs))])):
+    for said, rows in (("Not yet run", table[none]), ("Not yet run to the end", table[cut & ~none])):
         cells = rows.groupby(["dataset", "rule"], sort=False)["batch_size"].apply(lambda b: ", ".join(map(str, b)))
         if len(rows):
             parts.append(f"**{said}**: " + "; ".join(f"{DATASETS[d].title} under the {rule} rule at B = {sizes}"
                                                     for (d, rule), sizes in cells.items()) + ".")
-            last = rows.iloc[0]
-    return " ".join(parts) + (f" `bbatch run {last.dataset} --batch-size {last.batch_size} --lr-rule {last.rule}` fills one "
+            one = rows.iloc[0]
+    return " ".join(parts) + (f" `bbatch run {one.dataset} --batch-size {one.batch_size} --lr-rule {one.rule}` fills one "
                               "such cell." if parts else "")
+
+
+def _epochs(dataset: str) -> int:
+    return DATASETS[dataset].protocol.epochs
+
+
+def _texts(intervals, sign: str = "", hole: str = "–") -> list[str]:
+    return [i.text(sign=sign) if i.n else hole for i in intervals]
