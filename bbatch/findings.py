@@ -175,7 +175,7 @@ def _our_exponent(frame: pd.DataFrame) -> list[str]:
         a = critical.optimum_exponent(draws)
         sentences.append(f"The best batch size itself, over the three synthetic sets, follows N to the power {a.mean:.2f} "
                          f"(middle 95 % of the bootstrap over seeds: {a.low:.2f} to {a.high:.2f}).")
-    return [s.replace("-", "−") for s in sentences]
+    return [s.replace(" -", " −") for s in sentences]
 
 
 def precision_effect(frame: pd.DataFrame) -> pd.DataFrame:
