@@ -49,7 +49,9 @@ def build() -> Path:
     try:
         import jupyter_book  # noqa: F401
     except ImportError:
-        raise BadInput("jupyter-book is not installed here; `make book` installs it and builds the book.") from None
+        raise BadInput(
+            "jupyter-book is not installed here; `make book` installs it and builds the book."
+        ) from None
     os.environ.setdefault("BBATCH_STORE", str(BUILD / "store"))
     executed = execute_all()
     about = crate.facts()
@@ -63,16 +65,24 @@ def execute_all() -> list[Path]:
     """Execute the pages that are notebooks and whose stamp is out of date, two at once; returns all such pages."""
     stamps = {path: stamp(path) for path in [*notebooks.paths(), *sorted((ROOT / "book").glob("*.ipynb"))]}
     todo = [path for path, value in stamps.items() if not _fresh(path, value)]
-    print(f"Notebooks: {len(todo)} to execute, {len(stamps) - len(todo)} unchanged since the last build.", flush=True)
+    print(
+        f"Notebooks: {len(todo)} to execute, {len(stamps) - len(todo)} unchanged since the last build.",
+        flush=True,
+    )
     failures, started = [], time.monotonic()
     context = get_context("spawn")
     with ProcessPoolExecutor(min(2, os.cpu_count() or 1), context, tqdm.set_lock, (context.RLock(),)) as pool:
         for path in todo:
             _stamp_file(path).unlink(missing_ok=True)
         # One bar a notebook on a terminal; in a log, where bars pile up, a line as each ends.
-        bars = [{"desc": path.stem, "position": k} if sys.stderr.isatty() else False for k, path in enumerate(todo)]
-        waiting = {pool.submit(notebooks.execute, path, {}, _executed(path), progress=bar): path
-                   for path, bar in zip(todo, bars)}
+        bars = [
+            {"desc": path.stem, "position": k} if sys.stderr.isatty() else False
+            for k, path in enumerate(todo)
+        ]
+        waiting = {
+            pool.submit(notebooks.execute, path, {}, _executed(path), progress=bar): path
+            for path, bar in zip(todo, bars)
+        }
         for future in as_completed(waiting):
             path = waiting[future]
             try:
@@ -90,8 +100,14 @@ def execute_all() -> list[Path]:
 
 def stamp(path: Path) -> str:
     """sha256 over all that decides what a notebook shows: itself, the package, the records, the versions."""
-    digest = hashlib.sha256(f"{sys.version}|{os.environ.get('BBATCH_DATA')}|{os.environ.get('BBATCH_STORE')}".encode())
-    package = [p for pattern in ("*.py", "*/*.py", "published/*.csv") for p in sorted((ROOT / "bbatch").glob(pattern))]
+    digest = hashlib.sha256(
+        f"{sys.version}|{os.environ.get('BBATCH_DATA')}|{os.environ.get('BBATCH_STORE')}".encode()
+    )
+    package = [
+        p
+        for pattern in ("*.py", "*/*.py", "published/*.csv")
+        for p in sorted((ROOT / "bbatch").glob(pattern))
+    ]
     package += sorted((ROOT / "book" / "_static").glob("claims.*"))  # in the pages themselves (`verdicts`)
     records = sorted(p for p in (ROOT / "results").rglob("*") if p.is_file())
     for part in (path, *package, *records, ROOT / "requirements.txt"):
@@ -106,8 +122,11 @@ def stage(pages: list[Path], about: dict) -> None:
     """
     for folder in (SOURCE, HTML, BUILD / ".doctrees", BUILD / "jupyter_execute"):
         shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(ROOT / "book", SOURCE / "book",
-                    ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.ipynb"))
+    shutil.copytree(
+        ROOT / "book",
+        SOURCE / "book",
+        ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.ipynb"),
+    )
     shutil.copy(ROOT / "_toc.yml", SOURCE)
     settings = yaml.safe_load((ROOT / "_config.yml").read_text())
     settings = yaml.safe_dump(configuration(settings, about), sort_keys=False, allow_unicode=True)
@@ -119,8 +138,10 @@ def stage(pages: list[Path], about: dict) -> None:
             for output in cell.get("outputs", []):
                 _for_the_page(cell, output)
         if path.parent == notebooks.FOLDER:
-            said = (f"*This page is the notebook `notebooks/{path.name}`: `make lab` opens it in JupyterLab "
-                    "([how to run it](../book/how_to)).*")
+            said = (
+                f"*This page is the notebook `notebooks/{path.name}`: `make lab` opens it in JupyterLab "
+                "([how to run it](../book/how_to)).*"
+            )
             notebook.cells.append(nbformat.v4.new_markdown_cell(said, id="opens"))
         nbformat.write(notebook, SOURCE / path.relative_to(ROOT))
 
@@ -131,7 +152,9 @@ def configuration(settings: dict, about: dict) -> dict:
     html = settings["html"] | {"extra_footer": crate.footer(about)}
     if not settings["repository"]["url"]:
         return {key: value for key, value in settings.items() if key != "launch_buttons"} | {"html": html}
-    return settings | {"html": html | {f"use_{what}_button": True for what in ("repository", "issues", "edit_page")}}
+    return settings | {
+        "html": html | {f"use_{what}_button": True for what in ("repository", "issues", "edit_page")}
+    }
 
 
 def _for_the_page(cell, output) -> None:
@@ -150,11 +173,25 @@ def _for_the_page(cell, output) -> None:
 def render() -> None:
     """Run Jupyter Book with warnings as errors; its full log is kept in _build/jupyter-book.log."""
     print("Pages: Jupyter Book, every warning an error.", flush=True)
-    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(SOURCE),
-               "--path-output", str(ROOT), "-W", "-n", "--keep-going"]
+    command = [
+        sys.executable,
+        "-c",
+        "from jupyter_book.cli.main import main; main()",
+        "build",
+        str(SOURCE),
+        "--path-output",
+        str(ROOT),
+        "-W",
+        "-n",
+        "--keep-going",
+    ]
     lines = []
-    with tqdm(total=200, bar_format="{desc:<8} {bar} {percentage:3.0f} %", disable=not sys.stderr.isatty()) as bar:
-        with subprocess.Popen(command, cwd=SOURCE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as child:
+    with tqdm(
+        total=200, bar_format="{desc:<8} {bar} {percentage:3.0f} %", disable=not sys.stderr.isatty()
+    ) as bar:
+        with subprocess.Popen(
+            command, cwd=SOURCE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as child:
             for line in child.stdout:
                 lines.append(_plain(line))
                 if found := re.match(r"(reading|writing) (?:sources|output)\.\.\. \[ *(\d+)%\]", lines[-1]):
@@ -163,7 +200,10 @@ def render() -> None:
     LOG.write_text("".join(lines))
     if child.returncode != 0:
         said = [line.rstrip() for line in lines if line.strip(" =\n")]
-        why = list(dict.fromkeys(line for line in said if re.search(r"\b(WARNING|ERROR|CRITICAL):", line))) or said[-4:]
+        why = (
+            list(dict.fromkeys(line for line in said if re.search(r"\b(WARNING|ERROR|CRITICAL):", line)))
+            or said[-4:]
+        )
         raise BookFailed("\n".join([*why, f"Jupyter Book stopped or warned; its whole log is {LOG}."]))
 
 
@@ -173,7 +213,9 @@ def _plain(line: str) -> str:
 
 
 def _fresh(path: Path, value: str) -> bool:
-    return _executed(path).is_file() and _stamp_file(path).is_file() and _stamp_file(path).read_text() == value
+    return (
+        _executed(path).is_file() and _stamp_file(path).is_file() and _stamp_file(path).read_text() == value
+    )
 
 
 def _executed(path: Path) -> Path:

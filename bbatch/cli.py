@@ -9,8 +9,21 @@ import sys
 
 import pandas as pd
 
-from . import (book, claims, cluster, config, data, figures, geometry, heldout, metrics, notebooks, reencoding,
-               tables, verify)
+from . import (
+    book,
+    claims,
+    cluster,
+    config,
+    data,
+    figures,
+    geometry,
+    heldout,
+    metrics,
+    notebooks,
+    reencoding,
+    tables,
+    verify,
+)
 from .choosing import problems, recommend
 from .errors import BadInput, one_of, whole
 from .geometry.trained import EFFORT
@@ -31,7 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
         rows = options.command(options)
         if rows is not None:
             _print(rows, options.json)
-            print(end="", flush=True)  # here, where a full disk can still be told; nothing where the output is closed
+            print(
+                end="", flush=True
+            )  # here, where a full disk can still be told; nothing where the output is closed
         if options.command is _verify and not verify.agree(rows):
             return 1
     except BadInput as error:
@@ -46,7 +61,10 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe, `head` say, has seen enough
         sys.stderr.close()
     except OSError as error:  # a full disk, a permission that is not there
-        print(f"bbatch: {error.filename or 'the output'} cannot be used ({error.strerror or error}).", file=sys.stderr)
+        print(
+            f"bbatch: {error.filename or 'the output'} cannot be used ({error.strerror or error}).",
+            file=sys.stderr,
+        )
         return 2
     return 0
 
@@ -62,13 +80,21 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     def add_training(sub):
-        sub.add_argument("--lr-rule", default="linear", metavar="|".join(config.LR_RULES),
-                         help="how the learning rate follows the batch size (default: linear)")
-        sub.add_argument("--precision", default="fp32", metavar="|".join(config.PRECISIONS), help="default: fp32")
+        sub.add_argument(
+            "--lr-rule",
+            default="linear",
+            metavar="|".join(config.LR_RULES),
+            help="how the learning rate follows the batch size (default: linear)",
+        )
+        sub.add_argument(
+            "--precision", default="fp32", metavar="|".join(config.PRECISIONS), help="default: fp32"
+        )
         sub.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
 
     def add_datasets(sub):
-        sub.add_argument("datasets", nargs="*", metavar="DATASET", help=f"default: all of {', '.join(config.DATASETS)}")
+        sub.add_argument(
+            "datasets", nargs="*", metavar="DATASET", help=f"default: all of {', '.join(config.DATASETS)}"
+        )
 
     add("data", _data, "what data is available, from where, with its fingerprint")
     sub = add("run", _run, "train one configuration and record it")
@@ -76,47 +102,87 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--batch-size", type=int, required=True)
     sub.add_argument("--seed", type=int, default=42, help="default: 42, the paper's")
     sub.add_argument("--epochs", type=int, help="default: the paper's")
-    sub.add_argument("--base-lr", type=float, help="learning rate at the base batch size (default: the paper's)")
+    sub.add_argument(
+        "--base-lr", type=float, help="learning rate at the base batch size (default: the paper's)"
+    )
     add_training(sub)
     sub = add("sweep", _sweep, "train every run of a profile that has no record yet")
     add_datasets(sub)
     sub.add_argument("--profile", default="paper", metavar="|".join(config.PROFILES), help="default: paper")
     sub.add_argument("--seeds", type=int, help="how many, from 42 on (default: the profile's)")
     sub.add_argument("--jobs", type=int, help="processes (default: as many as cores)")
-    sub.add_argument("--executor", default="processes", metavar="processes|dask|dask://HOST:PORT",
-                     help="what runs them: processes of its own, a Dask cluster on this machine, or one that is there")
-    sub.add_argument("--fresh", action="store_true", help="leave committed records out, and compare at the end")
+    sub.add_argument(
+        "--executor",
+        default="processes",
+        metavar="processes|dask|dask://HOST:PORT",
+        help="what runs them: processes of its own, a Dask cluster on this machine, or one that is there",
+    )
+    sub.add_argument(
+        "--fresh", action="store_true", help="leave committed records out, and compare at the end"
+    )
     add_training(sub)
     sub = add("results", _results, "a row for each recorded run")
     add_datasets(sub)
     add("freeze", _freeze, "gather live records into the committed files under results/")
-    sub = add("verify", _verify, "train some of the committed runs again and compare: exit code 1 where one differs")
+    sub = add(
+        "verify", _verify, "train some of the committed runs again and compare: exit code 1 where one differs"
+    )
     add_datasets(sub)
-    sub.add_argument("--sample", type=int, default=3, metavar="K", help="how many, chosen at random (default: 3)")
+    sub.add_argument(
+        "--sample", type=int, default=3, metavar="K", help="how many, chosen at random (default: 3)"
+    )
     sub.add_argument("--seed", type=int, default=0, help="of the choice (default: 0)")
     sub.add_argument("--jobs", type=int, help="processes (default: as many as cores)")
     sub.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    add("heldout", lambda o: heldout.measure(), "choose the batch size on held-out training data, beside the test set")
-    add("reencoding", lambda o: reencoding.measure(), "what the JPEG mirror of CIFAR-10 does to accuracy, from kept weights")
-    sub = add("geometry", _geometry, "landscapes, sharpness and gradient noise of trained networks: measure what is missing")
+    add(
+        "heldout",
+        lambda o: heldout.measure(),
+        "choose the batch size on held-out training data, beside the test set",
+    )
+    add(
+        "reencoding",
+        lambda o: reencoding.measure(),
+        "what the JPEG mirror of CIFAR-10 does to accuracy, from kept weights",
+    )
+    sub = add(
+        "geometry",
+        _geometry,
+        "landscapes, sharpness and gradient noise of trained networks: measure what is missing",
+    )
     sub.add_argument("datasets", nargs="*", metavar="DATASET", help=f"default: all of {', '.join(EFFORT)}")
-    sub.add_argument("--seeds", type=int, help="how many networks of each kind, from 42 on (default: as planned)")
+    sub.add_argument(
+        "--seeds", type=int, help="how many networks of each kind, from 42 on (default: as planned)"
+    )
     sub = add("tables", _tables, "a table of the paper beside ours")
     sub.add_argument("number", type=int, metavar="N", help="1 to 8")
-    sub = add("recommend", _recommend, "which batch size and learning rate: by Algorithm 2 and by measurement")
+    sub = add(
+        "recommend", _recommend, "which batch size and learning rate: by Algorithm 2 and by measurement"
+    )
     sub.add_argument("problem", nargs="?", metavar="PROBLEM", help=", ".join(problems.PROBLEMS))
-    sub.add_argument("--model", metavar="MODULE:FUNCTION", help="makes your model, new each time it is called")
-    sub.add_argument("--data", metavar="MODULE:FUNCTION", help="gives (train, validation), each a pair or a data set")
-    sub.add_argument("--optimizer", metavar="|".join(config.OPTIMIZERS), help="default: the problem's, else adam")
+    sub.add_argument(
+        "--model", metavar="MODULE:FUNCTION", help="makes your model, new each time it is called"
+    )
+    sub.add_argument(
+        "--data", metavar="MODULE:FUNCTION", help="gives (train, validation), each a pair or a data set"
+    )
+    sub.add_argument(
+        "--optimizer", metavar="|".join(config.OPTIMIZERS), help="default: the problem's, else adam"
+    )
     sub.add_argument("--epochs", type=int, default=20, help="of a training (default: 20)")
     sub.add_argument("--budget", type=float, default=60.0, help="seconds for each of the two (default: 60)")
-    sub = add("claims", _claims, "every claim of the paper, judged against its own tables and against our runs")
+    sub = add(
+        "claims", _claims, "every claim of the paper, judged against its own tables and against our runs"
+    )
     sub.add_argument("--section", metavar="S", help="such as IV-D, abstract or 'Table V' (default: all)")
     sub.add_argument("--id", nargs="+", default=[], metavar="ID", help="claims by their ids (default: all)")
     add("notebooks", lambda o: notebooks.listing(), "the notebooks and their parameters")
-    sub = add("notebook", _notebook, "execute a notebook; unknown parameters are refused before anything runs")
+    sub = add(
+        "notebook", _notebook, "execute a notebook; unknown parameters are refused before anything runs"
+    )
     sub.add_argument("name", metavar="NAME", help="its name, such as 03_mnist, or its number")
-    sub.add_argument("parameters", nargs="*", default=[], metavar="name=value", help="in place of the notebook's defaults")
+    sub.add_argument(
+        "parameters", nargs="*", default=[], metavar="name=value", help="in place of the notebook's defaults"
+    )
     add("book", _book, "execute the notebooks and build the book")
     return parser
 
@@ -149,8 +215,15 @@ def _data(options) -> list[dict]:
 
 
 def _run(options) -> pd.DataFrame:
-    run = config.plan(options.dataset, options.batch_size, options.seed, epochs=options.epochs, base_lr=options.base_lr,
-                      lr_rule=options.lr_rule, precision=options.precision)
+    run = config.plan(
+        options.dataset,
+        options.batch_size,
+        options.seed,
+        epochs=options.epochs,
+        base_lr=options.base_lr,
+        lr_rule=options.lr_rule,
+        precision=options.precision,
+    )
     store = Store()
     sweep([run], store, jobs=1, device=options.device, progress=not options.json)
     key = run.key(data.load(run.dataset).fingerprint)
@@ -158,11 +231,23 @@ def _run(options) -> pd.DataFrame:
 
 
 def _sweep(options) -> list[dict]:
-    runs = config.grid(options.datasets or config.DATASETS, options.profile, options.seeds, options.lr_rule,
-                       options.precision)
+    runs = config.grid(
+        options.datasets or config.DATASETS,
+        options.profile,
+        options.seeds,
+        options.lr_rule,
+        options.precision,
+    )
     store = Store(frozen=None) if options.fresh else Store()
     with cluster.executor(options.executor, options.jobs, options.device) as executor:
-        done = sweep(runs, store, jobs=options.jobs, device=options.device, executor=executor, progress=not options.json)
+        done = sweep(
+            runs,
+            store,
+            jobs=options.jobs,
+            device=options.device,
+            executor=executor,
+            progress=not options.json,
+        )
     failed = sum(bool(r["observed"].get("failure")) for k, r in store.live().items() if k in done)
     row = {"runs": len(runs), "computed_now": len(done), "failed": failed, "store": store.folder.name}
     return [row | store.agreement(Store().frozen_records()) if options.fresh else row]
@@ -188,7 +273,9 @@ def _freeze(options) -> list[dict]:
     """Freeze, and draw the README's picture anew from what is now committed."""
     added = Store().freeze()
     committed = metrics.full_protocol(metrics.frame(Store().frozen_records().values()))
-    figures.save(figures.glance(committed[committed["lr_rule"] == "linear"]), ROOT / "book" / "at_a_glance.svg")
+    figures.save(
+        figures.glance(committed[committed["lr_rule"] == "linear"]), ROOT / "book" / "at_a_glance.svg"
+    )
     return [{"dataset": name, "added": count} for name, count in added.items()]
 
 
@@ -196,8 +283,11 @@ def _verify(options) -> list[dict]:
     records = verify.choose(Store().frozen_records(), options.datasets, options.sample, options.seed)
     jobs = processes(options.jobs, data.usable(options.device))
     took = verify.seconds_expected(records, jobs)
-    print(f"Training {len(records)} committed runs again, {jobs} at a time: about {math.ceil(took)} s, if this machine "
-          "is as fast as the one that recorded them.", file=sys.stderr)
+    print(
+        f"Training {len(records)} committed runs again, {jobs} at a time: about {math.ceil(took)} s, if this machine "
+        "is as fast as the one that recorded them.",
+        file=sys.stderr,
+    )
     return verify.again(records, jobs=jobs, device=options.device, progress=not options.json)
 
 
@@ -212,8 +302,15 @@ def _claims(options) -> pd.DataFrame:
 
 
 def _recommend(options) -> list[dict] | None:
-    found = recommend.recommend(options.problem, options.model, options.data, epochs=options.epochs, budget=options.budget,
-                                optimizer=options.optimizer, progress=not options.json)
+    found = recommend.recommend(
+        options.problem,
+        options.model,
+        options.data,
+        epochs=options.epochs,
+        budget=options.budget,
+        optimizer=options.optimizer,
+        progress=not options.json,
+    )
     if options.json:
         return [one.to_dict() for one in found]
     print("\n\n".join(map(repr, found)))

@@ -49,19 +49,31 @@ def executor(name: str, jobs: int | None = None, device: str = "cpu") -> Iterato
 
     resources = {"GPU": 1} if device.startswith("cuda") else None
     # Workers of ours start with the settings of the sweep's own processes, in place of Dask's.
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": worker.ENVIRONMENT}), ExitStack() as open_here:
+    with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ": worker.ENVIRONMENT}),
+        ExitStack() as open_here,
+    ):
         if address:
             try:
                 _greeted(address[1].strip("[]"), int(address[2]))
                 client = Client(f"tcp://{address[1]}:{address[2]}", timeout=ANSWER_WITHIN)
             except OSError as error:
-                raise BadInput(f"no Dask scheduler answers at {address[1]}:{address[2]} within {ANSWER_WITHIN} s; "
-                               "start one with `dask scheduler`, or name another.") from error
+                raise BadInput(
+                    f"no Dask scheduler answers at {address[1]}:{address[2]} within {ANSWER_WITHIN} s; "
+                    "start one with `dask scheduler`, or name another."
+                ) from error
         else:
             size = processes(jobs, device)
-            cluster = open_here.enter_context(LocalCluster(
-                n_workers=size, threads_per_worker=1, processes=True, resources=resources, silence_logs=logging.ERROR,
-                dashboard_address="127.0.0.1:0"))
+            cluster = open_here.enter_context(
+                LocalCluster(
+                    n_workers=size,
+                    threads_per_worker=1,
+                    processes=True,
+                    resources=resources,
+                    silence_logs=logging.ERROR,
+                    dashboard_address="127.0.0.1:0",
+                )
+            )
             cluster.adapt(minimum=size, maximum=size)  # replaces what dies
             client = Client(cluster)
         open_here.enter_context(client)
@@ -92,8 +104,12 @@ class _Runs(Executor):
 
         def pass_on(theirs: Future):
             if theirs.cancelled():
-                ours.set_exception(BadInput("the cluster dropped a run, as when its scheduler ends; what is finished "
-                                            "is recorded, and the same command goes on from there."))
+                ours.set_exception(
+                    BadInput(
+                        "the cluster dropped a run, as when its scheduler ends; what is finished "
+                        "is recorded, and the same command goes on from there."
+                    )
+                )
             elif (error := theirs.exception()) is None:
                 ours.set_result(theirs.result())
             elif type(error).__name__ == "KilledWorker":
@@ -121,10 +137,17 @@ def overheads(measured: pd.DataFrame, seconds: float = 10.0) -> pd.DataFrame:
     extra = (100 * (wide["dask"] - wide["processes"]) / seconds).groupby("workers").median()
     rows = []
     for (name, workers), group in measured.groupby(["executor", "workers"], sort=False):
-        rows.append({"executor": name, "workers": workers,
-                     "runs a minute": (60 * group["runs"] / group["elapsed_s"]).median(),
-                     "overhead a run, s": group["overhead_s"].median(),
-                     f"over processes, % of a {seconds:g} s run": extra[workers] if name == "dask" else float("nan")})
+        rows.append(
+            {
+                "executor": name,
+                "workers": workers,
+                "runs a minute": (60 * group["runs"] / group["elapsed_s"]).median(),
+                "overhead a run, s": group["overhead_s"].median(),
+                f"over processes, % of a {seconds:g} s run": extra[workers]
+                if name == "dask"
+                else float("nan"),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -146,8 +169,15 @@ def plans(records: Iterable[dict], seeds: int, overhead: float, workers=(1, 10, 
     rows = []
     for n in workers if durations else ():
         elapsed = plan_for(durations, n, overhead)
-        rows.append({"workers": n, "runs": len(durations), "hours": elapsed / 3600, "speed-up": alone / elapsed,
-                     "busy, %": 100 * alone / elapsed / n})
+        rows.append(
+            {
+                "workers": n,
+                "runs": len(durations),
+                "hours": elapsed / 3600,
+                "speed-up": alone / elapsed,
+                "busy, %": 100 * alone / elapsed / n,
+            }
+        )
     return pd.DataFrame(rows, columns=["workers", "runs", "hours", "speed-up", "busy, %"])
 
 

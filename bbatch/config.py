@@ -56,8 +56,16 @@ _SMALL = (1, 8, 16, 32, 64, 128, 256, 512)
 _LARGE = _SMALL + (1024,)
 
 _SYNTHETIC = Protocol(base_lr=0.001, base_batch=32, optimizer="adam", epochs=50, batch_sizes=_SMALL)
-_MNIST = Protocol(base_lr=0.1, base_batch=256, optimizer="sgd", epochs=12, batch_sizes=_LARGE,
-                  momentum=0.9, weight_decay=5e-4, warmup_epochs=5)
+_MNIST = Protocol(
+    base_lr=0.1,
+    base_batch=256,
+    optimizer="sgd",
+    epochs=12,
+    batch_sizes=_LARGE,
+    momentum=0.9,
+    weight_decay=5e-4,
+    warmup_epochs=5,
+)
 _CIFAR10 = Protocol(base_lr=0.001, base_batch=32, optimizer="adam", epochs=50, batch_sizes=_LARGE)
 
 DATASETS: dict[str, DataSpec] = {
@@ -105,8 +113,12 @@ class Run:
         whole("number of warm-up epochs", self.warmup_epochs, 0)
         for what in ("base_lr", "momentum", "weight_decay"):
             value = getattr(self, what)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LARGEST or (
-                    what == "base_lr" and value == 0):
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, (int, float))
+                or not 0 <= value <= LARGEST
+                or (what == "base_lr" and value == 0)
+            ):
                 bound = "above 0" if what == "base_lr" else "at least 0"
                 raise BadInput(f"{what} is {value!r}; it must be a finite number {bound}.")
             object.__setattr__(self, what, float(value))  # 1 and 1.0 are one run, and must have one key
@@ -143,8 +155,17 @@ class Run:
         return cls(**{f.name: values[f.name] for f in fields(cls)})
 
 
-def plan(dataset: str, batch_size: int, seed: int = 42, *, epochs: int | None = None, lr_rule: str = "linear",
-         base_lr: float | None = None, n_train: int | None = None, precision: str = "fp32") -> Run:
+def plan(
+    dataset: str,
+    batch_size: int,
+    seed: int = 42,
+    *,
+    epochs: int | None = None,
+    lr_rule: str = "linear",
+    base_lr: float | None = None,
+    n_train: int | None = None,
+    precision: str = "fp32",
+) -> Run:
     """A run under the paper's protocol for `dataset` (Tables II and VIII), with what is given put in its place.
 
     Seed 42 is the paper's. Raises `BadInput` for an unknown name or a value out of range.
@@ -152,12 +173,21 @@ def plan(dataset: str, batch_size: int, seed: int = 42, *, epochs: int | None = 
     one_of("data set", dataset, DATASETS)
     spec, p = DATASETS[dataset], DATASETS[dataset].protocol
     whole("batch size", batch_size, 1, spec.n_train)
-    return Run(dataset=dataset, batch_size=batch_size, seed=seed, lr_rule=lr_rule, precision=precision,
-               epochs=p.epochs if epochs is None else epochs,
-               base_lr=p.base_lr if base_lr is None else base_lr, base_batch=p.base_batch,
-               optimizer=p.optimizer, momentum=p.momentum, weight_decay=p.weight_decay,
-               warmup_epochs=p.warmup_epochs if batch_size >= p.warmup_from_batch else 0,
-               n_train=spec.n_train if n_train is None else n_train)
+    return Run(
+        dataset=dataset,
+        batch_size=batch_size,
+        seed=seed,
+        lr_rule=lr_rule,
+        precision=precision,
+        epochs=p.epochs if epochs is None else epochs,
+        base_lr=p.base_lr if base_lr is None else base_lr,
+        base_batch=p.base_batch,
+        optimizer=p.optimizer,
+        momentum=p.momentum,
+        weight_decay=p.weight_decay,
+        warmup_epochs=p.warmup_epochs if batch_size >= p.warmup_from_batch else 0,
+        n_train=spec.n_train if n_train is None else n_train,
+    )
 
 
 @dataclass(frozen=True)
@@ -177,8 +207,13 @@ PROFILES: dict[str, Profile] = {
 }
 
 
-def grid(datasets, profile: str = "paper", seeds: int | None = None, lr_rule: str = "linear",
-         precision: str = "fp32") -> list[Run]:
+def grid(
+    datasets,
+    profile: str = "paper",
+    seeds: int | None = None,
+    lr_rule: str = "linear",
+    precision: str = "fp32",
+) -> list[Run]:
     """Every run of a profile over `datasets`: all its batch sizes, seeds 42, 43, ... (`seeds` of them)."""
     one_of("profile", profile, PROFILES)
     p = PROFILES[profile]
@@ -191,6 +226,9 @@ def grid(datasets, profile: str = "paper", seeds: int | None = None, lr_rule: st
         count = seeds or p.seeds or spec.seeds
         n = min(p.n_train or spec.n_train, spec.n_train)
         sizes = [b for b in (p.batch_sizes or spec.protocol.batch_sizes) if b <= n]
-        runs += [plan(name, b, 42 + k, epochs=p.epochs, lr_rule=lr_rule, n_train=n, precision=precision)
-                 for b in sizes for k in range(count)]
+        runs += [
+            plan(name, b, 42 + k, epochs=p.epochs, lr_rule=lr_rule, n_train=n, precision=precision)
+            for b in sizes
+            for k in range(count)
+        ]
     return runs

@@ -18,8 +18,12 @@ from .worker import commit
 
 CONTEXT = "https://w3id.org/ro/crate/1.2/context"
 PROFILE = "https://w3id.org/ro/crate/1.2"
-KINDS = {".html": "text/html", ".parquet": "application/vnd.apache.parquet", ".csv": "text/csv",
-         ".json": "application/json"}
+KINDS = {
+    ".html": "text/html",
+    ".parquet": "application/vnd.apache.parquet",
+    ".csv": "text/csv",
+    ".json": "application/json",
+}
 TITLE = "Large Batch vs. Small Batch Training: Generalization Tradeoffs in Deep Neural Networks"
 
 
@@ -31,22 +35,27 @@ def facts() -> dict:
     def distinct(values):
         return sorted(set(values))
 
-    return {"commit": commit(), "runs": len(records),
-            "records": hashlib.sha256((FROZEN / "SHA256SUMS").read_bytes()).hexdigest(),
-            "data": distinct(record["data"]["source"] for record in records),
-            "hardware": distinct(o["device_name"] for o in seen),
-            "first": min((o["started"] for o in seen), default="")[:10],
-            "last": max((o["finished"] for o in seen), default="")[:10]}
+    return {
+        "commit": commit(),
+        "runs": len(records),
+        "records": hashlib.sha256((FROZEN / "SHA256SUMS").read_bytes()).hexdigest(),
+        "data": distinct(record["data"]["source"] for record in records),
+        "hardware": distinct(o["device_name"] for o in seen),
+        "first": min((o["started"] for o in seen), default="")[:10],
+        "last": max((o["finished"] for o in seen), default="")[:10],
+    }
 
 
 def footer(about: dict, check: str = "../book/check.html") -> str:
     """The line at the foot of each page, as HTML."""
     data, days = "; ".join(about["data"]), " to ".join(dict.fromkeys((about["first"], about["last"])))
-    return ('<p class="bbatch-provenance">'
-            f'Made from {about["runs"]} committed runs of {days} (records '
-            f'<code>{about["records"][:12]}</code>) at commit <code>{escape(about["commit"])}</code>. '
-            f'Data: {escape(data)}. Hardware: {escape(", ".join(about["hardware"]))}. '
-            f'<a href="{check}">How to check this book</a></p>')
+    return (
+        '<p class="bbatch-provenance">'
+        f"Made from {about['runs']} committed runs of {days} (records "
+        f"<code>{about['records'][:12]}</code>) at commit <code>{escape(about['commit'])}</code>. "
+        f"Data: {escape(data)}. Hardware: {escape(', '.join(about['hardware']))}. "
+        f'<a href="{check}">How to check this book</a></p>'
+    )
 
 
 def write(html: Path, about: dict) -> Path:
@@ -62,24 +71,49 @@ def write(html: Path, about: dict) -> Path:
 
 
 def _graph(files: list[dict], about: dict) -> list[dict]:
-    machines = [{"@id": f"#machine-{k}", "@type": "Thing", "name": name} for k, name in enumerate(about["hardware"])]
+    machines = [
+        {"@id": f"#machine-{k}", "@type": "Thing", "name": name} for k, name in enumerate(about["hardware"])
+    ]
     license = {"@id": "https://spdx.org/licenses/MIT", "@type": "CreativeWork", "name": "MIT License"}
-    code = {"@id": "#code", "@type": "SoftwareSourceCode", "name": "bbatch", "version": about["commit"],
-            "programmingLanguage": "Python"}
+    code = {
+        "@id": "#code",
+        "@type": "SoftwareSourceCode",
+        "name": "bbatch",
+        "version": about["commit"],
+        "programmingLanguage": "Python",
+    }
     paper = {"@id": "#paper", "@type": "ScholarlyArticle", "name": TITLE}
     authors = {"@id": "#authors", "@type": "Organization", "name": "the bbatch authors"}
-    root = {"@id": "./", "@type": "Dataset", "name": _title(),
-            "description": f"A reproduction, with many seeds and confidence intervals, of the paper {TITLE!r}: "
-                           f"pages, and the records of the {about['runs']} runs behind their numbers.",
-            "datePublished": about["last"], "license": _ref(license), "author": _ref(authors), "about": _ref(paper),
-            "identifier": f"sha256:{about['records']}", "hasPart": [_ref(one) for one in files],
-            "mentions": [{"@id": "#training"}]}
-    action = {"@id": "#training", "@type": "CreateAction", "name": "Training of the recorded runs",
-              "startTime": about["first"], "endTime": about["last"], "description": "; ".join(about["data"]),
-              "instrument": [_ref(code), *map(_ref, machines)],
-              "result": [_ref(one) for one in files if one["@id"].startswith("records/")]}
-    me = {"@id": "ro-crate-metadata.json", "@type": "CreativeWork", "conformsTo": {"@id": PROFILE},
-          "about": {"@id": "./"}}
+    root = {
+        "@id": "./",
+        "@type": "Dataset",
+        "name": _title(),
+        "description": f"A reproduction, with many seeds and confidence intervals, of the paper {TITLE!r}: "
+        f"pages, and the records of the {about['runs']} runs behind their numbers.",
+        "datePublished": about["last"],
+        "license": _ref(license),
+        "author": _ref(authors),
+        "about": _ref(paper),
+        "identifier": f"sha256:{about['records']}",
+        "hasPart": [_ref(one) for one in files],
+        "mentions": [{"@id": "#training"}],
+    }
+    action = {
+        "@id": "#training",
+        "@type": "CreateAction",
+        "name": "Training of the recorded runs",
+        "startTime": about["first"],
+        "endTime": about["last"],
+        "description": "; ".join(about["data"]),
+        "instrument": [_ref(code), *map(_ref, machines)],
+        "result": [_ref(one) for one in files if one["@id"].startswith("records/")],
+    }
+    me = {
+        "@id": "ro-crate-metadata.json",
+        "@type": "CreativeWork",
+        "conformsTo": {"@id": PROFILE},
+        "about": {"@id": "./"},
+    }
     return [me, root, license, code, paper, authors, action, *machines, *files]
 
 
@@ -87,8 +121,14 @@ def _file(path: Path, html: Path) -> dict:
     content = path.read_bytes()
     title = re.search(rb"<title>(.*?)</title>", content, re.S) if path.suffix == ".html" else None
     name = unescape(title[1].decode()).split(" — ")[0].strip() if title else path.name
-    return {"@id": path.relative_to(html).as_posix(), "@type": "File", "name": name, "contentSize": str(len(content)),
-            "encodingFormat": KINDS.get(path.suffix, "text/plain"), "sha256": hashlib.sha256(content).hexdigest()}
+    return {
+        "@id": path.relative_to(html).as_posix(),
+        "@type": "File",
+        "name": name,
+        "contentSize": str(len(content)),
+        "encodingFormat": KINDS.get(path.suffix, "text/plain"),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
 
 
 def _ref(entity: dict) -> dict:

@@ -39,7 +39,9 @@ def critical_batch_size(accuracy: Mapping[int, float], drop: float = DROP) -> Cr
     Raises `BadInput` for fewer than two batch sizes or a `drop` that is not above 0.
     """
     if len(accuracy) < 2 or not drop > 0:
-        raise BadInput(f"B* needs two batch sizes or more and a drop above 0, not {len(accuracy)} and {drop!r}.")
+        raise BadInput(
+            f"B* needs two batch sizes or more and a drop above 0, not {len(accuracy)} and {drop!r}."
+        )
     sizes = sorted(accuracy)
     optimal = max(sizes, key=lambda b: (accuracy[b], -b))
     low = [b for b in sizes if accuracy[b] < accuracy[optimal] - drop]
@@ -55,7 +57,9 @@ def from_paper(dataset: str) -> Critical:
 
 def from_runs(frame: pd.DataFrame, dataset: str) -> Critical:
     """The definition applied to our mean accuracies over seeds."""
-    return critical_batch_size(frame[frame["dataset"] == dataset].groupby("batch_size")["test_acc"].mean().to_dict())
+    return critical_batch_size(
+        frame[frame["dataset"] == dataset].groupby("batch_size")["test_acc"].mean().to_dict()
+    )
 
 
 def bootstrap(frame: pd.DataFrame, dataset: str, draws: int = 2_000, seed: int = 0) -> pd.DataFrame:
@@ -64,9 +68,15 @@ def bootstrap(frame: pd.DataFrame, dataset: str, draws: int = 2_000, seed: int =
     Seeds that every batch size has are drawn together (paired), with replacement; `critical` is missing where the
     case is not `FOUND`. Raises `BadInput` for fewer than two such seeds.
     """
-    wide = frame[frame["dataset"] == dataset].pivot(index="seed", columns="batch_size", values="test_acc").dropna()
+    wide = (
+        frame[frame["dataset"] == dataset]
+        .pivot(index="seed", columns="batch_size", values="test_acc")
+        .dropna()
+    )
     if len(wide) < 2:
-        raise BadInput(f"a bootstrap over seeds needs two or more; {dataset} has {len(wide)} in every batch size.")
+        raise BadInput(
+            f"a bootstrap over seeds needs two or more; {dataset} has {len(wide)} in every batch size."
+        )
     rng, values = np.random.default_rng(seed), wide.to_numpy()
     rows = []
     for _ in range(draws):
@@ -80,8 +90,11 @@ def bootstraps(frame: pd.DataFrame, datasets) -> dict[str, pd.DataFrame]:
     """`bootstrap` for each of the data sets that have two seeds or more in every batch size."""
     counts = frame.groupby(["dataset", "seed"])["batch_size"].nunique()
     sizes = frame.groupby("dataset")["batch_size"].nunique()
-    return {name: bootstrap(frame, name) for name in datasets
-            if name in sizes and (counts[name] == sizes[name]).sum() > 1 and sizes[name] > 1}
+    return {
+        name: bootstrap(frame, name)
+        for name in datasets
+        if name in sizes and (counts[name] == sizes[name]).sum() > 1 and sizes[name] > 1
+    }
 
 
 def printed_n(dataset: str) -> int:

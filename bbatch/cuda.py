@@ -29,7 +29,9 @@ from .engine import TorchEngine
 torch.backends.cuda.matmul.allow_tf32 = False
 torch.backends.cudnn.allow_tf32 = False
 
-WARM_UP = 3  # eager steps before capture: libraries choose kernels and allocate workspaces, which a graph must not
+WARM_UP = (
+    3  # eager steps before capture: libraries choose kernels and allocate workspaces, which a graph must not
+)
 _ONE_CAPTURE = threading.Lock()  # PyTorch allows one capture at a time in a process
 
 
@@ -49,16 +51,23 @@ class GraphEngine(TorchEngine):
             self.mean, self.deviation = (255 * torch.tensor(s, dtype=torch.float32, **on) for s in data.stats)
         self.generator = torch.Generator(self.device)
         self.order = torch.zeros(n, dtype=torch.int64, **on)
-        self.shifts, self.flips = torch.zeros((2, n), dtype=torch.int64, **on), torch.zeros(n, dtype=torch.bool, **on)
+        self.shifts, self.flips = (
+            torch.zeros((2, n), dtype=torch.int64, **on),
+            torch.zeros(n, dtype=torch.bool, **on),
+        )
         self.rates = torch.zeros(run.steps_per_epoch, **on)
         self.offsets = torch.arange(run.batch_size, **on)
-        self.sample, self.step = (torch.zeros((), dtype=torch.int64, **on) for _ in range(2))  # where the epoch stands
+        self.sample, self.step = (
+            torch.zeros((), dtype=torch.int64, **on) for _ in range(2)
+        )  # where the epoch stands
         self.loss_sum = torch.zeros((), dtype=torch.float64, **on)
         self.correct = torch.zeros((), dtype=torch.int64, **on)
         self.rate = torch.zeros((), **on)
         self.optimizer = capturable_optimizer(self.net, run, self.rate)
         on_card = self.device.type == "cuda"
-        self.stream = torch.cuda.Stream(self.device) if on_card else None  # entering no stream changes nothing
+        self.stream = (
+            torch.cuda.Stream(self.device) if on_card else None
+        )  # entering no stream changes nothing
         self.full_step = self._captured() if on_card else lambda: self._step(run.batch_size)
 
     def train_epoch(self, epoch: int) -> tuple[float, int]:
@@ -152,6 +161,7 @@ class GraphEngine(TorchEngine):
 def capturable_optimizer(net: nn.Module, run: Run, rate: torch.Tensor) -> torch.optim.Optimizer:
     """The optimizer of `engine.make_optimizer`, with a float32 tensor for its learning rate and nothing on the host."""
     if run.optimizer == "adam":
-        return torch.optim.Adam(net.parameters(), rate, weight_decay=run.weight_decay, fused=True,
-                                capturable=rate.is_cuda)
+        return torch.optim.Adam(
+            net.parameters(), rate, weight_decay=run.weight_decay, fused=True, capturable=rate.is_cuda
+        )
     return torch.optim.SGD(net.parameters(), rate, run.momentum, weight_decay=run.weight_decay, fused=True)

@@ -83,8 +83,10 @@ def usable(device: str) -> str:
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     names = ["cpu"] + ["cuda"] * bool(there) + [f"cuda:{k}" for k in range(there)]
     if str(device) not in names:
-        raise BadInput(f"device {device!r} cannot be used here; allowed are {', '.join(names)}"
-                       + ("." if there else " (PyTorch finds no CUDA device)."))
+        raise BadInput(
+            f"device {device!r} cannot be used here; allowed are {', '.join(names)}"
+            + ("." if there else " (PyTorch finds no CUDA device).")
+        )
     return device
 
 
@@ -103,7 +105,7 @@ def random_crop_flip(images: torch.Tensor, dx, dy, flip) -> torch.Tensor:
     n, h, w, c = images.shape
     pad = CROP_PADDING
     padded = images.new_zeros((n, h + 2 * pad, w + 2 * pad, c))
-    padded[:, pad:pad + h, pad:pad + w] = images
+    padded[:, pad : pad + h, pad : pad + w] = images
     along = torch.arange(w, device=images.device)
     columns = torch.where(flip[:, None], along.flip(0), along) + dx[:, None]
     rows = torch.arange(h, device=images.device) + dy[:, None]
@@ -136,11 +138,19 @@ def _synthetic(name: str) -> Data:
     from sklearn.preprocessing import StandardScaler
 
     spec = DATASETS[name]
-    x, y = make_classification(n_samples=spec.n_train + spec.n_test, n_features=20, n_informative=15,
-                               n_redundant=5, n_classes=2, random_state=42)
+    x, y = make_classification(
+        n_samples=spec.n_train + spec.n_test,
+        n_features=20,
+        n_informative=15,
+        n_redundant=5,
+        n_classes=2,
+        random_state=42,
+    )
     # The paper gives sizes (Table I) but not how the split is drawn: a seeded 80/20 split, not stratified.
     train_x, test_x, train_y, test_y = train_test_split(x, y, test_size=0.2, random_state=42)
-    scaler = StandardScaler().fit(train_x)  # on the training part alone, so that nothing of the test set leaks
+    scaler = StandardScaler().fit(
+        train_x
+    )  # on the training part alone, so that nothing of the test set leaks
     train_x, test_x = (scaler.transform(part).astype(np.float32) for part in (train_x, test_x))
     return _make(name, "scikit-learn make_classification", train_x, train_y, test_x, test_y)
 
@@ -148,7 +158,9 @@ def _synthetic(name: str) -> Data:
 def _folders() -> list[Path]:
     named = os.environ.get("BBATCH_DATA")
     if named and not Path(named).is_dir():
-        raise DataMissing(f"BBATCH_DATA names {named!r}, which is not a folder; name an existing one or unset it.")
+        raise DataMissing(
+            f"BBATCH_DATA names {named!r}, which is not a folder; name an existing one or unset it."
+        )
     return ([Path(named)] if named else []) + [cache_folder()]
 
 
@@ -164,7 +176,9 @@ def _checked(path: Path, kind: str, expected: str) -> Path:
         raise DataMissing(f"{path} is missing ({kind} {expected} expected); {remedy}.")
     found = hashlib.new(kind, path.read_bytes()).hexdigest()
     if found != expected:
-        raise DataMissing(f"{path} is altered or truncated: {kind} {expected} expected, {found} found; {remedy}.")
+        raise DataMissing(
+            f"{path} is altered or truncated: {kind} {expected} expected, {found} found; {remedy}."
+        )
     return path
 
 
@@ -174,13 +188,17 @@ def _download(what: str, fetch, allowed: bool) -> None:
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataMissing(f"{what} is not here and its folder {str(cache_folder())!r} cannot be made ({error.strerror}); "
-                          "name a writable one in XDG_CACHE_HOME, or put the files into one named by BBATCH_DATA.") from error
+        raise DataMissing(
+            f"{what} is not here and its folder {str(cache_folder())!r} cannot be made ({error.strerror}); "
+            "name a writable one in XDG_CACHE_HOME, or put the files into one named by BBATCH_DATA."
+        ) from error
     try:
         fetch()
     except Exception as error:  # torchvision raises many kinds here; all mean the same to the user
-        raise DataMissing(f"{what} is not in BBATCH_DATA nor in the cache and could not be downloaded "
-                          f"({type(error).__name__}); put its files there or connect to a network.") from error
+        raise DataMissing(
+            f"{what} is not in BBATCH_DATA nor in the cache and could not be downloaded "
+            f"({type(error).__name__}); put its files there or connect to a network."
+        ) from error
 
 
 def _mnist(download: bool) -> Data:
@@ -192,8 +210,15 @@ def _mnist(download: bool) -> Data:
         root = cache_folder()
         _download("MNIST", lambda: MNIST(root, download=True), download)
     arrays = [_idx(_checked(root / "MNIST/raw" / f, "md5", md5)) for f, md5 in MNIST_FILES.items()]
-    return _make("mnist", "MNIST, canonical files", arrays[0][..., None], arrays[1], arrays[2][..., None], arrays[3],
-                 stats=MNIST_STATS)
+    return _make(
+        "mnist",
+        "MNIST, canonical files",
+        arrays[0][..., None],
+        arrays[1],
+        arrays[2][..., None],
+        arrays[3],
+        stats=MNIST_STATS,
+    )
 
 
 def _idx(path: Path) -> np.ndarray:
@@ -209,8 +234,14 @@ def _idx(path: Path) -> np.ndarray:
 def _cifar10(download: bool) -> Data:
     from torchvision.datasets import CIFAR10
 
-    official = {f"{CIFAR10.base_folder}/{f}": md5 for f, md5 in (
-        *CIFAR10.train_list, *CIFAR10.test_list, (CIFAR10.meta["filename"], CIFAR10.meta["md5"]))}
+    official = {
+        f"{CIFAR10.base_folder}/{f}": md5
+        for f, md5 in (
+            *CIFAR10.train_list,
+            *CIFAR10.test_list,
+            (CIFAR10.meta["filename"], CIFAR10.meta["md5"]),
+        )
+    }
     root = _find(*official)
     if root is None and (at := _find(*list(MIRROR_FILES)[:2])) is not None:
         return _cifar10_mirror(at)
@@ -252,7 +283,9 @@ def exact_cifar10_test() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     name = "cifar10-exact-test1000.parquet"
     root = _find(name)
     if root is None:
-        raise DataMissing(f"{name} is in neither BBATCH_DATA nor the cache; it comes with the JPEG mirror only.")
+        raise DataMissing(
+            f"{name} is in neither BBATCH_DATA nor the cache; it comes with the JPEG mirror only."
+        )
     path = _checked(root / name, "sha256", MIRROR_FILES[name])
     images, labels = _decoded(path)
     rows = pq.read_table(path, columns=["jpeg_row"])["jpeg_row"].to_numpy().astype(np.int64)

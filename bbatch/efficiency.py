@@ -22,7 +22,9 @@ from .config import DATASETS
 from .critical import DROP
 from .statistics import Interval, mean_interval, paired_ratio
 
-GAP = pd.Timedelta(hours=6)  # between two runs' starts, several times our longest run; a longer pause ends a sitting
+GAP = pd.Timedelta(
+    hours=6
+)  # between two runs' starts, several times our longest run; a longer pause ends a sitting
 BASE = 32  # the paper's base batch size (Table II, Algorithm 2), against which the ratios are taken
 
 
@@ -42,7 +44,15 @@ def clock(curves: pd.DataFrame) -> pd.Series:
     starts = curves["started"].drop_duplicates().sort_values()
     sitting = dict(zip(starts, (starts.diff() > GAP).cumsum()))
     kind = pd.Series(np.where(curves["cpu_seconds"].notna(), "processor", "elapsed"), curves.index)
-    return curves["device_name"] + " " + curves["precision"] + " " + kind + " " + curves["started"].map(sitting).astype(str)
+    return (
+        curves["device_name"]
+        + " "
+        + curves["precision"]
+        + " "
+        + kind
+        + " "
+        + curves["started"].map(sitting).astype(str)
+    )
 
 
 def reached(curves: pd.DataFrame, dataset: str, accuracy: float) -> pd.DataFrame:
@@ -56,7 +66,9 @@ def reached(curves: pd.DataFrame, dataset: str, accuracy: float) -> pd.DataFrame
     whole = runs.groupby(keys).agg(last=("epoch", "max"), spent=("cost", "max"), clock=("clock", "first"))
     first = runs[runs["test_acc"] >= accuracy].sort_values("epoch").groupby(keys)[["epoch", "cost"]].first()
     table = whole.join(first).reset_index().rename(columns={"epoch": "epochs"})
-    return table.assign(epoch_cost=table["spent"] / table["last"])[[*keys, "epochs", "cost", "epoch_cost", "clock"]]
+    return table.assign(epoch_cost=table["spent"] / table["last"])[
+        [*keys, "epochs", "cost", "epoch_cost", "clock"]
+    ]
 
 
 def speedups(curves: pd.DataFrame, dataset: str, accuracy: float, base: int = BASE) -> pd.DataFrame:
@@ -83,10 +95,16 @@ def _against(base: int, runs: pd.DataFrame) -> pd.DataFrame:
         both["cost_base"] = both["cost_base"].where(same, both["epochs_base"] * both["epoch_cost_base"])
         timed, done = both.dropna(subset="epoch_cost_base"), both.dropna(subset=["epochs", "epochs_base"])
         timed_done = done.dropna(subset="cost_base")
-        rows.append({"batch_size": int(b), "n": len(both), "reached": f"{cell['epochs'].notna().sum()} of {len(cell)}",
-                     "epoch": paired_ratio(timed["epoch_cost_base"], timed["epoch_cost"]),
-                     "epochs": paired_ratio(done["epochs"], done["epochs_base"]),
-                     "effective": paired_ratio(timed_done["cost_base"], timed_done["cost"])})
+        rows.append(
+            {
+                "batch_size": int(b),
+                "n": len(both),
+                "reached": f"{cell['epochs'].notna().sum()} of {len(cell)}",
+                "epoch": paired_ratio(timed["epoch_cost_base"], timed["epoch_cost"]),
+                "epochs": paired_ratio(done["epochs"], done["epochs_base"]),
+                "effective": paired_ratio(timed_done["cost_base"], timed_done["cost"]),
+            }
+        )
     return pd.DataFrame(rows, columns=["batch_size", "n", "reached", "epoch", "epochs", "effective"])
 
 
@@ -109,12 +127,22 @@ def per_epoch(curves: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for name, spec in DATASETS.items():
-        largest, printed = spec.protocol.batch_sizes[-1], published.results(name).set_index("batch_size")["epoch_time_s"]
+        largest, printed = (
+            spec.protocol.batch_sizes[-1],
+            published.results(name).set_index("batch_size")["epoch_time_s"],
+        )
         runs = reached(curves, name, 0)  # whatever they reached: epochs alone are compared
         for base in (1, 8, BASE):
             found = _against(base, runs).set_index("batch_size")["epoch"]
-            rows.append({"dataset": name, "largest": largest, "base": base, "paper": printed.get(base, np.nan) / printed[largest],
-                         "ours": found.get(largest, paired_ratio([], []))})
+            rows.append(
+                {
+                    "dataset": name,
+                    "largest": largest,
+                    "base": base,
+                    "paper": printed.get(base, np.nan) / printed[largest],
+                    "ours": found.get(largest, paired_ratio([], [])),
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -126,26 +154,53 @@ def epochs_needed(curves: pd.DataFrame, dataset: str, accuracy: float) -> dict[i
 
 def sentences(frame: pd.DataFrame, curves: pd.DataFrame) -> list[str]:
     """What the paper says of Section IV-C and V-E, its own epoch times, and ours, a paragraph each."""
-    said = {id: tuple(row) for id, *row in published.statements()[["id", "value", "upper"]].itertuples(index=False)}
+    said = {
+        id: tuple(row)
+        for id, *row in published.statements()[["id", "value", "upper"]].itertuples(index=False)
+    }
     low, high = said["iv-c-epoch-speedup"]
     table = per_epoch(curves)
     texts = []
     for base, some in table.groupby("base"):
         printed, ours = some["paper"].dropna(), [i.mean for i in some["ours"] if i.n]
-        texts.append(f"against B = {base} by {_span(printed)} in the paper's tables" +
-                     (f" and by {_span(ours)} in our runs of {len(ours)} of them" if ours else ""))
-    epoch = (f"**An epoch**: the paper says that large batches shorten it by a factor of {low:g} to {high:g}. Over the data "
-             f"sets, the largest batch size shortens it {'; '.join(texts)}.")
+        texts.append(
+            f"against B = {base} by {_span(printed)} in the paper's tables"
+            + (f" and by {_span(ours)} in our runs of {len(ours)} of them" if ours else "")
+        )
+    epoch = (
+        f"**An epoch**: the paper says that large batches shorten it by a factor of {low:g} to {high:g}. Over the data "
+        f"sets, the largest batch size shortens it {'; '.join(texts)}."
+    )
     largest, lines = at_the_largest(all_speedups(frame, curves)), [epoch]
     for column, id, below, what in (
-            ("epochs", "iv-c-more-epochs", "fewer", "**Epochs**: the paper says that large batches take {} to {} times as many "
-             "epochs to the same accuracy"),
-            ("effective", "v-e-wall-clock", "slower", "**Time**: the paper puts the speed-up in time to an accuracy at {} to {}")):
-        ours = "; ".join(f"{DATASETS[name].title} {ratio_text(i)}, n = {i.n}"
-                         for name, i in zip(largest["dataset"], largest[column]) if i.n)
-        lines.append(f"{what.format(*(f'{v:g}' for v in said[id]))}. At the largest batch size against B = {BASE}, to one "
-                     f"point below the best mean accuracy, we find (below ×1: {below}): {ours or 'no runs yet'}.")
-    never = [f"{DATASETS[r.dataset].title} (B = {r.batch_size})" for r in largest.itertuples() if r.reached.startswith("0 ")]
+        (
+            "epochs",
+            "iv-c-more-epochs",
+            "fewer",
+            "**Epochs**: the paper says that large batches take {} to {} times as many "
+            "epochs to the same accuracy",
+        ),
+        (
+            "effective",
+            "v-e-wall-clock",
+            "slower",
+            "**Time**: the paper puts the speed-up in time to an accuracy at {} to {}",
+        ),
+    ):
+        ours = "; ".join(
+            f"{DATASETS[name].title} {ratio_text(i)}, n = {i.n}"
+            for name, i in zip(largest["dataset"], largest[column])
+            if i.n
+        )
+        lines.append(
+            f"{what.format(*(f'{v:g}' for v in said[id]))}. At the largest batch size against B = {BASE}, to one "
+            f"point below the best mean accuracy, we find (below ×1: {below}): {ours or 'no runs yet'}."
+        )
+    never = [
+        f"{DATASETS[r.dataset].title} (B = {r.batch_size})"
+        for r in largest.itertuples()
+        if r.reached.startswith("0 ")
+    ]
     if never:
         lines.append(f"That accuracy is never reached within the epochs of the protocol: {', '.join(never)}.")
     return lines
@@ -159,8 +214,11 @@ def at_the_largest(table: pd.DataFrame) -> pd.DataFrame:
 def finding(table: pd.DataFrame) -> str:
     """What `all_speedups` says at the largest batch sizes, in one sentence for a caption; "" without runs there."""
     largest, parts = at_the_largest(table), []
-    for column, what in (("epoch", "an epoch is {} as fast"), ("epochs", "it takes {} as many epochs to the accuracy"),
-                         ("effective", "it is there {} as fast")):
+    for column, what in (
+        ("epoch", "an epoch is {} as fast"),
+        ("epochs", "it takes {} as many epochs to the accuracy"),
+        ("effective", "it is there {} as fast"),
+    ):
         have = {DATASETS[name].title: i.mean for name, i in zip(largest["dataset"], largest[column]) if i.n}
         if have:
             parts.append(f"{what.format(_span(have.values()))} ({', '.join(have)})")
@@ -168,7 +226,7 @@ def finding(table: pd.DataFrame) -> str:
 
 
 def ratio_text(i: Interval) -> str:
-    """"×2.31 (2.20 to 2.42)", or the bare ratio where n gives no interval."""
+    """ "×2.31 (2.20 to 2.42)", or the bare ratio where n gives no interval."""
     if not i.n:
         return "–"
     return f"×{_three(i.mean)}" + ("" if np.isnan(i.low) else f" ({_three(i.low)} to {_three(i.high)})")
@@ -176,14 +234,28 @@ def ratio_text(i: Interval) -> str:
 
 def formatted(table: pd.DataFrame) -> pd.DataFrame:
     """`all_speedups` as text; n where a ratio rests on fewer seeds than its row has."""
-    def text(column):
-        return ["base" if b == BASE else ratio_text(i) + f", n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{i.n}" * (0 < i.n < n)
-                for i, b, n in zip(table[column], table["batch_size"], table["n"])]
 
-    return pd.DataFrame({
-        "data set, accuracy": [f"{DATASETS[d].title}, {a:.4g} %" for d, a in zip(table["dataset"], table["accuracy"])],
-        "B": table["batch_size"], "seeds": table["n"], "reached it": table["reached"], "an epoch: speed-up": text("epoch"),
-        "epochs to it: ratio": text("epochs"), "time to it: speed-up": text("effective")})
+    def text(column):
+        return [
+            "base"
+            if b == BASE
+            else ratio_text(i) + f", n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{i.n}" * (0 < i.n < n)
+            for i, b, n in zip(table[column], table["batch_size"], table["n"])
+        ]
+
+    return pd.DataFrame(
+        {
+            "data set, accuracy": [
+                f"{DATASETS[d].title}, {a:.4g} %" for d, a in zip(table["dataset"], table["accuracy"])
+            ],
+            "B": table["batch_size"],
+            "seeds": table["n"],
+            "reached it": table["reached"],
+            "an epoch: speed-up": text("epoch"),
+            "epochs to it: ratio": text("epochs"),
+            "time to it: speed-up": text("effective"),
+        }
+    )
 
 
 def _span(values) -> str:

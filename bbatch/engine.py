@@ -36,15 +36,25 @@ class TorchEngine:
         self.dropouts = [m for m in self.net if isinstance(m, Dropout)]
         self.optimizer = make_optimizer(self.net, run)
         self.piece = PIECE[self.device.type] if data.stats else run.batch_size
-        self.chosen = torch.from_numpy(streams.subset(self.seeds, len(data.train_y), run.n_train)).to(self.device)
+        self.chosen = torch.from_numpy(streams.subset(self.seeds, len(data.train_y), run.n_train)).to(
+            self.device
+        )
 
     def train_epoch(self, epoch: int) -> tuple[float, int]:
         """One pass over the training samples; returns the summed loss and the count of right answers."""
         run, n = self.run, self.run.n_train
         order = self.chosen[torch.from_numpy(streams.order(self.seeds, epoch, n)).to(self.device)]
         generator = torch.Generator(self.device).manual_seed(streams.noise_seed(self.seeds, epoch))
-        shifts = torch.randint(0, 9, (2, n), generator=generator, device=self.device) if self.data.augment else None
-        flips = torch.randint(0, 2, (n,), generator=generator, device=self.device).bool() if self.data.augment else None
+        shifts = (
+            torch.randint(0, 9, (2, n), generator=generator, device=self.device)
+            if self.data.augment
+            else None
+        )
+        flips = (
+            torch.randint(0, 2, (n,), generator=generator, device=self.device).bool()
+            if self.data.augment
+            else None
+        )
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         self.net.train()
@@ -73,7 +83,7 @@ class TorchEngine:
         piece = EVALUATE_PIECE[self.device.type] if self.data.stats else EVALUATE_FEATURES
         with torch.inference_mode():
             for a in range(0, len(y), piece):
-                logits, target = self._logits(x[a:a + piece]), y[a:a + piece]
+                logits, target = self._logits(x[a : a + piece]), y[a : a + piece]
                 loss += nn.functional.cross_entropy(logits, target, reduction="sum").item()
                 correct += (logits.argmax(1) == target).sum().item()
         return loss, correct

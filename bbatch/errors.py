@@ -17,11 +17,18 @@ def one_of(what: str, given, allowed) -> None:
     """Raise `BadInput` naming `what` unless `given` is among `allowed`."""
     if given not in list(allowed):  # a list: what has no hash is not among them either
         known = ", ".join(map(str, allowed))
-        raise BadInput(f"{what} {given!r} is unknown; " + (f"allowed are {known}." if known else "there are none."))
+        raise BadInput(
+            f"{what} {given!r} is unknown; " + (f"allowed are {known}." if known else "there are none.")
+        )
 
 
 def whole(what: str, given, low: int, high: int | None = None) -> None:
     """Raise `BadInput` naming `what` unless `given` is an int in [low, high]."""
-    if isinstance(given, bool) or not isinstance(given, int) or given < low or (high is not None and given > high):
+    if (
+        isinstance(given, bool)
+        or not isinstance(given, int)
+        or given < low
+        or (high is not None and given > high)
+    ):
         span = f"from {low} to {high}" if high is not None else f"of at least {low}"
         raise BadInput(f"{what} is {given!r}; it must be a whole number {span}.")

@@ -18,8 +18,11 @@ from .figures import COLORS
 from .picture import dark
 from .tables import DECIMALS, METRICS, PUBLISHED, interval
 
-SHOWN = METRICS | {"train_acc": "Training accuracy, clean (%)", "train_acc_running": "Training accuracy, running (%)",
-                   "convergence_epoch": "First epoch above 80 % test accuracy"}
+SHOWN = METRICS | {
+    "train_acc": "Training accuracy, clean (%)",
+    "train_acc_running": "Training accuracy, running (%)",
+    "convergence_epoch": "First epoch above 80 % test accuracy",
+}
 LISTED = ["seed", "lr", "precision", "device_name", "commit", "id"]  # of each run, beside its metrics
 
 
@@ -37,11 +40,27 @@ def data(runs: pd.DataFrame) -> dict:
             i = interval(have, metric)
             values[metric] = [_number(v, metric) for v in (i.mean, i.low, i.high)] + [len(have)]
         listed = [[_plain(v) for v in row] for row in cell[columns].itertuples(index=False)]
-        cells.append({"data": name, "rule": rule, "B": int(b), "lr": float(cell["lr"].iloc[0]),
-                      "values": values, "runs": listed})
-    return {"sets": {name: {"title": spec.title, "color": COLORS[name], "dark": dark(COLORS[name].lower())}
-                     for name, spec in DATASETS.items()},
-            "metrics": SHOWN, "rules": list(LR_RULES), "columns": columns, "cells": cells, "paper": _paper()}
+        cells.append(
+            {
+                "data": name,
+                "rule": rule,
+                "B": int(b),
+                "lr": float(cell["lr"].iloc[0]),
+                "values": values,
+                "runs": listed,
+            }
+        )
+    return {
+        "sets": {
+            name: {"title": spec.title, "color": COLORS[name], "dark": dark(COLORS[name].lower())}
+            for name, spec in DATASETS.items()
+        },
+        "metrics": SHOWN,
+        "rules": list(LR_RULES),
+        "columns": columns,
+        "cells": cells,
+        "paper": _paper(),
+    }
 
 
 def _paper() -> list[dict]:
@@ -50,20 +69,38 @@ def _paper() -> list[dict]:
     for row in published.results().to_dict("records"):
         p = DATASETS[row["dataset"]].protocol
         values = {metric: row[column] for metric, column in PUBLISHED.items() if not pd.isna(row[column])}
-        points.append({"data": row["dataset"], "rule": "linear", "B": int(row["batch_size"]), "table": row["table"],
-                       "lr": p.base_lr * row["batch_size"] / p.base_batch, "values": values})
+        points.append(
+            {
+                "data": row["dataset"],
+                "rule": "linear",
+                "B": int(row["batch_size"]),
+                "table": row["table"],
+                "lr": p.base_lr * row["batch_size"] / p.base_batch,
+                "values": values,
+            }
+        )
     for row in published.learning_rate_ablation().to_dict("records"):
-        points.append({"data": "synthetic-50k", "rule": row["lr_rule"], "B": int(row["batch_size"]), "lr": row["lr"],
-                       "table": row["table"], "values": {"test_acc": row["test_acc"], "gap_running": row["gap"]}})
+        points.append(
+            {
+                "data": "synthetic-50k",
+                "rule": row["lr_rule"],
+                "B": int(row["batch_size"]),
+                "lr": row["lr"],
+                "table": row["table"],
+                "values": {"test_acc": row["test_acc"], "gap_running": row["gap"]},
+            }
+        )
     return points
 
 
 def page(runs: pd.DataFrame) -> HTML:
     """The explorer: an element for the script to fill, its data, and a word for readers without JavaScript."""
     block = json.dumps(data(runs), separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
-    return HTML('<div id="explorer" class="bbatch-explorer"><noscript><p>Choosing needs JavaScript. The figures and tables '
-                'of the results pages show the same records.</p></noscript>'
-                f'<script type="application/json">{block}</script></div>')
+    return HTML(
+        '<div id="explorer" class="bbatch-explorer"><noscript><p>Choosing needs JavaScript. The figures and tables '
+        "of the results pages show the same records.</p></noscript>"
+        f'<script type="application/json">{block}</script></div>'
+    )
 
 
 def _number(value: float, metric: str) -> float | None:
@@ -73,4 +110,10 @@ def _number(value: float, metric: str) -> float | None:
 def _plain(value):
     if pd.isna(value):
         return None
-    return value if isinstance(value, str) else round(float(value), 6) if isinstance(value, float) else int(value)
+    return (
+        value
+        if isinstance(value, str)
+        else round(float(value), 6)
+        if isinstance(value, float)
+        else int(value)
+    )

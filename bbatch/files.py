@@ -28,7 +28,9 @@ def set_aside(path: Path) -> None:
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise StoreError(f"{path} is damaged and cannot be set aside ({error.strerror}); remove it.") from error
+        raise StoreError(
+            f"{path} is damaged and cannot be set aside ({error.strerror}); remove it."
+        ) from error
 
 
 def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
@@ -47,8 +49,10 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
         if durable:
             _sync_names(path.parent)
     except OSError as error:
-        raise StoreError(f"{path.name} could not be written to {str(path.parent)!r} ({error.strerror}); "
-                         "free some space or name another folder.") from error
+        raise StoreError(
+            f"{path.name} could not be written to {str(path.parent)!r} ({error.strerror}); "
+            "free some space or name another folder."
+        ) from error
     finally:
         with suppress(OSError):
             part.unlink()  # there only where something went wrong

@@ -42,8 +42,16 @@ def one_more_run(frame: pd.DataFrame, dataset: str, metric: str = "test_acc") ->
     for b, cell in frame[frame["dataset"] == dataset].groupby("batch_size"):
         if b in paper.index and len(cell) > 1:
             i = prediction_interval(cell[metric])
-            rows.append({"batch_size": int(b), "n": i.n, "paper": paper[b], "low": i.low, "high": i.high,
-                         "inside": bool(i.low <= paper[b] <= i.high)})
+            rows.append(
+                {
+                    "batch_size": int(b),
+                    "n": i.n,
+                    "paper": paper[b],
+                    "low": i.low,
+                    "high": i.high,
+                    "inside": bool(i.low <= paper[b] <= i.high),
+                }
+            )
     return pd.DataFrame(rows, columns=["batch_size", "n", "paper", "low", "high", "inside"])
 
 
@@ -53,8 +61,13 @@ def which_training_accuracy(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
     ours = frame[frame["dataset"] == dataset].groupby("batch_size")[["gap_running", "gap"]].mean()
     both = ours.index.intersection(paper.index)
     distance = ours.loc[both].sub(paper[both], axis=0).abs().mean()
-    return pd.DataFrame({"reading": ["running: counted during the last epoch", "clean: measured after training"],
-                         "mean_distance": distance.to_numpy(), "batch_sizes": len(both)})
+    return pd.DataFrame(
+        {
+            "reading": ["running: counted during the last epoch", "clean: measured after training"],
+            "mean_distance": distance.to_numpy(),
+            "batch_sizes": len(both),
+        }
+    )
 
 
 def accuracy_sentence(frame: pd.DataFrame, dataset: str) -> str:
@@ -71,7 +84,9 @@ def accuracy_sentence(frame: pd.DataFrame, dataset: str) -> str:
     text = f"**{title}**: test accuracy is highest{among} at B = {best}, {peak.text()} % ({seeds})."
     for other in dict.fromkeys((sizes[0], sizes[-1])):
         if other != best:
-            text += f" {_against_best(change(frame, dataset, other, best), other, _unlike(runs, best, other))}"
+            text += (
+                f" {_against_best(change(frame, dataset, other, best), other, _unlike(runs, best, other))}"
+            )
     return text
 
 
@@ -83,13 +98,21 @@ def _against_best(i: Interval, other: int, unlike: int) -> str:
     sure += "" if i.n == 1 or i.low > 0 or i.high < 0 else ", not told apart from zero"
     sure += f"; in {unlike} of the pairs one run is in bf16, the other in 32 bits" if unlike else ""
     size = Interval(abs(i.mean), i.low, i.high, i.n).text()
-    apart = f"{size} points {'higher' if i.mean < 0 else 'lower'}" if i.n > 1 or abs(i.mean) >= 0.005 else "the same"
+    apart = (
+        f"{size} points {'higher' if i.mean < 0 else 'lower'}"
+        if i.n > 1 or abs(i.mean) >= 0.005
+        else "the same"
+    )
     return f"At B = {other} it is {apart} ({sure})."
 
 
 def _unlike(runs: pd.DataFrame, small: int, large: int) -> int:
     """Pairs of runs with equal seeds, at two batch sizes of one data set, of which one is in mixed precision."""
-    wide = runs.pivot(index="seed", columns="batch_size", values="precision").reindex(columns=[small, large]).dropna()
+    wide = (
+        runs.pivot(index="seed", columns="batch_size", values="precision")
+        .reindex(columns=[small, large])
+        .dropna()
+    )
     return int((wide[small] != wide[large]).sum())
 
 
@@ -99,8 +122,10 @@ def one_more_run_sentence(frame: pd.DataFrame, dataset: str) -> str:
     if table.empty:
         return f"**{DATASETS[dataset].title}**: fewer than two seeds at every batch size."
     seeds = " to ".join(dict.fromkeys((str(table["n"].min()), str(table["n"].max()))))
-    text = (f"**{DATASETS[dataset].title}**: {int(table['inside'].sum())} of {len(table)} printed accuracies lie inside "
-            f"the intervals from {seeds} seeds")
+    text = (
+        f"**{DATASETS[dataset].title}**: {int(table['inside'].sum())} of {len(table)} printed accuracies lie inside "
+        f"the intervals from {seeds} seeds"
+    )
     outside = table.loc[~table["inside"], "batch_size"]
     return text + (f"; outside: B = {', '.join(map(str, outside))}." if len(outside) else ".")
 
@@ -128,11 +153,24 @@ def correlations(frame: pd.DataFrame) -> pd.DataFrame:
     paper = published.results()[["dataset", "batch_size", "gap"]]
     rows = []
     for source, cells in (("the paper's tables", paper), ("our runs", ours)):
-        groups = [("all data sets", cells), *((DATASETS[d].title, cells[cells["dataset"] == d]) for d in DATASETS)]
+        groups = [
+            ("all data sets", cells),
+            *((DATASETS[d].title, cells[cells["dataset"] == d]) for d in DATASETS),
+        ]
         for title, group in groups:
             if len(group) >= 4:
                 c = pearson(np.log(group["batch_size"]), group["gap"])
-                rows.append({"source": source, "pairs of": title, "r": c.r, "low": c.low, "high": c.high, "p": c.p, "n": c.n})
+                rows.append(
+                    {
+                        "source": source,
+                        "pairs of": title,
+                        "r": c.r,
+                        "low": c.low,
+                        "high": c.high,
+                        "p": c.p,
+                        "n": c.n,
+                    }
+                )
     return pd.DataFrame(rows, columns=["source", "pairs of", "r", "low", "high", "p", "n"])
 
 
@@ -150,31 +188,45 @@ def exponent_sentences(frame: pd.DataFrame) -> list[str]:
     then what our runs give of it."""
     table = published.critical().set_index("dataset")["critical_batch_size"]
     sentences = []
-    for what, names in (("all five data sets", list(DATASETS)), ("the three synthetic sets", list(SYNTHETIC))):
+    for what, names in (
+        ("all five data sets", list(DATASETS)),
+        ("the three synthetic sets", list(SYNTHETIC)),
+    ):
         fit = power_law([critical.printed_n(n) for n in names], table[names])
         a = fit.exponent
-        sentences.append(f"Table VI over {what}: B* grows as N to the power {a.mean:.2f} (95 % interval {a.low:.2f} to "
-                         f"{a.high:.2f}, {a.n} points).".replace("-", "−"))
+        sentences.append(
+            f"Table VI over {what}: B* grows as N to the power {a.mean:.2f} (95 % interval {a.low:.2f} to "
+            f"{a.high:.2f}, {a.n} points).".replace("-", "−")
+        )
     return sentences + _our_exponent(frame)
 
 
 def _our_exponent(frame: pd.DataFrame) -> list[str]:
     sizes = frame.groupby("dataset")["batch_size"].nunique()
-    found = {n: critical.from_runs(frame, n) for n in DATASETS
-             if sizes.get(n, 0) >= len(DATASETS[n].protocol.batch_sizes)}
+    found = {
+        n: critical.from_runs(frame, n)
+        for n in DATASETS
+        if sizes.get(n, 0) >= len(DATASETS[n].protocol.batch_sizes)
+    }
     have = [f"{DATASETS[n].title} (B* = {c.critical})" for n, c in found.items() if c.critical]
-    text = (f"By the definition, our means give a B* on {len(have)} of the {len(found)} data sets with runs at "
-            f"every batch size{': ' + ', '.join(have) if have else ''}")
+    text = (
+        f"By the definition, our means give a B* on {len(have)} of the {len(found)} data sets with runs at "
+        f"every batch size{': ' + ', '.join(have) if have else ''}"
+    )
     sentences = [text + ("." if len(have) > 2 else ", too few for an exponent.")]
     if len(have) > 2:
         names = [n for n, c in found.items() if c.critical]
         a = power_law([critical.printed_n(n) for n in names], [found[n].critical for n in names]).exponent
-        sentences.append(f"B* over them grows as N to the power {a.mean:.2f} (95 % interval {a.low:.2f} to {a.high:.2f}).")
+        sentences.append(
+            f"B* over them grows as N to the power {a.mean:.2f} (95 % interval {a.low:.2f} to {a.high:.2f})."
+        )
     draws = critical.bootstraps(frame, SYNTHETIC)
     if len(draws) == len(SYNTHETIC):
         a = critical.optimum_exponent(draws)
-        sentences.append(f"The best batch size itself, over the three synthetic sets, follows N to the power {a.mean:.2f} "
-                         f"(middle 95 % of the bootstrap over seeds: {a.low:.2f} to {a.high:.2f}).")
+        sentences.append(
+            f"The best batch size itself, over the three synthetic sets, follows N to the power {a.mean:.2f} "
+            f"(middle 95 % of the bootstrap over seeds: {a.low:.2f} to {a.high:.2f})."
+        )
     return [s.replace(" -", " −") for s in sentences]
 
 
@@ -185,12 +237,43 @@ def precision_effect(frame: pd.DataFrame) -> pd.DataFrame:
     test accuracy and on the clean gap (points, ± half of the 95 % interval), n.
     """
     cell, rows = ["dataset", "batch_size", "epochs", "n_train"], []
-    columns = ["data set", "B", "epochs", "training samples", "fp32 (%)", "bf16 (%)", "test accuracy", "gap, clean", "n"]
+    columns = [
+        "data set",
+        "B",
+        "epochs",
+        "training samples",
+        "fp32 (%)",
+        "bf16 (%)",
+        "test accuracy",
+        "gap, clean",
+        "n",
+    ]
     for (name, b, epochs, samples), runs in frame[frame["lr_rule"] == "linear"].groupby(cell):
         wide = runs.pivot_table(index="seed", columns="precision", values=["test_acc", "gap"])
         if {"fp32", "bf16"} <= set(runs["precision"]) and len(pairs := wide.dropna()):
-            effect = {m: paired_difference(pairs[m, "bf16"], pairs[m, "fp32"]).text(sign="+") for m in ("test_acc", "gap")}
-            spans = [f"{pairs['test_acc', p].min():.2f} to {pairs['test_acc', p].max():.2f}" for p in ("fp32", "bf16")]
-            rows.append(dict(zip(columns, (DATASETS[name].title, int(b), int(epochs), int(samples), *spans,
-                                           effect["test_acc"], effect["gap"], len(pairs)))))
+            effect = {
+                m: paired_difference(pairs[m, "bf16"], pairs[m, "fp32"]).text(sign="+")
+                for m in ("test_acc", "gap")
+            }
+            spans = [
+                f"{pairs['test_acc', p].min():.2f} to {pairs['test_acc', p].max():.2f}"
+                for p in ("fp32", "bf16")
+            ]
+            rows.append(
+                dict(
+                    zip(
+                        columns,
+                        (
+                            DATASETS[name].title,
+                            int(b),
+                            int(epochs),
+                            int(samples),
+                            *spans,
+                            effect["test_acc"],
+                            effect["gap"],
+                            len(pairs),
+                        ),
+                    )
+                )
+            )
     return pd.DataFrame(rows, columns=columns)

@@ -44,8 +44,10 @@ def merge(folder: Path, records: dict[str, dict]) -> dict[str, int]:
             _replace(folder)  # what an earlier call had ready when it was cut short
             return _merge(folder, {k: r for k, r in records.items() if not r["observed"].get("failure")})
     except OSError as error:
-        raise StoreError(f"{error.filename or folder} cannot be written ({error.strerror}); free some space "
-                         "or give permission, then freeze again.") from error
+        raise StoreError(
+            f"{error.filename or folder} cannot be written ({error.strerror}); free some space "
+            "or give permission, then freeze again."
+        ) from error
 
 
 def decided(record: dict) -> dict:
@@ -58,18 +60,24 @@ def _merge(folder: Path, records: dict[str, dict]) -> dict[str, int]:
     for key in records.keys() & committed.keys():
         if decided(records[key]) != decided(committed[key]):
             run = records[key]["run"]
-            raise StoreError(f"record {key} ({run['dataset']}, B = {run['batch_size']}, seed {run['seed']}) "
-                             "differs from the committed one; remove one of the two.")
+            raise StoreError(
+                f"record {key} ({run['dataset']}, B = {run['batch_size']}, seed {run['seed']}) "
+                "differs from the committed one; remove one of the two."
+            )
     added, sums, ready = {}, _sums(folder), folder / f"{NEXT}.part"
     shutil.rmtree(ready, ignore_errors=True)
     for name in DATASETS:
         new = {k: r for k, r in records.items() if r["run"]["dataset"] == name and k not in committed}
         if not new:
             continue
-        rows = sorted((new | {k: r for k, r in committed.items() if r["run"]["dataset"] == name}).values(), key=_order)
+        rows = sorted(
+            (new | {k: r for k, r in committed.items() if r["run"]["dataset"] == name}).values(), key=_order
+        )
         (ready / "observed").mkdir(parents=True, exist_ok=True)
-        for file, part in ((f"{name}.parquet", [decided(r) for r in rows]),
-                           (f"observed/{name}.parquet", [{"id": r["id"], "observed": r["observed"]} for r in rows])):
+        for file, part in (
+            (f"{name}.parquet", [decided(r) for r in rows]),
+            (f"observed/{name}.parquet", [{"id": r["id"], "observed": r["observed"]} for r in rows]),
+        ):
             content = _parquet(part)
             write_whole(ready / file, content)
             sums[file] = hashlib.sha256(content).hexdigest()
@@ -99,8 +107,10 @@ def _rows(folder: Path, name: str, sums: dict[str, str]) -> list[dict]:
     found = "no file" if content is None else hashlib.sha256(content).hexdigest()
     expected = sums.get(name, "none listed in SHA256SUMS")
     if found != expected:
-        raise StoreError(f"{folder.name}/{name} is damaged: sha256 {expected} expected, {found} found; "
-                         "restore it and SHA256SUMS from the repository.")
+        raise StoreError(
+            f"{folder.name}/{name} is damaged: sha256 {expected} expected, {found} found; "
+            "restore it and SHA256SUMS from the repository."
+        )
     return pq.read_table(pa.BufferReader(content)).to_pylist()
 
 
@@ -121,7 +131,9 @@ def _content(folder: Path, name: str) -> bytes | None:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            raise StoreError(f"{path} cannot be read ({error.strerror}); give permission or restore it.") from error
+            raise StoreError(
+                f"{path} cannot be read ({error.strerror}); give permission or restore it."
+            ) from error
     return None
 
 
@@ -134,4 +146,7 @@ def _sums(folder: Path) -> dict[str, str]:
 
 def _order(record: dict) -> tuple:
     run = record["run"]
-    return (*(run[k] for k in ("batch_size", "lr_rule", "precision", "epochs", "n_train", "seed")), record["id"])
+    return (
+        *(run[k] for k in ("batch_size", "lr_rule", "precision", "epochs", "n_train", "seed")),
+        record["id"],
+    )

@@ -25,7 +25,16 @@ from .store import FROZEN
 from .trainer import engine_for
 
 FILE = FROZEN / "heldout.csv"
-COLUMNS = ["dataset", "batch_size", "seed", "n_train", "n_heldout", "heldout_correct", "n_test", "test_correct"]
+COLUMNS = [
+    "dataset",
+    "batch_size",
+    "seed",
+    "n_train",
+    "n_heldout",
+    "heldout_correct",
+    "n_test",
+    "test_correct",
+]
 SHARE = 0.2  # of the training samples; as large as the share that Section III-A gives to the test set
 SEEDS = 10
 
@@ -42,8 +51,13 @@ def measure(datasets=SYNTHETIC, seeds: int = SEEDS, path: Path = FILE, progress:
     """
     have, found = recorded(path), []
     done = set(have[["dataset", "batch_size", "seed"]].itertuples(index=False, name=None))
-    todo = [(d, 42 + k, b) for d in datasets for k in range(seeds) for b in DATASETS[d].protocol.batch_sizes
-            if (d, b, 42 + k) not in done]
+    todo = [
+        (d, 42 + k, b)
+        for d in datasets
+        for k in range(seeds)
+        for b in DATASETS[d].protocol.batch_sizes
+        if (d, b, 42 + k) not in done
+    ]
     for name, seed, b in tqdm(todo, unit="run", desc="held-out choice", disable=not progress):
         found.append(_one(name, b, seed))
         if b == DATASETS[name].protocol.batch_sizes[-1]:
@@ -62,8 +76,16 @@ def _one(name: str, batch_size: int, seed: int) -> dict:
     rest = torch.from_numpy(np.setdiff1d(np.arange(n), used))
     _, heldout = engine.evaluate(source.train_x[rest], source.train_y[rest])
     _, test = engine.evaluate(source.test_x, source.test_y)
-    return {"dataset": name, "batch_size": batch_size, "seed": seed, "n_train": run.n_train, "n_heldout": len(rest),
-            "heldout_correct": int(heldout), "n_test": len(source.test_y), "test_correct": int(test)}
+    return {
+        "dataset": name,
+        "batch_size": batch_size,
+        "seed": seed,
+        "n_train": run.n_train,
+        "n_heldout": len(rest),
+        "heldout_correct": int(heldout),
+        "n_test": len(source.test_y),
+        "test_correct": int(test),
+    }
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
@@ -83,8 +105,16 @@ def choices(table: pd.DataFrame) -> pd.DataFrame:
         test = (100 * runs["test_correct"] / runs["n_test"]).to_numpy()
         by_test, by_heldout = int(test.argmax()), int(runs["heldout_correct"].to_numpy().argmax())
         sizes = runs["batch_size"].to_numpy()
-        rows.append({"dataset": name, "seed": seed, "by_test": sizes[by_test], "by_heldout": sizes[by_heldout],
-                     "printed": test[by_test], "attained": test[by_heldout]})
+        rows.append(
+            {
+                "dataset": name,
+                "seed": seed,
+                "by_test": sizes[by_test],
+                "by_heldout": sizes[by_heldout],
+                "printed": test[by_test],
+                "attained": test[by_heldout],
+            }
+        )
     return pd.DataFrame(rows, columns=["dataset", "seed", "by_test", "by_heldout", "printed", "attained"])
 
 
@@ -99,11 +129,22 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name in (n for n in DATASETS if n in set(table["dataset"])):
         chosen = choices(table[table["dataset"] == name])
-        spread = {way: ", ".join(f"{b}\N{NARROW NO-BREAK SPACE}({k})" for b, k in chosen[way].value_counts().sort_index().items())
-                  for way in ("by_test", "by_heldout")}
-        rows.append({"data set": DATASETS[name].title, "best B by test accuracy (seeds)": spread["by_test"],
-                     "by held-out accuracy (seeds)": spread["by_heldout"],
-                     "same choice": f"{int((chosen['by_test'] == chosen['by_heldout']).sum())} of {len(chosen)}",
-                     "printed (%)": f"{chosen['printed'].mean():.2f}", "attained (%)": f"{chosen['attained'].mean():.2f}",
-                     "optimism (points)": optimism(table, name).text(sign="+")})
+        spread = {
+            way: ", ".join(
+                f"{b}\N{NARROW NO-BREAK SPACE}({k})"
+                for b, k in chosen[way].value_counts().sort_index().items()
+            )
+            for way in ("by_test", "by_heldout")
+        }
+        rows.append(
+            {
+                "data set": DATASETS[name].title,
+                "best B by test accuracy (seeds)": spread["by_test"],
+                "by held-out accuracy (seeds)": spread["by_heldout"],
+                "same choice": f"{int((chosen['by_test'] == chosen['by_heldout']).sum())} of {len(chosen)}",
+                "printed (%)": f"{chosen['printed'].mean():.2f}",
+                "attained (%)": f"{chosen['attained'].mean():.2f}",
+                "optimism (points)": optimism(table, name).text(sign="+"),
+            }
+        )
     return pd.DataFrame(rows)

@@ -21,8 +21,11 @@ from matplotlib.figure import Figure
 LATER = """<script>addEventListener("load", () => setTimeout(() => {%s
 document.getElementById("%s").dispatchEvent(new Event("bbatch-drawn", {bubbles: true}));
 }, 50));</script>"""
-CONFIG = {"displaylogo": False, "responsive": True,
-          "modeBarButtonsToRemove": ["sendChartToCloud"]}  # the one button that would ask a server
+CONFIG = {
+    "displaylogo": False,
+    "responsive": True,
+    "modeBarButtonsToRemove": ["sendChartToCloud"],
+}  # the one button that would ask a server
 
 
 class Shown:
@@ -48,14 +51,29 @@ def show(figure: go.Figure, name: str, alt: str, static: Figure | None = None) -
         return Shown({"text/html": ""})
     alt = alt.replace("*", "")  # of Markdown
     figure.update_layout(modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#8a8a8a", "activecolor": "#0072b2"})
-    graph = pio.to_html(figure, full_html=False, include_plotlyjs=False, config=CONFIG, div_id=name,
-                        default_height=f"{figure.layout.height or 450}px")
+    graph = pio.to_html(
+        figure,
+        full_html=False,
+        include_plotlyjs=False,
+        config=CONFIG,
+        div_id=name,
+        default_height=f"{figure.layout.height or 450}px",
+    )
     before, script, after = re.split("<script[^>]*>|</script>", graph)
     graph = before + LATER % (script, name) + after
-    picture = f'<img src="data:image/png;base64,{_png(static)}" alt="{escape(alt)}">' if static else f"<p>{escape(alt)}</p>"
+    picture = (
+        f'<img src="data:image/png;base64,{_png(static)}" alt="{escape(alt)}">'
+        if static
+        else f"<p>{escape(alt)}</p>"
+    )
     wide = ' class="bbatch-many full-width"' * (len(list(figure.select_scenes())) > 2)
     html = f'<div role="figure"{wide} aria-label="{escape(alt)}">{graph}<noscript>{picture}</noscript></div>'
-    return Shown({"application/vnd.plotly.v1+json": json.loads(figure.to_json()) | {"config": CONFIG}, "text/html": html})
+    return Shown(
+        {
+            "application/vnd.plotly.v1+json": json.loads(figure.to_json()) | {"config": CONFIG},
+            "text/html": html,
+        }
+    )
 
 
 def _png(figure: Figure) -> str:

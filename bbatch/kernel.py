@@ -120,8 +120,8 @@ def _softmax_loss(logits, bias, y, batch, g):
 @_part
 def _adam(p, m, v, g, lr, t):
     """One step of Adam (Kingma & Ba 2015, with PyTorch's placement of epsilon) on flat arrays; t counts from 1."""
-    size = np.float32(lr / (1 - BETA1 ** t))
-    root = np.float32(1 / math.sqrt(1 - BETA2 ** t))
+    size = np.float32(lr / (1 - BETA1**t))
+    root = np.float32(1 / math.sqrt(1 - BETA2**t))
     b1, b2, eps = np.float32(1 - BETA1), np.float32(BETA2), np.float32(EPSILON)
     rest = np.float32(1 - BETA2)
     for i in range(len(p)):
@@ -138,8 +138,14 @@ def _views(flat, d, h1, h2, c):
     e = b + h1 * h2
     f = e + h2
     k = f + h2 * c
-    return (flat[:a].reshape(d, h1), flat[a:b], flat[b:e].reshape(h1, h2), flat[e:f],
-            flat[f:k].reshape(h2, c), flat[k:])
+    return (
+        flat[:a].reshape(d, h1),
+        flat[a:b],
+        flat[b:e].reshape(h1, h2),
+        flat[e:f],
+        flat[f:k].reshape(h2, c),
+        flat[k:],
+    )
 
 
 @njit(cache=True, **_OPTIONS)
@@ -164,7 +170,7 @@ def epoch_of_adam(flat, moments, widths, x, y, order, bits, p, batch, lr, steps_
         for b in range(k):
             xs[b] = x[order[start + b]]
             ys[b] = y[order[start + b]]
-        masks = bits[start:start + k]
+        masks = bits[start : start + k]
         _product(xs[:k], w1, a1[:k])
         _bias_relu_dropout(a1[:k], c1, masks, 0, threshold, scale)
         _product(a1[:k], w2, a2[:k])
@@ -197,7 +203,9 @@ class CompiledEngine(TorchEngine):
         super().__init__(run, data, device)
         layers = [m for m in self.net if isinstance(m, torch.nn.Linear)]
         self.widths = (*(m.in_features for m in layers), layers[-1].out_features)
-        self.flat = np.concatenate([a for m in layers for a in (m.weight.detach().numpy().T.ravel(), m.bias.detach().numpy())])
+        self.flat = np.concatenate(
+            [a for m in layers for a in (m.weight.detach().numpy().T.ravel(), m.bias.detach().numpy())]
+        )
         views = _views.py_func(self.flat, *self.widths)
         for layer, weight, bias in zip(layers, views[::2], views[1::2]):
             layer.weight.data, layer.bias.data = torch.from_numpy(weight).T, torch.from_numpy(bias)
@@ -212,15 +220,33 @@ class CompiledEngine(TorchEngine):
         # Moments of dead units decay into denormal numbers, on which a processor takes ten times as long; 0 will do:
         # next to Adam's epsilon neither moves a weight by a bit.
         torch.set_flush_denormal(True)
-        loss, correct = epoch_of_adam(self.flat, self.moments, self.widths, self.data.train_x.numpy(),
-                                      self.data.train_y.numpy(), order, bits, self.dropouts[0].p,
-                                      run.batch_size, run.lr, self.steps)
+        loss, correct = epoch_of_adam(
+            self.flat,
+            self.moments,
+            self.widths,
+            self.data.train_x.numpy(),
+            self.data.train_y.numpy(),
+            order,
+            bits,
+            self.dropouts[0].p,
+            run.batch_size,
+            run.lr,
+            self.steps,
+        )
         torch.set_flush_denormal(False)
         self.steps += run.steps_per_epoch
         return loss, correct
 
     def state(self) -> dict:
-        return {"flat": torch.from_numpy(self.flat), "moments": torch.from_numpy(self.moments), "steps": self.steps}
+        return {
+            "flat": torch.from_numpy(self.flat),
+            "moments": torch.from_numpy(self.moments),
+            "steps": self.steps,
+        }
 
     def restore(self, state: dict) -> None:
-        self.flat[:], self.moments[:], self.steps = state["flat"].numpy(), state["moments"].numpy(), state["steps"]
+        self.flat[:], self.moments[:], self.steps = (
+            state["flat"].numpy(),
+            state["moments"].numpy(),
+            state["steps"],
+        )

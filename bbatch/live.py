@@ -27,12 +27,21 @@ def sweep_again(dataset: str, profile: str, seeds: int) -> pd.DataFrame:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder, frozen=None)
         sweep(runs, store)
-        found = pd.DataFrame([{"B": r["run"]["batch_size"], "runs": 1, _agreement(r, committed): 1} for r in store.live().values()])
+        found = pd.DataFrame(
+            [
+                {"B": r["run"]["batch_size"], "runs": 1, _agreement(r, committed): 1}
+                for r in store.live().values()
+            ]
+        )
     return found.groupby("B").sum().reset_index().reindex(columns=columns, fill_value=0).astype(int)
 
 
 def _agreement(record: dict, committed: dict[str, dict]) -> str:
-    return compare(committed[record["id"]], record)["agreement"] if record["id"] in committed else "not committed"
+    return (
+        compare(committed[record["id"]], record)["agreement"]
+        if record["id"] in committed
+        else "not committed"
+    )
 
 
 def summary(table: pd.DataFrame) -> str:

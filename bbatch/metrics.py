@@ -25,22 +25,62 @@ import pandas as pd
 from .config import DATASETS, Run
 
 CONVERGED = 80.0  # percent of test accuracy, Section III-D
-COLUMNS = ["dataset", "batch_size", "seed", "lr_rule", "lr", "optimizer", "epochs", "test_acc", "train_acc",
-           "train_acc_running", "gap", "gap_running", "epoch_time_s", "convergence_epoch", "diverged", "device",
-           "data_source", "data_fingerprint", "commit", "precision", "n_train", "n_test", "epoch_cpu_s", "engine",
-           "device_name", "failure", "disturbed_epochs", "id"]
+COLUMNS = [
+    "dataset",
+    "batch_size",
+    "seed",
+    "lr_rule",
+    "lr",
+    "optimizer",
+    "epochs",
+    "test_acc",
+    "train_acc",
+    "train_acc_running",
+    "gap",
+    "gap_running",
+    "epoch_time_s",
+    "convergence_epoch",
+    "diverged",
+    "device",
+    "data_source",
+    "data_fingerprint",
+    "commit",
+    "precision",
+    "n_train",
+    "n_test",
+    "epoch_cpu_s",
+    "engine",
+    "device_name",
+    "failure",
+    "disturbed_epochs",
+    "id",
+]
 
 
 def row(record: dict) -> dict:
     """The metrics of one record under the names of `COLUMNS`."""
     run, final, observed = Run.from_dict(record["run"]), record["final"], record["observed"]
     n_test = record["data"]["n_test"]
-    same = {"dataset": run.dataset, "batch_size": run.batch_size, "seed": run.seed, "lr_rule": run.lr_rule, "lr": run.lr,
-            "optimizer": run.optimizer, "epochs": run.epochs, "device": observed["device"],
-            "data_source": record["data"]["source"], "data_fingerprint": record["data"]["fingerprint"],
-            "commit": observed["commit"], "precision": run.precision, "n_train": run.n_train, "n_test": n_test,
-            "engine": observed["engine"], "device_name": observed["device_name"], "failure": observed.get("failure"),
-            "id": record["id"]}
+    same = {
+        "dataset": run.dataset,
+        "batch_size": run.batch_size,
+        "seed": run.seed,
+        "lr_rule": run.lr_rule,
+        "lr": run.lr,
+        "optimizer": run.optimizer,
+        "epochs": run.epochs,
+        "device": observed["device"],
+        "data_source": record["data"]["source"],
+        "data_fingerprint": record["data"]["fingerprint"],
+        "commit": observed["commit"],
+        "precision": run.precision,
+        "n_train": run.n_train,
+        "n_test": n_test,
+        "engine": observed["engine"],
+        "device_name": observed["device_name"],
+        "failure": observed.get("failure"),
+        "id": record["id"],
+    }
     if same["failure"]:
         return same
     test, train = 100 * final["test_correct"] / n_test, 100 * final["train_correct"] / run.n_train
@@ -48,18 +88,25 @@ def row(record: dict) -> dict:
     curve = 100 * np.array(record["history"]["test_correct"]) / n_test
     above = np.flatnonzero(curve > CONVERGED)
     return same | {
-        "test_acc": test, "train_acc": train, "train_acc_running": running, "gap": train - test,
-        "gap_running": running - test, "epoch_time_s": float(np.mean(observed["seconds"])),
+        "test_acc": test,
+        "train_acc": train,
+        "train_acc_running": running,
+        "gap": train - test,
+        "gap_running": running - test,
+        "epoch_time_s": float(np.mean(observed["seconds"])),
         "epoch_cpu_s": float(np.mean(observed["cpu_seconds"])) if observed.get("cpu_seconds") else None,
         "disturbed_epochs": _disturbed(observed),
         "convergence_epoch": int(above[0]) + 1 if len(above) else None,
-        "diverged": final["diverged_epoch"] is not None or final["train_loss"] is None}  # None: not finite, after the last
+        "diverged": final["diverged_epoch"] is not None or final["train_loss"] is None,
+    }  # None: not finite, after the last
 
 
 def _disturbed(observed: dict) -> int | None:
     if observed["device"] != "cpu" or not observed.get("cpu_seconds"):
         return None
-    return sum(elapsed > 2 * worked + 0.1 for elapsed, worked in zip(observed["seconds"], observed["cpu_seconds"]))
+    return sum(
+        elapsed > 2 * worked + 0.1 for elapsed, worked in zip(observed["seconds"], observed["cpu_seconds"])
+    )
 
 
 def frame(records: Iterable[dict]) -> pd.DataFrame:
@@ -67,7 +114,9 @@ def frame(records: Iterable[dict]) -> pd.DataFrame:
     table = pd.DataFrame([row(r) for r in records], columns=COLUMNS)
     counts = ["convergence_epoch", "disturbed_epochs"]
     table[counts] = table[counts].astype("Int64")
-    return table.sort_values(["dataset", "lr_rule", "precision", "batch_size", "seed", "id"], ignore_index=True)
+    return table.sort_values(
+        ["dataset", "lr_rule", "precision", "batch_size", "seed", "id"], ignore_index=True
+    )
 
 
 def full_protocol(table: pd.DataFrame) -> pd.DataFrame:
@@ -90,16 +139,42 @@ def curves(records: Iterable[dict]) -> pd.DataFrame:
     parts = []
     for r in records:
         h, n_test, n = r["history"], r["data"]["n_test"], r["run"]["n_train"]
-        parts.append(pd.DataFrame({
-            "dataset": r["run"]["dataset"], "batch_size": r["run"]["batch_size"], "seed": r["run"]["seed"],
-            "lr_rule": r["run"]["lr_rule"], "precision": r["run"]["precision"],
-            "device_name": r["observed"]["device_name"], "started": pd.Timestamp(r["observed"]["started"]),
-            "epoch": np.arange(1, len(h["test_correct"]) + 1),
-            "test_acc": 100 * np.array(h["test_correct"]) / n_test,
-            "train_acc_running": 100 * np.array(h["train_correct"]) / n,
-            "train_loss": h["train_loss"], "test_loss": h["test_loss"],
-            "seconds": np.cumsum(r["observed"]["seconds"]),
-            "cpu_seconds": np.cumsum(r["observed"].get("cpu_seconds") or [np.nan] * len(h["test_correct"]))}))
-    names = ["dataset", "batch_size", "seed", "lr_rule", "precision", "device_name", "started", "epoch",
-             "test_acc", "train_acc_running", "train_loss", "test_loss", "seconds", "cpu_seconds"]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "dataset": r["run"]["dataset"],
+                    "batch_size": r["run"]["batch_size"],
+                    "seed": r["run"]["seed"],
+                    "lr_rule": r["run"]["lr_rule"],
+                    "precision": r["run"]["precision"],
+                    "device_name": r["observed"]["device_name"],
+                    "started": pd.Timestamp(r["observed"]["started"]),
+                    "epoch": np.arange(1, len(h["test_correct"]) + 1),
+                    "test_acc": 100 * np.array(h["test_correct"]) / n_test,
+                    "train_acc_running": 100 * np.array(h["train_correct"]) / n,
+                    "train_loss": h["train_loss"],
+                    "test_loss": h["test_loss"],
+                    "seconds": np.cumsum(r["observed"]["seconds"]),
+                    "cpu_seconds": np.cumsum(
+                        r["observed"].get("cpu_seconds") or [np.nan] * len(h["test_correct"])
+                    ),
+                }
+            )
+        )
+    names = [
+        "dataset",
+        "batch_size",
+        "seed",
+        "lr_rule",
+        "precision",
+        "device_name",
+        "started",
+        "epoch",
+        "test_acc",
+        "train_acc_running",
+        "train_loss",
+        "test_loss",
+        "seconds",
+        "cpu_seconds",
+    ]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)

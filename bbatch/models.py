@@ -57,27 +57,46 @@ class Dropout(nn.Module):
 def mlp() -> nn.Sequential:
     """Feed-forward network for the synthetic sets, [n, 20] -> [n, 2]; 3,490 parameters."""
     return nn.Sequential(
-        nn.Linear(20, 64), nn.ReLU(), Dropout(0.2, (64,)),
-        nn.Linear(64, 32), nn.ReLU(), Dropout(0.2, (32,)),
-        nn.Linear(32, 2))
+        nn.Linear(20, 64),
+        nn.ReLU(),
+        Dropout(0.2, (64,)),
+        nn.Linear(64, 32),
+        nn.ReLU(),
+        Dropout(0.2, (32,)),
+        nn.Linear(32, 2),
+    )
 
 
 def mnist_cnn() -> nn.Sequential:
     """Convolutional network for MNIST, [n, 1, 28, 28] -> [n, 10]; 343,562 parameters."""
     return nn.Sequential(
-        nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(inplace=True),
-        nn.Conv2d(32, 64, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(inplace=True),
-        nn.Conv2d(64, 128, 3, padding=1), nn.ReLU(inplace=True), Dropout(0.25, (14, 14, 128)),
-        nn.Flatten(), nn.Linear(128 * 14 * 14, 10))
+        nn.Conv2d(1, 32, 3, padding=1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(32, 64, 3, padding=1),
+        nn.MaxPool2d(2),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(64, 128, 3, padding=1),
+        nn.ReLU(inplace=True),
+        Dropout(0.25, (14, 14, 128)),
+        nn.Flatten(),
+        nn.Linear(128 * 14 * 14, 10),
+    )
 
 
 def cifar_cnn() -> nn.Sequential:
     """Convolutional network for CIFAR-10, [n, 3, 32, 32] -> [n, 10]; 94,538 parameters, no dropout."""
     return nn.Sequential(
-        nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(inplace=True),
-        nn.Conv2d(32, 64, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(inplace=True),
-        nn.Conv2d(64, 128, 3, padding=1), nn.ReLU(inplace=True),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 10))
+        nn.Conv2d(3, 32, 3, padding=1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(32, 64, 3, padding=1),
+        nn.MaxPool2d(2),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(64, 128, 3, padding=1),
+        nn.ReLU(inplace=True),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(128, 10),
+    )
 
 
 NETWORKS = {"mlp": mlp, "mnist-cnn": mnist_cnn, "cifar-cnn": cifar_cnn}

@@ -59,17 +59,27 @@ def parameters_of(path: Path) -> list[dict]:
     try:
         nbformat.validate(nbformat.read(path, as_version=4))
     except Exception as error:  # nbformat raises many kinds
-        raise BadInput(f"{str(path)!r} cannot be read as a notebook ({type(error).__name__}); give a Jupyter notebook of "
-                       "format 4.") from error
+        raise BadInput(
+            f"{str(path)!r} cannot be read as a notebook ({type(error).__name__}); give a Jupyter notebook of "
+            "format 4."
+        ) from error
     for found in papermill.inspect_notebook(str(path)).values():
         try:
             default = ast.literal_eval(found["default"])
         except (ValueError, SyntaxError) as error:
-            raise BadInput(f"parameter {found['name']!r} of {path.stem} has the default {found['default']}, which is "
-                           "not a plain Python value.") from error
+            raise BadInput(
+                f"parameter {found['name']!r} of {path.stem} has the default {found['default']}, which is "
+                "not a plain Python value."
+            ) from error
         kind = found["inferred_type_name"]
-        rows.append({"parameter": found["name"], "type": _type_of(default) if kind == "None" else kind,
-                     "default": default, "help": found["help"]})
+        rows.append(
+            {
+                "parameter": found["name"],
+                "type": _type_of(default) if kind == "None" else kind,
+                "default": default,
+                "help": found["help"],
+            }
+        )
     return rows
 
 
@@ -99,12 +109,19 @@ def check(path: Path, parameters: dict) -> None:
     for name, value in parameters.items():
         one_of(f"parameter of {path.stem}", name, known)
         if not _fits(value, known[name]["type"]):
-            raise BadInput(f"parameter {name!r} of {path.stem} is {value!r}; it must be of type {known[name]['type']}, "
-                           f"such as {known[name]['default']!r}.")
+            raise BadInput(
+                f"parameter {name!r} of {path.stem} is {value!r}; it must be of type {known[name]['type']}, "
+                f"such as {known[name]['default']!r}."
+            )
 
 
-def execute(name: str | Path, parameters: dict | None = None, output: Path | None = None, *,
-            progress: bool | dict = True) -> Path:
+def execute(
+    name: str | Path,
+    parameters: dict | None = None,
+    output: Path | None = None,
+    *,
+    progress: bool | dict = True,
+) -> Path:
     """Execute a notebook with `parameters` in place of its defaults; returns the path of the executed copy.
 
     Without `output` it goes to `_build/notebooks/`, named by the notebook and the parameters given. It is saved
@@ -126,20 +143,40 @@ def execute(name: str | Path, parameters: dict | None = None, output: Path | Non
         progress = {"desc": path.stem}
     log = _Log() if progress and not sys.stderr.isatty() else None
     if log:
-        os.environ.setdefault("TQDM_MININTERVAL", "60")  # seconds between lines, of the bars inside the notebook, too
-        progress |= {"file": log, "mininterval": 60, "bar_format": "{desc}: cell {n_fmt} of {total_fmt}, {elapsed}"}
+        os.environ.setdefault(
+            "TQDM_MININTERVAL", "60"
+        )  # seconds between lines, of the bars inside the notebook, too
+        progress |= {
+            "file": log,
+            "mininterval": 60,
+            "bar_format": "{desc}: cell {n_fmt} of {total_fmt}, {elapsed}",
+        }
     try:
         with _without_noise():
-            papermill.execute_notebook(str(path), str(output), parameters, kernel_name="python3", cwd=str(path.parent),
-                                       progress_bar=progress, request_save_on_cell_execute=True, stderr_file=log,
-                                       extra_arguments=["--log-level=CRITICAL"])
+            papermill.execute_notebook(
+                str(path),
+                str(output),
+                parameters,
+                kernel_name="python3",
+                cwd=str(path.parent),
+                progress_bar=progress,
+                request_save_on_cell_execute=True,
+                stderr_file=log,
+                extra_arguments=["--log-level=CRITICAL"],
+            )
     except papermill.PapermillExecutionError as error:
-        line = next((text for text in error.source.splitlines() if text.strip() and text[0] not in "#%"), "").strip()
-        raise NotebookFailed(f"{path.name} stopped in cell [{error.exec_count}], `{line}`, with {error.ename}: "
-                             f"{error.evalue.rstrip('.')}; what ran can be read in {output}.") from None
+        line = next(
+            (text for text in error.source.splitlines() if text.strip() and text[0] not in "#%"), ""
+        ).strip()
+        raise NotebookFailed(
+            f"{path.name} stopped in cell [{error.exec_count}], `{line}`, with {error.ename}: "
+            f"{error.evalue.rstrip('.')}; what ran can be read in {output}."
+        ) from None
     except DeadKernelError:
-        raise NotebookFailed(f"{path.name} stopped because its kernel died, perhaps for want of memory; "
-                             f"what ran can be read in {output}.") from None
+        raise NotebookFailed(
+            f"{path.name} stopped because its kernel died, perhaps for want of memory; "
+            f"what ran can be read in {output}."
+        ) from None
     else:
         strip(output)
     finally:
@@ -152,7 +189,9 @@ def _sign(path: Path) -> None:
     """Trust an executed notebook, as `jupyter trust` does: JupyterLab leaves the drawings of others' notebooks out."""
     from nbformat.sign import NotebookNotary
 
-    with contextlib.suppress(OSError, ValueError, nbformat.ValidationError):  # a home that cannot be written to, a file cut short
+    with contextlib.suppress(
+        OSError, ValueError, nbformat.ValidationError
+    ):  # a home that cannot be written to, a file cut short
         NotebookNotary().sign(nbformat.read(path, as_version=4))
 
 
@@ -170,8 +209,10 @@ class _Log:
 def strip(path: Path) -> None:
     """Drop from an executed notebook what varies between runs: times, widget states, stderr, generated ids."""
     notebook = nbformat.read(path, as_version=4)
-    notebook.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
-                         "language_info": {"name": "python"}}
+    notebook.metadata = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+        "language_info": {"name": "python"},
+    }
     for cell in notebook.cells:
         for volatile in ("papermill", "execution"):
             cell.metadata.pop(volatile, None)
@@ -187,7 +228,9 @@ def _joined(outputs: list) -> list:
     """Outputs without stderr and progress widgets; pieces of stdout, split where stderr came between, in one."""
     kept = []
     for output in outputs:
-        if output.get("name") == "stderr" or "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
+        if output.get("name") == "stderr" or "application/vnd.jupyter.widget-view+json" in output.get(
+            "data", {}
+        ):
             continue
         if kept and output.output_type == kept[-1].output_type == "stream":
             kept[-1].text += output.text

@@ -23,9 +23,18 @@ from .book import BUILD, HTML
 from .errors import BadInput
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
-         "--host-resolver-rules=MAP * ~NOTFOUND")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+)
 SECONDS = 300  # for Chromium to typeset and print everything
 STYLE = """
 @page { size: A4; margin: 18mm 16mm; @bottom-center { content: counter(page); font: 8pt sans-serif; } }
@@ -66,10 +75,22 @@ def make() -> Path:
     page.write_text(joined())
     try:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-            subprocess.run([chromium, *FLAGS, f"--user-data-dir={profile}", "--no-pdf-header-footer",
-                            "--virtual-time-budget=60000", "--generate-pdf-document-outline",
-                            f"--print-to-pdf={pdf}", page.as_uri()],
-                           check=True, timeout=SECONDS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            subprocess.run(
+                [
+                    chromium,
+                    *FLAGS,
+                    f"--user-data-dir={profile}",
+                    "--no-pdf-header-footer",
+                    "--virtual-time-budget=60000",
+                    "--generate-pdf-document-outline",
+                    f"--print-to-pdf={pdf}",
+                    page.as_uri(),
+                ],
+                check=True,
+                timeout=SECONDS,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
     finally:
         page.unlink()
     return pdf
@@ -84,22 +105,29 @@ def joined(html: Path = HTML) -> str:
     texts = {name: (html / f"{name}.html").read_text() for name in names}
     head = f"<title>{escape(book['title'])}</title>{_head(texts)}"
     articles = "".join(_article(name, text, set(names)) for name, text in texts.items())
-    return (f'<!DOCTYPE html><html lang="en" data-theme="light"><head>{head}<style>{STYLE}</style></head>'
-            f'<body>{_front(book, toc["root"], parts, texts)}{articles}</body></html>')
+    return (
+        f'<!DOCTYPE html><html lang="en" data-theme="light"><head>{head}<style>{STYLE}</style></head>'
+        f"<body>{_front(book, toc['root'], parts, texts)}{articles}</body></html>"
+    )
 
 
 def _front(book: dict, root: str, parts: dict[str, list[str]], texts: dict[str, str]) -> str:
     """The first page: title, authors, what the pages rest on, and the list of pages with links."""
+
     def line(name: str) -> str:
         title = unescape(re.search(r"<title>(.*?)</title>", texts[name], re.S)[1]).split(" — ")[0].strip()
         return f'<li><a href="#{name.replace("/", "-")}">{escape(title)}</a></li>'
 
-    lists = "".join(f"<h2>{escape(part)}</h2><ol>{''.join(map(line, names))}</ol>" for part, names in parts.items())
+    lists = "".join(
+        f"<h2>{escape(part)}</h2><ol>{''.join(map(line, names))}</ol>" for part, names in parts.items()
+    )
     foot = BeautifulSoup(texts[root], "html.parser").find(class_="bbatch-provenance")
     for link in foot.find_all("a") if foot else ():
         link.decompose()
-    return (f'<section class="bbatch-front"><h1>{escape(book["title"])}</h1><p>{escape(book["author"])}</p>{foot or ""}'
-            f"<ol>{line(root)}</ol>{lists}</section>")
+    return (
+        f'<section class="bbatch-front"><h1>{escape(book["title"])}</h1><p>{escape(book["author"])}</p>{foot or ""}'
+        f"<ol>{line(root)}</ol>{lists}</section>"
+    )
 
 
 def _head(texts: dict[str, str]) -> str:
@@ -137,7 +165,9 @@ def _article(name: str, text: str, names: set[str]) -> str:
         beside = PurePosixPath(name).parent / address.path
         target = posixpath.normpath(beside.with_suffix("")) if address.path else name
         if target in names:
-            link["href"] = "#" + target.replace("/", "-") + (f"--{address.fragment}" if address.fragment else "")
+            link["href"] = (
+                "#" + target.replace("/", "-") + (f"--{address.fragment}" if address.fragment else "")
+            )
     return re.sub(r'<svg data-drawing="(\d+)"></svg>', lambda found: drawings[int(found[1])], str(article))
 
 

@@ -35,7 +35,9 @@ def tip(axis, x, y, texts, runs=None) -> None:
     """Texts to show where a reader points at (x, y) of `axis`, in data coordinates, each with its part of the
     explorer's address in `runs`."""
     points = getattr(axis, "bbatch_tips", [])
-    axis.bbatch_tips = points + [(a, b, text, link) for a, b, text, link in zip(x, y, texts, runs or [""] * len(texts))]
+    axis.bbatch_tips = points + [
+        (a, b, text, link) for a, b, text, link in zip(x, y, texts, runs or [""] * len(texts))
+    ]
 
 
 def series(axis, name: str, *artists) -> None:
@@ -53,23 +55,37 @@ def html(figure: Figure) -> str:
     figure.set_dpi(72)  # as the drawing: the layout depends on it
     drawing, panels = _svg(figure), _panels(figure)
     label = "fig-" + hashlib.sha256(drawing.encode()).hexdigest()[:8]
-    field = any(axis.get_label() == "<colorbar>" for axis in figure.axes)  # its colours are its scale: they stay
+    field = any(
+        axis.get_label() == "<colorbar>" for axis in figure.axes
+    )  # its colours are its scale: they stay
     drawing = _named(_colours(_short(drawing), only_greys=field), label)
     width, height = (72 * length for length in figure.get_size_inches())
     alt = escape(about.get("alt") or words(figure), quote=True)
     whole = f'<g id="{label}">{drawing}</g>'
     size = f'viewBox="0 0 {width:g} {height:g}" width="{width * 4 / 3:.0f}" height="{height * 4 / 3:.0f}"'
-    boxes = "".join(f'<svg class="bbatch-panel" style="display: none" viewBox="{x:.1f} {y:.1f} {w:.1f} {h:.1f}" '
-                    f'aria-hidden="true"><use href="#{label}"/></svg>' for x, y, w, h in panels)
-    more = {"tips": _tips(figure), "series": {name: [f"{label}-{gid}" for gid in gids]
-                                              for name, gids in getattr(figure, "bbatch_series", {}).items()}}
-    extra = json.dumps({key: value for key, value in more.items() if value}, ensure_ascii=False, separators=(",", ":"))
+    boxes = "".join(
+        f'<svg class="bbatch-panel" style="display: none" viewBox="{x:.1f} {y:.1f} {w:.1f} {h:.1f}" '
+        f'aria-hidden="true"><use href="#{label}"/></svg>'
+        for x, y, w, h in panels
+    )
+    more = {
+        "tips": _tips(figure),
+        "series": {
+            name: [f"{label}-{gid}" for gid in gids]
+            for name, gids in getattr(figure, "bbatch_series", {}).items()
+        },
+    }
+    extra = json.dumps(
+        {key: value for key, value in more.items() if value}, ensure_ascii=False, separators=(",", ":")
+    )
     extra = extra.replace("</", "<\\/")  # else a text could end the block
-    caption = f'<figcaption>{escape(unbroken(about["caption"]))}</figcaption>' if about.get("caption") else ""
+    caption = f"<figcaption>{escape(unbroken(about['caption']))}</figcaption>" if about.get("caption") else ""
     kind, runs = "bbatch-figure" + " bbatch-many full-width" * bool(panels), escape(about.get("runs", ""))
-    return (f'<figure class="{kind}" data-runs="{runs}"><div class="bbatch-drawing">'
-            f'<svg class="bbatch-whole" role="img" aria-label="{alt}" {size}>{whole}</svg>{boxes}</div>'
-            f'{caption}<script type="application/json">{extra}</script></figure>')
+    return (
+        f'<figure class="{kind}" data-runs="{runs}"><div class="bbatch-drawing">'
+        f'<svg class="bbatch-whole" role="img" aria-label="{alt}" {size}>{whole}</svg>{boxes}</div>'
+        f'{caption}<script type="application/json">{extra}</script></figure>'
+    )
 
 
 def unbroken(text: str) -> str:
@@ -102,8 +118,10 @@ def _svg(figure: Figure) -> str:
 
 def _short(svg: str) -> str:
     """Coordinates to a hundredth of a point; scales, which are small numbers, stay."""
+
     def rounded(found):
         return found[1] + re.sub(r"-?\d+\.\d{3,}", lambda n: f"{float(n[0]):.2f}", found[2]) + '"'
+
     return re.sub(r"\n\s*", "\n", re.sub(r'(\s(?:d|x|y)=")([^"]*)"', rounded, svg))
 
 
@@ -115,6 +133,7 @@ def _named(svg: str, label: str) -> str:
 
 def _colours(svg: str, only_greys: bool) -> str:
     """Each fill and stroke with its twin for the dark; a browser that knows no twins takes the first."""
+
     def both(found):
         twin = dark(found[2].lower())
         if twin == found[2].lower() or (only_greys and not _grey(found[2])):
@@ -139,15 +158,17 @@ def dark(colour: str) -> str:
 
 def contrast(colour: str, ground: str = GROUND) -> float:
     """Contrast ratio of two colours, 1 to 21 (WCAG 2.2, relative luminance)."""
+
     def luminance(c):
         linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in _rgb(c)]
         return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
     low, high = sorted((luminance(colour), luminance(ground)))
     return (high + 0.05) / (low + 0.05)
 
 
 def _rgb(colour: str) -> tuple[float, ...]:
-    return tuple(int(colour[k:k + 2], 16) / 255 for k in (1, 3, 5))
+    return tuple(int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5))
 
 
 def _hex(rgb) -> str:
@@ -194,7 +215,11 @@ def _panels(figure: Figure) -> list[tuple[float, float, float, float]]:
     there is one panel, or an upright colour bar or a third dimension ties them together."""
     shown = [axis for axis in figure.axes if axis.get_visible()]
     bars = [axis.get_window_extent() for axis in shown if axis.get_label() == "<colorbar>"]
-    if len(shown) - len(bars) < 2 or any(bar.height > bar.width for bar in bars) or any(axis.name == "3d" for axis in shown):
+    if (
+        len(shown) - len(bars) < 2
+        or any(bar.height > bar.width for bar in bars)
+        or any(axis.name == "3d" for axis in shown)
+    ):
         return []
     height = 72 * figure.get_size_inches()[1]
     boxes = [axis.get_tightbbox() for axis in shown]

@@ -73,6 +73,7 @@ def statements(section: str | None = None) -> pd.DataFrame:
 def ledger() -> pd.DataFrame:
     """Every statement with what it is put as, as text: the columns of `statements`, then `quantity`, `paper` and
     `words`, and `put_relation`, `put_value`, `put_upper`, `put_unit` where they replace the printed ones (`claims`)."""
+
     def text(name):
         return pd.read_csv(FOLDER / f"{name}.csv", dtype=str, keep_default_na=False)
 

@@ -22,7 +22,18 @@ from .statistics import Interval, paired_proportions
 from .store import FROZEN, Store
 
 FILE = FROZEN / "reencoding.csv"
-COLUMNS = ["id", "batch_size", "lr_rule", "precision", "seed", "n", "right_mirror", "right_exact", "only_mirror", "only_exact"]
+COLUMNS = [
+    "id",
+    "batch_size",
+    "lr_rule",
+    "precision",
+    "seed",
+    "n",
+    "right_mirror",
+    "right_exact",
+    "only_mirror",
+    "only_exact",
+]
 PIECE = 250  # images at once
 
 
@@ -44,15 +55,30 @@ def measure(store: Store | None = None, path: Path = FILE) -> list[dict]:
     found = []
     for key, record in store.records().items():
         run = Run.from_dict(record["run"])
-        if run.dataset != "cifar10" or record["data"]["fingerprint"] != source.fingerprint or key in set(have["id"]) \
-                or run.n_train < len(source.train_y):
+        if (
+            run.dataset != "cifar10"
+            or record["data"]["fingerprint"] != source.fingerprint
+            or key in set(have["id"])
+            or run.n_train < len(source.train_y)
+        ):
             continue
         if (weights := kept(store.weights / f"{key}.pt")) is not None:
             net = network(run, source, weights)
             mirror, exact = (_right(net, some, labels) for some in (same, images))
-            found.append({"id": key, "batch_size": run.batch_size, "lr_rule": run.lr_rule, "precision": run.precision,
-                          "seed": run.seed, "n": len(labels), "right_mirror": int(mirror.sum()), "right_exact": int(exact.sum()),
-                          "only_mirror": int((mirror & ~exact).sum()), "only_exact": int((exact & ~mirror).sum())})
+            found.append(
+                {
+                    "id": key,
+                    "batch_size": run.batch_size,
+                    "lr_rule": run.lr_rule,
+                    "precision": run.precision,
+                    "seed": run.seed,
+                    "n": len(labels),
+                    "right_mirror": int(mirror.sum()),
+                    "right_exact": int(exact.sum()),
+                    "only_mirror": int((mirror & ~exact).sum()),
+                    "only_exact": int((exact & ~mirror).sum()),
+                }
+            )
     if found:
         table = pd.concat([have, pd.DataFrame(found)]) if len(have) else pd.DataFrame(found)
         table = table.sort_values(["lr_rule", "batch_size", "seed", "precision"], ignore_index=True)
@@ -76,24 +102,47 @@ def effect(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for r in table.itertuples():
         difference, p = paired_proportions(r.only_exact, r.only_mirror, r.n)
-        rows.append({"B": r.batch_size, "rule": r.lr_rule, "precision": r.precision, "seed": r.seed,
-                     "mirror": 100 * r.right_mirror / r.n, "exact": 100 * r.right_exact / r.n, "difference": difference, "p": p})
-    return pd.DataFrame(rows, columns=["B", "rule", "precision", "seed", "mirror", "exact", "difference", "p"])
+        rows.append(
+            {
+                "B": r.batch_size,
+                "rule": r.lr_rule,
+                "precision": r.precision,
+                "seed": r.seed,
+                "mirror": 100 * r.right_mirror / r.n,
+                "exact": 100 * r.right_exact / r.n,
+                "difference": difference,
+                "p": p,
+            }
+        )
+    return pd.DataFrame(
+        rows, columns=["B", "rule", "precision", "seed", "mirror", "exact", "difference", "p"]
+    )
 
 
 def formatted(table: pd.DataFrame) -> pd.DataFrame:
     """`effect` as text."""
-    return table.assign(mirror=table["mirror"].map("{:.1f}".format), exact=table["exact"].map("{:.1f}".format),
-                        difference=[i.text(1, "+") for i in table["difference"]], p=table["p"].map("{:.2g}".format)).rename(
-        columns={"mirror": "accuracy, mirror (%)", "exact": "accuracy, exact (%)", "difference": "exact − mirror (points)",
-                 "p": "p (McNemar)"})
+    return table.assign(
+        mirror=table["mirror"].map("{:.1f}".format),
+        exact=table["exact"].map("{:.1f}".format),
+        difference=[i.text(1, "+") for i in table["difference"]],
+        p=table["p"].map("{:.2g}".format),
+    ).rename(
+        columns={
+            "mirror": "accuracy, mirror (%)",
+            "exact": "accuracy, exact (%)",
+            "difference": "exact − mirror (points)",
+            "p": "p (McNemar)",
+        }
+    )
 
 
 def sentence(table: pd.DataFrame) -> str:
     """The range of the effect over the networks measured, to be said wherever Table IV is compared."""
     if table.empty:
-        return ("What the re-encoding does to accuracy has not been measured yet: `bbatch reencoding` measures it on the "
-                "networks whose weights the store keeps.")
+        return (
+            "What the re-encoding does to accuracy has not been measured yet: `bbatch reencoding` measures it on the "
+            "networks whose weights the store keeps."
+        )
     effects: list[Interval] = list(effect(table)["difference"])
     means = [i.mean for i in effects]
     clear = sum(i.low > 0 or i.high < 0 for i in effects)
@@ -101,8 +150,13 @@ def sentence(table: pd.DataFrame) -> str:
         who, span = "the one network measured", f"{effects[0].text(1, '+')} points"
         verdict = "95 % interval clear of zero" if clear else "not told apart from zero"
     else:
-        who, span = f"the {len(effects)} networks measured", f"between {min(means):+.1f} and {max(means):+.1f} points"
+        who, span = (
+            f"the {len(effects)} networks measured",
+            f"between {min(means):+.1f} and {max(means):+.1f} points",
+        )
         verdict = f"the 95 % interval of {clear or 'none'} of them is clear of zero"
-    return (f"On {int(table['n'].iloc[0]):,} test images, accuracy in the exact form minus that in the mirror's is {span} for "
-            f"{who} ({verdict}). What training on exact images would change cannot be measured "
-            "here.").replace(" -", " −")
+    return (
+        f"On {int(table['n'].iloc[0]):,} test images, accuracy in the exact form minus that in the mirror's is {span} for "
+        f"{who} ({verdict}). What training on exact images would change cannot be measured "
+        "here."
+    ).replace(" -", " −")

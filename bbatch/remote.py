@@ -19,7 +19,9 @@ from .errors import StoreError
 from .files import write_whole
 
 
-URL = re.compile(r"[A-Za-z][\w+.-]+(::.+)?://.+")  # to fsspec, one letter is a drive, and nothing is the working folder
+URL = re.compile(
+    r"[A-Za-z][\w+.-]+(::.+)?://.+"
+)  # to fsspec, one letter is a drive, and nothing is the working folder
 
 
 def is_url(name: str) -> bool:
@@ -46,7 +48,9 @@ class Remote:
         import fsspec
 
         if not URL.fullmatch(self.url):
-            raise StoreError(f"the store {self.url!r} is no URL; name a folder, or PROTOCOL://PATH, in BBATCH_STORE.")
+            raise StoreError(
+                f"the store {self.url!r} is no URL; name a folder, or PROTOCOL://PATH, in BBATCH_STORE."
+            )
         try:
             system, path = fsspec.url_to_fs(self.url)
             system.makedirs(path, exist_ok=True)
@@ -62,5 +66,7 @@ class Remote:
             raise
         except Exception as error:  # each file system of fsspec raises kinds of its own
             why = " ".join(str(error).split()) or type(error).__name__
-            raise StoreError(f"the store {self.url!r} cannot be used ({why.rstrip('.')}); name a folder, or a URL that "
-                             "fsspec can reach from here, in BBATCH_STORE.") from error
+            raise StoreError(
+                f"the store {self.url!r} cannot be used ({why.rstrip('.')}); name a folder, or a URL that "
+                "fsspec can reach from here, in BBATCH_STORE."
+            ) from error

@@ -21,8 +21,13 @@ LARGE = 128  # from here on: the four largest of the nine batch sizes on images
 
 def of_images(records: dict[str, dict]) -> list[dict]:
     """The finished runs of MNIST and CIFAR-10 on all their training samples, whatever the number of epochs."""
-    return [r for r in records.values() if (name := r["run"]["dataset"]) in IMAGES
-            and r["run"]["n_train"] == DATASETS[name].n_train and not r["observed"].get("failure")]
+    return [
+        r
+        for r in records.values()
+        if (name := r["run"]["dataset"]) in IMAGES
+        and r["run"]["n_train"] == DATASETS[name].n_train
+        and not r["observed"].get("failure")
+    ]
 
 
 def effect(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> pd.DataFrame:
@@ -39,7 +44,9 @@ def effect(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> pd.DataFrame:
                 wide = runs[runs["batch_size"] == b].pivot(index="seed", columns="lr_rule", values=metric)
                 have = {"linear", rule} <= set(wide.columns)
                 both = wide[["linear", rule]].dropna() if have else wide.iloc[:0]
-                pairs[metric] = paired_difference(both[rule], both["linear"]) if have else paired_difference([], [])
+                pairs[metric] = (
+                    paired_difference(both[rule], both["linear"]) if have else paired_difference([], [])
+                )
             rows.append({"batch_size": int(b), "rule": rule, **pairs, "n": pairs["test_acc"].n})
     return pd.DataFrame(rows, columns=["batch_size", "rule", "test_acc", "gap_running", "n"])
 
@@ -60,11 +67,25 @@ def side_by_side(curves: pd.DataFrame, dataset: str, batch_size: int) -> pd.Data
         epoch = int(common.max()) if len(common) else 0
         at = runs[runs["epoch"] == epoch].drop_duplicates(["lr_rule", *same])
         sides = {"other": rule, "linear": "linear"}
-        pairs = pd.concat({side: at[at["lr_rule"] == r].set_index(same)["test_acc"] for side, r in sides.items()},
-                          axis=1, join="inner").reset_index()
-        pairs = pairs.sort_values("precision", ascending=False).drop_duplicates("seed")  # fp32 where both are there
-        rows.append([dataset, batch_size, rule, epoch, len(pairs), *(_accuracy(pairs[side], dataset) for side in sides),
-                     paired_difference(pairs["other"], pairs["linear"])])
+        pairs = pd.concat(
+            {side: at[at["lr_rule"] == r].set_index(same)["test_acc"] for side, r in sides.items()},
+            axis=1,
+            join="inner",
+        ).reset_index()
+        pairs = pairs.sort_values("precision", ascending=False).drop_duplicates(
+            "seed"
+        )  # fp32 where both are there
+        rows.append(
+            [
+                dataset,
+                batch_size,
+                rule,
+                epoch,
+                len(pairs),
+                *(_accuracy(pairs[side], dataset) for side in sides),
+                paired_difference(pairs["other"], pairs["linear"]),
+            ]
+        )
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -74,8 +95,16 @@ def _accuracy(values: pd.Series, dataset: str) -> Interval:
 
 def at_large_sizes(curves: pd.DataFrame, datasets: tuple[str, ...] = IMAGES) -> pd.DataFrame:
     """`side_by_side` at every batch size of the data sets' protocols from 128 up, but for the base, where all rules are one."""
-    return pd.concat([side_by_side(curves, name, b) for name in datasets for p in [DATASETS[name].protocol]
-                      for b in p.batch_sizes if b >= LARGE and b != p.base_batch], ignore_index=True)
+    return pd.concat(
+        [
+            side_by_side(curves, name, b)
+            for name in datasets
+            for p in [DATASETS[name].protocol]
+            for b in p.batch_sizes
+            if b >= LARGE and b != p.base_batch
+        ],
+        ignore_index=True,
+    )
 
 
 def batch_or_rate(curves: pd.DataFrame, dataset: str = "cifar10", batch_size: int = 1024) -> str:
@@ -83,17 +112,28 @@ def batch_or_rate(curves: pd.DataFrame, dataset: str = "cifar10", batch_size: in
     table = side_by_side(curves, dataset, batch_size).set_index("rule")
     what, of = f"{DATASETS[dataset].title}, B = {batch_size}", DATASETS[dataset].protocol.epochs
     if not table.loc["constant", "n"]:
-        return (f"{what}: not yet run under both rules; `bbatch run {dataset} --batch-size {batch_size} --lr-rule constant` "
-                "and the same with `linear` would tell batch size and learning rate apart.")
+        return (
+            f"{what}: not yet run under both rules; `bbatch run {dataset} --batch-size {batch_size} --lr-rule constant` "
+            "and the same with `linear` would tell batch size and learning rate apart."
+        )
     rates = {rule: plan(dataset, batch_size, lr_rule=rule).lr for rule in LR_RULES}
-    parts = [f"after {row.epoch} of {of} epochs {row.other.text()} % at a rate of {rates[rule]:.3g} ({rule}) and "
-             f"{row.linear.text()} % at {rates['linear']:.3g} (linear)" for rule, row in table.iterrows() if row.n]
+    parts = [
+        f"after {row.epoch} of {of} epochs {row.other.text()} % at a rate of {rates[rule]:.3g} ({rule}) and "
+        f"{row.linear.text()} % at {rates['linear']:.3g} (linear)"
+        for rule, row in table.iterrows()
+        if row.n
+    ]
     linear, constant = table.loc["constant", "linear"], table.loc["constant", "other"]
     better = constant.low > linear.high
     worse = linear.low > constant.high
-    verdict = ("The constant rate does better at the same batch size: the learning rate holds the accuracy down, not the "
-               "batch size alone" if better else "The constant rate does worse: the linear rule's is not what holds the "
-               "accuracy down" if worse else "The constant and the linear rule cannot be told apart")
+    verdict = (
+        "The constant rate does better at the same batch size: the learning rate holds the accuracy down, not the "
+        "batch size alone"
+        if better
+        else "The constant rate does worse: the linear rule's is not what holds the accuracy down"
+        if worse
+        else "The constant and the linear rule cannot be told apart"
+    )
     n = int(table.loc[table["n"] > 0, "n"].min())
     source = f"over {n} seeds or more" if n > 1 else "from the size of the test set where there is one seed"
     return f"{what}, test accuracy {'; '.join(parts)} (95 % intervals, {source}). {verdict}."
@@ -101,19 +141,32 @@ def batch_or_rate(curves: pd.DataFrame, dataset: str = "cifar10", batch_size: in
 
 def effects_text(effects: pd.DataFrame) -> pd.DataFrame:
     """`effect` as text: rule minus linear, mean ± half of the 95 % interval."""
-    return pd.DataFrame({"B": effects["batch_size"], "rule against linear": effects["rule"],
-                         "test accuracy (points)": _texts(effects["test_acc"], "+"),
-                         "gap, running (points)": _texts(effects["gap_running"], "+"), "n": effects["n"]})
+    return pd.DataFrame(
+        {
+            "B": effects["batch_size"],
+            "rule against linear": effects["rule"],
+            "test accuracy (points)": _texts(effects["test_acc"], "+"),
+            "gap, running (points)": _texts(effects["gap_running"], "+"),
+            "n": effects["n"],
+        }
+    )
 
 
 def side_by_side_text(table: pd.DataFrame) -> pd.DataFrame:
     """`side_by_side` as text, its holes marked."""
     epochs = table["dataset"].map(_epochs)
-    return pd.DataFrame({
-        "data set": table["dataset"].map(lambda d: DATASETS[d].title), "B": table["batch_size"], "rule": table["rule"],
-        "after epochs": [f"{e} of {of}" if e else "–" for e, of in zip(table["epoch"], epochs)],
-        "under this rule (%)": _texts(table["other"], hole="not yet run"), "under the linear rule (%)": _texts(table["linear"]),
-        "difference (points)": _texts(table["difference"], "+"), "n": table["n"]})
+    return pd.DataFrame(
+        {
+            "data set": table["dataset"].map(lambda d: DATASETS[d].title),
+            "B": table["batch_size"],
+            "rule": table["rule"],
+            "after epochs": [f"{e} of {of}" if e else "–" for e, of in zip(table["epoch"], epochs)],
+            "under this rule (%)": _texts(table["other"], hole="not yet run"),
+            "under the linear rule (%)": _texts(table["linear"]),
+            "difference (points)": _texts(table["difference"], "+"),
+            "n": table["n"],
+        }
+    )
 
 
 def holes(table: pd.DataFrame) -> str:
@@ -121,13 +174,24 @@ def holes(table: pd.DataFrame) -> str:
     none, cut = table["n"] == 0, table["epoch"] < table["dataset"].map(_epochs)
     parts = []
     for said, rows in (("Not yet run", table[none]), ("Not yet run to the end", table[cut & ~none])):
-        cells = rows.groupby(["dataset", "rule"], sort=False)["batch_size"].apply(lambda b: ", ".join(map(str, b)))
+        cells = rows.groupby(["dataset", "rule"], sort=False)["batch_size"].apply(
+            lambda b: ", ".join(map(str, b))
+        )
         if len(rows):
-            parts.append(f"**{said}**: " + "; ".join(f"{DATASETS[d].title} under the {rule} rule at B = {sizes}"
-                                                    for (d, rule), sizes in cells.items()) + ".")
+            parts.append(
+                f"**{said}**: "
+                + "; ".join(
+                    f"{DATASETS[d].title} under the {rule} rule at B = {sizes}"
+                    for (d, rule), sizes in cells.items()
+                )
+                + "."
+            )
             one = rows.iloc[0]
-    return " ".join(parts) + (f" `bbatch run {one.dataset} --batch-size {one.batch_size} --lr-rule {one.rule}` fills one "
-                              "such cell." if parts else "")
+    return " ".join(parts) + (
+        f" `bbatch run {one.dataset} --batch-size {one.batch_size} --lr-rule {one.rule}` fills one such cell."
+        if parts
+        else ""
+    )
 
 
 def _epochs(dataset: str) -> int:

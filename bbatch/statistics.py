@@ -28,8 +28,10 @@ class Interval:
         return (self.high - self.low) / 2
 
     def text(self, decimals: int = 2, sign: str = "") -> str:
-        """"95.43 ± 0.21", or the bare mean where n gives no interval; `sign` is "+" for differences. No zero has a minus."""
-        half = "" if math.isnan(self.low) else f"\u00a0±\u00a0{self.half_width:.{decimals}f}"  # never broken in two
+        """ "95.43 ± 0.21", or the bare mean where n gives no interval; `sign` is "+" for differences. No zero has a minus."""
+        half = (
+            "" if math.isnan(self.low) else f"\u00a0±\u00a0{self.half_width:.{decimals}f}"
+        )  # never broken in two
         return f"{self.mean:{sign}z.{decimals}f}{half}".replace("-", "−")
 
 
@@ -101,7 +103,9 @@ def proportion_interval(correct: int, n: int, level: float = LEVEL) -> Interval:
     Raises `BadInput` unless 0 <= correct <= n and n > 0.
     """
     if not 0 <= correct <= n or n == 0:
-        raise BadInput(f"{correct} right answers of {n} is no proportion; 0 <= correct <= n and n > 0 are allowed.")
+        raise BadInput(
+            f"{correct} right answers of {n} is no proportion; 0 <= correct <= n and n > 0 are allowed."
+        )
     z = stats.norm.ppf((1 + level) / 2)
     p = correct / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
@@ -130,13 +134,17 @@ def pearson(x: Sequence[float], y: Sequence[float], level: float = LEVEL) -> Cor
     """
     x, y = np.asarray(x, float), np.asarray(y, float)
     if len(x) != len(y) or len(x) < 4 or x.std() == 0 or y.std() == 0:
-        raise BadInput(f"a correlation needs four pairs or more that vary in both, not {len(x)} against {len(y)}.")
+        raise BadInput(
+            f"a correlation needs four pairs or more that vary in both, not {len(x)} against {len(y)}."
+        )
     found = stats.pearsonr(x, y)
     low, high = found.confidence_interval(level)
     return Correlation(float(found.statistic), float(low), float(high), float(found.pvalue), len(x))
 
 
-def spearman(x: Sequence[float], y: Sequence[float], level: float = LEVEL, cells: Sequence | None = None) -> Correlation:
+def spearman(
+    x: Sequence[float], y: Sequence[float], level: float = LEVEL, cells: Sequence | None = None
+) -> Correlation:
     """Spearman's rank correlation with the interval of Bonett & Wright (2000) and the p-value that goes with it.
 
     Fisher's z of the ranks with the standard error sqrt((1 + r²/2) / (n - 3)). With `cells`, a label for each pair,
@@ -151,11 +159,15 @@ def spearman(x: Sequence[float], y: Sequence[float], level: float = LEVEL, cells
         inside = stats.rankdata(table[:, groups == g], axis=1)
         ranks[:, groups == g] = inside - inside.mean(1, keepdims=True)
     if n < 4 or (ranks == 0).all(1).any():
-        raise BadInput(f"a rank correlation needs four pairs or more that vary in both, not {len(x)} against {len(y)}.")
+        raise BadInput(
+            f"a rank correlation needs four pairs or more that vary in both, not {len(x)} against {len(y)}."
+        )
     r = float(np.clip((ranks[0] @ ranks[1]) / np.sqrt((ranks[0] @ ranks[0]) * (ranks[1] @ ranks[1])), -1, 1))
     z, error = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12)), math.sqrt((1 + r * r / 2) / (n - 3))
     half = stats.norm.ppf((1 + level) / 2) * error
-    return Correlation(r, float(np.tanh(z - half)), float(np.tanh(z + half)), float(2 * stats.norm.sf(abs(z) / error)), n)
+    return Correlation(
+        r, float(np.tanh(z - half)), float(np.tanh(z + half)), float(2 * stats.norm.sf(abs(z) / error)), n
+    )
 
 
 def power_law(x: Sequence[float], y: Sequence[float], level: float = LEVEL) -> PowerLaw:

@@ -74,15 +74,21 @@ class Store:
                 probe.touch()
                 probe.unlink(missing_ok=True)  # another thread's may have the same name
         except OSError as error:
-            raise StoreError(f"the store {str(self.folder)!r} cannot be written ({error.strerror}); "
-                             "name a writable folder in BBATCH_STORE.") from error
+            raise StoreError(
+                f"the store {str(self.folder)!r} cannot be written ({error.strerror}); "
+                "name a writable folder in BBATCH_STORE."
+            ) from error
         return self
 
     def put(self, record: dict) -> None:
         """Write a record whole or not at all."""
         name = f"{record['id']}.json"
-        if not re.fullmatch(r"[\w-]+\.json", name):  # one may come from another machine: no path leads out of the folder
-            raise StoreError(f"{record['id']!r} cannot be the id of a record; letters, digits, _ and - are allowed.")
+        if not re.fullmatch(
+            r"[\w-]+\.json", name
+        ):  # one may come from another machine: no path leads out of the folder
+            raise StoreError(
+                f"{record['id']!r} cannot be the id of a record; letters, digits, _ and - are allowed."
+            )
         write_whole(self.folder / "records" / name, _document(record))
         if self.remote:
             self.remote.exchange(self.folder / "records", _sound, name)
@@ -95,7 +101,9 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise StoreError(f"{path} cannot be read ({error.strerror}); give permission or remove it.") from error
+            raise StoreError(
+                f"{path} cannot be read ({error.strerror}); give permission or remove it."
+            ) from error
         if (record := _read(content, key)) is None:
             set_aside(path)
         return record
@@ -135,7 +143,9 @@ class Store:
     def freeze(self) -> dict[str, int]:
         """Merge live records into the committed files (see `frozen.merge`); returns how many were added by data set."""
         if self.frozen is None:
-            raise StoreError("this store was opened without a folder of committed records; there is none to freeze into.")
+            raise StoreError(
+                "this store was opened without a folder of committed records; there is none to freeze into."
+            )
         return frozen.merge(self.frozen, self.live())
 
     def clear(self, key: str) -> None:

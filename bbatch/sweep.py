@@ -16,12 +16,21 @@ from .config import Run
 from .errors import BadInput
 from .store import Store
 
-DEATHS_ALLOWED = 2  # times that a run goes on in another worker after the one that had it died in the same epoch
+DEATHS_ALLOWED = (
+    2  # times that a run goes on in another worker after the one that had it died in the same epoch
+)
 STARTS_ALLOWED = 20  # deaths, in a row, of processes that had not come as far as a run
 
 
-def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str = "cpu",
-          executor: Executor | None = None, progress: bool = True) -> list[str]:
+def sweep(
+    runs: list[Run],
+    store: Store,
+    *,
+    jobs: int | None = None,
+    device: str = "cpu",
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> list[str]:
     """Compute the runs that the store lacks; returns the ids of those computed, in the order of finishing.
 
     Any `concurrent.futures.Executor` serves; by default `jobs` processes of one thread each (as many as cores; one
@@ -35,7 +44,9 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
     size = processes(jobs, device)
     for run in runs:
         if not isinstance(run, Run):
-            raise BadInput(f"{run!r} is no run; `config.plan` makes one and `config.grid` those of a profile.")
+            raise BadInput(
+                f"{run!r} is no run; `config.plan` makes one and `config.grid` those of a profile."
+            )
     if executor is None:
         data.usable(device)
     _drop_checkpoints_of_finished(store.prepare())
@@ -67,21 +78,30 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
         stage = (run, _epochs_saved(store).get(keys[run], 0)) if began else None
         deaths[stage] += 1
         if deaths[None] > STARTS_ALLOWED:
-            raise BadInput(f"{STARTS_ALLOWED} processes of the sweep ended before they began; see that memory is free "
-                           "and that `python -m bbatch data` works.")
+            raise BadInput(
+                f"{STARTS_ALLOWED} processes of the sweep ended before they began; see that memory is free "
+                "and that `python -m bbatch data` works."
+            )
         if not began or deaths[stage] <= DEATHS_ALLOWED:
             queue.appendleft(run)
             return None
         return worker.failed(run, data.load(run.dataset), device, datetime.now(timezone.utc), "worker killed")
 
-    with tqdm(total=sum(run.epochs for run in todo), unit="epoch", disable=not progress, desc=f"{len(todo)} runs",
-              mininterval=1 if sys.stderr.isatty() else 10) as bar:  # a log wants a line now and then, not each second
+    with tqdm(
+        total=sum(run.epochs for run in todo),
+        unit="epoch",
+        disable=not progress,
+        desc=f"{len(todo)} runs",
+        mininterval=1 if sys.stderr.isatty() else 10,
+    ) as bar:  # a log wants a line now and then, not each second
         try:
             while queue or busy or waiting:
                 while queue and idle:
                     submit(queue.popleft())
                 if busy and not queue and not waiting:
-                    submit(busy.pop(), patient=True)  # another sweep is at it: nothing left but to wait for it
+                    submit(
+                        busy.pop(), patient=True
+                    )  # another sweep is at it: nothing left but to wait for it
                 finished, _ = wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
                 for future in finished:
                     run, slot = waiting.pop(future)
@@ -105,8 +125,10 @@ def sweep(runs: list[Run], store: Store, *, jobs: int | None = None, device: str
                 bar.set_postfix_str(f"{len(done)} done", refresh=False)
                 bar.update(min(epochs + _epochs_in_hand(store, set(keys.values())), bar.total) - bar.n)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"{len(done)} of {len(todo)} runs were finished and recorded; those in hand go on "
-                                    "from their last finished epoch when the same is asked again.") from None
+            raise KeyboardInterrupt(
+                f"{len(done)} of {len(todo)} runs were finished and recorded; those in hand go on "
+                "from their last finished epoch when the same is asked again."
+            ) from None
         finally:
             for future in waiting:
                 future.cancel()

@@ -16,8 +16,12 @@ from .errors import BadInput
 from .models import NETWORKS, parameter_count
 from .statistics import Interval, mean_interval, proportion_interval
 
-METRICS = {"test_acc": "Test accuracy (%)", "gap": "Gap, clean (%)", "gap_running": "Gap, running (%)",
-           "epoch_time_s": "Epoch time (s)"}
+METRICS = {
+    "test_acc": "Test accuracy (%)",
+    "gap": "Gap, clean (%)",
+    "gap_running": "Gap, running (%)",
+    "epoch_time_s": "Epoch time (s)",
+}
 # Which published column each of our metrics answers to: the paper's gap is the running one (see `metrics`).
 PUBLISHED = {"test_acc": "test_acc", "gap_running": "gap", "epoch_time_s": "epoch_time_s"}
 DECIMALS = {"epoch_time_s": 3}  # 2 elsewhere
@@ -74,8 +78,10 @@ def formatted(table: pd.DataFrame) -> pd.DataFrame:
         if f"{metric}_paper" in table:
             out[name, "paper"] = [_text(v, None if time else 2) for v in table[f"{metric}_paper"]]
         bounds = zip(table[metric], table[f"{metric}_low"], table[f"{metric}_high"])
-        out[name, "ours"] = ["–" if pd.isna(m) else Interval(m, low, high, 0).text(_digits(m) if time else 2)
-                             for m, low, high in bounds]
+        out[name, "ours"] = [
+            "–" if pd.isna(m) else Interval(m, low, high, 0).text(_digits(m) if time else 2)
+            for m, low, high in bounds
+        ]
         if f"{metric}_difference" in table and not time:
             out[name, "difference"] = [_text(v, 2, "+") for v in table[f"{metric}_difference"]]
     out.columns = pd.MultiIndex.from_tuples([c if isinstance(c, tuple) else (c, "") for c in out.columns])
@@ -94,9 +100,20 @@ def _text(value: float, decimals: int | None, sign: str = "") -> str:
 
 def data_sets() -> pd.DataFrame:
     """Table I from the configuration, with the network that each data set trains."""
-    return pd.DataFrame([{"dataset": name, "train": s.n_train, "test": s.n_test, "features": s.features,
-                          "classes": s.classes, "network": s.network,
-                          "parameters": parameter_count(NETWORKS[s.network]())} for name, s in DATASETS.items()])
+    return pd.DataFrame(
+        [
+            {
+                "dataset": name,
+                "train": s.n_train,
+                "test": s.n_test,
+                "features": s.features,
+                "classes": s.classes,
+                "network": s.network,
+                "parameters": parameter_count(NETWORKS[s.network]()),
+            }
+            for name, s in DATASETS.items()
+        ]
+    )
 
 
 def protocols() -> pd.DataFrame:
@@ -104,9 +121,19 @@ def protocols() -> pd.DataFrame:
     rows = []
     for name, spec in DATASETS.items():
         p = spec.protocol
-        rows.append({"dataset": name, "batch_sizes": ", ".join(map(str, p.batch_sizes)), "base_lr": p.base_lr,
-                     "base_batch": p.base_batch, "optimizer": p.optimizer, "momentum": p.momentum,
-                     "weight_decay": p.weight_decay, "epochs": p.epochs, "warmup_epochs": p.warmup_epochs})
+        rows.append(
+            {
+                "dataset": name,
+                "batch_sizes": ", ".join(map(str, p.batch_sizes)),
+                "base_lr": p.base_lr,
+                "base_batch": p.base_batch,
+                "optimizer": p.optimizer,
+                "momentum": p.momentum,
+                "weight_decay": p.weight_decay,
+                "epochs": p.epochs,
+                "warmup_epochs": p.warmup_epochs,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -114,13 +141,21 @@ def ablation(frame: pd.DataFrame) -> pd.DataFrame:
     """Table V: fixed against scaled learning rate on synthetic-50k, the paper's cells beside ours."""
     rows = []
     for cell in published.learning_rate_ablation().itertuples():
-        ours = frame[(frame["dataset"] == "synthetic-50k") & (frame["batch_size"] == cell.batch_size)
-                     & (frame["lr_rule"] == cell.lr_rule)]
+        ours = frame[
+            (frame["dataset"] == "synthetic-50k")
+            & (frame["batch_size"] == cell.batch_size)
+            & (frame["lr_rule"] == cell.lr_rule)
+        ]
         row = {"batch_size": cell.batch_size, "lr_rule": cell.lr_rule, "lr": cell.lr, "n": len(ours)}
         for metric in ("test_acc", "gap_running"):
             i, paper = interval(ours, metric), getattr(cell, PUBLISHED[metric])
-            row |= {f"{metric}_paper": paper, metric: i.mean, f"{metric}_low": i.low, f"{metric}_high": i.high,
-                    f"{metric}_difference": i.mean - paper}
+            row |= {
+                f"{metric}_paper": paper,
+                metric: i.mean,
+                f"{metric}_low": i.low,
+                f"{metric}_high": i.high,
+                f"{metric}_difference": i.mean - paper,
+            }
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -134,8 +169,15 @@ def by_number(number: int, frame: pd.DataFrame) -> pd.DataFrame:
     if number == 7:
         parts = [compare(linear, name).assign(dataset=name) for name in SYNTHETIC]
         return pd.concat(parts, ignore_index=True).set_index("dataset").reset_index()
-    makers = {1: data_sets, 2: protocols, 3: lambda: compare(linear, "mnist"), 4: lambda: compare(linear, "cifar10"),
-              5: lambda: ablation(frame), 6: lambda: critical_sizes(linear), 8: published.settings}
+    makers = {
+        1: data_sets,
+        2: protocols,
+        3: lambda: compare(linear, "mnist"),
+        4: lambda: compare(linear, "cifar10"),
+        5: lambda: ablation(frame),
+        6: lambda: critical_sizes(linear),
+        8: published.settings,
+    }
     if number not in makers:
         raise BadInput(f"table {number} is unknown; the paper has tables 1 to 8.")
     return makers[number]()
@@ -152,8 +194,16 @@ def text_against_table(frame: pd.DataFrame) -> pd.DataFrame:
         ends = ("b8", "b512") if size == "1k" else ("small", "large")
         for end, b in zip(ends, (8, 512)):
             cell = frame[(frame["dataset"] == name) & (frame["batch_size"] == b)]
-            rows.append({"data set": DATASETS[name].title, "B": b, "text": _text(published.value(f"iv-a-{size}-{end}"), 2),
-                         "Table VII": _text(printed[b], 2), "ours": interval(cell, "test_acc").text(), "n": len(cell)})
+            rows.append(
+                {
+                    "data set": DATASETS[name].title,
+                    "B": b,
+                    "text": _text(published.value(f"iv-a-{size}-{end}"), 2),
+                    "Table VII": _text(printed[b], 2),
+                    "ours": interval(cell, "test_acc").text(),
+                    "n": len(cell),
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -166,18 +216,30 @@ def critical_sizes(frame: pd.DataFrame) -> pd.DataFrame:
     for cell in published.critical().itertuples():
         own, runs = critical.from_paper(cell.dataset), frame[frame["dataset"] == cell.dataset]
         ours = critical.from_runs(frame, cell.dataset) if runs["batch_size"].nunique() > 1 else None
-        rows.append({
-            "data set": DATASETS[cell.dataset].title, "optimum, Table VI": cell.optimal_batch_size,
-            "optimum, the paper's accuracies": own.optimal, "optimum, ours": ours.optimal if ours else None,
-            "B*, Table VI": cell.critical_batch_size, "B*, the paper's accuracies": own.critical or own.case,
-            "B*, ours": (ours.critical or ours.case) if ours else "no runs yet",
-            "batch sizes": f"{runs['batch_size'].nunique()} of {len(DATASETS[cell.dataset].protocol.batch_sizes)}",
-            "seeds": int(runs.groupby("batch_size").size().min()) if len(runs) else 0})
+        rows.append(
+            {
+                "data set": DATASETS[cell.dataset].title,
+                "optimum, Table VI": cell.optimal_batch_size,
+                "optimum, the paper's accuracies": own.optimal,
+                "optimum, ours": ours.optimal if ours else None,
+                "B*, Table VI": cell.critical_batch_size,
+                "B*, the paper's accuracies": own.critical or own.case,
+                "B*, ours": (ours.critical or ours.case) if ours else "no runs yet",
+                "batch sizes": f"{runs['batch_size'].nunique()} of {len(DATASETS[cell.dataset].protocol.batch_sizes)}",
+                "seeds": int(runs.groupby("batch_size").size().min()) if len(runs) else 0,
+            }
+        )
     return pd.DataFrame(rows).astype({"optimum, ours": "Int64"})
 
 
 def correlations(found: pd.DataFrame) -> pd.DataFrame:
     """`findings.correlations` as text: r with its 95 % interval."""
-    return pd.DataFrame({"source": found["source"], "pairs of": found["pairs of"],
-                         "r": [f"{c.r:.2f} ({c.low:.2f} to {c.high:.2f})".replace("-", "−") for c in found.itertuples()],
-                         "p": ["< 0.0001" if p < 1e-4 else f"{p:.2g}" for p in found["p"]], "pairs": found["n"]})
+    return pd.DataFrame(
+        {
+            "source": found["source"],
+            "pairs of": found["pairs of"],
+            "r": [f"{c.r:.2f} ({c.low:.2f} to {c.high:.2f})".replace("-", "−") for c in found.itertuples()],
+            "p": ["< 0.0001" if p < 1e-4 else f"{p:.2g}" for p in found["p"]],
+            "pairs": found["n"],
+        }
+    )

@@ -27,8 +27,11 @@ def efficiency(speedups: pd.DataFrame) -> Figure:
 
     `speedups` as `efficiency.all_speedups` makes it; the paper's points come from its printed epoch times.
     """
-    panels = (("epoch", "An epoch is shorter by"), ("epochs", "Epochs to the accuracy, more by"),
-              ("effective", "Time to the accuracy, shorter by"))
+    panels = (
+        ("epoch", "An epoch is shorter by"),
+        ("epochs", "Epochs to the accuracy, more by"),
+        ("effective", "Time to the accuracy, shorter by"),
+    )
     lines: dict[str, list] = {}
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(13, 4.4))
@@ -36,21 +39,45 @@ def efficiency(speedups: pd.DataFrame) -> Figure:
             axis.axhline(1, color=INK, linewidth=0.8)
             for name, table in speedups.groupby("dataset", sort=False):
                 sizes, drawn = table["batch_size"], lines.setdefault(DATASETS[name].title, [])
-                mean, low, high = (np.array([getattr(i, k) for i in table[column]], float) for k in ("mean", "low", "high"))
+                mean, low, high = (
+                    np.array([getattr(i, k) for i in table[column]], float) for k in ("mean", "low", "high")
+                )
                 seeds = " to ".join(dict.fromkeys(f"{n}" for n in (table["n"].min(), table["n"].max())))
-                drawn += axis.plot(sizes, mean, color=COLORS[name], marker="o", markersize=5,
-                                   label=f"{DATASETS[name].title} (n = {seeds})")
+                drawn += axis.plot(
+                    sizes,
+                    mean,
+                    color=COLORS[name],
+                    marker="o",
+                    markersize=5,
+                    label=f"{DATASETS[name].title} (n = {seeds})",
+                )
                 drawn.append(axis.fill_between(sizes, low, high, color=COLORS[name], alpha=0.22, linewidth=0))
-                tip(axis, sizes, mean, [f"{DATASETS[name].title}, B = {b}\n{title.lower()} {ratio_text(i)} (n = {i.n})"
-                                        for b, i in zip(sizes, table[column])],
-                    [f"data={name}&metric=epoch_time_s&B={b}" for b in sizes])
+                tip(
+                    axis,
+                    sizes,
+                    mean,
+                    [
+                        f"{DATASETS[name].title}, B = {b}\n{title.lower()} {ratio_text(i)} (n = {i.n})"
+                        for b, i in zip(sizes, table[column])
+                    ],
+                    [f"data={name}&metric=epoch_time_s&B={b}" for b in sizes],
+                )
                 if column == "epoch":
                     printed = published.results(name).set_index("batch_size")["epoch_time_s"]
-                    drawn += axis.plot(printed.index, printed[BASE] / printed, **PAPER | {
-                        "color": COLORS[name], "markersize": 5, "alpha": 0.8, "label": None})
-                    tip(axis, printed.index, printed[BASE] / printed,
-                        [f"{DATASETS[name].title}, B = {b}\nthe paper: {title.lower()} ×{printed[BASE] / t:.3g}"
-                         for b, t in printed.items()])
+                    drawn += axis.plot(
+                        printed.index,
+                        printed[BASE] / printed,
+                        **PAPER | {"color": COLORS[name], "markersize": 5, "alpha": 0.8, "label": None},
+                    )
+                    tip(
+                        axis,
+                        printed.index,
+                        printed[BASE] / printed,
+                        [
+                            f"{DATASETS[name].title}, B = {b}\nthe paper: {title.lower()} ×{printed[BASE] / t:.3g}"
+                            for b, t in printed.items()
+                        ],
+                    )
             _ratio_axes(axis)
             axis.set(xlabel="Batch size B (log scale)", title=title)
         for name, drawn in lines.items():
@@ -59,8 +86,12 @@ def efficiency(speedups: pd.DataFrame) -> Figure:
         axes[0].plot([], [], **PAPER | {"label": "the paper's epoch times"})
         axes[0].legend(fontsize=8.5)
     plt.close(figure)
-    return describe(figure, f"{finding(speedups)} Ratios on one data set, paired by seed, with 95 % intervals; "
-                    "dotted: from the epoch times that the paper prints.".strip(), runs="metric=epoch_time_s")
+    return describe(
+        figure,
+        f"{finding(speedups)} Ratios on one data set, paired by seed, with 95 % intervals; "
+        "dotted: from the epoch times that the paper prints.".strip(),
+        runs="metric=epoch_time_s",
+    )
 
 
 def rules_over_epochs(curves: pd.DataFrame, dataset: str, batch_size: int) -> Figure:
@@ -73,19 +104,43 @@ def rules_over_epochs(curves: pd.DataFrame, dataset: str, batch_size: int) -> Fi
         for rule, color in RULE_COLORS.items():
             cell = runs[runs["lr_rule"] == rule].drop_duplicates(["seed", "epoch"])
             if len(cell):
-                mean, lr = cell.groupby("epoch")["test_acc"].mean(), plan(dataset, batch_size, lr_rule=rule).lr
-                series(axis, rule, *axis.plot(mean.index, mean, color=color, marker="o", markersize=3,
-                                              label=f"{rule}, rate {lr:.3g} (n = {cell['seed'].nunique()})"))
+                mean, lr = (
+                    cell.groupby("epoch")["test_acc"].mean(),
+                    plan(dataset, batch_size, lr_rule=rule).lr,
+                )
+                series(
+                    axis,
+                    rule,
+                    *axis.plot(
+                        mean.index,
+                        mean,
+                        color=color,
+                        marker="o",
+                        markersize=3,
+                        label=f"{rule}, rate {lr:.3g} (n = {cell['seed'].nunique()})",
+                    ),
+                )
                 found.append(f"{mean[last]:.1f} % under the {rule} rule")
         printed = published.results(dataset).set_index("batch_size")["test_acc"].get(batch_size)
         if printed is not None:
-            axis.plot([DATASETS[dataset].protocol.epochs], [printed], **PAPER | {"linestyle": "", "label": "the paper, one run"})
-        axis.set(xlabel="Epoch", ylabel=METRICS["test_acc"], title=f"{DATASETS[dataset].title}, B = {batch_size}")
+            axis.plot(
+                [DATASETS[dataset].protocol.epochs],
+                [printed],
+                **PAPER | {"linestyle": "", "label": "the paper, one run"},
+            )
+        axis.set(
+            xlabel="Epoch", ylabel=METRICS["test_acc"], title=f"{DATASETS[dataset].title}, B = {batch_size}"
+        )
         axis.legend(fontsize=8.5)
     plt.close(figure)
-    said = f"After {last} epochs, the last that all have, test accuracy is {', '.join(found)}; " if found else ""
-    return describe(figure, f"Test accuracy after each epoch at B = {batch_size}, mean over n seeds. {said}"
-                            f"chance is {100 / DATASETS[dataset].classes:g} %.")
+    said = (
+        f"After {last} epochs, the last that all have, test accuracy is {', '.join(found)}; " if found else ""
+    )
+    return describe(
+        figure,
+        f"Test accuracy after each epoch at B = {batch_size}, mean over n seeds. {said}"
+        f"chance is {100 / DATASETS[dataset].classes:g} %.",
+    )
 
 
 def _ratio_axes(axis) -> None:
@@ -112,19 +167,41 @@ def rules(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> Figure:
                 found.append(f"{rule} {have['test_acc'].iloc[-1]:.2f}")
             drawn = lines.setdefault(rule, [])
             for axis in (near, far):
-                drawn += axis.plot(have["batch_size"], have["test_acc"], color=color, marker=mark, markersize=5,
-                                   label=f"{rule} {seeds_text(have['n'])}" if len(have) else f"{rule} (no runs yet)")
-                drawn.append(axis.fill_between(have["batch_size"], have["test_acc_low"], have["test_acc_high"], color=color,
-                                               alpha=0.2, linewidth=0))
+                drawn += axis.plot(
+                    have["batch_size"],
+                    have["test_acc"],
+                    color=color,
+                    marker=mark,
+                    markersize=5,
+                    label=f"{rule} {seeds_text(have['n'])}" if len(have) else f"{rule} (no runs yet)",
+                )
+                drawn.append(
+                    axis.fill_between(
+                        have["batch_size"],
+                        have["test_acc_low"],
+                        have["test_acc_high"],
+                        color=color,
+                        alpha=0.2,
+                        linewidth=0,
+                    )
+                )
             cells = paper[paper["lr_rule"] == rule]
             if len(cells):
-                drawn += far.plot(cells["batch_size"], cells["test_acc"],
-                                  **PAPER | {"color": color, "label": f"Table V, {'fixed' if rule == 'constant' else 'scaled'}"})
+                drawn += far.plot(
+                    cells["batch_size"],
+                    cells["test_acc"],
+                    **PAPER
+                    | {"color": color, "label": f"Table V, {'fixed' if rule == 'constant' else 'scaled'}"},
+                )
         for rule, drawn in lines.items():
             series(near, rule, *drawn)
         for axis in (near, far):
             axis.set_xscale("log", base=2)
-            axis.set_xticks(DATASETS[dataset].protocol.batch_sizes, map(str, DATASETS[dataset].protocol.batch_sizes), fontsize=8.5)
+            axis.set_xticks(
+                DATASETS[dataset].protocol.batch_sizes,
+                map(str, DATASETS[dataset].protocol.batch_sizes),
+                fontsize=8.5,
+            )
             axis.minorticks_off()
             axis.set(xlabel="Batch size B (log scale)", ylabel=METRICS["test_acc"])
             axis.legend(fontsize=8.5)
@@ -132,11 +209,16 @@ def rules(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> Figure:
         far.set_title("With the cells of Table V")
     plt.close(figure)
     largest = paper["batch_size"].max()
-    printed = ", ".join(f"{cell.lr_rule} {cell.test_acc:g}" for cell in paper[paper["batch_size"] == largest].itertuples())
+    printed = ", ".join(
+        f"{cell.lr_rule} {cell.test_acc:g}" for cell in paper[paper["batch_size"] == largest].itertuples()
+    )
     said = f"At B = {largest}: {', '.join(found)} % in our runs; {printed} % in Table V. " if found else ""
-    return describe(figure, f"{said}Mean test accuracy under each learning-rate rule, with 95 % intervals over seeds: left ours "
-                    "alone, right with the paper's cells, one run each.",
-                    runs=f"data={dataset}&rule={','.join(RULE_COLORS)}&metric=test_acc")
+    return describe(
+        figure,
+        f"{said}Mean test accuracy under each learning-rate rule, with 95 % intervals over seeds: left ours "
+        "alone, right with the paper's cells, one run each.",
+        runs=f"data={dataset}&rule={','.join(RULE_COLORS)}&metric=test_acc",
+    )
 
 
 def optimum_scatter(draws: dict[str, pd.DataFrame]) -> Figure:
@@ -153,15 +235,27 @@ def optimum_scatter(draws: dict[str, pd.DataFrame]) -> Figure:
             axis.bar(range(len(sizes)), share, color=COLORS[name])
             axis.set_xticks(range(len(sizes)), map(str, sizes), fontsize=8.5)
             printed = published.critical().set_index("dataset").loc[name, "optimal_batch_size"]
-            axis.plot([sizes.index(printed)], [share[printed] + 5], **PAPER | {"linestyle": "", "label": "Table VI"})
-            tip(axis, range(len(sizes)), share, [f"{title}, B = {b}\nbest in {v:.1f} % of the draws" for b, v in share.items()],
-                [f"data={name}&metric=test_acc&B={b}" for b in sizes])
+            axis.plot(
+                [sizes.index(printed)], [share[printed] + 5], **PAPER | {"linestyle": "", "label": "Table VI"}
+            )
+            tip(
+                axis,
+                range(len(sizes)),
+                share,
+                [f"{title}, B = {b}\nbest in {v:.1f} % of the draws" for b, v in share.items()],
+                [f"data={name}&metric=test_acc&B={b}" for b in sizes],
+            )
             axis.set(xlabel="Batch size B", title=title, ylim=(0, 108), yticks=range(0, 101, 20))
             axis.grid(axis="x", visible=False)
             axis.set_axisbelow(True)
             axis.legend(fontsize=8.5)
-            found.append(f"{title}: B = {share.idxmax()} in {share.max():.0f} %, the paper's B = {printed} in {share[printed]:.0f} %")
+            found.append(
+                f"{title}: B = {share.idxmax()} in {share.max():.0f} %, the paper's B = {printed} in {share[printed]:.0f} %"
+            )
         axes[0, 0].set_ylabel("Best in % of bootstrap draws")
     plt.close(figure)
-    return describe(figure, f"How often each batch size has the highest mean accuracy in {max(map(len, draws.values()), default=0):,} "
-                    f"draws of the seeds with replacement. {'; '.join(found)}. Diamonds: the optima of Table VI.")
+    return describe(
+        figure,
+        f"How often each batch size has the highest mean accuracy in {max(map(len, draws.values()), default=0):,} "
+        f"draws of the seeds with replacement. {'; '.join(found)}. Diamonds: the optima of Table VI.",
+    )

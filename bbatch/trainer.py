@@ -21,7 +21,15 @@ from .data import Data
 from .engine import PIECE, TorchEngine
 from .files import seal, set_aside, unseal, write_whole
 
-HISTORY = ("train_loss", "train_correct", "test_loss", "test_correct", "seconds", "cpu_seconds", "evaluate_seconds")
+HISTORY = (
+    "train_loss",
+    "train_correct",
+    "test_loss",
+    "test_correct",
+    "seconds",
+    "cpu_seconds",
+    "evaluate_seconds",
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,12 @@ class Outcome:
 def engine_for(run: Run, data: Data, device: str) -> TorchEngine:
     """The fastest engine that can serve the run: compiled for the synthetic network on a CPU where numba is
     installed, graphs on CUDA, else PyTorch."""
-    fits = (DATASETS[run.dataset].network, run.optimizer, run.precision, device) == ("mlp", "adam", "fp32", "cpu")
+    fits = (DATASETS[run.dataset].network, run.optimizer, run.precision, device) == (
+        "mlp",
+        "adam",
+        "fp32",
+        "cpu",
+    )
     if fits and run.weight_decay == 0 and run.warmup_epochs == 0 and find_spec("numba"):
         from .kernel import CompiledEngine
 
@@ -75,8 +88,15 @@ def train(run: Run, data: Data, device: str = "cpu", checkpoint: "Checkpoint | N
         loss, correct = engine.train_epoch(epoch)
         trained, worked = time.perf_counter(), time.process_time() - worked
         test_loss, test_correct = engine.evaluate(data.test_x, data.test_y)
-        row = (loss / run.n_train, correct, test_loss / len(data.test_y), test_correct,
-               trained - begun, worked, time.perf_counter() - trained)
+        row = (
+            loss / run.n_train,
+            correct,
+            test_loss / len(data.test_y),
+            test_correct,
+            trained - begun,
+            worked,
+            time.perf_counter() - trained,
+        )
         for key, value in zip(HISTORY, row):
             history[key].append(value)
         if not math.isfinite(loss):
@@ -85,11 +105,16 @@ def train(run: Run, data: Data, device: str = "cpu", checkpoint: "Checkpoint | N
         if checkpoint:
             checkpoint.write(epoch + 1, {"history": history, "engine": engine.state()})
     chosen = torch.from_numpy(streams.subset(streams.seeds_of(run.seed), len(data.train_y), run.n_train))
-    train_loss, train_correct = engine.evaluate(data.train_x[chosen.to(data.train_x.device)],
-                                                data.train_y[chosen.to(data.train_y.device)])
-    final = {"train_loss": train_loss / run.n_train, "train_correct": train_correct,
-             "test_loss": history["test_loss"][-1], "test_correct": history["test_correct"][-1],
-             "diverged_epoch": diverged}
+    train_loss, train_correct = engine.evaluate(
+        data.train_x[chosen.to(data.train_x.device)], data.train_y[chosen.to(data.train_y.device)]
+    )
+    final = {
+        "train_loss": train_loss / run.n_train,
+        "train_correct": train_correct,
+        "test_loss": history["test_loss"][-1],
+        "test_correct": history["test_correct"][-1],
+        "diverged_epoch": diverged,
+    }
     return Outcome(history, final, engine.name, engine.weights())
 
 

@@ -16,20 +16,27 @@ from .sweep import sweep
 CONFIDENCE = 0.999  # one false alarm in a thousand records compared
 
 
-def choose(committed: dict[str, dict], datasets: list[str] | None = None, sample: int = 3, seed: int = 0) -> list[dict]:
+def choose(
+    committed: dict[str, dict], datasets: list[str] | None = None, sample: int = 3, seed: int = 0
+) -> list[dict]:
     """`sample` of the committed records (of these data sets), chosen at random, reproducibly by `seed`.
 
     Raises `BadInput` for an unknown data set, a sample below 1 or above what there is, a negative seed.
     """
     for name in datasets or ():
         one_of("data set", name, DATASETS)
-    there = sorted(key for key, record in committed.items() if not datasets or record["run"]["dataset"] in datasets)
+    there = sorted(
+        key for key, record in committed.items() if not datasets or record["run"]["dataset"] in datasets
+    )
     if not there:
-        raise BadInput(f"no record of {', '.join(datasets or DATASETS)} is committed; `bbatch freeze` commits "
-                       "live ones.")
+        raise BadInput(
+            f"no record of {', '.join(datasets or DATASETS)} is committed; `bbatch freeze` commits live ones."
+        )
     if not _whole(sample) or not 1 <= sample <= len(there):
-        raise BadInput(f"sample is {sample!r}; it must be from 1 to {len(there)}, the number of committed records"
-                       + (f" of {', '.join(datasets)}." if datasets else "."))
+        raise BadInput(
+            f"sample is {sample!r}; it must be from 1 to {len(there)}, the number of committed records"
+            + (f" of {', '.join(datasets)}." if datasets else ".")
+        )
     if not _whole(seed) or seed < 0:
         raise BadInput(f"seed is {seed!r}; it must be at least 0.")
     return [committed[key] for key in random.Random(seed).sample(there, sample)]
@@ -53,16 +60,22 @@ def again(records: list[dict], *, jobs: int, device: str = "cpu", progress: bool
     for record in records:
         name = record["run"]["dataset"]
         if data.load(name).fingerprint != record["data"]["fingerprint"]:
-            raise BadInput(f"{name} here is {data.load(name).source} ({data.load(name).fingerprint[:12]}), but record "
-                           f"{record['id']} used {record['data']['source']} ({record['data']['fingerprint'][:12]}); "
-                           "put those files in BBATCH_DATA.")
+            raise BadInput(
+                f"{name} here is {data.load(name).source} ({data.load(name).fingerprint[:12]}), but record "
+                f"{record['id']} used {record['data']['source']} ({record['data']['fingerprint'][:12]}); "
+                "put those files in BBATCH_DATA."
+            )
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder, frozen=None)
         try:
-            sweep([Run.from_dict(r["run"]) for r in records], store, jobs=jobs, device=device, progress=progress)
+            sweep(
+                [Run.from_dict(r["run"]) for r in records], store, jobs=jobs, device=device, progress=progress
+            )
         except KeyboardInterrupt:  # the sweep's own sentence speaks of going on; nothing is kept here
-            raise KeyboardInterrupt(f"{len(store.live())} of {len(records)} runs were trained again and none is kept; "
-                                    "the same command begins anew.") from None
+            raise KeyboardInterrupt(
+                f"{len(store.live())} of {len(records)} runs were trained again and none is kept; "
+                "the same command begins anew."
+            ) from None
         live = store.live()
         return [compare(record, live[record["id"]]) for record in records]
 
@@ -83,8 +96,15 @@ def compare(committed: dict, here: dict) -> dict:
     are tested on the same samples makes it wider than needed, the spread between seeds narrower).
     """
     run, n = committed["run"], committed["data"]["n_test"]
-    row = {"id": committed["id"], "dataset": run["dataset"], "batch_size": run["batch_size"], "seed": run["seed"],
-           "recorded": 100 * committed["final"]["test_correct"] / n, "here": None, "tolerance": None}
+    row = {
+        "id": committed["id"],
+        "dataset": run["dataset"],
+        "batch_size": run["batch_size"],
+        "seed": run["seed"],
+        "recorded": 100 * committed["final"]["test_correct"] / n,
+        "here": None,
+        "tolerance": None,
+    }
     if here["observed"].get("failure"):
         return row | {"agreement": "failed", "why": here["observed"]["failure"]}
     row["here"] = 100 * here["final"]["test_correct"] / n
@@ -102,4 +122,7 @@ def _difference(committed: dict, here: dict) -> str:
     a, b = committed["observed"], here["observed"]
     pairs = [(what, a[what], b[what]) for what in ("device_name", "engine", "system")]
     pairs += [(package, there, b["versions"].get(package)) for package, there in a["versions"].items()]
-    return "; ".join(f"{what} {x} there, {y} here" for what, x, y in pairs if x != y) or "same hardware, engine and versions"
+    return (
+        "; ".join(f"{what} {x} there, {y} here" for what, x, y in pairs if x != y)
+        or "same hardware, engine and versions"
+    )

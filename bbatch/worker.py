@@ -31,8 +31,13 @@ from .trainer import Checkpoint, Outcome, train
 # Read when a worker starts. One thread a worker: two processes of one thread beat one of two. The MALLOC_ settings
 # (glibc only) keep freed activations in the process instead of handing their pages back at every step; 32 MiB is
 # the largest threshold that glibc takes.
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "33554432",
-               "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_TOP_PAD_": "67108864"}
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
+    "MALLOC_TRIM_THRESHOLD_": "4294967296",
+    "MALLOC_TOP_PAD_": "67108864",
+}
 
 
 def begin() -> None:
@@ -62,21 +67,27 @@ def compute(run: Run, store: Store, device: str, fingerprint: str, patient: bool
     except StoreError:
         store = Store(data.cache_folder() / "store").prepare()
     try:
-        with FileLock(store.locks / key, timeout=-1 if patient else 0):  # let go by the system if the process dies
+        with FileLock(
+            store.locks / key, timeout=-1 if patient else 0
+        ):  # let go by the system if the process dies
             store.clear(key)
             return store.get(key) or _compute(run, store, device, fingerprint, key)
     except Timeout:
         return None
     except OSError as error:  # lost since: permission, the disk
-        raise StoreError(f"{error.filename or store.folder} cannot be used ({error.strerror}); give permission or free "
-                         "some space, then sweep again.") from error
+        raise StoreError(
+            f"{error.filename or store.folder} cannot be used ({error.strerror}); give permission or free "
+            "some space, then sweep again."
+        ) from error
 
 
 def _compute(run: Run, store: Store, device: str, fingerprint: str, key: str) -> dict:
     dataset = data.load(run.dataset, device)
     if dataset.fingerprint != fingerprint:
-        raise DataMissing(f"this worker's {run.dataset} has fingerprint {dataset.fingerprint[:12]}, the sweep's has "
-                          f"{fingerprint[:12]}; give both the same files.")
+        raise DataMissing(
+            f"this worker's {run.dataset} has fingerprint {dataset.fingerprint[:12]}, the sweep's has "
+            f"{fingerprint[:12]}; give both the same files."
+        )
     started, checkpoint = datetime.now(timezone.utc), Checkpoint(store.checkpoints, key)
     try:
         with threadpool_limits(1):
@@ -109,12 +120,20 @@ def _record(run: Run, dataset: data.Data, device: str, started: datetime, outcom
     history = {k: [_finite(v) for v in values] for k, values in outcome.history.items()}
     spent = {k: history.pop(k, []) for k in ("seconds", "cpu_seconds", "evaluate_seconds")}
     return {
-        "id": run.key(dataset.fingerprint), "run": asdict(run), "seeds": asdict(streams.seeds_of(run.seed)),
+        "id": run.key(dataset.fingerprint),
+        "run": asdict(run),
+        "seeds": asdict(streams.seeds_of(run.seed)),
         "data": {"source": dataset.source, "fingerprint": dataset.fingerprint, "n_test": len(dataset.test_y)},
-        "history": history, "final": {k: _finite(v) for k, v in outcome.final.items()},
-        "observed": spent | environment(device) | {
-            "engine": outcome.engine, "started": started.isoformat(timespec="seconds"),
-            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds")}}
+        "history": history,
+        "final": {k: _finite(v) for k, v in outcome.final.items()},
+        "observed": spent
+        | environment(device)
+        | {
+            "engine": outcome.engine,
+            "started": started.isoformat(timespec="seconds"),
+            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        },
+    }
 
 
 def _finite(value):
@@ -123,17 +142,32 @@ def _finite(value):
 
 
 def _out_of_memory(error: Exception) -> bool:
-    said = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")  # CPU, CPU, CUDA, cuBLAS
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(words in str(error) for words in said)
+    said = (
+        "can't allocate memory",
+        "not enough memory",
+        "out of memory",
+        "ALLOC_FAILED",
+    )  # CPU, CPU, CUDA, cuBLAS
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
+        words in str(error) for words in said
+    )
 
 
 def environment(device: str) -> dict:
     """Where a run ran: the processor or accelerator, threads, versions and commit; no host, user or path."""
-    cuda = device.startswith("cuda") and torch.cuda.is_available()  # it is not where a sweep's GPUs are elsewhere
+    cuda = (
+        device.startswith("cuda") and torch.cuda.is_available()
+    )  # it is not where a sweep's GPUs are elsewhere
     name = torch.cuda.get_device_name() if cuda else _processor()
-    return {"device": device, "device_name": name, "threads": torch.get_num_threads(), "commit": commit(),
-            "python": platform.python_version(), "system": f"{sys.platform} {platform.machine()}",
-            "versions": {p: version(p) for p in ("torch", "numpy", "scikit-learn")}}
+    return {
+        "device": device,
+        "device_name": name,
+        "threads": torch.get_num_threads(),
+        "commit": commit(),
+        "python": platform.python_version(),
+        "system": f"{sys.platform} {platform.machine()}",
+        "versions": {p: version(p) for p in ("torch", "numpy", "scikit-learn")},
+    }
 
 
 def _processor() -> str:
@@ -148,10 +182,14 @@ def _processor() -> str:
 def commit() -> str:
     """The commit that the package stood at when this process asked first, with "+" where its code was changed since;
     "unknown" outside git."""
+
     def git(*words):
         command = ["git", "-C", str(ROOT), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "--", "bbatch") else "")
+        return git("rev-parse", "--short=12", "HEAD") + (
+            "+" if git("status", "--porcelain", "--", "bbatch") else ""
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

@@ -26,8 +26,12 @@ FOLDER = ROOT / "results" / "benchmarks"
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--full", action="store_true", help="more rounds and batch sizes (about 10 minutes)")
-    parser.add_argument("--device", default=os.environ.get("DEVICE") or "cpu", choices=("cpu", "cuda"),
-                        help="cuda measures the CUDA engine alone (also: make bench DEVICE=cuda)")
+    parser.add_argument(
+        "--device",
+        default=os.environ.get("DEVICE") or "cpu",
+        choices=("cpu", "cuda"),
+        help="cuda measures the CUDA engine alone (also: make bench DEVICE=cuda)",
+    )
     options = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
@@ -43,7 +47,9 @@ def on_cpu(full: bool) -> None:
     sizes, rounds = ((1, 8, 32, 128, 512), 9) if full else ((1, 8, 32, 512), 3)
     rows = [row for b in sizes for row in measure.synthetic_steps(b, rounds, progress(f"synthetic, B = {b}"))]
     write(rows, "synthetic.csv", "cpu")
-    write(measure.convolutional_steps((1, 128, 512), 5 if full else 2, progress("images")), "images.csv", "cpu")
+    write(
+        measure.convolutional_steps((1, 128, 512), 5 if full else 2, progress("images")), "images.csv", "cpu"
+    )
     write(measure.scaling(5 if full else 1, progress("scaling")), "scaling.csv", "cpu")
     torch.set_num_threads(os.cpu_count())  # a reader draws one surface at a time, with all the machine
     write(landscape.surface(rounds, progress("landscape")), "landscape.csv", "cpu")
@@ -52,8 +58,12 @@ def on_cpu(full: bool) -> None:
 def on_cuda(full: bool) -> None:
     if not torch.cuda.is_available():
         sys.exit("benchmarks: no CUDA device is to be seen; nothing was measured.")
-    rows = [row for name in measure.IMAGES for b in ((1, 8, 32, 128, 1024) if full else (1, 32, 1024))
-            for row in measure.cuda_steps(name, b, 9 if full else 3, progress(f"{name}, B = {b}"))]
+    rows = [
+        row
+        for name in measure.IMAGES
+        for b in ((1, 8, 32, 128, 1024) if full else (1, 32, 1024))
+        for row in measure.cuda_steps(name, b, 9 if full else 3, progress(f"{name}, B = {b}"))
+    ]
     write(rows, "cuda.csv", "cuda")
 
 

@@ -22,12 +22,18 @@ from bbatch.worker import environment
 
 PYTHON = sys.executable
 CHECKS = {  # name -> what a reader types, what runs here
-    "sums": ("cd results && sha256sum -c SHA256SUMS", ["bash", "-c", "cd results && sha256sum -c SHA256SUMS"]),
+    "sums": (
+        "cd results && sha256sum -c SHA256SUMS",
+        ["bash", "-c", "cd results && sha256sum -c SHA256SUMS"],
+    ),
     "verify": ("bbatch verify --sample 5", [PYTHON, "-m", "bbatch", "verify", "--sample", "5"]),
     "book": ("make book", [PYTHON, "-m", "bbatch.book"]),
     "pages": ("python -m pytest tests/test_book.py", [PYTHON, "-m", "pytest", "-q", "tests/test_book.py"]),
     "pdf": ("make pdf", [PYTHON, "-m", "bbatch.pdf"]),
-    "test": ("make test", [PYTHON, "-m", "pytest", "-q", "tests", "notebooks", "--nbval-lax", "--nbval-current-env"]),
+    "test": (
+        "make test",
+        [PYTHON, "-m", "pytest", "-q", "tests", "notebooks", "--nbval-lax", "--nbval-current-env"],
+    ),
     "faults": ("make faults", [PYTHON, "-m", "tests.faults"]),
 }
 LONG = ("test", "faults")
@@ -42,8 +48,13 @@ def measure(name: str) -> dict:
         sys.exit(f"{said} ended with {done.returncode}:\n{done.stdout[-2000:]}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"name": name, "command": said, "seconds": round(time.monotonic() - started, 1), "processor_seconds": round(cpu, 1),
-            "date": datetime.now(UTC).date().isoformat()}
+    return {
+        "name": name,
+        "command": said,
+        "seconds": round(time.monotonic() - started, 1),
+        "processor_seconds": round(cpu, 1),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
 
 
 def main() -> None:
@@ -53,7 +64,9 @@ def main() -> None:
     for name in names:
         row = measure(name)
         print(row, flush=True)
-        rows = sorted([r for r in rows if r["name"] != name] + [row], key=lambda r: list(CHECKS).index(r["name"]))
+        rows = sorted(
+            [r for r in rows if r["name"] != name] + [row], key=lambda r: list(CHECKS).index(r["name"])
+        )
         pd.DataFrame(rows).to_csv(path, index=False)
     about = environment("cpu") | {"cores": os.cpu_count(), "date": rows[-1]["date"]}
     (FOLDER / "checks.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")

@@ -41,8 +41,14 @@ def once(name: str, workers: int) -> dict:
         elapsed = time.perf_counter() - begun
         observed = [store.get(key)["observed"] for key in keys]
     training = sum(sum(o["seconds"]) + sum(o["evaluate_seconds"]) for o in observed)
-    return {"executor": name, "workers": workers, "runs": RUNS, "elapsed_s": elapsed, "training_s": training,
-            "overhead_s": (elapsed * workers - training) / RUNS}
+    return {
+        "executor": name,
+        "workers": workers,
+        "runs": RUNS,
+        "elapsed_s": elapsed,
+        "training_s": training,
+        "overhead_s": (elapsed * workers - training) / RUNS,
+    }
 
 
 def _executor(name: str, workers: int):
@@ -56,7 +62,9 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     os.environ.update(worker.ENVIRONMENT)  # what the sweep's own processes start with
     rows = []
-    order = [(r, name, workers) for r in range(ROUNDS) for workers in (1, 2) for name in ("processes", "dask")]
+    order = [
+        (r, name, workers) for r in range(ROUNDS) for workers in (1, 2) for name in ("processes", "dask")
+    ]
     for number, name, workers in tqdm(order, desc="sweeps", mininterval=1 if sys.stderr.isatty() else 10):
         rows.append({"round": number} | once(name, workers))
     pd.DataFrame(rows).round(4).to_csv(FOLDER / "cluster.csv", index=False)

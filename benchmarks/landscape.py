@@ -43,12 +43,16 @@ def surface(rounds: int, report: Callable[[str], None]) -> list[dict]:
     source, net = data.load("synthetic-50k"), build("mlp", 0).eval()
     x, y, directions = source.test_x, source.test_y, filter_directions(net, 1)
     axis = [k / POINTS for k in range(POINTS)]
-    ways = {"DataLoader at every point": lambda: loader_way(net, x, y, directions, axis),
-            "bbatch": lambda: landscape(net, cross_entropy, x, y, directions, [axis], progress=False)}
+    ways = {
+        "DataLoader at every point": lambda: loader_way(net, x, y, directions, axis),
+        "bbatch": lambda: landscape(net, cross_entropy, x, y, directions, [axis], progress=False),
+    }
     first, second = (torch.tensor(way()) for way in ways.values())
     assert torch.allclose(first.double(), second.double(), rtol=1e-4), "the two ways disagree"
 
     costs = {name: timed(way, POINTS) for name, way in ways.items()}
     rows = interleaved({name: lambda cost=cost: cost() / 1e3 for name, cost in costs.items()}, rounds, report)
     rows = [row | {"points": SIDE * SIDE, "seconds": SIDE * SIDE * row["median"] / 1e3} for row in rows]
-    return labelled(rows, "landscape", plan("synthetic-50k", 32), f"ms a point, {torch.get_num_threads()} threads")
+    return labelled(
+        rows, "landscape", plan("synthetic-50k", 32), f"ms a point, {torch.get_num_threads()} threads"
+    )

@@ -35,13 +35,15 @@ PLAIN, PLAIN_SPLIT, BF16 = "plain loop, one process", "plain loop, a process for
 IMAGES = {"mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
 
 
-def interleaved(contestants: dict[str, Callable[[], float]], rounds: int, report: Callable[[str], None]) -> list[dict]:
+def interleaved(
+    contestants: dict[str, Callable[[], float]], rounds: int, report: Callable[[str], None]
+) -> list[dict]:
     """Call each contestant once a round, from another one on each time; each returns its cost. One round warms up."""
     costs = {name: [] for name in contestants}
     names = list(contestants)
     for number in range(rounds + 1):
         report(f"round {number} of {rounds}")
-        for name in names[number % len(names):] + names[:number % len(names)]:
+        for name in names[number % len(names) :] + names[: number % len(names)]:
             gc.collect()
             cost = contestants[name]()
             if number:
@@ -58,10 +60,12 @@ def interleaved(contestants: dict[str, Callable[[], float]], rounds: int, report
 
 def timed(epoch: Callable[[], object], steps: int, clock=time.perf_counter) -> Callable[[], float]:
     """A contestant: microseconds a step of one call of `epoch`."""
+
     def cost():
         begun = clock()
         epoch()
         return 1e6 * (clock() - begun) / steps
+
     return cost
 
 
@@ -75,24 +79,31 @@ def synthetic_steps(batch_size: int, rounds: int, report) -> list[dict]:
 
     Processor time: in one thread, what the clock would show on an idle machine; on a busy one, the better measure.
     """
+
     def timed_here(epoch, steps):
         return timed(epoch, steps, time.process_time)
 
     dataset = data.load("synthetic-50k")
     run = plan("synthetic-50k", batch_size)
-    short, middling = (plan("synthetic-50k", batch_size, n_train=min(run.n_train, steps * batch_size))
-                       for steps in (300, 5000))
+    short, middling = (
+        plan("synthetic-50k", batch_size, n_train=min(run.n_train, steps * batch_size))
+        for steps in (300, 5000)
+    )
     engines = {EAGER: (TorchEngine, short), OURS: (engine_for, run)}
     with threadpool_limits(1):
         contestants = {LOADER: timed_here(Loop(short, dataset), short.steps_per_epoch)}
         for name, (make, which_run) in engines.items():
-            contestants[name] = timed_here(epochs_of(make(which_run, dataset, "cpu")), which_run.steps_per_epoch)
+            contestants[name] = timed_here(
+                epochs_of(make(which_run, dataset, "cpu")), which_run.steps_per_epoch
+            )
         for seeds in (1, 10) if find_spec("jax") else ():
             jax = Jax(middling, dataset, seeds)
             contestants[f"JAX, {seeds} seed{'s' * (seeds > 1)}"] = timed_here(jax, jax.steps)
         if which("g++"):
             contestants["C++"] = timed_here(Compiled(run, dataset), run.steps_per_epoch)
-        return labelled(interleaved(contestants, rounds, report), "step", run, "us of processor time a step and seed")
+        return labelled(
+            interleaved(contestants, rounds, report), "step", run, "us of processor time a step and seed"
+        )
 
 
 def images(name: str, n: int = 2048) -> data.Data:
@@ -132,9 +143,13 @@ def _serve(kind: str, threads: int, pipe) -> None:
     while True:
         run = pipe.recv()
         if run not in calls:
-            calls = {k: v for k, v in calls.items() if k.dataset == run.dataset and k.batch_size == run.batch_size}
+            calls = {
+                k: v for k, v in calls.items() if k.dataset == run.dataset and k.batch_size == run.batch_size
+            }
             here = images(run.dataset)
-            calls[run] = Loop(run, here, loader=False) if kind == PLAIN else epochs_of(TorchEngine(run, here, "cpu"))
+            calls[run] = (
+                Loop(run, here, loader=False) if kind == PLAIN else epochs_of(TorchEngine(run, here, "cpu"))
+            )
         calls[run]()
         pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
 
@@ -145,9 +160,11 @@ def convolutional_steps(sizes: tuple[int, ...], rounds: int, report) -> list[dic
     so far."""
     cores, rows = os.cpu_count(), []
     # the plain loop has none of the settings that the sweep gives its workers
-    teams = {PLAIN: [Worker(PLAIN, cores, {"OMP_NUM_THREADS": str(cores)})],
-             PLAIN_SPLIT: [Worker(PLAIN, 1, {"OMP_NUM_THREADS": "1"}) for _ in range(cores)],
-             OURS: [Worker(OURS, 1, ENVIRONMENT) for _ in range(cores)]}
+    teams = {
+        PLAIN: [Worker(PLAIN, cores, {"OMP_NUM_THREADS": str(cores)})],
+        PLAIN_SPLIT: [Worker(PLAIN, 1, {"OMP_NUM_THREADS": "1"}) for _ in range(cores)],
+        OURS: [Worker(OURS, 1, ENVIRONMENT) for _ in range(cores)],
+    }
 
     def contestant(team: list[Worker], run: Run, peaks: list[float]):
         def cost():
@@ -156,6 +173,7 @@ def convolutional_steps(sizes: tuple[int, ...], rounds: int, report) -> list[dic
                 worker.start(run)
             peaks.extend(worker.wait() for worker in team)
             return 1e6 * (time.perf_counter() - begun) / (run.n_train * len(team))
+
         return cost
 
     try:
@@ -166,8 +184,12 @@ def convolutional_steps(sizes: tuple[int, ...], rounds: int, report) -> list[dic
             contestants = {who: contestant(team, run, peaks[who]) for who, team in teams.items()}
             contestants[BF16] = contestant(teams[OURS], low, peaks[BF16])
             found = interleaved(contestants, rounds, lambda text: report(f"{name}, B = {size}, {text}"))
-            rows += labelled([row | {"memory_gb": max(peaks[row["contestant"]])} for row in found], "machine", run,
-                             "us a sample, all cores")
+            rows += labelled(
+                [row | {"memory_gb": max(peaks[row["contestant"]])} for row in found],
+                "machine",
+                run,
+                "us a sample, all cores",
+            )
     finally:
         for worker in itertools.chain(*teams.values()):
             worker.process.kill()
@@ -178,8 +200,10 @@ def scaling(rounds: int, report) -> list[dict]:
     """Processor seconds of whole runs of the synthetic network, evaluation included, as B, N, epochs or seeds grow: the
     sum over all processes, which a busy machine changes less than the time on the clock."""
     cases = [("B", b, plan("synthetic-50k", b, epochs=5), 1) for b in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)]
-    cases += [("N", n, plan("synthetic-50k", 32, epochs=5, n_train=n), 1)
-              for n in (1_250, 5_000, 10_000, 20_000, 40_000)]
+    cases += [
+        ("N", n, plan("synthetic-50k", 32, epochs=5, n_train=n), 1)
+        for n in (1_250, 5_000, 10_000, 20_000, 40_000)
+    ]
     cases += [("epochs", e, plan("synthetic-10k", 32, epochs=e), 1) for e in (1, 5, 10, 25, 50)]
     cases += [("seeds", s, plan("synthetic-10k", 32, epochs=50), s) for s in (1, 2, 4, 8)]
     kept = dict(os.environ)
@@ -191,14 +215,30 @@ def scaling(rounds: int, report) -> list[dict]:
         def cost(run, seeds):
             def measure():
                 return sum(pool.map(_train, [replace(run, seed=seed) for seed in range(seeds)]))
+
             return measure
 
-        rows = interleaved({f"{what} = {value}": cost(run, seeds) for what, value, run, seeds in cases}, rounds, report)
+        rows = interleaved(
+            {f"{what} = {value}": cost(run, seeds) for what, value, run, seeds in cases}, rounds, report
+        )
     os.environ.clear()
     os.environ.update(kept)
-    return [{"varied": what, "value": value, "dataset": run.dataset, "batch_size": run.batch_size,
-             "n_train": run.n_train, "epochs": run.epochs, "seeds": seeds, "seconds": row["median"], "low": row["low"],
-             "high": row["high"], "rounds": rounds} for (what, value, run, seeds), row in zip(cases, rows)]
+    return [
+        {
+            "varied": what,
+            "value": value,
+            "dataset": run.dataset,
+            "batch_size": run.batch_size,
+            "n_train": run.n_train,
+            "epochs": run.epochs,
+            "seeds": seeds,
+            "seconds": row["median"],
+            "low": row["low"],
+            "high": row["high"],
+            "rounds": rounds,
+        }
+        for (what, value, run, seeds), row in zip(cases, rows)
+    ]
 
 
 def _train(run: Run) -> float:
@@ -214,14 +254,19 @@ def cuda_steps(name: str, batch_size: int, rounds: int, report, side_by_side: in
     run = plan(name, batch_size, n_train=min(DATASETS[name].n_train, 2048, 200 * batch_size))
     here, steps = images(name), run.steps_per_epoch
     there = here.to("cuda")
-    team = [epochs_of(engine_for(plan(name, batch_size, s, n_train=run.n_train), there, "cuda"))
-            for s in range(side_by_side)]
+    team = [
+        epochs_of(engine_for(plan(name, batch_size, s, n_train=run.n_train), there, "cuda"))
+        for s in range(side_by_side)
+    ]
     pool = ThreadPoolExecutor(side_by_side)
-    contestants = {LOADER: timed(Loop(run, here, "cuda"), steps),
-                   f"{OURS}, eager": timed(epochs_of(TorchEngine(run, there, "cuda")), steps),
-                   OURS: timed(epochs_of(engine_for(run, there, "cuda")), steps),
-                   f"{OURS}, {side_by_side} seeds": timed(lambda: list(pool.map(lambda call: call(), team)),
-                                                          steps * side_by_side)}
+    contestants = {
+        LOADER: timed(Loop(run, here, "cuda"), steps),
+        f"{OURS}, eager": timed(epochs_of(TorchEngine(run, there, "cuda")), steps),
+        OURS: timed(epochs_of(engine_for(run, there, "cuda")), steps),
+        f"{OURS}, {side_by_side} seeds": timed(
+            lambda: list(pool.map(lambda call: call(), team)), steps * side_by_side
+        ),
+    }
     return labelled(interleaved(contestants, rounds, report), "cuda", run, "us a step and seed")
 
 

@@ -27,17 +27,39 @@ FLAGS = ("-O3", "-march=native", "-ffast-math", "-mprefer-vector-width=512", "-w
 
 def plain_network(dataset: str) -> nn.Sequential:
     """The network as the paper prints it: torch's own dropout, ReLU before pooling, contiguous NCHW weights."""
+
     def conv(a, b):
         return nn.Conv2d(a, b, 3, padding=1), nn.ReLU()
 
     if dataset == "mnist":
-        return nn.Sequential(*conv(1, 32), *conv(32, 64), nn.MaxPool2d(2), *conv(64, 128), nn.Dropout(0.25),
-                             nn.Flatten(), nn.Linear(128 * 14 * 14, 10))
+        return nn.Sequential(
+            *conv(1, 32),
+            *conv(32, 64),
+            nn.MaxPool2d(2),
+            *conv(64, 128),
+            nn.Dropout(0.25),
+            nn.Flatten(),
+            nn.Linear(128 * 14 * 14, 10),
+        )
     if dataset == "cifar10":
-        return nn.Sequential(*conv(3, 32), *conv(32, 64), nn.MaxPool2d(2), *conv(64, 128), nn.AdaptiveAvgPool2d(1),
-                             nn.Flatten(), nn.Linear(128, 10))
-    return nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 32), nn.ReLU(), nn.Dropout(0.2),
-                         nn.Linear(32, 2))
+        return nn.Sequential(
+            *conv(3, 32),
+            *conv(32, 64),
+            nn.MaxPool2d(2),
+            *conv(64, 128),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(128, 10),
+        )
+    return nn.Sequential(
+        nn.Linear(20, 64),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Linear(64, 32),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Linear(32, 2),
+    )
 
 
 class Loop:
@@ -48,12 +70,15 @@ class Loop:
     """
 
     def __init__(self, run: Run, data: Data, device: str = "cpu", loader: bool = True):
-        x, y = data.inputs(data.train_x[:run.n_train]).contiguous(), data.train_y[:run.n_train]
+        x, y = data.inputs(data.train_x[: run.n_train]).contiguous(), data.train_y[: run.n_train]
         self.batch, self.x, self.y, self.device = run.batch_size, x, y, torch.device(device)
         self.net = plain_network(run.dataset).to(self.device)
         adam = run.optimizer == "adam"
-        self.optimizer = (torch.optim.Adam(self.net.parameters(), run.lr) if adam else
-                          torch.optim.SGD(self.net.parameters(), run.lr, run.momentum, weight_decay=run.weight_decay))
+        self.optimizer = (
+            torch.optim.Adam(self.net.parameters(), run.lr)
+            if adam
+            else torch.optim.SGD(self.net.parameters(), run.lr, run.momentum, weight_decay=run.weight_decay)
+        )
         pairs = torch.utils.data.TensorDataset(x, y)
         self.loader = torch.utils.data.DataLoader(pairs, run.batch_size, shuffle=True) if loader else None
 
@@ -89,12 +114,17 @@ class Jax:
         import jax.numpy as jnp
 
         self.jax, steps, batch, p = jax, run.n_train // run.batch_size, run.batch_size, 0.2
-        x, y = jnp.asarray(data.train_x[:run.n_train].numpy()), jnp.asarray(data.train_y[:run.n_train].numpy())
+        x, y = (
+            jnp.asarray(data.train_x[: run.n_train].numpy()),
+            jnp.asarray(data.train_y[: run.n_train].numpy()),
+        )
 
         def logits(w, x, key):
             for w_, b_, k in ((w[0], w[1], 0), (w[2], w[3], 1)):
                 x = jax.nn.relu(x @ w_ + b_)
-                x = jnp.where(jax.random.bernoulli(jax.random.fold_in(key, k), 1 - p, x.shape), x / (1 - p), 0)
+                x = jnp.where(
+                    jax.random.bernoulli(jax.random.fold_in(key, k), 1 - p, x.shape), x / (1 - p), 0
+                )
             return x @ w[4] + w[5]
 
         def loss(w, x, y, key):
@@ -105,13 +135,16 @@ class Jax:
             w, m, v, t = state
             (value, right), g = jax.value_and_grad(loss, has_aux=True)(w, x[now[0]], y[now[0]], now[1])
             t, each = t + 1, jax.tree.map
-            m, v = each(lambda m, g: 0.9 * m + 0.1 * g, m, g), each(lambda v, g: 0.999 * v + 0.001 * g * g, v, g)
-            c, d = 1 - 0.9 ** t, 1 - 0.999 ** t
+            m, v = (
+                each(lambda m, g: 0.9 * m + 0.1 * g, m, g),
+                each(lambda v, g: 0.999 * v + 0.001 * g * g, v, g),
+            )
+            c, d = 1 - 0.9**t, 1 - 0.999**t
             w = each(lambda w, m, v: w - run.lr * (m / c) / (jnp.sqrt(v / d) + 1e-8), w, m, v)
             return (w, m, v, t), (value, right)
 
         def epoch(state, key):
-            order = jax.random.permutation(key, len(y))[:steps * batch].reshape(steps, batch)
+            order = jax.random.permutation(key, len(y))[: steps * batch].reshape(steps, batch)
             state, (values, right) = jax.lax.scan(step, state, (order, jax.random.split(key, steps)))
             return state, values.mean(), right.sum()
 
@@ -137,7 +170,9 @@ class Compiled:
 
     def __init__(self, run: Run, data: Data):
         self.run, self.x, self.y = run, data.train_x.numpy(), data.train_y.numpy()
-        layers = [m for m in models.build(DATASETS[run.dataset].network, run.seed) if isinstance(m, nn.Linear)]
+        layers = [
+            m for m in models.build(DATASETS[run.dataset].network, run.seed) if isinstance(m, nn.Linear)
+        ]
         parts = [a for m in layers for a in (m.weight.detach().numpy().T.ravel(), m.bias.detach().numpy())]
         parts[4] = layers[2].weight.detach().numpy().ravel()
         self.weights = np.concatenate(parts)
@@ -150,9 +185,19 @@ class Compiled:
         run, correct = self.run, ctypes.c_int64()
         order = self.rng.permutation(run.n_train)
         arrays = (self.weights, self.moments[0], self.moments[1], self.x, self.y, order)
-        whole = (run.n_train, run.batch_size, int(self.rng.integers(2**62)), self.epochs * run.steps_per_epoch)
-        loss = self.function(*(ctypes.c_void_p(a.ctypes.data) for a in arrays), *map(ctypes.c_int64, whole),
-                             ctypes.c_double(0.2), ctypes.c_double(run.lr), ctypes.byref(correct))
+        whole = (
+            run.n_train,
+            run.batch_size,
+            int(self.rng.integers(2**62)),
+            self.epochs * run.steps_per_epoch,
+        )
+        loss = self.function(
+            *(ctypes.c_void_p(a.ctypes.data) for a in arrays),
+            *map(ctypes.c_int64, whole),
+            ctypes.c_double(0.2),
+            ctypes.c_double(run.lr),
+            ctypes.byref(correct),
+        )
         self.epochs += 1
         return loss, correct.value
 

@@ -11,8 +11,10 @@ import websocket
 from bbatch import pdf
 
 FLAGS = tuple(flag for flag in pdf.FLAGS if "host-resolver" not in flag) + (
-    "--allow-file-access-from-files", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    "--remote-debugging-port=0")
+    "--allow-file-access-from-files",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--remote-debugging-port=0",
+)
 KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowRight": 39}
 find = pdf.find
 
@@ -22,15 +24,20 @@ class Browser:
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        self.process = subprocess.Popen([find(), *FLAGS, f"--user-data-dir={self.folder.name}", "about:blank"],
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            [find(), *FLAGS, f"--user-data-dir={self.folder.name}", "about:blank"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         address = Path(self.folder.name) / "DevToolsActivePort"
         deadline = time.monotonic() + 60
         while not address.is_file() or len(address.read_text().split()) < 2:
             assert self.process.poll() is None and time.monotonic() < deadline, "Chromium did not start"
             time.sleep(0.1)
         port, path = address.read_text().split()
-        self.socket = websocket.create_connection(f"ws://127.0.0.1:{port}{path}", timeout=60, suppress_origin=True)
+        self.socket = websocket.create_connection(
+            f"ws://127.0.0.1:{port}{path}", timeout=60, suppress_origin=True
+        )
         self.count, self.session, self.events = 0, None, []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -69,7 +76,9 @@ class Browser:
 
     def resize(self, width: int) -> None:
         """Make the window this wide, in CSS pixels."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False
+        )
 
     def evaluate(self, script: str):
         """What `script` evaluates to on the page that is open; promises are waited for."""
@@ -82,8 +91,13 @@ class Browser:
         text = {"text": "\r"} if key == "Enter" else {"text": key} if len(key) == 1 else {}
         for _ in range(times):
             for kind in ("keyDown", "keyUp"):
-                self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=KEYS[key],
-                          **(text if kind == "keyDown" else {}))
+                self.call(
+                    "Input.dispatchKeyEvent",
+                    type=kind,
+                    key=key,
+                    windowsVirtualKeyCode=KEYS[key],
+                    **(text if kind == "keyDown" else {}),
+                )
 
 
 def _trouble(event: dict, home: str) -> str | None:

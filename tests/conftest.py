@@ -12,8 +12,10 @@ from bbatch.config import DATASETS
 torch.set_num_threads(1)  # as the sweep's workers do
 
 IMAGES = {"mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
-FILES = {"mnist": [f"MNIST/raw/{f}" for f in data.MNIST_FILES],
-         "cifar10": ["cifar-10-batches-py/data_batch_1", *list(data.MIRROR_FILES)[:2]]}
+FILES = {
+    "mnist": [f"MNIST/raw/{f}" for f in data.MNIST_FILES],
+    "cifar10": ["cifar-10-batches-py/data_batch_1", *list(data.MIRROR_FILES)[:2]],
+}
 
 
 def tiny(name: str, n_train: int = 600, n_test: int = 100) -> data.Data:
@@ -24,7 +26,10 @@ def tiny(name: str, n_train: int = 600, n_test: int = 100) -> data.Data:
     if name in IMAGES:
         x = rng.integers(0, 200, (n, *IMAGES[name]), dtype=np.uint8)
         x += (5 * y).astype(np.uint8)[:, None, None, None]
-        more = {"stats": {"mnist": data.MNIST_STATS, "cifar10": data.CIFAR10_STATS}[name], "augment": name == "cifar10"}
+        more = {
+            "stats": {"mnist": data.MNIST_STATS, "cifar10": data.CIFAR10_STATS}[name],
+            "augment": name == "cifar10",
+        }
     else:
         x, more = rng.standard_normal((n, 20)).astype(np.float32), {}
         x[:, :5] += y[:, None]
@@ -34,9 +39,11 @@ def tiny(name: str, n_train: int = 600, n_test: int = 100) -> data.Data:
 @pytest.fixture(scope="session")
 def real():
     """real(name): the named data set of Table I. Skips the test where its files are not at hand; never downloads."""
+
     @cache  # `load` keeps two: here each is read once
     def get(name):
         if name in FILES and data._find(*FILES[name]) is None:
             pytest.skip(f"the files of {name} are in neither BBATCH_DATA nor the cache folder")
         return data.load(name)
+
     return get

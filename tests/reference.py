@@ -73,7 +73,7 @@ def learning_rate(base_lr, base_batch, batch, step, warmup_steps):
 def crop_and_flip(image, dx, dy, flip):
     """One image [C, H, W]: a window of its own size from the zero-padded image (4 pixels), mirrored if `flip`."""
     c, h, w = image.shape
-    window = F.pad(image, (4, 4, 4, 4))[:, dy:dy + h, dx:dx + w]
+    window = F.pad(image, (4, 4, 4, 4))[:, dy : dy + h, dx : dx + w]
     return window.flip(2) if flip else window
 
 

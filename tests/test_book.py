@@ -32,15 +32,21 @@ def site() -> Path:
 
 @pytest.fixture(scope="module")
 def pages(site) -> dict[Path, BeautifulSoup]:
-    return {path: BeautifulSoup(path.read_text(), "html.parser") for path in sorted(site.rglob("*.html"))
-            if "_static" not in path.parts}
+    return {
+        path: BeautifulSoup(path.read_text(), "html.parser")
+        for path in sorted(site.rglob("*.html"))
+        if "_static" not in path.parts
+    }
 
 
 def plotly_graphs(path: Path) -> int:
     """How many plotly graphs the executed notebook at `path` shows."""
     cells = nbformat.read(path, as_version=4).cells
-    return sum("application/vnd.plotly.v1+json" in output.get("data", {}) for cell in cells
-               for output in cell.get("outputs", []))
+    return sum(
+        "application/vnd.plotly.v1+json" in output.get("data", {})
+        for cell in cells
+        for output in cell.get("outputs", [])
+    )
 
 
 def test_every_page_of_the_table_of_contents_is_built(site):
@@ -50,15 +56,22 @@ def test_every_page_of_the_table_of_contents_is_built(site):
 
 
 def test_every_notebook_is_in_the_table_of_contents(site):
-    assert [path.stem for path in notebooks.paths() if not (site / "notebooks" / f"{path.stem}.html").is_file()] == []
+    assert [
+        path.stem for path in notebooks.paths() if not (site / "notebooks" / f"{path.stem}.html").is_file()
+    ] == []
 
 
 def test_nothing_is_asked_of_the_network(pages):
     outside = re.compile(r"(https?:)?//")
-    found = [(path.name, str(tag)[:120]) for path, page in pages.items()
-             for tag in page.find_all(["script", "link", "img", "iframe", "source", "video", "audio", "embed", "object"])
-             for address in (tag.get("src"), tag.get("href"), tag.get("data"), tag.get("srcset"))
-             if address and outside.match(address)]
+    found = [
+        (path.name, str(tag)[:120])
+        for path, page in pages.items()
+        for tag in page.find_all(
+            ["script", "link", "img", "iframe", "source", "video", "audio", "embed", "object"]
+        )
+        for address in (tag.get("src"), tag.get("href"), tag.get("data"), tag.get("srcset"))
+        if address and outside.match(address)
+    ]
     assert found == []
 
 
@@ -68,8 +81,13 @@ def test_no_style_sheet_asks_the_network(site):
 
 
 def test_every_local_link_and_anchor_leads_somewhere(site, pages):
-    anchors = {path: {tag.get("id") or tag.get("name") for tag in page.find_all(id=True) + page.find_all("a", attrs={"name": True})}
-               for path, page in pages.items()}
+    anchors = {
+        path: {
+            tag.get("id") or tag.get("name")
+            for tag in page.find_all(id=True) + page.find_all("a", attrs={"name": True})
+        }
+        for path, page in pages.items()
+    }
     broken = []
     for path, page in pages.items():
         for tag in page.find_all(lambda tag: tag.get("href") or tag.get("src")):
@@ -84,14 +102,22 @@ def test_every_local_link_and_anchor_leads_somewhere(site, pages):
 
 
 def test_every_image_says_what_it_shows(pages):
-    silent = [(path.name, image.get("src", "")[:80]) for path, page in pages.items() for image in page.find_all("img")
-              if len(image.get("alt", "").strip()) < 3 or re.search(r"\.(png|svg|jpe?g)$", image["alt"])]
+    silent = [
+        (path.name, image.get("src", "")[:80])
+        for path, page in pages.items()
+        for image in page.find_all("img")
+        if len(image.get("alt", "").strip()) < 3 or re.search(r"\.(png|svg|jpe?g)$", image["alt"])
+    ]
     assert silent == []
 
 
 def test_mathjax_is_linked_where_there_is_mathematics(pages):
-    wrong = [path.name for path, page in pages.items() if bool(page.select(".math")) !=
-             bool(page.find("script", src=re.compile("_vendor/mathjax/tex-svg.js")))]
+    wrong = [
+        path.name
+        for path, page in pages.items()
+        if bool(page.select(".math"))
+        != bool(page.find("script", src=re.compile("_vendor/mathjax/tex-svg.js")))
+    ]
     assert wrong == []
     assert any(page.select(".math") for page in pages.values())
 
@@ -108,8 +134,11 @@ def test_every_plotly_graph_reaches_its_page(site, pages):
 
 def test_no_page_shows_an_object_instead_of_its_content(pages):
     """`<IPython.core.display.Markdown object>` is what is left of an empty output, `object at 0x...` of no repr."""
-    assert [(path.name, found) for path, page in pages.items()
-            for found in re.findall(r"<[\w.]+ object[^>]*>", page.get_text())] == []
+    assert [
+        (path.name, found)
+        for path, page in pages.items()
+        for found in re.findall(r"<[\w.]+ object[^>]*>", page.get_text())
+    ] == []
 
 
 def test_pages_and_notebooks_name_no_machine(pages):
@@ -178,7 +207,9 @@ def look_at(paths: list[Path]) -> list[tuple]:
                 wrong += [(path.name, width, what, count) for what, count in seen.items() if count]
                 for theme in ("light", "dark"):
                     rules = EVERYTHING if (width == WIDTHS[0]) == (theme == "light") else CONTRAST
-                    wrong += [(path.name, width, theme, text) for text in chromium.evaluate(AXE % (theme, rules))]
+                    wrong += [
+                        (path.name, width, theme, text) for text in chromium.evaluate(AXE % (theme, rules))
+                    ]
     return wrong
 
 
@@ -202,7 +233,9 @@ def test_every_page_is_whole_from_a_server(site, pages, chromium):
         for path in (path for path, page in pages.items() if page.body):
             address = f"http://127.0.0.1:{server.server_port}/{path.relative_to(site)}"
             seen, troubles = chromium.visit(address, WIDTHS[0], LOOK)
-            wrong += [(path.name, text) for text in troubles] + [(path.name, what, n) for what, n in seen.items() if n]
+            wrong += [(path.name, text) for text in troubles] + [
+                (path.name, what, n) for what, n in seen.items() if n
+            ]
         server.shutdown()
     assert wrong == []
 
@@ -216,7 +249,9 @@ def test_figures_and_the_explorer_answer_to_the_keyboard(site, chromium):
         if chromium.evaluate("document.activeElement.classList.contains('bbatch-whole')"):
             break
     chromium.press("ArrowRight")
-    said = chromium.evaluate("(tip => tip.hidden ? '' : tip.textContent)(document.querySelector('.bbatch-tip'))")
+    said = chromium.evaluate(
+        "(tip => tip.hidden ? '' : tip.textContent)(document.querySelector('.bbatch-tip'))"
+    )
     assert re.search(r"B = 1\n.*n = \d+.*95 %.*\nthe paper: ", said, re.S), said
     chromium.press("Enter")
     rows = """(async () => {
@@ -252,19 +287,24 @@ def test_a_slider_walks_through_the_learning_curves(site, chromium):
         assert chromium.evaluate(shown) == [str(position - 1)] * 2  # its line and its band
     assert len(drawn) == 16 and "all" == chromium.evaluate(
         "(range => { range.value = 0; range.dispatchEvent(new Event('input')); return range.nextSibling.textContent })"
-        "(document.querySelector('.bbatch-slider input'))")
+        "(document.querySelector('.bbatch-slider input'))"
+    )
     assert chromium.evaluate(shown) == drawn
 
 
 def test_no_page_is_heavy(pages):
     """3 MB for a page, plotly.js and MathJax apart; surfaces may take more."""
-    heavy = {path.name: path.stat().st_size for path, page in pages.items() if path.stat().st_size > 3_000_000}
+    heavy = {
+        path.name: path.stat().st_size for path, page in pages.items() if path.stat().st_size > 3_000_000
+    }
     assert [name for name in heavy if "landscape" not in name] == []
 
 
 def test_every_figure_has_words_and_every_page_its_origin(pages):
     for path, page in pages.items():
-        assert all(len(figure.find("svg")["aria-label"]) > 20 for figure in page.select(".bbatch-figure")), path.name
+        assert all(len(figure.find("svg")["aria-label"]) > 20 for figure in page.select(".bbatch-figure")), (
+            path.name
+        )
         origin = page.select_one(".bbatch-provenance")
         assert not page.body or re.search("committed runs of .* at commit", origin.get_text()), path.name
 
@@ -276,11 +316,15 @@ def test_the_crate_names_every_page_and_record_as_it_is(site, pages):
     graph = {entity["@id"]: entity for entity in document["@graph"]}
     assert len(graph) == len(document["@graph"]) and all("@type" in entity for entity in graph.values())
     about = graph["ro-crate-metadata.json"]
-    assert about["conformsTo"]["@id"].startswith("https://w3id.org/ro/crate/") and about["about"] == {"@id": "./"}
+    assert about["conformsTo"]["@id"].startswith("https://w3id.org/ro/crate/") and about["about"] == {
+        "@id": "./"
+    }
     root = graph["./"]
     assert root["@type"] == "Dataset" and all(root[key] for key in ("name", "description", "license"))
     assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", root["datePublished"])
-    assert set(re.findall(r'"@id": "([^"]+)"', json.dumps(document))) - set(graph) == {about["conformsTo"]["@id"]}
+    assert set(re.findall(r'"@id": "([^"]+)"', json.dumps(document))) - set(graph) == {
+        about["conformsTo"]["@id"]
+    }
     files = {name for name, entity in graph.items() if entity["@type"] == "File"}
     assert files == {part["@id"] for part in root["hasPart"]}
     for name in files:
@@ -296,28 +340,53 @@ def test_the_whole_book_is_one_document_that_leads_within_itself(site, pages):
     whole = BeautifulSoup(pdf.joined(site), "html.parser")
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     names = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
-    assert [article["id"] for article in whole.find_all("article")] == [name.replace("/", "-") for name in names]
+    assert [article["id"] for article in whole.find_all("article")] == [
+        name.replace("/", "-") for name in names
+    ]
     ids = [tag["id"] for tag in whole.find_all(id=True)]
     assert len(ids) == len(set(ids))
     links = [link["href"] for link in whole.find_all("a", href=True) if not urlsplit(link["href"]).scheme]
-    assert [link for link in links if link.startswith("#") and len(link) > 1 and unquote(link[1:]) not in ids] == []
+    assert [
+        link for link in links if link.startswith("#") and len(link) > 1 and unquote(link[1:]) not in ids
+    ] == []
     assert [link for link in links if ".html" in link] == []
 
 
 def test_buttons_wait_for_the_address_of_the_repository():
     settings = yaml.safe_load((ROOT / "_config.yml").read_text())
-    about = {"commit": "abc", "runs": 1, "records": "f" * 64, "data": [], "hardware": [], "first": "", "last": ""}
+    about = {
+        "commit": "abc",
+        "runs": 1,
+        "records": "f" * 64,
+        "data": [],
+        "hardware": [],
+        "first": "",
+        "last": "",
+    }
     without = book.configuration(settings | {"repository": {"url": ""}}, about)
     assert "launch_buttons" not in without and not any("button" in key for key in without["html"])
-    address = book.configuration(settings | {"repository": {"url": "https://example.org/a/b", "branch": "main"}}, about)
-    assert {"binderhub_url", "colab_url"} <= set(address["launch_buttons"]) and address["html"]["use_repository_button"]
+    address = book.configuration(
+        settings | {"repository": {"url": "https://example.org/a/b", "branch": "main"}}, about
+    )
+    assert {"binderhub_url", "colab_url"} <= set(address["launch_buttons"]) and address["html"][
+        "use_repository_button"
+    ]
 
 
 def test_what_a_notebook_shows_decides_its_stamp(tmp_path, monkeypatch):
     """A page is built again when its notebook, the package, the records or the versions change, and only then."""
     monkeypatch.setattr(book, "ROOT", tmp_path)
-    parts = [tmp_path / name for name in ("notebooks/01.ipynb", "bbatch/a.py", "bbatch/published/t.csv",
-                                          "results/mnist.parquet", "results/observed/mnist.parquet", "requirements.txt")]
+    parts = [
+        tmp_path / name
+        for name in (
+            "notebooks/01.ipynb",
+            "bbatch/a.py",
+            "bbatch/published/t.csv",
+            "results/mnist.parquet",
+            "results/observed/mnist.parquet",
+            "requirements.txt",
+        )
+    ]
     for part in parts:
         part.parent.mkdir(parents=True, exist_ok=True)
         part.write_text("before")

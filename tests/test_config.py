@@ -11,13 +11,21 @@ from bbatch.errors import BadInput
 
 # Table II, column by column
 TABLE_II = {name: (0.001, 32, "adam", 50, 0.0, 0.0) for name in (*SYNTHETIC, "cifar10")} | {
-    "mnist": (0.1, 256, "sgd", 12, 0.9, 5e-4)}
+    "mnist": (0.1, 256, "sgd", 12, 0.9, 5e-4)
+}
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_table_ii(name):
     run = plan(name, 32)
-    assert (run.base_lr, run.base_batch, run.optimizer, run.epochs, run.momentum, run.weight_decay) == TABLE_II[name]
+    assert (
+        run.base_lr,
+        run.base_batch,
+        run.optimizer,
+        run.epochs,
+        run.momentum,
+        run.weight_decay,
+    ) == TABLE_II[name]
     sizes = DATASETS[name].protocol.batch_sizes
     assert (sizes[0], sizes[-1]) == (1, 512 if name in SYNTHETIC else 1024) and 16 in sizes
     for batch in sizes:  # warm-up: MNIST from 256 alone
@@ -29,10 +37,16 @@ def test_table_viii():
     assert (run.seed, run.precision, run.lr_rule) == (42, "fp32", "linear")
 
 
-@pytest.mark.parametrize("name, row", [
-    ("synthetic-1k", (800, 200, 20, 2)), ("synthetic-10k", (8_000, 2_000, 20, 2)),
-    ("synthetic-50k", (40_000, 10_000, 20, 2)), ("mnist", (60_000, 10_000, 784, 10)),
-    ("cifar10", (50_000, 10_000, 3072, 10))])
+@pytest.mark.parametrize(
+    "name, row",
+    [
+        ("synthetic-1k", (800, 200, 20, 2)),
+        ("synthetic-10k", (8_000, 2_000, 20, 2)),
+        ("synthetic-50k", (40_000, 10_000, 20, 2)),
+        ("mnist", (60_000, 10_000, 784, 10)),
+        ("cifar10", (50_000, 10_000, 3072, 10)),
+    ],
+)
 def test_table_i(name, row):
     spec = DATASETS[name]
     assert (spec.n_train, spec.n_test, spec.features, spec.classes) == row
@@ -55,7 +69,13 @@ def test_warm_up_climbs_over_five_epochs_and_stays():
     assert run.rate(0) == pytest.approx(0.2 / (5 * steps)) and run.rate(0) > 0
     assert run.rate(5 * steps // 2 - 1) == pytest.approx(0.1)
     assert run.rate(5 * steps - 2) < 0.2
-    assert run.rate(5 * steps - 1) == run.rate(5 * steps) == run.rate(12 * steps - 1) == run.lr == pytest.approx(0.2)
+    assert (
+        run.rate(5 * steps - 1)
+        == run.rate(5 * steps)
+        == run.rate(12 * steps - 1)
+        == run.lr
+        == pytest.approx(0.2)
+    )
     rise = [run.rate(s + 1) - run.rate(s) for s in range(5 * steps - 1)]
     assert max(rise) == pytest.approx(min(rise))
     assert {plan("mnist", 128).rate(s) for s in (0, 1, 1000)} == {plan("mnist", 128).lr}
@@ -75,8 +95,9 @@ REFUSED = {
     "batch size is True;": lambda: plan("mnist", True),
     "batch size is '32';": lambda: plan("mnist", "32"),
     "data set 'imagenet' is unknown; allowed are synthetic-1k": lambda: plan("imagenet", 32),
-    "learning-rate rule 'cubic' is unknown; allowed are constant, linear, sqrt":
-        lambda: plan("mnist", 32, lr_rule="cubic"),
+    "learning-rate rule 'cubic' is unknown; allowed are constant, linear, sqrt": lambda: plan(
+        "mnist", 32, lr_rule="cubic"
+    ),
     "precision 'fp8' is unknown; allowed are fp32, bf16": lambda: plan("mnist", 32, precision="fp8"),
     "base_lr is -0.1;": lambda: plan("mnist", 32, base_lr=-0.1),
     "base_lr is 0; it must be a finite number above 0": lambda: plan("mnist", 32, base_lr=0),
@@ -90,7 +111,9 @@ REFUSED = {
     "seed is None;": lambda: plan("mnist", 32, None),
     "number of training samples is 0;": lambda: plan("synthetic-1k", 1, n_train=0),
     "number of training samples is 801;": lambda: plan("synthetic-1k", 1, n_train=801),
-    "optimizer 'lamb' is unknown; allowed are adam, sgd": lambda: replace(plan("mnist", 32), optimizer="lamb"),
+    "optimizer 'lamb' is unknown; allowed are adam, sgd": lambda: replace(
+        plan("mnist", 32), optimizer="lamb"
+    ),
     "momentum is -1;": lambda: replace(plan("mnist", 32), momentum=-1),
     "weight_decay is -0.5;": lambda: replace(plan("mnist", 32), weight_decay=-0.5),
     "base batch size is 0;": lambda: replace(plan("mnist", 32), base_batch=0),
@@ -125,9 +148,21 @@ def test_equal_runs_have_equal_keys():
 
 def test_every_field_changes_the_key():
     run = plan("synthetic-1k", 32)
-    other = {"dataset": "synthetic-10k", "batch_size": 64, "seed": 43, "epochs": 51, "lr_rule": "sqrt",
-             "base_lr": 0.002, "base_batch": 64, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.1,
-             "warmup_epochs": 1, "n_train": 799, "precision": "bf16"}
+    other = {
+        "dataset": "synthetic-10k",
+        "batch_size": 64,
+        "seed": 43,
+        "epochs": 51,
+        "lr_rule": "sqrt",
+        "base_lr": 0.002,
+        "base_batch": 64,
+        "optimizer": "sgd",
+        "momentum": 0.9,
+        "weight_decay": 0.1,
+        "warmup_epochs": 1,
+        "n_train": 799,
+        "precision": "bf16",
+    }
     assert set(other) == {f.name for f in dataclasses.fields(Run)}
     keys = {run.key("f")} | {replace(run, **{name: value}).key("f") for name, value in other.items()}
     assert len(keys) == 1 + len(other)

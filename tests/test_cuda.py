@@ -14,25 +14,38 @@ from bbatch.engine import TorchEngine
 from conftest import tiny
 
 # Rates that 32 bits hold exactly: the engine keeps them in a tensor, and Adam's first steps amplify any rounding.
-OPTIMIZERS = {"adam": {"optimizer": "adam", "momentum": 0.0, "weight_decay": 0.0, "base_lr": 2**-10, "base_batch": 16},
-              "sgd": {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-4, "base_lr": 2**-8, "base_batch": 16}}
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"))]
+OPTIMIZERS = {
+    "adam": {"optimizer": "adam", "momentum": 0.0, "weight_decay": 0.0, "base_lr": 2**-10, "base_batch": 16},
+    "sgd": {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-4, "base_lr": 2**-8, "base_batch": 16},
+}
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")),
+]
 
 
 def run_of(dataset, batch=16, optimizer="adam", seed=3, epochs=2, n_train=200):
-    return replace(config.plan(dataset, batch, seed, epochs=epochs, n_train=n_train), **OPTIMIZERS[optimizer],
-                   warmup_epochs=int(optimizer == "sgd"))
+    return replace(
+        config.plan(dataset, batch, seed, epochs=epochs, n_train=n_train),
+        **OPTIMIZERS[optimizer],
+        warmup_epochs=int(optimizer == "sgd"),
+    )
 
 
 def distance(a, b):
-    return max((x - y).abs().max().item() for x, y in zip(a.weights().values(), b.weights().values(), strict=True))
+    return max(
+        (x - y).abs().max().item() for x, y in zip(a.weights().values(), b.weights().values(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("dataset", ["synthetic-1k", "mnist", "cifar10"])
 @pytest.mark.parametrize("device", DEVICES)
 def test_agrees_with_the_ordinary_engine(device, dataset, optimizer):
-    run, data = run_of(dataset, optimizer=optimizer), tiny(dataset).to(device)  # 13 steps an epoch, the last partial
+    run, data = (
+        run_of(dataset, optimizer=optimizer),
+        tiny(dataset).to(device),
+    )  # 13 steps an epoch, the last partial
     plain, graph = TorchEngine(run, data, device), GraphEngine(run, data, device)
     start = plain.weights()
     for epoch in range(run.epochs):
@@ -81,8 +94,10 @@ def test_preparing_a_capture_leaves_no_trace(monkeypatch, optimizer):
     run, data = run_of("mnist", optimizer=optimizer, n_train=80), tiny("mnist")
     plain, prepared, resumed = (GraphEngine(run, data, "cpu") for _ in range(3))
     for engine in (prepared, resumed):
-        graph = SimpleNamespace(register_generator_state=lambda generator: None,
-                                replay=lambda engine=engine: engine._step(run.batch_size))
+        graph = SimpleNamespace(
+            register_generator_state=lambda generator: None,
+            replay=lambda engine=engine: engine._step(run.batch_size),
+        )
         with monkeypatch.context() as patch:
             patch.setattr(torch.cuda, "CUDAGraph", lambda graph=graph: graph)
             patch.setattr(torch.cuda, "synchronize", lambda device: None)
@@ -103,6 +118,7 @@ def test_preparing_a_capture_leaves_no_trace(monkeypatch, optimizer):
 
 def test_a_step_reads_nothing_back(monkeypatch):
     """What would make the host wait for the card, or break its capture, is refused while a step runs."""
+
     def refused(self, *_):
         raise AssertionError("the step asked the device for a value")
 

@@ -45,7 +45,9 @@ def test_mnist_statistics_and_labels(real):
 
 def test_cifar10_statistics_and_labels(real):
     d = real("cifar10")
-    assert torch.bincount(d.train_y).tolist() == [5000] * 10 and torch.bincount(d.test_y).tolist() == [1000] * 10
+    assert (
+        torch.bincount(d.train_y).tolist() == [5000] * 10 and torch.bincount(d.test_y).tolist() == [1000] * 10
+    )
     inputs = d.inputs(d.train_x[::10]).double()
     assert inputs.mean((0, 2, 3)).abs().max() < 0.02 and (inputs.std((0, 2, 3)) - 1).abs().max() < 0.02
 
@@ -70,10 +72,16 @@ def test_synthetic_sets_are_scaled_by_their_training_part_alone(name):
     train, test = d.train_x.double().numpy(), d.test_x.double().numpy()
     assert np.abs(train.mean(0)).max() < 1e-6 and np.abs(train.std(0) - 1).max() < 1e-6
     assert np.abs(test.mean(0)).max() > 1e-4  # the test part has other means: nothing of it was used
-    raw, labels = make_classification(n_samples=spec.n_train + spec.n_test, n_features=20, n_informative=15,
-                                      n_redundant=5, n_classes=2, random_state=42)
+    raw, labels = make_classification(
+        n_samples=spec.n_train + spec.n_test,
+        n_features=20,
+        n_informative=15,
+        n_redundant=5,
+        n_classes=2,
+        random_state=42,
+    )
     order = np.random.RandomState(42).permutation(len(raw))  # how scikit-learn's seeded split draws
-    held_out, kept = order[:spec.n_test], order[spec.n_test:]
+    held_out, kept = order[: spec.n_test], order[spec.n_test :]
     mean, std = raw[kept].mean(0), raw[kept].std(0)
     assert np.allclose(train, (raw[kept] - mean) / std, atol=1e-5)
     assert np.allclose(test, (raw[held_out] - mean) / std, atol=1e-5)
@@ -116,12 +124,16 @@ def test_fingerprint_of_a_data_set_sees_one_bit_in_any_part():
 def test_crop_and_flip_against_slices_of_single_images():
     """All 81 shifts, each plain and mirrored, against one image at a time; no shift and no flip is the identity."""
     images = tiny("cifar10", 162, 1).train_x
-    dx, dy, flip = (torch.tensor(v) for v in zip(*[(x, y, f) for x in range(9) for y in range(9) for f in (0, 1)]))
+    dx, dy, flip = (
+        torch.tensor(v) for v in zip(*[(x, y, f) for x in range(9) for y in range(9) for f in (0, 1)])
+    )
     got = data.random_crop_flip(images, dx, dy, flip.bool())
     for image, result, *how in zip(images, got, dx.tolist(), dy.tolist(), flip.tolist()):
         assert torch.equal(reference.crop_and_flip(image.permute(2, 0, 1), *how).permute(1, 2, 0), result)
     still = torch.full((162,), data.CROP_PADDING)
-    assert torch.equal(data.random_crop_flip(images, still, still, torch.zeros(162, dtype=torch.bool)), images)
+    assert torch.equal(
+        data.random_crop_flip(images, still, still, torch.zeros(162, dtype=torch.bool)), images
+    )
 
 
 def test_crop_and_flip_against_torchvision():
@@ -261,16 +273,22 @@ def test_synthetic_sets_need_no_files(elsewhere):
 
 
 def test_absent_exact_images(elsewhere):
-    with pytest.raises(DataMissing, match="cifar10-exact-test1000.parquet is in neither BBATCH_DATA nor the cache"):
+    with pytest.raises(
+        DataMissing, match="cifar10-exact-test1000.parquet is in neither BBATCH_DATA nor the cache"
+    ):
         data.exact_cifar10_test()
 
 
 def test_bbatch_data_must_be_a_folder(elsewhere, monkeypatch):
     monkeypatch.setenv("BBATCH_DATA", str(elsewhere / "nowhere"))
-    with pytest.raises(DataMissing, match="nowhere', which is not a folder; name an existing one or unset it"):
+    with pytest.raises(
+        DataMissing, match="nowhere', which is not a folder; name an existing one or unset it"
+    ):
         load_afresh("mnist")
 
 
 def test_an_unknown_data_set_is_refused():
-    with pytest.raises(BadInput, match="data set 'svhn' is unknown; allowed are synthetic-1k, .*, mnist, cifar10."):
+    with pytest.raises(
+        BadInput, match="data set 'svhn' is unknown; allowed are synthetic-1k, .*, mnist, cifar10."
+    ):
         data.load("svhn")

@@ -9,15 +9,28 @@ from bbatch import data, heldout
 
 def table(counts):
     """{(batch size, seed): (held-out right of 50, test right of 40)}"""
-    return pd.DataFrame([["synthetic-1k", b, seed, 200, 50, h, 40, t] for (b, seed), (h, t) in counts.items()],
-                        columns=heldout.COLUMNS)
+    return pd.DataFrame(
+        [["synthetic-1k", b, seed, 200, 50, h, 40, t] for (b, seed), (h, t) in counts.items()],
+        columns=heldout.COLUMNS,
+    )
 
 
 def test_choices_by_hand():
-    rows = table({(8, 42): (40, 36), (32, 42): (45, 34), (512, 42): (45, 40),
-                  (8, 43): (50, 38), (32, 43): (40, 38), (512, 43): (41, 30)})
+    rows = table(
+        {
+            (8, 42): (40, 36),
+            (32, 42): (45, 34),
+            (512, 42): (45, 40),
+            (8, 43): (50, 38),
+            (32, 43): (40, 38),
+            (512, 43): (41, 30),
+        }
+    )
     found = heldout.choices(rows).set_index("seed")
-    assert found.loc[42, ["by_test", "by_heldout"]].tolist() == [512, 32]  # a tie on held-out data goes to the smallest
+    assert found.loc[42, ["by_test", "by_heldout"]].tolist() == [
+        512,
+        32,
+    ]  # a tie on held-out data goes to the smallest
     assert found.loc[42, ["printed", "attained"]].tolist() == [100.0, 85.0]
     assert found.loc[43, ["by_test", "by_heldout"]].tolist() == [8, 8]
     assert heldout.optimism(rows, "synthetic-1k").mean == pytest.approx(7.5)
@@ -32,12 +45,18 @@ def test_training_leaves_out_what_is_held_out(monkeypatch, tmp_path):
 
     def engine_for(run, given, device):
         from bbatch.engine import TorchEngine
+
         seen["engine"] = TorchEngine(run, given, device)
         return seen["engine"]
 
     monkeypatch.setattr(heldout, "engine_for", engine_for)
-    monkeypatch.setitem(heldout.DATASETS, "synthetic-1k", heldout.DATASETS["synthetic-1k"].__class__(
-        "Synthetic 1K", 600, 100, 20, 2, "mlp", heldout.DATASETS["synthetic-1k"].protocol, 1))
+    monkeypatch.setitem(
+        heldout.DATASETS,
+        "synthetic-1k",
+        heldout.DATASETS["synthetic-1k"].__class__(
+            "Synthetic 1K", 600, 100, 20, 2, "mlp", heldout.DATASETS["synthetic-1k"].protocol, 1
+        ),
+    )
     row = heldout._one("synthetic-1k", 256, 42)
     used = set(seen["engine"].chosen.tolist())
     rest = [i for i in range(600) if i not in used]

@@ -18,7 +18,9 @@ def exact(net, x, y):
         parts = {n: v.view(p.shape) for n, p, v in zip(names, parameters, w.split(sizes))}
         return F.cross_entropy(torch.func.functional_call(net, parts, (x,)), y)
 
-    return torch.autograd.functional.hessian(loss, torch.cat([p.detach().flatten() for p in parameters])).numpy()
+    return torch.autograd.functional.hessian(
+        loss, torch.cat([p.detach().flatten() for p in parameters])
+    ).numpy()
 
 
 @pytest.mark.parametrize("make", [small_mlp, small_cnn])
@@ -47,7 +49,9 @@ def test_a_quadratic_gives_its_own_eigenvalues_and_few_iterations_a_bound():
 
 
 def test_the_trace_of_a_diagonal_hessian_needs_one_probe():
-    loss, x, y = quadratic(torch.diag(torch.tensor([1.0, -2.0, 4.5], dtype=torch.float64)), torch.zeros(3, dtype=torch.float64))
+    loss, x, y = quadratic(
+        torch.diag(torch.tensor([1.0, -2.0, 4.5], dtype=torch.float64)), torch.zeros(3, dtype=torch.float64)
+    )
     found = trace(Point(np.zeros(3)).eval(), loss, x, y, probes=1)
     assert found.mean == pytest.approx(3.5) and np.isnan(found.low)
 
@@ -55,7 +59,9 @@ def test_the_trace_of_a_diagonal_hessian_needs_one_probe():
 def test_a_hessian_of_rank_one_ends_the_iteration_early():
     v = torch.tensor([3.0, 0.0, 4.0], dtype=torch.float64)
     loss, x, y = quadratic(torch.outer(v, v), torch.zeros(3, dtype=torch.float64))
-    assert top_eigenvalues(Point(np.zeros(3)).eval(), loss, x, y, iterations=3).values[0] == pytest.approx(25.0)
+    assert top_eigenvalues(Point(np.zeros(3)).eval(), loss, x, y, iterations=3).values[0] == pytest.approx(
+        25.0
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Using backward")  # with create_graph, which is how PyHessian does it
@@ -64,10 +70,14 @@ def test_pyhessian_agrees():
     net, x, y = small_mlp(dtype=torch.float32)
     theirs = pyhessian.hessian(net, F.cross_entropy, data=(x, y), cuda=False)
     top = theirs.eigenvalues(maxIter=500, tol=1e-6)[0][0]
-    assert top_eigenvalues(net, F.cross_entropy, x, y, iterations=40).values[0] == pytest.approx(top, rel=1e-2)
+    assert top_eigenvalues(net, F.cross_entropy, x, y, iterations=40).values[0] == pytest.approx(
+        top, rel=1e-2
+    )
     torch.manual_seed(0)
     probes = np.array(theirs.trace(maxIter=400, tol=0))
-    error = 4 * probes.std() / np.sqrt(len(probes))  # of the mean of their probes, which are random as ours are
+    error = (
+        4 * probes.std() / np.sqrt(len(probes))
+    )  # of the mean of their probes, which are random as ours are
     ours = trace(net, F.cross_entropy, x, y, probes=400)
     assert ours.mean == pytest.approx(probes.mean(), abs=2 * error)
 
@@ -77,7 +87,15 @@ def test_bad_input():
     refuses_what_cannot_be_measured(trace)
     net, x, y = small_mlp()
     for count, iterations in ((11, 10), (1, 10**6)):
-        refused(lambda: top_eigenvalues(net, F.cross_entropy, x, y, count, iterations=iterations), "cannot be had")
+        refused(
+            lambda: top_eigenvalues(net, F.cross_entropy, x, y, count, iterations=iterations), "cannot be had"
+        )
     for wrong in (0, 1.5, "3", None, True):
-        refused(lambda: top_eigenvalues(net, F.cross_entropy, x, y, wrong), f"number of eigenvalues is {wrong!r}; it must be a")
-        refused(lambda: trace(net, F.cross_entropy, x, y, probes=wrong), f"number of probes is {wrong!r}; it must be a")
+        refused(
+            lambda: top_eigenvalues(net, F.cross_entropy, x, y, wrong),
+            f"number of eigenvalues is {wrong!r}; it must be a",
+        )
+        refused(
+            lambda: trace(net, F.cross_entropy, x, y, probes=wrong),
+            f"number of probes is {wrong!r}; it must be a",
+        )

@@ -21,7 +21,7 @@ def moved(net, step):
     other, at = copy.deepcopy(net), 0
     with torch.no_grad():
         for p in other.parameters():
-            p += step[at:at + p.numel()].view(p.shape)
+            p += step[at : at + p.numel()].view(p.shape)
             at += p.numel()
     return other
 
@@ -44,7 +44,7 @@ def test_a_direction_has_the_norm_of_each_filter_and_leaves_biases_alone():
         for k, direction in enumerate(filter_directions(net, 3, seed=1)):
             at = 0
             for p in net.parameters():
-                d = direction[at:at + p.numel()].view(p.shape)
+                d = direction[at : at + p.numel()].view(p.shape)
                 at += p.numel()
                 for row, filter_ in zip(d, p):
                     expected = 0 if p.dim() == 1 else filter_.detach().square().sum().sqrt().item()
@@ -57,7 +57,9 @@ def test_a_direction_has_the_norm_of_each_filter_and_leaves_biases_alone():
 def test_a_direction_is_gaussian_before_it_is_scaled():
     """Not uniform, not of one sign: over many filters the shares of a unit Gaussian vector have its moments."""
     net = torch.nn.Linear(200, 500, bias=False).eval()
-    unit = filter_directions(net, 1)[0].view(500, 200) / net.weight.detach().norm(dim=1, keepdim=True) * 200**0.5
+    unit = (
+        filter_directions(net, 1)[0].view(500, 200) / net.weight.detach().norm(dim=1, keepdim=True) * 200**0.5
+    )
     assert unit.mean().item() == pytest.approx(0, abs=0.02)
     assert (unit**4).mean().item() == pytest.approx(3, abs=0.1)
 
@@ -74,7 +76,9 @@ def test_the_picture_of_a_rescaled_network_is_the_same():
     net, x, y = small_mlp()
     first = landscape(net, F.cross_entropy, x, y, filter_directions(net), AXES, progress=False)
     rescale(net, net[0], net[3], 8.0)
-    assert landscape(net, F.cross_entropy, x, y, filter_directions(net), AXES, progress=False) == pytest.approx(first, rel=1e-5)
+    assert landscape(
+        net, F.cross_entropy, x, y, filter_directions(net), AXES, progress=False
+    ) == pytest.approx(first, rel=1e-5)
 
 
 def test_an_interrupted_landscape_goes_on_where_it_stopped(tmp_path, monkeypatch):
@@ -89,7 +93,9 @@ def test_an_interrupted_landscape_goes_on_where_it_stopped(tmp_path, monkeypatch
         return F.cross_entropy(outputs, targets)
 
     def draw(loss, **more):
-        return landscape(net, loss, x, y, filter_directions(net, **more), AXES, resume=tmp_path / "part", progress=False)
+        return landscape(
+            net, loss, x, y, filter_directions(net, **more), AXES, resume=tmp_path / "part", progress=False
+        )
 
     with pytest.raises(KeyboardInterrupt):
         draw(loss)
@@ -97,7 +103,9 @@ def test_an_interrupted_landscape_goes_on_where_it_stopped(tmp_path, monkeypatch
     stop_at = 0
     resumed = draw(loss)
     assert len(calls) == 1 + 12 - 6  # the centre; six points were saved before the eighth call
-    assert np.array_equal(resumed, landscape(net, F.cross_entropy, x, y, filter_directions(net), AXES, progress=False))
+    assert np.array_equal(
+        resumed, landscape(net, F.cross_entropy, x, y, filter_directions(net), AXES, progress=False)
+    )
     other = draw(F.cross_entropy, seed=5)  # another landscape does not take what is another's
     assert not np.allclose(other, resumed)
     (tmp_path / "part").write_bytes(b"damage" * 20)
@@ -107,16 +115,29 @@ def test_an_interrupted_landscape_goes_on_where_it_stopped(tmp_path, monkeypatch
 
 def test_a_loss_that_is_infinite_far_away_stays_so():
     net, x, y = small_mlp(dtype=torch.float32)
-    far = landscape(net, lambda o, t: o.square().mean(), x, y, filter_directions(net, 1), [[0.0, 1e19]], progress=False)
+    far = landscape(
+        net, lambda o, t: o.square().mean(), x, y, filter_directions(net, 1), [[0.0, 1e19]], progress=False
+    )
     assert np.isfinite(far[0]) and not np.isfinite(far[1])
 
 
 def test_bad_input():
-    refuses_what_cannot_be_measured(lambda net, loss, x, y: landscape(
-        net, loss, x, y, torch.zeros(1, 5), [[0.0]], progress=False))
+    refuses_what_cannot_be_measured(
+        lambda net, loss, x, y: landscape(net, loss, x, y, torch.zeros(1, 5), [[0.0]], progress=False)
+    )
     net, x, y = small_mlp()
     size = len(vector(net))
-    for directions, axes in ((torch.zeros(2, size), [[0.0]]), (torch.zeros(1, size + 1), [[0.0]]), (torch.zeros(size), [[0.0]])):
-        refused(lambda: landscape(net, F.cross_entropy, x, y, directions, axes, progress=False), "do not fit; 1 axes")
-    refused(lambda: landscape(net, F.cross_entropy, x, y, filter_directions(net, 1), [[float("nan")]]), "not finite")
+    for directions, axes in (
+        (torch.zeros(2, size), [[0.0]]),
+        (torch.zeros(1, size + 1), [[0.0]]),
+        (torch.zeros(size), [[0.0]]),
+    ):
+        refused(
+            lambda: landscape(net, F.cross_entropy, x, y, directions, axes, progress=False),
+            "do not fit; 1 axes",
+        )
+    refused(
+        lambda: landscape(net, F.cross_entropy, x, y, filter_directions(net, 1), [[float("nan")]]),
+        "not finite",
+    )
     refused(lambda: toward(net, small_cnn()[0]), "no line between them")

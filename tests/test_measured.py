@@ -35,9 +35,17 @@ def test_the_knee_is_the_smallest_within_a_quarter_of_the_fastest():
     assert limits.knee(times.assign(seconds_per_epoch=[8.0, 4.0, 2.51, 2.0, 2.3])) == 32
 
 
-@pytest.mark.parametrize("knee, noise, fits, chosen", [
-    (64, 1000, 512, 64), (64, 40.0, 512, 32), (64, 1000, 16, 16), (64, None, 0, 64), (64, math.inf, 0, 64),
-    (64, 0.3, 0, 1)])
+@pytest.mark.parametrize(
+    "knee, noise, fits, chosen",
+    [
+        (64, 1000, 512, 64),
+        (64, 40.0, 512, 32),
+        (64, 1000, 16, 16),
+        (64, None, 0, 64),
+        (64, math.inf, 0, 64),
+        (64, 0.3, 0, 1),
+    ],
+)
 def test_the_choice_is_the_largest_power_of_two_up_to_every_limit_that_is_known(knee, noise, fits, chosen):
     assert limits.choose(knee, noise, fits) == chosen
 
@@ -80,7 +88,9 @@ def test_short_of_time_trainings_get_shorter_then_fewer():
     def training(b, lr, epochs, seed):
         return made(b, lr, seed, 1.0)
 
-    assert limits.rate_test(training, 100, {16: 1e-2}, 20, 75.0, 0, math.inf)[1] == 5  # 3 seeds, 5 rates, 1 s an epoch
+    assert (
+        limits.rate_test(training, 100, {16: 1e-2}, 20, 75.0, 0, math.inf)[1] == 5
+    )  # 3 seeds, 5 rates, 1 s an epoch
     fits, short = limits.rate_test(training, 100, {16: 1e-2}, 20, 2.5, 0, math.inf)
     assert short == 0.5 and {f.seed for f in fits} == {0}
     assert limits.rate_test(training, 100, {16: 1e-2}, 20, 75.0, 0, 0.0)[0] == []  # past the deadline
@@ -95,8 +105,11 @@ def test_throughput_doubles_and_an_epoch_takes_positive_time():
 def test_the_gradient_noise_scale_is_looked_at_after_1_2_and_4_epochs():
     found = limits.noise_over_training(TASK, 0.001, 5, 0, math.inf)
     assert found["epoch"].tolist() == [1, 2, 4] and (found["low"] < found["high"]).all()
-    normed = Task(lambda: nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)), TASK.train,
-                  TASK.validation)
+    normed = Task(
+        lambda: nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)),
+        TASK.train,
+        TASK.validation,
+    )
     assert limits.noise_over_training(normed, 0.001, 5, 0, math.inf).empty
 
 
@@ -108,6 +121,7 @@ class Crash(nn.Module):
     def forward(self, x):
         if len(x) == 64:
             import os
+
             os.abort()
         return self.a(x)
 
@@ -121,7 +135,9 @@ class Hungry(nn.Module):
         return self.a(x * x.repeat(1, 50_000).relu().mean(1, keepdim=True))  # above a megabyte a sample
 
 
-@pytest.mark.parametrize("model, allowance, fits", [(Crash, None, (32, 32)), (Hungry, 300_000_000, (16, 128))])
+@pytest.mark.parametrize(
+    "model, allowance, fits", [(Crash, None, (32, 32)), (Hungry, 300_000_000, (16, 128))]
+)
 def test_what_ends_the_child_leaves_the_parent_with_the_answer(model, allowance, fits):
     found = memory_ceiling(Task(model, TASK.train, TASK.validation), 256, seconds=AMPLE, allowance=allowance)
     assert fits[0] <= found.fits <= fits[1] and found.failed == 2 * found.fits and "failed" in found.why
@@ -140,7 +156,9 @@ def test_the_whole_gives_four_reasons_a_picture_and_every_training(monkeypatch):
     found = measured.measure_batch_size(net, TRAIN, HELD, epochs=2, budget=AMPLE, progress=False)
     assert [r.split(":")[0].split()[0] for r in found.reasons] == ["Time", "Memory", "Gradient", "Rate"]
     assert found.batch_size <= min(64, found.knee) and math.log2(found.batch_size).is_integer()
-    here = found.trials[found.trials["batch_size"] == found.batch_size].groupby("lr")["validation_loss"].mean()
+    here = (
+        found.trials[found.trials["batch_size"] == found.batch_size].groupby("lr")["validation_loss"].mean()
+    )
     assert found.lr == here.idxmin() and len(found.figure().axes) == 2
 
 
@@ -148,7 +166,17 @@ def test_recommend_prints_both_ways_and_json(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine_too.py").write_text(MODULE)
     monkeypatch.setattr(measured, "memory_ceiling", lambda *a, **k: Ceiling(0, None, "not probed"))
-    words = ["recommend", "--model", "mine_too:make", "--data", "mine_too:data", "--epochs", "1", "--budget", f"{AMPLE}"]
+    words = [
+        "recommend",
+        "--model",
+        "mine_too:make",
+        "--data",
+        "mine_too:data",
+        "--epochs",
+        "1",
+        "--budget",
+        f"{AMPLE}",
+    ]
     assert cli.main([*words, "--json"]) == 0
     printed = capsys.readouterr()
     first, second = json.loads(printed.out)
@@ -158,6 +186,7 @@ def test_recommend_prints_both_ways_and_json(tmp_path, monkeypatch, capsys):
 
 
 # Problems
+
 
 def test_the_compiled_loop_at_the_synthetic_widths_is_the_trainer_to_the_bit():
     on = data.load("synthetic-1k")
@@ -170,9 +199,20 @@ def test_the_compiled_loop_at_the_synthetic_widths_is_the_trainer_to_the_bit():
 
 def test_a_part_of_the_images_is_drawn_once_and_follows_the_protocol_in_bf16(monkeypatch):
     n, whole, seen = problems.IMAGES, data.load("mnist"), []
-    monkeypatch.setattr(problems, "train", lambda run, on: seen.append(run) or train(replace(run, epochs=1), on))
+    monkeypatch.setattr(
+        problems, "train", lambda run, on: seen.append(run) or train(replace(run, epochs=1), on)
+    )
     p = problem("mnist-512")
-    assert len(p.whole.train_y) == len(p.whole.test_y) == n and p.batch_sizes == (1, 8, 16, 32, 64, 128, 256, 512)
+    assert len(p.whole.train_y) == len(p.whole.test_y) == n and p.batch_sizes == (
+        1,
+        8,
+        16,
+        32,
+        64,
+        128,
+        256,
+        512,
+    )
     assert {x.numpy().tobytes() for x in p.whole.train_x} <= {x.numpy().tobytes() for x in whole.train_x}
     assert {x.numpy().tobytes() for x in p.whole.test_x} <= {x.numpy().tobytes() for x in whole.test_x}
     cells = evaluation.cells(p, 42)
@@ -180,7 +220,8 @@ def test_a_part_of_the_images_is_drawn_once_and_follows_the_protocol_in_bf16(mon
         evaluation._trained(p, cell)
     wanted = [plan("mnist", b, 42, n_train=n, precision="bf16") for b in (256, 512)]
     assert [(r.lr, r.warmup_epochs, r.epochs, r.n_train, r.precision) for r in seen] == [
-        (pytest.approx(r.lr), r.warmup_epochs, r.epochs, n, "bf16") for r in wanted]
+        (pytest.approx(r.lr), r.warmup_epochs, r.epochs, n, "bf16") for r in wanted
+    ]
     assert evaluation.cells(problem("synthetic-1k"), 42) == []
 
 
@@ -192,14 +233,18 @@ def test_a_problem_decides_without_the_test_set(name):
     rows = {tuple(r) for part in (p.split.train_x, p.split.test_x) for r in part.tolist()}
     assert rows == {tuple(r) for r in p.whole.train_x.tolist()}
     task = p.task()
-    assert torch.equal(task.train.pair[0], p.split.train_x) and torch.equal(task.validation.pair[1], p.split.test_y)
+    assert torch.equal(task.train.pair[0], p.split.train_x) and torch.equal(
+        task.validation.pair[1], p.split.test_y
+    )
     found = p.train(32, 0.001, 2, 1, on=p.split)
     assert len(found.curve) == 2 and found.validation_score == pytest.approx(found.curve[-1])
 
 
 def test_fixed_ways():
-    sizes = {n: [evaluation.fixed("x", m, 1, n, 0.1)["batch_size"] for m in evaluation.METHODS[2:]]
-             for n in (142, 8000, 60_000)}
+    sizes = {
+        n: [evaluation.fixed("x", m, 1, n, 0.1)["batch_size"] for m in evaluation.METHODS[2:]]
+        for n in (142, 8000, 60_000)
+    }
     assert sizes == {142: [32, 142, 142], 8000: [32, 200, 8000], 60_000: [32, 200, 8192]}
 
 
@@ -221,13 +266,16 @@ def test_regret_is_paired_with_the_best_cell_and_time_counts_to_within_a_point(r
     steps = pd.DataFrame({"problem": "wine", "batch_size": [32, 142], "n_train": 142, "step_s": [0.01, 0.02]})
     found = regret.results(runs, choices, steps.set_index(["problem", "batch_size"]))
     assert found.query("batch_size == 32")["to_target_torch_s"].dropna().tolist() == pytest.approx(
-        [e * 5 * 0.01 for e in found.query("batch_size == 32")["to_target_epochs"].dropna()])
+        [e * 5 * 0.01 for e in found.query("batch_size == 32")["to_target_epochs"].dropna()]
+    )
     acc = runs.set_index(["batch_size", "seed"])["test_acc"]
     s = regret.summary(found).set_index("method")
     for method, b in (("always 32", 32), ("Lightning", 142)):
         difference = [acc[64, k] - acc[b, k] for k in (42, 43, 44)]
         assert s.loc[method, "regret"].mean == pytest.approx(np.mean(difference)) and s.loc[method, "n"] == 3
-    near = [max(50, 93.5, acc[32, k]) >= np.mean([acc[64, j] for j in (42, 43, 44)]) - 1 for k in (42, 43, 44)]
+    near = [
+        max(50, 93.5, acc[32, k]) >= np.mean([acc[64, j] for j in (42, 43, 44)]) - 1 for k in (42, 43, 44)
+    ]
     assert s.loc["always 32", "reached"] == sum(near) and s.loc["Lightning", "reached"] == 0
     spread = found.assign(method="measured", batch_size=found["batch_size"].where(found["seed"] < 44, 64))
     assert regret.summary(spread)["batch_sizes"].tolist() == ["32 (32 to 142)"]
@@ -241,17 +289,31 @@ def test_regret_is_paired_with_the_best_cell_and_time_counts_to_within_a_point(r
     differences = [acc[142, k] - acc[32, k] + 1 for k in (42, 43, 44)]
     assert regret.pooled(twice, "Lightning", "always 32").mean == pytest.approx(np.mean(differences))
     sooner = found.assign(to_target_torch_s=[4.0, 1, 8, 1, 2, 1])  # always 32 and Lightning in turn, by seed
-    assert "Wine 4 (" in comparison.time_sentence(sooner, "Lightning", "always 32")  # geometric mean of 4, 8, 2
+    assert "Wine 4 (" in comparison.time_sentence(
+        sooner, "Lightning", "always 32"
+    )  # geometric mean of 4, 8, 2
     assert len(comparison.formatted(found)) == 2 and len(comparison.figure(found).axes) == 1
 
 
 def test_problems_with_fewer_seeds_count_as_much_and_the_pooled_interval_is_welchs():
     rng = np.random.default_rng(2)
     one, two = rng.normal(1, 1, 10), rng.normal(-2, 3, 4)
-    frames = [pd.DataFrame({"problem": name, "method": method, "seed": range(len(d)), "test_acc": 90 + d * (method == "measured")})
-              for name, d in (("wine", one), ("digits", two)) for method in ("measured", "always 32")]
+    frames = [
+        pd.DataFrame(
+            {
+                "problem": name,
+                "method": method,
+                "seed": range(len(d)),
+                "test_acc": 90 + d * (method == "measured"),
+            }
+        )
+        for name, d in (("wine", one), ("digits", two))
+        for method in ("measured", "always 32")
+    ]
     found = regret.pooled(pd.concat(frames), "measured", "always 32")
-    welch = stats.ttest_ind(one, -two, equal_var=False).confidence_interval()  # the mean of two is half a difference
+    welch = stats.ttest_ind(
+        one, -two, equal_var=False
+    ).confidence_interval()  # the mean of two is half a difference
     assert (2 * found.low, 2 * found.high) == pytest.approx((welch.low, welch.high)) and found.n == 14
     assert 2 * found.mean == pytest.approx(one.mean() + two.mean())
     same = regret.pooled(pd.concat([frames[1], frames[1].assign(method="measured")]), "measured", "always 32")
@@ -285,9 +347,21 @@ def test_what_is_finished_of_an_evaluation_stays_when_it_is_interrupted(tmp_path
 
 
 def test_what_parts_do_not_say_of_the_whole_sets_comes_from_the_records():
-    made = pd.DataFrame([("mnist", s, b, lr, 0, acc, [acc], 1.0, 1.0, False) for s, b, lr, acc in [
-        (42, 32, 0.0125, 99.0), (42, 64, 0.025, 98.0), (42, 128, 0.05, 99.9), (43, 32, 0.0125, 98.5), (43, 64, 0.025, 98.1),
-        (42, 64, 0.3, 99.99), (44, 32, 0.0125, 10.0)]], columns=evaluation.RUNS)
+    made = pd.DataFrame(
+        [
+            ("mnist", s, b, lr, 0, acc, [acc], 1.0, 1.0, False)
+            for s, b, lr, acc in [
+                (42, 32, 0.0125, 99.0),
+                (42, 64, 0.025, 98.0),
+                (42, 128, 0.05, 99.9),
+                (43, 32, 0.0125, 98.5),
+                (43, 64, 0.025, 98.1),
+                (42, 64, 0.3, 99.99),
+                (44, 32, 0.0125, 10.0),
+            ]
+        ],
+        columns=evaluation.RUNS,
+    )
     text = comparison.parts_sentence(made)
     assert "starts at B = 16. On the whole sets" in text and "start at 64 on MNIST, at 64 on CIFAR-10" in text
     assert "MNIST 98.05" in text and "+0.70" in text and "B = 32, the best of 2 sizes (n = 2)" in text
@@ -302,15 +376,35 @@ def test_a_grid_with_a_hole_gives_no_regret_and_is_named(rows, monkeypatch):
     for module in (regret, comparison):  # the records have this grid whole
         monkeypatch.setattr(module, "all_runs", lambda: mnist)
     text = comparison.holes(regret.results(runs, choices))
-    assert "Fewer than 10 seeds: Wine (3)." in text and "MNIST (all ways)" in text and "Wine (Algorithm 2, measured, scikit-learn)" in text
+    assert (
+        "Fewer than 10 seeds: Wine (3)." in text
+        and "MNIST (all ways)" in text
+        and "Wine (Algorithm 2, measured, scikit-learn)" in text
+    )
     assert "`python -m bbatch.choosing.evaluation" in text
     assert "mnist" in text.partition("bbatch sweep")[2]
 
 
 def test_a_grid_that_gets_full_brings_its_fixed_row_with_it():
-    made = [("mnist", s, b, 0.1 * b / 256, 5 * (b >= 256), 99 - abs(math.log2(b) - 6) / 10, [99.0] * 12, 1.0, 1.0, 0)
-            for s in (42, 43) for b in (1, 8, 16, 32, 64, 128, 256, 512, 1024)]
-    found = regret.results(pd.DataFrame(made, columns=evaluation.RUNS), pd.DataFrame(columns=evaluation.CHOICES))
+    made = [
+        (
+            "mnist",
+            s,
+            b,
+            0.1 * b / 256,
+            5 * (b >= 256),
+            99 - abs(math.log2(b) - 6) / 10,
+            [99.0] * 12,
+            1.0,
+            1.0,
+            0,
+        )
+        for s in (42, 43)
+        for b in (1, 8, 16, 32, 64, 128, 256, 512, 1024)
+    ]
+    found = regret.results(
+        pd.DataFrame(made, columns=evaluation.RUNS), pd.DataFrame(columns=evaluation.CHOICES)
+    )
     assert set(found["method"]) == {"always 32"}
     assert (found["best_acc"] - found["test_acc"]).tolist() == pytest.approx([0.1, 0.1])
     assert np.isnan(found["to_target_torch_s"]).all() and (found["to_target_epochs"] == 1).all()
@@ -327,7 +421,9 @@ def test_the_committed_tables_are_of_one_piece():
 
 
 def test_an_unknown_problem_is_refused_by_name(capsys):
-    assert evaluation.main(["iris"]) == 2 and "problem 'iris' is unknown; allowed are" in capsys.readouterr().err
+    assert (
+        evaluation.main(["iris"]) == 2 and "problem 'iris' is unknown; allowed are" in capsys.readouterr().err
+    )
     with pytest.raises(BadInput, match="problem 'x' is unknown"):
         problem("x")
 
@@ -344,6 +440,14 @@ def test_a_recommendation_comes_back_from_json_as_it_went(monkeypatch):
 
 
 def test_samples_are_written_as_people_read_them():
-    written = [measured.samples(v) for v in (0.3, 42.5, 4560.0, 999_600.0, 4560451.9, math.inf, -3.0, math.nan)]
-    assert written == ["less than 1 sample", "42 samples", "4,600 samples", "1 million samples", "4.6 million samples",
-                       *["beyond measure"] * 3]
+    written = [
+        measured.samples(v) for v in (0.3, 42.5, 4560.0, 999_600.0, 4560451.9, math.inf, -3.0, math.nan)
+    ]
+    assert written == [
+        "less than 1 sample",
+        "42 samples",
+        "4,600 samples",
+        "1 million samples",
+        "4.6 million samples",
+        *["beyond measure"] * 3,
+    ]

@@ -10,19 +10,46 @@ from bbatch import metrics
 from bbatch.config import plan
 
 
-def record(batch=32, seed=42, test=(150, 160, 161, 170), running=(400, 500, 600, 640), train=700,
-           seconds=(2.0, 1.0, 1.0, 4.0), diverged=None, **more):
+def record(
+    batch=32,
+    seed=42,
+    test=(150, 160, 161, 170),
+    running=(400, 500, 600, 640),
+    train=700,
+    seconds=(2.0, 1.0, 1.0, 4.0),
+    diverged=None,
+    **more,
+):
     """A record of four epochs on synthetic-1k: 800 training and 200 test samples."""
     run = plan("synthetic-1k", batch, seed, epochs=4, **more)
-    return {"id": f"{batch}-{seed}-{run.lr_rule}", "run": dataclasses.asdict(run),
-            "seeds": {"init": 1, "order": 2, "noise": 3},
-            "data": {"source": "somewhere", "fingerprint": "f" * 64, "n_test": 200},
-            "history": {"train_loss": [0.4, 0.3, 0.2, 0.1], "train_correct": list(running),
-                        "test_loss": [0.5, 0.4, 0.3, 0.3], "test_correct": list(test)},
-            "final": {"train_loss": 0.1, "train_correct": train, "test_loss": 0.3, "test_correct": test[-1],
-                      "diverged_epoch": diverged},
-            "observed": {"seconds": list(seconds), "evaluate_seconds": [9.0] * 4, "device": "cpu", "commit": "abc",
-                         "engine": "torch", "device_name": "a processor", "started": "2026-01-01T08:00:00+00:00"}}
+    return {
+        "id": f"{batch}-{seed}-{run.lr_rule}",
+        "run": dataclasses.asdict(run),
+        "seeds": {"init": 1, "order": 2, "noise": 3},
+        "data": {"source": "somewhere", "fingerprint": "f" * 64, "n_test": 200},
+        "history": {
+            "train_loss": [0.4, 0.3, 0.2, 0.1],
+            "train_correct": list(running),
+            "test_loss": [0.5, 0.4, 0.3, 0.3],
+            "test_correct": list(test),
+        },
+        "final": {
+            "train_loss": 0.1,
+            "train_correct": train,
+            "test_loss": 0.3,
+            "test_correct": test[-1],
+            "diverged_epoch": diverged,
+        },
+        "observed": {
+            "seconds": list(seconds),
+            "evaluate_seconds": [9.0] * 4,
+            "device": "cpu",
+            "commit": "abc",
+            "engine": "torch",
+            "device_name": "a processor",
+            "started": "2026-01-01T08:00:00+00:00",
+        },
+    }
 
 
 def test_a_row_by_hand():
@@ -36,23 +63,39 @@ def test_a_row_by_hand():
     assert row["diverged"] is False
     assert (row["dataset"], row["batch_size"], row["seed"], row["epochs"]) == ("synthetic-1k", 32, 42, 4)
     assert (row["lr"], row["lr_rule"], row["optimizer"], row["n_train"], row["n_test"]) == (
-        0.001, "linear", "adam", 800, 200)
+        0.001,
+        "linear",
+        "adam",
+        800,
+        200,
+    )
     assert (row["data_source"], row["data_fingerprint"], row["commit"]) == ("somewhere", "f" * 64, "abc")
     assert set(row) == set(metrics.COLUMNS)
 
 
 def test_a_run_that_never_converges_and_one_that_diverges():
     assert metrics.row(record(test=(100, 160, 160, 160)))["convergence_epoch"] is None
-    assert metrics.row(record(test=(161, 10, 10, 10)))["convergence_epoch"] == 1  # the first, though it fell again
+    assert (
+        metrics.row(record(test=(161, 10, 10, 10)))["convergence_epoch"] == 1
+    )  # the first, though it fell again
     assert metrics.row(record(diverged=4))["diverged"] is True
 
 
 def test_frame_is_sorted_and_typed():
-    records = [record(64, 43), record(8, 43), record(64, 42, test=(0, 0, 0, 0)), record(8, 43, lr_rule="constant")]
+    records = [
+        record(64, 43),
+        record(8, 43),
+        record(64, 42, test=(0, 0, 0, 0)),
+        record(8, 43, lr_rule="constant"),
+    ]
     table = metrics.frame(records)
     assert list(table.columns) == metrics.COLUMNS
     assert table[["lr_rule", "batch_size", "seed"]].values.tolist() == [
-        ["constant", 8, 43], ["linear", 8, 43], ["linear", 64, 42], ["linear", 64, 43]]
+        ["constant", 8, 43],
+        ["linear", 8, 43],
+        ["linear", 64, 42],
+        ["linear", 64, 43],
+    ]
     assert table["convergence_epoch"].isna().tolist() == [False, False, True, False]
     assert str(table["convergence_epoch"].dtype) == "Int64"
     pd.testing.assert_frame_equal(table, metrics.frame(records[::-1]))
@@ -60,7 +103,9 @@ def test_frame_is_sorted_and_typed():
 
 def test_empty_tables_have_their_columns():
     assert list(metrics.frame([]).columns) == metrics.COLUMNS and len(metrics.frame([])) == 0
-    assert len(metrics.curves([])) == 0 and list(metrics.curves([]).columns) == list(metrics.curves([record()]).columns)
+    assert len(metrics.curves([])) == 0 and list(metrics.curves([]).columns) == list(
+        metrics.curves([record()]).columns
+    )
 
 
 def test_curves_by_hand():
@@ -81,5 +126,7 @@ def test_full_protocol_takes_the_32_bit_run_where_both_are_recorded():
         r = record(batch, seed)
         return r | {"run": dataclasses.asdict(run), "id": f"{batch}-{seed}-{precision}"}
 
-    table = metrics.frame([made(8, 42, "bf16"), made(8, 42, "fp32"), made(8, 43, "bf16"), record(16)])  # the last: 4 epochs
+    table = metrics.frame(
+        [made(8, 42, "bf16"), made(8, 42, "fp32"), made(8, 43, "bf16"), record(16)]
+    )  # the last: 4 epochs
     assert metrics.full_protocol(table)["id"].tolist() == ["8-43-bf16", "8-42-fp32"]

@@ -13,9 +13,11 @@ from bbatch.errors import BadInput
 INPUTS = {"mlp": (20,), "mnist-cnn": (1, 28, 28), "cifar-cnn": (3, 32, 32)}
 PLAIN = {"mlp": "synthetic-1k", "mnist-cnn": "mnist", "cifar-cnn": "cifar10"}
 # weights and biases, layer by layer, from Section III-B with padding 1
-COUNTS = {"mlp": 20 * 64 + 64 + 64 * 32 + 32 + 32 * 2 + 2,
-          "mnist-cnn": 9 * 32 + 32 + 9 * 32 * 64 + 64 + 9 * 64 * 128 + 128 + 128 * 14 * 14 * 10 + 10,
-          "cifar-cnn": 9 * 3 * 32 + 32 + 9 * 32 * 64 + 64 + 9 * 64 * 128 + 128 + 128 * 10 + 10}
+COUNTS = {
+    "mlp": 20 * 64 + 64 + 64 * 32 + 32 + 32 * 2 + 2,
+    "mnist-cnn": 9 * 32 + 32 + 9 * 32 * 64 + 64 + 9 * 64 * 128 + 128 + 128 * 14 * 14 * 10 + 10,
+    "cifar-cnn": 9 * 3 * 32 + 32 + 9 * 32 * 64 + 64 + 9 * 64 * 128 + 128 + 128 * 10 + 10,
+}
 
 
 @pytest.mark.parametrize("name, stated", [("mlp", 3_490), ("mnist-cnn", 343_562), ("cifar-cnn", 94_538)])

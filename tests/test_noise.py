@@ -6,7 +6,13 @@ import torch
 from geometry_cases import refused, refuses_what_cannot_be_measured, small_cnn, small_mlp
 from torch.nn import functional as F
 
-from bbatch.geometry.noise import expected_variance, first_weight, gradient_variance, largest_share, noise_scale
+from bbatch.geometry.noise import (
+    expected_variance,
+    first_weight,
+    gradient_variance,
+    largest_share,
+    noise_scale,
+)
 
 
 def gradients(net, x, y):
@@ -14,7 +20,7 @@ def gradients(net, x, y):
     rows = []
     for k in range(len(y)):
         net.zero_grad()
-        F.cross_entropy(net(x[k:k + 1]), y[k:k + 1]).backward()
+        F.cross_entropy(net(x[k : k + 1]), y[k : k + 1]).backward()
         rows.append(torch.cat([p.grad.flatten() for p in net.parameters()]))
     net.zero_grad()
     return torch.stack(rows).numpy(), next(net.parameters()).numel()
@@ -27,8 +33,12 @@ def test_equation_4_from_the_gradients_of_single_samples(make, replacement, batc
     net, x, y = make()
     g, first = gradients(net, x, y)
     rng = np.random.default_rng(11)  # the same draws
-    means = np.array([g[rng.choice(len(y), batch_size, replace=replacement), :first].mean(0) for _ in range(20)])
-    found = gradient_variance(net, F.cross_entropy, x, y, batch_size, replacement=replacement, seed=11, piece=5)
+    means = np.array(
+        [g[rng.choice(len(y), batch_size, replace=replacement), :first].mean(0) for _ in range(20)]
+    )
+    found = gradient_variance(
+        net, F.cross_entropy, x, y, batch_size, replacement=replacement, seed=11, piece=5
+    )
     assert found == pytest.approx(((means - means.mean(0)) ** 2).mean(), rel=1e-6, abs=1e-15)
 
 
@@ -38,8 +48,14 @@ def test_the_expected_variance_is_the_average_over_many_draws(replacement, batch
     net, x, y = small_cnn()
     g, first = gradients(net, x, y)
     sigma2 = g[:, :first].var(0).mean()
-    found = np.mean([gradient_variance(net, F.cross_entropy, x, y, batch_size, replacement=replacement, seed=s, batches=20)
-                     for s in range(30)])
+    found = np.mean(
+        [
+            gradient_variance(
+                net, F.cross_entropy, x, y, batch_size, replacement=replacement, seed=s, batches=20
+            )
+            for s in range(30)
+        ]
+    )
     assert found == pytest.approx(expected_variance(sigma2, batch_size, len(y), replacement), rel=0.12)
 
 
@@ -52,8 +68,12 @@ def test_the_whole_set_without_replacement_has_no_variance():
 def test_other_parameters_can_be_named():
     net, x, y = small_mlp()
     assert first_weight(net) == "0.weight"
-    assert gradient_variance(net, F.cross_entropy, x, y, 5, names=["0.weight"]) == gradient_variance(net, F.cross_entropy, x, y, 5)
-    assert gradient_variance(net, F.cross_entropy, x, y, 5, names=["5.bias"]) != gradient_variance(net, F.cross_entropy, x, y, 5)
+    assert gradient_variance(net, F.cross_entropy, x, y, 5, names=["0.weight"]) == gradient_variance(
+        net, F.cross_entropy, x, y, 5
+    )
+    assert gradient_variance(net, F.cross_entropy, x, y, 5, names=["5.bias"]) != gradient_variance(
+        net, F.cross_entropy, x, y, 5
+    )
 
 
 @pytest.mark.parametrize("make", [small_mlp, small_cnn])
@@ -72,7 +92,9 @@ def test_the_parts_of_the_noise_scale_from_single_samples(make):
     left_out = np.array([ratio(np.delete(g, k, 0)) for k in range(n)])
     assert found.scale.mean == pytest.approx(n * ratio(g) - (n - 1) * left_out.mean(), rel=1e-6)
     error = np.sqrt((n - 1) * left_out.var())
-    assert found.scale.half_width == pytest.approx(error * 2.0, rel=0.03)  # Student's t at about 50 degrees is 2.0
+    assert found.scale.half_width == pytest.approx(
+        error * 2.0, rel=0.03
+    )  # Student's t at about 50 degrees is 2.0
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
@@ -96,7 +118,10 @@ def test_no_true_gradient_no_scale():
     net = torch.nn.Linear(1, 1, bias=False).double().eval()
     with torch.no_grad():
         net.weight.zero_()
-    x, y = torch.ones(40, 1, dtype=torch.float64), torch.tensor([1.0, -1.0] * 20, dtype=torch.float64)[:, None]
+    x, y = (
+        torch.ones(40, 1, dtype=torch.float64),
+        torch.tensor([1.0, -1.0] * 20, dtype=torch.float64)[:, None],
+    )
     found = noise_scale(net, F.mse_loss, x, y, 1)
     assert found.norm2 < 0 < found.trace and np.isnan(found.scale.mean)
 
@@ -107,14 +132,17 @@ def test_the_share_of_the_largest_gradients_from_the_gradients_of_single_samples
     net, x, y = make()
     g, first = gradients(net, x, y)
     squares = sorted(((row[:first] ** 2).sum() for row in g), reverse=True)
-    expected = sum(squares[:int(np.ceil(share * len(squares)))]) / sum(squares)
+    expected = sum(squares[: int(np.ceil(share * len(squares)))]) / sum(squares)
     for piece in (None, 7):
         assert largest_share(net, F.cross_entropy, x, y, share, piece=piece) == pytest.approx(expected)
     last = [name for name, _ in net.named_parameters()][-1]
     whole = [name for name, _ in net.named_parameters()]
     assert largest_share(net, F.cross_entropy, x, y, share, names=whole) == pytest.approx(
-        np.sort((g**2).sum(1))[::-1][:int(np.ceil(share * len(y)))].sum() / (g**2).sum())
-    assert share == 1.0 or largest_share(net, F.cross_entropy, x, y, share, names=[last]) != pytest.approx(expected)
+        np.sort((g**2).sum(1))[::-1][: int(np.ceil(share * len(y)))].sum() / (g**2).sum()
+    )
+    assert share == 1.0 or largest_share(net, F.cross_entropy, x, y, share, names=[last]) != pytest.approx(
+        expected
+    )
 
 
 def test_equal_gradients_are_shared_evenly_and_none_by_nobody():
@@ -127,8 +155,11 @@ def test_equal_gradients_are_shared_evenly_and_none_by_nobody():
 def test_bad_input():
     net, x, y = small_mlp()
     refuses_what_cannot_be_measured(lambda net, loss, x, y: gradient_variance(net, loss, x, y, 1))
-    refuses_what_cannot_be_measured(lambda net, loss, x, y: noise_scale(net, loss, x, y, 1) if len(y) else
-                                    gradient_variance(net, loss, x, y, 1))
+    refuses_what_cannot_be_measured(
+        lambda net, loss, x, y: (
+            noise_scale(net, loss, x, y, 1) if len(y) else gradient_variance(net, loss, x, y, 1)
+        )
+    )
     refuses_what_cannot_be_measured(largest_share)
     for share in (0, -0.1, 1.5, float("nan"), "1", None):
         refused(lambda: largest_share(net, F.cross_entropy, x, y, share), "share of samples is .*; it must")

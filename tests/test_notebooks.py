@@ -19,12 +19,17 @@ PARAMETERS = 'name = "mnist"  # a data set\nseeds: int = 2  # how many\nrate: fl
 @pytest.fixture
 def make(tmp_path):
     """make(cell, ...): a notebook of a parameters cell and these code cells."""
+
     def write(*sources):
-        cells = [nbformat.v4.new_code_cell(source, id=f"cell-{k}") for k, source in enumerate((PARAMETERS, *sources))]
+        cells = [
+            nbformat.v4.new_code_cell(source, id=f"cell-{k}")
+            for k, source in enumerate((PARAMETERS, *sources))
+        ]
         cells[0].metadata.tags = ["parameters"]
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "made.ipynb")
         return tmp_path / "made.ipynb"
+
     return write
 
 
@@ -47,8 +52,10 @@ def test_committed_without_outputs_and_in_short_cells(path):
 def test_every_parameter_is_seen_has_a_known_type_and_a_word_of_help(path):
     tagged = [cell for cell in cells(path) if "parameters" in cell.metadata.get("tags", [])]
     assert len(tagged) == 1
-    assigned = [node.target.id if isinstance(node, ast.AnnAssign) else node.targets[0].id
-                for node in ast.parse(tagged[0].source).body]
+    assigned = [
+        node.target.id if isinstance(node, ast.AnnAssign) else node.targets[0].id
+        for node in ast.parse(tagged[0].source).body
+    ]
     rows = notebooks.parameters_of(path)
     assert [row["parameter"] for row in rows] == assigned  # papermill skips lines that it cannot read
     for row in rows:
@@ -56,11 +63,25 @@ def test_every_parameter_is_seen_has_a_known_type_and_a_word_of_help(path):
         notebooks.check(path, {row["parameter"]: row["default"]})
 
 
-@pytest.mark.parametrize("given, named", [
-    ({"sede": 3}, "sede"), ({"seeds": "three"}, "seeds"), ({"seeds": 2.5}, "seeds"), ({"seeds": True}, "seeds"),
-    ({"seeds": None}, "seeds"), ({"rate": "0.1"}, "rate"), ({"name": 7}, "name"), ({"sizes": 8}, "sizes"),
-    ({"sizes": [8, "16"]}, "sizes"), ({"quick": 1}, "quick"), ({"seeds": 3, "Seeds": 3}, "Seeds")])
-def test_an_unknown_parameter_or_a_wrong_type_is_refused_by_name_before_anything_runs(make, tmp_path, given, named):
+@pytest.mark.parametrize(
+    "given, named",
+    [
+        ({"sede": 3}, "sede"),
+        ({"seeds": "three"}, "seeds"),
+        ({"seeds": 2.5}, "seeds"),
+        ({"seeds": True}, "seeds"),
+        ({"seeds": None}, "seeds"),
+        ({"rate": "0.1"}, "rate"),
+        ({"name": 7}, "name"),
+        ({"sizes": 8}, "sizes"),
+        ({"sizes": [8, "16"]}, "sizes"),
+        ({"quick": 1}, "quick"),
+        ({"seeds": 3, "Seeds": 3}, "Seeds"),
+    ],
+)
+def test_an_unknown_parameter_or_a_wrong_type_is_refused_by_name_before_anything_runs(
+    make, tmp_path, given, named
+):
     path = make("open('ran', 'w').close()")
     with pytest.raises(BadInput) as refusal:
         notebooks.execute(path, given, tmp_path / "out.ipynb", progress=False)
@@ -68,15 +89,23 @@ def test_an_unknown_parameter_or_a_wrong_type_is_refused_by_name_before_anything
     assert sorted(p.name for p in tmp_path.iterdir()) == ["made.ipynb"]
 
 
-@pytest.mark.parametrize("given", [{"seeds": 3}, {"rate": 1}, {"rate": 0.5, "sizes": []}, {"name": "x", "quick": False}])
+@pytest.mark.parametrize(
+    "given", [{"seeds": 3}, {"rate": 1}, {"rate": 0.5, "sizes": []}, {"name": "x", "quick": False}]
+)
 def test_a_known_parameter_of_the_right_type_is_taken(make, given):
     notebooks.check(make(), given)
 
 
 def test_a_parameter_is_read_from_text_as_what_it_looks_like():
     pairs = ["seeds=3", "name=mnist", "sizes=[1, 8]", "quick=False", "rate=1e-3", "text=a=b"]
-    assert notebooks.parse(pairs) == {"seeds": 3, "name": "mnist", "sizes": [1, 8], "quick": False, "rate": 1e-3,
-                                      "text": "a=b"}
+    assert notebooks.parse(pairs) == {
+        "seeds": 3,
+        "name": "mnist",
+        "sizes": [1, 8],
+        "quick": False,
+        "rate": 1e-3,
+        "text": "a=b",
+    }
     for bad in ("seeds", "=3", "a b=3"):
         with pytest.raises(BadInput, match=re.escape(repr(bad))):
             notebooks.parse([bad])
@@ -89,9 +118,13 @@ def test_an_unknown_notebook_is_refused_by_name(name):
 
 
 def test_execution_with_parameters_leaves_the_same_bytes_twice(make, tmp_path):
-    path = make("import sys\nprint('one')\nprint('noise', id(object()), file=sys.stderr)\nprint(name, seeds, sizes)",
-                "from tqdm.auto import tqdm\n[k for k in tqdm(range(3))]")
-    outputs = [notebooks.execute(path, {"seeds": 5}, tmp_path / f"{k}.ipynb", progress=False) for k in range(2)]
+    path = make(
+        "import sys\nprint('one')\nprint('noise', id(object()), file=sys.stderr)\nprint(name, seeds, sizes)",
+        "from tqdm.auto import tqdm\n[k for k in tqdm(range(3))]",
+    )
+    outputs = [
+        notebooks.execute(path, {"seeds": 5}, tmp_path / f"{k}.ipynb", progress=False) for k in range(2)
+    ]
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
     assert NotebookNotary().check_signature(nbformat.read(outputs[0], as_version=4))
     *_, talk, bar = cells(outputs[0])
@@ -109,14 +142,20 @@ def test_a_log_has_a_line_for_each_state_of_a_bar(make, tmp_path, capsys):
 
 
 def test_a_committed_notebook_leaves_the_same_bytes_twice(tmp_path):
-    first, second = (notebooks.execute(COMMITTED[0], {}, tmp_path / f"{k}.ipynb", progress=False) for k in range(2))
+    first, second = (
+        notebooks.execute(COMMITTED[0], {}, tmp_path / f"{k}.ipynb", progress=False) for k in range(2)
+    )
     assert first.read_bytes() == second.read_bytes()
 
 
 def test_a_failing_cell_is_named_and_what_ran_stays_readable(make, tmp_path):
     path = make("print('this ran')", "# why\n1 / 0", "print('this did not')")
-    with pytest.raises(notebooks.NotebookFailed, match=r"made\.ipynb stopped in cell \[3\], `1 / 0`, with ZeroDivisionError"):
+    with pytest.raises(
+        notebooks.NotebookFailed, match=r"made\.ipynb stopped in cell \[3\], `1 / 0`, with ZeroDivisionError"
+    ):
         notebooks.execute(path, {}, tmp_path / "out.ipynb", progress=False)
-    assert NotebookNotary().check_signature(nbformat.read(tmp_path / "out.ipynb", as_version=4))  # else no drawing is shown
+    assert NotebookNotary().check_signature(
+        nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    )  # else no drawing is shown
     text = (tmp_path / "out.ipynb").read_text()
     assert '"this ran\\n"' in text and "ZeroDivisionError" in text and '"this did not\\n"' not in text

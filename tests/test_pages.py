@@ -14,27 +14,63 @@ from bbatch.config import DATASETS, plan
 from bbatch.store import Store
 
 
-def record(dataset="synthetic-1k", batch_size=8, seed=42, test_correct=190, running=780, clean=790, seconds=2.0, **more):
+def record(
+    dataset="synthetic-1k",
+    batch_size=8,
+    seed=42,
+    test_correct=190,
+    running=780,
+    clean=790,
+    seconds=2.0,
+    **more,
+):
     """A record as `worker.compute` writes it, with chosen counts."""
     run = plan(dataset, batch_size, seed, **more)
     n_test = DATASETS[dataset].n_test
-    return {"id": run.key("f"), "run": asdict(run), "seeds": {"init": 1, "order": 2, "noise": 3},
-            "data": {"source": "made up", "fingerprint": "f", "n_test": n_test},
-            "history": {"train_loss": [0.5, 0.4], "train_correct": [running - 10, running], "test_loss": [0.5, 0.45],
-                        "test_correct": [n_test // 2, test_correct]},
-            "final": {"train_loss": 0.3, "train_correct": clean, "test_loss": 0.45, "test_correct": test_correct,
-                      "diverged_epoch": None},
-            "observed": {"seconds": [seconds, seconds], "cpu_seconds": [seconds / 2] * 2, "evaluate_seconds": [0.1, 0.1],
-                         "device": "cpu", "device_name": "a processor", "threads": 1, "commit": "abc", "python": "3.11",
-                         "system": "linux", "versions": {"torch": "2", "numpy": "2", "scikit-learn": "1"},
-                         "engine": "compiled", "started": "2026-01-01T00:00:00+00:00",
-                         "finished": "2026-01-02T00:00:00+00:00"}}
+    return {
+        "id": run.key("f"),
+        "run": asdict(run),
+        "seeds": {"init": 1, "order": 2, "noise": 3},
+        "data": {"source": "made up", "fingerprint": "f", "n_test": n_test},
+        "history": {
+            "train_loss": [0.5, 0.4],
+            "train_correct": [running - 10, running],
+            "test_loss": [0.5, 0.45],
+            "test_correct": [n_test // 2, test_correct],
+        },
+        "final": {
+            "train_loss": 0.3,
+            "train_correct": clean,
+            "test_loss": 0.45,
+            "test_correct": test_correct,
+            "diverged_epoch": None,
+        },
+        "observed": {
+            "seconds": [seconds, seconds],
+            "cpu_seconds": [seconds / 2] * 2,
+            "evaluate_seconds": [0.1, 0.1],
+            "device": "cpu",
+            "device_name": "a processor",
+            "threads": 1,
+            "commit": "abc",
+            "python": "3.11",
+            "system": "linux",
+            "versions": {"torch": "2", "numpy": "2", "scikit-learn": "1"},
+            "engine": "compiled",
+            "started": "2026-01-01T00:00:00+00:00",
+            "finished": "2026-01-02T00:00:00+00:00",
+        },
+    }
 
 
 @pytest.fixture
 def runs():
     counts = {8: (190, 188, 192), 64: (192, 193, 191), 512: (186, 189, 180)}
-    return metrics.frame(record(batch_size=b, seed=42 + k, test_correct=c) for b, cs in counts.items() for k, c in enumerate(cs))
+    return metrics.frame(
+        record(batch_size=b, seed=42 + k, test_correct=c)
+        for b, cs in counts.items()
+        for k, c in enumerate(cs)
+    )
 
 
 def test_compare_gives_mean_interval_paper_and_difference(runs):
@@ -70,7 +106,9 @@ def test_best_batch_size_and_paired_change(runs):
     change = findings.change(runs, "synthetic-1k", 64, 512)
     differences = np.array([93.0, 94.5, 90.0]) - np.array([96.0, 96.5, 95.5])
     low, high = stats.t.interval(0.95, 2, differences.mean(), stats.sem(differences))
-    assert (change.mean, change.low, change.high, change.n) == pytest.approx((differences.mean(), low, high, 3))
+    assert (change.mean, change.low, change.high, change.n) == pytest.approx(
+        (differences.mean(), low, high, 3)
+    )
     assert findings.change(runs, "synthetic-1k", 64, 128).n == 0  # no run at 128
 
 
@@ -85,7 +123,12 @@ def test_one_more_run_uses_the_scatter_of_single_runs(runs):
 
 def test_sentences_follow_the_records(runs):
     text = findings.accuracy_sentence(runs, "synthetic-1k")
-    assert "B = 64" in text and "96.00" in text and "At B = 512 it is 3.50" in text and "points lower (paired over 3 seeds" in text
+    assert (
+        "B = 64" in text
+        and "96.00" in text
+        and "At B = 512 it is 3.50" in text
+        and "points lower (paired over 3 seeds" in text
+    )
     moved = metrics.frame([record(batch_size=8, test_correct=200), record(batch_size=64, test_correct=100)])
     assert "at B = 8" in findings.accuracy_sentence(moved, "synthetic-1k")
     assert "no run recorded" in findings.accuracy_sentence(moved, "mnist")
@@ -95,8 +138,12 @@ def test_which_training_accuracy_prefers_the_nearer_reading(runs):
     table = findings.which_training_accuracy(runs, "synthetic-1k").set_index("reading")["mean_distance"]
     paper = published.results("synthetic-1k").set_index("batch_size")["gap"]
     means = runs.groupby("batch_size")[["gap_running", "gap"]].mean()
-    assert table.iloc[0] == pytest.approx(np.mean([abs(means.loc[b, "gap_running"] - paper[b]) for b in (8, 64, 512)]))
-    assert table.iloc[1] == pytest.approx(np.mean([abs(means.loc[b, "gap"] - paper[b]) for b in (8, 64, 512)]))
+    assert table.iloc[0] == pytest.approx(
+        np.mean([abs(means.loc[b, "gap_running"] - paper[b]) for b in (8, 64, 512)])
+    )
+    assert table.iloc[1] == pytest.approx(
+        np.mean([abs(means.loc[b, "gap"] - paper[b]) for b in (8, 64, 512)])
+    )
 
 
 def test_figures_draw_every_mean_and_every_published_point(runs):
@@ -119,7 +166,10 @@ def test_pages_without_records_say_so_and_draw_the_paper_alone():
     assert "No records" in report.provenance([]).data
     assert tables.compare(empty, "mnist")["n"].sum() == 0
     holes = report.holes([], ["mnist"], "paper", 2).data
-    assert "bbatch sweep mnist --profile paper --seeds 2" in holes and "2 of 2 at B\u00a0=\u00a01, 8, 16, 32, 64, 128, 256, 512, 1024." in holes
+    assert (
+        "bbatch sweep mnist --profile paper --seeds 2" in holes
+        and "2 of 2 at B\u00a0=\u00a01, 8, 16, 32, 64, 128, 256, 512, 1024." in holes
+    )
 
 
 def test_a_run_in_mixed_precision_fills_a_hole_until_there_is_one_in_32_bits(tmp_path):
@@ -142,8 +192,18 @@ def test_a_run_in_mixed_precision_fills_a_hole_until_there_is_one_in_32_bits(tmp
 @pytest.fixture
 def mixed():
     """MNIST as it may be recorded: one seed in 32 bits everywhere, two more in mixed precision at B = 32, none at 64."""
-    return metrics.frame([record("mnist", b, s, right, 59_500, 59_600, precision=p) for b, s, right, p in (
-        (8, 42, 9_890, "fp32"), (32, 42, 9_900, "fp32"), (32, 43, 9_910, "bf16"), (32, 44, 9_920, "bf16"), (128, 42, 9_885, "bf16"))])
+    return metrics.frame(
+        [
+            record("mnist", b, s, right, 59_500, 59_600, precision=p)
+            for b, s, right, p in (
+                (8, 42, 9_890, "fp32"),
+                (32, 42, 9_900, "fp32"),
+                (32, 43, 9_910, "bf16"),
+                (32, 44, 9_920, "bf16"),
+                (128, 42, 9_885, "bf16"),
+            )
+        ]
+    )
 
 
 def test_a_page_says_which_runs_of_a_cell_are_in_mixed_precision(mixed):
@@ -155,14 +215,22 @@ def test_a_page_says_which_runs_of_a_cell_are_in_mixed_precision(mixed):
     figure = figures.against_batch_size(mixed, ["mnist"])
     assert "in bf16: 3 of 5 runs on MNIST" in figure.bbatch["caption"]
     assert any("n = 3, 2 in bf16; ± half" in text for _, _, text, _ in figure.axes[0].bbatch_tips)
-    assert "in bf16" not in figures.against_batch_size(mixed[mixed["precision"] == "fp32"], ["mnist"]).bbatch["caption"]
+    assert (
+        "in bf16"
+        not in figures.against_batch_size(mixed[mixed["precision"] == "fp32"], ["mnist"]).bbatch["caption"]
+    )
 
 
 def test_a_sentence_says_where_a_pair_differs_in_arithmetic(mixed):
-    text = findings.accuracy_sentence(mixed, "mnist")  # best: B = 32, mean over three seeds, two of them in bf16
+    text = findings.accuracy_sentence(
+        mixed, "mnist"
+    )  # best: B = 32, mean over three seeds, two of them in bf16
     assert "of the 3 batch sizes recorded, at B = 32" in text and "(n = 3 seeds, 2 of them in bf16)" in text
     assert "At B = 8 it is 0.10 points lower (one pair of runs: no interval over seeds)." in text
-    assert "At B = 128 it is 0.15 points lower (one pair of runs: no interval over seeds; in 1 of the pairs one run is in bf16" in text
+    assert (
+        "At B = 128 it is 0.15 points lower (one pair of runs: no interval over seeds; in 1 of the pairs one run is in bf16"
+        in text
+    )
 
 
 def test_single_seeds_are_drawn_apart_from_means(mixed):
@@ -179,21 +247,30 @@ def test_learning_curves_show_the_error_and_no_zero(runs):
     curves = metrics.curves([record(batch_size=8, seed=s, test_correct=c) for s, c in ((42, 190), (43, 200))])
     axis = figures.learning_curves(curves, "synthetic-1k").axes[0]
     assert axis.lines[0].get_ydata() == pytest.approx([50, 2.5]) and axis.get_yscale() == "log"
-    assert axis.collections[0].get_datalim(axis.transData).y0 == pytest.approx(0.25)  # half of one of 200 samples
+    assert axis.collections[0].get_datalim(axis.transData).y0 == pytest.approx(
+        0.25
+    )  # half of one of 200 samples
 
 
 def test_runs_trained_again_are_summed_up_by_agreement():
     from bbatch import live
 
     table = live.sweep_again("synthetic-1k", "smoke", 1)
-    assert list(table["runs"]) == [1] * len(table) and (table["not committed"] == 1).all()  # no smoke run is committed
-    assert live.summary(table) == f"{len(table)} runs trained while this page was made, against their committed records: {len(table)} not committed"
+    assert (
+        list(table["runs"]) == [1] * len(table) and (table["not committed"] == 1).all()
+    )  # no smoke run is committed
+    assert (
+        live.summary(table)
+        == f"{len(table)} runs trained while this page was made, against their committed records: {len(table)} not committed"
+    )
     assert live.sweep_again("synthetic-1k", "smoke", 0).empty
 
 
 def test_provenance_names_data_hardware_and_commit():
     text = report.provenance([record()]).data
-    assert all(word in text for word in ("1 recorded runs", "made up", "a processor", "abc", "2026-01-01", "fp32"))
+    assert all(
+        word in text for word in ("1 recorded runs", "made up", "a processor", "abc", "2026-01-01", "fp32")
+    )
 
 
 def test_text_and_table_of_the_paper_stand_side_by_side(runs):
@@ -212,8 +289,10 @@ def test_results_as_json_have_the_documented_keys(store, capsys):
     store.put(record(batch_size=4))  # a batch size outside the grid: no frozen record has it
     assert main(["results", "synthetic-1k", "--json"]) == 0
     rows = [r for r in json.loads(capsys.readouterr().out) if r["batch_size"] == 4]
-    keys = ("dataset batch_size seed lr_rule lr optimizer epochs test_acc train_acc train_acc_running gap epoch_time_s "
-            "convergence_epoch diverged device data_source data_fingerprint commit").split()
+    keys = (
+        "dataset batch_size seed lr_rule lr optimizer epochs test_acc train_acc train_acc_running gap epoch_time_s "
+        "convergence_epoch diverged device data_source data_fingerprint commit"
+    ).split()
     assert set(keys) <= set(rows[0]) and rows[0]["test_acc"] == 95.0 and rows[0]["convergence_epoch"] == 2
 
 
@@ -237,8 +316,11 @@ def test_data_lists_all_five_with_fingerprints(capsys):
 
 
 def test_precision_is_compared_only_between_equal_runs():
-    pairs = [record(seed=s, test_correct=c, precision=p) for p, cs in (("fp32", (190, 188)), ("bf16", (191, 187)))
-             for s, c in zip((42, 43), cs)]
+    pairs = [
+        record(seed=s, test_correct=c, precision=p)
+        for p, cs in (("fp32", (190, 188)), ("bf16", (191, 187)))
+        for s, c in zip((42, 43), cs)
+    ]
     alone = record(batch_size=64, precision="bf16")
     table = findings.precision_effect(metrics.frame([*pairs, alone]))
     assert len(table) == 1 and table.loc[0, "n"] == 2 and table.loc[0, "test accuracy"].startswith("+0.00")
@@ -255,5 +337,8 @@ def test_a_critical_size_of_ours_is_said_with_the_name_as_it_is_written():
     sizes = DATASETS["cifar10"].protocol.batch_sizes
     runs = metrics.frame(record("cifar10", b, test_correct=7_600 if b <= 64 else 7_300) for b in sizes)
     said = " ".join(findings.exponent_sentences(runs))
-    assert "give a B* on 1 of the 1 data sets with runs at every batch size: CIFAR-10 (B* = 128), too few for an exponent." in said
+    assert (
+        "give a B* on 1 of the 1 data sets with runs at every batch size: CIFAR-10 (B* = 128), too few for an exponent."
+        in said
+    )
     assert "−" in said and " -" not in said  # the interval of Table VI's synthetic sets begins below zero

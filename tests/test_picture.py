@@ -20,8 +20,11 @@ from bbatch.config import DATASETS
 @pytest.fixture
 def runs():
     counts = {8: (190, 188, 192), 64: (192, 193, 191)}
-    return metrics.frame(record(batch_size=b, seed=42 + k, test_correct=c)
-                         for b, cs in counts.items() for k, c in enumerate(cs))
+    return metrics.frame(
+        record(batch_size=b, seed=42 + k, test_correct=c)
+        for b, cs in counts.items()
+        for k, c in enumerate(cs)
+    )
 
 
 def contrast(a: str, b: str) -> float:
@@ -30,7 +33,7 @@ def contrast(a: str, b: str) -> float:
     for colour in (a, b):
         linear = []
         for k in (1, 3, 5):
-            v = int(colour[k:k + 2], 16) / 255
+            v = int(colour[k : k + 2], 16) / 255
             linear.append(v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4)
         light.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
     return (max(light) + 0.05) / (min(light) + 0.05)
@@ -77,7 +80,11 @@ def test_a_figure_tells_mean_interval_n_and_the_papers_value(runs):
     half = stats.t.ppf(0.975, 2) * stats.sem(values)
     printed = published.results("synthetic-1k").set_index("batch_size").loc[8, "test_acc"]
     text = tips["Synthetic 1K, B = 8"][2].replace("\xa0", " ")
-    assert f"{values.mean():.2f} ± {half:.2f}" in text and "n = 3" in text and f"the paper: {printed:.2f}" in text
+    assert (
+        f"{values.mean():.2f} ± {half:.2f}" in text
+        and "n = 3" in text
+        and f"the paper: {printed:.2f}" in text
+    )
     assert tips["Synthetic 1K, B = 8"][3] == "data=synthetic-1k&metric=test_acc&B=8"
     assert "no run recorded" in tips["Synthetic 1K, B = 32"][2]
     caption = page.find("figcaption").get_text().replace("\xa0", " ")
@@ -86,9 +93,13 @@ def test_a_figure_tells_mean_interval_n_and_the_papers_value(runs):
 
 
 def test_ids_do_not_clash_and_nothing_dangles(runs):
-    one, two = (picture.html(figures.against_batch_size(runs, ["synthetic-1k"], metric))
-                for metric in ("test_acc", "gap"))
-    assert one == picture.html(figures.against_batch_size(runs, ["synthetic-1k"])), "the same figure, other bytes"
+    one, two = (
+        picture.html(figures.against_batch_size(runs, ["synthetic-1k"], metric))
+        for metric in ("test_acc", "gap")
+    )
+    assert one == picture.html(figures.against_batch_size(runs, ["synthetic-1k"])), (
+        "the same figure, other bytes"
+    )
     ids = re.findall(r'\bid="([^"]+)"', one + two)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'(?:href="|url\()#([^")]+)', one + two)) <= set(ids)
@@ -121,7 +132,8 @@ def test_the_explorer_holds_every_run_every_mean_and_every_published_value(runs)
     printed = published.results()
     assert len(data["paper"]) == len(printed) + len(published.learning_rate_ablation())
     assert {(p["data"], p["B"], p["values"]["test_acc"]) for p in data["paper"] if p["table"] != "V"} == set(
-        printed[["dataset", "batch_size", "test_acc"]].itertuples(index=False, name=None))
+        printed[["dataset", "batch_size", "test_acc"]].itertuples(index=False, name=None)
+    )
     json.dumps(data, allow_nan=False)  # as a browser reads it
 
 

@@ -11,8 +11,16 @@ from bbatch.errors import BadInput
 
 def test_results_cover_each_data_set_and_batch_size_once():
     table = published.results()
-    assert list(table.columns) == ["table", "row", "dataset", "batch_size",
-                                   "train_acc", "test_acc", "gap", "epoch_time_s"]
+    assert list(table.columns) == [
+        "table",
+        "row",
+        "dataset",
+        "batch_size",
+        "train_acc",
+        "test_acc",
+        "gap",
+        "epoch_time_s",
+    ]
     assert not table.duplicated(["dataset", "batch_size"]).any()
     assert list(dict.fromkeys(table["dataset"])) == ["mnist", "cifar10", *SYNTHETIC]
     for name, spec in DATASETS.items():
@@ -25,21 +33,36 @@ def test_rows_are_numbered_within_their_table():
     for table, count in (("III", 9), ("IV", 9), ("VII", 21)):
         part = published.results().query("table == @table")
         assert list(part["row"]) == list(range(1, count + 1))
-    for frame, name, count in ((published.learning_rate_ablation(), "V", 6), (published.critical(), "VI", 5),
-                               (published.settings(), "VIII", 9)):
+    for frame, name, count in (
+        (published.learning_rate_ablation(), "V", 6),
+        (published.critical(), "VI", 5),
+        (published.settings(), "VIII", 9),
+    ):
         assert set(frame["table"]) == {name}
         assert list(frame["row"]) == list(range(1, count + 1))
 
 
-@pytest.mark.parametrize("dataset, batch_size, column, expected", [
-    ("mnist", 1, "test_acc", 99.09), ("mnist", 256, "gap", 0.425), ("mnist", 1024, "gap", -0.59),
-    ("mnist", 16, "epoch_time_s", 2.72), ("cifar10", 64, "test_acc", 79.98), ("cifar10", 64, "gap", 4.506),
-    ("cifar10", 1024, "test_acc", 10.00), ("cifar10", 1, "epoch_time_s", 34.50),
-    ("synthetic-1k", 256, "test_acc", 97.50), ("synthetic-1k", 64, "gap", 3.13),
-    ("synthetic-1k", 1, "train_acc", 92.13),
-    ("synthetic-10k", 512, "gap", -0.01), ("synthetic-10k", 8, "epoch_time_s", 0.398),
-    ("synthetic-50k", 32, "test_acc", 99.34), ("synthetic-50k", 1, "epoch_time_s", 15.290),
-    ("synthetic-50k", 512, "train_acc", 98.98)])
+@pytest.mark.parametrize(
+    "dataset, batch_size, column, expected",
+    [
+        ("mnist", 1, "test_acc", 99.09),
+        ("mnist", 256, "gap", 0.425),
+        ("mnist", 1024, "gap", -0.59),
+        ("mnist", 16, "epoch_time_s", 2.72),
+        ("cifar10", 64, "test_acc", 79.98),
+        ("cifar10", 64, "gap", 4.506),
+        ("cifar10", 1024, "test_acc", 10.00),
+        ("cifar10", 1, "epoch_time_s", 34.50),
+        ("synthetic-1k", 256, "test_acc", 97.50),
+        ("synthetic-1k", 64, "gap", 3.13),
+        ("synthetic-1k", 1, "train_acc", 92.13),
+        ("synthetic-10k", 512, "gap", -0.01),
+        ("synthetic-10k", 8, "epoch_time_s", 0.398),
+        ("synthetic-50k", 32, "test_acc", 99.34),
+        ("synthetic-50k", 1, "epoch_time_s", 15.290),
+        ("synthetic-50k", 512, "train_acc", 98.98),
+    ],
+)
 def test_cells(dataset, batch_size, column, expected):
     assert published.results(dataset).set_index("batch_size").loc[batch_size, column] == expected
 
@@ -63,19 +86,31 @@ def test_gap_is_train_minus_test_and_the_cells_off_by_one_in_the_last_place_are_
     assert off.abs().max() <= 0.01  # each of the three is rounded to 0.01
     # So the printed gaps were computed before rounding.
     assert [(d, b) for d, b in table.loc[off != 0, ["dataset", "batch_size"]].itertuples(index=False)] == [
-        ("synthetic-1k", 1), ("synthetic-10k", 128), ("synthetic-10k", 256), ("synthetic-50k", 1)]
+        ("synthetic-1k", 1),
+        ("synthetic-10k", 128),
+        ("synthetic-10k", 256),
+        ("synthetic-50k", 1),
+    ]
 
 
 def test_ablation():
     table = published.learning_rate_ablation()
     assert set(table["lr_rule"]) == {"constant", "linear"} <= set(LR_RULES)
     p = DATASETS["synthetic-50k"].protocol
-    expected = [p.base_lr * (b / p.base_batch if rule == "linear" else 1)
-                for b, rule in table[["batch_size", "lr_rule"]].itertuples(index=False)]
+    expected = [
+        p.base_lr * (b / p.base_batch if rule == "linear" else 1)
+        for b, rule in table[["batch_size", "lr_rule"]].itertuples(index=False)
+    ]
     assert table["lr"].tolist() == pytest.approx(expected)
     cells = table.set_index(["batch_size", "lr_rule"])
-    assert cells["test_acc"].to_dict() == {(32, "constant"): 92.3, (32, "linear"): 92.3, (128, "constant"): 87.8,
-                                           (128, "linear"): 91.5, (512, "constant"): 82.1, (512, "linear"): 90.2}
+    assert cells["test_acc"].to_dict() == {
+        (32, "constant"): 92.3,
+        (32, "linear"): 92.3,
+        (128, "constant"): 87.8,
+        (128, "linear"): 91.5,
+        (512, "constant"): 82.1,
+        (512, "linear"): 90.2,
+    }
     assert cells["gap"].tolist() == [1.2, 1.2, 4.5, 2.1, 7.9, 2.8]
 
 
@@ -107,16 +142,31 @@ def test_statements_are_well_formed():
 
 def test_statements_of_a_section_in_the_order_of_the_paper():
     assert published.statements("IV-F")["id"].tolist() == [
-        "iv-f-variance-slope", "iv-f-variance-r2", "iv-f-theory-slope"]
+        "iv-f-variance-slope",
+        "iv-f-variance-r2",
+        "iv-f-theory-slope",
+    ]
     sections = published.statements()["section"]
     assert (sections != sections.shift()).sum() == sections.nunique()  # each section in one stretch
 
 
-@pytest.mark.parametrize("id, expected", [
-    ("abstract-sharpness-ratio", 6.9), ("iv-a-1k-b8", 89.5), ("iv-a-1k-b512", 85.0), ("iv-a-mnist-best", 99.18),
-    ("iv-b-correlation", 0.87), ("iv-b-p-value", 0.001), ("iv-d-drop", 7.9), ("iv-e-sharpness-b32", 0.023),
-    ("iv-e-sharpness-b512", 0.158), ("iv-f-variance-slope", -0.98), ("iv-f-variance-r2", 0.996),
-    ("c-mnist-minutes", 40)])
+@pytest.mark.parametrize(
+    "id, expected",
+    [
+        ("abstract-sharpness-ratio", 6.9),
+        ("iv-a-1k-b8", 89.5),
+        ("iv-a-1k-b512", 85.0),
+        ("iv-a-mnist-best", 99.18),
+        ("iv-b-correlation", 0.87),
+        ("iv-b-p-value", 0.001),
+        ("iv-d-drop", 7.9),
+        ("iv-e-sharpness-b32", 0.023),
+        ("iv-e-sharpness-b512", 0.158),
+        ("iv-f-variance-slope", -0.98),
+        ("iv-f-variance-r2", 0.996),
+        ("c-mnist-minutes", 40),
+    ],
+)
 def test_value(id, expected):
     assert published.value(id) == expected
 
@@ -133,32 +183,44 @@ def test_the_text_on_the_ablation_quotes_the_table_but_not_its_difference():
     at_512 = published.learning_rate_ablation().query("batch_size == 512").set_index("lr_rule")
     assert at_512.loc["linear", "test_acc"] == published.value("iv-d-scaled")
     assert at_512.loc["constant", "test_acc"] == published.value("iv-d-fixed")
-    assert at_512["gap"].to_dict() == {"constant": published.value("iv-d-gap-fixed"),
-                                       "linear": published.value("iv-d-gap-scaled")}
+    assert at_512["gap"].to_dict() == {
+        "constant": published.value("iv-d-gap-fixed"),
+        "linear": published.value("iv-d-gap-scaled"),
+    }
     fall = published.value("iv-d-scaled") - published.value("iv-d-fixed")
     assert round(fall - published.value("iv-d-drop"), 1) == 0.2  # the paper's slip, kept as printed
 
 
-@pytest.mark.parametrize("call, names", [
-    (lambda: published.results("svhn"), "data set 'svhn'"),
-    (lambda: published.statements("IX"), "section 'IX'"),
-    (lambda: published.value("no-such-id"), "statement 'no-such-id'"),
-    (lambda: published.value("iv-c-epoch-speedup"), "a range, 10 to 50"),
-    (lambda: published.value("iv-a-monotone"), "no number")])
+@pytest.mark.parametrize(
+    "call, names",
+    [
+        (lambda: published.results("svhn"), "data set 'svhn'"),
+        (lambda: published.statements("IX"), "section 'IX'"),
+        (lambda: published.value("no-such-id"), "statement 'no-such-id'"),
+        (lambda: published.value("iv-c-epoch-speedup"), "a range, 10 to 50"),
+        (lambda: published.value("iv-a-monotone"), "no number"),
+    ],
+)
 def test_bad_input_is_named(call, names):
     with pytest.raises(BadInput, match=names):
         call()
 
 
 def test_a_caller_cannot_spoil_what_the_next_one_reads():
-    for read in (published.results, published.learning_rate_ablation, published.critical, published.settings,
-                 published.statements):
+    for read in (
+        published.results,
+        published.learning_rate_ablation,
+        published.critical,
+        published.settings,
+        published.statements,
+    ):
         before, taken = read(), read()
         taken["row" if "row" in taken else "value"] = 0
         pd.testing.assert_frame_equal(read(), before)
 
 
 # What the page of ambiguities says in words of the printed numbers, so that its words cannot outlive them.
+
 
 def test_training_accuracies_of_table_vii_are_counts_over_all_samples_not_whole_batches():
     cells = published.results("synthetic-1k").set_index("batch_size")["train_acc"]
@@ -196,7 +258,9 @@ def test_accuracies_of_the_text_lie_below_table_vii():
 
 
 def test_tables_v_and_vii_share_a_protocol_but_not_a_result():
-    scaled = published.learning_rate_ablation().query("lr_rule == 'linear'").set_index("batch_size")["test_acc"]
+    scaled = (
+        published.learning_rate_ablation().query("lr_rule == 'linear'").set_index("batch_size")["test_acc"]
+    )
     cells = published.results("synthetic-50k").set_index("batch_size")["test_acc"]
     assert (cells[scaled.index] - scaled).min() > 5
 
@@ -211,8 +275,10 @@ def test_printed_accuracies_give_a_critical_batch_size_for_cifar10_alone():
     for name in DATASETS:
         table = published.results(name)
         best = table.loc[table["test_acc"].idxmax()]
-        critical = table[(table["batch_size"] > best["batch_size"])
-                         & (table["test_acc"] < best["test_acc"] - published.value("iv-g-critical-drop"))]
+        critical = table[
+            (table["batch_size"] > best["batch_size"])
+            & (table["test_acc"] < best["test_acc"] - published.value("iv-g-critical-drop"))
+        ]
         assert critical.empty == (name != "cifar10")
 
 
@@ -221,7 +287,9 @@ def test_critical_batch_sizes_grow_slower_than_the_root_of_n():
     n = np.log([DATASETS[name].n_train for name in table["dataset"]])
     b = np.log(table["critical_batch_size"])
     assert np.polyfit(n, b, 1)[0] < published.value("iv-g-critical-exponent")
-    assert np.polyfit(n[:3], b[:3], 1)[0] < published.value("iv-g-critical-exponent")  # the synthetic sets alone
+    assert np.polyfit(n[:3], b[:3], 1)[0] < published.value(
+        "iv-g-critical-exponent"
+    )  # the synthetic sets alone
 
 
 def test_gap_exceeds_its_bound_at_small_batch_sizes():

@@ -32,18 +32,37 @@ def net():
     return nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, 2))
 
 
-def scripted(gaps, seconds=lambda b: 1.0, score=lambda b: 90.0, diverged=lambda b: False, complete=lambda b: True):
+def scripted(
+    gaps, seconds=lambda b: 1.0, score=lambda b: 90.0, diverged=lambda b: False, complete=lambda b: True
+):
     """A stand-in for training: what it gives depends on the batch size alone."""
+
     def train(b):
-        return Fit(b, selection.rate(0.001, b), 0, 1, 0, score(b) + gaps(b), score(b), 0.3, seconds(b), seconds(b),
-                   complete(b), diverged(b), ())
+        return Fit(
+            b,
+            selection.rate(0.001, b),
+            0,
+            1,
+            0,
+            score(b) + gaps(b),
+            score(b),
+            0.3,
+            seconds(b),
+            seconds(b),
+            complete(b),
+            diverged(b),
+            (),
+        )
+
     return train
 
 
 def second_reading(gaps, seconds, score, n, limit_s):
     """The same procedure written down another way: a walk over exponents of two, halving first, then doubling."""
-    c = math.prod((b / math.sqrt(m)) ** 0.2 for b, m in
-                  zip(published.critical()["critical_batch_size"], (800, 8000, 40000, 60000, 50000)))
+    c = math.prod(
+        (b / math.sqrt(m)) ** 0.2
+        for b, m in zip(published.critical()["critical_batch_size"], (800, 8000, 40000, 60000, 50000))
+    )
     k = 5 if n < 20_000 else 6
     while 2**k > c * math.sqrt(n):
         k -= 1
@@ -53,15 +72,20 @@ def second_reading(gaps, seconds, score, n, limit_s):
     best = max(score(2**j) for j in walked)
     halved = len(walked) > 1
     if gaps(2 ** walked[-1]) <= 5 and not halved:
-        while seconds(2 ** walked[-1]) > limit_s and score(2 ** walked[-1]) >= best - 1 and (
-                2 ** (walked[-1] + 1) <= c * math.sqrt(n) and gaps(2 ** walked[-1]) <= 5):
+        while (
+            seconds(2 ** walked[-1]) > limit_s
+            and score(2 ** walked[-1]) >= best - 1
+            and (2 ** (walked[-1] + 1) <= c * math.sqrt(n) and gaps(2 ** walked[-1]) <= 5)
+        ):
             best = max(best, score(2 ** walked[-1]))
             walked.append(walked[-1] + 1)
     return [2**j for j in walked]
 
 
 @pytest.mark.parametrize("n", [16, 113, 711, 712, 4999, 5000, 19_999, 20_000, 60_000, 10**6])
-def test_the_start_is_the_branch_member_nearest_to_32_within_the_bound_and_its_rate_lies_in_the_printed_interval(n):
+def test_the_start_is_the_branch_member_nearest_to_32_within_the_bound_and_its_rate_lies_in_the_printed_interval(
+    n,
+):
     pair, (low, high) = selection.branch(n)
     b = start(n)
     assert b <= selection.bound(n) and (b in pair or b < min(pair))
@@ -73,13 +97,28 @@ def test_the_start_is_the_branch_member_nearest_to_32_within_the_bound_and_its_r
 
 
 def test_branches_meet_where_the_paper_says():
-    assert [selection.branch(n)[0] for n in (4999, 5000, 19_999, 20_000)] == [(16, 32), (32, 64), (32, 64), (64, 128)]
-    assert [selection.branch(n)[1] for n in (1, 5000, 20_000)] == [(0.001, 0.003), (0.001, 0.005), (0.002, 0.008)]
+    assert [selection.branch(n)[0] for n in (4999, 5000, 19_999, 20_000)] == [
+        (16, 32),
+        (32, 64),
+        (32, 64),
+        (64, 128),
+    ]
+    assert [selection.branch(n)[1] for n in (1, 5000, 20_000)] == [
+        (0.001, 0.003),
+        (0.001, 0.005),
+        (0.002, 0.008),
+    ]
 
 
 def test_the_bound_is_the_geometric_mean_of_table_vi():
     table = published.critical()
-    n = {"synthetic-1k": 800, "synthetic-10k": 8000, "synthetic-50k": 40_000, "mnist": 60_000, "cifar10": 50_000}
+    n = {
+        "synthetic-1k": 800,
+        "synthetic-10k": 8000,
+        "synthetic-50k": 40_000,
+        "mnist": 60_000,
+        "cifar10": 50_000,
+    }
     c = math.prod(b / math.sqrt(n[d]) for b, d in zip(table["critical_batch_size"], table["dataset"])) ** 0.2
     assert selection.bound(10_000) == pytest.approx(100 * c)
 
@@ -90,9 +129,30 @@ CASES = [  # N, gap by B, seconds by B, T; batch sizes tried, chosen
     (1000, lambda b: b / 4, lambda b: 9, math.inf, [32, 16], 16),
     (10**5, lambda b: b / 4, lambda b: 9, math.inf, [64, 32, 16], 16),
     (10**6, lambda b: 0, lambda b: 640 / b, 3, [64, 128, 256], 256),  # doubled until the time suffices
-    (10**5, lambda b: 0, lambda b: 640 / b, 0.1, [64, 128, 256], 256),  # ... or the bound c√N = 379 is reached
-    (10**6, lambda b: 9 * (b > 64), lambda b: 99, 3, [64, 128], 64),  # doubling opens the gap; 64 was tried before
-    (1000, lambda b: 9 * (b > 16), lambda b: 99, 3, [32, 16], 16),  # halving costs time; forth to 32 was tried before
+    (
+        10**5,
+        lambda b: 0,
+        lambda b: 640 / b,
+        0.1,
+        [64, 128, 256],
+        256,
+    ),  # ... or the bound c√N = 379 is reached
+    (
+        10**6,
+        lambda b: 9 * (b > 64),
+        lambda b: 99,
+        3,
+        [64, 128],
+        64,
+    ),  # doubling opens the gap; 64 was tried before
+    (
+        1000,
+        lambda b: 9 * (b > 16),
+        lambda b: 99,
+        3,
+        [32, 16],
+        16,
+    ),  # halving costs time; forth to 32 was tried before
 ]
 
 
@@ -130,14 +190,18 @@ def test_a_model_that_needs_two_samples_is_not_tried_with_one():
 
 
 def test_warm_up_comes_with_256_and_takes_half_of_the_training_at_most():
-    assert [selection.warmup(b, 50) for b in (128, 255, 256, 1024)] == [0, 0, 5, 5] and selection.warmup(256, 4) == 2
+    assert [selection.warmup(b, 50) for b in (128, 255, 256, 1024)] == [0, 0, 5, 5] and selection.warmup(
+        256, 4
+    ) == 2
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(16, 10**7), st.integers(0, 2**32 - 1), st.sampled_from([0.5, 1.0, math.inf]))
 def test_it_always_ends_never_repeats_and_agrees_with_a_second_reading(n, seed, limit):
     draws = np.random.default_rng(seed).uniform(size=(24, 3))
-    gaps, seconds, score = (lambda b, j=j, s=s: s * draws[int(math.log2(b)), j] for j, s in ((0, 8), (1, 2), (2, 1.5)))
+    gaps, seconds, score = (
+        lambda b, j=j, s=s: s * draws[int(math.log2(b)), j] for j, s in ((0, 8), (1, 2), (2, 1.5))
+    )
     best, trials = follow(scripted(gaps, seconds, score), n, seconds_per_training=limit)
     tried = [t.batch_size for t, _ in trials]
     assert len(set(tried)) == len(tried) and max(tried) <= selection.bound(n) and best.batch_size in tried
@@ -145,6 +209,7 @@ def test_it_always_ends_never_repeats_and_agrees_with_a_second_reading(n, seed, 
 
 
 # Training
+
 
 def test_a_full_batch_of_plain_descent_is_what_the_formula_says():
     x, w = X[:64].double().float(), torch.tensor([1.0, -2.0, 0.5, 0.0, 3.0, -1.0])
@@ -156,7 +221,9 @@ def test_a_full_batch_of_plain_descent_is_what_the_formula_says():
         return m
 
     held = Rows((X[64:128], (X[64:128] @ w)[:, None]), "validation")
-    task = Task(factory, Rows((x, y), "training"), held, nn.functional.mse_loss, lambda p, lr: torch.optim.SGD(p, lr))
+    task = Task(
+        factory, Rows((x, y), "training"), held, nn.functional.mse_loss, lambda p, lr: torch.optim.SGD(p, lr)
+    )
     found = fit(task, 64, 0.1, 7, seed=3)
     v = task.model(3).weight.detach().double().numpy()[0]
     a, b = x.double().numpy(), y.double().numpy()[:, 0]
@@ -172,14 +239,20 @@ def test_a_full_batch_of_plain_descent_is_what_the_formula_says():
 def test_accuracy_of_the_weights_that_training_ends_with():
     kept = []
     task = Task(net, Rows(TRAIN, "training"), Rows(HELD, "validation"))
-    found = fit(task, 20, 0.01, 3, watch=lambda m, e: kept.append((e, [p.detach().clone() for p in m.parameters()])))
+    found = fit(
+        task, 20, 0.01, 3, watch=lambda m, e: kept.append((e, [p.detach().clone() for p in m.parameters()]))
+    )
     model = net()
     for p, value in zip(model.parameters(), kept[-1][1]):
         p.data = value
     model.eval()
     assert [e for e, _ in kept] == [1, 2, 3]
-    assert found.validation_score == pytest.approx(100 * (model(HELD[0]).argmax(1) == HELD[1]).float().mean().item())
-    assert found.train_score == pytest.approx(100 * (model(TRAIN[0]).argmax(1) == TRAIN[1]).float().mean().item())
+    assert found.validation_score == pytest.approx(
+        100 * (model(HELD[0]).argmax(1) == HELD[1]).float().mean().item()
+    )
+    assert found.train_score == pytest.approx(
+        100 * (model(TRAIN[0]).argmax(1) == TRAIN[1]).float().mean().item()
+    )
 
 
 def test_equal_seeds_give_equal_results_and_the_callers_random_numbers_stay_as_they_were():
@@ -203,9 +276,15 @@ class Listed(Dataset):
 
 
 def test_tensors_arrays_and_data_sets_give_the_same():
-    losses = [fit(Task(net, Rows(a, "training"), Rows(b, "validation")), 50, 0.01, 2).validation_loss for a, b in (
-        (TRAIN, HELD), (TensorDataset(*TRAIN), TensorDataset(*HELD)), (Listed(*TRAIN), Listed(*HELD)),
-        tuple((x.double().numpy(), y.to(torch.int32).numpy()) for x, y in (TRAIN, HELD)))]
+    losses = [
+        fit(Task(net, Rows(a, "training"), Rows(b, "validation")), 50, 0.01, 2).validation_loss
+        for a, b in (
+            (TRAIN, HELD),
+            (TensorDataset(*TRAIN), TensorDataset(*HELD)),
+            (Listed(*TRAIN), Listed(*HELD)),
+            tuple((x.double().numpy(), y.to(torch.int32).numpy()) for x, y in (TRAIN, HELD)),
+        )
+    ]
     assert losses == [losses[0]] * 4
 
 
@@ -259,13 +338,17 @@ def test_the_deadline_is_kept_within_an_epoch_and_steps_are_timed(monkeypatch):
 
 # The whole
 
+
 def test_a_selection_says_what_it_did_and_why(capsys):
     found = select_batch_size(net, TRAIN, HELD, epochs=3, budget=AMPLE)
     err = capsys.readouterr().err
     assert "Algorithm 2: about" in err and "3600 s at most" in err
-    assert found.batch_size == found.trials["batch_size"].iloc[-1] == start(300) and found.lr == pytest.approx(0.0005)
+    assert found.batch_size == found.trials["batch_size"].iloc[-1] == start(
+        300
+    ) and found.lr == pytest.approx(0.0005)
     assert list(found.trials.columns) == TRIALS and found.trials["gap"].equals(
-        found.trials["train_score"] - found.trials["validation_score"])
+        found.trials["train_score"] - found.trials["validation_score"]
+    )
     assert "batch size 16, learning rate 0.0005" in repr(found) and "N = 300 rows" in repr(found)
     assert found._repr_html_().count("<li>") == len(found.reasons) >= 2
     with pytest.raises(AttributeError):
@@ -284,9 +367,18 @@ def test_the_package_exports_it_and_is_light():
 
 
 def test_time_leads_to_larger_batches_and_budget_to_an_end():
-    found = select_batch_size(net, (X.repeat(30, 1), Y.repeat(30)), HELD, epochs=2, seconds_per_training=1e-6,
-                              budget=AMPLE, progress=False)
-    assert found.trials["batch_size"].tolist() == [32, 64, 128][:len(found.trials)] and len(found.trials) >= 2
+    found = select_batch_size(
+        net,
+        (X.repeat(30, 1), Y.repeat(30)),
+        HELD,
+        epochs=2,
+        seconds_per_training=1e-6,
+        budget=AMPLE,
+        progress=False,
+    )
+    assert (
+        found.trials["batch_size"].tolist() == [32, 64, 128][: len(found.trials)] and len(found.trials) >= 2
+    )
     assert found.trials["decision"].iloc[-1].endswith(": the end")
 
 
@@ -329,7 +421,10 @@ BAD = [
     (dict(train=(NAN, Y)), "NaN or infinite features in 2 of 400 rows"),
     (dict(train=Listed(NAN, Y)), "NaN or infinite features"),
     (dict(train=TRAIN, validation=TRAIN), "validation data is the training data itself"),
-    (dict(train=(X, Y + 1)), "training labels run from 1 to 2; the model has 2 outputs, so 0 to 1 are allowed"),
+    (
+        dict(train=(X, Y + 1)),
+        "training labels run from 1 to 2; the model has 2 outputs, so 0 to 1 are allowed",
+    ),
     (dict(train=(X, Y - 1)), "training labels run from -1 to 0"),
     (dict(train=Listed(X, Y + 5)), "training labels run from 5 to 6"),
     (dict(train=(X, Y.float())), "classification needs whole numbers"),
@@ -342,7 +437,8 @@ BAD = [
     (dict(train=[1, 2, 3] * 9), "does not give pairs"),
     (dict(model_factory=lambda: SHARED), "returns the same model twice"),
     (dict(model_factory=SHARED), "model factory is of type Sequential; give a function"),
-    (dict(model_factory=_fitted), "returns a fitted model"), (dict(model_factory=_counted), "returns a fitted model"),
+    (dict(model_factory=_fitted), "returns a fitted model"),
+    (dict(model_factory=_counted), "returns a fitted model"),
     (dict(model_factory=lambda: None), "returns a NoneType|failed with AttributeError"),
     (dict(model_factory=_fails), "model factory failed with KeyError"),
     (dict(model_factory=None), "model factory is of type NoneType"),
@@ -352,13 +448,16 @@ BAD = [
     (dict(loss=lambda o, y: 1 / 0), "loss cannot be computed .ZeroDivisionError"),
     (dict(loss="mse"), "the loss is 'mse'"),
     (dict(optimizer="lion"), "optimizer 'lion' is unknown; allowed are adam, sgd"),
-    *[(dict(budget=b), "budget is .*; it must be a finite number above 0")
-      for b in (0, -1, math.nan, math.inf, "60", True)],
+    *[
+        (dict(budget=b), "budget is .*; it must be a finite number above 0")
+        for b in (0, -1, math.nan, math.inf, "60", True)
+    ],
     (dict(budget=1e-9), "a budget of 1e-09 s is too small for one epoch, which takes about"),
     *[(dict(epochs=e), "number of epochs is .*; it must be a whole number") for e in (0, -1, 2.5, "3", True)],
     *[(dict(seed=s), "seed is .*; it must be a whole number") for s in (-1, 0.5, None)],
     *[(dict(base_lr=r), "base_lr is .*; it must be a finite number above 0") for r in (-1, math.nan, "0.1")],
-    (dict(seconds_per_training=-1), "seconds_per_training is -1"), (dict(acceptable=101), "acceptable is 101"),
+    (dict(seconds_per_training=-1), "seconds_per_training is -1"),
+    (dict(acceptable=101), "acceptable is 101"),
 ]
 
 
@@ -391,7 +490,10 @@ WORDS = [
     (["recommend", "wine", "--model", "a:b"], "give either a built-in problem"),
     (["recommend", "--model", "mine:make"], "give either"),
     (["recommend", "wien"], "problem 'wien' is unknown; allowed are synthetic-1k"),
-    (["recommend", "--model", "mine", "--data", "mine:data"], "--model 'mine' cannot be read; write module:function"),
+    (
+        ["recommend", "--model", "mine", "--data", "mine:data"],
+        "--model 'mine' cannot be read; write module:function",
+    ),
     (["recommend", "--model", "nowhere:make", "--data", "mine:data"], "module 'nowhere' cannot be imported"),
     (["recommend", "--model", "mine:nothing", "--data", "mine:data"], "module 'mine' has no 'nothing'"),
     ([*MINE, "mine:number"], "is of type int; it must be a function"),

@@ -27,7 +27,9 @@ def largest_in_euclidean_ball(hessian, slope, radius):
         d = -g / values
     else:
         low = max(values[-1], 0) + 1e-12
-        mu = brentq(lambda m: np.linalg.norm(g / (m - values)) - radius, low, low + np.linalg.norm(g) / radius + 10)
+        mu = brentq(
+            lambda m: np.linalg.norm(g / (m - values)) - radius, low, low + np.linalg.norm(g) / radius + 10
+        )
         d = g / (mu - values)
     return g @ d + (values * d * d).sum() / 2
 
@@ -57,7 +59,9 @@ def test_the_maximum_over_a_box_is_at_the_best_corner(seed):
     loss, x, y = quadratic(torch.tensor(hessian), torch.tensor(slope))
     corners = 0.1 * np.array(list(product((-1, 1), repeat=7)))
     best = max(c @ slope + c @ hessian @ c / 2 for c in corners)
-    assert sharpness(Point(np.zeros(7)).eval(), loss, x, y, 0.1, "linf", steps=50).value == pytest.approx(best)
+    assert sharpness(Point(np.zeros(7)).eval(), loss, x, y, 0.1, "linf", steps=50).value == pytest.approx(
+        best
+    )
 
 
 def test_each_ball_is_what_its_name_says():
@@ -68,10 +72,12 @@ def test_each_ball_is_what_its_name_says():
     inside = {norm: ball(net, norm, 0.2).project(far) for norm in NORMS}
     assert inside["l2"].norm().item() == pytest.approx(0.2)
     assert inside["relative"].norm().item() == pytest.approx(0.2 * flat.norm().item())
-    assert inside["linf"].abs().max().item() == pytest.approx(0.2) and torch.equal(inside["linf"].sign(), far.sign())
+    assert inside["linf"].abs().max().item() == pytest.approx(0.2) and torch.equal(
+        inside["linf"].sign(), far.sign()
+    )
     at = 0
     for p in parameters:
-        for row, w in zip(inside["filter"][at:at + p.numel()].view(p.shape), p.detach()):
+        for row, w in zip(inside["filter"][at : at + p.numel()].view(p.shape), p.detach()):
             assert row.norm().item() == pytest.approx(0.2 * w.norm().item() if p.dim() > 1 else 0)
         at += p.numel()
     for norm in NORMS:  # what lies inside stays
@@ -95,9 +101,11 @@ def test_no_random_point_and_no_fine_search_does_better_on_a_network():
     start = rise(torch.zeros_like(flat)).item()
     assert found.loss == pytest.approx(start)
     assert max(rise(d).item() for d in draws) - start < found.value
-    d = draws[0].clone().requires_grad_()  # plain gradient ascent with small fixed steps, projected onto the sphere
+    d = (
+        draws[0].clone().requires_grad_()
+    )  # plain gradient ascent with small fixed steps, projected onto the sphere
     for _ in range(500):
-        g, = torch.autograd.grad(rise(d), d)
+        (g,) = torch.autograd.grad(rise(d), d)
         d = (d + 0.2 * g).detach()
         d = (d * min(1, 0.3 / d.norm().item())).requires_grad_()
     assert found.value == pytest.approx(rise(d).item() - start, rel=0.01)
@@ -126,7 +134,9 @@ def test_metric_2_1_on_a_separable_quadratic():
     x, y = torch.zeros(1, 1, dtype=torch.float64), torch.zeros(1)
     at = 0.25 + (values * (start - 0.1) ** 2).sum() / 2
     half = 0.05 * (np.abs(start) + 1)
-    most = 0.25 + (values * (np.abs(start - 0.1) + half) ** 2).sum() / 2  # each coordinate away from its minimum
+    most = (
+        0.25 + (values * (np.abs(start - 0.1) + half) ** 2).sum() / 2
+    )  # each coordinate away from its minimum
     assert keskar(net, loss, x, y, 0.05) == pytest.approx(100 * (most - at) / (1 + at))
 
 
@@ -145,7 +155,9 @@ def test_metric_2_1_in_a_subspace_stays_in_its_box():
 
     most = max(at(t) for t in np.linspace(-half, half, 2001))
     found = keskar(net, F.cross_entropy, x, y, 0.5, subspace=1, seed=4)
-    assert found == pytest.approx(100 * (most - at(0)) / (1 + at(0)), rel=0.05) or found <= 100 * (most - at(0)) / (1 + at(0))
+    assert found == pytest.approx(100 * (most - at(0)) / (1 + at(0)), rel=0.05) or found <= 100 * (
+        most - at(0)
+    ) / (1 + at(0))
     assert 0 < found
     assert keskar(net, F.cross_entropy, x, y, 1e-3, subspace=20) < keskar(net, F.cross_entropy, x, y, 1e-3)
 
@@ -156,10 +168,21 @@ def test_bad_input():
     refuses_what_cannot_be_measured(sharpness)
     refuses_what_cannot_be_measured(keskar)
     for epsilon in (0, -0.1, float("nan"), float("inf"), True, "0.1", None):
-        refused(lambda: sharpness(net, F.cross_entropy, x, y, epsilon), "epsilon is .*; it must be a finite number above 0")
-        refused(lambda: keskar(net, F.cross_entropy, x, y, epsilon), "epsilon is .*; it must be a finite number above 0")
-    refused(lambda: sharpness(net, F.cross_entropy, x, y, norm="l1"), "norm 'l1' is unknown; allowed are l2, linf")
-    refused(lambda: sharpness(net, F.cross_entropy, x, y, restarts=0), "number of restarts is 0; it must be a whole number of at least 1")
+        refused(
+            lambda: sharpness(net, F.cross_entropy, x, y, epsilon),
+            "epsilon is .*; it must be a finite number above 0",
+        )
+        refused(
+            lambda: keskar(net, F.cross_entropy, x, y, epsilon),
+            "epsilon is .*; it must be a finite number above 0",
+        )
+    refused(
+        lambda: sharpness(net, F.cross_entropy, x, y, norm="l1"), "norm 'l1' is unknown; allowed are l2, linf"
+    )
+    refused(
+        lambda: sharpness(net, F.cross_entropy, x, y, restarts=0),
+        "number of restarts is 0; it must be a whole number of at least 1",
+    )
     refused(lambda: sharpness(net, lambda o, t: o.square().mean(), x, y, 1e200), "not finite within epsilon")
     for p in (0, size + 1, 2.5):
         refused(lambda: keskar(net, F.cross_entropy, x, y, subspace=p), f"allow 1 to {size}")

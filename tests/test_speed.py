@@ -23,8 +23,16 @@ def rows(costs, figure="step"):
 
 
 def test_sentences_follow_the_measurements():
-    table = rows({("DataLoader loop", 1): 300.0, ("bbatch", 1): 3.0, ("C++", 1): 1.5,
-                  ("DataLoader loop", 101): 600.0, ("bbatch", 101): 53.0, ("C++", 101): 53.0})
+    table = rows(
+        {
+            ("DataLoader loop", 1): 300.0,
+            ("bbatch", 1): 3.0,
+            ("C++", 1): 1.5,
+            ("DataLoader loop", 101): 600.0,
+            ("bbatch", 101): 53.0,
+            ("C++", 101): 53.0,
+        }
+    )
     assert speed.over(table, "bbatch", "DataLoader loop").tolist() == pytest.approx([100, 600 / 53])
     assert speed.over(table, "bbatch", "C++").tolist() == pytest.approx([0.5, 1])
     assert speed.cost_of_a_step(table) == pytest.approx((2.5, 0.5))

@@ -45,9 +45,16 @@ def test_small_samples_give_no_interval():
     assert same.low == same.high == 2.0
 
 
-@pytest.mark.parametrize("mean, half, sign, text", [
-    (-0.001, math.nan, "", "0.00"), (-0.001, math.nan, "+", "+0.00"), (-0.004, 0.012, "", "0.00\u00a0±\u00a00.01"),
-    (-0.006, math.nan, "", "−0.01"), (2.345, 0.25, "+", "+2.35\u00a0±\u00a00.25")])
+@pytest.mark.parametrize(
+    "mean, half, sign, text",
+    [
+        (-0.001, math.nan, "", "0.00"),
+        (-0.001, math.nan, "+", "+0.00"),
+        (-0.004, 0.012, "", "0.00\u00a0±\u00a00.01"),
+        (-0.006, math.nan, "", "−0.01"),
+        (2.345, 0.25, "+", "+2.35\u00a0±\u00a00.25"),
+    ],
+)
 def test_an_interval_reads_as_text_and_no_zero_has_a_minus(mean, half, sign, text):
     assert statistics.Interval(mean, mean - half, mean + half, 3).text(sign=sign) == text
 
@@ -72,7 +79,10 @@ def test_unpaired_values_are_refused():
 def test_wilson_interval_is_scipys(correct, n):
     expected = stats.binomtest(correct, n).proportion_ci(0.95, method="wilson")
     got = proportion_interval(correct, n)
-    assert (got.low, got.high) == (pytest.approx(100 * expected.low, abs=1e-9), pytest.approx(100 * expected.high))
+    assert (got.low, got.high) == (
+        pytest.approx(100 * expected.low, abs=1e-9),
+        pytest.approx(100 * expected.high),
+    )
     assert got.mean == pytest.approx(100 * correct / n) and got.n == n
 
 
@@ -94,13 +104,18 @@ def test_pearson_agrees_with_numpy_and_fishers_z():
 
 def test_power_laws_are_those_of_the_groups_that_have_three_points_above_zero():
     rows = [(k, x, (k + 1) * x**a) for k, a in enumerate((0.5, 1.0, 2.0)) for x in (1, 2, 4, 8)]
-    frame = pd.DataFrame([*rows, (3, 1, 1.0), (3, 2, 5.0), (4, 1, 0.0), (4, 2, 1.0), (4, 4, 1.0)], columns=["k", "x", "y"])
+    frame = pd.DataFrame(
+        [*rows, (3, 1, 1.0), (3, 2, 5.0), (4, 1, 0.0), (4, 2, 1.0), (4, 4, 1.0)], columns=["k", "x", "y"]
+    )
     fits, mean = statistics.power_laws(frame, "k", "x", "y")
     assert [f.exponent.mean for f in fits] == pytest.approx([0.5, 1, 2])
     low, high = stats.t.interval(0.95, 2, 3.5 / 3, stats.sem([0.5, 1, 2]))
     assert (mean.mean, mean.low, mean.high) == pytest.approx((3.5 / 3, low, high))
     fits, alone = statistics.power_laws(frame[frame["k"] == 1], "k", "x", "y")
-    assert alone == fits[0].exponent and statistics.power_laws(frame[frame["k"] > 2], "k", "x", "y") == ([], None)
+    assert alone == fits[0].exponent and statistics.power_laws(frame[frame["k"] > 2], "k", "x", "y") == (
+        [],
+        None,
+    )
 
 
 def test_power_law_finds_exponent_and_factor():
@@ -115,8 +130,15 @@ def test_power_law_finds_exponent_and_factor():
     assert (noisy.exponent.mean, noisy.exponent.half_width) == pytest.approx((beta[1], half))
 
 
-@pytest.mark.parametrize("call", [lambda: statistics.pearson([1, 2, 3], [1, 2, 3]), lambda: statistics.pearson([1] * 5, range(5)),
-                                  lambda: statistics.power_law([1, 2], [1, 2]), lambda: statistics.power_law([1, 2, 0], [1, 2, 3])])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: statistics.pearson([1, 2, 3], [1, 2, 3]),
+        lambda: statistics.pearson([1] * 5, range(5)),
+        lambda: statistics.power_law([1, 2], [1, 2]),
+        lambda: statistics.power_law([1, 2, 0], [1, 2, 3]),
+    ],
+)
 def test_fits_refuse_what_they_cannot_fit(call):
     with pytest.raises(BadInput):
         call()

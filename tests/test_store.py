@@ -27,9 +27,13 @@ def store(tmp_path):
 
 def several():
     """Records of two batch sizes, three seeds and two rules; one diverged, with no loss that a number can name."""
-    records = [record(b, s, lr_rule=rule) for b in (8, 64) for s in (42, 43, 44) for rule in ("linear", "sqrt")]
+    records = [
+        record(b, s, lr_rule=rule) for b in (8, 64) for s in (42, 43, 44) for rule in ("linear", "sqrt")
+    ]
     records[3]["final"] |= {"diverged_epoch": 2, "train_loss": None, "test_loss": None}
-    records[3]["history"] = {k: v[:1] + [None] if "loss" in k else v[:2] for k, v in records[3]["history"].items()}
+    records[3]["history"] = {
+        k: v[:1] + [None] if "loss" in k else v[:2] for k, v in records[3]["history"].items()
+    }
     return records
 
 
@@ -48,7 +52,9 @@ def test_what_is_put_is_there(store):
     store.put(r)
     assert store.live() == store.records() == {r["id"]: r} and store.get(r["id"]) == r
     assert store.get("unknown") is None
-    assert [p.name for p in (store.folder / "records").iterdir()] == [f"{r['id']}.json"]  # no part left behind
+    assert [p.name for p in (store.folder / "records").iterdir()] == [
+        f"{r['id']}.json"
+    ]  # no part left behind
 
 
 def test_an_empty_store_is_empty(tmp_path):
@@ -64,7 +70,9 @@ def test_where_the_store_is(monkeypatch, tmp_path):
     assert Store().folder == ROOT / "store"
 
 
-@pytest.mark.parametrize("damage", ["a bit", "cut short", "empty", "not JSON", "a list", "no checksum", "renamed"])
+@pytest.mark.parametrize(
+    "damage", ["a bit", "cut short", "empty", "not JSON", "a list", "no checksum", "renamed"]
+)
 def test_a_damaged_record_is_set_aside_and_counts_as_missing(damage, store):
     r, whole = record(), record(64)
     store.put(r)
@@ -72,10 +80,17 @@ def test_a_damaged_record_is_set_aside_and_counts_as_missing(damage, store):
     path = store.folder / "records" / f"{r['id']}.json"
     content = path.read_bytes()
     digit = content.index(b'"test_correct": 170') + len(b'"test_correct": 17')
-    path.write_bytes({
-        "a bit": content[:digit] + b"1" + content[digit + 1:], "cut short": content[:-20], "empty": b"",
-        "not JSON": b"\xff\xfe" + content, "a list": b"[1, 2]", "no checksum": json.dumps({"record": r}).encode(),
-        "renamed": (store.folder / "records" / f"{whole['id']}.json").read_bytes()}[damage])
+    path.write_bytes(
+        {
+            "a bit": content[:digit] + b"1" + content[digit + 1 :],
+            "cut short": content[:-20],
+            "empty": b"",
+            "not JSON": b"\xff\xfe" + content,
+            "a list": b"[1, 2]",
+            "no checksum": json.dumps({"record": r}).encode(),
+            "renamed": (store.folder / "records" / f"{whole['id']}.json").read_bytes(),
+        }[damage]
+    )
     assert store.live() == {whole["id"]: whole}
     aside = [p.name for p in (store.folder / "records").iterdir() if p.name != f"{whole['id']}.json"]
     assert len(aside) == 1 and aside[0].startswith(r["id"]) and aside[0].endswith(".damaged")
@@ -103,7 +118,9 @@ def test_frozen_records_are_the_live_ones(store):
     assert store.frozen_records() == store.live() == records
     assert all(Run.from_dict(r["run"]).key("f") for r in store.frozen_records().values())
     before = frozen_bytes(store)
-    assert store.freeze() == {} and frozen_bytes(store) == before  # again: nothing new, no conflict with itself
+    assert (
+        store.freeze() == {} and frozen_bytes(store) == before
+    )  # again: nothing new, no conflict with itself
 
 
 def test_frozen_bytes_do_not_depend_on_order_or_on_the_number_of_freezes(tmp_path):
@@ -152,7 +169,12 @@ def test_a_conflict_is_refused_and_nothing_changes(store):
     with pytest.raises(StoreError) as error:
         store.freeze()
     message = one_sentence(error)
-    assert contrary["id"] in message and "synthetic-1k" in message and "B = 8" in message and "seed 42" in message
+    assert (
+        contrary["id"] in message
+        and "synthetic-1k" in message
+        and "B = 8" in message
+        and "seed 42" in message
+    )
     assert frozen_bytes(store) == before
     assert store.records()[contrary["id"]] == records[1]  # the committed one goes before
 
@@ -173,9 +195,13 @@ def test_only_numbers_and_text_are_committed(store):
     assert "pickle" not in str(table.schema) and "extension" not in str(table.schema)
 
 
-@pytest.mark.parametrize("damage, name", [
-    *((damage, name) for damage in ("a bit", "cut short") for name in ("synthetic-1k.parquet", OBSERVED)),
-    ("missing", OBSERVED)])
+@pytest.mark.parametrize(
+    "damage, name",
+    [
+        *((damage, name) for damage in ("a bit", "cut short") for name in ("synthetic-1k.parquet", OBSERVED)),
+        ("missing", OBSERVED),
+    ],
+)
 def test_a_damaged_frozen_file_is_named(damage, name, store):
     for r in several():
         store.put(r)
@@ -208,7 +234,9 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_part(tmp_path, monkeypatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(StoreError, match="file could not be written to .* \\(No space left on device\\); free"):
+    with pytest.raises(
+        StoreError, match="file could not be written to .* \\(No space left on device\\); free"
+    ):
         files.write_whole(path, b"new")
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["file"]
 

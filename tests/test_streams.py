@@ -77,7 +77,9 @@ def test_streams_are_uncorrelated():
     r = np.corrcoef(rows)
     assert max(abs(r[i, j]) for i, j in combinations(range(len(rows)), 2)) < 5 / math.sqrt(n)
     for row in rows:  # nor from one sample to the next, nor across a word of four
-        assert all(abs(np.corrcoef(row[:-lag], row[lag:])[0, 1]) < 5 / math.sqrt(n) for lag in (1, 2, 3, 4, 96))
+        assert all(
+            abs(np.corrcoef(row[:-lag], row[lag:])[0, 1]) < 5 / math.sqrt(n) for lag in (1, 2, 3, 4, 96)
+        )
 
 
 @pytest.mark.parametrize("n", [1, 2, 800])
@@ -106,6 +108,9 @@ def test_streams_are_the_published_ones():
     """The committed records stand on these streams: a change here makes every one of them stale."""
     seeds = streams.seeds_of(42)
     assert seeds == streams.Seeds(*np.random.SeedSequence(42).generate_state(3).tolist())
-    assert streams.order(seeds, 0, 10).tolist() == np.random.default_rng([seeds.order, 0]).permutation(10).tolist()
-    raw = torch.empty(2, dtype=torch.int64).random_(-2**63, None, generator=generator(42, 7))
+    assert (
+        streams.order(seeds, 0, 10).tolist()
+        == np.random.default_rng([seeds.order, 0]).permutation(10).tolist()
+    )
+    raw = torch.empty(2, dtype=torch.int64).random_(-(2**63), None, generator=generator(42, 7))
     assert streams.noise_bits((8,), generator(42, 7)).tolist() == raw.view(torch.int16).tolist()

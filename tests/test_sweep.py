@@ -28,7 +28,9 @@ EPOCHS = 20
 def small_grid():
     """Runs of both engines on the 1K set: Adam goes through the compiled one, SGD through PyTorch."""
     adam = [plan("synthetic-1k", b, seed, epochs=EPOCHS) for b, seed in ((1, 42), (32, 43))]
-    return adam + [replace(plan("synthetic-1k", b, 44, epochs=EPOCHS), optimizer="sgd", momentum=0.9) for b in (16, 64)]
+    return adam + [
+        replace(plan("synthetic-1k", b, 44, epochs=EPOCHS), optimizer="sgd", momentum=0.9) for b in (16, 64)
+    ]
 
 
 def in_process(runs, store, **more):
@@ -66,7 +68,11 @@ def test_records_say_what_ran_and_where(undisturbed):
     assert set(records) == {run.key(fingerprint) for run in small_grid()}
     assert {r["observed"]["engine"] for r in records.values()} == {"compiled", "torch"}
     for r in records.values():
-        assert r["data"] == {"source": "scikit-learn make_classification", "fingerprint": fingerprint, "n_test": 200}
+        assert r["data"] == {
+            "source": "scikit-learn make_classification",
+            "fingerprint": fingerprint,
+            "n_test": 200,
+        }
         assert set(r["seeds"]) == {"init", "order", "noise"} and r["final"]["diverged_epoch"] is None
         assert all(len(h) == EPOCHS for h in r["history"].values())
         seen = r["observed"]
@@ -152,7 +158,7 @@ def test_a_killed_sweep_resumes_to_the_same_bits(undisturbed, tmp_path, monkeypa
     assert decided(store) == decided(undisturbed)
     assert finished.items() <= record_files(store).items()
     for key, seconds in spent.items():  # epochs that had been saved kept their clock: they were not run again
-        assert seconds and store.live()[key]["observed"]["seconds"][:len(seconds)] == seconds
+        assert seconds and store.live()[key]["observed"]["seconds"][: len(seconds)] == seconds
     assert not list(store.checkpoints.glob("*.pt"))
 
 
@@ -160,7 +166,7 @@ def test_a_killed_sweep_resumes_to_the_same_bits(undisturbed, tmp_path, monkeypa
 def test_the_checkpoint_of_a_finished_run_does_not_stay(failure, tmp_path):
     """Killed between record and checkpoint: gone with the next sweep, whatever is asked; a failed run's stays."""
     store, (run, other) = new_store(tmp_path), (plan("synthetic-1k", 256, s, epochs=1) for s in (1, 2))
-    key, = in_process([run], store)
+    (key,) = in_process([run], store)
     record = store.live()[key]
     store.put(record | {"observed": record["observed"] | ({"failure": failure} if failure else {})})
     left = store.checkpoints / f"{key}.00001.pt"
@@ -175,7 +181,9 @@ def test_the_checkpoint_of_a_finished_run_does_not_stay(failure, tmp_path):
 def test_a_diverged_run_is_recorded_and_stops_nothing(tmp_path):
     store = new_store(tmp_path)
     good = [plan("synthetic-1k", 64, seed, epochs=2) for seed in (1, 2)]
-    wild = [replace(plan("synthetic-1k", 64, 3, epochs=2, base_lr=1e30), optimizer=o) for o in ("adam", "sgd")]
+    wild = [
+        replace(plan("synthetic-1k", 64, 3, epochs=2, base_lr=1e30), optimizer=o) for o in ("adam", "sgd")
+    ]
     runs = [good[0], *wild, good[1]]
     assert len(in_process(runs, store)) == 4
     samples = data.load("synthetic-1k")

@@ -23,8 +23,10 @@ from bbatch.kernel import CompiledEngine
 from bbatch.models import NETWORKS, Dropout
 from conftest import tiny
 
-OPTIMIZERS = {"adam": {"optimizer": "adam", "momentum": 0.0, "weight_decay": 0.0, "base_lr": 0.001, "base_batch": 32},
-              "sgd": {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-4, "base_lr": 0.1, "base_batch": 256}}
+OPTIMIZERS = {
+    "adam": {"optimizer": "adam", "momentum": 0.0, "weight_decay": 0.0, "base_lr": 0.001, "base_batch": 32},
+    "sgd": {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-4, "base_lr": 0.1, "base_batch": 256},
+}
 DROPOUT = {"synthetic-1k": 0.2, "mnist": 0.25}  # Section III-B
 TOLERANCE = 1e-5  # in every parameter
 
@@ -93,8 +95,12 @@ def assert_agreement(kind, run, dataset, dropout=True):
         optimizer = torch.optim.SGD(net.parameters(), momentum=run.momentum, weight_decay=run.weight_decay)
     warm = run.warmup_epochs * math.ceil(run.n_train / run.batch_size)
     expected = reference.train(
-        net, optimizer, lambda step: reference.learning_rate(run.base_lr, run.base_batch, run.batch_size, step, warm),
-        run.batch_size, reference_epochs(run, dataset, dropout, dtype))
+        net,
+        optimizer,
+        lambda step: reference.learning_rate(run.base_lr, run.base_batch, run.batch_size, step, warm),
+        run.batch_size,
+        reference_epochs(run, dataset, dropout, dtype),
+    )
     for epoch, (loss, right) in enumerate(expected):
         assert ours.train_epoch(epoch) == (pytest.approx(loss, rel=1e-4), right)
     far = [(a - b).abs().max().item() for a, b in zip(net.parameters(), ours.weights().values(), strict=True)]
@@ -120,7 +126,9 @@ def test_synthetic_network_agrees_with_the_plain_loop(batch, n, epochs, warmup, 
 @pytest.mark.parametrize("dropout", [True, False], ids=["dropout", "plain"])
 @pytest.mark.parametrize("batch, n, epochs", [(1, 25, 2), (3, 100, 2), (40, 150, 13), (256, 600, 17)])
 def test_compiled_engine_agrees_with_the_plain_loop(batch, n, epochs, dropout):
-    assert_agreement(CompiledEngine, make_run("synthetic-1k", batch, "adam", n, epochs), tiny("synthetic-1k"), dropout)
+    assert_agreement(
+        CompiledEngine, make_run("synthetic-1k", batch, "adam", n, epochs), tiny("synthetic-1k"), dropout
+    )
 
 
 @pytest.mark.parametrize("dataset, dropout", [("mnist", True), ("mnist", False), ("cifar10", True)])
@@ -156,7 +164,8 @@ def same(a, b):
     """Bit-identical outcomes, clocks apart."""
     timing = {"seconds", "cpu_seconds", "evaluate_seconds"}
     assert {k: v for k, v in a.history.items() if k not in timing} == {
-        k: v for k, v in b.history.items() if k not in timing}
+        k: v for k, v in b.history.items() if k not in timing
+    }
     assert a.final == b.final and a.engine == b.engine
     assert a.weights.keys() == b.weights.keys()
     assert all(torch.equal(a.weights[k], b.weights[k]) for k in a.weights)
@@ -166,14 +175,20 @@ def different(a, b):
     return any(not torch.equal(a.weights[k], b.weights[k]) for k in a.weights)
 
 
-ENGINE_CASES = [("synthetic-1k", "adam", 16, 600, 4, "compiled"), ("synthetic-1k", "sgd", 40, 600, 4, "torch"),
-                ("mnist", "sgd", 40, 50, 3, "torch"), ("cifar10", "adam", 40, 50, 3, "torch")]
+ENGINE_CASES = [
+    ("synthetic-1k", "adam", 16, 600, 4, "compiled"),
+    ("synthetic-1k", "sgd", 40, 600, 4, "torch"),
+    ("mnist", "sgd", 40, 50, 3, "torch"),
+    ("cifar10", "adam", 40, 50, 3, "torch"),
+]
 
 
 @pytest.mark.parametrize("dataset, optimizer, batch, n, epochs, name", ENGINE_CASES)
 def test_rerun_and_resumed_run_are_bit_identical(dataset, optimizer, batch, n, epochs, name, tmp_path):
-    run, samples = make_run(dataset, batch, optimizer, n, epochs, warmup_epochs=0 if name == "compiled" else 1), \
-        tiny(dataset, 120 if n == 50 else 600, 50)
+    run, samples = (
+        make_run(dataset, batch, optimizer, n, epochs, warmup_epochs=0 if name == "compiled" else 1),
+        tiny(dataset, 120 if n == 50 else 600, 50),
+    )
     undisturbed = trainer.train(run, samples)
     assert undisturbed.engine == name
     same(undisturbed, trainer.train(run, samples))
@@ -196,6 +211,7 @@ def test_rerun_and_resumed_run_are_bit_identical(dataset, optimizer, batch, n, e
 
 def test_a_checkpoint_holds_only_tensors_and_plain_values(tmp_path):
     """What `torch.load(weights_only=True)` would run for a hostile pickle is refused."""
+
     class Hostile:
         def __reduce__(self):
             return (print, ("ran",))
@@ -231,7 +247,10 @@ def test_checkpoint_keeps_the_newest_and_can_be_dropped(tmp_path):
 
 @pytest.mark.parametrize("optimizer, name", [("adam", "compiled"), ("sgd", "torch")])
 def test_a_huge_rate_is_recorded_as_divergence(optimizer, name):
-    run, samples = replace(make_run("synthetic-1k", 32, optimizer, epochs=5), base_lr=1e30), tiny("synthetic-1k")
+    run, samples = (
+        replace(make_run("synthetic-1k", 32, optimizer, epochs=5), base_lr=1e30),
+        tiny("synthetic-1k"),
+    )
     outcome = trainer.train(run, samples)
     assert outcome.engine == name
     assert outcome.final["diverged_epoch"] == 1 and len(outcome.history["train_loss"]) == 1
@@ -276,8 +295,10 @@ def test_scores_are_what_the_final_weights_give():
     outcome = trainer.train(run, samples)
     net = reference.network("cifar10", outcome.weights.values())
     chosen = streams.subset(streams.seeds_of(run.seed), 120, 90)
-    for part, x, y in (("train", samples.train_x[chosen], samples.train_y[chosen]),
-                       ("test", samples.test_x, samples.test_y)):
+    for part, x, y in (
+        ("train", samples.train_x[chosen], samples.train_y[chosen]),
+        ("test", samples.test_x, samples.test_y),
+    ):
         with torch.no_grad():
             logits = net(reference.normalise(x.permute(0, 3, 1, 2), *samples.stats), [])
         loss = torch.nn.functional.cross_entropy(logits, y).item()
@@ -318,7 +339,9 @@ def test_seeds_of_order_and_noise_act_on_their_own(monkeypatch):
     run, samples = make_run("synthetic-1k", 32), tiny("synthetic-1k")
     base, seeds = trainer.train(run, samples), streams.seeds_of(run.seed)
     for change in ("init", "order", "noise"):
-        monkeypatch.setattr(streams, "seeds_of", lambda seed, c=change: replace(seeds, **{c: getattr(seeds, c) ^ 1}))
+        monkeypatch.setattr(
+            streams, "seeds_of", lambda seed, c=change: replace(seeds, **{c: getattr(seeds, c) ^ 1})
+        )
         assert different(base, trainer.train(run, samples)), change
 
 

@@ -34,14 +34,22 @@ def committed(frozen):
 
 def test_the_choice_is_random_and_reproducible(committed):
     chosen = [r["id"] for r in verify.choose(committed, sample=3, seed=5)]
-    assert len(set(chosen)) == 3 and chosen == [r["id"] for r in verify.choose(committed, ["synthetic-1k"], 3, 5)]
+    assert len(set(chosen)) == 3 and chosen == [
+        r["id"] for r in verify.choose(committed, ["synthetic-1k"], 3, 5)
+    ]
     assert len({tuple(r["id"] for r in verify.choose(committed, sample=2, seed=s)) for s in range(20)}) > 3
 
 
-@pytest.mark.parametrize("given, said", [
-    ({"sample": 0}, "sample is 0; it must be from 1 to 4"), ({"sample": 5}, "sample is 5; it must be from 1 to 4"),
-    ({"seed": -1}, "seed is -1"), ({"datasets": ["mnist"]}, "no record of mnist is committed"),
-    ({"datasets": ["minst"]}, "data set 'minst' is unknown")])
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ({"sample": 0}, "sample is 0; it must be from 1 to 4"),
+        ({"sample": 5}, "sample is 5; it must be from 1 to 4"),
+        ({"seed": -1}, "seed is -1"),
+        ({"datasets": ["mnist"]}, "no record of mnist is committed"),
+        ({"datasets": ["minst"]}, "data set 'minst' is unknown"),
+    ],
+)
 def test_a_bad_choice_is_refused(given, said, committed):
     with pytest.raises(BadInput, match=said):
         verify.choose(committed, **given)
@@ -67,7 +75,11 @@ def test_agreement(committed):
     assert row["agreement"] == "bit-identical" and row["why"] is None
     assert row["recorded"] == row["here"] == 100 * right / n
     inside = int(row["tolerance"] * n / 100)
-    for change, agreement in ((1, "within tolerance"), (-inside, "within tolerance"), (-3 * inside // 2, "differs")):
+    for change, agreement in (
+        (1, "within tolerance"),
+        (-inside, "within tolerance"),
+        (-3 * inside // 2, "differs"),
+    ):
         found = verify.compare(record, changed(record, test_correct=right + change))
         assert found["agreement"] == agreement and found["why"] == "same hardware, engine and versions"
     assert verify.compare(record, changed(record, diverged_epoch=2))["agreement"] == "differs"
@@ -89,8 +101,13 @@ def test_the_tolerance_is_the_two_sample_binomial_interval(committed):
     record = next(iter(committed.values()))
     rng, n, p = np.random.default_rng(1), record["data"]["n_test"], 0.85
     a, b = rng.binomial(n, p, (2, 4000))
-    rows = [verify.compare(changed(record, test_correct=int(x), diverged_epoch=None),
-                           changed(record, test_correct=int(y), diverged_epoch=None)) for x, y in zip(a, b)]
+    rows = [
+        verify.compare(
+            changed(record, test_correct=int(x), diverged_epoch=None),
+            changed(record, test_correct=int(y), diverged_epoch=None),
+        )
+        for x, y in zip(a, b)
+    ]
     outside = sum(row["agreement"] == "differs" for row in rows)
     assert 0 < sum(row["agreement"] == "within tolerance" for row in rows) and outside <= 14  # 4 expected
 
@@ -109,18 +126,26 @@ def test_command_line(frozen, monkeypatch, capsys):
     assert cli.main(["verify", "synthetic-1k", "--sample", "4", "--jobs", "1"]) == 1
     assert capsys.readouterr().out.count("differs") >= 3
     assert cli.main(["verify", "--sample", "9"]) == 2
-    assert capsys.readouterr().err == "bbatch: sample is 9; it must be from 1 to 4, the number of committed records.\n"
+    assert (
+        capsys.readouterr().err
+        == "bbatch: sample is 9; it must be from 1 to 4, the number of committed records.\n"
+    )
     assert cli.main(["verify", "--jobs", "0"]) == 2
     assert "number of jobs is 0" in capsys.readouterr().err
 
 
 def test_interrupted_it_promises_nothing(committed, monkeypatch):
     """The sweep's own sentence says that runs go on from their checkpoints; those of a check are gone with its folder."""
+
     def interrupted(runs, store, **options):
         in_process(runs[:1], store)
         raise KeyboardInterrupt("those in hand go on")
+
     monkeypatch.setattr(verify, "sweep", interrupted)
-    with pytest.raises(KeyboardInterrupt, match="^1 of 4 runs were trained again and none is kept; the same command begins anew"):
+    with pytest.raises(
+        KeyboardInterrupt,
+        match="^1 of 4 runs were trained again and none is kept; the same command begins anew",
+    ):
         verify.again(list(committed.values()), jobs=1)
 
 

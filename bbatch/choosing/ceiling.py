@@ -43,13 +43,19 @@ def memory_ceiling(task: Task, cap: int, seconds: float = 20.0, allowance: int |
 
     x, y = task.train.take(torch.arange(LEAST))
     try:
-        sent = cloudpickle.dumps((task.factory, task.loss, task.optimizer, task.device, x, y, cap,
-                                  allowance or _available()))
+        sent = cloudpickle.dumps(
+            (task.factory, task.loss, task.optimizer, task.device, x, y, cap, allowance or _available())
+        )
     except Exception as error:  # whatever the reader's objects raise when they are written down
         return Ceiling(0, None, f"the model cannot be sent to another process ({type(error).__name__})")
     path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), *filter(None, sys.path)])
-    child = subprocess.Popen([sys.executable, "-m", "bbatch.choosing.ceiling"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                             stderr=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": path})
+    child = subprocess.Popen(
+        [sys.executable, "-m", "bbatch.choosing.ceiling"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": path},
+    )
     late = False
     try:
         printed, _ = child.communicate(sent, timeout=seconds)
@@ -62,7 +68,11 @@ def memory_ceiling(task: Task, cap: int, seconds: float = 20.0, allowance: int |
     trying = max((int(size) for word, size in tried if word == "trying"), default=None)
     if fits == cap:
         return Ceiling(fits, None, "nothing larger was tried")
-    return Ceiling(fits, None, "the search ran out of time") if late else Ceiling(fits, trying, "the next one failed")
+    return (
+        Ceiling(fits, None, "the search ran out of time")
+        if late
+        else Ceiling(fits, trying, "the next one failed")
+    )
 
 
 def _available() -> int:

@@ -24,13 +24,21 @@ from .problems import HELD_OUT, IMAGES, PARTS, PROBLEMS, base_rate
 from .regret import against, grid, pooled, summary
 
 MARKS = dict(zip(METHODS, ("o", "D", "s", "^", "v")))
-SHADES = dict(zip(METHODS, (COLORS["cifar10"], COLORS["synthetic-50k"], INK, COLORS["mnist"], COLORS["synthetic-1k"])))
-CAPTION = ("What each way chose (most often, and the range over seeds), and what it gave: means ± half of the 95 % interval; "
-           "regret in points of test accuracy, paired by seed; how many runs reached the best cell's mean less a point, after how many "
-           "epochs, in how many processor seconds as they were trained here (images: PyTorch in bf16; else our compiled "
-           "loop), and in how many seconds at the time of a step in plain PyTorch (means over the runs that got there); "
-           "processor seconds of choosing")
-NAMES = {"measured": "the measured way", "scikit-learn": "scikit-learn's default", "Lightning": "Lightning's finder"}
+SHADES = dict(
+    zip(METHODS, (COLORS["cifar10"], COLORS["synthetic-50k"], INK, COLORS["mnist"], COLORS["synthetic-1k"]))
+)
+CAPTION = (
+    "What each way chose (most often, and the range over seeds), and what it gave: means ± half of the 95 % interval; "
+    "regret in points of test accuracy, paired by seed; how many runs reached the best cell's mean less a point, after how many "
+    "epochs, in how many processor seconds as they were trained here (images: PyTorch in bf16; else our compiled "
+    "loop), and in how many seconds at the time of a step in plain PyTorch (means over the runs that got there); "
+    "processor seconds of choosing"
+)
+NAMES = {
+    "measured": "the measured way",
+    "scikit-learn": "scikit-learn's default",
+    "Lightning": "Lightning's finder",
+}
 
 
 def sentence(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "always 32") -> str:
@@ -40,16 +48,23 @@ def sentence(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "alwa
         return f"**{_title(method)} against {_name(other)}**: not measured yet."
 
     def listed(some):
-        return ", ".join(f"{PROBLEMS[r.problem]} ({r.difference.text(sign='+')}{', the same choice' * r.same})"
-                         for r in some.itertuples()) or "none"
+        return (
+            ", ".join(
+                f"{PROBLEMS[r.problem]} ({r.difference.text(sign='+')}{', the same choice' * r.same})"
+                for r in some.itertuples()
+            )
+            or "none"
+        )
 
     whole = pooled(rows, method, other)
     verdict = "beats" if whole.low > 0 else "loses to" if whole.high < 0 else "cannot be told apart from"
     neither = ~found["won"] & ~found["lost"]
-    return (f"**{_title(method)} {verdict} {_name(other)}** in test accuracy: {whole.text(sign='+')} points in the mean "
-            f"over {len(found)} problems ({whole.n} pairs of equal seeds; ± half of the 95 % interval). Of the single "
-            f"problems, judged at 95 % for all {len(found)} at once, it is better on {listed(found[found['won']])}; worse "
-            f"on {listed(found[found['lost']])}; not told apart on {listed(found[neither])}.")
+    return (
+        f"**{_title(method)} {verdict} {_name(other)}** in test accuracy: {whole.text(sign='+')} points in the mean "
+        f"over {len(found)} problems ({whole.n} pairs of equal seeds; ± half of the 95 % interval). Of the single "
+        f"problems, judged at 95 % for all {len(found)} at once, it is better on {listed(found[found['won']])}; worse "
+        f"on {listed(found[found['lost']])}; not told apart on {listed(found[neither])}."
+    )
 
 
 def time_sentence(rows: pd.DataFrame, method: str, other: str = "always 32") -> str:
@@ -63,9 +78,11 @@ def time_sentence(rows: pd.DataFrame, method: str, other: str = "always 32") -> 
             i = mean_interval(np.log(both[other] / both[method]))
             mean, low, high = np.exp([i.mean, i.low, i.high])
             parts.append(f"{PROBLEMS[name]} {mean:.2g} ({low:.2g} to {high:.2g}, n = {i.n})")
-    return (f"**{_title(method)} against {_name(other)} in time**: how many times sooner it comes within a point of the "
-            "best cell, at the time of a step in plain PyTorch (below 1: later; 95 % intervals): "
-            f"{'; '.join(parts) or 'not measured yet'}.")
+    return (
+        f"**{_title(method)} against {_name(other)} in time**: how many times sooner it comes within a point of the "
+        "best cell, at the time of a step in plain PyTorch (below 1: later; 95 % intervals): "
+        f"{'; '.join(parts) or 'not measured yet'}."
+    )
 
 
 def mean_sentence(rows: pd.DataFrame) -> str:
@@ -74,9 +91,10 @@ def mean_sentence(rows: pd.DataFrame) -> str:
     means = s.assign(value=[i.mean for i in s["regret"]])
     wide = means.pivot(index="problem", columns="method", values="value").dropna()
     ways = sorted((m for m in METHODS if m in wide.columns), key=lambda m: wide[m].mean())
-    return (f"Mean regret over the {len(wide)} problems on which all ways were tried, and the largest on one of them, in "
-            "points: " + "; ".join(f"{_name(m)} {wide[m].mean():+.2f}, {wide[m].max():+.2f}" for m in ways)
-            + ".").replace(" -", " −")
+    return (
+        f"Mean regret over the {len(wide)} problems on which all ways were tried, and the largest on one of them, in "
+        "points: " + "; ".join(f"{_name(m)} {wide[m].mean():+.2f}, {wide[m].max():+.2f}" for m in ways) + "."
+    ).replace(" -", " −")
 
 
 def _name(method: str) -> str:
@@ -91,15 +109,26 @@ def formatted(rows: pd.DataFrame) -> pd.DataFrame:
     """The summary as the page shows it, with names short enough for a table of ten columns."""
     s = summary(rows)
     s["problem"] = s["problem"].str.removesuffix(" images")
-    shown = pd.DataFrame({
-        "problem": s["problem"].where(~s["problem"].duplicated(), ""), "method": s["method"],
-        "B": s["batch_sizes"].str.replace(" to ", "–"),
-        "test accuracy, %": [i.text() for i in s["test_acc"]],
-        "regret, points": [i.text(sign="+") for i in s["regret"]],
-        "reached": [f"{k} of {n}" for k, n in zip(s["reached"], s["n"])]})
-    for title, column in (("epochs", "to_target_epochs"), ("here, s", "to_target_cpu_s"),
-                          ("PyTorch, s", "to_target_torch_s"), ("choice, s", "choice_cpu_s")):
-        shown[title] = [(f"{v:.2g}" if v < 99.5 else f"{v:.0f}") if np.isfinite(v) else "–" for v in s[column].astype(float)]
+    shown = pd.DataFrame(
+        {
+            "problem": s["problem"].where(~s["problem"].duplicated(), ""),
+            "method": s["method"],
+            "B": s["batch_sizes"].str.replace(" to ", "–"),
+            "test accuracy, %": [i.text() for i in s["test_acc"]],
+            "regret, points": [i.text(sign="+") for i in s["regret"]],
+            "reached": [f"{k} of {n}" for k, n in zip(s["reached"], s["n"])],
+        }
+    )
+    for title, column in (
+        ("epochs", "to_target_epochs"),
+        ("here, s", "to_target_cpu_s"),
+        ("PyTorch, s", "to_target_torch_s"),
+        ("choice, s", "choice_cpu_s"),
+    ):
+        shown[title] = [
+            (f"{v:.2g}" if v < 99.5 else f"{v:.0f}") if np.isfinite(v) else "–"
+            for v in s[column].astype(float)
+        ]
     return shown
 
 
@@ -113,11 +142,15 @@ def holes(rows: pd.DataFrame) -> str:
     if not lacking:
         return f"Every way was tried on every problem.{few}"
     grids = [name for name in lacking if name in DATASETS and grid(all_runs(), name).empty]
-    parts = [f"{PROBLEMS[name]} "
-             f"({'all ways' if len(m) == len(METHODS) else ', '.join(m)})" for name, m in lacking.items()]
+    parts = [
+        f"{PROBLEMS[name]} ({'all ways' if len(m) == len(METHODS) else ', '.join(m)})"
+        for name, m in lacking.items()
+    ]
     first = f"`bbatch sweep {' '.join(grids)}`, then " if grids else ""
-    return (f"**Not yet computed**: {'; '.join(parts)}. {first}`python -m {table.__module__} {' '.join(lacking)}` fills these "
-            "holes" + (" (days on a CPU)." if set(lacking) & set(PARTS.values()) else ".") + few)
+    return (
+        f"**Not yet computed**: {'; '.join(parts)}. {first}`python -m {table.__module__} {' '.join(lacking)}` fills these "
+        "holes" + (" (days on a CPU)." if set(lacking) & set(PARTS.values()) else ".") + few
+    )
 
 
 def parts_sentence(runs: pd.DataFrame | None = None) -> str:
@@ -128,22 +161,32 @@ def parts_sentence(runs: pd.DataFrame | None = None) -> str:
     for name in PARTS.values():
         spec, b = DATASETS[name], selection.start(round(kept * DATASETS[name].n_train))
         first.append(f"{b} on {spec.title}")
-        here = runs[(runs["problem"] == name) & np.isclose(runs["lr"].astype(float), selection.rate(
-            base_rate(name), runs["batch_size"].astype(float)), rtol=1e-9)]
+        here = runs[
+            (runs["problem"] == name)
+            & np.isclose(
+                runs["lr"].astype(float),
+                selection.rate(base_rate(name), runs["batch_size"].astype(float)),
+                rtol=1e-9,
+            )
+        ]
         wide = here.pivot(index="seed", columns="batch_size", values="test_acc")
         wide = wide.loc[wide[b].notna()].dropna(axis=1) if b in wide else wide.iloc[:0]
         if wide.empty or wide.shape[1] < 2:
             known.append(f"{spec.title} none")
             continue
         best = wide.mean().idxmax()
-        known.append(f"{spec.title} {mean_interval(wide[b]).text()} % at B = {b}, with a regret of "
-                     f"{paired_difference(wide[best], wide[b]).text(sign='+')} points against B = {best}, the best of "
-                     f"{wide.shape[1]} sizes (n = {len(wide)})")
+        known.append(
+            f"{spec.title} {mean_interval(wide[b]).text()} % at B = {b}, with a regret of "
+            f"{paired_difference(wide[best], wide[b]).text(sign='+')} points against B = {best}, the best of "
+            f"{wide.shape[1]} sizes (n = {len(wide)})"
+        )
     part = round(kept * IMAGES)
-    return (f"**{IMAGES} images are not the whole set.** Algorithm 2 looks at N, which is {part} on the parts of MNIST and "
-            f"CIFAR-10 (a fifth is held out): it takes its branch for small data sets and starts at B = "
-            f"{selection.start(part)}. On the whole sets it would take the branch for large ones and start at "
-            f"{', at '.join(first)}. Of that first step alone, the records of the full protocol hold: {'; '.join(known)}.")
+    return (
+        f"**{IMAGES} images are not the whole set.** Algorithm 2 looks at N, which is {part} on the parts of MNIST and "
+        f"CIFAR-10 (a fifth is held out): it takes its branch for small data sets and starts at B = "
+        f"{selection.start(part)}. On the whole sets it would take the branch for large ones and start at "
+        f"{', at '.join(first)}. Of that first step alone, the records of the full protocol hold: {'; '.join(known)}."
+    )
 
 
 def provenance() -> str:
@@ -155,10 +198,12 @@ def provenance() -> str:
     versions = ", ".join(f"{k} {v}" for k, v in p["versions"].items())
     made = table("choices", CHOICES).query("method == 'measured'")
     busy = made["seconds"].sum() / made["cpu_seconds"].sum() if len(made) else np.nan
-    return (f"**Where this table comes from.** `python -m {table.__module__}`, {p['date']}, {p['device_name']}, "
-            f"{p['threads']} thread, code {p['commit']}, Python {p['python']}, {versions} (its latest call); the grids of "
-            f"the synthetic data sets from the committed records. The measured way took {busy:.1f} elapsed seconds for each of processor "
-            "time: 1 would be a machine with nothing else to do. On a busier one its trial trainings are shorter.")
+    return (
+        f"**Where this table comes from.** `python -m {table.__module__}`, {p['date']}, {p['device_name']}, "
+        f"{p['threads']} thread, code {p['commit']}, Python {p['python']}, {versions} (its latest call); the grids of "
+        f"the synthetic data sets from the committed records. The measured way took {busy:.1f} elapsed seconds for each of processor "
+        "time: 1 would be a machine with nothing else to do. On a busier one its trial trainings are shorter."
+    )
 
 
 def figure(rows: pd.DataFrame) -> Figure:
@@ -172,11 +217,27 @@ def figure(rows: pd.DataFrame) -> Figure:
             at = [names.index(p) + 0.15 * (k - 2) for p in some["problem"]]
             mean = np.array([i.mean for i in some["regret"]])
             bars = np.array([[i.mean - i.low, i.high - i.mean] for i in some["regret"]]).reshape(-1, 2).T
-            drawn = axis.errorbar(mean, at, xerr=np.nan_to_num(bars), fmt=MARKS[method], color=SHADES[method],
-                                  capsize=3, markersize=6, linestyle="none", label=method)
+            drawn = axis.errorbar(
+                mean,
+                at,
+                xerr=np.nan_to_num(bars),
+                fmt=MARKS[method],
+                color=SHADES[method],
+                capsize=3,
+                markersize=6,
+                linestyle="none",
+                label=method,
+            )
             series(axis, method, *drawn.get_children())
-            tip(axis, mean, at, [f"{p}, {method}, B = {b}: regret {i.text(sign='+')} points (n = {i.n})" for p, b, i in
-                                 zip(some["problem"], some["batch_sizes"], some["regret"])])
+            tip(
+                axis,
+                mean,
+                at,
+                [
+                    f"{p}, {method}, B = {b}: regret {i.text(sign='+')} points (n = {i.n})"
+                    for p, b, i in zip(some["problem"], some["batch_sizes"], some["regret"])
+                ],
+            )
         axis.axvline(0, color=INK, linewidth=1)
         axis.set_xscale("symlog", linthresh=1, linscale=1.2)
         axis.set_xticks([-10, -5, -2, -1, -0.5, 0, 0.5, 1, 2, 5, 10, 20])
@@ -184,13 +245,17 @@ def figure(rows: pd.DataFrame) -> Figure:
         axis.invert_yaxis()
         axis.xaxis.set_minor_locator(mpl.ticker.NullLocator())
         axis.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda v, _: f"{v:g}".replace("-", "−")))
-        axis.set(xlabel="Regret in test accuracy, points (linear up to 1, then logarithmic)",
-                 title="What each choice costs against the best batch size")
+        axis.set(
+            xlabel="Regret in test accuracy, points (linear up to 1, then logarithmic)",
+            title="What each choice costs against the best batch size",
+        )
         axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
     plt.close(fig)
     n = sorted(set(s["n"]))
-    return describe(fig, f"Regret in test accuracy of each way to choose a batch size on {len(names)} problems: the best batch "
-                    f"size of the full grid less the choice, in percentage points, paired by seed; mean and 95 % interval, n = "
-                    f"{' or '.join(map(str, n))} seeds; {len(s)} intervals, of which about {0.05 * len(s):.0f} may be "
-                    f"expected to miss. {mean_sentence(rows)}")
-
+    return describe(
+        fig,
+        f"Regret in test accuracy of each way to choose a batch size on {len(names)} problems: the best batch "
+        f"size of the full grid less the choice, in percentage points, paired by seed; mean and 95 % interval, n = "
+        f"{' or '.join(map(str, n))} seeds; {len(s)} intervals, of which about {0.05 * len(s):.0f} may be "
+        f"expected to miss. {mean_sentence(rows)}",
+    )

@@ -54,10 +54,30 @@ SEEDS = 10
 # is asked for.
 BUDGET, BUDGET_IMAGES = 20.0, 60.0
 CAP = 8192  # of Lightning's finder
-CHOICES = ["problem", "method", "seed", "batch_size", "lr", "warmup_epochs", "trainings", "seconds", "cpu_seconds",
-           "reason"]
-RUNS = ["problem", "seed", "batch_size", "lr", "warmup_epochs", "test_acc", "curve", "seconds", "cpu_seconds",
-        "diverged"]
+CHOICES = [
+    "problem",
+    "method",
+    "seed",
+    "batch_size",
+    "lr",
+    "warmup_epochs",
+    "trainings",
+    "seconds",
+    "cpu_seconds",
+    "reason",
+]
+RUNS = [
+    "problem",
+    "seed",
+    "batch_size",
+    "lr",
+    "warmup_epochs",
+    "test_acc",
+    "curve",
+    "seconds",
+    "cpu_seconds",
+    "diverged",
+]
 STEPS = ["problem", "batch_size", "n_train", "step_s"]
 CELL = ["problem", "seed", "batch_size", "lr", "warmup_epochs"]
 
@@ -76,9 +96,20 @@ def recorded(records: dict[str, dict] | None = None) -> pd.DataFrame:
         r, run = records[key], Run.from_dict(records[key]["run"])
         curve = [100 * c / r["data"]["n_test"] for c in r["history"]["test_correct"]]
         cpu = r["observed"].get("cpu_seconds")
-        rows.append((run.dataset, run.seed, run.batch_size, run.lr, run.warmup_epochs, curve[-1], curve,
-                     sum(r["observed"]["seconds"]), sum(cpu) if cpu else math.nan,
-                     r["final"]["diverged_epoch"] is not None))
+        rows.append(
+            (
+                run.dataset,
+                run.seed,
+                run.batch_size,
+                run.lr,
+                run.warmup_epochs,
+                curve[-1],
+                curve,
+                sum(r["observed"]["seconds"]),
+                sum(cpu) if cpu else math.nan,
+                r["final"]["diverged_epoch"] is not None,
+            )
+        )
     return pd.DataFrame(rows, columns=RUNS)
 
 
@@ -88,41 +119,77 @@ def runs() -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=RUNS)
     both = pd.concat(parts, ignore_index=True)
-    return both[~keys(both).duplicated()].reset_index(drop=True)  # the constant and linear rules meet at B = 32
+    return both[~keys(both).duplicated()].reset_index(
+        drop=True
+    )  # the constant and linear rules meet at B = 32
 
 
 def keys(frame: pd.DataFrame) -> pd.Series:
     """Addresses of cells; rates to nine digits, which separate any two that are tried."""
     cells = frame[CELL].itertuples(index=False)
-    return pd.Series([f"{p}|{s}|{b}|{lr:.9g}|{w}" for p, s, b, lr, w in cells], dtype=object, index=frame.index)
+    return pd.Series(
+        [f"{p}|{s}|{b}|{lr:.9g}|{w}" for p, s, b, lr, w in cells], dtype=object, index=frame.index
+    )
 
 
 def fixed(name: str, method: str, seed: int, n: int, base_lr: float) -> dict:
     """The choice of a way that measures nothing, for n training samples: a row of `CHOICES`; of another way, its
     frame."""
     size = {"always 32": 32, "scikit-learn": min(200, n), "Lightning": min(n, CAP)}.get(method)
-    return {"problem": name, "method": method, "seed": seed, "batch_size": size, "lr": base_lr, "warmup_epochs": 0,
-            "trainings": 0, "seconds": 0.0, "cpu_seconds": 0.0, "reason": "fixed"}
+    return {
+        "problem": name,
+        "method": method,
+        "seed": seed,
+        "batch_size": size,
+        "lr": base_lr,
+        "warmup_epochs": 0,
+        "trainings": 0,
+        "seconds": 0.0,
+        "cpu_seconds": 0.0,
+        "reason": "fixed",
+    }
 
 
 def decide(on: Problem, method: str, seed: int) -> dict:
     """What a method chooses on a problem, from its training samples alone: a row of `CHOICES`."""
-    row, train = fixed(on.name, method, seed, len(on.whole.train_y), on.base_lr), partial(on.train, on=on.split)
+    row, train = (
+        fixed(on.name, method, seed, len(on.whole.train_y), on.base_lr),
+        partial(on.train, on=on.split),
+    )
     if method == "Algorithm 2":
+
         def at(b):
-            return train(b, selection.rate(on.base_lr, b), on.epochs, seed,
-                         warmup_epochs=selection.warmup(b, on.epochs))
+            return train(
+                b,
+                selection.rate(on.base_lr, b),
+                on.epochs,
+                seed,
+                warmup_epochs=selection.warmup(b, on.epochs),
+            )
 
         chosen, trials = selection.follow(at, len(on.split.train_y))
-        return row | {"batch_size": chosen.batch_size, "lr": chosen.lr, "warmup_epochs": chosen.warmup_epochs,
-                      "trainings": len(trials), "seconds": sum(t.seconds for t, _ in trials),
-                      "cpu_seconds": sum(t.cpu_seconds for t, _ in trials),
-                      "reason": "; ".join(why for _, why in trials)}
+        return row | {
+            "batch_size": chosen.batch_size,
+            "lr": chosen.lr,
+            "warmup_epochs": chosen.warmup_epochs,
+            "trainings": len(trials),
+            "seconds": sum(t.seconds for t, _ in trials),
+            "cpu_seconds": sum(t.cpu_seconds for t, _ in trials),
+            "reason": "; ".join(why for _, why in trials),
+        }
     if method == "measured":
         budget = BUDGET_IMAGES if on.name in PARTS else BUDGET
-        found = measure(on.task(), train, on.epochs, budget, on.base_lr, seed, Ceiling(0, None, "not probed here"))
-        return row | {"batch_size": found.batch_size, "lr": found.lr, "trainings": len(found.trials),
-                      "seconds": found.seconds, "cpu_seconds": found.cpu_seconds, "reason": " ".join(found.reasons)}
+        found = measure(
+            on.task(), train, on.epochs, budget, on.base_lr, seed, Ceiling(0, None, "not probed here")
+        )
+        return row | {
+            "batch_size": found.batch_size,
+            "lr": found.lr,
+            "trainings": len(found.trials),
+            "seconds": found.seconds,
+            "cpu_seconds": found.cpu_seconds,
+            "reason": " ".join(found.reasons),
+        }
     return row
 
 
@@ -131,8 +198,16 @@ def cells(on: Problem, seed: int) -> list[dict]:
     if on.name in DATASETS:
         return []
     p = protocol(on.name)
-    return [{"problem": on.name, "seed": seed, "batch_size": b, "lr": selection.rate(on.base_lr, b),
-             "warmup_epochs": p.warmup_epochs if b >= p.warmup_from_batch else 0} for b in on.batch_sizes]
+    return [
+        {
+            "problem": on.name,
+            "seed": seed,
+            "batch_size": b,
+            "lr": selection.rate(on.base_lr, b),
+            "warmup_epochs": p.warmup_epochs if b >= p.warmup_from_batch else 0,
+        }
+        for b in on.batch_sizes
+    ]
 
 
 def evaluate(names: list[str], seeds: int = SEEDS, progress: bool = True) -> None:
@@ -151,30 +226,61 @@ def evaluate(names: list[str], seeds: int = SEEDS, progress: bool = True) -> Non
         if len(todo) or decided:
             _write("runs", made)  # before the choices: none of them is without its run
             _write("choices", chosen)
-            note = {"command": f"python -m {__spec__.name}", "date": datetime.now(UTC).date().isoformat(), **environment("cpu")}
-            write_whole(FOLDER / "provenance.json", (json.dumps(note, indent=1, sort_keys=True) + "\n").encode())
+            note = {
+                "command": f"python -m {__spec__.name}",
+                "date": datetime.now(UTC).date().isoformat(),
+                **environment("cpu"),
+            }
+            write_whole(
+                FOLDER / "provenance.json", (json.dumps(note, indent=1, sort_keys=True) + "\n").encode()
+            )
     for name in names:
         some = chosen[chosen["problem"] == name]
-        _time_steps(problem(name), sorted({*some["batch_size"], *(c["batch_size"] for c in cells(problem(name), 42))}))
+        _time_steps(
+            problem(name), sorted({*some["batch_size"], *(c["batch_size"] for c in cells(problem(name), 42))})
+        )
 
 
 def _trained(on: Problem, cell: dict) -> dict:
     """A cell, trained on all training samples and judged on the test set: a row of `RUNS`."""
-    f = on.train(cell["batch_size"], cell["lr"], on.epochs, cell["seed"], on=on.whole, warmup_epochs=cell["warmup_epochs"])
-    return cell | {"test_acc": f.validation_score, "curve": list(f.curve), "seconds": f.seconds, "cpu_seconds": f.cpu_seconds,
-                   "diverged": f.diverged}
+    f = on.train(
+        cell["batch_size"],
+        cell["lr"],
+        on.epochs,
+        cell["seed"],
+        on=on.whole,
+        warmup_epochs=cell["warmup_epochs"],
+    )
+    return cell | {
+        "test_acc": f.validation_score,
+        "curve": list(f.curve),
+        "seconds": f.seconds,
+        "cpu_seconds": f.cpu_seconds,
+        "diverged": f.diverged,
+    }
 
 
 def _time_steps(on: Problem, sizes: list[int]) -> None:
     """Add to the table of steps what it lacks of these batch sizes: rounds over all of them, the least of each."""
     old = table("steps", STEPS)
-    task, todo = on.task(), [b for b in sizes if not ((old["problem"] == on.name) & (old["batch_size"] == b)).any()]
+    task, todo = (
+        on.task(),
+        [b for b in sizes if not ((old["problem"] == on.name) & (old["batch_size"] == b)).any()],
+    )
     for b in todo[:1]:
         step_seconds(task, b)  # the first step of a process loads half of PyTorch
     rounds = [[step_seconds(task, min(b, len(task.train))) for b in todo] for _ in range(3)]
     n = len(on.whole.train_y)
-    _write("steps", _with(old, [{"problem": on.name, "batch_size": b, "n_train": n, "step_s": min(times)}
-                                for b, times in zip(todo, zip(*rounds))]))
+    _write(
+        "steps",
+        _with(
+            old,
+            [
+                {"problem": on.name, "batch_size": b, "n_train": n, "step_s": min(times)}
+                for b, times in zip(todo, zip(*rounds))
+            ],
+        ),
+    )
 
 
 def _with(old: pd.DataFrame, rows: list[dict]) -> pd.DataFrame:
@@ -190,10 +296,15 @@ def _write(name: str, frame: pd.DataFrame) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bbatch.choosing.evaluation", description="Evaluate the ways to choose a "
-                                                                                     "batch size.")
-    parser.add_argument("problems", nargs="*", metavar="PROBLEM", help=f"of {', '.join(PROBLEMS)} (default: "
-                                                                       f"{', '.join(CHEAP)})")
+    parser = argparse.ArgumentParser(
+        prog="python -m bbatch.choosing.evaluation", description="Evaluate the ways to choose a batch size."
+    )
+    parser.add_argument(
+        "problems",
+        nargs="*",
+        metavar="PROBLEM",
+        help=f"of {', '.join(PROBLEMS)} (default: {', '.join(CHEAP)})",
+    )
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"default: {SEEDS}")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)

@@ -47,9 +47,18 @@ class Fit:
         return self.train_score - self.validation_score
 
 
-def fit(task: Task, batch_size: int, lr: float, epochs: float, seed: int = 0, *, warmup_epochs: int = 0,
-        deadline: float = math.inf, tick: Callable[[], object] = lambda: None,
-        watch: Callable[[nn.Module, int], object] | None = None) -> Fit:
+def fit(
+    task: Task,
+    batch_size: int,
+    lr: float,
+    epochs: float,
+    seed: int = 0,
+    *,
+    warmup_epochs: int = 0,
+    deadline: float = math.inf,
+    tick: Callable[[], object] = lambda: None,
+    watch: Callable[[nn.Module, int], object] | None = None,
+) -> Fit:
     """Train a new model for `epochs` passes over the training rows (a fraction trains on a random part of them).
 
     A new order each epoch; the last, partial batch is used, unless it is a single row of a model that needs two. The
@@ -68,7 +77,7 @@ def fit(task: Task, batch_size: int, lr: float, epochs: float, seed: int = 0, *,
         model.train()
         with torch.random.fork_rng():
             torch.manual_seed(seed * 1_000_003 + done + 1)  # dropout's, a stream of its own for each epoch
-            for index in torch.randperm(n, generator=generator).split(batch_size)[:total - done]:
+            for index in torch.randperm(n, generator=generator).split(batch_size)[: total - done]:
                 if late := time.perf_counter() > deadline:
                     break
                 if warm:
@@ -78,7 +87,9 @@ def fit(task: Task, batch_size: int, lr: float, epochs: float, seed: int = 0, *,
                 if len(index) < task.smallest:
                     continue
                 loss = _step(task, model, optimizer, index)
-        diverged = done > 0 and not math.isfinite(loss.item())  # a NaN stays one: asked once an epoch, not at each step
+        diverged = done > 0 and not math.isfinite(
+            loss.item()
+        )  # a NaN stays one: asked once an epoch, not at each step
         seconds, cpu = seconds + time.perf_counter() - begun, cpu + time.process_time() - worked
         if done % steps == 0 and not diverged and not late:
             curve.append(_score(task, evaluate(task, model, task.validation), start_loss))
@@ -86,9 +97,21 @@ def fit(task: Task, batch_size: int, lr: float, epochs: float, seed: int = 0, *,
                 watch(model, done // steps)
         tick()
     validation = evaluate(task, model, task.validation)
-    return Fit(batch_size, lr, warmup_epochs, done / steps, seed,
-               _score(task, evaluate(task, model, task.train), start_loss), _score(task, validation, start_loss),
-               validation[0], seconds, cpu, not late, diverged, tuple(curve))
+    return Fit(
+        batch_size,
+        lr,
+        warmup_epochs,
+        done / steps,
+        seed,
+        _score(task, evaluate(task, model, task.train), start_loss),
+        _score(task, validation, start_loss),
+        validation[0],
+        seconds,
+        cpu,
+        not late,
+        diverged,
+        tuple(curve),
+    )
 
 
 def _step(task: Task, model: nn.Module, optimizer, index: torch.Tensor) -> torch.Tensor:
@@ -119,8 +142,10 @@ def _score(task: Task, judged: tuple[float, float | None], start_loss: float) ->
     if accuracy is not None:
         return accuracy
     if not start_loss > 0:
-        raise BadInput(f"the untrained model's loss is {start_loss:.3g}; a loss that is not above 0 cannot be judged "
-                       "in percent of where it began.")
+        raise BadInput(
+            f"the untrained model's loss is {start_loss:.3g}; a loss that is not above 0 cannot be judged "
+            "in percent of where it began."
+        )
     return 100 * (1 - loss / start_loss)
 
 

@@ -18,11 +18,21 @@ from .fitting import Fit, fit, step_seconds
 from .task import Task
 
 NEAR = 1.25  # an epoch within a quarter of the fastest is as good as the fastest
-HALF_DECADES = (-2, -1, 0, 1, 2)  # rates tried, around the square-root guess; two more where the best is at an end
+HALF_DECADES = (
+    -2,
+    -1,
+    0,
+    1,
+    2,
+)  # rates tried, around the square-root guess; two more where the best is at an end
 SEEDS = 3
 PASSES = 4  # over the batch sizes that are timed
 PROBED = 10  # steps that a training is timed by before many of them begin
-NOISE_ROWS, NOISE_BATCH, NOISE_BYTES = 1000, 25, 2**29  # rows looked at, in mini-batches; memory for their gradients
+NOISE_ROWS, NOISE_BATCH, NOISE_BYTES = (
+    1000,
+    25,
+    2**29,
+)  # rows looked at, in mini-batches; memory for their gradients
 
 
 def reference(task: Task) -> int:
@@ -69,8 +79,10 @@ def noise_over_training(task: Task, lr: float, epochs: int, seed: int, deadline:
     rows = torch.randperm(len(task.train), generator=torch.Generator().manual_seed(seed))[:NOISE_ROWS]
     x, y = (part.to(task.device) for part in task.train.take(rows))
     size = max(1, min(NOISE_BATCH, len(rows) // 8))
-    kept = NOISE_BYTES // (12 * sum(p.numel() for p in task.model(seed).parameters()))  # gradients, in float and double
-    x, y, found = x[:kept * size], y[:kept * size], []
+    kept = NOISE_BYTES // (
+        12 * sum(p.numel() for p in task.model(seed).parameters())
+    )  # gradients, in float and double
+    x, y, found = x[: kept * size], y[: kept * size], []
 
     def look(model, epoch):
         if epoch & (epoch - 1) == 0:
@@ -91,8 +103,15 @@ def choose(at_knee: int, noise: float | None, fits: int, smallest: int = 1) -> i
     return max(smallest, 2 ** int(math.log2(max(1, least))))
 
 
-def rate_test(train: Callable[..., Fit], n: int, guess: dict[int, float], epochs: int, budget: float,
-              seed: int, deadline: float) -> tuple[list[Fit], float]:
+def rate_test(
+    train: Callable[..., Fit],
+    n: int,
+    guess: dict[int, float],
+    epochs: int,
+    budget: float,
+    seed: int,
+    deadline: float,
+) -> tuple[list[Fit], float]:
     """Short trainings over rates half a decade apart, at each batch size; returns them and their length in epochs.
 
     `guess`: the rate in the middle, by batch size. As many epochs as the budget allows with `SEEDS` seeds; with one
@@ -126,8 +145,11 @@ def best_rate(fits: list[Fit], b: int) -> float | None:
 
 def _losses(fits: list[Fit], b: int) -> pd.DataFrame:
     """Validation losses at one batch size: a row a seed, a column a rate."""
-    rows = [(f.seed, f.lr, math.inf if f.diverged or not math.isfinite(f.validation_loss) else f.validation_loss)
-            for f in fits if f.batch_size == b]
+    rows = [
+        (f.seed, f.lr, math.inf if f.diverged or not math.isfinite(f.validation_loss) else f.validation_loss)
+        for f in fits
+        if f.batch_size == b
+    ]
     return pd.DataFrame(rows, columns=["seed", "lr", "loss"]).pivot(index="seed", columns="lr", values="loss")
 
 
@@ -137,15 +159,17 @@ def optimum(rates: np.ndarray, losses: np.ndarray) -> float | None:
     None where the best stands at an end, or beside a training that diverged: the optimum may lie elsewhere.
     """
     k = int(np.argmin(losses))
-    if not 0 < k < len(rates) - 1 or not np.isfinite(losses[k - 1:k + 2]).all():
+    if not 0 < k < len(rates) - 1 or not np.isfinite(losses[k - 1 : k + 2]).all():
         return None
-    a, slope, _ = np.polyfit(np.log(rates[k - 1:k + 2]), losses[k - 1:k + 2], 2)
+    a, slope, _ = np.polyfit(np.log(rates[k - 1 : k + 2]), losses[k - 1 : k + 2], 2)
     return float(math.exp(-slope / (2 * a))) if a > 0 else float(rates[k])
 
 
 def scaling_exponent(fits: list[Fit], b: int, other: int) -> Interval:
     """d log(best rate) / d log(B) between two batch sizes, with its interval over the seeds that show both optima."""
     here, there = (_losses(fits, size).dropna() for size in (b, other))
-    pairs = [tuple(optimum(t.columns.to_numpy(float), t.loc[s].to_numpy(float)) for t in (here, there))
-             for s in here.index.intersection(there.index)]
+    pairs = [
+        tuple(optimum(t.columns.to_numpy(float), t.loc[s].to_numpy(float)) for t in (here, there))
+        for s in here.index.intersection(there.index)
+    ]
     return mean_interval([math.log(p / q) / math.log(b / other) for p, q in pairs if p and q])

@@ -39,13 +39,28 @@ from ..picture import describe
 from ..statistics import Interval
 from .ceiling import Ceiling, memory_ceiling
 from .fitting import Fit, fit
-from .limits import (NEAR, PASSES, best_rate, choose, knee, noise_over_training, rate_test, reference, scaling_exponent,
-                     throughput)
+from .limits import (
+    NEAR,
+    PASSES,
+    best_rate,
+    choose,
+    knee,
+    noise_over_training,
+    rate_test,
+    reference,
+    scaling_exponent,
+    throughput,
+)
 from .recommendation import Recommendation, check_limits, frame, one_epoch
 from .task import Rows, Task
 
 MOST = 8192  # samples in a batch: no model for which this page is meant wants more
-SHARES = {"memory": 0.25, "time": 0.1, "noise": 0.2, "rates": 0.35}  # of the budget, at most; the rest is for scoring
+SHARES = {
+    "memory": 0.25,
+    "time": 0.1,
+    "noise": 0.2,
+    "rates": 0.35,
+}  # of the budget, at most; the rest is for scoring
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,55 +83,116 @@ class Measured(Recommendation):
         """Seconds an epoch against B with the limits; validation loss against the rate at the two batch sizes."""
         with mpl.rc_context(STYLE):
             figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.0))
-            left.plot("batch_size", "seconds_per_epoch", "o-", data=self.throughput, color=COLORS["synthetic-50k"],
-                      label="an epoch")
+            left.plot(
+                "batch_size",
+                "seconds_per_epoch",
+                "o-",
+                data=self.throughput,
+                color=COLORS["synthetic-50k"],
+                label="an epoch",
+            )
             if self.noise_limit and self.noise_limit < math.inf:
-                left.axvline(self.noise_limit, color=COLORS["cifar10"], linestyle="--", label="noise scale, median")
-            left.axvline(self.knee, color=COLORS["mnist"], linestyle=":", linewidth=2, label="knee of the time")
+                left.axvline(
+                    self.noise_limit, color=COLORS["cifar10"], linestyle="--", label="noise scale, median"
+                )
+            left.axvline(
+                self.knee, color=COLORS["mnist"], linestyle=":", linewidth=2, label="knee of the time"
+            )
             left.axvline(self.batch_size, color=FAINT, linewidth=9, zorder=0, label="recommended")
-            left.set(xscale="log", yscale="log", xlabel="Batch size B (log scale)", ylabel="Seconds an epoch (log scale)",
-                     title="Time and limits")
-            left.set_xticks(self.throughput["batch_size"], self.throughput["batch_size"].astype(str), fontsize=8.5)
+            left.set(
+                xscale="log",
+                yscale="log",
+                xlabel="Batch size B (log scale)",
+                ylabel="Seconds an epoch (log scale)",
+                title="Time and limits",
+            )
+            left.set_xticks(
+                self.throughput["batch_size"], self.throughput["batch_size"].astype(str), fontsize=8.5
+            )
             left.minorticks_off()
             left.legend(fontsize=9)
-            finite = self.trials[~self.trials["diverged"].astype(bool) & np.isfinite(self.trials["validation_loss"].astype(float))]
+            finite = self.trials[
+                ~self.trials["diverged"].astype(bool)
+                & np.isfinite(self.trials["validation_loss"].astype(float))
+            ]
             for (b, trials), color in zip(finite.groupby("batch_size"), (COLORS["synthetic-1k"], INK)):
                 loss = trials.groupby("lr")["validation_loss"].agg(["mean", "min", "max"])
                 bars = [loss["mean"] - loss["min"], loss["max"] - loss["mean"]]
-                right.errorbar(loss.index, loss["mean"], bars, color=color, marker="o", capsize=3, label=f"B = {b}")
+                right.errorbar(
+                    loss.index, loss["mean"], bars, color=color, marker="o", capsize=3, label=f"B = {b}"
+                )
             right.axvline(self.lr, color=FAINT, linewidth=9, zorder=0)
-            right.set(xscale="log", yscale="log", xlabel="Learning rate (log scale)", ylabel="Validation loss (log scale)",
-                      title="Rates (mean and range over seeds)")
+            right.set(
+                xscale="log",
+                yscale="log",
+                xlabel="Learning rate (log scale)",
+                ylabel="Validation loss (log scale)",
+                title="Rates (mean and range over seeds)",
+            )
             if len(finite):  # else there was no time for any
                 right.legend(fontsize=9)
         plt.close(figure)
-        return describe(figure, f"{self.headline}. Left: elapsed seconds of an epoch at each batch size, the least of up to "
-                        f"{PASSES} timings, with the limits on B. Right: validation loss of short trainings against their rate, "
-                        f"mean and range over {self.trials['seed'].nunique()} seeds. The grey bands are what is recommended.")
+        return describe(
+            figure,
+            f"{self.headline}. Left: elapsed seconds of an epoch at each batch size, the least of up to "
+            f"{PASSES} timings, with the limits on B. Right: validation loss of short trainings against their rate, "
+            f"mean and range over {self.trials['seed'].nunique()} seeds. The grey bands are what is recommended.",
+        )
 
 
-def measure_batch_size(model_factory: Callable[[], nn.Module], train, validation, *, epochs: int = 20,
-                       budget: float = 60.0, base_lr: float | None = None,
-                       loss: Callable = nn.functional.cross_entropy, optimizer: str | Callable = "adam",
-                       device: str = "cpu", seed: int = 0, progress: bool = True) -> Measured:
+def measure_batch_size(
+    model_factory: Callable[[], nn.Module],
+    train,
+    validation,
+    *,
+    epochs: int = 20,
+    budget: float = 60.0,
+    base_lr: float | None = None,
+    loss: Callable = nn.functional.cross_entropy,
+    optimizer: str | Callable = "adam",
+    device: str = "cpu",
+    seed: int = 0,
+    progress: bool = True,
+) -> Measured:
     """A batch size and a rate by measurement (see the module); arguments as of `selection.select_batch_size`.
 
     `base_lr`: where the search for a rate begins, at a batch of 32; by default the paper's, for Adam or SGD.
     """
     begun, worked = time.perf_counter(), time.process_time()
     check_limits(epochs, budget, seed, {"base_lr": base_lr})
-    task = Task(model_factory, Rows(train, "training"), Rows(validation, "validation"), loss, optimizer, device)
+    task = Task(
+        model_factory, Rows(train, "training"), Rows(validation, "validation"), loss, optimizer, device
+    )
     expected = min(budget, 10 + 25 * epochs * one_epoch(task, reference(task), budget))
     if progress:
         print(f"Measuring: about {expected:.2g} s, {budget:g} s at most.", file=sys.stderr)
     found = memory_ceiling(task, _cap(task), SHARES["memory"] * budget)
     deadline = begun + budget
-    return measure(task, partial(fit, task, deadline=deadline), epochs, deadline - time.perf_counter(), base_lr, seed,
-                   found, started=(begun, worked), progress=progress)
+    return measure(
+        task,
+        partial(fit, task, deadline=deadline),
+        epochs,
+        deadline - time.perf_counter(),
+        base_lr,
+        seed,
+        found,
+        started=(begun, worked),
+        progress=progress,
+    )
 
 
-def measure(task: Task, train: Callable[..., Fit], epochs: int, budget: float, base_lr: float | None, seed: int,
-            ceiling: Ceiling, *, started: tuple[float, float] | None = None, progress: bool = False) -> Measured:
+def measure(
+    task: Task,
+    train: Callable[..., Fit],
+    epochs: int,
+    budget: float,
+    base_lr: float | None,
+    seed: int,
+    ceiling: Ceiling,
+    *,
+    started: tuple[float, float] | None = None,
+    progress: bool = False,
+) -> Measured:
     """The measurements after that of memory. `train(batch_size, lr, epochs, seed)` serves the trainings for the
     rate."""
     begun, worked = started or (time.perf_counter(), time.process_time())
@@ -137,8 +213,22 @@ def measure(task: Task, train: Callable[..., Fit], epochs: int, budget: float, b
     bar.close()
     lr, exponent = best_rate(fits, b) or base_lr, scaling_exponent(fits, b, other)
     why = reasons(times, at_knee, limit, noise, ceiling, b, lr, exponent, other, short, epochs)
-    return Measured("Measured", b, lr, 0, why, frame(fits, ["rate"] * len(fits)), time.perf_counter() - begun,
-                    time.process_time() - worked, times, noise, at_knee, limit, ceiling, exponent)
+    return Measured(
+        "Measured",
+        b,
+        lr,
+        0,
+        why,
+        frame(fits, ["rate"] * len(fits)),
+        time.perf_counter() - begun,
+        time.process_time() - worked,
+        times,
+        noise,
+        at_knee,
+        limit,
+        ceiling,
+        exponent,
+    )
 
 
 def default_rate(optimizer) -> float:
@@ -156,24 +246,41 @@ def _cap(task: Task) -> int:
 def reasons(times, at_knee, limit, noise, ceiling, b, lr, exponent, other, short, epochs) -> tuple[str, ...]:
     """The four lines: time, memory, noise, rate."""
     fastest = times["seconds_per_epoch"].min()
-    time_line = (f"Time: an epoch takes {fastest:.2g} s at its fastest, and from B = {at_knee} on no more than "
-                 f"{NEAR:g} times that.")
-    memory = (f"Memory: B = {ceiling.fits} fits ({ceiling.why})." if ceiling.fits else f"Memory: not known ({ceiling.why}).")
+    time_line = (
+        f"Time: an epoch takes {fastest:.2g} s at its fastest, and from B = {at_knee} on no more than "
+        f"{NEAR:g} times that."
+    )
+    memory = (
+        f"Memory: B = {ceiling.fits} fits ({ceiling.why})."
+        if ceiling.fits
+        else f"Memory: not known ({ceiling.why})."
+    )
     if limit is None:
-        noise_line = "Gradient noise: not measured (batch normalization, too large a model, or too little time)."
+        noise_line = (
+            "Gradient noise: not measured (batch normalization, too large a model, or too little time)."
+        )
     else:
         ends = noise.iloc[sorted({0, len(noise) - 1})].itertuples()
-        looks = "; ".join(f"{samples(e.scale)} after epoch {e.epoch}" + ", of which little is certain" * (e.low <= 0 < e.scale)
-                          for e in ends)
-        noise_line = (f"Gradient noise scale: {samples(limit)} in the median over training ({looks}); beyond it, larger "
-                      "batches waste samples.")
+        looks = "; ".join(
+            f"{samples(e.scale)} after epoch {e.epoch}"
+            + ", of which little is certain" * (e.low <= 0 < e.scale)
+            for e in ends
+        )
+        noise_line = (
+            f"Gradient noise scale: {samples(limit)} in the median over training ({looks}); beyond it, larger "
+            "batches waste samples."
+        )
     if exponent.n:
-        rate_line = (f"Rate: {lr:.3g} is the best tried at B = {b} ({short:.3g} of {epochs} epochs); from B = {other} it grows "
-                     f"as B to the power {exponent.text(2)} (n = {exponent.n} seed{'s' * (exponent.n > 1)}; 1 linear, 0.5 "
-                     "square root).")
+        rate_line = (
+            f"Rate: {lr:.3g} is the best tried at B = {b} ({short:.3g} of {epochs} epochs); from B = {other} it grows "
+            f"as B to the power {exponent.text(2)} (n = {exponent.n} seed{'s' * (exponent.n > 1)}; 1 linear, 0.5 "
+            "square root)."
+        )
     else:
-        rate_line = (f"Rate: {lr:.3g} is the best known at B = {b}; too little time, or no optimum in sight, to compare the "
-                     "scaling rules.")
+        rate_line = (
+            f"Rate: {lr:.3g} is the best known at B = {b}; too little time, or no optimum in sight, to compare the "
+            "scaling rules."
+        )
     return time_line, memory, noise_line, rate_line
 
 

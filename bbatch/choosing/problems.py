@@ -37,8 +37,11 @@ from .task import Rows, Task
 BORROWED = {"digits": "Digits", "breast-cancer": "Breast cancer", "wine": "Wine"}  # from scikit-learn
 IMAGES = 512  # to train on, and as many to test on: the fewest that leave all but the largest batch size of the grid
 PARTS = {f"{name}-{IMAGES}": name for name in ("mnist", "cifar10")}
-PROBLEMS = {**{name: spec.title for name, spec in DATASETS.items()},
-            **{part: f"{DATASETS[name].title}, {IMAGES} images" for part, name in PARTS.items()}, **BORROWED}
+PROBLEMS = {
+    **{name: spec.title for name, spec in DATASETS.items()},
+    **{part: f"{DATASETS[name].title}, {IMAGES} images" for part, name in PARTS.items()},
+    **BORROWED,
+}
 HELD_OUT = 0.2  # of the training samples, to decide by
 
 
@@ -61,8 +64,10 @@ class Problem:
     def task(self) -> Task:
         """The problem of deciding as readers pose theirs, in plain PyTorch (augmentation left out)."""
         d = self.split
-        rows = [Rows((d.inputs(x), y), what) for x, y, what in
-                ((d.train_x, d.train_y, "training"), (d.test_x, d.test_y, "validation"))]
+        rows = [
+            Rows((d.inputs(x), y), what)
+            for x, y, what in ((d.train_x, d.train_y, "training"), (d.test_x, d.test_y, "validation"))
+        ]
         return Task(self.network, *rows, optimizer=self.optimizer)
 
 
@@ -97,17 +102,29 @@ def problem(name: str) -> Problem:
 def _part(whole: Data) -> Data:
     """`IMAGES` of the training and of the test images, drawn with seed 42."""
     generator = torch.Generator().manual_seed(42)
-    train, test = (torch.randperm(len(y), generator=generator)[:IMAGES] for y in (whole.train_y, whole.test_y))
-    return replace(whole, train_x=whole.train_x[train], train_y=whole.train_y[train], test_x=whole.test_x[test],
-                   test_y=whole.test_y[test])
+    train, test = (
+        torch.randperm(len(y), generator=generator)[:IMAGES] for y in (whole.train_y, whole.test_y)
+    )
+    return replace(
+        whole,
+        train_x=whole.train_x[train],
+        train_y=whole.train_y[train],
+        test_x=whole.test_x[test],
+        test_y=whole.test_y[test],
+    )
 
 
 def _split(whole: Data) -> Data:
     """The training samples alone, a seeded fifth of them as the test part."""
     order = torch.randperm(len(whole.train_y), generator=torch.Generator().manual_seed(42))
     out, kept = order.split([round(HELD_OUT * len(order)), len(order) - round(HELD_OUT * len(order))])
-    return replace(whole, train_x=whole.train_x[kept], train_y=whole.train_y[kept], test_x=whole.train_x[out],
-                   test_y=whole.train_y[out])
+    return replace(
+        whole,
+        train_x=whole.train_x[kept],
+        train_y=whole.train_y[kept],
+        test_x=whole.train_x[out],
+        test_y=whole.train_y[out],
+    )
 
 
 def _borrowed(name: str) -> Data:
@@ -122,25 +139,60 @@ def _borrowed(name: str) -> Data:
     return data._make(name, "scikit-learn", train_x, train_y, test_x, test_y)
 
 
-def _train_paper(name: str, batch_size: int, lr: float, epochs: float, seed: int, on: Data,
-                 warmup_epochs: int | None = None, precision: str = "fp32") -> Fit:
+def _train_paper(
+    name: str,
+    batch_size: int,
+    lr: float,
+    epochs: float,
+    seed: int,
+    on: Data,
+    warmup_epochs: int | None = None,
+    precision: str = "fp32",
+) -> Fit:
     """One run of the paper's protocol at any rate; whole epochs, warm-up as the protocol has it unless given."""
-    run = plan(name, batch_size, seed, epochs=max(1, math.ceil(epochs)), base_lr=lr, lr_rule="constant",
-               n_train=len(on.train_y), precision=precision)
+    run = plan(
+        name,
+        batch_size,
+        seed,
+        epochs=max(1, math.ceil(epochs)),
+        base_lr=lr,
+        lr_rule="constant",
+        n_train=len(on.train_y),
+        precision=precision,
+    )
     if warmup_epochs is not None:
         run = replace(run, warmup_epochs=warmup_epochs)
     out = train(run, on)
     n, h = len(on.test_y), out.history
-    return Fit(batch_size, lr, run.warmup_epochs, run.epochs, seed, 100 * out.final["train_correct"] / run.n_train,
-               100 * out.final["test_correct"] / n, out.final["test_loss"], sum(h["seconds"]), sum(h["cpu_seconds"]),
-               True, out.final["diverged_epoch"] is not None, tuple(100 * c / n for c in h["test_correct"]))
+    return Fit(
+        batch_size,
+        lr,
+        run.warmup_epochs,
+        run.epochs,
+        seed,
+        100 * out.final["train_correct"] / run.n_train,
+        100 * out.final["test_correct"] / n,
+        out.final["test_loss"],
+        sum(h["seconds"]),
+        sum(h["cpu_seconds"]),
+        True,
+        out.final["diverged_epoch"] is not None,
+        tuple(100 * c / n for c in h["test_correct"]),
+    )
 
 
 def _dense(widths: tuple[int, ...], seed: int | None = None) -> nn.Sequential:
     """The synthetic network at other widths; with a seed, its weights drawn as `models.build` draws them."""
     d, h1, h2, c = widths
-    net = nn.Sequential(nn.Linear(d, h1), nn.ReLU(), nn.Dropout(0.2), nn.Linear(h1, h2), nn.ReLU(), nn.Dropout(0.2),
-                        nn.Linear(h2, c))
+    net = nn.Sequential(
+        nn.Linear(d, h1),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Linear(h1, h2),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Linear(h2, c),
+    )
     if seed is not None:
         rng = np.random.default_rng(seed)
         with torch.no_grad():
@@ -151,14 +203,17 @@ def _dense(widths: tuple[int, ...], seed: int | None = None) -> nn.Sequential:
     return net
 
 
-def _train_dense(widths, batch_size: int, lr: float, epochs: float, seed: int, on: Data,
-                 warmup_epochs: int | None = None) -> Fit:
+def _train_dense(
+    widths, batch_size: int, lr: float, epochs: float, seed: int, on: Data, warmup_epochs: int | None = None
+) -> Fit:
     """One training of the network at these widths with the compiled loop, by the streams of a run; no warm-up."""
     from ..kernel import epoch_of_adam
 
     seeds, n = streams.seeds_of(seed), len(on.train_y)
     net = _dense(widths, seeds.init)
-    flat = np.concatenate([a.detach().numpy().ravel() for k in (0, 3, 6) for a in (net[k].weight.T, net[k].bias)])
+    flat = np.concatenate(
+        [a.detach().numpy().ravel() for k in (0, 3, 6) for a in (net[k].weight.T, net[k].bias)]
+    )
     moments, steps, curve, cpu, seconds = np.zeros((2, flat.size), np.float32), 0, [], 0.0, 0.0
     net.eval()
     for epoch in range(max(1, math.ceil(epochs))):
@@ -166,8 +221,19 @@ def _train_dense(widths, batch_size: int, lr: float, epochs: float, seed: int, o
         generator = torch.Generator().manual_seed(streams.noise_seed(seeds, epoch))
         bits = streams.noise_bits((n, widths[1] + widths[2]), generator).numpy()
         torch.set_flush_denormal(True)
-        loss, _ = epoch_of_adam(flat, moments, widths, on.train_x.numpy(), on.train_y.numpy(),
-                                streams.order(seeds, epoch, n), bits, 0.2, batch_size, lr, steps)
+        loss, _ = epoch_of_adam(
+            flat,
+            moments,
+            widths,
+            on.train_x.numpy(),
+            on.train_y.numpy(),
+            streams.order(seeds, epoch, n),
+            bits,
+            0.2,
+            batch_size,
+            lr,
+            steps,
+        )
         torch.set_flush_denormal(False)
         steps += math.ceil(n / batch_size)
         seconds, cpu = seconds + time.perf_counter() - begun, cpu + time.process_time() - worked
@@ -176,8 +242,21 @@ def _train_dense(widths, batch_size: int, lr: float, epochs: float, seed: int, o
         if not math.isfinite(loss):
             break
     test_loss, test = _judge(net, on.test_x, on.test_y)
-    return Fit(batch_size, lr, 0, len(curve), seed, _judge(net, on.train_x, on.train_y)[1], test, test_loss, seconds,
-               cpu, True, not math.isfinite(loss), tuple(curve))
+    return Fit(
+        batch_size,
+        lr,
+        0,
+        len(curve),
+        seed,
+        _judge(net, on.train_x, on.train_y)[1],
+        test,
+        test_loss,
+        seconds,
+        cpu,
+        True,
+        not math.isfinite(loss),
+        tuple(curve),
+    )
 
 
 def _lay(net: nn.Sequential, flat: np.ndarray, widths) -> None:
@@ -185,8 +264,8 @@ def _lay(net: nn.Sequential, flat: np.ndarray, widths) -> None:
     at = 0
     with torch.no_grad():
         for k, (i, o) in zip((0, 3, 6), zip(widths, widths[1:])):
-            net[k].weight.copy_(torch.from_numpy(flat[at:at + i * o].reshape(i, o)).T)
-            net[k].bias.copy_(torch.from_numpy(flat[at + i * o:at + i * o + o]))
+            net[k].weight.copy_(torch.from_numpy(flat[at : at + i * o].reshape(i, o)).T)
+            net[k].bias.copy_(torch.from_numpy(flat[at + i * o : at + i * o + o]))
             at += i * o + o
 
 

@@ -20,11 +20,21 @@ from .problems import problem
 from .recommendation import TRIALS, Recommendation
 from .selection import select_batch_size
 
-EXAMPLE = FROZEN / "selection" / "example.json"  # digits, as recorded; `python -m bbatch.choosing.recommend` records it anew
+EXAMPLE = (
+    FROZEN / "selection" / "example.json"
+)  # digits, as recorded; `python -m bbatch.choosing.recommend` records it anew
 
 
-def recommend(name: str | None = None, model: str | None = None, data: str | None = None, *, epochs: int = 20,
-              budget: float = 60.0, optimizer: str | None = None, progress: bool = True) -> list[Recommendation]:
+def recommend(
+    name: str | None = None,
+    model: str | None = None,
+    data: str | None = None,
+    *,
+    epochs: int = 20,
+    budget: float = 60.0,
+    optimizer: str | None = None,
+    progress: bool = True,
+) -> list[Recommendation]:
     """What Algorithm 2 and the measurements recommend, each within `budget` seconds.
 
     Either `name`, one of `problems.PROBLEMS`, which brings its network, optimizer and rate; or `model` and `data`, each
@@ -32,7 +42,9 @@ def recommend(name: str | None = None, model: str | None = None, data: str | Non
     each a pair (features, targets) or a map-style data set. Raises `BadInput` for anything else.
     """
     if bool(name) == bool(model or data) or bool(model) != bool(data):
-        raise BadInput("give either a built-in problem, or both --model module:function and --data module:function.")
+        raise BadInput(
+            "give either a built-in problem, or both --model module:function and --data module:function."
+        )
     if name:
         p = problem(name)
         task, more = p.task(), {"base_lr": p.base_lr, "optimizer": optimizer or p.optimizer}
@@ -63,7 +75,9 @@ def _restored(values: dict) -> Recommendation:
     values["reasons"] = tuple(values["reasons"])
     if "ceiling" not in values:
         return Recommendation(**values)
-    return Measured(**values | {"ceiling": Ceiling(**values["ceiling"]), "exponent": Interval(**values["exponent"])})
+    return Measured(
+        **values | {"ceiling": Ceiling(**values["ceiling"]), "exponent": Interval(**values["exponent"])}
+    )
 
 
 def _found(text: str, what: str) -> Callable:
@@ -80,10 +94,14 @@ def _found(text: str, what: str) -> Callable:
     except AttributeError as error:
         raise BadInput(f"--{what} {text!r}: module {module!r} has no {function!r}.") from error
     except (Exception, SystemExit) as error:  # whatever the reader's module does when it is imported
-        raise BadInput(f"--{what} {text!r}: importing {module!r} failed with {type(error).__name__} "
-                       f"({' '.join(str(error).split()).rstrip('.')}).") from error
+        raise BadInput(
+            f"--{what} {text!r}: importing {module!r} failed with {type(error).__name__} "
+            f"({' '.join(str(error).split()).rstrip('.')})."
+        ) from error
     if not callable(found):
-        raise BadInput(f"--{what} {text!r} is of type {type(found).__name__}; it must be a function without arguments.")
+        raise BadInput(
+            f"--{what} {text!r} is of type {type(found).__name__}; it must be a function without arguments."
+        )
     return found
 
 
@@ -91,13 +109,18 @@ def _pair(function: Callable, text: str) -> tuple:
     try:
         given = function()
     except (Exception, SystemExit) as error:
-        raise BadInput(f"--data {text!r} failed with {type(error).__name__} "
-                       f"({' '.join(str(error).split())}).") from error
+        raise BadInput(
+            f"--data {text!r} failed with {type(error).__name__} ({' '.join(str(error).split())})."
+        ) from error
     if not isinstance(given, (tuple, list)) or len(given) != 2:
-        raise BadInput(f"--data {text!r} returns a {type(given).__name__}; it must return (train, validation).")
+        raise BadInput(
+            f"--data {text!r} returns a {type(given).__name__}; it must return (train, validation)."
+        )
     return given
 
 
 if __name__ == "__main__":
     EXAMPLE.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(EXAMPLE, (json.dumps([one.to_dict() for one in example(compute=True)], indent=1) + "\n").encode())
+    write_whole(
+        EXAMPLE, (json.dumps([one.to_dict() for one in example(compute=True)], indent=1) + "\n").encode()
+    )

@@ -12,8 +12,22 @@ from ..errors import BadInput, whole
 from .fitting import Fit, step_seconds
 from .task import Task
 
-TRIALS = ["batch_size", "lr", "warmup_epochs", "epochs", "train_score", "validation_score", "gap", "validation_loss",
-          "seconds", "cpu_seconds", "complete", "diverged", "seed", "decision"]
+TRIALS = [
+    "batch_size",
+    "lr",
+    "warmup_epochs",
+    "epochs",
+    "train_score",
+    "validation_score",
+    "gap",
+    "validation_loss",
+    "seconds",
+    "cpu_seconds",
+    "complete",
+    "diverged",
+    "seed",
+    "decision",
+]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,7 +75,9 @@ def _plain(value):
 
 def frame(fits: list[Fit], decisions: list[str]) -> pd.DataFrame:
     """The trials as a table, a row a training, columns `TRIALS`."""
-    return pd.DataFrame([vars(f) | {"gap": f.gap, "decision": why} for f, why in zip(fits, decisions)], columns=TRIALS)
+    return pd.DataFrame(
+        [vars(f) | {"gap": f.gap, "decision": why} for f, why in zip(fits, decisions)], columns=TRIALS
+    )
 
 
 def check_limits(epochs, budget, seed, positive: dict) -> None:
@@ -77,6 +93,8 @@ def one_epoch(task: Task, batch_size: int, budget: float) -> float:
     """Seconds that an epoch takes at a batch size. Raises `BadInput` where that is more than the budget."""
     seconds = step_seconds(task, batch_size) * math.ceil(len(task.train) / batch_size)
     if seconds > budget:
-        raise BadInput(f"a budget of {budget:g} s is too small for one epoch, which takes about {seconds:.2g} s here "
-                       f"at B = {batch_size}.")
+        raise BadInput(
+            f"a budget of {budget:g} s is too small for one epoch, which takes about {seconds:.2g} s here "
+            f"at B = {batch_size}."
+        )
     return seconds

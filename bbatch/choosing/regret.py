@@ -43,8 +43,9 @@ def best_cell(cells: pd.DataFrame) -> int:
     return int(cells.groupby("batch_size")["test_acc"].mean().idxmax())
 
 
-def results(runs: pd.DataFrame | None = None, choices: pd.DataFrame | None = None,
-            steps: pd.DataFrame | None = None) -> pd.DataFrame:
+def results(
+    runs: pd.DataFrame | None = None, choices: pd.DataFrame | None = None, steps: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """A row for each problem, method and seed whose choice has been trained, where the grid is full.
 
     Columns of `evaluation.CHOICES`, then test_acc, best_acc (of the best cell, same seed), and what training took until
@@ -67,11 +68,21 @@ def results(runs: pd.DataFrame | None = None, choices: pd.DataFrame | None = Non
                 r = by_key.loc[key]
                 near = np.flatnonzero(np.asarray(r["curve"]) >= best.mean() - DROP)
                 epochs, at = near[0] + 1 if len(near) else np.nan, (name, c["batch_size"])
-                torch_s = (epochs * np.ceil(steps.loc[at, "n_train"] / at[1]) * steps.loc[at, "step_s"]
-                           if at in steps.index else np.nan)
-                parts.append(c.to_dict() | {
-                    "test_acc": r["test_acc"], "best_acc": best[c["seed"]], "to_target_epochs": epochs,
-                    "to_target_cpu_s": epochs / len(r["curve"]) * r["cpu_seconds"], "to_target_torch_s": torch_s})
+                torch_s = (
+                    epochs * np.ceil(steps.loc[at, "n_train"] / at[1]) * steps.loc[at, "step_s"]
+                    if at in steps.index
+                    else np.nan
+                )
+                parts.append(
+                    c.to_dict()
+                    | {
+                        "test_acc": r["test_acc"],
+                        "best_acc": best[c["seed"]],
+                        "to_target_epochs": epochs,
+                        "to_target_cpu_s": epochs / len(r["curve"]) * r["cpu_seconds"],
+                        "to_target_torch_s": torch_s,
+                    }
+                )
     return pd.DataFrame(parts, columns=[*CHOICES, "test_acc", "best_acc", *TARGET])
 
 
@@ -97,11 +108,19 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
             if len(r):
                 sizes, usual = r["batch_size"], r["batch_size"].mode()[0]
                 span = f" ({sizes.min()} to {sizes.max()})" if sizes.nunique() > 1 else ""
-                out.append({"problem": PROBLEMS[name], "method": method, "n": len(r), "batch_sizes": f"{usual}{span}",
-                            "test_acc": mean_interval(r["test_acc"]),
-                            "regret": paired_difference(r["best_acc"], r["test_acc"]),
-                            "reached": int(r["to_target_epochs"].notna().sum()),
-                            "choice_cpu_s": r["cpu_seconds"].mean(), **r[TARGET].mean()})
+                out.append(
+                    {
+                        "problem": PROBLEMS[name],
+                        "method": method,
+                        "n": len(r),
+                        "batch_sizes": f"{usual}{span}",
+                        "test_acc": mean_interval(r["test_acc"]),
+                        "regret": paired_difference(r["best_acc"], r["test_acc"]),
+                        "reached": int(r["to_target_epochs"].notna().sum()),
+                        "choice_cpu_s": r["cpu_seconds"].mean(),
+                        **r[TARGET].mean(),
+                    }
+                )
     return pd.DataFrame(out, columns=COLUMNS)
 
 
@@ -116,8 +135,15 @@ def against(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "alway
         a, b = both["test_acc"], both["test_acc_other"]
         strict = paired_difference(a, b, 1 - (1 - LEVEL) / pairs["problem"].nunique())
         same = (both["batch_size"] == both["batch_size_other"]) & (both["lr"] == both["lr_other"])
-        out.append({"problem": name, "difference": paired_difference(a, b), "won": strict.low > 0,
-                    "lost": strict.high < 0, "same": bool(same.all())})
+        out.append(
+            {
+                "problem": name,
+                "difference": paired_difference(a, b),
+                "won": strict.low > 0,
+                "lost": strict.high < 0,
+                "same": bool(same.all()),
+            }
+        )
     return pd.DataFrame(out, columns=["problem", "difference", "won", "lost", "same"])
 
 
@@ -134,7 +160,9 @@ def pooled(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "always
     Welch and Satterthwaite, as for independent samples (a seed draws other data, networks and orders in each problem).
     """
     pairs = _pairs(rows, method, other)
-    each = (pairs["test_acc"] - pairs["test_acc_other"]).groupby(pairs["problem"]).agg(["mean", "var", "count"])
+    each = (
+        (pairs["test_acc"] - pairs["test_acc_other"]).groupby(pairs["problem"]).agg(["mean", "var", "count"])
+    )
     mean, parts = each["mean"].mean(), each["var"] / each["count"] / len(each) ** 2
     if not parts.sum() > 0:
         return Interval(mean, mean, mean, len(pairs))

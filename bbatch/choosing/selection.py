@@ -70,9 +70,18 @@ def starts(sizes) -> pd.DataFrame:
     for n in sizes:
         pair, rates = branch(n)
         b, top = start(n), 2 ** int(math.log2(bound(n)))
-        rows.append({"N": n, "printed B": f"{pair[0]} or {pair[1]}", "printed rate": f"{rates[0]:g} to {rates[1]:g}",
-                     "c√N": round(bound(n)), "starts at B": b, "with rate": rate(published.value("vi-default-lr"), b),
-                     "largest B": top, "warm-up in reach": "yes" if top >= published.value("vi-warmup-from") else "no"})
+        rows.append(
+            {
+                "N": n,
+                "printed B": f"{pair[0]} or {pair[1]}",
+                "printed rate": f"{rates[0]:g} to {rates[1]:g}",
+                "c√N": round(bound(n)),
+                "starts at B": b,
+                "with rate": rate(published.value("vi-default-lr"), b),
+                "largest B": top,
+                "warm-up in reach": "yes" if top >= published.value("vi-warmup-from") else "no",
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -87,8 +96,14 @@ def warmup(batch_size: int, epochs: int) -> int:
     return min(DATASETS["mnist"].protocol.warmup_epochs, epochs // 2) if wanted else 0
 
 
-def follow(train: Callable[[int], Fit], n: int, *, seconds_per_training: float = math.inf,
-           acceptable: float | None = None, smallest: int = 1) -> tuple[Fit, list[tuple[Fit, str]]]:
+def follow(
+    train: Callable[[int], Fit],
+    n: int,
+    *,
+    seconds_per_training: float = math.inf,
+    acceptable: float | None = None,
+    smallest: int = 1,
+) -> tuple[Fit, list[tuple[Fit, str]]]:
     """Algorithm 2 with `train(batch_size)` for line 10; returns the chosen trial, and each trial with what was
     decided."""
     limit, tolerance = published.value("vi-gap-limit"), published.value("iv-g-critical-drop")
@@ -107,9 +122,15 @@ def follow(train: Callable[[int], Fit], n: int, *, seconds_per_training: float =
         elif too_wide:
             following, doubled, decision = b // 2, False, f"{gap}: halved"
         elif f.seconds > seconds_per_training and good:
-            following, doubled, decision = 2 * b, True, f"{f.seconds:.3g} s above {seconds_per_training:g} s: doubled"
+            following, doubled, decision = (
+                2 * b,
+                True,
+                f"{f.seconds:.3g} s above {seconds_per_training:g} s: doubled",
+            )
         elif f.seconds > seconds_per_training:
-            decision = f"{f.seconds:.3g} s above {seconds_per_training:g} s, but accuracy not acceptable: the end"
+            decision = (
+                f"{f.seconds:.3g} s above {seconds_per_training:g} s, but accuracy not acceptable: the end"
+            )
         if following is not None and (why := _barred(following, [t for t, _ in trials] + [f], n, smallest)):
             following, decision = None, decision.rpartition(":")[0] + f", but B = {following} {why}: the end"
         trials.append((f, decision))
@@ -117,7 +138,9 @@ def follow(train: Callable[[int], Fit], n: int, *, seconds_per_training: float =
             break
         b = following
     whole = [t for t, _ in trials if t.complete] or [t for t, _ in trials]
-    return (sound or [max(whole, key=lambda t: (not t.diverged, t.validation_score, t.batch_size))])[-1], trials
+    return (sound or [max(whole, key=lambda t: (not t.diverged, t.validation_score, t.batch_size))])[
+        -1
+    ], trials
 
 
 def _barred(b: int, trials: list[Fit], n: int, smallest: int) -> str:
@@ -129,11 +152,22 @@ def _barred(b: int, trials: list[Fit], n: int, smallest: int) -> str:
     return "is too small to train" if b < smallest else ""
 
 
-def select_batch_size(model_factory: Callable[[], nn.Module], train, validation, *, epochs: int = 20,
-                      budget: float = 60.0, seconds_per_training: float | None = None,
-                      acceptable: float | None = None, base_lr: float | None = None,
-                      loss: Callable = nn.functional.cross_entropy, optimizer: str | Callable = "adam",
-                      device: str = "cpu", seed: int = 0, progress: bool = True) -> Recommendation:
+def select_batch_size(
+    model_factory: Callable[[], nn.Module],
+    train,
+    validation,
+    *,
+    epochs: int = 20,
+    budget: float = 60.0,
+    seconds_per_training: float | None = None,
+    acceptable: float | None = None,
+    base_lr: float | None = None,
+    loss: Callable = nn.functional.cross_entropy,
+    optimizer: str | Callable = "adam",
+    device: str = "cpu",
+    seed: int = 0,
+    progress: bool = True,
+) -> Recommendation:
     """Algorithm 2 of the paper for any model and data (see the module for where it had to be completed).
 
     `model_factory()` makes a new, untrained model. `train`, `validation`: pairs (features, targets) of tensors, or
@@ -148,28 +182,58 @@ def select_batch_size(model_factory: Callable[[], nn.Module], train, validation,
     check_limits(epochs, budget, seed, {"base_lr": base_lr, "seconds_per_training": seconds_per_training})
     if acceptable is not None and not (isinstance(acceptable, (int, float)) and acceptable <= 100):
         raise BadInput(f"acceptable is {acceptable!r}; it must be a score in percent, at most 100.")
-    task = Task(model_factory, Rows(train, "training"), Rows(validation, "validation"), loss, optimizer, device)
+    task = Task(
+        model_factory, Rows(train, "training"), Rows(validation, "validation"), loss, optimizer, device
+    )
     n, base_lr = len(task.train), base_lr or published.value("vi-default-lr")
     first = max(start(n), task.smallest)
     expected = epochs * one_epoch(task, first, budget)
     if progress:
-        print(f"Algorithm 2: about {expected:.2g} s for a training of {epochs} epochs at B = {first}; "
-              f"one or more of them, {budget:g} s at most.", file=sys.stderr)
+        print(
+            f"Algorithm 2: about {expected:.2g} s for a training of {epochs} epochs at B = {first}; "
+            f"one or more of them, {budget:g} s at most.",
+            file=sys.stderr,
+        )
     with tqdm(total=0, desc="Algorithm 2", unit="epoch", disable=not progress) as bar:
+
         def train_at(b: int) -> Fit:
             bar.total += epochs
             bar.set_postfix(B=b)
-            return fit(task, b, rate(base_lr, b), epochs, seed, warmup_epochs=warmup(b, epochs),
-                       deadline=begun + budget, tick=bar.update)
+            return fit(
+                task,
+                b,
+                rate(base_lr, b),
+                epochs,
+                seed,
+                warmup_epochs=warmup(b, epochs),
+                deadline=begun + budget,
+                tick=bar.update,
+            )
 
-        chosen, trials = follow(train_at, n, seconds_per_training=seconds_per_training or math.inf,
-                                acceptable=acceptable, smallest=task.smallest)
+        chosen, trials = follow(
+            train_at,
+            n,
+            seconds_per_training=seconds_per_training or math.inf,
+            acceptable=acceptable,
+            smallest=task.smallest,
+        )
     pair, rates = branch(n)
-    reasons = [f"N = {n} rows: the paper starts from B = {pair[0]} or {pair[1]} with rates from {rates[0]:g} to "
-               f"{rates[1]:g}, and bounds B by c√N = {bound(n):.0f}; this starts at {first}.",
-               *(f"B = {t.batch_size}: validation {t.validation_score:.2f} %, gap {t.gap:.2f} points, {t.seconds:.2g} "
-                 f"s; {why}."
-                 for t, why in trials)]
-    return Recommendation("Algorithm 2", chosen.batch_size, chosen.lr, chosen.warmup_epochs, tuple(reasons),
-                          frame([t for t, _ in trials], [why for _, why in trials]), time.perf_counter() - begun,
-                          time.process_time() - worked)
+    reasons = [
+        f"N = {n} rows: the paper starts from B = {pair[0]} or {pair[1]} with rates from {rates[0]:g} to "
+        f"{rates[1]:g}, and bounds B by c√N = {bound(n):.0f}; this starts at {first}.",
+        *(
+            f"B = {t.batch_size}: validation {t.validation_score:.2f} %, gap {t.gap:.2f} points, {t.seconds:.2g} "
+            f"s; {why}."
+            for t, why in trials
+        ),
+    ]
+    return Recommendation(
+        "Algorithm 2",
+        chosen.batch_size,
+        chosen.lr,
+        chosen.warmup_epochs,
+        tuple(reasons),
+        frame([t for t, _ in trials], [why for _, why in trials]),
+        time.perf_counter() - begun,
+        time.process_time() - worked,
+    )

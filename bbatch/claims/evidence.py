@@ -20,7 +20,9 @@ from ..config import DATASETS
 from ..statistics import LEVEL, mean_interval, prediction_interval, proportion_interval
 from .rules import FEW, Part
 
-Cell = tuple[int, str | None]  # batch size and learning-rate rule; None: the linear one (in the paper: Table VII's)
+Cell = tuple[
+    int, str | None
+]  # batch size and learning-rate rule; None: the linear one (in the paper: Table VII's)
 PAIRED, ONE_RUN = "our mean, paired by seed", "one more run of ours"
 SAMPLING = "the test set's sampling error, one seed"
 
@@ -34,9 +36,13 @@ class Paper:
     @cached_property
     def _rows(self) -> dict:
         """Rows of the tables by data set, batch size and, for Table V, rule."""
-        rows = {(row["dataset"], row["batch_size"], None): row for row in published.results().to_dict("records")}
-        return rows | {("synthetic-50k", row["batch_size"], row["lr_rule"]): row
-                       for row in published.learning_rate_ablation().to_dict("records")}
+        rows = {
+            (row["dataset"], row["batch_size"], None): row for row in published.results().to_dict("records")
+        }
+        return rows | {
+            ("synthetic-50k", row["batch_size"], row["lr_rule"]): row
+            for row in published.learning_rate_ablation().to_dict("records")
+        }
 
     def sizes(self, dataset: str) -> list[int]:
         return sorted(b for name, b, rule in self._rows if name == dataset and rule is None)
@@ -48,7 +54,9 @@ class Paper:
             return Part(_at(dataset, b), shown="no cell of the paper's tables")
         digits = places(row["table"], column)
         half = 0.5 * 10.0**-digits
-        return Part(_at(dataset, b), value, value - half, value + half, 1, number(value, digits), of="rounding")
+        return Part(
+            _at(dataset, b), value, value - half, value + half, 1, number(value, digits), of="rounding"
+        )
 
     def combination(self, dataset: str, metric: str, weights: Mapping[Cell, float]) -> Part:
         """The weighted sum of cells, with the rounding of each."""
@@ -60,14 +68,26 @@ class Paper:
         if len(weights) > 2 and len(set(weights.values())) == 1:
             text = f"mean of {', '.join(part.shown for part in cells.values())}"
         else:
-            text = " ".join(f"{'−' if w < 0 else '+'} {'' if abs(w) == 1 else f'{abs(w):.3g}·'}"
-                            f"{_bracketed(cells[c].shown)}" for c, w in weights.items()).removeprefix("+ ")
-        shown = next(iter(cells.values())).shown if list(weights.values()) == [1] else f"{text} = {number(value)}"
+            text = " ".join(
+                f"{'−' if w < 0 else '+'} {'' if abs(w) == 1 else f'{abs(w):.3g}·'}"
+                f"{_bracketed(cells[c].shown)}"
+                for c, w in weights.items()
+            ).removeprefix("+ ")
+        shown = (
+            next(iter(cells.values())).shown if list(weights.values()) == [1] else f"{text} = {number(value)}"
+        )
         return Part(_along(dataset, weights), value, value - give, value + give, 1, shown, of="rounding")
 
     def minus(self, a: Part, b: Part, label: str) -> Part:
-        return Part(label, a.value - b.value, a.low - b.high, a.high - b.low, min(a.n, b.n),
-                    f"({a.shown}) − ({b.shown}) = {number(a.value - b.value)}", of="rounding")
+        return Part(
+            label,
+            a.value - b.value,
+            a.low - b.high,
+            a.high - b.low,
+            min(a.n, b.n),
+            f"({a.shown}) − ({b.shown}) = {number(a.value - b.value)}",
+            of="rounding",
+        )
 
     def accuracies(self, dataset: str) -> dict[int, float]:
         return {b: self._rows[dataset, b, None]["test_acc"] for b in self.sizes(dataset)}
@@ -79,13 +99,23 @@ class Paper:
         peak = self.cell(dataset, found.optimal)
         shown = f"highest accuracy {peak.shown} at B = {found.optimal}"
         if what == "critical":
-            worst = min(((v, b) for b, v in self.accuracies(dataset).items() if b > found.optimal), default=None)
+            worst = min(
+                ((v, b) for b, v in self.accuracies(dataset).items() if b > found.optimal), default=None
+            )
             shown += f"; above it, the lowest is {number(worst[0])} at B = {worst[1]}" if worst else ""
             shown += f"; B* = {found.critical}" if found.critical else "; no B*"
         ties = [b for b, v in self.accuracies(dataset).items() if v == peak.value]
         among = tuple(map(float, ties)) if what == "optimal" else (float(value),)
-        return Part(DATASETS[dataset].title, float(value), min(among), max(among), 1, shown, of="definition",
-                    among=among)
+        return Part(
+            DATASETS[dataset].title,
+            float(value),
+            min(among),
+            max(among),
+            1,
+            shown,
+            of="definition",
+            among=among,
+        )
 
 
 @dataclass(frozen=True)
@@ -96,13 +126,17 @@ class Runs:
     frame: pd.DataFrame
     records: Mapping[str, dict] = field(default_factory=dict)
     measures: pd.DataFrame = field(default_factory=pd.DataFrame)
-    selected: Callable[[], pd.DataFrame] = lambda: pd.DataFrame(columns=["problem", "method", "best_acc", "test_acc"])
+    selected: Callable[[], pd.DataFrame] = lambda: pd.DataFrame(
+        columns=["problem", "method", "best_acc", "test_acc"]
+    )
     level: float = LEVEL
 
     @cached_property
     def _cells(self) -> dict:
         cells = self.frame.groupby(["dataset", "lr_rule", "batch_size"])
-        return {cell: rows.set_index("seed") for cell, rows in cells} | {None: self.frame.iloc[:0].set_index("seed")}
+        return {cell: rows.set_index("seed") for cell, rows in cells} | {
+            None: self.frame.iloc[:0].set_index("seed")
+        }
 
     @cached_property
     def _draws(self) -> dict[str, pd.DataFrame]:
@@ -118,10 +152,15 @@ class Runs:
             return {}
         last = t["dataset"].map({name: spec.protocol.epochs for name, spec in DATASETS.items()})
         t = t[(t["lr_rule"] == "linear") & ((t["epoch"] == 0) | (t["epoch"] == last))]
-        t = t.assign(measure=t["measure"] + np.where(t["split"] == "test", "_test", "")
-                     + np.where(t["epoch"] == 0, "_untrained", ""))
-        return {cell: rows.pivot_table(index="seed", columns="batch_size", values="value")
-                for cell, rows in t.groupby(["measure", "dataset"])}
+        t = t.assign(
+            measure=t["measure"]
+            + np.where(t["split"] == "test", "_test", "")
+            + np.where(t["epoch"] == 0, "_untrained", "")
+        )
+        return {
+            cell: rows.pivot_table(index="seed", columns="batch_size", values="value")
+            for cell, rows in t.groupby(["measure", "dataset"])
+        }
 
     def measured(self, measure: str, dataset: str) -> pd.DataFrame:
         """Values of a measure of `geometry`: a row a seed, a column a batch size; empty where there are none."""
@@ -182,8 +221,10 @@ class Runs:
             return Part(label, missing=command(dataset))
         alone = {c: self._alone(dataset, rows[c].loc[wide.index], metric, label) for c in weights}
         value = sum(w * alone[c].value for c, w in weights.items())
-        down, up = (math.sqrt(sum((w * (end(alone[c]) - alone[c].value)) ** 2 for c, w in weights.items())) for end in
-                    (lambda a: a.low, lambda a: a.high))
+        down, up = (
+            math.sqrt(sum((w * (end(alone[c]) - alone[c].value)) ** 2 for c, w in weights.items()))
+            for end in (lambda a: a.low, lambda a: a.high)
+        )
         return Part(label, value, value - max(down, up), value + max(down, up), 1, of=SAMPLING, ids=ids)
 
     def minus(self, a: Part, b: Part, label: str) -> Part:
@@ -191,8 +232,16 @@ class Runs:
         squares, each on its side. For two proportions, from Wilson's intervals, it is Newcombe's (1998)."""
         (al, ah), (bl, bh), value = a.bounds, b.bounds, a.value - b.value
         down, up = math.hypot(a.value - al, bh - b.value), math.hypot(ah - a.value, b.value - bl)
-        return Part(label, value, value - down, value + up, min(a.n, b.n), missing=a.missing or b.missing,
-                    of=a.of if a.of == b.of else PAIRED, ids=a.ids + b.ids)
+        return Part(
+            label,
+            value,
+            value - down,
+            value + up,
+            min(a.n, b.n),
+            missing=a.missing or b.missing,
+            of=a.of if a.of == b.of else PAIRED,
+            ids=a.ids + b.ids,
+        )
 
     def accuracies(self, dataset: str) -> dict[int, float]:
         """Mean test accuracy by batch size of the protocol, those that are recorded."""
@@ -205,20 +254,36 @@ class Runs:
         lacking = [b for b in self.sizes(dataset) if b not in means]
         if lacking:
             return Part(title, missing=command(dataset))
-        rows = self.frame[(self.frame["dataset"] == dataset) & (self.frame["lr_rule"] == "linear")
-                          & self.frame["batch_size"].isin(means)]
+        rows = self.frame[
+            (self.frame["dataset"] == dataset)
+            & (self.frame["lr_rule"] == "linear")
+            & self.frame["batch_size"].isin(means)
+        ]
         seeds = rows.pivot(index="seed", columns="batch_size", values="test_acc").dropna()
         found = critical.critical_batch_size(means)
         if dataset not in self._draws:
             enough = len(seeds) >= FEW
-            self._draws[dataset] = critical.bootstrap(rows, dataset) if enough else self._sampled(dataset, means)
+            self._draws[dataset] = (
+                critical.bootstrap(rows, dataset) if enough else self._sampled(dataset, means)
+            )
         shares = self._draws[dataset][what].astype(float).fillna(math.inf).value_counts(normalize=True)
         kept = shares[shares.cumsum().shift(fill_value=0.0) < self.level].index
         everything = what == "optimal" and set(kept) == set(means)
-        shown = ", ".join(f"{_size(b)} in {number(100 * shares[b], 0)} %" for b in sorted(kept)) + " of the draws"
-        return Part(title, float(getattr(found, what) or math.inf), min(kept), max(kept), max(len(seeds), 1), shown,
-                    missing=command(dataset, seeds=2 * DATASETS[dataset].seeds) if everything else "",
-                    of=f"{100 * self.level:.3g} % of the draws", among=tuple(kept), ids=tuple(rows["id"]))
+        shown = (
+            ", ".join(f"{_size(b)} in {number(100 * shares[b], 0)} %" for b in sorted(kept)) + " of the draws"
+        )
+        return Part(
+            title,
+            float(getattr(found, what) or math.inf),
+            min(kept),
+            max(kept),
+            max(len(seeds), 1),
+            shown,
+            missing=command(dataset, seeds=2 * DATASETS[dataset].seeds) if everything else "",
+            of=f"{100 * self.level:.3g} % of the draws",
+            among=tuple(kept),
+            ids=tuple(rows["id"]),
+        )
 
     def _sampled(self, dataset: str, means: dict[int, float], draws: int = 2_000) -> pd.DataFrame:
         n, rng = DATASETS[dataset].n_test, np.random.default_rng(0)

@@ -23,8 +23,23 @@ from .ledger import WHY_NOT, Claim
 from .quantities import QUANTITIES
 from .rules import DATA, UNCHECKABLE, UNTESTABLE, Part
 
-COLUMNS = ["id", "section", "claim", "published", "paper_check", "measured", "low", "high", "n", "verdict",
-           "unit", "at", "reading", "command", "note"]
+COLUMNS = [
+    "id",
+    "section",
+    "claim",
+    "published",
+    "paper_check",
+    "measured",
+    "low",
+    "high",
+    "n",
+    "verdict",
+    "unit",
+    "at",
+    "reading",
+    "command",
+    "note",
+]
 
 
 @dataclass(frozen=True)
@@ -102,8 +117,11 @@ def judged(ours: Runs | None = None, section: str | None = None, ids: Iterable[s
         found = [c for c in found if section in (c.page, c.section)]
     for id in ids:
         if id not in {c.id for c in found}:
-            raise BadInput(f"claim {id!r} is unknown" + (f" in section {section}" if section else "")
-                           + "; `bbatch claims` lists those there are.")
+            raise BadInput(
+                f"claim {id!r} is unknown"
+                + (f" in section {section}" if section else "")
+                + "; `bbatch claims` lists those there are."
+            )
     ours, memo = witness() if ours is None else ours, {}
     return [judge(c, ours, memo) for c in found if not ids or c.id in ids]
 
@@ -124,8 +142,12 @@ def judge(claim: Claim, ours: Runs, memo: dict | None = None) -> Judgement:
 
     def read(who, readings, put, verdict_of, favour):
         asked = [(label, parts(who, text)) for label, text in readings]
-        return tuple(sorted((Reading(label, verdict_of(found), found) for label, found in asked),
-                            key=lambda reading: (favour.index(reading.verdict), far(put, reading.parts))))
+        return tuple(
+            sorted(
+                (Reading(label, verdict_of(found), found) for label, found in asked),
+                key=lambda reading: (favour.index(reading.verdict), far(put, reading.parts)),
+            )
+        )
 
     def far(put, found):  # the cells of a table keep to one reading, as far as the verdicts allow
         return 0.0 if claim.cell else rules.distance(put, found)
@@ -134,8 +156,13 @@ def judge(claim: Claim, ours: Runs, memo: dict | None = None) -> Judgement:
         return rules.judge(claim.proposition, found) if claim.testable else UNTESTABLE
 
     mine = read(ours, claim.ours, claim.proposition, verdict_of, rules.FAVOUR)
-    theirs = read(paper, claim.paper, claim.paper_proposition,
-                  lambda found: rules.check(claim.paper_proposition, found), rules.CHECKS_FAVOUR)
+    theirs = read(
+        paper,
+        claim.paper,
+        claim.paper_proposition,
+        lambda found: rules.check(claim.paper_proposition, found),
+        rules.CHECKS_FAVOUR,
+    )
     judgement = Judgement(claim, mine or (Reading("", UNTESTABLE),), theirs or (Reading("", UNCHECKABLE),))
     return replace(judgement, notes=_notes(judgement, ours.frame), command=_command(judgement, ours.frame))
 
@@ -161,7 +188,9 @@ def counted(readings: tuple[Reading, ...]) -> str:
     if len(readings) < 2 or len(counts) < 2:
         all_ = "Both" if len(readings) == 2 else f"All {len(readings)}"
         return f"{all_} readings: {counts.index[0]}." if len(readings) > 1 else ""
-    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in (*rules.VERDICTS, *rules.CHECKS) if verdict in counts)
+    said = ", ".join(
+        f"{counts[verdict]} {verdict}" for verdict in (*rules.VERDICTS, *rules.CHECKS) if verdict in counts
+    )
     return f"Of {len(readings)} readings: {said}."
 
 
@@ -180,8 +209,14 @@ def _notes(j: Judgement, frame: pd.DataFrame) -> tuple[str, ...]:
         notes.append(f"{low} of {len(rows)} runs trained in mixed precision (bf16); the paper has 32 bits.")
     if (images["device"] == "cpu").any():
         notes.append("Trained on a CPU; the paper has a GPU for this data set.")
-    if j.deciding is not None and j.deciding.n == 1 and rows.groupby(["dataset", "batch_size"]).size().min() == 1:
-        notes.append("One seed: the interval is the test set's sampling error, without the scatter between seeds.")
+    if (
+        j.deciding is not None
+        and j.deciding.n == 1
+        and rows.groupby(["dataset", "batch_size"]).size().min() == 1
+    ):
+        notes.append(
+            "One seed: the interval is the test set's sampling error, without the scatter between seeds."
+        )
     return tuple(notes)
 
 
@@ -191,10 +226,25 @@ def frame(judgements: Iterable[Judgement]) -> pd.DataFrame:
     for j in judgements:
         part = j.deciding or Part("")
         several = len(j.ours[0].parts) > 1
-        rows.append({"id": j.claim.id, "section": j.claim.section, "claim": j.claim.text, "published": j.claim.printed,
-                     "paper_check": j.check, "measured": part.value, "low": part.low, "high": part.high, "n": part.n,
-                     "verdict": j.verdict, "unit": j.claim.unit, "at": part.label if several else "",
-                     "reading": j.ours[0].label, "command": j.command, "note": " ".join(j.notes)})
+        rows.append(
+            {
+                "id": j.claim.id,
+                "section": j.claim.section,
+                "claim": j.claim.text,
+                "published": j.claim.printed,
+                "paper_check": j.check,
+                "measured": part.value,
+                "low": part.low,
+                "high": part.high,
+                "n": part.n,
+                "verdict": j.verdict,
+                "unit": j.claim.unit,
+                "at": part.label if several else "",
+                "reading": j.ours[0].label,
+                "command": j.command,
+                "note": " ".join(j.notes),
+            }
+        )
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -208,4 +258,6 @@ def totals(judgements: Iterable[Judgement]) -> pd.DataFrame:
     table), columns `rules.VERDICTS`."""
     found = pd.DataFrame([{"section": _chapter(j.claim.section), "verdict": j.verdict} for j in judgements])
     counts = pd.crosstab(found["section"], found["verdict"])
-    return counts.reindex(index=found["section"].drop_duplicates(), columns=list(rules.VERDICTS), fill_value=0)
+    return counts.reindex(
+        index=found["section"].drop_duplicates(), columns=list(rules.VERDICTS), fill_value=0
+    )

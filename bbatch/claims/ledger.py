@@ -17,22 +17,55 @@ from ..config import DATASETS
 from .evidence import number, places
 from .rules import Proposition
 
-UNITS = {"percent": " %", "points": " points", "ratio": "×", "exponent": "", "r": "", "R^2": "", "p": "", "samples": "",
-         "percent of seeds": " % of seeds", "seconds": " s"}
-CHOSEN = ("samples", "learning rate", "data sets", "networks", "batch sizes", "places")  # exact; all else is rounded
+UNITS = {
+    "percent": " %",
+    "points": " points",
+    "ratio": "×",
+    "exponent": "",
+    "r": "",
+    "R^2": "",
+    "p": "",
+    "samples": "",
+    "percent of seeds": " % of seeds",
+    "seconds": " s",
+}
+CHOSEN = (
+    "samples",
+    "learning rate",
+    "data sets",
+    "networks",
+    "batch sizes",
+    "places",
+)  # exact; all else is rounded
 NO_CLAIM, OTHERS, NONE = "protocol", "others", "none"  # words of the ledger in the place of a quantity
-WHY_NOT = {OTHERS: "Reports work of others; nothing of it was run, by the paper or here.",
-           "itself": "A statement of the paper about itself; runs cannot bear on it.",
-           "seconds": "Seconds on another machine do not compare; their ratios are judged as claims of Section IV-C."}
-TABLES = {"III": "IV-A", "IV": "IV-A", "V": "IV-D", "VI": "IV-G", "VII": "IV-A"}  # and the section each belongs to
-COLUMNS = {"test_acc": "test accuracy", "train_acc": "training accuracy", "gap": "gap",
-           "epoch_time_s": "time of an epoch"}
+WHY_NOT = {
+    OTHERS: "Reports work of others; nothing of it was run, by the paper or here.",
+    "itself": "A statement of the paper about itself; runs cannot bear on it.",
+    "seconds": "Seconds on another machine do not compare; their ratios are judged as claims of Section IV-C.",
+}
+TABLES = {
+    "III": "IV-A",
+    "IV": "IV-A",
+    "V": "IV-D",
+    "VI": "IV-G",
+    "VII": "IV-A",
+}  # and the section each belongs to
+COLUMNS = {
+    "test_acc": "test accuracy",
+    "train_acc": "training accuracy",
+    "gap": "gap",
+    "epoch_time_s": "time of an epoch",
+}
+
 
 def _sharpness(balls: dict[str, str]) -> dict[str, str]:
     """Readings of Eq. (3): which ball, whether its maximum was searched for or sampled, and on which of the losses."""
-    return {f"{ball}, {how}, {loss} loss": f"sharpness_{name}{drawn}{split}" for ball, name in balls.items()
-            for how, drawn in (("searched", ""), ("random directions", "_random"))
-            for loss, split in (("training", ""), ("test", "_test"))}
+    return {
+        f"{ball}, {how}, {loss} loss": f"sharpness_{name}{drawn}{split}"
+        for ball, name in balls.items()
+        for how, drawn in (("searched", ""), ("random directions", "_random"))
+        for loss, split in (("training", ""), ("test", "_test"))
+    }
 
 
 # What the paper leaves open, by the word that stands for it in the ledger: each choice is a reading of its own.
@@ -44,11 +77,16 @@ OPEN = {
     # Eq. (3) gives the radius itself; only a claim that names no measure may be read in a ball that grows with the weights.
     "<eq3>": _sharpness(_BALLS),
     "<sharpness>": _sharpness(_BALLS | {"relative to all weights": "relative"}),
-    "<networks>": {"each B on the network it trained": "gradient_variance",
-                   "all B on one network": "gradient_variance_one_network",
-                   "all B on one network before training": "gradient_variance_one_network_untrained"}}
+    "<networks>": {
+        "each B on the network it trained": "gradient_variance",
+        "all B on one network": "gradient_variance_one_network",
+        "all B on one network before training": "gradient_variance_one_network_untrained",
+    },
+}
 
-Readings = tuple[tuple[str, str], ...]  # (label, quantity with its arguments); one of no label where there is no choice
+Readings = tuple[
+    tuple[str, str], ...
+]  # (label, quantity with its arguments); one of no label where there is no choice
 
 
 @dataclass(frozen=True)
@@ -107,7 +145,9 @@ def _prose(row) -> Claim:
     ours = () if row.quantity in (OTHERS, NONE) else _readings(row.quantity)
     paper = () if row.paper == NONE else _readings(row.paper) if row.paper else ours
     words = row.words.format(value=p.value) or WHY_NOT.get(row.quantity, "")
-    return Claim(row.id, row.section, row.section, row.text.replace("<=", "≤"), _printed(row), words, ours, paper, p, p)
+    return Claim(
+        row.id, row.section, row.section, row.text.replace("<=", "≤"), _printed(row), words, ours, paper, p, p
+    )
 
 
 def _printed(row) -> str:
@@ -124,29 +164,54 @@ def _readings(text: str) -> Readings:
     parts = [part.strip().rpartition(": ") for part in text.split("|")]
     found = [(label, quantity) for label, _, quantity in parts]
     for word, choices in OPEN.items():
-        found = [(", ".join(filter(None, (label, choice))), quantity.replace(word, name)) for label, quantity in found
-                 for choice, name in (choices.items() if word in quantity else [("", "")])]
+        found = [
+            (", ".join(filter(None, (label, choice))), quantity.replace(word, name))
+            for label, quantity in found
+            for choice, name in (choices.items() if word in quantity else [("", "")])
+        ]
     return tuple(found)
 
 
 def _gaps(dataset: str, b: int, rule: str = "linear") -> Readings:
     """The two readings of a printed gap."""
-    return tuple((f"{which} training accuracy", f"gap {dataset} {b} {rule} {which}") for which in ("running", "clean"))
+    return tuple(
+        (f"{which} training accuracy", f"gap {dataset} {b} {rule} {which}") for which in ("running", "clean")
+    )
 
 
-def _cell(table: str, at: tuple[str, int], column: str, value: float, ours: Readings, paper: str,
-          put: Proposition | None = None, rate: str = "") -> Claim:
+def _cell(
+    table: str,
+    at: tuple[str, int],
+    column: str,
+    value: float,
+    ours: Readings,
+    paper: str,
+    put: Proposition | None = None,
+    rate: str = "",
+) -> Claim:
     """The claim of one cell; `put` is what the paper's own tables must keep, where that is not the printed number."""
     dataset, b = at
     digits = places(table, column)
     # A gap is judged as a level, like an accuracy: its cell is not an effect of anything.
-    p = Proposition("=", value, math.nan, "seconds" if column == "epoch_time_s" else "percent", 0.5 * 10.0**-digits)
+    p = Proposition(
+        "=", value, math.nan, "seconds" if column == "epoch_time_s" else "percent", 0.5 * 10.0**-digits
+    )
     unit = {"gap": "points", "epoch_time_s": "seconds"}.get(column, "percent")
     id = "-".join(filter(None, (f"table-{table.lower()}", dataset, f"b{b}", rate, column.replace("_", "-"))))
     text = f"{COLUMNS[column]} on {DATASETS[dataset].title} at B = {b}" + (f", {rate} rate" if rate else "")
     words = WHY_NOT["seconds"] if column == "epoch_time_s" else ""
-    return Claim(id, f"Table {table}", TABLES[table], text, number(value, digits) + UNITS[unit], words, ours,
-                 (("", paper),) if paper else (), p, put or p)
+    return Claim(
+        id,
+        f"Table {table}",
+        TABLES[table],
+        text,
+        number(value, digits) + UNITS[unit],
+        words,
+        ours,
+        (("", paper),) if paper else (),
+        p,
+        put or p,
+    )
 
 
 def _results() -> Iterable[Claim]:
@@ -157,10 +222,18 @@ def _results() -> Iterable[Claim]:
         for column in COLUMNS:
             if pd.isna(value := getattr(row, column)):
                 continue
-            ours = {"test_acc": (("", f"accuracy {d} {b}"),), "train_acc": (("", f"train {d} {b}"),),
-                    "gap": _gaps(d, b), "epoch_time_s": (("", f"time {d} {b}"),)}[column]
-            paper = {"gap": f"printed-gap {d} {b}", "epoch_time_s": ""}.get(column, f"whole-count {d} {column} {b}")
-            yield _cell(row.table, (d, b), column, value, ours, paper, whole if column.endswith("acc") else None)
+            ours = {
+                "test_acc": (("", f"accuracy {d} {b}"),),
+                "train_acc": (("", f"train {d} {b}"),),
+                "gap": _gaps(d, b),
+                "epoch_time_s": (("", f"time {d} {b}"),),
+            }[column]
+            paper = {"gap": f"printed-gap {d} {b}", "epoch_time_s": ""}.get(
+                column, f"whole-count {d} {column} {b}"
+            )
+            yield _cell(
+                row.table, (d, b), column, value, ours, paper, whole if column.endswith("acc") else None
+            )
 
 
 def _ablation() -> Iterable[Claim]:
@@ -169,17 +242,38 @@ def _ablation() -> Iterable[Claim]:
     for row in published.learning_rate_ablation().itertuples():
         b, rate = row.batch_size, {"linear": "scaled", "constant": "fixed"}[row.lr_rule]
         same = math.isclose(row.lr, protocol_.base_lr * b / protocol_.base_batch)
-        yield _cell("V", (d, b), "test_acc", row.test_acc, (("", f"accuracy {d} {b} {row.lr_rule}"),),
-                    f"accuracy {d} {b}" if same else "", rate=rate)
-        yield _cell("V", (d, b), "gap", row.gap, _gaps(d, b, row.lr_rule), f"gap {d} {b}" if same else "", rate=rate)
+        yield _cell(
+            "V",
+            (d, b),
+            "test_acc",
+            row.test_acc,
+            (("", f"accuracy {d} {b} {row.lr_rule}"),),
+            f"accuracy {d} {b}" if same else "",
+            rate=rate,
+        )
+        yield _cell(
+            "V", (d, b), "gap", row.gap, _gaps(d, b, row.lr_rule), f"gap {d} {b}" if same else "", rate=rate
+        )
 
 
 def _critical() -> Iterable[Claim]:
     """Table VI, which must follow from the other tables by the definition of Section IV-G."""
     for row in published.critical().itertuples():
-        for what, name, value in (("optimum", "best", row.optimal_batch_size),
-                                  ("critical", "critical", row.critical_batch_size)):
+        for what, name, value in (
+            ("optimum", "best", row.optimal_batch_size),
+            ("critical", "critical", row.critical_batch_size),
+        ):
             p = Proposition("=", value, math.nan, "samples", 0.0)
             asked = (("", f"{what} {row.dataset}"),)
-            yield Claim(f"table-vi-{row.dataset}-{what}", "Table VI", TABLES["VI"],
-                        f"{name} batch size on {DATASETS[row.dataset].title}", str(value), "", asked, asked, p, p)
+            yield Claim(
+                f"table-vi-{row.dataset}-{what}",
+                "Table VI",
+                TABLES["VI"],
+                f"{name} batch size on {DATASETS[row.dataset].title}",
+                str(value),
+                "",
+                asked,
+                asked,
+                p,
+                p,
+            )

@@ -52,7 +52,12 @@ def gap(w: Witness, dataset: str, b: str, rule: str | None = None, reading: str 
 @quantity
 def gaps(w: Witness, largest: str, reading: str = "running") -> list[Part]:
     """The mean gap at each batch size up to `largest` of every data set."""
-    return [w.combination(d, GAPS[reading], {(b, None): 1}) for d in DATASETS for b in w.sizes(d) if b <= int(largest)]
+    return [
+        w.combination(d, GAPS[reading], {(b, None): 1})
+        for d in DATASETS
+        for b in w.sizes(d)
+        if b <= int(largest)
+    ]
 
 
 @quantity
@@ -68,7 +73,12 @@ def fall(w: Witness, dataset: str, small: int, large: int) -> Part:
 @quantity
 def falls(w: Witness, small: str, large: str, datasets: str) -> list[Part]:
     """Falls of accuracy on each data set; several batch sizes are joined by +."""
-    return [fall(w, d, int(s), int(b)) for d in names(datasets) for s in small.split("+") for b in large.split("+")]
+    return [
+        fall(w, d, int(s), int(b))
+        for d in names(datasets)
+        for s in small.split("+")
+        for b in large.split("+")
+    ]
 
 
 @quantity
@@ -80,8 +90,11 @@ def ends(w: Witness, datasets: str) -> list[Part]:
 @quantity
 def steps(w: Witness, datasets: str) -> list[Part]:
     """Rise of accuracy from each batch size to the next larger one."""
-    return [w.combination(d, "test_acc", {(b, None): 1, (a, None): -1}) for d in names(datasets)
-            for a, b in zip(w.sizes(d), w.sizes(d)[1:])]
+    return [
+        w.combination(d, "test_acc", {(b, None): 1, (a, None): -1})
+        for d in names(datasets)
+        for a, b in zip(w.sizes(d), w.sizes(d)[1:])
+    ]
 
 
 def slope(w: Witness, dataset: str, metric: str) -> Part:
@@ -100,16 +113,22 @@ def trend(w: Witness, datasets: str) -> list[Part]:
 @quantity
 def gap_steps(w: Witness, dataset: str, reading: str = "running") -> list[Part]:
     """Rise of the gap from each batch size to the next larger one."""
-    return [w.combination(dataset, GAPS[reading], {(b, None): 1, (a, None): -1})
-            for a, b in zip(w.sizes(dataset), w.sizes(dataset)[1:])]
+    return [
+        w.combination(dataset, GAPS[reading], {(b, None): 1, (a, None): -1})
+        for a, b in zip(w.sizes(dataset), w.sizes(dataset)[1:])
+    ]
 
 
 @quantity
 def excess(w: Witness, dataset: str, others: str, small: str, large: str) -> list[Part]:
     """By how much the fall on one data set exceeds that on each of the others."""
     mine = fall(w, dataset, int(small), int(large))
-    return [w.minus(mine, fall(w, d, int(small), int(large)), f"{DATASETS[dataset].title} over {DATASETS[d].title}")
-            for d in names(others)]
+    return [
+        w.minus(
+            mine, fall(w, d, int(small), int(large)), f"{DATASETS[dataset].title} over {DATASETS[d].title}"
+        )
+        for d in names(others)
+    ]
 
 
 @quantity
@@ -167,7 +186,11 @@ def trend_shared(w: Witness, datasets: str) -> list[Part]:
 @quantity
 def gap_spread(w: Witness, dataset: str, largest: str, reading: str = "running") -> list[Part]:
     """The largest mean gap minus the smallest, over batch sizes up to `largest`."""
-    cells = {b: w.combination(dataset, GAPS[reading], {(b, None): 1}) for b in w.sizes(dataset) if b <= int(largest)}
+    cells = {
+        b: w.combination(dataset, GAPS[reading], {(b, None): 1})
+        for b in w.sizes(dataset)
+        if b <= int(largest)
+    }
     if not all(part.n for part in cells.values()):
         return [Part(DATASETS[dataset].title, missing=command(dataset))]
     high, low = (pick(cells, key=lambda b: cells[b].value) for pick in (max, min))
@@ -178,15 +201,20 @@ def gap_spread(w: Witness, dataset: str, largest: str, reading: str = "running")
 def gap_slope_excess(w: Witness, dataset: str, reading: str = "running") -> list[Part]:
     """Points of gap for each doubling of B (least squares), on one data set minus on each other."""
     slopes = {d: slope(w, d, GAPS[reading]) for d in DATASETS}
-    return [w.minus(slopes[dataset], slopes[d], f"{DATASETS[dataset].title} over {DATASETS[d].title}")
-            for d in DATASETS if d != dataset]
+    return [
+        w.minus(slopes[dataset], slopes[d], f"{DATASETS[dataset].title} over {DATASETS[d].title}")
+        for d in DATASETS
+        if d != dataset
+    ]
 
 
 @quantity
 def gaps_between(w: Witness, datasets: str, reading: str = "running") -> list[Part]:
     """Mean gap over the batch sizes that all share: each set over MNIST, and CIFAR-10 over each set."""
     shared = sorted(set.intersection(*(set(w.sizes(d)) for d in DATASETS)))
-    mean = {d: w.combination(d, GAPS[reading], {(b, None): 1 / len(shared) for b in shared}) for d in DATASETS}
+    mean = {
+        d: w.combination(d, GAPS[reading], {(b, None): 1 / len(shared) for b in shared}) for d in DATASETS
+    }
     pairs = [pair for d in names(datasets) for pair in ((d, "mnist"), ("cifar10", d))]
     return [w.minus(mean[a], mean[b], f"{DATASETS[a].title} over {DATASETS[b].title}") for a, b in pairs]
 
@@ -206,12 +234,27 @@ def _pooled(w: Witness, reading: str) -> tuple[Correlation | None, Part]:
 @quantity
 def correlation(w: Witness, reading: str = "running") -> list[Part]:
     c, part = _pooled(w, reading)
-    return [replace(part, value=c.r, low=c.low, high=c.high, of="Fisher's z",
-                    shown=f"r = {number(c.r)} over {c.n} cells, p = {c.p:.2g}") if c else part]
+    return [
+        replace(
+            part,
+            value=c.r,
+            low=c.low,
+            high=c.high,
+            of="Fisher's z",
+            shown=f"r = {number(c.r)} over {c.n} cells, p = {c.p:.2g}",
+        )
+        if c
+        else part
+    ]
 
 
 @quantity
 def p_value(w: Witness, reading: str = "running") -> list[Part]:
     c, part = _pooled(w, reading)
-    return [replace(part, value=c.p, of="Student's t",
-                    shown=f"p = {c.p:.2g} for r = {number(c.r)} over {c.n} cells") if c else part]
+    return [
+        replace(
+            part, value=c.p, of="Student's t", shown=f"p = {c.p:.2g} for r = {number(c.r)} over {c.n} cells"
+        )
+        if c
+        else part
+    ]

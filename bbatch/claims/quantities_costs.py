@@ -38,8 +38,17 @@ def speedup(w: Witness, base: str) -> list[Part]:
         label = f"{DATASETS[d].title}, B = {small} to {large}"
         if isinstance(w, Paper):
             a, b = (w.cell(d, size, "epoch_time_s") for size in (small, large))
-            parts.append(Part(label, a.value / b.value, a.low / b.high, a.high / b.low, 1,
-                              f"{a.shown} / {b.shown} = {number(a.value / b.value, 1)}", of="rounding"))
+            parts.append(
+                Part(
+                    label,
+                    a.value / b.value,
+                    a.low / b.high,
+                    a.high / b.low,
+                    1,
+                    f"{a.shown} / {b.shown} = {number(a.value / b.value, 1)}",
+                    of="rounding",
+                )
+            )
             continue
         ratios = (_cpu(w, d, small) / _cpu(w, d, large)).dropna()
         ids = tuple(id for size in (small, large) for id in w.runs(d, size)["id"])
@@ -53,15 +62,22 @@ def _epochs_to(curve, target: float) -> float:
     return float(above[0]) + 1 if len(above) else math.inf
 
 
-def epochs_ratio(w: Runs, dataset: str, target: str, base: int = BASE) -> tuple[dict[int, float], tuple[str, ...]]:
+def epochs_ratio(
+    w: Runs, dataset: str, target: str, base: int = BASE
+) -> tuple[dict[int, float], tuple[str, ...]]:
     """By seed: epochs at the largest batch size over those at `base` until test accuracy is above the target: that of
     Section III-D ("converged"), or one point below the lower of the two final accuracies ("own"). And the runs' ids.
 
     Seeds that do not get there at `base` are left out. The one place where claims read learning curves.
     """
     n_test, large = DATASETS[dataset].n_test, max(w.sizes(dataset))
-    curves = [{seed: 100 * np.asarray(w.records[id]["history"]["test_correct"]) / n_test
-               for seed, id in w.runs(dataset, b)["id"].items()} for b in (base, large)]
+    curves = [
+        {
+            seed: 100 * np.asarray(w.records[id]["history"]["test_correct"]) / n_test
+            for seed, id in w.runs(dataset, b)["id"].items()
+        }
+        for b in (base, large)
+    ]
     ratios = {}
     for seed in curves[0].keys() & curves[1].keys():
         a, b = (c[seed] for c in curves)
@@ -75,8 +91,12 @@ def _ratio(label: str, ratios: list[float], level: float, ids, what: str) -> Par
     """The mean of ratios; no number where, in half of the seeds or more, the large batch size never gets there."""
     never = sum(not math.isfinite(r) or r == 0 for r in ratios)
     if 2 * never >= len(ratios):
-        return Part(label, n=len(ratios), ids=ids,
-                    shown=f"{what}: never reached by the largest batch size in {never} of {len(ratios)} seeds")
+        return Part(
+            label,
+            n=len(ratios),
+            ids=ids,
+            shown=f"{what}: never reached by the largest batch size in {never} of {len(ratios)} seeds",
+        )
     return log_ratio(label, [r for r in ratios if math.isfinite(r) and r > 0], level, ids)
 
 
@@ -107,9 +127,19 @@ def wall_clock(w: Witness, target: str, base: str = str(BASE)) -> list[Part]:
     gains = speedup(w, base)
     if isinstance(w, Paper):
         few, many = published.statements().set_index("id").loc["iv-c-more-epochs", ["value", "upper"]]
-        return [Part(part.label, 2 * part.value / (few + many), part.low / many, part.high / few, 1, of="rounding",
-                     shown=f"({part.shown}) / ({few:g} to {many:g}) = {number(part.value / many)} to "
-                           f"{number(part.value / few)}") for part in gains]
+        return [
+            Part(
+                part.label,
+                2 * part.value / (few + many),
+                part.low / many,
+                part.high / few,
+                1,
+                of="rounding",
+                shown=f"({part.shown}) / ({few:g} to {many:g}) = {number(part.value / many)} to "
+                f"{number(part.value / few)}",
+            )
+            for part in gains
+        ]
     parts = []
     for d, gain in zip(DATASETS, gains):
         large = max(w.sizes(d))
@@ -132,11 +162,17 @@ def count(w: Witness, what: str) -> list[Part]:
     networks = list(dict.fromkeys(spec.network for spec in DATASETS.values()))
     sets = list(dict.fromkeys(published.results()["dataset"]))
     value, shown = {
-        "data-sets": (len(sets), f"the tables hold {len(sets)}: {', '.join(DATASETS[d].title for d in sets)}"),
+        "data-sets": (
+            len(sets),
+            f"the tables hold {len(sets)}: {', '.join(DATASETS[d].title for d in sets)}",
+        ),
         "networks": (len(networks), f"Section III-B describes {len(networks)}"),
         "batch-sizes": (len(sizes), f"the tables hold {len(sizes)}: {', '.join(map(str, sizes))}"),
-        "orders": (math.log10(max(sizes) / min(sizes)),
-                   f"log10({max(sizes)} / {min(sizes)}) = {number(math.log10(max(sizes) / min(sizes)))}")}[what]
+        "orders": (
+            math.log10(max(sizes) / min(sizes)),
+            f"log10({max(sizes)} / {min(sizes)}) = {number(math.log10(max(sizes) / min(sizes)))}",
+        ),
+    }[what]
     return [Part(what, value, n=1, shown=shown)]
 
 
@@ -146,8 +182,16 @@ def section_of(w: Witness, id: str, claimed: str) -> list[Part]:
     if not isinstance(w, Paper):
         return []
     section = published.statements().set_index("id").loc[id, "section"]
-    return [Part(id, float(section == claimed), n=1, shown=f"the measurement stands in Section {section}, not {claimed}"
-                 if section != claimed else f"the measurement stands in Section {section}")]
+    return [
+        Part(
+            id,
+            float(section == claimed),
+            n=1,
+            shown=f"the measurement stands in Section {section}, not {claimed}"
+            if section != claimed
+            else f"the measurement stands in Section {section}",
+        )
+    ]
 
 
 @quantity
@@ -158,7 +202,9 @@ def branch_rates(w: Witness, branch: str) -> list[Part]:
     rate, base = published.value("vi-default-lr"), published.value("vi-base-batch")
     pair = published.statements().set_index("id").loc[f"vi-{branch}-batch", ["value", "upper"]]
     rates = {b: rate * b / base for b in pair}
-    return [Part(f"B = {b:g}", lr, n=1, shown=f"{rate:g} × {b:g} / {base:g} = {lr:g}") for b, lr in rates.items()]
+    return [
+        Part(f"B = {b:g}", lr, n=1, shown=f"{rate:g} × {b:g} / {base:g} = {lr:g}") for b, lr in rates.items()
+    ]
 
 
 @quantity
@@ -167,8 +213,10 @@ def budget(w: Witness, datasets: str) -> list[Part]:
     if not isinstance(w, Paper):
         return []
     unit, seconds = ("minutes", 60) if datasets == "mnist" else ("hours", 3600)
-    sums = {d: (float(published.results(d)["epoch_time_s"].sum()), DATASETS[d].protocol.epochs)
-            for d in names(datasets)}
+    sums = {
+        d: (float(published.results(d)["epoch_time_s"].sum()), DATASETS[d].protocol.epochs)
+        for d in names(datasets)
+    }
     value = sum(total * epochs for total, epochs in sums.values()) / seconds
     terms = " + ".join(f"{number(total)} s × {epochs}" for total, epochs in sums.values())
     return [Part(datasets, value, n=1, shown=f"{terms} = {number(value)} {unit}")]

@@ -71,36 +71,70 @@ def unscaled_fall(w: Witness, b: str) -> list[Part]:
 @quantity
 def unscaled_gap_ratio(w: Witness, b: str, reading: str = "running") -> list[Part]:
     """Gap without scaling over gap with it; no number where the gap with scaling is not above 0."""
-    without, with_ = (w.combination(UNSCALED, GAPS[reading], {(int(b), rule): 1}) for rule in ("constant", "linear"))
+    without, with_ = (
+        w.combination(UNSCALED, GAPS[reading], {(int(b), rule): 1}) for rule in ("constant", "linear")
+    )
     if not (without.n and with_.n):
         return [Part(without.label, missing=without.missing or with_.missing)]
     (a, c), (d, e), ids = without.bounds, with_.bounds, without.ids + with_.ids
     if d <= 0 < e:
         return [Part(without.label, missing=command(UNSCALED, seeds=2 * with_.n), ids=ids)]
     if e <= 0:
-        return [Part(without.label, n=with_.n, ids=ids, of=PAIRED,
-                     shown=f"the gap with scaling, {number(with_.value)}, is not above 0: it has no multiples")]
+        return [
+            Part(
+                without.label,
+                n=with_.n,
+                ids=ids,
+                of=PAIRED,
+                shown=f"the gap with scaling, {number(with_.value)}, is not above 0: it has no multiples",
+            )
+        ]
     value = without.value / with_.value
-    return [Part(without.label, value, min(a / d, a / e), max(c / d, c / e), with_.n, of=with_.of, ids=ids,
-                 shown=f"{number(without.value)} / {number(with_.value)} = {number(value)}")]
+    return [
+        Part(
+            without.label,
+            value,
+            min(a / d, a / e),
+            max(c / d, c / e),
+            with_.n,
+            of=with_.of,
+            ids=ids,
+            shown=f"{number(without.value)} / {number(with_.value)} = {number(value)}",
+        )
+    ]
 
 
 def _exponent(sizes: dict[str, float], level: float, n: int, of: str, ids=()) -> list[Part]:
     """The power of N that batch sizes by data set follow; no number where one of them is not there."""
     lacking = [DATASETS[d].title for d, b in sizes.items() if not math.isfinite(b)]
     if lacking:
-        return [Part("B* against N", n=n, shown=f"no B* on {', '.join(lacking)}: nothing to fit", of=of, ids=ids)]
+        return [
+            Part("B* against N", n=n, shown=f"no B* on {', '.join(lacking)}: nothing to fit", of=of, ids=ids)
+        ]
     fit = power_law([critical.printed_n(d) for d in sizes], list(sizes.values()), level)
     i = fit.exponent
-    return [Part("B* against N", i.mean, i.low, i.high, n, of=of, counted="data sets", ids=ids,
-                 shown=f"{', '.join(f'{b:g}' for b in sizes.values())} fitted to a power of N: {number(i.mean)} "
-                       f"({number(i.low)} to {number(i.high)})")]
+    return [
+        Part(
+            "B* against N",
+            i.mean,
+            i.low,
+            i.high,
+            n,
+            of=of,
+            counted="data sets",
+            ids=ids,
+            shown=f"{', '.join(f'{b:g}' for b in sizes.values())} fitted to a power of N: {number(i.mean)} "
+            f"({number(i.low)} to {number(i.high)})",
+        )
+    ]
 
 
 @quantity
 def printed_exponent(w: Witness, datasets: str) -> list[Part]:
     table = published.critical().set_index("dataset")["critical_batch_size"]
-    return _exponent({d: float(table[d]) for d in names(datasets)}, w.level, len(names(datasets)), "a fit to Table VI")
+    return _exponent(
+        {d: float(table[d]) for d in names(datasets)}, w.level, len(names(datasets)), "a fit to Table VI"
+    )
 
 
 @quantity
@@ -138,8 +172,18 @@ def sharpness(w: Witness, b: str, measure: str, datasets: str) -> list[Part]:
         table = w.measured(measure, d)
         values = table[int(b)].dropna() if int(b) in table else pd.Series(dtype=float)
         i = prediction_interval(values, w.level)
-        parts.append(Part(f"{DATASETS[d].title}, B = {b}", i.mean, i.low, i.high, i.n, of=ONE_RUN,
-                          missing="" if i.n else f"{MEASURE} {d}", ids=_ids(w, d, [b], values.index)))
+        parts.append(
+            Part(
+                f"{DATASETS[d].title}, B = {b}",
+                i.mean,
+                i.low,
+                i.high,
+                i.n,
+                of=ONE_RUN,
+                missing="" if i.n else f"{MEASURE} {d}",
+                ids=_ids(w, d, [b], values.index),
+            )
+        )
     return parts
 
 
@@ -149,17 +193,28 @@ def sharpness_ratio(w: Witness, measure: str, datasets: str) -> list[Part]:
     if isinstance(w, Paper):
         small, large = (_printed(f"iv-e-sharpness-b{b}", "Section IV-E") for b in (BASE, LARGE))
         value = large.value / small.value
-        return [Part(small.label, value, large.low / small.high, large.high / small.low, 1,
-                     f"{large.shown} / {small.shown} = {number(value)}", of="rounding")]
+        return [
+            Part(
+                small.label,
+                value,
+                large.low / small.high,
+                large.high / small.low,
+                1,
+                f"{large.shown} / {small.shown} = {number(value)}",
+                of="rounding",
+            )
+        ]
     parts = []
     for d in names(datasets):
         table, large = w.measured(measure, d), 256 if d == "mnist" else LARGE
         label = f"{DATASETS[d].title}, B = {large} over {BASE}"
         pairs = table[[BASE, large]].dropna() if {BASE, large} <= set(table) else table.iloc[:0]
         pairs = pairs[(pairs > 0).all(axis=1)]  # along random directions the loss need not rise
-        parts.append(log_ratio(label, pairs[large] / pairs[BASE], w.level,
-                               _ids(w, d, (BASE, large), pairs.index)) if len(pairs)
-                     else Part(label, missing=f"{MEASURE} {d}"))
+        parts.append(
+            log_ratio(label, pairs[large] / pairs[BASE], w.level, _ids(w, d, (BASE, large), pairs.index))
+            if len(pairs)
+            else Part(label, missing=f"{MEASURE} {d}")
+        )
     return parts
 
 
@@ -170,7 +225,17 @@ def _variance(w: Witness, measure: str, dataset: str, fit_of, interval, of: str)
         return [Part(DATASETS[dataset].title, missing=f"{MEASURE} {dataset}")]
     i = interval([fit_of(power_law(table.columns, row)) for row in table.to_numpy()], w.level)
     trained = [BASE] if "one_network" in measure else table.columns
-    return [Part(DATASETS[dataset].title, i.mean, i.low, i.high, i.n, of=of, ids=_ids(w, dataset, trained, table.index))]
+    return [
+        Part(
+            DATASETS[dataset].title,
+            i.mean,
+            i.low,
+            i.high,
+            i.n,
+            of=of,
+            ids=_ids(w, dataset, trained, table.index),
+        )
+    ]
 
 
 def _printed(id: str, label: str) -> Part:

@@ -15,7 +15,12 @@ from dataclasses import dataclass
 from ..statistics import LEVEL
 
 REPRODUCED, DIRECTION, NOT, DATA, UNTESTABLE = (
-    "reproduced", "direction only", "not reproduced", "not enough data", "not testable")
+    "reproduced",
+    "direction only",
+    "not reproduced",
+    "not enough data",
+    "not testable",
+)
 VERDICTS = (REPRODUCED, DIRECTION, NOT, DATA, UNTESTABLE)
 CONSISTENT, INCONSISTENT, UNCHECKABLE = "consistent", "inconsistent", "not checkable"
 CHECKS = (CONSISTENT, INCONSISTENT, UNCHECKABLE)
@@ -31,30 +36,30 @@ NEUTRAL = {"points": 0.0, "ratio": 1.0, "exponent": 0.0, "r": 0.0}  # no effect;
 
 EXPLAINED = {
     "level": "An accuracy, a gap, a loss or an R² is reproduced where the printed number lies in the interval of *one "
-             "more run* of ours (with one seed: in the sampling error of the test set), widened by the tolerance.",
+    "more run* of ours (with one seed: in the sampling error of the test set), widened by the tolerance.",
     "effect": f"A difference, a ratio, an exponent or a correlation is reproduced where the printed number lies in the "
-              f"{100 * LEVEL:g} % interval of our mean, widened by the tolerance, and the effect is told apart from "
-              "none. Clear of none on the same side but of another size: direction only. An interval that holds both "
-              "the printed number and no effect decides nothing: not enough data.",
+    f"{100 * LEVEL:g} % interval of our mean, widened by the tolerance, and the effect is told apart from "
+    "none. Clear of none on the same side but of another size: direction only. An interval that holds both "
+    "the printed number and no effect decides nothing: not enough data.",
     "few seeds": f"With fewer than {FEW} seeds, but more than one, an interval is so wide that it confirms little: a "
-                 "printed level or effect that only its width takes in gets \"not enough data\". So does a single run "
-                 "of a quantity that has no interval.",
+    'printed level or effect that only its width takes in gets "not enough data". So does a single run '
+    "of a quantity that has no interval.",
     "range": "As an effect or a level, with a range in the place of the printed number.",
-    "bound": "A bound, or a claim in words put as one (\"falls\" is a change below nothing), is reproduced where our "
-             "whole interval keeps to it and not reproduced where none of it does. Where the interval holds the bound "
-             "but nothing farther from it than the tolerance, a claim that something differs from nothing is not "
-             "reproduced, any other is. A wider interval decides nothing: not enough data.",
+    "bound": 'A bound, or a claim in words put as one ("falls" is a change below nothing), is reproduced where our '
+    "whole interval keeps to it and not reproduced where none of it does. Where the interval holds the bound "
+    "but nothing farther from it than the tolerance, a claim that something differs from nothing is not "
+    "reproduced, any other is. A wider interval decides nothing: not enough data.",
     "batch size": f"An optimum or a B* is drawn again and again, from our seeds with replacement (from the sampling "
-                  f"error of the test set where there are fewer than {FEW}). It is reproduced where it lies among the "
-                  f"likeliest outcomes that make up {100 * LEVEL:g} % of the draws; where these are all batch sizes, "
-                  "not enough data.",
+    f"error of the test set where there are fewer than {FEW}). It is reproduced where it lies among the "
+    f"likeliest outcomes that make up {100 * LEVEL:g} % of the draws; where these are all batch sizes, "
+    "not enough data.",
     "each": "A claim about several data sets or batch sizes is judged at each, with Bonferroni's correction of the "
-            "intervals, and is as good as its worst part. One part that fails settles it; a part not yet run leaves "
-            "it open.",
+    "intervals, and is as good as its worst part. One part that fails settles it; a part not yet run leaves "
+    "it open.",
     "readings": "What the paper leaves open is judged in each reading. The claim has the most favourable verdict of them; "
-                "of several readings with that verdict, the one nearest to the printed number is named.",
+    "of several readings with that verdict, the one nearest to the printed number is named.",
     "the paper": "The printed number must follow from its tables within the rounding of what is printed (within the "
-                 "tolerance where the paper writes \"approximately\").",
+    'tolerance where the paper writes "approximately").',
 }
 
 
@@ -100,7 +105,11 @@ class Part:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        return (self.value, self.value) if math.isnan(self.low) or math.isnan(self.high) else (self.low, self.high)
+        return (
+            (self.value, self.value)
+            if math.isnan(self.low) or math.isnan(self.high)
+            else (self.low, self.high)
+        )
 
 
 def judge(p: Proposition, parts: list[Part]) -> str:

@@ -22,23 +22,33 @@ from .judging import Judgement, Runs, counted, totals
 from .ledger import UNITS, protocol
 from .reasons import UNEXPLAINED, reasons
 
-COLORS = {rules.REPRODUCED: "#009E73", rules.DIRECTION: "#E69F00", rules.NOT: "#D55E00", rules.DATA: "#56B4E9",
-          rules.UNTESTABLE: "#BBBBBB"}
+COLORS = {
+    rules.REPRODUCED: "#009E73",
+    rules.DIRECTION: "#E69F00",
+    rules.NOT: "#D55E00",
+    rules.DATA: "#56B4E9",
+    rules.UNTESTABLE: "#BBBBBB",
+}
 # What a reader comes for: a claim that stands for its subject, and the subject in plain words.
-SUBJECTS = (("i-smaller-better", "Do small batches give better accuracy, on every data set?"),
-            ("iv-a-monotone", "Does accuracy fall steadily as batches grow, on the synthetic sets?"),
-            ("iv-a-cifar10-collapse", "Does CIFAR-10 collapse at large batches?"),
-            ("vii-drop", "Is the fall from B = 32 to 512 as large as the conclusions say?"),
-            ("iv-b-correlation", "Does the generalization gap go with the logarithm of the batch size?"),
-            ("iv-d-prerequisite", "Must the learning rate be scaled with the batch?"),
-            ("abstract-sharpness-ratio", "Do large batches end in minima as much sharper as the abstract says?"),
-            ("iv-f-variance-slope", "Does gradient noise fall like one over the batch size?"),
-            ("iv-g-critical-exponent", "Does the critical batch size grow like the root of the data?"),
-            ("iv-c-more-epochs", "Do large batches need more epochs?"),
-            ("i-epoch-speedup", "Do large batches make an epoch as much faster as is said?"),
-            ("vi-algorithm", "Does Algorithm 2 choose well?"))
-HEADINGS = {"What it gets right": (rules.REPRODUCED,), "What it does not": (rules.DIRECTION, rules.NOT),
-            "What we could not tell": (rules.DATA, rules.UNTESTABLE)}
+SUBJECTS = (
+    ("i-smaller-better", "Do small batches give better accuracy, on every data set?"),
+    ("iv-a-monotone", "Does accuracy fall steadily as batches grow, on the synthetic sets?"),
+    ("iv-a-cifar10-collapse", "Does CIFAR-10 collapse at large batches?"),
+    ("vii-drop", "Is the fall from B = 32 to 512 as large as the conclusions say?"),
+    ("iv-b-correlation", "Does the generalization gap go with the logarithm of the batch size?"),
+    ("iv-d-prerequisite", "Must the learning rate be scaled with the batch?"),
+    ("abstract-sharpness-ratio", "Do large batches end in minima as much sharper as the abstract says?"),
+    ("iv-f-variance-slope", "Does gradient noise fall like one over the batch size?"),
+    ("iv-g-critical-exponent", "Does the critical batch size grow like the root of the data?"),
+    ("iv-c-more-epochs", "Do large batches need more epochs?"),
+    ("i-epoch-speedup", "Do large batches make an epoch as much faster as is said?"),
+    ("vi-algorithm", "Does Algorithm 2 choose well?"),
+)
+HEADINGS = {
+    "What it gets right": (rules.REPRODUCED,),
+    "What it does not": (rules.DIRECTION, rules.NOT),
+    "What we could not tell": (rules.DATA, rules.UNTESTABLE),
+}
 
 
 def split(judgements: list[Judgement]) -> tuple[list[Judgement], list[Judgement]]:
@@ -56,14 +66,18 @@ def totals_sentence(judgements: list[Judgement]) -> str:
         checks = pd.Series([j.check for j in some]).value_counts()
         listed = ", ".join(f"{verdicts[v]} {v}" for v in rules.VERDICTS if v in verdicts)
         against = ", ".join(f"{checks[v]} {v}" for v in rules.CHECKS if v in checks)
-        said.append(f"Of **{len(some)} {what}**, our runs leave {listed}; against the paper's own tables, {against}.")
+        said.append(
+            f"Of **{len(some)} {what}**, our runs leave {listed}; against the paper's own tables, {against}."
+        )
     return " ".join(said)
 
 
 def left_out_sentence() -> str:
     """How many statements are no claims."""
-    return (f"Another {len(protocol())} statements say what was done, or define something; they claim nothing that "
-            "could fail, and are left out.")
+    return (
+        f"Another {len(protocol())} statements say what was done, or define something; they claim nothing that "
+        "could fail, and are left out."
+    )
 
 
 def figure_totals(judgements: list[Judgement]) -> Figure:
@@ -78,27 +92,60 @@ def figure_totals(judgements: list[Judgement]) -> Figure:
             axis.barh(counts.index, share, left=left, color=color, edgecolor="white", label=verdict)
             some = counts[verdict] > 0
             for row in counts.index[some]:
-                axis.text(left[row] + share[row] / 2, row, counts.loc[row, verdict], ha="center", va="center", fontsize=8.5)
-            tip(axis, (left + share / 2)[some], np.flatnonzero(some),
-                [f"{row}: {n} of {total[row]} {verdict}" for row, n in counts.loc[some, verdict].items()])
+                axis.text(
+                    left[row] + share[row] / 2,
+                    row,
+                    counts.loc[row, verdict],
+                    ha="center",
+                    va="center",
+                    fontsize=8.5,
+                )
+            tip(
+                axis,
+                (left + share / 2)[some],
+                np.flatnonzero(some),
+                [f"{row}: {n} of {total[row]} {verdict}" for row, n in counts.loc[some, verdict].items()],
+            )
             left = left + share
-        axis.set(xlabel="Share of the claims (%; in the bars: their number)", xlim=(0, 100), ylim=(-0.6, len(counts) - 0.4))
+        axis.set(
+            xlabel="Share of the claims (%; in the bars: their number)",
+            xlim=(0, 100),
+            ylim=(-0.6, len(counts) - 0.4),
+        )
         axis.grid(visible=False)
         axis.tick_params(axis="y", labelsize=9)
         figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", ncols=3, fontsize=9)
     plt.close(figure)
     all_of = counts.sum()
     said = ", ".join(f"{all_of[v]} {v}" for v in COLORS if all_of[v])
-    return describe(figure, f"Verdicts of our runs on the {total.sum()} claims, by section of the paper and by table: {said}. "
-                            "Times on another machine count among the untestable.")
+    return describe(
+        figure,
+        f"Verdicts of our runs on the {total.sum()} claims, by section of the paper and by table: {said}. "
+        "Times on another machine count among the untestable.",
+    )
 
 
 def rules_table() -> pd.DataFrame:
     """The tolerances, a row a unit."""
-    rows = [{"unit": {"percent": "percent (accuracies, gaps)", "points": "points (differences)", "r": "correlation",
-                      "R^2": "R²"}.get(unit, unit), "tolerance": f"{size:g}"} for unit, size in rules.ABSOLUTE.items()]
-    return pd.DataFrame(rows + [{"unit": unit, "tolerance": f"{100 * share:g} % of the printed number"}
-                                for unit, share in rules.RELATIVE.items()])
+    rows = [
+        {
+            "unit": {
+                "percent": "percent (accuracies, gaps)",
+                "points": "points (differences)",
+                "r": "correlation",
+                "R^2": "R²",
+            }.get(unit, unit),
+            "tolerance": f"{size:g}",
+        }
+        for unit, size in rules.ABSOLUTE.items()
+    ]
+    return pd.DataFrame(
+        rows
+        + [
+            {"unit": unit, "tolerance": f"{100 * share:g} % of the printed number"}
+            for unit, share in rules.RELATIVE.items()
+        ]
+    )
 
 
 def rules_in_words() -> str:
@@ -114,7 +161,9 @@ def in_words(judgements: list[Judgement], ours: Runs) -> dict[str, list[str]]:
         said[heading].append(text)
     for id, question in SUBJECTS:
         said[_heading(by_id[id].verdict)].append(paragraph(by_id[id], question, ours, told))
-    return {heading: some or ["Nothing of the subjects of this page, so far."] for heading, some in said.items()}
+    return {
+        heading: some or ["Nothing of the subjects of this page, so far."] for heading, some in said.items()
+    }
 
 
 def _heading(verdict: str) -> str:
@@ -125,10 +174,14 @@ def _tables(cells: list[Judgement]) -> dict[str, str]:
     """The tables, each under the heading of the commonest verdict on its cells (what cannot be tested left out)."""
     said = {}
     for table in dict.fromkeys(j.claim.section for j in cells):
-        verdicts = pd.Series([j.verdict for j in cells if j.claim.section == table and j.claim.testable]).value_counts()
+        verdicts = pd.Series(
+            [j.verdict for j in cells if j.claim.section == table and j.claim.testable]
+        ).value_counts()
         listed = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
         said.setdefault(_heading(verdicts.idxmax()), []).append(f"{table}: {listed}")
-    return {heading: f"**Cell by cell, times left out.** {'; '.join(some)}." for heading, some in said.items()}
+    return {
+        heading: f"**Cell by cell, times left out.** {'; '.join(some)}." for heading, some in said.items()
+    }
 
 
 def paragraph(j: Judgement, question: str, ours: Runs, told: set[str]) -> str:
@@ -138,15 +191,29 @@ def paragraph(j: Judgement, question: str, ours: Runs, told: set[str]) -> str:
     claim = re.sub(r' \("[^)]*\)$', "", j.claim.text)  # without the paper's own word for it
     text = f"**{question}**\n\n- *The paper:* {claim}{printed}.\n- *Its tables* "
     several = len(j.paper[0].parts) > 1
-    shown = [f"{p.label}: {p.shown}" if several else p.shown for p in j.paper[0].parts
-             if p.shown and p.n and rules.check(j.claim.paper_proposition, [p]) == j.check]
+    shown = [
+        f"{p.label}: {p.shown}" if several else p.shown
+        for p in j.paper[0].parts
+        if p.shown and p.n and rules.check(j.claim.paper_proposition, [p]) == j.check
+    ]
     arithmetic = f" ({shown[0]})" if shown else ""
-    text += {rules.CONSISTENT: f"agree with it{arithmetic}.", rules.INCONSISTENT: f"contradict it{arithmetic}.",
-             rules.UNCHECKABLE: "cannot settle it."}[j.check]
+    text += {
+        rules.CONSISTENT: f"agree with it{arithmetic}.",
+        rules.INCONSISTENT: f"contradict it{arithmetic}.",
+        rules.UNCHECKABLE: "cannot settle it.",
+    }[j.check]
     text += f" {said}" if (said := counted(j.paper)) else ""
-    text += "\n- *Our runs* " + {
-        rules.REPRODUCED: "confirm it", rules.DIRECTION: "go that way, by another amount", rules.NOT: "do not confirm it",
-        rules.DATA: "leave it open", rules.UNTESTABLE: "cannot test it"}[j.verdict] + f"{_found(j)}."
+    text += (
+        "\n- *Our runs* "
+        + {
+            rules.REPRODUCED: "confirm it",
+            rules.DIRECTION: "go that way, by another amount",
+            rules.NOT: "do not confirm it",
+            rules.DATA: "leave it open",
+            rules.UNTESTABLE: "cannot test it",
+        }[j.verdict]
+        + f"{_found(j)}."
+    )
     if said := counted(j.ours):
         text += f" Read as: {j.ours[0].label}. {said}"
     why = [] if j.verdict == rules.DATA else [s for s in reasons(j, ours) if s not in told | {UNEXPLAINED}]

@@ -22,25 +22,53 @@ from .rules import Part
 
 PAGE = "12_verdicts"
 STATIC = ROOT / "book" / "_static"
-MARKS = {rules.REPRODUCED: "●", rules.DIRECTION: "◐", rules.NOT: "✕", rules.DATA: "…", rules.UNTESTABLE: "–",
-         rules.CONSISTENT: "=", rules.INCONSISTENT: "≠", rules.UNCHECKABLE: "?"}
+MARKS = {
+    rules.REPRODUCED: "●",
+    rules.DIRECTION: "◐",
+    rules.NOT: "✕",
+    rules.DATA: "…",
+    rules.UNTESTABLE: "–",
+    rules.CONSISTENT: "=",
+    rules.INCONSISTENT: "≠",
+    rules.UNCHECKABLE: "?",
+}
 # Which notebook shows a claim's subject, by a word of its quantity: the first that fits. Those not there are left out.
-SUBJECTS = (("unscaled", "07"), ("synthetic-50k 512 ", "07"), ("sharpness", "08"), ("variance", "09"),
-            ("algorithm", "11"), ("exponent", "10"), ("critical", "10"), ("speedup", "06"), ("epochs", "06"),
-            ("wall-clock", "06"), ("correlation", "05"), ("p-value", "05"), ("gaps", "05"), ("gap-s", "05"),
-            ("mnist", "03"), ("cifar10", "04"), ("synthetic", "02"), ("all", "02"))
+SUBJECTS = (
+    ("unscaled", "07"),
+    ("synthetic-50k 512 ", "07"),
+    ("sharpness", "08"),
+    ("variance", "09"),
+    ("algorithm", "11"),
+    ("exponent", "10"),
+    ("critical", "10"),
+    ("speedup", "06"),
+    ("epochs", "06"),
+    ("wall-clock", "06"),
+    ("correlation", "05"),
+    ("p-value", "05"),
+    ("gaps", "05"),
+    ("gap-s", "05"),
+    ("mnist", "03"),
+    ("cifar10", "04"),
+    ("synthetic", "02"),
+    ("all", "02"),
+)
 
 
 def table(judgements: list[Judgement], ours: Runs) -> HTML:
     """Every judgement as a row that opens to the reasoning."""
-    head = "".join(f'<th role="columnheader" scope="col">{name}</th>' for name in
-                   ("Claim", "Where", "Printed", "Against the paper", "Ours", "Against our runs"))
+    head = "".join(
+        f'<th role="columnheader" scope="col">{name}</th>'
+        for name in ("Claim", "Where", "Printed", "Against the paper", "Ours", "Against our runs")
+    )
     rows = "".join(_row(j, ours) for j in judgements)
-    return HTML(f'{_style()}<div class="bbatch-claims bbatch-wide full-width"><table class="bbatch-claims-table" role="table">'
-                f'<caption>{len(judgements)} claims; each opens to its reasoning</caption>'
-                f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
-                f'<tbody role="rowgroup">{rows}</tbody></table></div>'
-                f'<script>{(STATIC / "claims.js").read_text()}</script>')
+    return HTML(
+        f'{_style()}<div class="bbatch-claims bbatch-wide full-width"><table class="bbatch-claims-table" role="table">'
+        f"<caption>{len(judgements)} claims; each opens to its reasoning</caption>"
+        f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<tbody role="rowgroup">{rows}</tbody></table></div>'
+        f"<script>{(STATIC / 'claims.js').read_text()}</script>"
+    )
 
 
 def box(section: str, about: str = "", ours: Runs | None = None) -> HTML:
@@ -51,17 +79,30 @@ def box(section: str, about: str = "", ours: Runs | None = None) -> HTML:
     """
     found = [j for j in judged(ours or witness(), section) if not about or _names(j, about)]
     names = ("Claim", "Printed", "Against the paper", "Ours", "Against our runs")
-    rows = [(f'<a href="{PAGE}.html#claim-{j.claim.id}">{escape(_sentence(j.claim.text))}</a>', _span(j.claim.printed),
-             _badge(j.check), _measured(j), _badge(j.verdict)) for j in found if not j.claim.cell]
-    lines = "".join("<tr>" + "".join(f'<td data-label="{name}">{html}</td>' for name, html in zip(names, row)) + "</tr>"
-                    for row in rows)
+    rows = [
+        (
+            f'<a href="{PAGE}.html#claim-{j.claim.id}">{escape(_sentence(j.claim.text))}</a>',
+            _span(j.claim.printed),
+            _badge(j.check),
+            _measured(j),
+            _badge(j.verdict),
+        )
+        for j in found
+        if not j.claim.cell
+    ]
+    lines = "".join(
+        "<tr>" + "".join(f'<td data-label="{name}">{html}</td>' for name, html in zip(names, row)) + "</tr>"
+        for row in rows
+    )
     cells = [j for j in found if j.claim.cell]
     counted = f"<p>{escape(_counted(cells))}</p>" if cells else ""
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
-    return HTML(f'{_style()}<figure class="bbatch-table-box bbatch-claims-box bbatch-wide full-width">'
-                f'<figcaption>What Section {section} claims, judged (rules and reasoning: '
-                f'<a href="{PAGE}.html">Verdicts</a>)</figcaption><table class="bbatch-table">'
-                f'<thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>{counted}</figure>')
+    return HTML(
+        f'{_style()}<figure class="bbatch-table-box bbatch-claims-box bbatch-wide full-width">'
+        f"<figcaption>What Section {section} claims, judged (rules and reasoning: "
+        f'<a href="{PAGE}.html">Verdicts</a>)</figcaption><table class="bbatch-table">'
+        f"<thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>{counted}</figure>"
+    )
 
 
 def _names(j: Judgement, about: str) -> bool:
@@ -81,17 +122,29 @@ def _style() -> str:
 
 def _row(j: Judgement, ours: Runs) -> str:
     c, id = j.claim, f"claim-{j.claim.id}"
-    cells = (("Claim", f'<button type="button" class="bbatch-open" aria-expanded="true" aria-controls="{id}-why">'
-                       f"{escape(_sentence(c.text))}</button>", c.text),
-             ("Where", escape(_where(c.section)), ""), ("Printed", _span(c.printed), ""),
-             ("Against the paper", _badge(j.check), j.check), ("Ours", _measured(j), ""),
-             ("Against our runs", _badge(j.verdict), str(rules.VERDICTS.index(j.verdict))))
-    tds = "".join(f'<td role="cell" data-label="{label}" data-key="{escape(key)}">{html}</td>'
-                  for label, html, key in cells)
+    cells = (
+        (
+            "Claim",
+            f'<button type="button" class="bbatch-open" aria-expanded="true" aria-controls="{id}-why">'
+            f"{escape(_sentence(c.text))}</button>",
+            c.text,
+        ),
+        ("Where", escape(_where(c.section)), ""),
+        ("Printed", _span(c.printed), ""),
+        ("Against the paper", _badge(j.check), j.check),
+        ("Ours", _measured(j), ""),
+        ("Against our runs", _badge(j.verdict), str(rules.VERDICTS.index(j.verdict))),
+    )
+    tds = "".join(
+        f'<td role="cell" data-label="{label}" data-key="{escape(key)}">{html}</td>'
+        for label, html, key in cells
+    )
     kind = "table" if c.cell else "text"
-    return (f'<tr role="row" class="bbatch-claim" id="{id}" data-section="{escape(c.section)}" '
-            f'data-verdict="{j.verdict}" data-check="{j.check}" data-kind="{kind}">{tds}</tr>'
-            f'<tr role="row" class="bbatch-why" id="{id}-why"><td role="cell" colspan="6">{_why(j, ours)}</td></tr>')
+    return (
+        f'<tr role="row" class="bbatch-claim" id="{id}" data-section="{escape(c.section)}" '
+        f'data-verdict="{j.verdict}" data-check="{j.check}" data-kind="{kind}">{tds}</tr>'
+        f'<tr role="row" class="bbatch-why" id="{id}-why"><td role="cell" colspan="6">{_why(j, ours)}</td></tr>'
+    )
 
 
 def _why(j: Judgement, ours: Runs) -> str:
@@ -99,8 +152,12 @@ def _why(j: Judgement, ours: Runs) -> str:
     c, blocks = j.claim, []
     if c.words:
         blocks.append(f"<p>{escape(c.words)}</p>")
-    blocks.append(f"<h4>Against the paper: {j.check}</h4>" + "".join(_reading(r, None, len(j.paper)) for r in j.paper))
-    blocks.append(f"<h4>Against our runs: {j.verdict}</h4>" + "".join(_reading(r, c, len(j.ours)) for r in j.ours))
+    blocks.append(
+        f"<h4>Against the paper: {j.check}</h4>" + "".join(_reading(r, None, len(j.paper)) for r in j.paper)
+    )
+    blocks.append(
+        f"<h4>Against our runs: {j.verdict}</h4>" + "".join(_reading(r, c, len(j.ours)) for r in j.ours)
+    )
     if c.testable:
         blocks.append(f"<p>Rule: {_rule(j)}</p>")
     notes = [*j.notes, *(["Why it fails. " + " ".join(why)] if (why := reasons(j, ours)) else [])]
@@ -132,7 +189,11 @@ def _interval(part: Part, unit: str) -> str:
         return f"{_size(part.value)} ({part.of}, n = {part.n})"
     if not math.isnan(part.low) and not math.isnan(part.high):
         text += f" ({number(part.low, places)} to {number(part.high, places)})"
-    return f"{text}, {part.of}, n = {part.n} {part.counted}" if part.of else f"{text}, n = {part.n} {part.counted}"
+    return (
+        f"{text}, {part.of}, n = {part.n} {part.counted}"
+        if part.of
+        else f"{text}, n = {part.n} {part.counted}"
+    )
 
 
 def _measured(j: Judgement) -> str:
@@ -145,19 +206,29 @@ def _measured(j: Judgement) -> str:
     if part.among:
         return f"{_size(part.value)}"
     places = _places(unit)
-    span = "" if math.isnan(part.low) or math.isnan(part.high) else (
-        f' <br><small>{number(part.low, places)} to {number(part.high, places)}</small>')
+    span = (
+        ""
+        if math.isnan(part.low) or math.isnan(part.high)
+        else (f" <br><small>{number(part.low, places)} to {number(part.high, places)}</small>")
+    )
     return _span(number(part.value, places) + UNITS.get(unit, f" {unit}")) + span
 
 
 def _rule(j: Judgement) -> str:
     p = j.claim.proposition
-    kind = "bound" if p.relation in ("<", "<=", ">", ">=") else "batch size" if p.unit == "samples" else (
-        "range" if p.relation == "range" else "effect" if p.unit in rules.NEUTRAL else "level")
+    kind = (
+        "bound"
+        if p.relation in ("<", "<=", ">", ">=")
+        else "batch size"
+        if p.unit == "samples"
+        else ("range" if p.relation == "range" else "effect" if p.unit in rules.NEUTRAL else "level")
+    )
     tolerance = p.tolerance(p.value)
     said = f"{kind}; tolerance {tolerance:.3g}{UNITS.get(p.unit, ' ' + p.unit)}" if tolerance else kind
     many = len(j.ours[0].parts)
-    return said + (f"; each of {many} parts, intervals at {100 * (1 - 0.05 / many):.4g} %" if many > 1 else "")
+    return said + (
+        f"; each of {many} parts, intervals at {100 * (1 - 0.05 / many):.4g} %" if many > 1 else ""
+    )
 
 
 def _records(j: Judgement, ours: Runs) -> str:
@@ -167,8 +238,11 @@ def _records(j: Judgement, ours: Runs) -> str:
     for (name, rule), some in rows.groupby(["dataset", "lr_rule"], sort=False):
         sizes = ", ".join(map(str, sorted(some["batch_size"].unique())))
         seeds = sorted(some["seed"].unique())
-        said.append(f"{DATASETS[name].title}, {rule} rule, B = {sizes}, seeds {seeds[0]}"
-                    + (f" to {seeds[-1]}" if len(seeds) > 1 else "") + f" (`bbatch results {name}`)")
+        said.append(
+            f"{DATASETS[name].title}, {rule} rule, B = {sizes}, seeds {seeds[0]}"
+            + (f" to {seeds[-1]}" if len(seeds) > 1 else "")
+            + f" (`bbatch results {name}`)"
+        )
     return _code(f"Records: {len(rows)} runs: {'; '.join(said)}. ") if said else ""
 
 
@@ -209,4 +283,6 @@ def _places(unit: str) -> int:
 
 def _code(text: str) -> str:
     """Escaped text with `...` as code."""
-    return "".join(f"<code>{part}</code>" if k % 2 else part for k, part in enumerate(escape(text).split("`")))
+    return "".join(
+        f"<code>{part}</code>" if k % 2 else part for k, part in enumerate(escape(text).split("`"))
+    )

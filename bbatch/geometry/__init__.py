@@ -5,6 +5,28 @@ and `probe` say what is measured of which network, `measurements` keeps the tabl
 `relief` and `noise_figures` draw them, `inventory` says what they rest on.
 """
 
-from .measurements import (COLUMNS, LITERAL, MEASURES, REFERENCE, RUN_COLUMNS, draw, measure, measured, rescaling, surfaces)
+from .measurements import (
+    COLUMNS,
+    LITERAL,
+    MEASURES,
+    REFERENCE,
+    RUN_COLUMNS,
+    draw,
+    measure,
+    measured,
+    rescaling,
+    surfaces,
+)
 
-__all__ = ["COLUMNS", "LITERAL", "MEASURES", "REFERENCE", "RUN_COLUMNS", "draw", "measure", "measured", "rescaling", "surfaces"]
+__all__ = [
+    "COLUMNS",
+    "LITERAL",
+    "MEASURES",
+    "REFERENCE",
+    "RUN_COLUMNS",
+    "draw",
+    "measure",
+    "measured",
+    "rescaling",
+    "surfaces",
+]

@@ -32,8 +32,14 @@ class Objective:
     changed. Raises `BadInput` for what cannot be measured.
     """
 
-    def __init__(self, net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor,
-                 piece: int | None = None):
+    def __init__(
+        self,
+        net: nn.Module,
+        loss: Callable,
+        inputs: torch.Tensor,
+        targets: torch.Tensor,
+        piece: int | None = None,
+    ):
         check(net, loss, inputs, targets)
         self.net, self.loss, self.inputs, self.targets = net, loss, inputs, targets
         sizes = PIECE["cpu" if inputs.device.type == "cpu" else "cuda"]
@@ -55,17 +61,21 @@ class Objective:
         """The loss in parts that add up to it, over all samples or those with the indices `chosen`."""
         n = len(self.targets) if chosen is None else len(chosen)
         for a in range(0, n, self.piece):
-            part = slice(a, a + self.piece) if chosen is None else chosen[a:a + self.piece]
+            part = slice(a, a + self.piece) if chosen is None else chosen[a : a + self.piece]
             x, y = self.inputs[part], self.targets[part]
             try:
                 part = self.loss(functional_call(self.net, parameters, (x,)), y)
             except (RuntimeError, TypeError, ValueError, IndexError) as error:
                 if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error):
                     raise
-                raise BadInput(f"the loss cannot be computed ({' '.join(str(error).split()).rstrip('.')}); network, inputs, "
-                               "targets and loss must fit one another.") from error
+                raise BadInput(
+                    f"the loss cannot be computed ({' '.join(str(error).split()).rstrip('.')}); network, inputs, "
+                    "targets and loss must fit one another."
+                ) from error
             if not isinstance(part, torch.Tensor) or part.dim():
-                raise BadInput("the loss gives more than one number; it must return the mean over the samples, a scalar.")
+                raise BadInput(
+                    "the loss gives more than one number; it must return the mean over the samples, a scalar."
+                )
             yield part * (len(y) / n)
 
     def value(self, w: torch.Tensor) -> float:
@@ -73,7 +83,9 @@ class Objective:
         with torch.inference_mode():
             return sum(part.item() for part in self.pieces(self.cut(w)))
 
-    def gradient(self, w: torch.Tensor, chosen: torch.Tensor | None = None, names=None) -> tuple[float, torch.Tensor]:
+    def gradient(
+        self, w: torch.Tensor, chosen: torch.Tensor | None = None, names=None
+    ) -> tuple[float, torch.Tensor]:
         """L(w) and its gradient, flat: [P], or with respect to the parameters `names` alone; over all samples or those
         with the indices `chosen`."""
         parameters = {name: p.detach() for name, p in self.cut(w).items()}
@@ -90,7 +102,7 @@ class Objective:
         w = w.detach().clone().requires_grad_()
         product = torch.zeros_like(v)
         for part in self.pieces(self.cut(w)):
-            slope, = torch.autograd.grad(part, w, create_graph=True)
+            (slope,) = torch.autograd.grad(part, w, create_graph=True)
             product += torch.autograd.grad(slope @ v, w)[0]
         return product
 
@@ -106,23 +118,37 @@ def vector(net: nn.Module) -> torch.Tensor:
 def check(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor) -> None:
     """Raise `BadInput` in one sentence where the loss cannot be computed, or would not be a function of the weights and
     these samples alone."""
-    for what, given, kind in (("network", net, nn.Module), ("inputs", inputs, torch.Tensor), ("targets", targets, torch.Tensor)):
+    for what, given, kind in (
+        ("network", net, nn.Module),
+        ("inputs", inputs, torch.Tensor),
+        ("targets", targets, torch.Tensor),
+    ):
         if not isinstance(given, kind):
-            raise BadInput(f"a {type(given).__name__} was given as {what}; it must be a torch {kind.__name__}.")
+            raise BadInput(
+                f"a {type(given).__name__} was given as {what}; it must be a torch {kind.__name__}."
+            )
     if not callable(loss):
         raise BadInput(f"the loss is {loss!r}; give a function of (outputs, targets), such as cross_entropy.")
     for name, module in net.named_modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            raise BadInput(f"layer {name or 'itself'!r} is batch normalisation, whose running averages belong to the "
-                           "weights that they were gathered with; only networks without it can be measured.")
+            raise BadInput(
+                f"layer {name or 'itself'!r} is batch normalisation, whose running averages belong to the "
+                "weights that they were gathered with; only networks without it can be measured."
+            )
     if any(module.training for module in net.modules()):
-        raise BadInput("the network is in train mode, in which dropout makes its loss random; put it in eval mode first.")
+        raise BadInput(
+            "the network is in train mode, in which dropout makes its loss random; put it in eval mode first."
+        )
     if len(inputs) != len(targets) or len(targets) == 0:
-        raise BadInput(f"{len(inputs)} inputs and {len(targets)} targets are no samples; one target an input, and one "
-                       "sample or more, are allowed.")
+        raise BadInput(
+            f"{len(inputs)} inputs and {len(targets)} targets are no samples; one target an input, and one "
+            "sample or more, are allowed."
+        )
     devices = {str(t.device) for t in (*net.parameters(), inputs, targets)}
     if len(devices) > 1:
-        raise BadInput(f"the network and the samples are on {' and '.join(sorted(devices))}; they must be on one device.")
+        raise BadInput(
+            f"the network and the samples are on {' and '.join(sorted(devices))}; they must be on one device."
+        )
 
 
 def finite(loss: float) -> float:

@@ -22,8 +22,17 @@ class Spectrum:
     residuals: tuple[float, ...]
 
 
-def top_eigenvalues(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor, count: int = 1, *,
-                    iterations: int = 20, seed: int = 0, piece: int | None = None) -> Spectrum:
+def top_eigenvalues(
+    net: nn.Module,
+    loss: Callable,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    count: int = 1,
+    *,
+    iterations: int = 20,
+    seed: int = 0,
+    piece: int | None = None,
+) -> Spectrum:
     """The `count` largest (most positive) eigenvalues of the loss's Hessian by Lanczos on Hessian-vector products.
 
     iterations  products; every new vector is made orthogonal to all before it, twice, so that rounding cannot bring an
@@ -36,8 +45,10 @@ def top_eigenvalues(net: nn.Module, loss: Callable, inputs: torch.Tensor, target
     w, size, _ = objective.start, len(objective.start), objective.initial  # refused here if not finite
     counts(eigenvalues=count, iterations=iterations)
     if not count <= iterations <= size:
-        raise BadInput(f"{count} eigenvalues from {iterations} iterations cannot be had; 1 <= count <= iterations <= "
-                       f"{size}, the number of parameters, are allowed.")
+        raise BadInput(
+            f"{count} eigenvalues from {iterations} iterations cannot be had; 1 <= count <= iterations <= "
+            f"{size}, the number of parameters, are allowed."
+        )
     v = torch.randn(size, generator=generator(seed, "cpu")).to(w).double()
     basis, diagonal, off = [v / v.norm()], [], []
     for _ in range(iterations):
@@ -52,18 +63,33 @@ def top_eigenvalues(net: nn.Module, loss: Callable, inputs: torch.Tensor, target
         basis.append(u / off[-1])
     values, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(off[:-1], 1) + np.diag(off[:-1], -1))
     order = np.argsort(values)[::-1][:count]
-    return Spectrum(tuple(float(values[k]) for k in order), tuple(float(abs(off[-1] * vectors[-1, k])) for k in order))
+    return Spectrum(
+        tuple(float(values[k]) for k in order), tuple(float(abs(off[-1] * vectors[-1, k])) for k in order)
+    )
 
 
-def trace(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor, *, probes: int = 30,
-          seed: int = 0, piece: int | None = None) -> Interval:
+def trace(
+    net: nn.Module,
+    loss: Callable,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    *,
+    probes: int = 30,
+    seed: int = 0,
+    piece: int | None = None,
+) -> Interval:
     """Trace of the loss's Hessian by Hutchinson's estimator: the mean of vᵀHv over random v of ±1, with its interval.
 
     Raises `BadInput` for what cannot be measured (see `flat.Objective`) and fewer than one probe.
     """
     counts(probes=probes)
     objective = Objective(net, loss, inputs, targets, piece)
-    draw, w, found, _ = generator(seed, "cpu"), objective.start, [], objective.initial  # refused if not finite
+    draw, w, found, _ = (
+        generator(seed, "cpu"),
+        objective.start,
+        [],
+        objective.initial,
+    )  # refused if not finite
     for _ in range(probes):
         v = (2 * torch.randint(0, 2, (len(w),), generator=draw) - 1).to(w)
         found.append(float(objective.curvature(w, v).double() @ v.double()))

@@ -46,9 +46,18 @@ def filter_directions(net: nn.Module, count: int = 2, seed: int = 0) -> torch.Te
     return torch.stack(rows)
 
 
-def landscape(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor, directions: torch.Tensor,
-              axes: Sequence[Sequence[float]], *, piece: int | None = None, resume: Path | None = None,
-              progress: bool = True) -> np.ndarray:
+def landscape(
+    net: nn.Module,
+    loss: Callable,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    directions: torch.Tensor,
+    axes: Sequence[Sequence[float]],
+    *,
+    piece: int | None = None,
+    resume: Path | None = None,
+    progress: bool = True,
+) -> np.ndarray:
     """L(w + a·d1 + b·d2 + ...) over the grid that `axes` span, float32 of shape [len(axis) for axis in axes].
 
     directions  [k, P]: one for each axis, such as `filter_directions`, or `toward` another network
@@ -61,16 +70,25 @@ def landscape(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: tor
     objective = Objective(net, loss, inputs, targets, piece)
     finite(objective.value(objective.start))
     if directions.dim() != 2 or directions.shape[1] != len(objective.start) or len(directions) != len(axes):
-        raise BadInput(f"directions of shape {list(directions.shape)} do not fit; {len(axes)} axes in a network of "
-                       f"{len(objective.start)} parameters need [{len(axes)}, {len(objective.start)}].")
+        raise BadInput(
+            f"directions of shape {list(directions.shape)} do not fit; {len(axes)} axes in a network of "
+            f"{len(objective.start)} parameters need [{len(axes)}, {len(objective.start)}]."
+        )
     points = np.array(list(product(*axes)), dtype=np.float32)
     if not np.isfinite(points).all():
         raise BadInput("a coordinate of the grid is not finite; only finite ones are allowed.")
     key = _fingerprint(objective.start, directions, points, inputs, targets)
     losses = _saved(resume, key, len(points))
     saved = time.monotonic()
-    for k in tqdm(range(len(losses), len(points)), initial=len(losses), total=len(points), desc="landscape",
-                  unit="point", disable=not progress, mininterval=0.1 if sys.stderr.isatty() else 10):
+    for k in tqdm(
+        range(len(losses), len(points)),
+        initial=len(losses),
+        total=len(points),
+        desc="landscape",
+        unit="point",
+        disable=not progress,
+        mininterval=0.1 if sys.stderr.isatty() else 10,
+    ):
         w = objective.start + torch.from_numpy(points[k]).to(directions) @ directions
         losses.append(objective.value(w))
         if resume and time.monotonic() - saved > SAVE_EVERY:
@@ -88,7 +106,9 @@ def toward(net: nn.Module, other: nn.Module) -> torch.Tensor:
     """
     a, b = vector(net), vector(other)
     if len(a) != len(b):
-        raise BadInput(f"networks of {len(a)} and {len(b)} parameters have no line between them; give two of one kind.")
+        raise BadInput(
+            f"networks of {len(a)} and {len(b)} parameters have no line between them; give two of one kind."
+        )
     return (b - a)[None]
 
 

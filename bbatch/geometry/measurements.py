@@ -21,7 +21,18 @@ from .trained import EFFORT, REFERENCE, Effort, at_hand, epochs_of, networks, pl
 
 FOLDER = FROZEN / "geometry"
 RUN_COLUMNS = ["dataset", "batch_size", "lr_rule", "precision", "seed"]
-COLUMNS = [*RUN_COLUMNS, "epoch", "split", "measure", "value", "n_samples", "settings", "id", "source", "commit"]
+COLUMNS = [
+    *RUN_COLUMNS,
+    "epoch",
+    "split",
+    "measure",
+    "value",
+    "n_samples",
+    "settings",
+    "id",
+    "source",
+    "commit",
+]
 POINT_COLUMNS = [*RUN_COLUMNS, "split", "kind", "a", "b", "loss", "n_samples", "to_batch_size", "id"]
 RESCALED_COLUMNS = [*RUN_COLUMNS, "factor", "norm", "value", "n_samples", "id"]
 
@@ -57,7 +68,9 @@ def measured(datasets=None) -> pd.DataFrame:
 def _one_precision(table: pd.DataFrame) -> pd.DataFrame:
     cell = ["dataset", "seed", "precision"]
     counts = table[table["epoch"] > 0].groupby(cell)["id"].nunique().reset_index()
-    kept = counts.sort_values(["id", "precision"], ascending=False).drop_duplicates(cell[:2])  # "fp32" > "bf16"
+    kept = counts.sort_values(["id", "precision"], ascending=False).drop_duplicates(
+        cell[:2]
+    )  # "fp32" > "bf16"
     trained = table.merge(kept[cell], on=cell)
     return pd.concat([table[table["epoch"] == 0], trained[trained["epoch"] > 0]], ignore_index=True)
 
@@ -90,7 +103,9 @@ def rescaling(datasets=None) -> pd.DataFrame:
     return _read("-rescaled", RESCALED_COLUMNS, datasets)
 
 
-def measure(datasets=None, seeds: int | None = None, store: Store | None = None, progress: bool = True) -> list[dict]:
+def measure(
+    datasets=None, seeds: int | None = None, store: Store | None = None, progress: bool = True
+) -> list[dict]:
     """Measure what is missing of these data sets and write it to `FOLDER`, run by run; a row for each data set.
 
     Synthetic networks are trained again, in seconds; those of images come from the weights that the sweep keeps in the
@@ -108,30 +123,52 @@ def measure(datasets=None, seeds: int | None = None, store: Store | None = None,
             todo = [e for e in epochs_of(run) if not ((have["id"] == key) & (have["epoch"] == e)).any()]
             found = []
             for epoch, net, origin in networks(run, key, source, store, todo):
-                found += [{"epoch": epoch, "id": key, "source": origin, **row} for row in probe.rows(run, epoch, net, source)]
+                found += [
+                    {"epoch": epoch, "id": key, "source": origin, **row}
+                    for row in probe.rows(run, epoch, net, source)
+                ]
             if found:
-                new = pd.DataFrame([{**{c: getattr(run, c) for c in RUN_COLUMNS}, "commit": commit(), **row} for row in found])
+                new = pd.DataFrame(
+                    [
+                        {**{c: getattr(run, c) for c in RUN_COLUMNS}, "commit": commit(), **row}
+                        for row in found
+                    ]
+                )
                 have = pd.concat([have, new[COLUMNS]], ignore_index=True)
                 _write("", name, have)
                 done += 1
         ends = have[have["epoch"] == runs[0].epochs]
         ends = set(zip(ends["batch_size"], ends["lr_rule"], ends["seed"]))  # in whichever precision
         missing = [run for run in runs if (run.batch_size, run.lr_rule, run.seed) not in ends]
-        needs = "; ".join(f"bbatch run {name} --batch-size {r.batch_size} --seed {r.seed}" for r in missing[:1])
-        rows.append({"dataset": name, "measured": done, "without_weights": len(missing), "needs": needs or None})
+        needs = "; ".join(
+            f"bbatch run {name} --batch-size {r.batch_size} --seed {r.seed}" for r in missing[:1]
+        )
+        rows.append(
+            {"dataset": name, "measured": done, "without_weights": len(missing), "needs": needs or None}
+        )
     return rows
 
 
-SURFACES = {"synthetic-50k": (32, 512), "mnist": (32, 256, 512), "cifar10": (32, 256, 512)}  # Figs. 9 and 10; all: IV-E
-WALKED = ("synthetic-50k",)  # a surface costs seconds there: drawn at every batch size measured, under each rule
+SURFACES = {
+    "synthetic-50k": (32, 512),
+    "mnist": (32, 256, 512),
+    "cifar10": (32, 256, 512),
+}  # Figs. 9 and 10; all: IV-E
+WALKED = (
+    "synthetic-50k",
+)  # a surface costs seconds there: drawn at every batch size measured, under each rule
 PATH = (-0.5, 1.5)  # beyond both ends
 
 
 def pictured(points: pd.DataFrame, dataset: str, rule: str = "linear", sizes=None) -> pd.DataFrame:
     """The rows of `surfaces` that make up the surfaces under a rule, at these batch sizes or those of the paper's
     figures: of one seed and precision, that with most of them."""
-    t = points[(points["dataset"] == dataset) & (points["kind"] == "surface") & (points["lr_rule"] == rule)
-               & points["batch_size"].isin(sizes or SURFACES.get(dataset, ()))]
+    t = points[
+        (points["dataset"] == dataset)
+        & (points["kind"] == "surface")
+        & (points["lr_rule"] == rule)
+        & points["batch_size"].isin(sizes or SURFACES.get(dataset, ()))
+    ]
     if t.empty:
         return t
     counts = t.groupby(["seed", "precision"])["batch_size"].nunique()
@@ -153,17 +190,33 @@ def draw(datasets=None, store: Store | None = None, progress: bool = True) -> li
     for name in [name for name in datasets or EFFORT if name in SURFACES]:
         source = data.load(name)
         keys = {run: run.key(source.fingerprint) for run in _of_one_seed(name, store, source.fingerprint)}
-        missing, rescaled = _undrawn(name, keys, surfaces([name])), name not in WALKED or len(rescaling([name])) > 0
-        nets = {run: net for run in keys for _, net, _ in networks(run, keys[run], source, store, [run.epochs])
-                } if missing or not rescaled else {}
+        missing, rescaled = (
+            _undrawn(name, keys, surfaces([name])),
+            name not in WALKED or len(rescaling([name])) > 0,
+        )
+        nets = (
+            {run: net for run in keys for _, net, _ in networks(run, keys[run], source, store, [run.epochs])}
+            if missing or not rescaled
+            else {}
+        )
         if missing:
             store.prepare()
         for run, split, to in missing:
             part = store.checkpoints / f"landscape-{keys[run]}-{split}-{to.batch_size if to else 0}"
-            new = _points(EFFORT[name], nets[run], nets[to] if to else None, *samples(source, split, EFFORT[name].n_landscape),
-                          part, progress)
-            new = new.assign(split=split, to_batch_size=to.batch_size if to else 0, id=keys[run],
-                             **{c: getattr(run, c) for c in RUN_COLUMNS})
+            new = _points(
+                EFFORT[name],
+                nets[run],
+                nets[to] if to else None,
+                *samples(source, split, EFFORT[name].n_landscape),
+                part,
+                progress,
+            )
+            new = new.assign(
+                split=split,
+                to_batch_size=to.batch_size if to else 0,
+                id=keys[run],
+                **{c: getattr(run, c) for c in RUN_COLUMNS},
+            )
             _write("-landscape", name, pd.concat([surfaces([name]), new[POINT_COLUMNS]], ignore_index=True))
             part.unlink(missing_ok=True)
         if not rescaled:
@@ -177,32 +230,61 @@ def _of_one_seed(name: str, store: Store, fingerprint: str) -> list[Run]:
     """The networks whose landscapes are drawn: those of the seed and precision with most of them at hand."""
     found: dict[tuple, list[Run]] = {}
     for run in planned(name, None, store, fingerprint):
-        if (name in WALKED or (run.batch_size in SURFACES[name] and run.lr_rule == "linear")) and at_hand(run, store, fingerprint):
+        if (name in WALKED or (run.batch_size in SURFACES[name] and run.lr_rule == "linear")) and at_hand(
+            run, store, fingerprint
+        ):
             found.setdefault((run.seed, run.precision), []).append(run)
     return max(found.values(), key=len, default=[])  # the first of equals: 32 bits, the lowest seed
 
 
 def _undrawn(name: str, keys: dict[Run, str], have: pd.DataFrame) -> list[tuple[Run, str, Run | None]]:
     """(run, split, None) for each surface that is missing, (run, split, other run) for each path."""
-    ends = [run for run in keys if run.lr_rule == "linear" and run.batch_size in SURFACES[name] and run.batch_size != REFERENCE]
+    ends = [
+        run
+        for run in keys
+        if run.lr_rule == "linear" and run.batch_size in SURFACES[name] and run.batch_size != REFERENCE
+    ]
     done = set(zip(have["id"], have["split"], have["to_batch_size"]))
-    return [(run, split, to) for run in keys for split in ("train", "test")
-            for to in (None, *(ends if run.batch_size == REFERENCE else ()))
-            if (keys[run], split, to.batch_size if to else 0) not in done]
+    return [
+        (run, split, to)
+        for run in keys
+        for split in ("train", "test")
+        for to in (None, *(ends if run.batch_size == REFERENCE else ()))
+        if (keys[run], split, to.batch_size if to else 0) not in done
+    ]
 
 
 def _points(effort: Effort, net, to, x, y, part: Path, progress: bool) -> pd.DataFrame:
     """The surface around a network, or the path from it `to` another one, on these samples; `part` holds what is done."""
     if to is None:
         axis = [2 * k / (effort.points - 1) - 1 for k in range(effort.points)]
-        losses = landscape.landscape(net, cross_entropy, x, y, landscape.filter_directions(net), [axis, axis], resume=part,
-                                     progress=progress)
-        found = {"kind": "surface", "a": [a for a in axis for _ in axis], "b": axis * len(axis), "loss": losses.ravel()}
+        losses = landscape.landscape(
+            net,
+            cross_entropy,
+            x,
+            y,
+            landscape.filter_directions(net),
+            [axis, axis],
+            resume=part,
+            progress=progress,
+        )
+        found = {
+            "kind": "surface",
+            "a": [a for a in axis for _ in axis],
+            "b": axis * len(axis),
+            "loss": losses.ravel(),
+        }
     else:
         axis = [PATH[0] + (PATH[1] - PATH[0]) * k / (effort.points - 1) for k in range(effort.points)]
-        losses = landscape.landscape(net, cross_entropy, x, y, landscape.toward(net, to), [axis], resume=part, progress=progress)
+        losses = landscape.landscape(
+            net, cross_entropy, x, y, landscape.toward(net, to), [axis], resume=part, progress=progress
+        )
         found = {"kind": "path", "a": axis, "b": 0.0, "loss": losses}
-    return pd.DataFrame(found).assign(n_samples=len(y)).astype({"a": "float32", "b": "float32", "loss": "float32"})
+    return (
+        pd.DataFrame(found)
+        .assign(n_samples=len(y))
+        .astype({"a": "float32", "b": "float32", "loss": "float32"})
+    )
 
 
 def _rescaled(run: Run, key: str, net, source: data.Data) -> pd.DataFrame:
@@ -214,9 +296,20 @@ def _rescaled(run: Run, key: str, net, source: data.Data) -> pd.DataFrame:
         sharpness.rescale(net, first, second, factor / so_far)
         so_far = factor
         for norm in sharpness.NORMS:
-            found = sharpness.sharpness(net, cross_entropy, x, y, EPSILON, norm, steps=effort.steps, restarts=effort.restarts,
-                                        directions=effort.directions)
-            rows.append({"factor": factor, "norm": norm, "value": found.value, "n_samples": len(y), "id": key})
+            found = sharpness.sharpness(
+                net,
+                cross_entropy,
+                x,
+                y,
+                EPSILON,
+                norm,
+                steps=effort.steps,
+                restarts=effort.restarts,
+                directions=effort.directions,
+            )
+            rows.append(
+                {"factor": factor, "norm": norm, "value": found.value, "n_samples": len(y), "id": key}
+            )
     return pd.DataFrame(rows).assign(**{c: getattr(run, c) for c in RUN_COLUMNS})[RESCALED_COLUMNS]
 
 
@@ -225,8 +318,10 @@ def _read(what: str, columns: list[str], datasets) -> pd.DataFrame:
     try:
         parts = [pd.read_parquet(path) for path in paths if path.is_file()]
     except (OSError, ValueError) as error:  # pyarrow's kinds are among them
-        raise StoreError(f"a table of {FOLDER.name} of {', '.join(datasets or EFFORT)} is damaged "
-                         f"({' '.join(str(error).split()).rstrip('.')}); restore it from the repository.") from error
+        raise StoreError(
+            f"a table of {FOLDER.name} of {', '.join(datasets or EFFORT)} is damaged "
+            f"({' '.join(str(error).split()).rstrip('.')}); restore it from the repository."
+        ) from error
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 

@@ -26,10 +26,16 @@ def final(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
 
 def _ends(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     t = converged(table)
-    return t[(t["dataset"] == dataset) & (t["epoch"] == DATASETS[dataset].protocol.epochs) & t["measure"].isin(SHARP)]
+    return t[
+        (t["dataset"] == dataset)
+        & (t["epoch"] == DATASETS[dataset].protocol.epochs)
+        & t["measure"].isin(SHARP)
+    ]
 
 
-def ratios(table: pd.DataFrame, dataset: str, small: int = 32, large: int = 512, lr_rule: str = "linear") -> pd.DataFrame:
+def ratios(
+    table: pd.DataFrame, dataset: str, small: int = 32, large: int = 512, lr_rule: str = "linear"
+) -> pd.DataFrame:
     """Sharpness at B = `large` over that at `small`, by every measure: the geometric mean over seeds, paired.
 
     Columns: measure, split, small, large (means), ratio, low, high (95 % over seeds; missing for one), n.
@@ -41,21 +47,50 @@ def ratios(table: pd.DataFrame, dataset: str, small: int = 32, large: int = 512,
         pairs = pairs[(pairs > 0).all(axis=1)]
         if len(pairs):
             i = mean_interval(np.log(pairs[large] / pairs[small]))
-            rows.append({"measure": measure, "split": split, "small": pairs[small].mean(), "large": pairs[large].mean(),
-                         "ratio": math.exp(i.mean), "low": math.exp(i.low), "high": math.exp(i.high), "n": i.n})
+            rows.append(
+                {
+                    "measure": measure,
+                    "split": split,
+                    "small": pairs[small].mean(),
+                    "large": pairs[large].mean(),
+                    "ratio": math.exp(i.mean),
+                    "low": math.exp(i.low),
+                    "high": math.exp(i.high),
+                    "n": i.n,
+                }
+            )
     return pd.DataFrame(rows, columns=["measure", "split", "small", "large", "ratio", "low", "high", "n"])
 
 
 def ratio_table(table: pd.DataFrame, dataset: str, small: int = 32, large: int = 512) -> pd.DataFrame:
     """`ratios` in words, under each rule that was measured, with the paper's beside them."""
-    rows = [{"measure": "the paper, reading unknown", "loss on": "–",
-             f"B = {small}": _g(published.value("iv-e-sharpness-b32")), f"B = {large}": _g(published.value("iv-e-sharpness-b512")),
-             "ratio, linear": _g(published.value("iv-e-sharpness-ratio"))}] if (small, large) == (32, 512) else []
-    found = {rule: ratios(table, dataset, small, large, rule) for rule in final(table, dataset)["lr_rule"].unique()}
+    rows = (
+        [
+            {
+                "measure": "the paper, reading unknown",
+                "loss on": "–",
+                f"B = {small}": _g(published.value("iv-e-sharpness-b32")),
+                f"B = {large}": _g(published.value("iv-e-sharpness-b512")),
+                "ratio, linear": _g(published.value("iv-e-sharpness-ratio")),
+            }
+        ]
+        if (small, large) == (32, 512)
+        else []
+    )
+    found = {
+        rule: ratios(table, dataset, small, large, rule) for rule in final(table, dataset)["lr_rule"].unique()
+    }
     other = found.get("constant", pd.DataFrame(columns=["measure", "split"])).set_index(["measure", "split"])
     for row in found.get("linear", pd.DataFrame()).to_dict("records"):
-        rows.append({"measure": MEASURES[row["measure"]], "loss on": row["split"], f"B = {small}": _g(row["small"]),
-                     f"B = {large}": _g(row["large"]), "ratio, linear": _span(row)})
+        rows.append(
+            {
+                "measure": MEASURES[row["measure"]],
+                "loss on": row["split"],
+                f"B = {small}": _g(row["small"]),
+                f"B = {large}": _g(row["large"]),
+                "ratio, linear": _span(row),
+            }
+        )
         if (key := (row["measure"], row["split"])) in other.index:
             rows[-1]["ratio, constant"] = _span(other.loc[key])
     return pd.DataFrame(rows).fillna("–")
@@ -69,16 +104,20 @@ def ratio_sentence(table: pd.DataFrame, dataset: str, small: int = 32, large: in
     seeds, samples = found["n"].max(), final(table, dataset)["n_samples"].max()
     above, below = (found["low"] > 1).sum(), (found["high"] < 1).sum()
     if seeds > 1:
-        said = (f"of {len(found)} readings {above} {_are(above)} above 1 with {_their(above)} whole interval, {below} below, and "
-                f"{len(found) - above - below} cannot be told apart from 1 (n = {seeds} seeds")
+        said = (
+            f"of {len(found)} readings {above} {_are(above)} above 1 with {_their(above)} whole interval, {below} below, and "
+            f"{len(found) - above - below} cannot be told apart from 1 (n = {seeds} seeds"
+        )
     else:
         above = (found["ratio"] > 1).sum()
         said = f"of {len(found)} readings {above} {_are(above)} above 1 and {len(found) - above} below, without intervals (n = 1 seed"
     text = f"**{title}**, B = {large} over B = {small}: {said}; at most {samples:,} samples of a split)."
     letter = found[(found["measure"] == LITERAL[0]) & (found["split"] == LITERAL[1])]
     if len(letter):
-        text += (f" To the letter, the Euclidean ball and the training loss, the ratio is {_span(letter.iloc[0])}; the paper prints "
-                 f"{_g(published.value('iv-e-sharpness-ratio'))}.")
+        text += (
+            f" To the letter, the Euclidean ball and the training loss, the ratio is {_span(letter.iloc[0])}; the paper prints "
+            f"{_g(published.value('iv-e-sharpness-ratio'))}."
+        )
     return text
 
 
@@ -93,8 +132,16 @@ def growth(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
         for (measure, split), cell in _each(part):
             fits, exponent = power_laws(cell, "seed", "batch_size", "value")
             if fits:
-                rows.append({"lr_rule": rule, "measure": measure, "split": split, "exponent": exponent,
-                             "sizes": max(f.exponent.n for f in fits), "seeds": len(fits)})
+                rows.append(
+                    {
+                        "lr_rule": rule,
+                        "measure": measure,
+                        "split": split,
+                        "exponent": exponent,
+                        "sizes": max(f.exponent.n for f in fits),
+                        "seeds": len(fits),
+                    }
+                )
     return pd.DataFrame(rows, columns=["lr_rule", "measure", "split", "exponent", "sizes", "seeds"])
 
 
@@ -102,7 +149,9 @@ def growth_table(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """`growth` in words: the exponent under each rule, and whether it is told apart from zero."""
     found = growth(table, dataset)
     found["text"] = [f"{i.text(2, '+')}, {_sense(i)}" for i in found["exponent"]]
-    wide = found.pivot_table(index=["measure", "split"], columns="lr_rule", values="text", aggfunc="first", sort=False)
+    wide = found.pivot_table(
+        index=["measure", "split"], columns="lr_rule", values="text", aggfunc="first", sort=False
+    )
     wide = wide.rename(columns=lambda rule: f"{rule} rule").reset_index().rename(columns={"split": "loss on"})
     return wide.assign(measure=wide["measure"].map(MEASURES)) if len(wide) else wide
 
@@ -113,10 +162,14 @@ def growth_sentence(table: pd.DataFrame, dataset: str) -> str:
     for rule, rows in found.groupby("lr_rule", sort=False):
         first = rows[(rows["measure"] == LITERAL[0]) & (rows["split"] == LITERAL[1])]["exponent"]
         senses = [_sense(i) for i in rows["exponent"]]
-        counts = ", ".join(f"{senses.count(sense)} {_plural(sense)}" for sense in sorted(set(senses), key=SENSES.index))
-        exponents = "".join(f"Eq. (3) to the letter follows B to the power {i.text(2, '+')} ({_sense(i)}; "
-                            f"{f'n = {n} seeds' if n > 1 else 'one seed, ± of the fit'}); "
-                            for i, n in zip(first, rows["seeds"]))
+        counts = ", ".join(
+            f"{senses.count(sense)} {_plural(sense)}" for sense in sorted(set(senses), key=SENSES.index)
+        )
+        exponents = "".join(
+            f"Eq. (3) to the letter follows B to the power {i.text(2, '+')} ({_sense(i)}; "
+            f"{f'n = {n} seeds' if n > 1 else 'one seed, ± of the fit'}); "
+            for i, n in zip(first, rows["seeds"])
+        )
         parts.append(f"Under the {rule} rule, {exponents}of all {len(rows)} readings, {counts}.")
     if not parts:
         return f"**{DATASETS[dataset].title}**: fewer than three batch sizes measured with any seed."
@@ -141,18 +194,33 @@ def against_gap(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> pd.Dat
             if n >= 5 and cell["value"].nunique() > 1 and cell["gap"].nunique() > 1:
                 c = spearman(cell["value"], cell["gap"], cells=cells)
                 strict = spearman(cell["value"], cell["gap"], 1 - (1 - LEVEL) / len(groups), cells)
-                rows.append({"measure": measure, "split": split, "over": over, "rho": c.r, "low": c.low, "high": c.high,
-                             "p": c.p, "n": c.n, "clear": strict.low > 0 or strict.high < 0})
+                rows.append(
+                    {
+                        "measure": measure,
+                        "split": split,
+                        "over": over,
+                        "rho": c.r,
+                        "low": c.low,
+                        "high": c.high,
+                        "p": c.p,
+                        "n": c.n,
+                        "clear": strict.low > 0 or strict.high < 0,
+                    }
+                )
     return pd.DataFrame(rows, columns=["measure", "split", "over", "rho", "low", "high", "p", "n", "clear"])
 
 
 def gap_table(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """`against_gap` in words, a row a measure."""
     found = against_gap(table, runs, dataset)
-    found["text"] = [f"{r.rho:.2f} ({r.low:.2f} to {r.high:.2f}){'*' if r.clear else ''}".replace("-", "−")
-                     for r in found.itertuples()]
+    found["text"] = [
+        f"{r.rho:.2f} ({r.low:.2f} to {r.high:.2f}){'*' if r.clear else ''}".replace("-", "−")
+        for r in found.itertuples()
+    ]
     found["over"] = found["over"] + [f" (n = {n})" for n in found["n"]]
-    wide = found.pivot_table(index=["measure", "split"], columns="over", values="text", aggfunc="first", sort=False)
+    wide = found.pivot_table(
+        index=["measure", "split"], columns="over", values="text", aggfunc="first", sort=False
+    )
     wide = wide.reset_index().rename(columns={"split": "loss on"})
     return wide.assign(measure=wide["measure"].map(MEASURES)) if len(wide) else wide
 
@@ -163,10 +231,12 @@ def gap_sentence(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> str:
     for over, rows in found.groupby("over", sort=False):
         best = rows.loc[rows["rho"].abs().idxmax()]
         count = int(rows["clear"].sum())
-        parts.append(f"Over {over}, “{MEASURES[best['measure']]}” on the {best['split']} loss is tied to the gap most closely, "
-                     f"ρ = {best['rho']:.2f} (95 % interval {best['low']:.2f} to {best['high']:.2f}, n = {best['n']}); after "
-                     f"Bonferroni's correction, {count or 'none'} of the {len(rows)} readings "
-                     f"{'is' if count < 2 else 'are'} clear of zero.")
+        parts.append(
+            f"Over {over}, “{MEASURES[best['measure']]}” on the {best['split']} loss is tied to the gap most closely, "
+            f"ρ = {best['rho']:.2f} (95 % interval {best['low']:.2f} to {best['high']:.2f}, n = {best['n']}); after "
+            f"Bonferroni's correction, {count or 'none'} of the {len(rows)} readings "
+            f"{'is' if count < 2 else 'are'} clear of zero."
+        )
     if not parts:
         return f"**{DATASETS[dataset].title}**: too few runs measured for a rank correlation."
     return f"**{DATASETS[dataset].title}.** {' '.join(parts)}".replace("-0.", "−0.")
@@ -185,7 +255,15 @@ SENSES = ("grows", "falls", "not told apart from zero", "one fit")
 
 
 def _sense(i: Interval) -> str:
-    return "grows" if i.low > 0 else "falls" if i.high < 0 else "not told apart from zero" if not math.isnan(i.low) else "one fit"
+    return (
+        "grows"
+        if i.low > 0
+        else "falls"
+        if i.high < 0
+        else "not told apart from zero"
+        if not math.isnan(i.low)
+        else "one fit"
+    )
 
 
 def _are(count: int) -> str:

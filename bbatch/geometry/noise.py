@@ -33,13 +33,25 @@ def first_weight(net: nn.Module) -> str:
     """Name of the first layer's weights: the first trainable parameter of two dimensions or more."""
     names = [name for name, p in net.named_parameters() if p.requires_grad and p.dim() > 1]
     if not names:
-        raise BadInput("the network has no weights of two dimensions or more; name the parameters to look at.")
+        raise BadInput(
+            "the network has no weights of two dimensions or more; name the parameters to look at."
+        )
     return names[0]
 
 
-def gradient_variance(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor, batch_size: int, *,
-                      batches: int = BATCHES, replacement: bool = False, names=None, seed: int = 0,
-                      piece: int | None = None) -> float:
+def gradient_variance(
+    net: nn.Module,
+    loss: Callable,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    batch_size: int,
+    *,
+    batches: int = BATCHES,
+    replacement: bool = False,
+    names=None,
+    seed: int = 0,
+    piece: int | None = None,
+) -> float:
     """Eq. (4): mean over `batches` random mini-batches of (g_i − ḡ)², averaged over the first layer's weights.
 
     Divided by the number of mini-batches, as printed, so (batches − 1)/batches of the variance. `replacement`: whether
@@ -63,8 +75,16 @@ def gradient_variance(net: nn.Module, loss: Callable, inputs: torch.Tensor, targ
     return float((squares / batches - (total / batches) ** 2).clamp_min(0).mean())
 
 
-def largest_share(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor, share: float = 0.01, *,
-                  names=None, piece: int | None = None) -> float:
+def largest_share(
+    net: nn.Module,
+    loss: Callable,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    share: float = 0.01,
+    *,
+    names=None,
+    piece: int | None = None,
+) -> float:
     """How unevenly samples carry the gradient: the part, from 0 to 1, of Σ|g_i|² that the `share` of samples with the
     largest |g_i| hold. Were all alike, it would be `share` itself.
 
@@ -89,10 +109,12 @@ def largest_share(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets:
         norms.append(sum(g.flatten(1).double().square().sum(1) for g in slopes.values()))
     falling = torch.cat(norms).sort(descending=True).values
     total = float(falling.sum())
-    return float(falling[:math.ceil(share * len(falling))].sum()) / total if total else math.nan
+    return float(falling[: math.ceil(share * len(falling))].sum()) / total if total else math.nan
 
 
-def expected_variance(sigma2: float, batch_size: int, n: int, replacement: bool = False, batches: int = BATCHES) -> float:
+def expected_variance(
+    sigma2: float, batch_size: int, n: int, replacement: bool = False, batches: int = BATCHES
+) -> float:
     """What Eq. (4) gives on average where single samples' gradients have the variance `sigma2` over the n samples.
 
     σ²/B with replacement, Eq. (1); without, the finite population takes its share, a factor (n − B)/(n − 1); and Eq. (4)
@@ -103,8 +125,15 @@ def expected_variance(sigma2: float, batch_size: int, n: int, replacement: bool 
     return sigma2 / batch_size * finite * (batches - 1) / batches
 
 
-def noise_scale(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor, batch_size: int = 50, *,
-                piece: int | None = None) -> NoiseScale:
+def noise_scale(
+    net: nn.Module,
+    loss: Callable,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    batch_size: int = 50,
+    *,
+    piece: int | None = None,
+) -> NoiseScale:
     """tr(Σ)/|G|² from the gradients of disjoint mini-batches of `batch_size` samples; 1 is a gradient a sample.
 
     The scatter of m mini-batch gradients estimates tr(Σ)/B without bias, and |ḡ|² less scatter/m estimates |G|²
@@ -126,7 +155,9 @@ def noise_scale(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: t
     sum2, squares = float(with_sum.sum()), float(own.sum())
     trace, norm2 = _estimates(sum2, squares, m, batch_size)
     left_out = _estimates(sum2 - 2 * with_sum + own, squares - own, m - 1, batch_size)
-    return NoiseScale(trace, norm2, _jackknife(trace / norm2, (left_out[0] / left_out[1]).cpu().numpy(), norm2))
+    return NoiseScale(
+        trace, norm2, _jackknife(trace / norm2, (left_out[0] / left_out[1]).cpu().numpy(), norm2)
+    )
 
 
 def _estimates(sum2, squares, m: int, batch_size: int):
@@ -147,4 +178,6 @@ def _jackknife(whole: float, left_out: np.ndarray, norm2: float) -> Interval:
 
 def _batch_size(batch_size: int, n: int) -> None:
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= n:
-        raise BadInput(f"batch size is {batch_size!r}; it must be a whole number from 1 to {n}, the number of samples.")
+        raise BadInput(
+            f"batch size is {batch_size!r}; it must be a whole number from 1 to {n}, the number of samples."
+        )

@@ -25,19 +25,48 @@ def variance_fits(table: pd.DataFrame) -> pd.DataFrame:
             continue
         fits, exponent = power_laws(cell, "seed", "batch_size", "value")
         if fits:
-            rows.append({"dataset": dataset, "at": "convergence" if epoch else "initialisation", "measure": measure,
-                         "exponent": exponent, "r_squared": mean_interval([f.r_squared for f in fits]), "seeds": len(fits),
-                         "sizes": max(f.exponent.n for f in fits), "n_samples": int(cell["n_samples"].max())})
-    return pd.DataFrame(rows, columns=["dataset", "at", "measure", "exponent", "r_squared", "seeds", "sizes", "n_samples"])
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "at": "convergence" if epoch else "initialisation",
+                    "measure": measure,
+                    "exponent": exponent,
+                    "r_squared": mean_interval([f.r_squared for f in fits]),
+                    "seeds": len(fits),
+                    "sizes": max(f.exponent.n for f in fits),
+                    "n_samples": int(cell["n_samples"].max()),
+                }
+            )
+    return pd.DataFrame(
+        rows, columns=["dataset", "at", "measure", "exponent", "r_squared", "seeds", "sizes", "n_samples"]
+    )
 
 
 def variance_table(table: pd.DataFrame) -> pd.DataFrame:
     """`variance_fits` in words, the paper's Eq. (5) first."""
-    rows = [{"data set": "the paper", "at": "–", "drawn": "–", "slope": _number(published.value("iv-f-variance-slope")),
-             "R²": _number(published.value("iv-f-variance-r2")), "seeds": "1", "sizes of B": "–"}]
+    rows = [
+        {
+            "data set": "the paper",
+            "at": "–",
+            "drawn": "–",
+            "slope": _number(published.value("iv-f-variance-slope")),
+            "R²": _number(published.value("iv-f-variance-r2")),
+            "seeds": "1",
+            "sizes of B": "–",
+        }
+    ]
     for f in variance_fits(table).itertuples():
-        rows.append({"data set": DATASETS[f.dataset].title, "at": f.at, "drawn": MEASURES[f.measure].split(", ", 1)[1],
-                     "slope": f.exponent.text(3, "+"), "R²": f.r_squared.text(3), "seeds": str(f.seeds), "sizes of B": str(f.sizes)})
+        rows.append(
+            {
+                "data set": DATASETS[f.dataset].title,
+                "at": f.at,
+                "drawn": MEASURES[f.measure].split(", ", 1)[1],
+                "slope": f.exponent.text(3, "+"),
+                "R²": f.r_squared.text(3),
+                "seeds": str(f.seeds),
+                "sizes of B": str(f.sizes),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -56,9 +85,16 @@ def noise_table(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
             for b in (32, 512):
                 at = part[(part["epoch"] == epoch) & (part["batch_size"] == b)]["value"]
                 if epoch or b == 32:
-                    row[f"noise scale, {what}" + (f", B = {b}" if epoch else "")] = _samples(mean_interval(at)) if len(at) else "–"
-        rows.append(row | {"best B, measured": f"{found.optimal}{_among(mine, dataset)}" if found else "–",
-                           "critical B*, measured": str(found.critical or found.case) if found else "–"})
+                    row[f"noise scale, {what}" + (f", B = {b}" if epoch else "")] = (
+                        _samples(mean_interval(at)) if len(at) else "–"
+                    )
+        rows.append(
+            row
+            | {
+                "best B, measured": f"{found.optimal}{_among(mine, dataset)}" if found else "–",
+                "critical B*, measured": str(found.critical or found.case) if found else "–",
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -68,9 +104,11 @@ def variance_sentences(table: pd.DataFrame) -> list[str]:
     if fits.empty:
         return ["No gradient variance is recorded yet."]
     slopes, fit = ([i.mean for i in fits[column]] for column in ("exponent", "r_squared"))
-    text = (f"Over all {len(fits)} fits the slope lies between {_number(min(slopes))} and {_number(max(slopes))}, R² between "
-            f"{min(fit):.3f} and {max(fit):.3f}; the paper prints "
-            f"{_number(published.value('iv-f-variance-slope'))} and {_number(published.value('iv-f-variance-r2'))}.")
+    text = (
+        f"Over all {len(fits)} fits the slope lies between {_number(min(slopes))} and {_number(max(slopes))}, R² between "
+        f"{min(fit):.3f} and {max(fit):.3f}; the paper prints "
+        f"{_number(published.value('iv-f-variance-slope'))} and {_number(published.value('iv-f-variance-r2'))}."
+    )
     parts = [text]
     wide = fits.set_index(["dataset", "at", "measure"])
     for dataset in fits["dataset"].unique():
@@ -79,8 +117,10 @@ def variance_sentences(table: pd.DataFrame) -> list[str]:
             if all(key in wide.index for key in keys):
                 without, with_ = (wide.loc[key, "exponent"] for key in keys)
                 n = wide.loc[keys[0], "seeds"]
-                parts.append(f"{DATASETS[dataset].title}, {at}: {without.text(2, '+')} without replacement, "
-                             f"{with_.text(2, '+')} with it ({f'n = {n} seeds' if n > 1 else 'one seed; ± of the fit'}).")
+                parts.append(
+                    f"{DATASETS[dataset].title}, {at}: {without.text(2, '+')} without replacement, "
+                    f"{with_.text(2, '+')} with it ({f'n = {n} seeds' if n > 1 else 'one seed; ± of the fit'})."
+                )
     return [parts[0], " ".join(parts[1:])] if len(parts) > 1 else parts
 
 
@@ -89,14 +129,23 @@ def share_sentence(table: pd.DataFrame) -> str:
     t, parts = table[table["measure"] == "gradient_top_share"], []
     for dataset, part in t.groupby("dataset", sort=False):
         shares = []
-        for when, rows in (("at initialisation", part[part["epoch"] == 0]), ("after training", part[part["epoch"] > 0])):
+        for when, rows in (
+            ("at initialisation", part[part["epoch"] == 0]),
+            ("after training", part[part["epoch"] > 0]),
+        ):
             if len(rows):
                 low, high, mean, n = rows["value"].agg(["min", "max", "mean", "count"])
                 span, word = (f"{low:.0f} to {high:.0f}; ", "networks") if n > 1 else ("", "network")
                 shares.append(f"{mean:.0f} % {when} ({span}n = {n:.0f} {word})")
-        parts.append(f"{DATASETS[dataset].title} {' and '.join(shares)}, among {part['n_samples'].max():,} training samples")
-    return ("The 1 % of samples with the largest gradients carry, of the sum of all squared gradients (first-layer weights), on "
-            f"{'; on '.join(parts)}. Were all alike, it would be 1 %." if parts else "No share of the gradient is recorded yet.")
+        parts.append(
+            f"{DATASETS[dataset].title} {' and '.join(shares)}, among {part['n_samples'].max():,} training samples"
+        )
+    return (
+        "The 1 % of samples with the largest gradients carry, of the sum of all squared gradients (first-layer weights), on "
+        f"{'; on '.join(parts)}. Were all alike, it would be 1 %."
+        if parts
+        else "No share of the gradient is recorded yet."
+    )
 
 
 def noise_sentences(table: pd.DataFrame, runs: pd.DataFrame) -> list[str]:
@@ -107,13 +156,18 @@ def noise_sentences(table: pd.DataFrame, runs: pd.DataFrame) -> list[str]:
         means = part.groupby("epoch")["value"].mean()
         text = f"**{DATASETS[dataset].title}**: the noise scale is {_rounded(means.iloc[0])} samples at initialisation"
         if len(means) > 1:
-            text += (f" and {_rounded(means.iloc[-1])} after epoch {means.index[-1]} (means over all networks measured "
-                     "there, whatever their B)")
+            text += (
+                f" and {_rounded(means.iloc[-1])} after epoch {means.index[-1]} (means over all networks measured "
+                "there, whatever their B)"
+            )
         if mine["batch_size"].nunique() > 1:
             found = critical.from_runs(mine, dataset)
             text += f"; test accuracy is best at B = {found.optimal}{_among(mine, dataset)}, and "
-            text += (f"its critical batch size is {found.critical}" if found.critical else
-                     f"no larger one up to B = {mine['batch_size'].max()} lies a point below that")
+            text += (
+                f"its critical batch size is {found.critical}"
+                if found.critical
+                else f"no larger one up to B = {mine['batch_size'].max()} lies a point below that"
+            )
         sentences.append(text + ".")
     return sentences or ["No noise scale is recorded yet."]
 

@@ -39,7 +39,10 @@ MEASURES = {
     "gradient_norm2": "|G|², squared norm of the true gradient",
     "noise_scale": "gradient noise scale tr(Σ)/|G|², samples",
 }
-LITERAL = ("sharpness_l2", "train")  # Eq. (3) to the letter: a Euclidean ball, on the loss that training minimises
+LITERAL = (
+    "sharpness_l2",
+    "train",
+)  # Eq. (3) to the letter: a Euclidean ball, on the loss that training minimises
 
 
 def rows(run: Run, epoch: int, net: nn.Module, source: data.Data) -> list[dict]:
@@ -47,15 +50,34 @@ def rows(run: Run, epoch: int, net: nn.Module, source: data.Data) -> list[dict]:
     effort, found = EFFORT[run.dataset], []
 
     def add(split, name, value, n, settings="", **more):
-        found.append({"split": split, "measure": name, "value": float(value), "n_samples": n, "settings": settings, **more})
+        found.append(
+            {
+                "split": split,
+                "measure": name,
+                "value": float(value),
+                "n_samples": n,
+                "settings": settings,
+                **more,
+            }
+        )
 
     x, y = samples(source, "train", effort.n_noise)
     scale = noise.noise_scale(net, cross_entropy, x, y, effort.noise_batch)
     how = f"mini-batches of {effort.noise_batch}, jackknife 95 % {scale.scale.low:.4g} to {scale.scale.high:.4g}"
-    for name, value in (("gradient_trace", scale.trace), ("gradient_norm2", scale.norm2), ("noise_scale", scale.scale.mean)):
+    for name, value in (
+        ("gradient_trace", scale.trace),
+        ("gradient_norm2", scale.norm2),
+        ("noise_scale", scale.scale.mean),
+    ):
         add("train", name, value, len(y), how)
     if epoch in (0, run.epochs):
-        add("train", "gradient_top_share", 100 * noise.largest_share(net, cross_entropy, x, y), len(y), "first-layer weights")
+        add(
+            "train",
+            "gradient_top_share",
+            100 * noise.largest_share(net, cross_entropy, x, y),
+            len(y),
+            "first-layer weights",
+        )
         _variances(add, run, epoch, net, source)
     if epoch == run.epochs:
         for split in ("train", "test"):
@@ -66,8 +88,15 @@ def rows(run: Run, epoch: int, net: nn.Module, source: data.Data) -> list[dict]:
 
 def _variances(add, run: Run, epoch: int, net: nn.Module, source: data.Data) -> None:
     def variance(b, replacement=False):
-        return noise.gradient_variance(net, cross_entropy, source.train_x, source.train_y, b, replacement=replacement,
-                                       seed=run.seed + 10_000 * b)  # each size has draws of its own
+        return noise.gradient_variance(
+            net,
+            cross_entropy,
+            source.train_x,
+            source.train_y,
+            b,
+            replacement=replacement,
+            seed=run.seed + 10_000 * b,
+        )  # each size has draws of its own
 
     n, how = len(source.train_y), f"{noise.BATCHES} mini-batches, first-layer weights"
     if epoch:
@@ -83,22 +112,53 @@ def _sharpness(add, split: str, net: nn.Module, x, y, effort: Effort) -> None:
         correct = sum(int((net(a).argmax(1) == b).sum()) for a, b in zip(x.split(500), y.split(500)))
     add(split, "accuracy", 100 * correct / len(y), len(y))
     for norm in sharpness.NORMS:
-        found = sharpness.sharpness(net, cross_entropy, x, y, EPSILON, norm, steps=effort.steps, restarts=effort.restarts,
-                                    directions=effort.directions)
+        found = sharpness.sharpness(
+            net,
+            cross_entropy,
+            x,
+            y,
+            EPSILON,
+            norm,
+            steps=effort.steps,
+            restarts=effort.restarts,
+            directions=effort.directions,
+        )
         best, worst = max(found.restarts), min(found.restarts)
-        apart = f"{100 * (best - worst) / best:.2g} % apart" if best > 0 else "none rose"  # in a network that is dead, say
+        apart = (
+            f"{100 * (best - worst) / best:.2g} % apart" if best > 0 else "none rose"
+        )  # in a network that is dead, say
         how = f"epsilon {EPSILON}, {effort.restarts} ascents of {effort.steps} gradients, {apart}"
         add(split, f"sharpness_{norm}", found.value, len(y), how)
-        add(split, f"sharpness_{norm}_random", found.random, len(y), f"epsilon {EPSILON}, largest of {effort.directions} directions")
+        add(
+            split,
+            f"sharpness_{norm}_random",
+            found.random,
+            len(y),
+            f"epsilon {EPSILON}, largest of {effort.directions} directions",
+        )
     add(split, "loss", found.loss, len(y))
 
 
 def _curvature(add, net: nn.Module, x, y, effort: Effort) -> None:
     for name, p in (("keskar_full", None), ("keskar_subspace", KESKAR_DIMENSIONS)):
         how = f"epsilon {KESKAR_EPSILON}, 10 iterations of L-BFGS-B" + (f", {p} dimensions" if p else "")
-        add("train", name, sharpness.keskar(net, cross_entropy, x, y, KESKAR_EPSILON, subspace=p), len(y), how)
+        add(
+            "train", name, sharpness.keskar(net, cross_entropy, x, y, KESKAR_EPSILON, subspace=p), len(y), how
+        )
     top = hessian.top_eigenvalues(net, cross_entropy, x, y, iterations=effort.iterations)
-    add("train", "hessian_top", top.values[0], len(y), f"{effort.iterations} Lanczos steps, residual {top.residuals[0]:.2g}")
+    add(
+        "train",
+        "hessian_top",
+        top.values[0],
+        len(y),
+        f"{effort.iterations} Lanczos steps, residual {top.residuals[0]:.2g}",
+    )
     found = hessian.trace(net, cross_entropy, x, y, probes=effort.probes)
-    add("train", "hessian_trace", found.mean, len(y), f"{effort.probes} Hutchinson probes, ± {found.half_width:.2g}")
+    add(
+        "train",
+        "hessian_trace",
+        found.mean,
+        len(y),
+        f"{effort.probes} Hutchinson probes, ± {found.half_width:.2g}",
+    )
     add("train", "weight_norm", torch.cat([p.detach().flatten() for p in net.parameters()]).norm(), len(y))

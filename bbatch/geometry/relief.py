@@ -22,8 +22,9 @@ NORM_LABELS = {"l2": "‖δ‖₂ ≤ ε", "linf": "‖δ‖∞ ≤ ε", "relati
 SCALE = "Viridis"
 
 
-def grids(points: pd.DataFrame, dataset: str, split: str = "test", rule: str = "linear",
-          sizes=None) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def grids(
+    points: pd.DataFrame, dataset: str, split: str = "test", rule: str = "linear", sizes=None
+) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """The recorded surfaces under a rule: label -> axis a, axis b, losses [a, b]; in the order of batch sizes, those of
     `sizes` or of the paper's figures."""
     t = pictured(points, dataset, rule, sizes)
@@ -31,7 +32,10 @@ def grids(points: pd.DataFrame, dataset: str, split: str = "test", rule: str = "
     for (size, precision, seed), part in t[t["split"] == split].groupby(["batch_size", "precision", "seed"]):
         wide = part.pivot(index="a", columns="b", values="loss")
         found[f"B = {size}" + (f", {precision}" if precision != "fp32" else "")] = (
-            wide.index.to_numpy(), wide.columns.to_numpy(), wide.to_numpy())
+            wide.index.to_numpy(),
+            wide.columns.to_numpy(),
+            wide.to_numpy(),
+        )
     return found
 
 
@@ -47,7 +51,9 @@ def walk(points: pd.DataFrame, dataset: str, split: str = "test") -> go.Figure:
 
     At the base batch size the rules are one, and both scenes show its network.
     """
-    sizes = sorted(points.loc[(points["dataset"] == dataset) & (points["kind"] == "surface"), "batch_size"].unique())
+    sizes = sorted(
+        points.loc[(points["dataset"] == dataset) & (points["kind"] == "surface"), "batch_size"].unique()
+    )
     linear, constant = (grids(points, dataset, split, rule, sizes) for rule in ("linear", "constant"))
     constant = {label: constant.get(label) or linear[label] for label in linear}
     return _scenes([linear, constant], ["linear rule", "constant rate"]) if linear else go.Figure()
@@ -55,24 +61,53 @@ def walk(points: pd.DataFrame, dataset: str, split: str = "test") -> go.Figure:
 
 def _scenes(scenes: list[dict], titles: list[str]) -> go.Figure:
     """A scene beside the other for each title, with the surfaces of each; a slider where a scene has several."""
-    low, high = _span({f"{k} {label}": grid for k, scene in enumerate(scenes) for label, grid in scene.items()})
-    figure = make_subplots(cols=len(scenes), specs=[[{"type": "surface"}] * len(scenes)], subplot_titles=titles,
-                           horizontal_spacing=0.02)
+    low, high = _span(
+        {f"{k} {label}": grid for k, scene in enumerate(scenes) for label, grid in scene.items()}
+    )
+    figure = make_subplots(
+        cols=len(scenes),
+        specs=[[{"type": "surface"}] * len(scenes)],
+        subplot_titles=titles,
+        horizontal_spacing=0.02,
+    )
     for k, scene in enumerate(scenes, 1):
         for number, (label, (a, b, loss)) in enumerate(scene.items()):
-            figure.add_trace(go.Surface(
-                x=a.astype("float32"), y=b.astype("float32"), z=np.log10(loss.T.astype("float32")), cmin=low, cmax=high,
-                colorscale=SCALE, showscale=k == len(scenes), colorbar=dict(title="Loss", len=0.7, x=1, **_decades(low, high)),
-                name=label, visible=number == 0,
-                hovertemplate=label + ", a %{x:.2f}, b %{y:.2f}<br>log₁₀ loss %{z:.2f}<extra></extra>"), 1, k)
+            figure.add_trace(
+                go.Surface(
+                    x=a.astype("float32"),
+                    y=b.astype("float32"),
+                    z=np.log10(loss.T.astype("float32")),
+                    cmin=low,
+                    cmax=high,
+                    colorscale=SCALE,
+                    showscale=k == len(scenes),
+                    colorbar=dict(title="Loss", len=0.7, x=1, **_decades(low, high)),
+                    name=label,
+                    visible=number == 0,
+                    hovertemplate=label + ", a %{x:.2f}, b %{y:.2f}<br>log₁₀ loss %{z:.2f}<extra></extra>",
+                ),
+                1,
+                k,
+            )
     far = 1.7 if len(scenes) < 3 else 2.1  # a narrow scene shows all of its box from further away
-    figure.update_scenes(xaxis_title="a", yaxis_title="b", camera_eye=dict(x=far, y=far, z=0.6 * far),
-                         zaxis=dict(title="Loss", range=[low, high], **_decades(low, high)))
-    figure.update_layout(template="none", height=450, margin=dict(l=0, r=85, t=64, b=0), font_color=INK,  # for the key; the buttons
-                         paper_bgcolor="white")
+    figure.update_scenes(
+        xaxis_title="a",
+        yaxis_title="b",
+        camera_eye=dict(x=far, y=far, z=0.6 * far),
+        zaxis=dict(title="Loss", range=[low, high], **_decades(low, high)),
+    )
+    figure.update_layout(
+        template="none",
+        height=450,
+        margin=dict(l=0, r=85, t=64, b=0),
+        font_color=INK,  # for the key; the buttons
+        paper_bgcolor="white",
+    )
     if len(labels := list(scenes[0])) > 1:
-        steps = [dict(method="restyle", label=label, args=["visible", [t.name == label for t in figure.data]])
-                 for label in labels]
+        steps = [
+            dict(method="restyle", label=label, args=["visible", [t.name == label for t in figure.data]])
+            for label in labels
+        ]
         figure.update_layout(height=500, sliders=[dict(steps=steps, pad=dict(l=30, r=30, t=0, b=10))])
     return figure
 
@@ -82,24 +117,39 @@ def contours(points: pd.DataFrame, dataset: str, split: str = "test") -> Figure:
     found = grids(points, dataset, split)
     seeds = ", ".join(map(str, pictured(points, dataset)["seed"].unique()))
     with mpl.rc_context(STYLE | {"axes.grid": False}):
-        figure, axes = plt.subplots(1, max(len(found), 1), figsize=(max(5.2, 4.0 * len(found)), 5.0), squeeze=False)
+        figure, axes = plt.subplots(
+            1, max(len(found), 1), figsize=(max(5.2, 4.0 * len(found)), 5.0), squeeze=False
+        )
         levels = np.logspace(*_span(found), 15) if found else []
         for axis, (label, (a, b, loss)) in zip(axes[0], found.items()):
-            filled = axis.contourf(a, b, loss.T, levels, norm=mpl.colors.LogNorm(levels[0], levels[-1]), cmap="viridis")
+            filled = axis.contourf(
+                a, b, loss.T, levels, norm=mpl.colors.LogNorm(levels[0], levels[-1]), cmap="viridis"
+            )
             axis.contour(a, b, loss.T, levels, colors="white", linewidths=0.4)
             axis.plot(0, 0, "+", color="white", markersize=9, markeredgewidth=1.6)
             axis.set(xlabel="a, along $d_1$", title=label, aspect="equal")
         axes[0, 0].set_ylabel("b, along $d_2$")
         if found:
             ticks = [10.0**k for k in range(-4, 6) if levels[0] <= 10.0**k <= levels[-1]]
-            figure.colorbar(filled, ax=axes, label=f"{split} loss (nats, log scale)", ticks=ticks or levels[[0, -1]], format="%.3g",
-                            orientation="horizontal", shrink=0.6, aspect=30)  # level: a phone shows it below the panels
+            figure.colorbar(
+                filled,
+                ax=axes,
+                label=f"{split} loss (nats, log scale)",
+                ticks=ticks or levels[[0, -1]],
+                format="%.3g",
+                orientation="horizontal",
+                shrink=0.6,
+                aspect=30,
+            )  # level: a phone shows it below the panels
         else:
             axes[0, 0].set_title(f"{DATASETS[dataset].title}: no landscape recorded yet")
     plt.close(figure)
-    return describe(figure, f"{DATASETS[dataset].title}: {split} loss around trained networks seen from above, on a plane of "
-                            f"two filter-normalised directions (n = 1 network each, seed {seeds}; the same levels in each panel; "
-                            "cross-entropy, nats). The cross marks the trained weights.")
+    return describe(
+        figure,
+        f"{DATASETS[dataset].title}: {split} loss around trained networks seen from above, on a plane of "
+        f"two filter-normalised directions (n = 1 network each, seed {seeds}; the same levels in each panel; "
+        "cross-entropy, nats). The cross marks the trained weights.",
+    )
 
 
 def _span(found: dict) -> tuple[float, float]:
@@ -117,7 +167,11 @@ def _decades(low: float, high: float) -> dict:
 def _around(surface: pd.DataFrame, radius: float) -> float:
     """Median loss of a surface on the circle of this radius; at 0, the loss at its centre."""
     away = np.hypot(surface["a"], surface["b"])
-    return surface.loc[abs(away - radius) < 0.05, "loss"].median() if radius else surface.loc[away.idxmin(), "loss"]
+    return (
+        surface.loc[abs(away - radius) < 0.05, "loss"].median()
+        if radius
+        else surface.loc[away.idxmin(), "loss"]
+    )
 
 
 def surface_sentence(points: pd.DataFrame, dataset: str, split: str = "test") -> str:
@@ -125,11 +179,21 @@ def surface_sentence(points: pd.DataFrame, dataset: str, split: str = "test") ->
     t = pictured(points, dataset)
     t, parts = t[t["split"] == split], []
     for (size, precision), surface in t.groupby(["batch_size", "precision"]):
-        parts.append(f"B = {size}{'' if precision == 'fp32' else ', ' + precision}: {split} loss {_around(surface, 0):.3g} "
-                     f"at the centre, {_around(surface, 0.5):.3g} half way to the border, {_around(surface, 1):.3g} at it "
-                     "(medians around the circle)")
-    n = f"; {t['n_samples'].iloc[0]:,} {split} samples, seed {t['seed'].iloc[0]}, directions drawn once" if parts else ""
-    return f"**{DATASETS[dataset].title}**, " + ("; ".join(parts) + n if parts else "no landscape recorded yet") + "."
+        parts.append(
+            f"B = {size}{'' if precision == 'fp32' else ', ' + precision}: {split} loss {_around(surface, 0):.3g} "
+            f"at the centre, {_around(surface, 0.5):.3g} half way to the border, {_around(surface, 1):.3g} at it "
+            "(medians around the circle)"
+        )
+    n = (
+        f"; {t['n_samples'].iloc[0]:,} {split} samples, seed {t['seed'].iloc[0]}, directions drawn once"
+        if parts
+        else ""
+    )
+    return (
+        f"**{DATASETS[dataset].title}**, "
+        + ("; ".join(parts) + n if parts else "no landscape recorded yet")
+        + "."
+    )
 
 
 def walk_sentence(points: pd.DataFrame, dataset: str, split: str = "test") -> str:
@@ -142,8 +206,14 @@ def walk_sentence(points: pd.DataFrame, dataset: str, split: str = "test") -> st
         for size, surface in t[shared | (t["lr_rule"] == rule)].groupby("batch_size"):
             rises.append(f"{_around(surface, 1) - _around(surface, 0):.2f} (B = {size})")
         parts.append(f"{', '.join(rises)} under the {rule} rule")
-    return (f"From the centre to the border the {split} loss rises, in nats (medians around the circle, n = 1 network each), by "
-            f"{'; by '.join(parts)}.") if parts else "No landscape recorded yet."
+    return (
+        (
+            f"From the centre to the border the {split} loss rises, in nats (medians around the circle, n = 1 network each), by "
+            f"{'; by '.join(parts)}."
+        )
+        if parts
+        else "No landscape recorded yet."
+    )
 
 
 def paths(points: pd.DataFrame, dataset: str) -> Figure:
@@ -151,18 +221,32 @@ def paths(points: pd.DataFrame, dataset: str) -> Figure:
     t = points[(points["dataset"] == dataset) & (points["kind"] == "path")]
     with mpl.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(7.2, 3.9))
-        colors = dict(zip(sorted(t["to_batch_size"].unique(), reverse=True), (COLORS[dataset], INK, "#CC79A7")))
+        colors = dict(
+            zip(sorted(t["to_batch_size"].unique(), reverse=True), (COLORS[dataset], INK, "#CC79A7"))
+        )
         for (size, other, split), line in t.groupby(["batch_size", "to_batch_size", "split"]):
-            axis.plot(line["a"], line["loss"], "-" if split == "test" else "--", color=colors[other],
-                      label=f"{split} loss, B = {size} to {other}")
+            axis.plot(
+                line["a"],
+                line["loss"],
+                "-" if split == "test" else "--",
+                color=colors[other],
+                label=f"{split} loss, B = {size} to {other}",
+            )
         for at in (0, 1):
             axis.axvline(at, color=INK, linewidth=0.8, linestyle=":")
-        axis.set(xlabel="0: the network of B = 32;  1: that of the larger batch", ylabel="Cross-entropy (nats, log scale)",
-                 yscale="log", title=DATASETS[dataset].title + ("" if len(t) else ": no path recorded yet"))
+        axis.set(
+            xlabel="0: the network of B = 32;  1: that of the larger batch",
+            ylabel="Cross-entropy (nats, log scale)",
+            yscale="log",
+            title=DATASETS[dataset].title + ("" if len(t) else ": no path recorded yet"),
+        )
         legend(axis)
     plt.close(figure)
-    return describe(figure, "Loss on the straight way from one trained network to another (n = 1 each), in nats; "
-                            "the dotted lines mark the two.")
+    return describe(
+        figure,
+        "Loss on the straight way from one trained network to another (n = 1 each), in nats; "
+        "the dotted lines mark the two.",
+    )
 
 
 def slices(points: pd.DataFrame, dataset: str) -> Figure:
@@ -182,12 +266,18 @@ def slices(points: pd.DataFrame, dataset: str) -> Figure:
                 axis.plot(line["a"], line["loss"], dash, color=color, linewidth=1.8, label=f"{split} loss")
                 lowest[split] = line.loc[line["loss"].idxmin(), ["a", "loss"]]
                 axis.plot(*lowest[split], "o", color=color, markersize=5)
-            axis.set(xlabel="Step along a filter-normalised direction", title=f"B = {size} (seed {t['seed'].iloc[0]})")
+            axis.set(
+                xlabel="Step along a filter-normalised direction",
+                title=f"B = {size} (seed {t['seed'].iloc[0]})",
+            )
             legend(axis)
         axes[0, 0].set(ylabel="Cross-entropy (nats, log scale)", yscale="log")
     plt.close(figure)
-    return describe(figure, "The picture of Fig. 1 drawn from two trained networks (n = 1 each): training and test loss along "
-                            "one filter-normalised direction; the dots are the lowest points.")
+    return describe(
+        figure,
+        "The picture of Fig. 1 drawn from two trained networks (n = 1 each): training and test loss along "
+        "one filter-normalised direction; the dots are the lowest points.",
+    )
 
 
 def rescaled(table: pd.DataFrame) -> Figure:
@@ -199,16 +289,25 @@ def rescaled(table: pd.DataFrame) -> Figure:
             axis.plot(line["factor"], line["value"] / at_one, marker=mark, label=NORM_LABELS[norm])
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")
-        axis.set(xlabel="First layer times, second layer divided by (log scale)", ylabel="Sharpness over that at 1 (log)",
-                 title=f"One function, many sharpnesses (ε = {EPSILON})")
+        axis.set(
+            xlabel="First layer times, second layer divided by (log scale)",
+            ylabel="Sharpness over that at 1 (log)",
+            title=f"One function, many sharpnesses (ε = {EPSILON})",
+        )
         legend(axis)
     plt.close(figure)
-    return describe(figure, "Sharpness of one and the same function (n = 1 network): one layer multiplied, the next divided "
-                            "by the factor. A reading that depends on the function alone would be flat.")
+    return describe(
+        figure,
+        "Sharpness of one and the same function (n = 1 network): one layer multiplied, the next divided "
+        "by the factor. A reading that depends on the function alone would be flat.",
+    )
 
 
-def sharpness_against_batch(table: pd.DataFrame, dataset: str, measures=(LITERAL, ("sharpness_filter", "train"),
-                            ("keskar_full", "train"), ("hessian_top", "train"))) -> Figure:
+def sharpness_against_batch(
+    table: pd.DataFrame,
+    dataset: str,
+    measures=(LITERAL, ("sharpness_filter", "train"), ("keskar_full", "train"), ("hessian_top", "train")),
+) -> Figure:
     """Measures of sharpness against B under each rule: every network, and geometric means with 95 % intervals over seeds.
 
     `table` as from `minima.final`.
@@ -219,9 +318,20 @@ def sharpness_against_batch(table: pd.DataFrame, dataset: str, measures=(LITERAL
             t = table[(table["measure"] == measure) & (table["split"] == split)]
             for (rule, part), color in zip(t.groupby("lr_rule", sort=False), (COLORS[dataset], "#CC79A7")):
                 cells = {b: mean_interval(np.log(cell)) for b, cell in part.groupby("batch_size")["value"]}
-                mean, low, high = (np.exp([getattr(i, end) for i in cells.values()]) for end in ("mean", "low", "high"))
-                axis.errorbar(list(cells), mean, np.nan_to_num([mean - low, high - mean]), color=color, marker="o",
-                              markersize=4, capsize=3, linestyle=RULE_STYLE[rule], label=f"{rule} rule {seeds_of(part)}")
+                mean, low, high = (
+                    np.exp([getattr(i, end) for i in cells.values()]) for end in ("mean", "low", "high")
+                )
+                axis.errorbar(
+                    list(cells),
+                    mean,
+                    np.nan_to_num([mean - low, high - mean]),
+                    color=color,
+                    marker="o",
+                    markersize=4,
+                    capsize=3,
+                    linestyle=RULE_STYLE[rule],
+                    label=f"{rule} rule {seeds_of(part)}",
+                )
                 axis.plot(part["batch_size"], part["value"], ".", color=color, alpha=0.35, markersize=4)
             axis.set_xscale("log", base=2)
             axis.set_yscale("log")
@@ -233,15 +343,27 @@ def sharpness_against_batch(table: pd.DataFrame, dataset: str, measures=(LITERAL
             axis.set_title(f"{title}\n({split} loss, log scale)", fontsize=9, fontweight="normal")
         legend(axes[0, 0])
     plt.close(figure)
-    mixed = table.groupby(["lr_rule", "batch_size"])["seed"].agg(frozenset).groupby("lr_rule").nunique().gt(1).any()
-    return describe(figure, "Sharpness at the end of training against batch size: each network, and geometric means with 95 % "
-                            "intervals; n in the key." + " The batch sizes do not all have the same seeds." * bool(mixed))
+    mixed = (
+        table.groupby(["lr_rule", "batch_size"])["seed"]
+        .agg(frozenset)
+        .groupby("lr_rule")
+        .nunique()
+        .gt(1)
+        .any()
+    )
+    return describe(
+        figure,
+        "Sharpness at the end of training against batch size: each network, and geometric means with 95 % "
+        "intervals; n in the key." + " The batch sizes do not all have the same seeds." * bool(mixed),
+    )
 
 
 def seeds_of(part: pd.DataFrame) -> str:
-    """"(n = 5)", or "(n = 4 to 5)" where batch sizes differ in it."""
+    """ "(n = 5)", or "(n = 4 to 5)" where batch sizes differ in it."""
     counts = part.groupby("batch_size")["seed"].nunique()
-    return f"(n = {counts.min()})" if counts.min() == counts.max() else f"(n = {counts.min()} to {counts.max()})"
+    return (
+        f"(n = {counts.min()})" if counts.min() == counts.max() else f"(n = {counts.min()} to {counts.max()})"
+    )
 
 
 def legend(axis, **more) -> None:

@@ -68,20 +68,37 @@ def ball(net: nn.Module, norm: str, epsilon: float) -> Ball:
         return Ball(torch.arange(len(w), device=w.device), torch.full_like(w, epsilon))
     if norm != "filter":
         radius = torch.full((1,), epsilon, dtype=w.dtype, device=w.device)
-        return Ball(torch.zeros(len(w), dtype=torch.int64, device=w.device),
-                    radius * w.norm() if norm == "relative" else radius)
+        return Ball(
+            torch.zeros(len(w), dtype=torch.int64, device=w.device),
+            radius * w.norm() if norm == "relative" else radius,
+        )
     groups, radii, count = [], [], 0
     for p in (p.detach() for p in net.parameters() if p.requires_grad):
         filters, size = (len(p), p[0].numel()) if p.dim() > 1 else (1, p.numel())
         groups.append(torch.arange(count, count + filters, device=w.device).repeat_interleave(size))
-        radii.append(epsilon * p.flatten(1).norm(dim=1) if p.dim() > 1 else torch.zeros(1, dtype=w.dtype, device=w.device))
+        radii.append(
+            epsilon * p.flatten(1).norm(dim=1)
+            if p.dim() > 1
+            else torch.zeros(1, dtype=w.dtype, device=w.device)
+        )
         count += filters
     return Ball(torch.cat(groups), torch.cat(radii))
 
 
-def sharpness(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor, epsilon: float = 0.1,
-              norm: str = "l2", *, steps: int = 20, restarts: int = 3, directions: int = 20, seed: int = 0,
-              piece: int | None = None) -> Sharpness:
+def sharpness(
+    net: nn.Module,
+    loss: Callable,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    epsilon: float = 0.1,
+    norm: str = "l2",
+    *,
+    steps: int = 20,
+    restarts: int = 3,
+    directions: int = 20,
+    seed: int = 0,
+    piece: int | None = None,
+) -> Sharpness:
     """S(w, ε) = max over the ball of L(w + δ) − L(w), Eq. (3), by projected gradient ascent from several starts.
 
     steps       gradients an ascent; a step that does not raise the loss is halved and tried again, and counts
@@ -95,11 +112,15 @@ def sharpness(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: tor
     objective = Objective(net, loss, inputs, targets, piece)
     room = ball(net, norm, epsilon)
     draw = generator(seed, "cpu")
-    points = [room.reach(torch.randn(len(objective.start), generator=draw).to(objective.start))
-              for _ in range(directions)]
+    points = [
+        room.reach(torch.randn(len(objective.start), generator=draw).to(objective.start))
+        for _ in range(directions)
+    ]
     rises = [objective.value(objective.start + p) - objective.initial for p in points]
     if not np.isfinite(rises).all():
-        raise BadInput(f"the loss is not finite within epsilon = {epsilon} of the weights; use a smaller epsilon.")
+        raise BadInput(
+            f"the loss is not finite within epsilon = {epsilon} of the weights; use a smaller epsilon."
+        )
     best_first = [points[k] for k in np.argsort(rises)[::-1]]
     starts = [room.reach(objective.gradient(objective.start)[1]), *best_first][:restarts]
     found = [ascend(objective, room, start, steps) for start in starts]
@@ -124,8 +145,18 @@ def ascend(objective: Objective, room: Ball, delta: torch.Tensor, steps: int) ->
     return value - objective.initial
 
 
-def keskar(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor, epsilon: float = 1e-3, *,
-           subspace: int | None = None, iterations: int = 10, seed: int = 0, piece: int | None = None) -> float:
+def keskar(
+    net: nn.Module,
+    loss: Callable,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    epsilon: float = 1e-3,
+    *,
+    subspace: int | None = None,
+    iterations: int = 10,
+    seed: int = 0,
+    piece: int | None = None,
+) -> float:
     """Metric 2.1 of Keskar et al. (2017), in percent: 100 (max L(x + A y) − L(x)) / (1 + L(x)).
 
     The box is |y_i| ≤ ε (|(A⁺x)_i| + 1). A is the identity, or for a `subspace` of p dimensions a Gaussian matrix
@@ -138,7 +169,9 @@ def keskar(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.
     objective = Objective(net, loss, inputs, targets, piece)
     x, size = objective.start, len(objective.start)
     if subspace is not None and not (isinstance(subspace, int) and 1 <= subspace <= size):
-        raise BadInput(f"a subspace of {subspace!r} dimensions does not fit; the network's {size} parameters allow 1 to {size}.")
+        raise BadInput(
+            f"a subspace of {subspace!r} dimensions does not fit; the network's {size} parameters allow 1 to {size}."
+        )
     if subspace is None:
         basis, inside = None, x
     else:
@@ -153,12 +186,20 @@ def keskar(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.
         y = torch.from_numpy(y).to(x)
         value, slope = objective.gradient(x + (y if basis is None else basis @ y))
         if not np.isfinite(value):
-            raise BadInput(f"the loss is not finite within epsilon = {epsilon} of the weights; use a smaller epsilon.")
+            raise BadInput(
+                f"the loss is not finite within epsilon = {epsilon} of the weights; use a smaller epsilon."
+            )
         highest = max(highest, value)
         return -value, -(slope if basis is None else basis.T @ slope).double().cpu().numpy()
 
-    minimize(descend, np.zeros_like(half), jac=True, method="L-BFGS-B", bounds=Bounds(-half, half),
-             options={"maxiter": iterations})
+    minimize(
+        descend,
+        np.zeros_like(half),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=Bounds(-half, half),
+        options={"maxiter": iterations},
+    )
     return 100 * (highest - objective.initial) / (1 + objective.initial)
 
 

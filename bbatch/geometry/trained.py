@@ -44,21 +44,61 @@ class Effort:
     n_landscape: int
 
 
-_SMALL = Effort((8, 32, 128, 512), ("linear", "constant"), 5, (1, 2, 5, 10, 20), 5_000, 30, 3, 20, 20, 30,
-                (1, 8, 16, 32, 64, 128, 256, 512), 40_000, 100, 51, 10_000)
+_SMALL = Effort(
+    (8, 32, 128, 512),
+    ("linear", "constant"),
+    5,
+    (1, 2, 5, 10, 20),
+    5_000,
+    30,
+    3,
+    20,
+    20,
+    30,
+    (1, 8, 16, 32, 64, 128, 256, 512),
+    40_000,
+    100,
+    51,
+    10_000,
+)
 _TINY = replace(_SMALL, rules=("linear",), epochs=(5, 20), noise_batch=20, points=0, n_landscape=0)
-_IMAGES = Effort((8, 32, 64, 128, 256, 512, 1024), ("linear",), 3, (), 256, 10, 2, 10, 10, 10, (1, 8, 32, 128, 512),
-                 2_000, 50, 25, 200)
-EFFORT = {"synthetic-50k": _SMALL, "synthetic-10k": _TINY, "synthetic-1k": _TINY, "mnist": _IMAGES, "cifar10": _IMAGES}
+_IMAGES = Effort(
+    (8, 32, 64, 128, 256, 512, 1024),
+    ("linear",),
+    3,
+    (),
+    256,
+    10,
+    2,
+    10,
+    10,
+    10,
+    (1, 8, 32, 128, 512),
+    2_000,
+    50,
+    25,
+    200,
+)
+EFFORT = {
+    "synthetic-50k": _SMALL,
+    "synthetic-10k": _TINY,
+    "synthetic-1k": _TINY,
+    "mnist": _IMAGES,
+    "cifar10": _IMAGES,
+}
 
 
 def planned(dataset: str, seeds: int | None, store: Store, fingerprint: str) -> list[Run]:
     """The runs of a data set to measure: the whole plan where they can be trained again in seconds, else those whose
     weights are in the live store, in either precision, and the reference runs, whose initial networks need none."""
     effort = EFFORT[dataset]
-    runs = [plan(dataset, b, 42 + k, lr_rule=rule) for k in range(seeds or effort.seeds)
-            for rule in effort.rules for b in effort.batch_sizes
-            if rule == "linear" or b != DATASETS[dataset].protocol.base_batch]  # there the rules are one
+    runs = [
+        plan(dataset, b, 42 + k, lr_rule=rule)
+        for k in range(seeds or effort.seeds)
+        for rule in effort.rules
+        for b in effort.batch_sizes
+        if rule == "linear" or b != DATASETS[dataset].protocol.base_batch
+    ]  # there the rules are one
     if dataset.startswith("synthetic"):
         return runs
     runs += [plan(dataset, r.batch_size, r.seed, precision="bf16") for r in runs]
@@ -78,10 +118,20 @@ def epochs_of(run: Run) -> tuple[int, ...]:
     return (0, *between, run.epochs) if between or shared else (run.epochs,)
 
 
-def networks(run: Run, key: str, source: data.Data, store: Store, epochs: list[int]) -> Iterator[tuple[int, nn.Module, str]]:
+def networks(
+    run: Run, key: str, source: data.Data, store: Store, epochs: list[int]
+) -> Iterator[tuple[int, nn.Module, str]]:
     """(epoch, network, where its weights come from) for each of `epochs` that can be had."""
     if 0 in epochs:
-        yield 0, network(run, source, build(DATASETS[run.dataset].network, streams.seeds_of(run.seed).init).state_dict()), "initial"
+        yield (
+            0,
+            network(
+                run,
+                source,
+                build(DATASETS[run.dataset].network, streams.seeds_of(run.seed).init).state_dict(),
+            ),
+            "initial",
+        )
     if any(epochs):
         if run.dataset.startswith("synthetic"):
             yield from _trained(run, key, source, epochs)
@@ -89,7 +139,9 @@ def networks(run: Run, key: str, source: data.Data, store: Store, epochs: list[i
             yield run.epochs, network(run, source, weights), "kept"
 
 
-def _trained(run: Run, key: str, source: data.Data, epochs: list[int]) -> Iterator[tuple[int, nn.Module, str]]:
+def _trained(
+    run: Run, key: str, source: data.Data, epochs: list[int]
+) -> Iterator[tuple[int, nn.Module, str]]:
     engine = engine_for(run, source, "cpu")
     for epoch in range(1, run.epochs + 1):
         engine.train_epoch(epoch - 1)

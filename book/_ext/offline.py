@@ -9,7 +9,11 @@ import shutil
 from pathlib import Path
 
 BOOK = Path(__file__).resolve().parent.parent
-SCRIPTS = {"page.js": ("",), "figures.js": ("bbatch-figure", 'id="explorer"'), "explorer.js": ('id="explorer"',)}  # script -> what needs it
+SCRIPTS = {
+    "page.js": ("",),
+    "figures.js": ("bbatch-figure", 'id="explorer"'),
+    "explorer.js": ('id="explorer"',),
+}  # script -> what needs it
 
 
 def drop_thebe(app, config):
@@ -31,7 +35,9 @@ def link_what_is_used(app, pagename, templatename, context, doctree):
     mathematics too where a page below it in the table of contents has some: on the landing page, always.
     """
     body = context.get("body", "")
-    context["theme_extra_footer"] = context.get("theme_extra_footer", "").replace("../", context.get("content_root", "../"))
+    context["theme_extra_footer"] = context.get("theme_extra_footer", "").replace(
+        "../", context.get("content_root", "../")
+    )
     if 'class="plotly-graph-div"' in body:
         app.add_js_file("../_vendor/plotly.min.js")
     for script, signs in SCRIPTS.items():
@@ -48,7 +54,9 @@ def copy_vendored(app, error):
 
         for folder in ("_vendor", "_js"):
             shutil.copytree(BOOK / folder, Path(app.outdir) / folder, dirs_exist_ok=True)
-        shutil.copy(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", Path(app.outdir) / "_vendor")
+        shutil.copy(
+            Path(plotly.__file__).parent / "package_data" / "plotly.min.js", Path(app.outdir) / "_vendor"
+        )
 
 
 def setup(app):

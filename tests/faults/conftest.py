@@ -6,7 +6,9 @@ from faults import harness
 
 
 def pytest_addoption(parser):
-    parser.addoption("--long", action="store_true", help="50 random moments for each kind of kill instead of 2 to 4")
+    parser.addoption(
+        "--long", action="store_true", help="50 random moments for each kind of kill instead of 2 to 4"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,9 @@ def grid(long: bool = False) -> list[Run]:
     """Runs of both engines on the 1K set: Adam goes through the compiled one, SGD through PyTorch."""
     epochs = 60 if long else 12
     adam = [plan("synthetic-1k", b, seed, epochs=epochs) for b, seed in ((1, 42), (8, 42), (32, 43))]
-    return adam + [replace(plan("synthetic-1k", b, 44, epochs=epochs), optimizer="sgd", momentum=0.9) for b in (32, 64)]
+    return adam + [
+        replace(plan("synthetic-1k", b, 44, epochs=epochs), optimizer="sgd", momentum=0.9) for b in (32, 64)
+    ]
 
 
 def store_in(folder: Path) -> Store:
@@ -80,6 +82,7 @@ def noting_epochs(log: Path):
             with open(log, "a") as file:
                 file.write(json.dumps([name(self.run), epoch, os.getpid()]) + "\n")
             return train_epoch(self, epoch)
+
         return noted
 
     for kind, train_epoch in kept:
@@ -164,10 +167,12 @@ def children_of(pid):
 
 def workers_of(pid):
     """Those of them that run tasks."""
+
     def command(child):
         try:
             with open(f"/proc/{child}/cmdline") as file:
                 return file.read()
         except OSError:
             return ""
+
     return [child for child in children_of(pid) if "spawn_main" in command(child)]

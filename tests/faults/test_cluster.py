@@ -50,7 +50,9 @@ def through_and_kill(folder, runs, kills):
         through("dask", folder, runs, jobs=2)
     ended.set()
     thread.join()
-    assert re.fullmatch(r"Dask's dashboard: http://127\.0\.0\.1:\d+/status\n", said.getvalue()), said.getvalue()
+    assert re.fullmatch(r"Dask's dashboard: http://127\.0\.0\.1:\d+/status\n", said.getvalue()), (
+        said.getvalue()
+    )
 
 
 def test_workers_killed_on_a_cluster_of_this_machine(undisturbed, tmp_path, long):
@@ -61,7 +63,11 @@ def test_workers_killed_on_a_cluster_of_this_machine(undisturbed, tmp_path, long
 @contextmanager
 def separate(folder, options=((), ())):
     """A scheduler, and workers with these options that share no folder: each its own working folder, home and cache."""
-    environment = os.environ | {"PYTHONPATH": harness.PYTHONPATH, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    environment = os.environ | {
+        "PYTHONPATH": harness.PYTHONPATH,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
     said = folder / "scheduler.log"
     with open(said, "w") as log:
         started = [subprocess.Popen(SCHEDULER, env=environment, cwd=folder, stdout=log, stderr=log)]
@@ -71,10 +77,25 @@ def separate(folder, options=((), ())):
         for k, more in enumerate(options):
             own = folder / f"worker {k}"
             own.mkdir(parents=True, exist_ok=True)
-            started.append(subprocess.Popen(
-                WORKER + [f"tcp://{address}", "--nthreads", "1", "--no-dashboard", "--local-directory", str(own), *more],
-                env=environment | {"HOME": str(own), "XDG_CACHE_HOME": str(own / "cache"), "TMPDIR": str(own)}, cwd=own,
-                stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+            started.append(
+                subprocess.Popen(
+                    WORKER
+                    + [
+                        f"tcp://{address}",
+                        "--nthreads",
+                        "1",
+                        "--no-dashboard",
+                        "--local-directory",
+                        str(own),
+                        *more,
+                    ],
+                    env=environment
+                    | {"HOME": str(own), "XDG_CACHE_HOME": str(own / "cache"), "TMPDIR": str(own)},
+                    cwd=own,
+                    stderr=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                )
+            )
         yield f"dask://{address}", started
     finally:
         for process in started:
@@ -82,8 +103,16 @@ def separate(folder, options=((), ())):
             process.wait()
 
 
-SCHEDULER = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--no-dashboard",
-             "--host", "127.0.0.1", "--port", "0"]
+SCHEDULER = [
+    sys.executable,
+    "-m",
+    "distributed.cli.dask_scheduler",
+    "--no-dashboard",
+    "--host",
+    "127.0.0.1",
+    "--port",
+    "0",
+]
 WORKER = [sys.executable, "-m", "distributed.cli.dask_worker", "--no-nanny"]
 
 
@@ -130,11 +159,15 @@ def test_a_run_on_cuda_goes_to_a_worker_that_has_the_resource(pair):
 
 def refused(name, folder, run):
     with cluster.executor(name) as executor:
-        for fingerprint, device, said in (("0" * 64, "cpu", "this worker's synthetic-1k has fingerprint .* 000000000000; give"),
-                                          (None, "abacus", "device 'abacus' cannot be used here; allowed are cpu")):
+        for fingerprint, device, said in (
+            ("0" * 64, "cpu", "this worker's synthetic-1k has fingerprint .* 000000000000; give"),
+            (None, "abacus", "device 'abacus' cannot be used here; allowed are cpu"),
+        ):
             ours = data.load(run.dataset).fingerprint
             with pytest.raises(BadInput, match=said):
-                executor.submit(worker.compute, run, Store(folder / "live"), device, fingerprint or ours).result(300)
+                executor.submit(
+                    worker.compute, run, Store(folder / "live"), device, fingerprint or ours
+                ).result(300)
 
 
 def test_a_worker_with_other_data_or_without_the_device_refuses_the_run(pair, tmp_path):
@@ -154,11 +187,15 @@ def test_records_meet_at_a_url(pair, undisturbed, tmp_path, long):
     assert harness.decided_files(tmp_path) == undisturbed
     delivered = {path.name for path in (tmp_path / "there").iterdir()}
     made = [path.name for path in folder.glob("worker */cache/bbatch/stores/*/weights/*.pt")]
-    assert len(delivered) == len(runs) == len(made) and {n.split(".")[0] for n in delivered} == {n.split(".")[0] for n in made}
+    assert len(delivered) == len(runs) == len(made) and {n.split(".")[0] for n in delivered} == {
+        n.split(".")[0] for n in made
+    }
 
 
 def to_the_end_of_the_scheduler(name, folder, runs):
-    with pytest.raises(BadInput, match="the cluster dropped a run, as when its scheduler ends; .* goes on from there"):
+    with pytest.raises(
+        BadInput, match="the cluster dropped a run, as when its scheduler ends; .* goes on from there"
+    ):
         through(name, folder, runs, freeze=False)
 
 
@@ -179,24 +216,47 @@ def test_a_scheduler_that_ends_loses_no_finished_run(undisturbed, tmp_path, long
     assert harness.decided_files(tmp_path) == undisturbed
 
 
-@pytest.mark.parametrize("name", ["", "local", "dask:", "dask://", "dask://host", "dask://host:port", "dask://a b:1",
-                                  "tcp://h:1", "dask://h:1;reboot", "Dask", "dask://h:123456", "dask://h:0",
-                                  "dask://h:65536", None, 3])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "local",
+        "dask:",
+        "dask://",
+        "dask://host",
+        "dask://host:port",
+        "dask://a b:1",
+        "tcp://h:1",
+        "dask://h:1;reboot",
+        "Dask",
+        "dask://h:123456",
+        "dask://h:0",
+        "dask://h:65536",
+        None,
+        3,
+    ],
+)
 def test_an_unknown_executor_is_refused(name):
-    with pytest.raises(BadInput, match="executor .* is unknown; allowed are processes, dask and dask://HOST:PORT"):
+    with pytest.raises(
+        BadInput, match="executor .* is unknown; allowed are processes, dask and dask://HOST:PORT"
+    ):
         with cluster.executor(name):
             pass
 
 
-@pytest.mark.parametrize("words", [b"", b"HTTP/1.0 400 Bad Request\r\n\r\n", b"\0" * 8], ids=["silent", "web", "zeros"])
+@pytest.mark.parametrize(
+    "words", [b"", b"HTTP/1.0 400 Bad Request\r\n\r\n", b"\0" * 8], ids=["silent", "web", "zeros"]
+)
 def test_what_listens_but_is_no_scheduler(words, monkeypatch):
     """Dask's client would wait for ever for the first, and ask for exabytes of memory for the second."""
     monkeypatch.setattr(cluster, "ANSWER_WITHIN", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
+
         def answer():
             with server.accept()[0] as connection:
                 connection.sendall(words)
                 time.sleep(1)
+
         threading.Thread(target=answer, daemon=True).start()
         port = server.getsockname()[1]
         with pytest.raises(BadInput, match=f"no Dask scheduler answers at 127.0.0.1:{port} within 0.5 s"):
@@ -225,13 +285,20 @@ def test_the_plan_for_more_workers():
 
 
 def test_plans_from_records():
-    records = [{"run": {"dataset": "mnist", "batch_size": b, "lr_rule": "linear"},
-                "observed": {"seconds": [s], "evaluate_seconds": [1.0]}}
-               for b, s in ((1, 99.0), (32, 9.0), (32, 19.0))]
+    records = [
+        {
+            "run": {"dataset": "mnist", "batch_size": b, "lr_rule": "linear"},
+            "observed": {"seconds": [s], "evaluate_seconds": [1.0]},
+        }
+        for b, s in ((1, 99.0), (32, 9.0), (32, 19.0))
+    ]
     table = cluster.plans(records, 4, 0.0, workers=(1, 4, 100))  # B = 1: 4 x 100 s; B = 32: 10, 20, 10, 20 s
     assert list(table["hours"] * 3600) == pytest.approx([460, 120, 100]) and set(table["runs"]) == {8}
     assert list(table["busy, %"]) == pytest.approx([100, 100 * 460 / 480, 4.6])
-    busy = [r | {"observed": r["observed"] | {"cpu_seconds": [r["observed"]["seconds"][0] / 2]}} for r in records[:1]]
+    busy = [
+        r | {"observed": r["observed"] | {"cpu_seconds": [r["observed"]["seconds"][0] / 2]}}
+        for r in records[:1]
+    ]
     assert cluster.plans(busy, 2, 0.0, workers=(1,))["hours"][0] * 3600 == pytest.approx(2 * (99.0 / 2 + 1.0))
     assert len(cluster.plans([], 4, 0.0)) == 0
 

@@ -18,7 +18,7 @@ def damages(content, seed=0):
     """What may be left of a file: a cut at each sixteenth of its length, 16 single bits at random places."""
     rng = random.Random(seed)
     for sixteenth in range(16):
-        yield f"cut to {sixteenth}/16", content[:len(content) * sixteenth // 16]
+        yield f"cut to {sixteenth}/16", content[: len(content) * sixteenth // 16]
     for bit in rng.sample(range(8 * len(content)), 16):
         flipped = bytearray(content)
         flipped[bit // 8] ^= 1 << bit % 8
@@ -88,8 +88,16 @@ def test_a_run_with_a_damaged_checkpoint_starts_again(folder, tmp_path):
     path.write_bytes(path.read_bytes()[:-1])
     for where in (folder, tmp_path / "undisturbed"):
         harness.run(harness.work, where, harness.grid()[:1])
-    decided = [{k: v for k, v in next(r for r in store_in(where).live().values() if r["run"]["batch_size"] == 1).items()
-                if k != "observed"} for where in (folder, tmp_path / "undisturbed")]
+    decided = [
+        {
+            k: v
+            for k, v in next(
+                r for r in store_in(where).live().values() if r["run"]["batch_size"] == 1
+            ).items()
+            if k != "observed"
+        }
+        for where in (folder, tmp_path / "undisturbed")
+    ]
     assert decided[0] == decided[1]
 
 
@@ -132,7 +140,9 @@ def test_data_file(tmp_path, monkeypatch, real):
     path.unlink()
     for what, content in damages(whole):
         path.write_bytes(content)
-        with pytest.raises(DataMissing, match="altered or truncated: md5 .* expected, .* found; restore it") as refusal:
+        with pytest.raises(
+            DataMissing, match="altered or truncated: md5 .* expected, .* found; restore it"
+        ) as refusal:
             data._read.__wrapped__("mnist", False)
         assert sentence(refusal.value) and path.name in str(refusal.value), what
         assert path.read_bytes() == content

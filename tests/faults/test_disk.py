@@ -42,8 +42,15 @@ def log_elsewhere(limit, folder, runs):
         limited(limit, folder, runs)
 
 
-@pytest.mark.parametrize("code, words", [(28, "No space left on device"), (13, "Permission denied"),
-                                         (30, "Read-only file system"), (5, "Input/output error")])
+@pytest.mark.parametrize(
+    "code, words",
+    [
+        (28, "No space left on device"),
+        (13, "Permission denied"),
+        (30, "Read-only file system"),
+        (5, "Input/output error"),
+    ],
+)
 def test_each_step_of_a_write_may_fail(code, words, tmp_path, monkeypatch):
     path = tmp_path / "file"
     write_whole(path, b"old")
@@ -61,11 +68,15 @@ def test_a_file_is_on_disk_before_its_name_and_the_name_before_the_next_step(tmp
     """Else a power cut could leave a name without its content, or take a record whose checkpoint is gone."""
     done, fsync, replace = [], os.fsync, os.replace
     kind = {True: "folder", False: "file"}
-    monkeypatch.setattr(os, "fsync", lambda f: (done.append(kind[os.path.isdir(f"/proc/self/fd/{f}")]), fsync(f)))
+    monkeypatch.setattr(
+        os, "fsync", lambda f: (done.append(kind[os.path.isdir(f"/proc/self/fd/{f}")]), fsync(f))
+    )
     monkeypatch.setattr(os, "replace", lambda *names: (done.append("name"), replace(*names)))
     write_whole(tmp_path / "file", b"content")
     assert done == ["file", "name", "folder"]
-    monkeypatch.setattr(os, "fsync", lambda f: fsync(f) if done[-1] != "name" else failing(22)())  # as some systems do
+    monkeypatch.setattr(
+        os, "fsync", lambda f: fsync(f) if done[-1] != "name" else failing(22)()
+    )  # as some systems do
     write_whole(tmp_path / "other", b"content")
     assert (tmp_path / "other").read_bytes() == b"content"
 
@@ -109,6 +120,7 @@ def test_permission_lost_in_a_sweep(what, undisturbed, tmp_path, long):
 def failing(code):
     def fail(*words, **more):
         raise OSError(code, os.strerror(code))
+
     return fail
 
 
@@ -118,7 +130,9 @@ def test_a_freeze_that_fails_at_any_write_changes_nothing(code, tmp_path, monkey
     old = harness.decided_files(tmp_path)
     harness.run(harness.work, tmp_path, harness.grid(long), freeze=False)
     fsync = os.fsync
-    for good in range(5):  # records, observed, SHA256SUMS, and after each but the last the names of its folder
+    for good in range(
+        5
+    ):  # records, observed, SHA256SUMS, and after each but the last the names of its folder
         calls = iter(range(100))
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", lambda *w: fsync(*w) if next(calls) < good else failing(code)())
@@ -141,7 +155,9 @@ def full(folder, runs):
         harness.work(folder, runs)
     assert str(refusal.value).endswith(".")
     store = store_in(folder)
-    assert not harness.parts(folder) and all(store.get(path.stem) for path in (store.folder / "records").iterdir())
+    assert not harness.parts(folder) and all(
+        store.get(path.stem) for path in (store.folder / "records").iterdir()
+    )
     for path in store.checkpoints.glob("*.pt"):
         assert Checkpoint(store.checkpoints, path.name.split(".")[0]).read() is not None
 

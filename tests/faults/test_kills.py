@@ -61,7 +61,7 @@ def kept(store, seen):
     """Assert that the epochs in `seen` kept their clock readings in the finished records."""
     live = store.live()
     for key, seconds in seen:
-        assert live[key]["observed"]["seconds"][:len(seconds)] == seconds
+        assert live[key]["observed"]["seconds"][: len(seconds)] == seconds
 
 
 def pool_grid(long):
@@ -75,8 +75,13 @@ def test_workers_and_their_sweep_killed(tmp_path, long):
     for _ in range(3 if long else 1):
         child = harness.start(pool, tmp_path, runs)
         for _ in range(16 if long else 1):
-            harness.until(lambda: not child.is_alive()
-                          or harness.workers_of(child.pid) and list(store.checkpoints.glob("*.pt")))
+            harness.until(
+                lambda: (
+                    not child.is_alive()
+                    or harness.workers_of(child.pid)
+                    and list(store.checkpoints.glob("*.pt"))
+                )
+            )
             time.sleep(rng.uniform(0, 0.3))
             for victim in rng.sample(workers, 1) if (workers := harness.workers_of(child.pid)) else ():
                 os.kill(victim, signal.SIGKILL)
@@ -92,8 +97,13 @@ def test_workers_and_their_sweep_killed(tmp_path, long):
         finished = harness.record_files(tmp_path)
     harness.run(harness.work, tmp_path, runs)
     assert finished.items() <= harness.record_files(tmp_path).items()
-    begun, total = Counter((run, epoch) for run, epoch, _ in harness.noted(tmp_path)), sum(r.epochs for r in runs)
-    assert len(begun) == total and killed and sum(begun.values()) <= total + killed  # one epoch for each process killed
+    begun, total = (
+        Counter((run, epoch) for run, epoch, _ in harness.noted(tmp_path)),
+        sum(r.epochs for r in runs),
+    )
+    assert (
+        len(begun) == total and killed and sum(begun.values()) <= total + killed
+    )  # one epoch for each process killed
     harness.run(harness.work, tmp_path / "undisturbed", runs)
     assert harness.decided_files(tmp_path) == harness.decided_files(tmp_path / "undisturbed")
     kept(store, seen)
@@ -160,7 +170,10 @@ def test_freeze_killed_at_every_step(undisturbed, tmp_path, long):
         committed = (tmp_path / "results" / ".next").exists() or harness.decided_files(tmp_path) != old
         assert len(harness.store_in(tmp_path).frozen_records()) == (5 if committed else 2)
         harness.run(freeze, tmp_path)
-        assert harness.decided_files(tmp_path) == undisturbed and len(harness.store_in(tmp_path).frozen_records()) == 5
+        assert (
+            harness.decided_files(tmp_path) == undisturbed
+            and len(harness.store_in(tmp_path).frozen_records()) == 5
+        )
         for path, content in before.items():
             path.write_bytes(content)
     assert call >= 6 and observed.is_file() and harness.decided_files(tmp_path) == undisturbed

@@ -56,7 +56,9 @@ def test_a_lock_left_by_a_dead_process(undisturbed, tmp_path, long):
     child = harness.start(harness.work, tmp_path, runs)
     harness.until(lambda: len(harness.record_files(tmp_path)) == len(runs) - 1, alive=child.is_alive)
     child.join(0.5)
-    assert child.is_alive() and len(harness.record_files(tmp_path)) == len(runs) - 1  # it waits: the holder lives
+    assert (
+        child.is_alive() and len(harness.record_files(tmp_path)) == len(runs) - 1
+    )  # it waits: the holder lives
     holder.kill()
     child.join(60)
     assert child.exitcode == 0 and (store.locks / key).exists()
@@ -103,13 +105,18 @@ def test_a_clock_that_jumps_moves_no_epoch(undisturbed, tmp_path, long):
     seen = [r["observed"] for r in store_in(tmp_path).live().values()]
     assert all(s >= 0 for o in seen for s in o["seconds"] + o["evaluate_seconds"])
     assert sum(sum(o["seconds"]) + sum(o["evaluate_seconds"]) for o in seen) < elapsed
-    assert any(abs(datetime.fromisoformat(o["started"]) - datetime.fromisoformat(o["finished"])).seconds > 60 for o in seen)
+    assert any(
+        abs(datetime.fromisoformat(o["started"]) - datetime.fromisoformat(o["finished"])).seconds > 60
+        for o in seen
+    )
 
 
 def command_line(folder, *words):
     """`bbatch` with these words, its output in files, as the leader of a process group (as a shell starts it)."""
     os.setpgid(0, 0)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in a shell's background
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # ignored where the tests run in a shell's background
     os.environ["BBATCH_STORE"] = str(folder / "live")
     with open(folder / "out", "w") as out, open(folder / "err", "w") as err:
         os.dup2(out.fileno(), 1)
@@ -119,10 +126,14 @@ def command_line(folder, *words):
     os._exit(code)
 
 
-@pytest.mark.parametrize("words", [
-    ("run", "synthetic-50k", "--batch-size", "1", "--epochs", "40", "--seed", "9", "--json"),
-    ("sweep", "synthetic-50k", "--seeds", "1", "--fresh", "--jobs", "1", "--executor", "dask", "--json")],
-    ids=["processes", "dask"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "synthetic-50k", "--batch-size", "1", "--epochs", "40", "--seed", "9", "--json"),
+        ("sweep", "synthetic-50k", "--seeds", "1", "--fresh", "--jobs", "1", "--executor", "dask", "--json"),
+    ],
+    ids=["processes", "dask"],
+)
 def test_ctrl_c(words, tmp_path, long):
     """To the whole process group, as a terminal sends it: exit code 130, one sentence, the run in hand on disk."""
     if "dask" in words and not long:
@@ -133,8 +144,10 @@ def test_ctrl_c(words, tmp_path, long):
     os.killpg(child.pid, signal.SIGINT)
     child.join(30)
     said = (tmp_path / "err").read_text()
-    sentence = (r"(Dask's dashboard: \S+\n)?bbatch: interrupted; 0 of \d runs were finished and recorded; those in hand "
-                r"go on .*asked again\.\n")
+    sentence = (
+        r"(Dask's dashboard: \S+\n)?bbatch: interrupted; 0 of \d runs were finished and recorded; those in hand "
+        r"go on .*asked again\.\n"
+    )
     assert child.exitcode == 130 and re.fullmatch(sentence, said), said
     assert (tmp_path / "out").read_text() == ""
     path = next(store.checkpoints.glob("*.pt"))
@@ -148,7 +161,10 @@ def narrow(folder, runs):
     torch.set_num_threads(1)
     harness.work(folder / "before", runs[:1], freeze=False)  # everything that is loaded on the way is loaded
     libc = ctypes.CDLL(None)
-    libc.mallopt(-1, 0), libc.mallopt(-2, 0)  # M_TRIM_THRESHOLD, M_TOP_PAD: no reserve that would hide the need
+    (
+        libc.mallopt(-1, 0),
+        libc.mallopt(-2, 0),
+    )  # M_TRIM_THRESHOLD, M_TOP_PAD: no reserve that would hide the need
     libc.malloc_trim(0)
     with open("/proc/self/statm") as file:
         now = int(file.read().split()[0]) * resource.getpagesize()
@@ -157,20 +173,33 @@ def narrow(folder, runs):
 
 
 def test_a_batch_that_does_not_fit_in_memory(tmp_path):
-    small = harness.replace(plan("synthetic-50k", 128, 1, epochs=1, n_train=30_000), optimizer="sgd", momentum=0.9)
+    small = harness.replace(
+        plan("synthetic-50k", 128, 1, epochs=1, n_train=30_000), optimizer="sgd", momentum=0.9
+    )
     runs = [small, harness.replace(small, batch_size=30_000), harness.replace(small, seed=2)]
     harness.run(narrow, tmp_path, runs)
     table = frame(store_in(tmp_path).live().values()).set_index(["batch_size", "seed"])
     assert table.loc[(30_000, 1), "failure"] == "out of memory"
     assert table.loc[[(128, 1), (128, 2)], "test_acc"].notna().all() and table["failure"].notna().sum() == 1
-    assert store_in(tmp_path).freeze() == {"synthetic-50k": 2}  # the failure says something of this machine: it stays
+    assert store_in(tmp_path).freeze() == {
+        "synthetic-50k": 2
+    }  # the failure says something of this machine: it stays
 
 
 def deadly(folder):
     """A run that kills its worker each time (as the system does where memory ends) beside one that does not."""
     worker.begin = deadly_begin
-    assert len(sweep([plan("synthetic-1k", 64, seed, epochs=2) for seed in (1, 2)], store_in(folder), jobs=2,
-                     progress=False)) == 2
+    assert (
+        len(
+            sweep(
+                [plan("synthetic-1k", 64, seed, epochs=2) for seed in (1, 2)],
+                store_in(folder),
+                jobs=2,
+                progress=False,
+            )
+        )
+        == 2
+    )
 
 
 def deadly_begin():
@@ -180,6 +209,7 @@ def deadly_begin():
         if run.seed == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         return train(run, *rest)
+
     worker.train = or_die
 
 
@@ -201,8 +231,17 @@ class Deadly(harness.Here):
 
 def deadly_without_processes(folder):
     sys.modules["bbatch.sweep"]._Process = Deadly
-    assert len(sweep([plan("synthetic-1k", 64, seed, epochs=2) for seed in (1, 2)], store_in(folder), jobs=2,
-                     progress=False)) == 2
+    assert (
+        len(
+            sweep(
+                [plan("synthetic-1k", 64, seed, epochs=2) for seed in (1, 2)],
+                store_in(folder),
+                jobs=2,
+                progress=False,
+            )
+        )
+        == 2
+    )
 
 
 def test_a_run_that_no_worker_survives_is_recorded_and_the_sweep_goes_on(tmp_path, long):
