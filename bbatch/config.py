@@ -165,6 +165,7 @@ def plan(
     base_lr: float | None = None,
     n_train: int | None = None,
     precision: str = "fp32",
+    warmup_epochs: int | None = None,
 ) -> Run:
     """A run under the paper's protocol for `dataset` (Tables II and VIII), with what is given put in its place.
 
@@ -173,6 +174,8 @@ def plan(
     one_of("data set", dataset, DATASETS)
     spec, p = DATASETS[dataset], DATASETS[dataset].protocol
     whole("batch size", batch_size, 1, spec.n_train)
+    if warmup_epochs is None:
+        warmup_epochs = p.warmup_epochs if batch_size >= p.warmup_from_batch else 0
     return Run(
         dataset=dataset,
         batch_size=batch_size,
@@ -185,7 +188,7 @@ def plan(
         optimizer=p.optimizer,
         momentum=p.momentum,
         weight_decay=p.weight_decay,
-        warmup_epochs=p.warmup_epochs if batch_size >= p.warmup_from_batch else 0,
+        warmup_epochs=warmup_epochs,
         n_train=spec.n_train if n_train is None else n_train,
     )
 

@@ -1,11 +1,9 @@
-"""The CUDA engine: one training step captured in a CUDA graph and replayed.
+"""The CUDA engine: training steps captured in a CUDA graph and replayed.
 
-UNMEASURED: no GPU could be had while this was written. Its arithmetic is tested on the CPU, where the same step runs
-eagerly; capture and replay, and every statement about their speed, wait for `make bench DEVICE=cuda`.
-
-At small batches a GPU waits for the host to launch some fifty kernels a step. Here a step needs one launch: the
-sample order, the augmentation and the learning rates of an epoch lie in buffers on the device, two counters there
-say where the step stands, and the captured step moves them on itself. Within an epoch the host reads nothing back.
+At small batches a GPU waits for the host to launch some fifty kernels a step. Here many steps need one launch: the
+epoch's samples (in order, augmented, normalised), its learning rates and the outputs lie in buffers on the device,
+two counters there say where the epoch stands, and each captured step moves them on itself. Within an epoch the host
+reads nothing back.
 
 Several seeds (or batch sizes) side by side fill the rest of the card: train each in a thread of its own, as in
 `sweep(runs, store, device="cuda", executor=ThreadPoolExecutor(5))`. Every engine replays on its own stream, so the
@@ -28,15 +26,20 @@ from .engine import TorchEngine
 # otherwise, and results would then not compare with the CPU's.
 torch.backends.cuda.matmul.allow_tf32 = False
 torch.backends.cudnn.allow_tf32 = False
+# Equal runs give equal bits: the weight gradients that cuDNN prefers add up in whatever order the card takes, and
+# trying kernels out (`benchmark`) may choose others the next time.
+torch.backends.cudnn.deterministic = True
+torch.backends.cudnn.benchmark = False
 
-WARM_UP = (
-    3  # eager steps before capture: libraries choose kernels and allocate workspaces, which a graph must not
-)
+WARM_UP = 3  # eager steps before capture, so that libraries allocate their workspaces outside the graph
+CHAIN = 8  # steps in a long graph: its launch costs the host what one step's does
+IN_FLIGHT = 128  # launches ahead of the card; a queue that is full would hold up the other threads, too
+PREPARED = 4096  # samples augmented at once
 _ONE_CAPTURE = threading.Lock()  # PyTorch allows one capture at a time in a process
 
 
 class GraphEngine(TorchEngine):
-    """Runs epochs of any of the networks with one graph launch a step; on a CPU the same step runs eagerly.
+    """Runs epochs of any of the networks with one graph launch for many steps; on a CPU the same steps run eagerly.
 
     The last, partial batch has another shape than the graph: it runs eagerly, once an epoch. A batch is never cut
     into pieces here.
@@ -46,29 +49,27 @@ class GraphEngine(TorchEngine):
 
     def __init__(self, run: Run, data: Data, device: str):
         super().__init__(run, data, device)
-        n, on = run.n_train, {"device": self.device}
-        if data.stats:
-            self.mean, self.deviation = (255 * torch.tensor(s, dtype=torch.float32, **on) for s in data.stats)
+        n, size, on = run.n_train, run.batch_size, {"device": self.device}
         self.generator = torch.Generator(self.device)
-        self.order = torch.zeros(n, dtype=torch.int64, **on)
-        self.shifts, self.flips = (
-            torch.zeros((2, n), dtype=torch.int64, **on),
-            torch.zeros(n, dtype=torch.bool, **on),
-        )
+        one = data.inputs(data.train_x[:1])
+        with torch.no_grad():
+            outputs = self.net.eval()(one).shape[1]
+        self.x = torch.zeros((n, *one.shape[1:]), dtype=one.dtype, **on)  # the epoch's inputs, in its order
+        self.y = torch.zeros(n, dtype=torch.int64, **on)
         self.rates = torch.zeros(run.steps_per_epoch, **on)
-        self.offsets = torch.arange(run.batch_size, **on)
-        self.sample, self.step = (
-            torch.zeros((), dtype=torch.int64, **on) for _ in range(2)
-        )  # where the epoch stands
-        self.loss_sum = torch.zeros((), dtype=torch.float64, **on)
-        self.correct = torch.zeros((), dtype=torch.int64, **on)
+        self.logits = torch.zeros((n, outputs), **on)
+        self.where = torch.zeros(size, dtype=torch.int64, **on)  # the samples of the next batch
+        self.step = torch.zeros((), dtype=torch.int64, **on)
         self.rate = torch.zeros((), **on)
+        self.share = {k: torch.tensor(1 / k, **on) for k in (size, n % size) if k}  # of a sample in its batch
         self.optimizer = capturable_optimizer(self.net, run, self.rate)
-        on_card = self.device.type == "cuda"
-        self.stream = (
-            torch.cuda.Stream(self.device) if on_card else None
-        )  # entering no stream changes nothing
-        self.full_step = self._captured() if on_card else lambda: self._step(run.batch_size)
+        if self.device.type == "cuda":
+            # A small step waits for no large one: its kernels go first wherever a multiprocessor is free.
+            self.stream = torch.cuda.Stream(self.device, priority=-1 if size < 32 else 0)
+            self.replays = self._captured()
+        else:
+            self.stream = None  # entering no stream changes nothing
+            self.replays = {1: lambda: self._step(size)}
 
     def train_epoch(self, epoch: int) -> tuple[float, int]:
         with torch.cuda.stream(self.stream):
@@ -79,72 +80,84 @@ class GraphEngine(TorchEngine):
             return super().evaluate(x, y)
 
     def _train_epoch(self, epoch: int) -> tuple[float, int]:
-        run, n = self.run, self.run.n_train
-        self.order.copy_(self.chosen[torch.from_numpy(streams.order(self.seeds, epoch, n)).to(self.device)])
-        first = epoch * run.steps_per_epoch
-        self.rates.copy_(torch.tensor([run.rate(first + s) for s in range(run.steps_per_epoch)]))
-        self.generator.manual_seed(streams.noise_seed(self.seeds, epoch))
-        if self.data.augment:
-            self.shifts.copy_(torch.randint(0, 9, (2, n), generator=self.generator, device=self.device))
-            self.flips.copy_(torch.randint(0, 2, (n,), generator=self.generator, device=self.device))
-        for counter in (self.sample, self.step, self.loss_sum, self.correct):
-            counter.zero_()
+        self._prepare(epoch)
         self.net.train()
-        full, rest = divmod(n, run.batch_size)
-        for _ in range(full):
-            self.full_step()
+        left, rest = divmod(self.run.n_train, self.run.batch_size)
+        for steps, replay in sorted(self.replays.items(), reverse=True):
+            launches, left = divmod(left, steps)
+            for k in range(1, launches + 1):
+                replay()
+                if self.stream and k % IN_FLIGHT == 0:
+                    self.stream.synchronize()
         if rest:
             self._step(rest)
-        return self.loss_sum.item(), self.correct.item()  # the only synchronisation
+        loss = nn.functional.cross_entropy(self.logits.double(), self.y, reduction="sum")
+        return loss.item(), (self.logits.argmax(1) == self.y).sum().item()
+
+    def _prepare(self, epoch: int) -> None:
+        """Fill the buffers with what the steps of this epoch read."""
+        run, n = self.run, self.run.n_train
+        order = self.chosen[torch.from_numpy(streams.order(self.seeds, epoch, n)).to(self.device)]
+        self.generator.manual_seed(streams.noise_seed(self.seeds, epoch))
+        shifts, flips = self._augmentation(n, self.generator)
+        for a in range(0, n, PREPARED):
+            part = slice(a, a + PREPARED)
+            x = self.data.train_x[order[part]]
+            if self.data.augment:
+                x = random_crop_flip(x, shifts[0, part], shifts[1, part], flips[part])
+            self.x[part] = self.data.inputs(x)
+        self.y.copy_(self.data.train_y[order])
+        first = epoch * run.steps_per_epoch
+        self.rates.copy_(torch.tensor([run.rate(first + s) for s in range(run.steps_per_epoch)]))
+        torch.arange(run.batch_size, out=self.where)
+        self.step.zero_()
 
     def _step(self, size: int) -> None:
         """Train on the next `size` samples of the epoch. Nothing here waits for the device or depends on its values."""
-        where = self.sample + self.offsets[:size]
-        chosen = self.order[where]
-        x, y = self.data.train_x[chosen], self.data.train_y[chosen]
-        if self.data.augment:
-            x = random_crop_flip(x, self.shifts[0, where], self.shifts[1, where], self.flips[where])
+        where = self.where[:size]
+        x, y = self.x[where], self.y[where]
         self._lay_masks(size, self.generator)
-        self.rate.copy_(self.rates.take(self.step))  # `rates[step]` would read the step on the host
+        torch.take(self.rates, self.step, out=self.rate)  # `rates[step]` would read the step on the host
         self.optimizer.zero_grad(set_to_none=True)
-        logits = self._logits(x)
-        loss = nn.functional.cross_entropy(logits, y, reduction="sum")
-        (loss / size).backward()
-        self.optimizer.step()
-        self.loss_sum += loss.detach()
-        self.correct += (logits.detach().argmax(1) == y).sum()
-        self.sample += size
-        self.step += 1
-
-    def _logits(self, x: torch.Tensor) -> torch.Tensor:
-        # as `Data.inputs`, but with constants that already lie on the device: copying them there would synchronise
-        if self.data.stats:
-            x = ((x.float() - self.mean) / self.deviation).permute(0, 3, 1, 2)
+        # no cache of the weights' halves: a graph would read the stale one
         low = self.run.precision == "bf16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=low, cache_enabled=False):
-            return self.net(x).float()
+            logits = self.net(x).float()
+        loss = nn.functional.cross_entropy(logits, y, reduction="sum")
+        loss.backward(self.share[size])
+        self.optimizer.step()
+        self.logits.index_copy_(0, where, logits.detach())
+        self.where += size
+        self.step += 1
 
-    def _captured(self):
-        """Capture one full step; returns what replays it. Weights and optimizer are left as they were."""
-        size, graph = self.run.batch_size, torch.cuda.CUDAGraph()
-        graph.register_generator_state(self.generator)
-        torch.cuda.synchronize(self.device)
-        self.net.train()
-        with _ONE_CAPTURE, torch.cuda.stream(self.stream), torch.no_grad():
-            before = [p.clone() for p in self.net.parameters()]
-            with torch.enable_grad():
-                for _ in range(WARM_UP):
-                    self._step(size)
-                    self.sample.zero_()
-                    self.step.zero_()
+    def _captured(self) -> dict:
+        """Capture one full step, and a chain of them where an epoch has many: number of steps to what replays them.
+
+        Weights, buffers and optimizer are left as they were.
+        """
+        size, full = self.run.batch_size, self.run.n_train // self.run.batch_size
+        replays = {}
+        with _ONE_CAPTURE, torch.cuda.stream(self.stream):
+            torch.cuda.synchronize(self.device)
+            self.net.train()
+            before = {name: value.clone() for name, value in self.net.state_dict().items()}
+            for _ in range(WARM_UP):
+                self._step(size)
+                self.where.zero_()
+                self.step.zero_()
+            for steps in {1, CHAIN if full >= CHAIN else 1}:
+                graph = torch.cuda.CUDAGraph()
+                graph.register_generator_state(self.generator)
                 with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
-                    self._step(size)
-            for p, value in zip(self.net.parameters(), before):
-                p.copy_(value)
+                    for _ in range(steps):
+                        self._step(size)
+                replays[steps] = graph.replay
+            self.net.load_state_dict(before)
+            for p in self.net.parameters():
                 for moment in self.optimizer.state[p].values():
                     moment.zero_()  # as before the first step: Adam's moments and step count, SGD's momentum
             self.stream.synchronize()
-        return graph.replay
+        return replays
 
     def restore(self, state: dict) -> None:
         """Copy a saved state in place: the graph holds the addresses of weights, moments and step counts."""
@@ -159,7 +172,7 @@ class GraphEngine(TorchEngine):
 
 
 def capturable_optimizer(net: nn.Module, run: Run, rate: torch.Tensor) -> torch.optim.Optimizer:
-    """The optimizer of `engine.make_optimizer`, with a float32 tensor for its learning rate and nothing on the host."""
+    """The optimizer of `engine.make_optimizer`, with a float32 tensor for its rate and nothing on the host."""
     if run.optimizer == "adam":
         return torch.optim.Adam(
             net.parameters(), rate, weight_decay=run.weight_decay, fused=True, capturable=rate.is_cuda

@@ -25,11 +25,13 @@ MNIST_FILES = {  # md5 of the four canonical IDX files, unpacked
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-MIRROR_FILES = {  # sha256 of the JPEG mirror and of the 1,000 test images kept in exact form
-    "cifar10-jpeg/train.parquet": "6c6b79bb6b169e03ff425890ef7614503f71d4d52545ffc43b887cd3e720eb04",
-    "cifar10-jpeg/test.parquet": "78cdb81e92efe866e5dc645cbf2de85e86a1bf5122db651e7c6882c9756a147f",
-    "cifar10-exact-test1000.parquet": "a190fd21286808975d5c33f7b6f67a9822838a2b7aefcad034d61d048cdd2b83",
+# sha256 of CIFAR-10 packed without loss: columns `img` (WebP, lossless) and `label`. Not the official files, but the
+# official pixels, which the fingerprint shows.
+CIFAR10_PACKED = {
+    "cifar10/train.parquet": "76522599dde7113367db9eb81c6927c21f2a73be7a98e623e27bf1ca08817e55",
+    "cifar10/test.parquet": "e5c8674c4444ea82643b7ceda5aff3f55e891d9e8d1f775099de538501185ee6",
 }
+CIFAR10_FINGERPRINT = "97f32195dab0d164aaab005fc1ebb69556a1a5493916f4de37b54bff17371658"
 # Channel mean and standard deviation. MNIST's are the paper's. The paper names none for CIFAR-10; these are the
 # training set's own, to the digits in common use (our choice, recorded in the book).
 MNIST_STATS = ((0.1307,), (0.3081,))
@@ -232,6 +234,7 @@ def _idx(path: Path) -> np.ndarray:
 
 
 def _cifar10(download: bool) -> Data:
+    """CIFAR-10, exact pixels: from the official batches, or packed without loss, in one order (`in_byte_order`)."""
     from torchvision.datasets import CIFAR10
 
     official = {
@@ -243,26 +246,33 @@ def _cifar10(download: bool) -> Data:
         )
     }
     root = _find(*official)
-    if root is None and (at := _find(*list(MIRROR_FILES)[:2])) is not None:
-        return _cifar10_mirror(at)
-    if root is None:
-        root = cache_folder()
-        _download("CIFAR-10", lambda: CIFAR10(root, download=True), download)
-    for f, md5 in official.items():
-        _checked(root / f, "md5", md5)
-    parts = [CIFAR10(root, train=train) for train in (True, False)]
-    arrays = [a for p in parts for a in (p.data, np.array(p.targets))]
-    return _make("cifar10", "CIFAR-10, official release", *arrays, stats=CIFAR10_STATS, augment=True)
+    packed = _find(*CIFAR10_PACKED)
+    if root is None and packed is not None:
+        parts = [_unpacked(_checked(packed / f, "sha256", sha)) for f, sha in CIFAR10_PACKED.items()]
+    else:
+        if root is None:
+            root = cache_folder()
+            _download("CIFAR-10", lambda: CIFAR10(root, download=True), download)
+        for f, md5 in official.items():
+            _checked(root / f, "md5", md5)
+        parts = [(p.data, np.array(p.targets)) for p in (CIFAR10(root, train=t) for t in (True, False))]
+    arrays = [a for images, labels in parts for a in in_byte_order(images, labels)]
+    return _make("cifar10", "CIFAR-10, exact pixels", *arrays, stats=CIFAR10_STATS, augment=True)
 
 
-def _cifar10_mirror(root: Path) -> Data:
-    """The JPEG mirror of CIFAR-10: one lossy re-encoding away from the official release."""
-    files = list(MIRROR_FILES)[:2]
-    arrays = [a for f in files for a in _decoded(_checked(root / f, "sha256", MIRROR_FILES[f]))]
-    return _make("cifar10", "CIFAR-10, JPEG-75 mirror", *arrays, stats=CIFAR10_STATS, augment=True)
+def in_byte_order(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 [N, H, W, C] and labels [N], sorted by the images' bytes, row by row.
+
+    The order in which a copy of CIFAR-10 lists its images is a matter of packing. Sorted, every copy with the same
+    pixels gives the same arrays, so the same fingerprint and, from one seed, the same training. No two images of a
+    split of CIFAR-10 are equal.
+    """
+    rows = np.ascontiguousarray(images).reshape(len(images), -1)
+    order = np.argsort(rows.view(f"S{rows.shape[1]}").ravel(), kind="stable")
+    return images[order], labels[order]
 
 
-def _decoded(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _unpacked(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 [N, 32, 32, 3] and labels of a Parquet file of encoded images (columns `img`, `label`)."""
     import pyarrow.parquet as pq
     from PIL import Image
@@ -270,23 +280,3 @@ def _decoded(path: Path) -> tuple[np.ndarray, np.ndarray]:
     table = pq.read_table(path, columns=["img", "label"])
     images = [np.asarray(Image.open(io.BytesIO(b)).convert("RGB")) for b in table["img"].to_pylist()]
     return np.stack(images), table["label"].to_numpy().astype(np.int64)
-
-
-def exact_cifar10_test() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The 1,000 CIFAR-10 test images that come with the mirror in exact form.
-
-    Returns images uint8 [1000, 32, 32, 3], labels int64 [1000], and the row of each in the mirror's test set.
-    Raises `DataMissing` where the file is absent or altered.
-    """
-    import pyarrow.parquet as pq
-
-    name = "cifar10-exact-test1000.parquet"
-    root = _find(name)
-    if root is None:
-        raise DataMissing(
-            f"{name} is in neither BBATCH_DATA nor the cache; it comes with the JPEG mirror only."
-        )
-    path = _checked(root / name, "sha256", MIRROR_FILES[name])
-    images, labels = _decoded(path)
-    rows = pq.read_table(path, columns=["jpeg_row"])["jpeg_row"].to_numpy().astype(np.int64)
-    return tuple(torch.from_numpy(a) for a in (images, labels, rows))

@@ -12,7 +12,7 @@ from torch import nn
 
 from . import streams
 from .config import DATASETS, Run
-from .data import Data, random_crop_flip
+from .data import CROP_PADDING, Data, random_crop_flip
 from .models import Dropout, build
 
 # Gradients of a batch of images are summed over pieces of this many samples: the same mathematics, but activations
@@ -21,6 +21,10 @@ from .models import Dropout, build
 PIECE = {"cpu": 32, "cuda": 4096}
 EVALUATE_PIECE = {"cpu": 64, "cuda": 2048}
 EVALUATE_FEATURES = 2048
+LAYOUT = {
+    "cpu": torch.channels_last,
+    "cuda": torch.channels_last,
+}  # of images and their convolutions, in memory
 
 
 class TorchEngine:
@@ -32,7 +36,7 @@ class TorchEngine:
         self.run, self.data, self.device = run, data, torch.device(device)
         self.seeds = streams.seeds_of(run.seed)
         net = build(DATASETS[run.dataset].network, self.seeds.init).to(self.device)
-        self.net = net.to(memory_format=torch.channels_last) if data.stats else net
+        self.net = net.to(memory_format=LAYOUT[self.device.type]) if data.stats else net
         self.dropouts = [m for m in self.net if isinstance(m, Dropout)]
         self.optimizer = make_optimizer(self.net, run)
         self.piece = PIECE[self.device.type] if data.stats else run.batch_size
@@ -45,16 +49,7 @@ class TorchEngine:
         run, n = self.run, self.run.n_train
         order = self.chosen[torch.from_numpy(streams.order(self.seeds, epoch, n)).to(self.device)]
         generator = torch.Generator(self.device).manual_seed(streams.noise_seed(self.seeds, epoch))
-        shifts = (
-            torch.randint(0, 9, (2, n), generator=generator, device=self.device)
-            if self.data.augment
-            else None
-        )
-        flips = (
-            torch.randint(0, 2, (n,), generator=generator, device=self.device).bool()
-            if self.data.augment
-            else None
-        )
+        shifts, flips = self._augmentation(n, generator)
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         self.net.train()
@@ -75,6 +70,13 @@ class TorchEngine:
                 correct += (logits.detach().argmax(1) == y).sum()
             self.optimizer.step()
         return loss_sum.item(), correct.item()
+
+    def _augmentation(self, n: int, generator: torch.Generator) -> tuple:
+        """Shifts [2, n] and flips [n] of an epoch's images, drawn before its masks; None twice without augmentation."""
+        if not self.data.augment:
+            return None, None
+        shifts = torch.randint(0, 2 * CROP_PADDING + 1, (2, n), generator=generator, device=self.device)
+        return shifts, torch.randint(0, 2, (n,), generator=generator, device=self.device).bool()
 
     def evaluate(self, x: torch.Tensor, y: torch.Tensor) -> tuple[float, int]:
         """Summed loss and count of right answers in eval mode."""

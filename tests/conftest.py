@@ -14,7 +14,7 @@ torch.set_num_threads(1)  # as the sweep's workers do
 IMAGES = {"mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
 FILES = {
     "mnist": [f"MNIST/raw/{f}" for f in data.MNIST_FILES],
-    "cifar10": ["cifar-10-batches-py/data_batch_1", *list(data.MIRROR_FILES)[:2]],
+    "cifar10": ["cifar-10-batches-py/data_batch_1", *data.CIFAR10_PACKED],
 }
 
 

@@ -48,7 +48,7 @@ def make_run(dataset, batch, optimizer="adam", n_train=600, epochs=1, warmup_epo
     return replace(run, **OPTIMIZERS[optimizer], warmup_epochs=warmup_epochs)
 
 
-def reference_epochs(run, dataset, dropout, dtype):
+def reference_epochs(run, dataset, dropout, dtype, device="cpu"):
     """What each epoch feeds the plain loop: inputs, labels and masks in their order, drawn as `streams` documents.
 
     From the epoch's one generator: shifts (across, then down), then flips, then a row of mask bits a sample, layer
@@ -60,19 +60,19 @@ def reference_epochs(run, dataset, dropout, dtype):
     widths = [math.prod(shape) for shape in shapes]
     for epoch in range(run.epochs):
         order = torch.from_numpy(chosen[streams.order(seeds, epoch, n)])
-        generator = torch.Generator().manual_seed(streams.noise_seed(seeds, epoch))
+        generator = torch.Generator(device).manual_seed(streams.noise_seed(seeds, epoch))
         x, y, masks = dataset.train_x[order], dataset.train_y[order], []
         if dataset.stats:
             x = x.permute(0, 3, 1, 2)
         if dataset.augment:
-            across, down = torch.randint(0, 9, (2, n), generator=generator).tolist()
-            flips = torch.randint(0, 2, (n,), generator=generator).tolist()
+            across, down = torch.randint(0, 9, (2, n), generator=generator, device=device).tolist()
+            flips = torch.randint(0, 2, (n,), generator=generator, device=device).tolist()
             x = torch.stack([reference.crop_and_flip(*one) for one in zip(x, across, down, flips)])
         if dataset.stats:
             x = reference.normalise(x, *dataset.stats, dtype)
         if shapes:
             p = DROPOUT[run.dataset]
-            bits = streams.noise_bits((n, sum(widths)), generator)
+            bits = streams.noise_bits((n, sum(widths)), generator).cpu()
             for shape, part in zip(shapes, bits.split(widths, dim=1)):
                 mask = streams.keep(part, p) / (1 - p) if dropout else torch.ones(part.shape)
                 mask = mask.to(dtype).view(n, *shape)
