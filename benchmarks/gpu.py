@@ -1,9 +1,9 @@
 """`python -m benchmarks.gpu`: the paper's grid of images on one GPU, seeds side by side, within a time limit.
 
-Small batches leave most of the card idle and take longest, so they have a lane of their own beside the large ones.
-What is finished at the limit is in the store (BBATCH_STORE); the same command goes on with the rest, runs that were
-cut off from their last epoch. Epoch times of runs that share a card say nothing of batch size: their records say how
-many shared it.
+Small batches leave most of the card idle and take longest, so they have a lane of their own beside the large
+ones. What is finished at the limit is in the store (BBATCH_STORE); the same command goes on with the rest, runs
+that were cut off from their last epoch. Epoch times of runs that share a card say nothing of batch size: their
+records say how many shared it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LARGEST_FIRST = (1024, 512, 256, 128, 64, 32, 16, 8, 1)
 
 
 def runs(seeds: int) -> list[Run]:
-    """The grid, most wanted first: CIFAR-10 under the linear rule, then its other rules, then MNIST, then more seeds."""
+    """The grid, most wanted first: CIFAR-10 under the linear rule, its other rules, MNIST, then more seeds."""
     first, more = range(42, 42 + min(seeds, 3)), range(45, 42 + seeds)
 
     def cells(dataset, sizes, seeds, **how):
@@ -75,12 +75,9 @@ def main() -> None:
             if record and not record["observed"].get("failure"):
                 record["observed"]["side_by_side"] = beside
                 store.put(record)
-                right = record["final"]["test_correct"]
-                print(
-                    f"{time.monotonic() - begun:6.0f} s  {run.dataset} B = {run.batch_size} seed {run.seed} {run.lr_rule}"
-                    f" warm-up {run.warmup_epochs}: {right} right, {sum(record['observed']['seconds']):.0f} s",
-                    flush=True,
-                )
+                seconds = time.monotonic() - begun
+                what = f"{run.dataset} B = {run.batch_size} seed {run.seed} {run.lr_rule} {run.warmup_epochs}"
+                print(f"{seconds:6.0f} s  {what}: {record['final']['test_correct']} right", flush=True)
 
     threads = [
         threading.Thread(target=work, args=(lanes[name],), daemon=True)
