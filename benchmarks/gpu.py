@@ -1,9 +1,9 @@
 """`python -m benchmarks.gpu`: the paper's grid of images on one GPU, seeds side by side, within a time limit.
 
 Small batches leave most of the card idle and take longest, so they have a lane of their own beside the large
-ones. What is finished at the limit is in the store (BBATCH_STORE); the same command goes on with the rest, runs
-that were cut off from their last epoch. Epoch times of runs that share a card say nothing of batch size: their
-records say how many shared it.
+ones. What is finished at the limit is in the store (BBATCH_STORE); the same command goes on with the rest, and a
+run that was cut off goes on from its last epoch. Epoch times of runs that share a card say nothing of batch size:
+their records say how many shared it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LARGEST_FIRST = (1024, 512, 256, 128, 64, 32, 16, 8, 1)
 
 
 def runs(seeds: int) -> list[Run]:
-    """The grid, most wanted first: CIFAR-10 under the linear rule, its other rules, MNIST, then more seeds."""
+    """The grid, most wanted first: CIFAR-10 by the linear rule, its other rules, MNIST, then more seeds."""
     first, more = range(42, 42 + min(seeds, 3)), range(45, 42 + seeds)
 
     def cells(dataset, sizes, seeds, **how):
@@ -54,11 +54,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="from 42 on (default: 5)")
     parser.add_argument("--large", type=int, default=4, help="large batches side by side (default: 4)")
     parser.add_argument("--small", type=int, default=10, help="small batches side by side (default: 10)")
+    parser.add_argument("--device", default="cuda")
     parser.add_argument("--datasets", nargs="+", default=["cifar10", "mnist"])
     options = parser.parse_args()
     begun, store = time.monotonic(), Store().prepare()
     wanted = [run for run in runs(options.seeds) if run.dataset in options.datasets]
-    fingerprints = {name: data.load(name, "cuda").fingerprint for name in options.datasets}
+    fingerprints = {name: data.load(name, options.device).fingerprint for name in options.datasets}
     todo = store.missing(list(dict.fromkeys(wanted)), fingerprints)
     lanes = {"small": queue.SimpleQueue(), "large": queue.SimpleQueue()}
     for run in todo:
@@ -71,7 +72,7 @@ def main() -> None:
                 run = lane.get_nowait()
             except queue.Empty:
                 return
-            record = worker.compute(run, store, "cuda", fingerprints[run.dataset])
+            record = worker.compute(run, store, options.device, fingerprints[run.dataset])
             if record and not record["observed"].get("failure"):
                 record["observed"]["side_by_side"] = beside
                 store.put(record)
