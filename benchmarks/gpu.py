@@ -27,20 +27,28 @@ LARGEST_FIRST = (1024, 512, 256, 128, 64, 32, 16, 8, 1)
 
 
 def runs(seeds: int) -> list[Run]:
-    """The grid, most wanted first: CIFAR-10 by the linear rule, its other rules, MNIST, then more seeds."""
-    first, more = range(42, 42 + min(seeds, 3)), range(45, 42 + seeds)
+    """The grid, most wanted first: CIFAR-10 seed by seed, with its rules after the first seed; then MNIST."""
+    every = range(42, 42 + seeds)
+    first = every[:3]
 
     def cells(dataset, sizes, seeds, **how):
-        return [plan(dataset, b, seed, **how) for b in sizes for seed in seeds]
+        return [plan(dataset, b, seed, **how) for seed in seeds for b in sizes]
+
+    def rules(sizes, seeds):
+        return (
+            cells("cifar10", sizes, seeds, lr_rule="constant")
+            + cells("cifar10", sizes, seeds, warmup_epochs=5)
+            + cells("cifar10", sizes, seeds, lr_rule="sqrt")
+        )
 
     base = DATASETS["mnist"].protocol.base_batch
     return (
-        cells("cifar10", LARGEST_FIRST, first)
-        + cells("cifar10", (1024, 512, 256), first, lr_rule="constant")
-        + cells("cifar10", (1024, 512, 256), first, lr_rule="sqrt")
-        + cells("cifar10", (1024, 512), first, warmup_epochs=5)
-        + cells("mnist", LARGEST_FIRST, range(42, 42 + seeds))
-        + cells("cifar10", LARGEST_FIRST, more)
+        cells("cifar10", LARGEST_FIRST, every[:1])
+        + rules((1024, 512), every[:1])
+        + cells("cifar10", LARGEST_FIRST, every[1:3])
+        + rules((1024, 512, 256), first)
+        + cells("mnist", LARGEST_FIRST, every)
+        + cells("cifar10", LARGEST_FIRST, every[3:])
         + cells("mnist", (1024, 512, base), first, warmup_epochs=0)
         + cells("mnist", (1024, 512, 128), first, lr_rule="constant")
         + cells("mnist", (1024, 512, 128), first, lr_rule="sqrt")
@@ -54,10 +62,15 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=4, help="large batches side by side (default: 4)")
     parser.add_argument("--small", type=int, default=10, help="small batches side by side (default: 10)")
     parser.add_argument("--device", default="cuda")
+    parser.add_argument("--least", type=int, default=1, help="smallest batch size (default: 1)")
     parser.add_argument("--datasets", nargs="+", default=["cifar10", "mnist"])
     options = parser.parse_args()
     begun, store = time.monotonic(), Store().prepare()
-    wanted = [run for run in runs(options.seeds) if run.dataset in options.datasets]
+    wanted = [
+        run
+        for run in runs(options.seeds)
+        if run.dataset in options.datasets and run.batch_size >= options.least
+    ]
     fingerprints = {name: data.load(name, options.device).fingerprint for name in options.datasets}
     todo = store.missing(list(dict.fromkeys(wanted)), fingerprints)
     lanes = {"small": queue.SimpleQueue(), "large": queue.SimpleQueue()}
