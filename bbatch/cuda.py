@@ -66,10 +66,11 @@ class GraphEngine(TorchEngine):
         if self.device.type == "cuda":
             # A small step waits for no large one: its kernels go first wherever a multiprocessor is free.
             self.stream = torch.cuda.Stream(self.device, priority=-1 if size < 32 else 0)
-            self.replays = self._captured()
+            self.replays, self.last = self._captured()
         else:
             self.stream = None  # entering no stream changes nothing
             self.replays = {1: lambda: self._step(size)}
+            self.last = lambda: self._step(n % size)
 
     def train_epoch(self, epoch: int) -> tuple[float, int]:
         with torch.cuda.stream(self.stream):
@@ -90,7 +91,7 @@ class GraphEngine(TorchEngine):
                 if self.stream and k % IN_FLIGHT == 0:
                     self.stream.synchronize()
         if rest:
-            self._step(rest)
+            self.last()
         loss = nn.functional.cross_entropy(self.logits.double(), self.y, reduction="sum")
         return loss.item(), (self.logits.argmax(1) == self.y).sum().item()
 
@@ -146,18 +147,23 @@ class GraphEngine(TorchEngine):
                 self.where.zero_()
                 self.step.zero_()
             for steps in {1, CHAIN if full >= CHAIN else 1}:
-                graph = torch.cuda.CUDAGraph()
-                graph.register_generator_state(self.generator)
-                with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
-                    for _ in range(steps):
-                        self._step(size)
-                replays[steps] = graph.replay
+                replays[steps] = self._graph(size, steps)
+            rest = self.run.n_train % size
+            last = self._graph(rest, 1) if rest else None
             self.net.load_state_dict(before)
             for p in self.net.parameters():
                 for moment in self.optimizer.state[p].values():
                     moment.zero_()  # as before the first step: Adam's moments and step count, SGD's momentum
             self.stream.synchronize()
-        return replays
+        return replays, last
+
+    def _graph(self, size: int, steps: int):
+        graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(self.generator)
+        with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
+            for _ in range(steps):
+                self._step(size)
+        return graph.replay
 
     def restore(self, state: dict) -> None:
         """Copy a saved state in place: the graph holds the addresses of weights, moments and step counts."""
