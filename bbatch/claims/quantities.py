@@ -13,8 +13,8 @@ import numpy as np
 
 from ..config import DATASETS, SYNTHETIC
 from ..statistics import Correlation, pearson, proportion_interval
-from .evidence import Paper, Runs, command, number
 from .rules import FEW, Part
+from .witnesses import Paper, Runs, command, number
 
 Witness = Paper | Runs
 GAPS = {"running": "gap_running", "clean": "gap"}

@@ -11,7 +11,7 @@ from torch import nn
 
 from ..errors import BadInput
 from ..statistics import Interval, mean_interval
-from .flat import Objective, counts, generator
+from .objective import Objective, counts, generator
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from ..errors import BadInput
 from ..files import seal, set_aside, unseal, write_whole
-from .flat import Objective, finite, generator, vector
+from .objective import Objective, finite, generator, vector
 
 SAVE_EVERY = 10.0  # seconds
 

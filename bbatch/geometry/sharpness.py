@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ..errors import BadInput, one_of
-from .flat import Objective, counts, generator, positive, vector
+from .objective import Objective, counts, generator, positive, vector
 
 NORMS = ("l2", "linf", "relative", "filter")
 
