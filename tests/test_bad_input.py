@@ -678,7 +678,7 @@ def test_nothing_read_from_disk_is_unpickled_or_evaluated_and_no_shell_is_used()
     """By name: whoever adds one of these must come here and justify it.
 
     The official batches of CIFAR-10 are pickles, and torchvision unpickles them: `data` lets it do so only once the md5
-    of each is that of the official release, so that what is unpickled is known bytes. `ceiling` sends the reader's own
+    of each is that of the official release, so that what is unpickled is known bytes. `memory_limit` sends the reader's own
     model to a process of its own through cloudpickle, by a pipe; what comes back is text.
     """
     forbidden = (

@@ -16,7 +16,7 @@ import pandas as pd
 from .. import published
 from ..config import DATASETS, SYNTHETIC
 from ..errors import BadInput
-from ..statistics import Interval
+from ..statistics import Interval, power_law
 
 DROP = 1.0  # percentage points below the peak
 FOUND, NEVER, BELOW = "found", "none: never so low", "none: only smaller B"
@@ -114,3 +114,48 @@ def optimum_exponent(draws: Mapping[str, pd.DataFrame]) -> Interval:
     best = np.log(np.column_stack([table["optimal"].to_numpy(float) for table in draws.values()]))
     slopes = (best - best.mean(1, keepdims=True)) @ (n - n.mean()) / ((n - n.mean()) ** 2).sum()
     return Interval(float(slopes.mean()), *map(float, np.quantile(slopes, (0.025, 0.975))), len(draws))
+
+
+def exponent_sentences(frame: pd.DataFrame) -> list[str]:
+    """The exponent of N in the paper's own critical batch sizes (Table VI), over all data sets and over the synthetic;
+    then what our runs give of it."""
+    table = published.critical().set_index("dataset")["critical_batch_size"]
+    sentences = []
+    for what, names in (
+        ("all five data sets", list(DATASETS)),
+        ("the three synthetic sets", list(SYNTHETIC)),
+    ):
+        fit = power_law([printed_n(n) for n in names], table[names])
+        a = fit.exponent
+        sentences.append(
+            f"Table VI over {what}: B* grows as N to the power {a.mean:.2f} (95 % interval {a.low:.2f} to "
+            f"{a.high:.2f}, {a.n} points).".replace("-", "−")
+        )
+    return sentences + _our_exponent(frame)
+
+
+def _our_exponent(frame: pd.DataFrame) -> list[str]:
+    sizes = frame.groupby("dataset")["batch_size"].nunique()
+    found = {
+        n: from_runs(frame, n) for n in DATASETS if sizes.get(n, 0) >= len(DATASETS[n].protocol.batch_sizes)
+    }
+    have = [f"{DATASETS[n].title} (B* = {c.critical})" for n, c in found.items() if c.critical]
+    text = (
+        f"By the definition, our means give a B* on {len(have)} of the {len(found)} data sets with runs at "
+        f"every batch size{': ' + ', '.join(have) if have else ''}"
+    )
+    sentences = [text + ("." if len(have) > 2 else ", too few for an exponent.")]
+    if len(have) > 2:
+        names = [n for n, c in found.items() if c.critical]
+        a = power_law([printed_n(n) for n in names], [found[n].critical for n in names]).exponent
+        sentences.append(
+            f"B* over them grows as N to the power {a.mean:.2f} (95 % interval {a.low:.2f} to {a.high:.2f})."
+        )
+    draws = bootstraps(frame, SYNTHETIC)
+    if len(draws) == len(SYNTHETIC):
+        a = optimum_exponent(draws)
+        sentences.append(
+            f"The best batch size itself, over the three synthetic sets, follows N to the power {a.mean:.2f} "
+            f"(middle 95 % of the bootstrap over seeds: {a.low:.2f} to {a.high:.2f})."
+        )
+    return [s.replace(" -", " −") for s in sentences]

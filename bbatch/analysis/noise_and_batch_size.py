@@ -75,7 +75,7 @@ def variance_table(table: pd.DataFrame) -> pd.DataFrame:
 def noise_table(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """The noise scale at the start and at the end of training beside the batch sizes that accuracy itself points to.
 
-    `runs` as from `metrics.frame`: the optimum and B* are `critical.from_runs` under the linear rule, where two batch
+    `runs` as from `metrics.frame`: the optimum and B* are `critical_batch_size.from_runs` under the linear rule, where two batch
     sizes or more are recorded.
     """
     rows = []

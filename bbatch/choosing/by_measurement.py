@@ -2,8 +2,8 @@
 
 1. Time: elapsed seconds of an epoch at each power of two. Beyond the *knee*, the smallest batch size within a quarter
    of the fastest epoch, larger batches hardly save time.
-2. Memory: the largest batch whose training step fits (`ceiling`).
-3. Gradient noise: tr(Sigma)/|G|^2 after 1, 2, 4, ... epochs at a batch of 32 (`noise`). Up to about this many samples a
+2. Memory: the largest batch whose training step fits (`memory_limit`).
+3. Gradient noise: tr(Sigma)/|G|^2 after 1, 2, 4, ... epochs at a batch of 32 (`gradient_noise`). Up to about this many samples a
    larger batch makes a step as much better as it makes it dearer; beyond, samples are wasted (McCandlish et al. 2018).
    The median over training counts: the scale grows while a model learns.
 4. Rate: validation loss after short trainings at rates half a decade apart, three seeds each, at the batch size that
@@ -87,7 +87,7 @@ def measure_batch_size(
     seed: int = 0,
     progress: bool = True,
 ) -> Measured:
-    """A batch size and a rate by measurement (see the module); arguments as of `selection.select_batch_size`.
+    """A batch size and a rate by measurement (see the module); arguments as of `algorithm_2.select_batch_size`.
 
     `base_lr`: where the search for a rate begins, at a batch of 32; by default the paper's, for Adam or SGD.
     """

@@ -197,7 +197,7 @@ def large_batches_have_large_rates(ours: Runs) -> str:
 
 @because("iv-b-correlation", "iv-b-p")
 def the_data_set_matters_more(ours: Runs) -> str:
-    from ..analysis.accuracy import correlations
+    from ..analysis.generalization_gap import correlations
 
     table = correlations(ours.frame[ours.frame["lr_rule"] == "linear"])
     theirs = table[(table["source"] == "the paper's tables") & (table["pairs of"] != "all data sets")]

@@ -1,7 +1,7 @@
 """Every claim of the paper, judged twice: against its own tables and against our runs.
 
 What is claimed and how it is put stands in `ledger`, the rules in `rules`, what is measured in `quantities*`, who is
-asked in `evidence`. A verdict is a function of the records and the published CSV files, computed here and nowhere else.
+asked in `witnesses`. A verdict is a function of the records and the published CSV files, computed here and nowhere else.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 At batch size 1 the arithmetic of a step takes about two microseconds and a framework's overhead hundreds. Here
 the loop over steps itself is compiled: gather, forward, backward and Adam with no Python and no allocation between
-steps. Draws come from the same streams as in `engine.TorchEngine`, so both engines visit the same samples with
+steps. Draws come from the same streams as in `eager.TorchEngine`, so both engines visit the same samples with
 the same masks and differ by rounding alone.
 
 Shapes below: n samples in the epoch, batch size B, layer widths D -> H1 -> H2 -> C. Weights are stored [in, out],

@@ -172,7 +172,7 @@ class GraphEngine(TorchEngine):
 
 
 def capturable_optimizer(net: nn.Module, run: Run, rate: torch.Tensor) -> torch.optim.Optimizer:
-    """The optimizer of `engine.make_optimizer`, with a float32 tensor for its rate and nothing on the host."""
+    """The optimizer of `eager.make_optimizer`, with a float32 tensor for its rate and nothing on the host."""
     if run.optimizer == "adam":
         return torch.optim.Adam(
             net.parameters(), rate, weight_decay=run.weight_decay, fused=True, capturable=rate.is_cuda

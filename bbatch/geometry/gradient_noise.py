@@ -56,7 +56,7 @@ def gradient_variance(
 
     Divided by the number of mini-batches, as printed, so (batches − 1)/batches of the variance. `replacement`: whether
     one sample can stand in a mini-batch twice; the mini-batches themselves are independent draws. `names`: parameters
-    in place of the first layer's weights. Raises `BadInput` for what cannot be measured (see `flat.Objective`), for
+    in place of the first layer's weights. Raises `BadInput` for what cannot be measured (see `objective.Objective`), for
     fewer than two mini-batches, and a mini-batch larger than the samples.
     """
     objective = Objective(net, loss, inputs, targets, piece)
@@ -90,7 +90,7 @@ def largest_share(
 
     g_i is the gradient of the loss of sample i with respect to the first layer's weights, or the parameters `names`; its
     square is what a mini-batch of Eq. (4) averages. The number of samples is rounded up. NaN where every gradient is 0.
-    Raises `BadInput` for what cannot be measured (see `flat.Objective`), and unless 0 < share <= 1.
+    Raises `BadInput` for what cannot be measured (see `objective.Objective`), and unless 0 < share <= 1.
     """
     positive("share of samples", share)
     if share > 1:
@@ -139,7 +139,7 @@ def noise_scale(
     The scatter of m mini-batch gradients estimates tr(Σ)/B without bias, and |ḡ|² less scatter/m estimates |G|²
     likewise (McCandlish et al. 2018, appendix A). The ratio's bias is taken out, and its interval made, by the
     jackknife over mini-batches. Samples of a last, partial mini-batch are left out. Memory: m gradients.
-    Raises `BadInput` for what cannot be measured (see `flat.Objective`) and for fewer than three mini-batches.
+    Raises `BadInput` for what cannot be measured (see `objective.Objective`) and for fewer than three mini-batches.
     """
     n = len(targets)
     _batch_size(batch_size, n)

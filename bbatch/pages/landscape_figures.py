@@ -310,7 +310,7 @@ def sharpness_against_batch(
 ) -> Figure:
     """Measures of sharpness against B under each rule: every network, and geometric means with 95 % intervals over seeds.
 
-    `table` as from `minima.final`.
+    `table` as from `sharpness_and_batch_size.final`.
     """
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, len(measures), figsize=(3.5 * len(measures), 3.9), squeeze=False)

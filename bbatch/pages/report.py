@@ -10,7 +10,7 @@ import pandas as pd
 from IPython.display import HTML, Markdown
 
 from .. import metrics, models
-from ..analysis import accuracy
+from ..analysis import generalization_gap
 from ..config import DATASETS, PRECISIONS, Run, grid
 from ..errors import one_of
 from ..records.store import Store
@@ -38,7 +38,7 @@ def obtain(
     """The records of a profile's runs: those in the store and, with `compute`, the missing ones trained now.
 
     `seeds` = 0 stands for as many as the profile plans. `precision` "recorded" takes the run in fp32 where there is
-    one, else the one in bf16, and trains in fp32 where there is neither. `executor` as in `cluster.executor`.
+    one, else the one in bf16, and trains in fp32 where there is neither. `executor` as in `dask_cluster.executor`.
 
     Raises `BadInput` for an unknown data set, profile, rule, precision or executor.
     """
@@ -203,7 +203,7 @@ def comparison(runs: pd.DataFrame, dataset: str) -> HTML:
 
 def readings(runs: pd.DataFrame, datasets) -> HTML:
     """How far the paper's gaps lie from ours under each reading of its training accuracy, a row for each data set."""
-    found = {name: accuracy.which_training_accuracy(runs, name) for name in datasets}
+    found = {name: generalization_gap.which_training_accuracy(runs, name) for name in datasets}
     rows = [
         {"data set": DATASETS[name].title}
         | dict(zip(table["reading"], table["mean_distance"].map("{:.2f}".format)))

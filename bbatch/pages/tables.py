@@ -222,7 +222,7 @@ def critical_sizes(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def correlations(found: pd.DataFrame) -> pd.DataFrame:
-    """`findings.correlations` as text: r with its 95 % interval."""
+    """`generalization_gap.correlations` as text: r with its 95 % interval."""
     return pd.DataFrame(
         {
             "source": found["source"],

@@ -117,7 +117,7 @@ def stamp(path: Path) -> str:
 def stage(pages: list[Path], about: dict) -> None:
     """Lay out afresh what Jupyter Book reads, so that nothing of an earlier build is left.
 
-    `pages` are the committed notebooks; their executed copies take their places. `about`: `crate.facts`.
+    `pages` are the committed notebooks; their executed copies take their places. `about`: `provenance.facts`.
     """
     for folder in (SOURCE, HTML, BUILD / ".doctrees", BUILD / "jupyter_execute"):
         shutil.rmtree(folder, ignore_errors=True)

@@ -141,7 +141,7 @@ class Store:
         return {"identical": same, "different": both - same, "not_committed": len(live) - both}
 
     def freeze(self) -> dict[str, int]:
-        """Merge live records into the committed files (see `frozen.merge`); returns how many were added by data set."""
+        """Merge live records into the committed files (see `committed.merge`); returns how many were added by data set."""
         if self.frozen is None:
             raise StoreError(
                 "this store was opened without a folder of committed records; there is none to freeze into."

@@ -6,7 +6,7 @@ from scipy import stats
 
 from bbatch import metrics
 from bbatch.analysis import learning_rate_rules
-from bbatch.pages import efficiency_figures
+from bbatch.pages import learning_rate_figures
 from factories import record
 
 
@@ -132,4 +132,4 @@ def test_holes_are_marked_and_named_with_the_command_that_fills_them():
 
 def test_the_figure_of_the_rules_has_a_line_for_each():
     curves = metrics.curves([images("linear", 1_000, 5), images("constant", 5_000, 3)])
-    assert len(efficiency_figures.rules_over_epochs(curves, "cifar10", 1024).axes[0].lines) >= 2
+    assert len(learning_rate_figures.rules_over_epochs(curves, "cifar10", 1024).axes[0].lines) >= 2

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from bbatch import metrics, published
-from bbatch.analysis import accuracy
+from bbatch.analysis import accuracy, critical_batch_size, generalization_gap, precision
 from bbatch.cli import main
 from bbatch.config import DATASETS
 from bbatch.pages import figures, report, tables
@@ -88,7 +88,9 @@ def test_sentences_follow_the_records(runs):
 
 
 def test_which_training_accuracy_prefers_the_nearer_reading(runs):
-    table = accuracy.which_training_accuracy(runs, "synthetic-1k").set_index("reading")["mean_distance"]
+    table = generalization_gap.which_training_accuracy(runs, "synthetic-1k").set_index("reading")[
+        "mean_distance"
+    ]
     paper = published.results("synthetic-1k").set_index("batch_size")["gap"]
     means = runs.groupby("batch_size")[["gap_running", "gap"]].mean()
     assert table.iloc[0] == pytest.approx(
@@ -275,21 +277,21 @@ def test_precision_is_compared_only_between_equal_runs():
         for s, c in zip((42, 43), cs)
     ]
     alone = record(batch_size=64, precision="bf16")
-    table = accuracy.precision_effect(metrics.frame([*pairs, alone]))
+    table = precision.precision_effect(metrics.frame([*pairs, alone]))
     assert len(table) == 1 and table.loc[0, "n"] == 2 and table.loc[0, "test accuracy"].startswith("+0.00")
 
 
 def test_correlation_of_the_papers_own_cells_is_recomputed_not_quoted():
     cells = published.results()
     expected = stats.pearsonr(np.log(cells["batch_size"]), cells["gap"])
-    row = accuracy.correlations(metrics.frame([])).iloc[0]
+    row = generalization_gap.correlations(metrics.frame([])).iloc[0]
     assert (row["r"], row["p"], row["n"]) == pytest.approx((expected.statistic, expected.pvalue, len(cells)))
 
 
 def test_a_critical_size_of_ours_is_said_with_the_name_as_it_is_written():
     sizes = DATASETS["cifar10"].protocol.batch_sizes
     runs = metrics.frame(record("cifar10", b, test_correct=7_600 if b <= 64 else 7_300) for b in sizes)
-    said = " ".join(accuracy.exponent_sentences(runs))
+    said = " ".join(critical_batch_size.exponent_sentences(runs))
     assert (
         "give a B* on 1 of the 1 data sets with runs at every batch size: CIFAR-10 (B* = 128), too few for an exponent."
         in said
