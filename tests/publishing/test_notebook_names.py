@@ -1,4 +1,4 @@
-"""What the notebooks import from the package is there, and so is each name that they take from one of its modules."""
+"""What the notebooks and benchmarks import from the package is there, and so is each name that they take from one of its modules."""
 
 import ast
 import json
@@ -9,7 +9,8 @@ import pytest
 
 from bbatch.records.store import ROOT
 
-NOTEBOOKS = [*sorted((ROOT / "notebooks").glob("*.ipynb")), *sorted((ROOT / "book").glob("*.ipynb"))]
+PLACES = ("notebooks/*.ipynb", "book/*.ipynb", "benchmarks/*.py")
+FILES = [path for place in PLACES for path in sorted(ROOT.glob(place))]
 
 
 def missing(code: str) -> list[str]:
@@ -17,7 +18,7 @@ def missing(code: str) -> list[str]:
     bound, lacking = {}, []
     tree = ast.parse(code)
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "bbatch":
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "bbatch":
             for alias in node.names:
                 try:
                     bound[alias.asname or alias.name] = import_module(f"{node.module}.{alias.name}")
@@ -33,11 +34,13 @@ def missing(code: str) -> list[str]:
 
 
 def code_of(path) -> str:
+    if path.suffix == ".py":
+        return path.read_text()
     cells = json.loads(path.read_text())["cells"]
     return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_name_is_there(path):
     assert missing(code_of(path)) == []
 
