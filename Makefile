@@ -24,11 +24,11 @@ help:           ## this list
 
 book: $(INSTALLED)  ## build the book from the committed records, into _build/html
 	@echo "Building the book (about 3 minutes the first time)."
-	@$(BIN)/python -m bbatch.book
+	@$(BIN)/python -m bbatch.publishing.book
 
 pdf: book       ## the book as one PDF, _build/book.pdf (needs Chromium or Chrome on the path; no LaTeX)
 	@echo "Printing the pages."
-	@$(BIN)/python -m bbatch.pdf
+	@$(BIN)/python -m bbatch.publishing.pdf
 
 test: $(INSTALLED)  ## run all tests: package, notebooks, book and its pages (up to 15 minutes)
 	@echo "Testing the package, the notebooks and the book."

@@ -9,26 +9,16 @@ import sys
 
 import pandas as pd
 
-from . import (
-    book,
-    claims,
-    cluster,
-    config,
-    data,
-    figures,
-    geometry,
-    heldout,
-    metrics,
-    notebooks,
-    reencoding,
-    tables,
-    verify,
-)
+from . import claims, config, data, geometry, metrics
+from .analysis import held_out_choice, reencoding
 from .choosing import problems, recommend
 from .errors import BadInput, one_of, whole
-from .geometry.trained import EFFORT
-from .store import ROOT, Store
-from .sweep import processes, sweep
+from .geometry.networks import EFFORT
+from .pages import figures, tables
+from .publishing import book, notebooks
+from .records.store import ROOT, Store
+from .sweeping import dask_cluster, verify
+from .sweeping.sweep import processes, sweep
 
 
 class _Parser(argparse.ArgumentParser):
@@ -136,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     add(
         "heldout",
-        lambda o: heldout.measure(),
+        lambda o: held_out_choice.measure(),
         "choose the batch size on held-out training data, beside the test set",
     )
     add(
@@ -239,7 +229,7 @@ def _sweep(options) -> list[dict]:
         options.precision,
     )
     store = Store(frozen=None) if options.fresh else Store()
-    with cluster.executor(options.executor, options.jobs, options.device) as executor:
+    with dask_cluster.executor(options.executor, options.jobs, options.device) as executor:
         done = sweep(
             runs,
             store,

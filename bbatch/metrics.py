@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from .config import DATASETS, Run
+from .statistics import Interval, mean_interval, proportion_interval
 
 CONVERGED = 80.0  # percent of test accuracy, Section III-D
 COLUMNS = [
@@ -178,3 +179,16 @@ def curves(records: Iterable[dict]) -> pd.DataFrame:
         "cpu_seconds",
     ]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
+
+
+def interval(cell: pd.DataFrame, metric: str) -> Interval:
+    """Mean and 95 % interval of one metric over the seeds of one cell of the grid.
+
+    A single seed's test accuracy carries the sampling error of the test set (Wilson) and n = 1; a single seed of
+    any other metric has no interval.
+    """
+    if metric == "test_acc" and len(cell) == 1:
+        n_test = int(cell["n_test"].iloc[0])
+        i = proportion_interval(round(cell["test_acc"].iloc[0] * n_test / 100), n_test)
+        return Interval(i.mean, i.low, i.high, 1)
+    return mean_interval(cell[metric])

@@ -10,15 +10,14 @@ import io
 import math
 import time
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
 from . import streams
-from .config import DATASETS, Run
+from .config import Run
 from .data import Data
-from .engine import PIECE, TorchEngine
+from .engines import engine_for
 from .files import seal, set_aside, unseal, write_whole
 
 HISTORY = (
@@ -50,26 +49,6 @@ class Outcome:
     final: dict
     engine: str
     weights: dict[str, torch.Tensor]
-
-
-def engine_for(run: Run, data: Data, device: str) -> TorchEngine:
-    """The fastest engine that can serve the run: compiled for the synthetic network on a CPU where numba is
-    installed, graphs on CUDA, else PyTorch."""
-    fits = (DATASETS[run.dataset].network, run.optimizer, run.precision, device) == (
-        "mlp",
-        "adam",
-        "fp32",
-        "cpu",
-    )
-    if fits and run.weight_decay == 0 and run.warmup_epochs == 0 and find_spec("numba"):
-        from .kernel import CompiledEngine
-
-        return CompiledEngine(run, data, device)
-    if torch.device(device).type == "cuda" and run.batch_size <= PIECE["cuda"]:
-        from .cuda import GraphEngine
-
-        return GraphEngine(run, data, device)
-    return TorchEngine(run, data, device)
 
 
 def train(run: Run, data: Data, device: str = "cpu", checkpoint: "Checkpoint | None" = None) -> Outcome:

@@ -15,8 +15,8 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_
 import pandas as pd
 import torch
 
-from bbatch.store import ROOT
-from bbatch.worker import environment
+from bbatch.records.store import ROOT
+from bbatch.sweeping.worker import environment
 
 from . import landscape, measure
 

@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from bbatch.speed import FOLDER
-from bbatch.store import ROOT
-from bbatch.worker import environment
+from bbatch.pages.benchmarks import FOLDER
+from bbatch.records.store import ROOT
+from bbatch.sweeping.worker import environment
 
 PYTHON = sys.executable
 CHECKS = {  # name -> what a reader types, what runs here
@@ -27,9 +27,9 @@ CHECKS = {  # name -> what a reader types, what runs here
         ["bash", "-c", "cd results && sha256sum -c SHA256SUMS"],
     ),
     "verify": ("bbatch verify --sample 5", [PYTHON, "-m", "bbatch", "verify", "--sample", "5"]),
-    "book": ("make book", [PYTHON, "-m", "bbatch.book"]),
+    "book": ("make book", [PYTHON, "-m", "bbatch.publishing.book"]),
     "pages": ("python -m pytest tests/test_book.py", [PYTHON, "-m", "pytest", "-q", "tests/test_book.py"]),
-    "pdf": ("make pdf", [PYTHON, "-m", "bbatch.pdf"]),
+    "pdf": ("make pdf", [PYTHON, "-m", "bbatch.publishing.pdf"]),
     "test": (
         "make test",
         [PYTHON, "-m", "pytest", "-q", "tests", "notebooks", "--nbval-lax", "--nbval-current-env"],

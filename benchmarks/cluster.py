@@ -19,11 +19,11 @@ from multiprocessing import get_context
 import pandas as pd
 from tqdm import tqdm
 
-from bbatch import cluster, worker
 from bbatch.config import plan
-from bbatch.store import ROOT, Store
-from bbatch.sweep import sweep
-from bbatch.worker import environment
+from bbatch.records.store import ROOT, Store
+from bbatch.sweeping import dask_cluster, worker
+from bbatch.sweeping.sweep import sweep
+from bbatch.sweeping.worker import environment
 
 FOLDER = ROOT / "results" / "benchmarks"
 ROUNDS, RUNS = 5, 16
@@ -54,7 +54,7 @@ def once(name: str, workers: int) -> dict:
 def _executor(name: str, workers: int):
     """Dask's, or a standard pool that lives as long: the sweep's own processes would start anew for each sweep."""
     if name == "dask":
-        return cluster.executor("dask", workers)
+        return dask_cluster.executor("dask", workers)
     return ProcessPoolExecutor(workers, get_context("spawn"), worker.begin)
 
 

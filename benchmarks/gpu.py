@@ -18,9 +18,10 @@ os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")
 # Two streams may use cuBLAS at once; a workspace for each keeps its results the same from run to run.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
-from bbatch import data, worker
+from bbatch import data
 from bbatch.config import DATASETS, Run, plan
-from bbatch.store import Store
+from bbatch.records.store import Store
+from bbatch.sweeping import worker
 
 SMALL = 8  # batch sizes up to here go into the lane for small ones
 LARGEST_FIRST = (1024, 512, 256, 128, 64, 32, 16, 8, 1)

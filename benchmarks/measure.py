@@ -24,9 +24,10 @@ from threadpoolctl import threadpool_limits
 
 from bbatch import data
 from bbatch.config import DATASETS, Run, plan
-from bbatch.engine import TorchEngine
-from bbatch.trainer import engine_for, train
-from bbatch.worker import ENVIRONMENT
+from bbatch.engines import engine_for
+from bbatch.engines.eager import TorchEngine
+from bbatch.sweeping.worker import ENVIRONMENT
+from bbatch.trainer import train
 
 from .rivals import Compiled, Jax, Loop
 

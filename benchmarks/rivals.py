@@ -1,6 +1,6 @@
 """What the package is measured against: the DataLoader loop, the plain loop on tensors, JAX, and a loop in C++.
 
-Each is written as its own users would write it, shares nothing with `bbatch.engine` or `bbatch.kernel`, and includes
+Each is written as its own users would write it, shares nothing with `bbatch.engines.eager` or `bbatch.engines.compiled`, and includes
 dropout, shuffling, loss and accuracy. A rival is made once for a run and then called once for each epoch.
 """
 

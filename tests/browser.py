@@ -8,7 +8,7 @@ from pathlib import Path
 
 import websocket
 
-from bbatch import pdf
+from bbatch.publishing import pdf
 
 FLAGS = tuple(flag for flag in pdf.FLAGS if "host-resolver" not in flag) + (
     "--allow-file-access-from-files",

@@ -1,6 +1,6 @@
 """A plain training loop, written from the paper's text and PyTorch's documentation alone.
 
-It shares nothing with `bbatch.engine` or `bbatch.kernel`: networks as Section III-B prints them, whole batches,
+It shares nothing with `bbatch.engines.eager` or `bbatch.engines.compiled`: networks as Section III-B prints them, whole batches,
 ordinary NCHW tensors, unfused optimizers, and every random choice (order, masks, crops) handed in.
 """
 

@@ -11,27 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bbatch import (
-    cli,
-    cluster,
-    config,
-    critical,
-    data,
-    live,
-    models,
-    notebooks,
-    published,
-    report,
-    statistics,
-    tables,
-    verify,
-)
+from bbatch import cli, config, data, models, published, statistics
+from bbatch.analysis import critical_batch_size
 from bbatch.config import Run, grid, plan
 from bbatch.errors import BadInput, StoreError
 from bbatch.metrics import frame
-from bbatch.store import Store, _document
-from bbatch.sweep import sweep
-from test_metrics import record
+from bbatch.pages import report, tables
+from bbatch.publishing import notebooks
+from bbatch.records.store import Store, _document
+from bbatch.sweeping import dask_cluster, verify, worker
+from bbatch.sweeping.sweep import sweep
+from factories import record_of_four_epochs as record
 
 SETS, RULES, PROFILES = "synthetic-1k", r"constant, linear, sqrt", "smoke, quick, paper"
 RUN = ["run", "synthetic-1k", "--batch-size", "32"]
@@ -389,28 +379,28 @@ CALLS = [
     ],
     (lambda: Store("nowhere", None).freeze(), "without a folder of committed records"),
     *[
-        (lambda e=e: cluster.executor(e).__enter__(), "executor .* is unknown")
+        (lambda e=e: dask_cluster.executor(e).__enter__(), "executor .* is unknown")
         for e in (None, 3, b"dask", "dask://h:0")
     ],
     *[
-        (lambda d=d: cluster.executor("dask", device=d).__enter__(), "device .* cannot be used here")
+        (lambda d=d: dask_cluster.executor("dask", device=d).__enter__(), "device .* cannot be used here")
         for d in ("abacus", None)
     ],
     *[
-        (lambda s=s: cluster.plan_for([1.0, s], 2), "duration of a run is .* s; it must be")
+        (lambda s=s: dask_cluster.plan_for([1.0, s], 2), "duration of a run is .* s; it must be")
         for s in (-1, nan, math.inf)
     ],
     *[
-        (lambda w=w: cluster.plan_for([1.0], w), "number of workers is .*; it must be a whole")
+        (lambda w=w: dask_cluster.plan_for([1.0], w), "number of workers is .*; it must be a whole")
         for w in (0, 1.5, True)
     ],
-    (lambda: cluster.plan_for([1.0], 1, nan), "duration of overhead is nan s"),
+    (lambda: dask_cluster.plan_for([1.0], 1, nan), "duration of overhead is nan s"),
     *[
-        (lambda s=s: cluster.plans([], s, 0.0), "number of seeds is .*; it must be a whole")
+        (lambda s=s: dask_cluster.plans([], s, 0.0), "number of seeds is .*; it must be a whole")
         for s in (0, -1, 1.5, True)
     ],
     *[
-        (lambda s=s: cluster.overheads(None, s), "duration of a run is .* s; it must be")
+        (lambda s=s: dask_cluster.overheads(None, s), "duration of a run is .* s; it must be")
         for s in (0, -1.0, nan, math.inf)
     ],
     *[
@@ -435,8 +425,8 @@ CALLS = [
     (lambda: report.obtain(["mnist"], "x"), "profile 'x' is unknown"),
     (lambda: report.obtain(["mnist"], precision="x"), "precision 'x' is unknown"),
     (lambda: report.obtain(["mnist"], "smoke", compute=True, executor="x"), "executor 'x' is unknown"),
-    (lambda: live.train_one("mnist", 0, 42), "batch size is 0"),
-    (lambda: live.sweep_again("x", "smoke", 1), "data set 'x' is unknown"),
+    (lambda: worker.train_one("mnist", 0, 42), "batch size is 0"),
+    (lambda: verify.sweep_again("x", "smoke", 1), "data set 'x' is unknown"),
     *[
         (lambda c=c, n=n: statistics.proportion_interval(c, n), "is no proportion")
         for c, n in ((1, 0), (-1, 5), (6, 5))
@@ -445,8 +435,8 @@ CALLS = [
     (lambda: statistics.pearson([1, 2, 3], [1, 2, 3]), "four pairs"),
     (lambda: statistics.pearson([1] * 5, [1, 2, 3, 4, 5]), "vary"),
     (lambda: statistics.power_law([1, 2, -3], [1, 2, 3]), "above 0"),
-    (lambda: critical.critical_batch_size({8: 90.0}), "two batch sizes or more"),
-    (lambda: critical.critical_batch_size({8: 90.0, 16: 80.0}, 0), "drop above 0"),
+    (lambda: critical_batch_size.critical_batch_size({8: 90.0}), "two batch sizes or more"),
+    (lambda: critical_batch_size.critical_batch_size({8: 90.0, 16: 80.0}, 0), "drop above 0"),
     *[
         (lambda n=n: notebooks.find(n), "notebook .* (is unknown; allowed are|is not a file)")
         for n in ("99", "x", "", "a.ipynb")
@@ -688,7 +678,7 @@ def test_nothing_read_from_disk_is_unpickled_or_evaluated_and_no_shell_is_used()
     """By name: whoever adds one of these must come here and justify it.
 
     The official batches of CIFAR-10 are pickles, and torchvision unpickles them: `data` lets it do so only once the md5
-    of each is that of the official release, so that what is unpickled is known bytes. `ceiling` sends the reader's own
+    of each is that of the official release, so that what is unpickled is known bytes. `memory_limit` sends the reader's own
     model to a process of its own through cloudpickle, by a pipe; what comes back is text.
     """
     forbidden = (

@@ -15,7 +15,7 @@ import reference
 from bbatch import data
 from bbatch.config import DATASETS, SYNTHETIC
 from bbatch.errors import BadInput, DataMissing
-from conftest import FILES, tiny
+from factories import FILES, tiny
 
 
 def digest(d):

@@ -8,48 +8,7 @@ import pytest
 
 from bbatch import metrics
 from bbatch.config import plan
-
-
-def record(
-    batch=32,
-    seed=42,
-    test=(150, 160, 161, 170),
-    running=(400, 500, 600, 640),
-    train=700,
-    seconds=(2.0, 1.0, 1.0, 4.0),
-    diverged=None,
-    **more,
-):
-    """A record of four epochs on synthetic-1k: 800 training and 200 test samples."""
-    run = plan("synthetic-1k", batch, seed, epochs=4, **more)
-    return {
-        "id": f"{batch}-{seed}-{run.lr_rule}",
-        "run": dataclasses.asdict(run),
-        "seeds": {"init": 1, "order": 2, "noise": 3},
-        "data": {"source": "somewhere", "fingerprint": "f" * 64, "n_test": 200},
-        "history": {
-            "train_loss": [0.4, 0.3, 0.2, 0.1],
-            "train_correct": list(running),
-            "test_loss": [0.5, 0.4, 0.3, 0.3],
-            "test_correct": list(test),
-        },
-        "final": {
-            "train_loss": 0.1,
-            "train_correct": train,
-            "test_loss": 0.3,
-            "test_correct": test[-1],
-            "diverged_epoch": diverged,
-        },
-        "observed": {
-            "seconds": list(seconds),
-            "evaluate_seconds": [9.0] * 4,
-            "device": "cpu",
-            "commit": "abc",
-            "engine": "torch",
-            "device_name": "a processor",
-            "started": "2026-01-01T08:00:00+00:00",
-        },
-    }
+from factories import record_of_four_epochs as record
 
 
 def test_a_row_by_hand():

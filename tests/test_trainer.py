@@ -17,17 +17,16 @@ import pytest
 import torch
 
 import reference
-from bbatch import config, data, engine, files, streams, trainer
-from bbatch.engine import TorchEngine
-from bbatch.kernel import CompiledEngine
-from bbatch.models import NETWORKS, Dropout
-from conftest import tiny
+from bbatch import config, data, engines, files, streams, trainer
+from bbatch.engines import eager
+from bbatch.engines.compiled import CompiledEngine
+from bbatch.engines.eager import TorchEngine
+from factories import reference_epochs, tiny
 
 OPTIMIZERS = {
     "adam": {"optimizer": "adam", "momentum": 0.0, "weight_decay": 0.0, "base_lr": 0.001, "base_batch": 32},
     "sgd": {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-4, "base_lr": 0.1, "base_batch": 256},
 }
-DROPOUT = {"synthetic-1k": 0.2, "mnist": 0.25}  # Section III-B
 TOLERANCE = 1e-5  # in every parameter
 
 
@@ -37,7 +36,7 @@ class Float64Engine(TorchEngine):
     def __init__(self, run, dataset, device):
         super().__init__(run, dataset, device)
         self.net.double()
-        self.optimizer = engine.make_optimizer(self.net, run)
+        self.optimizer = eager.make_optimizer(self.net, run)
 
     def _logits(self, x):
         return self.net(reference.normalise(x.permute(0, 3, 1, 2), *self.data.stats, torch.float64))
@@ -46,38 +45,6 @@ class Float64Engine(TorchEngine):
 def make_run(dataset, batch, optimizer="adam", n_train=600, epochs=1, warmup_epochs=0, seed=3):
     run = config.plan(dataset, batch, seed, epochs=epochs, n_train=n_train)
     return replace(run, **OPTIMIZERS[optimizer], warmup_epochs=warmup_epochs)
-
-
-def reference_epochs(run, dataset, dropout, dtype, device="cpu"):
-    """What each epoch feeds the plain loop: inputs, labels and masks in their order, drawn as `streams` documents.
-
-    From the epoch's one generator: shifts (across, then down), then flips, then a row of mask bits a sample, layer
-    after layer, images channels last.
-    """
-    seeds, n = streams.seeds_of(run.seed), run.n_train
-    chosen = streams.subset(seeds, len(dataset.train_y), n)
-    shapes = [m.shape for m in NETWORKS[config.DATASETS[run.dataset].network]() if isinstance(m, Dropout)]
-    widths = [math.prod(shape) for shape in shapes]
-    for epoch in range(run.epochs):
-        order = torch.from_numpy(chosen[streams.order(seeds, epoch, n)])
-        generator = torch.Generator(device).manual_seed(streams.noise_seed(seeds, epoch))
-        x, y, masks = dataset.train_x[order], dataset.train_y[order], []
-        if dataset.stats:
-            x = x.permute(0, 3, 1, 2)
-        if dataset.augment:
-            across, down = torch.randint(0, 9, (2, n), generator=generator, device=device).tolist()
-            flips = torch.randint(0, 2, (n,), generator=generator, device=device).tolist()
-            x = torch.stack([reference.crop_and_flip(*one) for one in zip(x, across, down, flips)])
-        if dataset.stats:
-            x = reference.normalise(x, *dataset.stats, dtype)
-        if shapes:
-            p = DROPOUT[run.dataset]
-            bits = streams.noise_bits((n, sum(widths)), generator).cpu()
-            for shape, part in zip(shapes, bits.split(widths, dim=1)):
-                mask = streams.keep(part, p) / (1 - p) if dropout else torch.ones(part.shape)
-                mask = mask.to(dtype).view(n, *shape)
-                masks.append(mask.permute(0, 3, 1, 2) if len(shape) == 3 else mask)
-        yield x, y, masks
 
 
 def assert_agreement(kind, run, dataset, dropout=True):
@@ -149,7 +116,7 @@ def test_convolutional_network_agrees_at_batch_size_1(dataset, optimizer, dropou
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_convolutional_network_agrees_in_pieces(dataset, optimizer, dropout, monkeypatch):
     """51 steps at the paper's rates in float64: batches of 4, 4 and 2 in pieces of 3."""
-    monkeypatch.setitem(engine.PIECE, "cpu", 3)
+    monkeypatch.setitem(eager.PIECE, "cpu", 3)
     run = make_run(dataset, 4, optimizer, n_train=10, epochs=17)
     assert_agreement(Float64Engine, run, tiny(dataset, 60, 10), dropout)
 
@@ -312,13 +279,13 @@ def test_scores_are_what_the_final_weights_give():
 def test_the_engine_follows_the_run():
     samples = tiny("synthetic-1k")
     run = make_run("synthetic-1k", 32)
-    assert trainer.engine_for(run, samples, "cpu").name == "compiled"
+    assert engines.engine_for(run, samples, "cpu").name == "compiled"
     for other in ({"precision": "bf16"}, {"weight_decay": 0.1}, {"warmup_epochs": 1}, OPTIMIZERS["sgd"]):
-        assert trainer.engine_for(replace(run, **other), samples, "cpu").name == "torch"
+        assert engines.engine_for(replace(run, **other), samples, "cpu").name == "torch"
 
 
 def test_without_numba_training_goes_on(monkeypatch):
-    monkeypatch.setattr(trainer, "find_spec", lambda name: None)
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
     run, samples = make_run("synthetic-1k", 32, epochs=2), tiny("synthetic-1k")
     slow = trainer.train(run, samples)
     monkeypatch.undo()

@@ -38,12 +38,12 @@ from .. import metrics
 from ..config import DATASETS, SYNTHETIC, Run
 from ..errors import BadInput
 from ..files import write_whole
-from ..store import FROZEN, Store
-from ..worker import environment
-from . import selection
-from .ceiling import Ceiling
+from ..records.store import FROZEN, Store
+from ..sweeping.worker import environment
+from . import algorithm_2
+from .by_measurement import measure
 from .fitting import step_seconds
-from .measured import measure
+from .memory_limit import Ceiling
 from .problems import BORROWED, PARTS, PROBLEMS, Problem, problem, protocol
 
 FOLDER = FROZEN / "selection"
@@ -161,13 +161,13 @@ def decide(on: Problem, method: str, seed: int) -> dict:
         def at(b):
             return train(
                 b,
-                selection.rate(on.base_lr, b),
+                algorithm_2.rate(on.base_lr, b),
                 on.epochs,
                 seed,
-                warmup_epochs=selection.warmup(b, on.epochs),
+                warmup_epochs=algorithm_2.warmup(b, on.epochs),
             )
 
-        chosen, trials = selection.follow(at, len(on.split.train_y))
+        chosen, trials = algorithm_2.follow(at, len(on.split.train_y))
         return row | {
             "batch_size": chosen.batch_size,
             "lr": chosen.lr,
@@ -203,7 +203,7 @@ def cells(on: Problem, seed: int) -> list[dict]:
             "problem": on.name,
             "seed": seed,
             "batch_size": b,
-            "lr": selection.rate(on.base_lr, b),
+            "lr": algorithm_2.rate(on.base_lr, b),
             "warmup_epochs": p.warmup_epochs if b >= p.warmup_from_batch else 0,
         }
         for b in on.batch_sizes

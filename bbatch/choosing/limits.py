@@ -12,7 +12,7 @@ import torch
 
 from .. import published
 from ..errors import BadInput
-from ..geometry.noise import noise_scale
+from ..geometry.gradient_noise import noise_scale
 from ..statistics import Interval, mean_interval
 from .fitting import Fit, fit, step_seconds
 from .task import Task

@@ -207,7 +207,7 @@ def _train_dense(
     widths, batch_size: int, lr: float, epochs: float, seed: int, on: Data, warmup_epochs: int | None = None
 ) -> Fit:
     """One training of the network at these widths with the compiled loop, by the streams of a run; no warm-up."""
-    from ..kernel import epoch_of_adam
+    from ..engines.compiled import epoch_of_adam
 
     seeds, n = streams.seeds_of(seed), len(on.train_y)
     net = _dense(widths, seeds.init)

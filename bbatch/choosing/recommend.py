@@ -12,13 +12,13 @@ import pandas as pd
 
 from ..errors import BadInput
 from ..files import write_whole
+from ..records.store import FROZEN
 from ..statistics import Interval
-from ..store import FROZEN
-from .ceiling import Ceiling
-from .measured import Measured, measure_batch_size
+from .algorithm_2 import select_batch_size
+from .by_measurement import Measured, measure_batch_size
+from .memory_limit import Ceiling
 from .problems import problem
 from .recommendation import TRIALS, Recommendation
-from .selection import select_batch_size
 
 EXAMPLE = (
     FROZEN / "selection" / "example.json"

@@ -1,7 +1,7 @@
 """Every claim of the paper, judged twice: against its own tables and against our runs.
 
 What is claimed and how it is put stands in `ledger`, the rules in `rules`, what is measured in `quantities*`, who is
-asked in `evidence`. A verdict is a function of the records and the published CSV files, computed here and nowhere else.
+asked in `witnesses`. A verdict is a function of the records and the published CSV files, computed here and nowhere else.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import pandas as pd
 from .. import geometry, metrics
 from ..config import DATASETS, PRECISIONS
 from ..errors import BadInput, one_of
+from ..records.store import Store
 from ..statistics import LEVEL
-from ..store import Store
 from . import ledger, quantities_costs, quantities_scaling, rules  # noqa: F401 (fill QUANTITIES)
-from .evidence import Paper, Runs, command
 from .ledger import WHY_NOT, Claim
 from .quantities import QUANTITIES
 from .rules import DATA, UNCHECKABLE, UNTESTABLE, Part
+from .witnesses import Paper, Runs, command
 
 COLUMNS = [
     "id",
@@ -101,7 +101,7 @@ def witness(records: dict[str, dict] | None = None, *, seeds: int = 0, precision
 @cache
 def _selected() -> pd.DataFrame:
     """What Algorithm 2 and others chose, and how that did. Read when a claim asks: the module behind it trains."""
-    from ..choosing import regret
+    from ..analysis import regret
 
     return regret.results()
 

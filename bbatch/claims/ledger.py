@@ -1,4 +1,4 @@
-"""The ledger: every claim of the paper, from its prose (`published/ledger.csv`) and cell by cell from Tables III-VII.
+"""The ledger: every claim of the paper, from its prose (`paper/ledger.csv`) and cell by cell from Tables III-VII.
 
 A claim says how it is put: the quantity that each witness is asked for, under each reasonable reading, and the
 proposition that this quantity must keep. Nothing is evaluated here.
@@ -14,8 +14,8 @@ import pandas as pd
 
 from .. import published
 from ..config import DATASETS
-from .evidence import number, places
 from .rules import Proposition
+from .witnesses import number, places
 
 UNITS = {
     "percent": " %",

@@ -1,4 +1,4 @@
-"""The quantities that the ledger names: accuracies, gaps and optima. Each is asked of either witness of `evidence`.
+"""The quantities that the ledger names: accuracies, gaps and optima. Each is asked of either of the `witnesses`.
 
 A quantity takes a witness and the words after its name in the ledger, and returns a list of `rules.Part`: one for each
 data set or batch size that the claim speaks of, none where this witness cannot know it.
@@ -13,8 +13,8 @@ import numpy as np
 
 from ..config import DATASETS, SYNTHETIC
 from ..statistics import Correlation, pearson, proportion_interval
-from .evidence import Paper, Runs, command, number
 from .rules import FEW, Part
+from .witnesses import Paper, Runs, command, number
 
 Witness = Paper | Runs
 GAPS = {"running": "gap_running", "clean": "gap"}

@@ -8,10 +8,10 @@ import numpy as np
 
 from .. import published
 from ..config import DATASETS, SYNTHETIC
-from .evidence import Paper, Runs, command, number
 from .quantities import Witness, names, quantity
 from .quantities_scaling import BASE, log_ratio
 from .rules import Part
+from .witnesses import Paper, Runs, command, number
 
 
 def _cpu(w: Runs, dataset: str, b: int):

@@ -8,12 +8,13 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from .. import critical, published
+from .. import published
+from ..analysis import critical_batch_size
 from ..config import DATASETS
 from ..statistics import mean_interval, paired_difference, power_law, prediction_interval
-from .evidence import ONE_RUN, PAIRED, Paper, Runs, command, number
 from .quantities import GAPS, Witness, names, quantity
 from .rules import Part
+from .witnesses import ONE_RUN, PAIRED, Paper, Runs, command, number
 
 BASE, LARGE = 32, 512  # the batch sizes that the paper compares where it names two
 UNSCALED = "synthetic-50k"  # the data set of Section IV-D
@@ -111,7 +112,7 @@ def _exponent(sizes: dict[str, float], level: float, n: int, of: str, ids=()) ->
         return [
             Part("B* against N", n=n, shown=f"no B* on {', '.join(lacking)}: nothing to fit", of=of, ids=ids)
         ]
-    fit = power_law([critical.printed_n(d) for d in sizes], list(sizes.values()), level)
+    fit = power_law([critical_batch_size.printed_n(d) for d in sizes], list(sizes.values()), level)
     i = fit.exponent
     return [
         Part(

@@ -11,7 +11,7 @@ from torch import nn
 
 from ..errors import BadInput
 from ..statistics import Interval, mean_interval
-from .flat import Objective, counts, generator
+from .objective import Objective, counts, generator
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def top_eigenvalues(
                 eigenvalue back as a copy. Fewer suffice where the Krylov space closes earlier.
 
     Use a fixed, large sample: on single mini-batches the value scatters severalfold. Raises `BadInput` for what cannot
-    be measured (see `flat.Objective`), and unless 1 <= count <= iterations <= P.
+    be measured (see `objective.Objective`), and unless 1 <= count <= iterations <= P.
     """
     objective = Objective(net, loss, inputs, targets, piece)
     w, size, _ = objective.start, len(objective.start), objective.initial  # refused here if not finite
@@ -80,7 +80,7 @@ def trace(
 ) -> Interval:
     """Trace of the loss's Hessian by Hutchinson's estimator: the mean of vᵀHv over random v of ±1, with its interval.
 
-    Raises `BadInput` for what cannot be measured (see `flat.Objective`) and fewer than one probe.
+    Raises `BadInput` for what cannot be measured (see `objective.Objective`) and fewer than one probe.
     """
     counts(probes=probes)
     objective = Objective(net, loss, inputs, targets, piece)

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from ..errors import BadInput
 from ..files import seal, set_aside, unseal, write_whole
-from .flat import Objective, finite, generator, vector
+from .objective import Objective, finite, generator, vector
 
 SAVE_EVERY = 10.0  # seconds
 
@@ -64,7 +64,7 @@ def landscape(
     axes        k sequences of coordinates, any number of points each: one gives a line, two a surface
     resume      a file to save what is done to, every 10 seconds; the same call finds it there and goes on
 
-    For the other arguments see `flat.Objective`. One point is held at a time: memory does not grow with the grid. A
+    For the other arguments see `objective.Objective`. One point is held at a time: memory does not grow with the grid. A
     loss that is not finite away from the centre is kept as it is. Raises `BadInput` for what cannot be measured.
     """
     objective = Objective(net, loss, inputs, targets, piece)

@@ -10,14 +10,14 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from .. import data
-from ..config import DATASETS, Run, plan
+from ..config import DATASETS, Run
 from ..errors import StoreError, one_of
 from ..files import write_whole
-from ..store import FROZEN, Store
-from ..worker import commit
-from . import landscape, probe, sharpness
-from .probe import EPSILON, LITERAL, MEASURES  # noqa: F401: part of what this module offers
-from .trained import EFFORT, REFERENCE, Effort, at_hand, epochs_of, networks, planned, samples
+from ..records.store import FROZEN, Store
+from ..sweeping.worker import commit
+from . import landscape, one_network, sharpness
+from .networks import EFFORT, REFERENCE, Effort, at_hand, epochs_of, networks, planned, samples
+from .one_network import EPSILON
 
 FOLDER = FROZEN / "geometry"
 RUN_COLUMNS = ["dataset", "batch_size", "lr_rule", "precision", "seed"]
@@ -125,7 +125,7 @@ def measure(
             for epoch, net, origin in networks(run, key, source, store, todo):
                 found += [
                     {"epoch": epoch, "id": key, "source": origin, **row}
-                    for row in probe.rows(run, epoch, net, source)
+                    for row in one_network.rows(run, epoch, net, source)
                 ]
             if found:
                 new = pd.DataFrame(

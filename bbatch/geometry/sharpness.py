@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ..errors import BadInput, one_of
-from .flat import Objective, counts, generator, positive, vector
+from .objective import Objective, counts, generator, positive, vector
 
 NORMS = ("l2", "linf", "relative", "filter")
 
@@ -106,7 +106,7 @@ def sharpness(
     directions  random points on the ball's border: the starts, and the other way to read Eq. (3)
 
     The result is a lower bound of the maximum, never below what the random directions show. Raises `BadInput` for what
-    cannot be measured (see `flat.Objective` and `ball`), and where the loss is not finite inside the ball.
+    cannot be measured (see `objective.Objective` and `ball`), and where the loss is not finite inside the ball.
     """
     counts(steps=steps, restarts=restarts, directions=directions)
     objective = Objective(net, loss, inputs, targets, piece)

@@ -1,4 +1,4 @@
-// The explorer (bbatch/explorer.py): choose data sets, rules, a metric and an axis; see the curves, their intervals and
+// The explorer (bbatch/pages/explorer.py): choose data sets, rules, a metric and an axis; see the curves, their intervals and
 // the paper's points; pick a point to see the runs behind it. All numbers come from the JSON block of the page.
 (() => {
   const root = document.getElementById("explorer");

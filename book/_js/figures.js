@@ -1,4 +1,4 @@
-// Adds to the figures of `bbatch/picture.py`: values to hover, tap or walk through with the arrow keys, lines to toggle, a
+// Adds to the figures of `bbatch/pages/picture.py`: values to hover, tap or walk through with the arrow keys, lines to toggle, a
 // slider through batch sizes, and the way back to the cell and the records behind each. Without it every figure is whole.
 (() => {
   const base = document.documentElement.dataset.content_root || "../";

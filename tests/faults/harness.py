@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from bbatch import engine, kernel
 from bbatch.config import Run, plan
-from bbatch.store import Store
-from bbatch.sweep import sweep
+from bbatch.engines import compiled, eager
+from bbatch.records.store import Store
+from bbatch.sweeping.sweep import sweep
 
 TESTS = Path(__file__).resolve().parent.parent
 PYTHONPATH = os.pathsep.join([str(TESTS), str(TESTS.parent)])
@@ -75,7 +75,7 @@ def work(folder: Path, runs: list[Run], freeze: bool = True, **options) -> None:
 @contextmanager
 def noting_epochs(log: Path):
     """Append a line (run, epoch, process) to `log` whenever an epoch begins in this process."""
-    kept = [(kind, kind.train_epoch) for kind in (engine.TorchEngine, kernel.CompiledEngine)]
+    kept = [(kind, kind.train_epoch) for kind in (eager.TorchEngine, compiled.CompiledEngine)]
 
     def noting(train_epoch):
         def noted(self, epoch):

@@ -14,19 +14,19 @@ from io import StringIO
 
 import pytest
 
-from bbatch import cluster, data, worker
+from bbatch import data
 from bbatch.errors import BadInput
-from bbatch.store import Store
-
+from bbatch.records.store import Store
+from bbatch.sweeping import dask_cluster, worker
 from faults import harness
 from faults.harness import store_in
 
 
 def through(name, folder, runs, store=None, freeze=True, **options):
     """A sweep through the executor of this name."""
-    from bbatch.sweep import sweep
+    from bbatch.sweeping.sweep import sweep
 
-    with cluster.executor(name, **options) as executor:
+    with dask_cluster.executor(name, **options) as executor:
         sweep(runs, store or store_in(folder), executor=executor, progress=False)
     if freeze:
         (store or store_in(folder)).freeze()
@@ -148,7 +148,7 @@ def where(name, device, tasks, expected):
 
     with Client(name.replace("dask://", "tcp://")) as client:
         client.wait_for_workers(2, 300)  # else the choice would be none
-    with cluster.executor(name, device=device) as executor:
+    with dask_cluster.executor(name, device=device) as executor:
         assert {executor.submit(os.getpid).result(300) for _ in range(tasks)} <= expected
 
 
@@ -158,7 +158,7 @@ def test_a_run_on_cuda_goes_to_a_worker_that_has_the_resource(pair):
 
 
 def refused(name, folder, run):
-    with cluster.executor(name) as executor:
+    with dask_cluster.executor(name) as executor:
         for fingerprint, device, said in (
             ("0" * 64, "cpu", "this worker's synthetic-1k has fingerprint .* 000000000000; give"),
             (None, "abacus", "device 'abacus' cannot be used here; allowed are cpu"),
@@ -240,7 +240,7 @@ def test_an_unknown_executor_is_refused(name):
     with pytest.raises(
         BadInput, match="executor .* is unknown; allowed are processes, dask and dask://HOST:PORT"
     ):
-        with cluster.executor(name):
+        with dask_cluster.executor(name):
             pass
 
 
@@ -249,7 +249,7 @@ def test_an_unknown_executor_is_refused(name):
 )
 def test_what_listens_but_is_no_scheduler(words, monkeypatch):
     """Dask's client would wait for ever for the first, and ask for exabytes of memory for the second."""
-    monkeypatch.setattr(cluster, "ANSWER_WITHIN", 0.5)
+    monkeypatch.setattr(dask_cluster, "ANSWER_WITHIN", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer():
@@ -260,14 +260,14 @@ def test_what_listens_but_is_no_scheduler(words, monkeypatch):
         threading.Thread(target=answer, daemon=True).start()
         port = server.getsockname()[1]
         with pytest.raises(BadInput, match=f"no Dask scheduler answers at 127.0.0.1:{port} within 0.5 s"):
-            with cluster.executor(f"dask://127.0.0.1:{port}"):
+            with dask_cluster.executor(f"dask://127.0.0.1:{port}"):
                 pass
 
 
 def nobody_there():
-    cluster.ANSWER_WITHIN = 1
+    dask_cluster.ANSWER_WITHIN = 1
     with pytest.raises(BadInput, match="no Dask scheduler answers at 127.0.0.1:9 within 1 s; start one"):
-        with cluster.executor("dask://127.0.0.1:9"):
+        with dask_cluster.executor("dask://127.0.0.1:9"):
             pass
 
 
@@ -276,12 +276,12 @@ def test_a_scheduler_that_does_not_answer():
 
 
 def test_the_plan_for_more_workers():
-    assert cluster.plan_for([5, 3, 3, 2, 2], 1) == 15
-    assert cluster.plan_for([5, 3, 3, 2, 2], 2) == 8 and cluster.plan_for([5, 3, 3, 2, 2], 5) == 5
-    assert cluster.plan_for([5, 3, 3, 2, 2], 1000, overhead=0.5) == 5.5
-    assert cluster.plan_for([], 3) == 0
+    assert dask_cluster.plan_for([5, 3, 3, 2, 2], 1) == 15
+    assert dask_cluster.plan_for([5, 3, 3, 2, 2], 2) == 8 and dask_cluster.plan_for([5, 3, 3, 2, 2], 5) == 5
+    assert dask_cluster.plan_for([5, 3, 3, 2, 2], 1000, overhead=0.5) == 5.5
+    assert dask_cluster.plan_for([], 3) == 0
     with pytest.raises(BadInput, match="number of workers is 0"):
-        cluster.plan_for([1], 0)
+        dask_cluster.plan_for([1], 0)
 
 
 def test_plans_from_records():
@@ -292,15 +292,19 @@ def test_plans_from_records():
         }
         for b, s in ((1, 99.0), (32, 9.0), (32, 19.0))
     ]
-    table = cluster.plans(records, 4, 0.0, workers=(1, 4, 100))  # B = 1: 4 x 100 s; B = 32: 10, 20, 10, 20 s
+    table = dask_cluster.plans(
+        records, 4, 0.0, workers=(1, 4, 100)
+    )  # B = 1: 4 x 100 s; B = 32: 10, 20, 10, 20 s
     assert list(table["hours"] * 3600) == pytest.approx([460, 120, 100]) and set(table["runs"]) == {8}
     assert list(table["busy, %"]) == pytest.approx([100, 100 * 460 / 480, 4.6])
     busy = [
         r | {"observed": r["observed"] | {"cpu_seconds": [r["observed"]["seconds"][0] / 2]}}
         for r in records[:1]
     ]
-    assert cluster.plans(busy, 2, 0.0, workers=(1,))["hours"][0] * 3600 == pytest.approx(2 * (99.0 / 2 + 1.0))
-    assert len(cluster.plans([], 4, 0.0)) == 0
+    assert dask_cluster.plans(busy, 2, 0.0, workers=(1,))["hours"][0] * 3600 == pytest.approx(
+        2 * (99.0 / 2 + 1.0)
+    )
+    assert len(dask_cluster.plans([], 4, 0.0)) == 0
 
 
 def test_the_plan_agrees_with_a_sweep():
@@ -314,4 +318,4 @@ def test_the_plan_agrees_with_a_sweep():
                 busy.append(now + queue.pop())
             now = min(busy)
             busy.remove(now)
-        assert abs(cluster.plan_for(durations, workers) - now) < 1e-9
+        assert abs(dask_cluster.plan_for(durations, workers) - now) < 1e-9

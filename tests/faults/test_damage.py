@@ -9,7 +9,6 @@ from bbatch import data
 from bbatch.errors import DataMissing, StoreError
 from bbatch.files import unseal
 from bbatch.trainer import Checkpoint
-
 from faults import harness
 from faults.harness import store_in
 

@@ -10,7 +10,6 @@ import pytest
 from bbatch.errors import StoreError
 from bbatch.files import write_whole
 from bbatch.trainer import Checkpoint
-
 from faults import harness
 from faults.harness import store_in
 

@@ -7,10 +7,9 @@ import time
 from collections import Counter
 from functools import partial
 
-from bbatch import worker
-from bbatch.sweep import sweep
+from bbatch.sweeping import worker
+from bbatch.sweeping.sweep import sweep
 from bbatch.trainer import Checkpoint
-
 from faults import harness
 
 

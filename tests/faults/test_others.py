@@ -17,11 +17,11 @@ import pytest
 import torch
 from filelock import FileLock
 
-from bbatch import cli, data, trainer, worker
+from bbatch import cli, data, trainer
 from bbatch.config import plan
 from bbatch.metrics import frame
-from bbatch.sweep import sweep
-
+from bbatch.sweeping import worker
+from bbatch.sweeping.sweep import sweep
 from faults import harness
 from faults.harness import store_in
 
@@ -230,7 +230,7 @@ class Deadly(harness.Here):
 
 
 def deadly_without_processes(folder):
-    sys.modules["bbatch.sweep"]._Process = Deadly
+    sys.modules["bbatch.sweeping.sweep"]._Process = Deadly
     assert (
         len(
             sweep(

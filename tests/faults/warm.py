@@ -4,7 +4,6 @@ import torch
 
 from bbatch import data
 from bbatch.trainer import train
-
 from faults import harness
 
 torch.set_num_threads(1)

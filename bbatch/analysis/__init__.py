@@ -1,0 +1,1 @@
+"""A question a module, each answered once, from the frame of runs."""

@@ -1,0 +1,202 @@
+"""Learning-rate rules side by side (Section IV-D): what leaving the linear rule costs, and batch size told from rate.
+
+On MNIST and CIFAR-10 the rate never decays, and a warm-up, where there is one, takes its five epochs whatever follows, so
+that the first epochs of a run do not depend on how many there are: two rules are compared after as many epochs as both
+have run, a short run beside a long one.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ..config import DATASETS, LR_RULES, SYNTHETIC, plan
+from ..metrics import interval
+from ..statistics import Interval, paired_difference
+
+IMAGES = tuple(name for name in DATASETS if name not in SYNTHETIC)
+OTHERS = tuple(rule for rule in LR_RULES if rule != "linear")
+COLUMNS = ["dataset", "batch_size", "rule", "epoch", "n", "other", "linear", "difference"]
+LARGE = 128  # from here on: the four largest of the nine batch sizes on images
+
+
+def of_images(records: dict[str, dict]) -> list[dict]:
+    """The finished runs of MNIST and CIFAR-10 on all their training samples, whatever the number of epochs."""
+    return [
+        r
+        for r in records.values()
+        if (name := r["run"]["dataset"]) in IMAGES
+        and r["run"]["n_train"] == DATASETS[name].n_train
+        and not r["observed"].get("failure")
+    ]
+
+
+def effect(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> pd.DataFrame:
+    """Each other rule minus the linear one at each batch size, paired by seed: test accuracy and running gap, in points.
+
+    Columns: batch_size, rule, then for test_acc and gap_running the difference as an `Interval`, and n.
+    """
+    runs = frame[frame["dataset"] == dataset]
+    rows = []
+    for b in sorted(runs["batch_size"].unique()):
+        for rule in OTHERS:
+            pairs = {}
+            for metric in ("test_acc", "gap_running"):
+                wide = runs[runs["batch_size"] == b].pivot(index="seed", columns="lr_rule", values=metric)
+                have = {"linear", rule} <= set(wide.columns)
+                both = wide[["linear", rule]].dropna() if have else wide.iloc[:0]
+                pairs[metric] = (
+                    paired_difference(both[rule], both["linear"]) if have else paired_difference([], [])
+                )
+            rows.append({"batch_size": int(b), "rule": rule, **pairs, "n": pairs["test_acc"].n})
+    return pd.DataFrame(rows, columns=["batch_size", "rule", "test_acc", "gap_running", "n"])
+
+
+def side_by_side(curves: pd.DataFrame, dataset: str, batch_size: int) -> pd.DataFrame:
+    """Each other rule beside the linear one at one batch size, after as many epochs as both have, on the same seeds.
+
+    Columns: dataset, batch_size, rule, epoch, n (seeds that both have in the same arithmetic), other and linear (test
+    accuracy in percent, `Interval`: of a single seed, from the size of the test set), difference (other minus linear,
+    paired by seed). A row for each rule; epoch and n are 0 where one of the two has no run.
+    """
+    runs = curves[(curves["dataset"] == dataset) & (curves["batch_size"] == batch_size)]
+    same, rows = ["seed", "precision"], []
+    for rule in OTHERS:
+        # The longest run of each seed and arithmetic; then the longest stretch that is common to the pairs.
+        last = [runs[runs["lr_rule"] == r].groupby(same)["epoch"].max() for r in (rule, "linear")]
+        common = pd.concat(last, axis=1, join="inner").min(axis=1)
+        epoch = int(common.max()) if len(common) else 0
+        at = runs[runs["epoch"] == epoch].drop_duplicates(["lr_rule", *same])
+        sides = {"other": rule, "linear": "linear"}
+        pairs = pd.concat(
+            {side: at[at["lr_rule"] == r].set_index(same)["test_acc"] for side, r in sides.items()},
+            axis=1,
+            join="inner",
+        ).reset_index()
+        pairs = pairs.sort_values("precision", ascending=False).drop_duplicates(
+            "seed"
+        )  # fp32 where both are there
+        rows.append(
+            [
+                dataset,
+                batch_size,
+                rule,
+                epoch,
+                len(pairs),
+                *(_accuracy(pairs[side], dataset) for side in sides),
+                paired_difference(pairs["other"], pairs["linear"]),
+            ]
+        )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _accuracy(values: pd.Series, dataset: str) -> Interval:
+    return interval(pd.DataFrame({"test_acc": values, "n_test": DATASETS[dataset].n_test}), "test_acc")
+
+
+def at_large_sizes(curves: pd.DataFrame, datasets: tuple[str, ...] = IMAGES) -> pd.DataFrame:
+    """`side_by_side` at every batch size of the data sets' protocols from 128 up, but for the base, where all rules are one."""
+    return pd.concat(
+        [
+            side_by_side(curves, name, b)
+            for name in datasets
+            for p in [DATASETS[name].protocol]
+            for b in p.batch_sizes
+            if b >= LARGE and b != p.base_batch
+        ],
+        ignore_index=True,
+    )
+
+
+def batch_or_rate(curves: pd.DataFrame, dataset: str = "cifar10", batch_size: int = 1024) -> str:
+    """Which of the two brings the accuracy down: the same batch size under the linear rule and at smaller rates."""
+    table = side_by_side(curves, dataset, batch_size).set_index("rule")
+    what, of = f"{DATASETS[dataset].title}, B = {batch_size}", DATASETS[dataset].protocol.epochs
+    if not table.loc["constant", "n"]:
+        return (
+            f"{what}: not yet run under both rules; `bbatch run {dataset} --batch-size {batch_size} --lr-rule constant` "
+            "and the same with `linear` would tell batch size and learning rate apart."
+        )
+    rates = {rule: plan(dataset, batch_size, lr_rule=rule).lr for rule in LR_RULES}
+    parts = [
+        f"after {row.epoch} of {of} epochs {row.other.text()} % at a rate of {rates[rule]:.3g} ({rule}) and "
+        f"{row.linear.text()} % at {rates['linear']:.3g} (linear)"
+        for rule, row in table.iterrows()
+        if row.n
+    ]
+    linear, constant = table.loc["constant", "linear"], table.loc["constant", "other"]
+    better = constant.low > linear.high
+    worse = linear.low > constant.high
+    verdict = (
+        "The constant rate does better at the same batch size: the learning rate holds the accuracy down, not the "
+        "batch size alone"
+        if better
+        else "The constant rate does worse: the linear rule's is not what holds the accuracy down"
+        if worse
+        else "The constant and the linear rule cannot be told apart"
+    )
+    n = int(table.loc[table["n"] > 0, "n"].min())
+    source = f"over {n} seeds or more" if n > 1 else "from the size of the test set where there is one seed"
+    return f"{what}, test accuracy {'; '.join(parts)} (95 % intervals, {source}). {verdict}."
+
+
+def effects_text(effects: pd.DataFrame) -> pd.DataFrame:
+    """`effect` as text: rule minus linear, mean ± half of the 95 % interval."""
+    return pd.DataFrame(
+        {
+            "B": effects["batch_size"],
+            "rule against linear": effects["rule"],
+            "test accuracy (points)": _texts(effects["test_acc"], "+"),
+            "gap, running (points)": _texts(effects["gap_running"], "+"),
+            "n": effects["n"],
+        }
+    )
+
+
+def side_by_side_text(table: pd.DataFrame) -> pd.DataFrame:
+    """`side_by_side` as text, its holes marked."""
+    epochs = table["dataset"].map(_epochs)
+    return pd.DataFrame(
+        {
+            "data set": table["dataset"].map(lambda d: DATASETS[d].title),
+            "B": table["batch_size"],
+            "rule": table["rule"],
+            "after epochs": [f"{e} of {of}" if e else "–" for e, of in zip(table["epoch"], epochs)],
+            "under this rule (%)": _texts(table["other"], hole="not yet run"),
+            "under the linear rule (%)": _texts(table["linear"]),
+            "difference (points)": _texts(table["difference"], "+"),
+            "n": table["n"],
+        }
+    )
+
+
+def holes(table: pd.DataFrame) -> str:
+    """Which rows of `side_by_side` have no run, which none of full length, and the command that fills one; "" without."""
+    none, cut = table["n"] == 0, table["epoch"] < table["dataset"].map(_epochs)
+    parts = []
+    for said, rows in (("Not yet run", table[none]), ("Not yet run to the end", table[cut & ~none])):
+        cells = rows.groupby(["dataset", "rule"], sort=False)["batch_size"].apply(
+            lambda b: ", ".join(map(str, b))
+        )
+        if len(rows):
+            parts.append(
+                f"**{said}**: "
+                + "; ".join(
+                    f"{DATASETS[d].title} under the {rule} rule at B = {sizes}"
+                    for (d, rule), sizes in cells.items()
+                )
+                + "."
+            )
+            one = rows.iloc[0]
+    return " ".join(parts) + (
+        f" `bbatch run {one.dataset} --batch-size {one.batch_size} --lr-rule {one.rule}` fills one such cell."
+        if parts
+        else ""
+    )
+
+
+def _epochs(dataset: str) -> int:
+    return DATASETS[dataset].protocol.epochs
+
+
+def _texts(intervals, sign: str = "", hole: str = "–") -> list[str]:
+    return [i.text(sign=sign) if i.n else hole for i in intervals]

@@ -1,0 +1,57 @@
+"""What 16-bit arithmetic changes: runs recorded in bf16 and in fp32 with all else equal."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ..config import DATASETS
+from ..statistics import paired_difference
+
+
+def precision_effect(frame: pd.DataFrame) -> pd.DataFrame:
+    """bf16 minus fp32 where both are recorded with all else equal, seed included: a row for each configuration.
+
+    Columns: data set, B, epochs, training samples, the range of test accuracies in fp32 and in bf16 (percent), the effect on
+    test accuracy and on the clean gap (points, ± half of the 95 % interval), n.
+    """
+    cell, rows = ["dataset", "batch_size", "epochs", "n_train"], []
+    columns = [
+        "data set",
+        "B",
+        "epochs",
+        "training samples",
+        "fp32 (%)",
+        "bf16 (%)",
+        "test accuracy",
+        "gap, clean",
+        "n",
+    ]
+    for (name, b, epochs, samples), runs in frame[frame["lr_rule"] == "linear"].groupby(cell):
+        wide = runs.pivot_table(index="seed", columns="precision", values=["test_acc", "gap"])
+        if {"fp32", "bf16"} <= set(runs["precision"]) and len(pairs := wide.dropna()):
+            effect = {
+                m: paired_difference(pairs[m, "bf16"], pairs[m, "fp32"]).text(sign="+")
+                for m in ("test_acc", "gap")
+            }
+            spans = [
+                f"{pairs['test_acc', p].min():.2f} to {pairs['test_acc', p].max():.2f}"
+                for p in ("fp32", "bf16")
+            ]
+            rows.append(
+                dict(
+                    zip(
+                        columns,
+                        (
+                            DATASETS[name].title,
+                            int(b),
+                            int(epochs),
+                            int(samples),
+                            *spans,
+                            effect["test_acc"],
+                            effect["gap"],
+                            len(pairs),
+                        ),
+                    )
+                )
+            )
+    return pd.DataFrame(rows, columns=columns)

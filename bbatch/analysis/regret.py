@@ -1,0 +1,171 @@
+"""What a way to choose a batch size costs against the best cell of the full grid, in numbers.
+
+Regret: the test accuracy of the grid's best batch size under the linear rule (highest mean over seeds) less that of the
+choice, in points, paired by seed. The best cell is picked with the same test set, which flatters it: regrets lie on the
+high side by up to about the scatter of a cell's mean. A choice at another rate than the linear rule's may have a regret
+below 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ..choosing.algorithm_2 import rate
+from ..choosing.evaluation import CELL, CHOICES, METHODS, STEPS, fixed, keys, table
+from ..choosing.evaluation import runs as all_runs
+from ..choosing.problems import PROBLEMS, base_rate, protocol
+from ..config import DATASETS
+from ..statistics import LEVEL, Interval, mean_interval, paired_difference
+from .critical_batch_size import DROP
+
+TARGET = ["to_target_epochs", "to_target_cpu_s", "to_target_torch_s"]
+COLUMNS = ["problem", "method", "batch_sizes", "n", "test_acc", "regret", "reached", *TARGET, "choice_cpu_s"]
+
+
+def grid(runs: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The problem's runs under the linear rule where every batch size of its protocol has them, for the seeds that all
+    have; empty where the grid has holes. A problem that the store does not hold has the sizes that its rows allow."""
+    sizes = protocol(name).batch_sizes
+    here = runs[runs["problem"] == name]
+    by_rule = rate(base_rate(name), here["batch_size"].astype(float))
+    linear = here[np.isclose(here["lr"].astype(float), by_rule, rtol=1e-9)]
+    wide = linear.drop_duplicates(["batch_size", "seed"])
+    full = len(sizes) if name in DATASETS else len(set(sizes) & set(wide["batch_size"]))
+    whole = wide[wide["batch_size"].isin(sizes)]
+    have = whole.groupby("seed")["batch_size"].nunique()
+    return whole[whole["seed"].isin(have[have == full].index)]
+
+
+def best_cell(cells: pd.DataFrame) -> int:
+    """The batch size with the highest mean test accuracy of a full grid."""
+    return int(cells.groupby("batch_size")["test_acc"].mean().idxmax())
+
+
+def results(
+    runs: pd.DataFrame | None = None, choices: pd.DataFrame | None = None, steps: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """A row for each problem, method and seed whose choice has been trained, where the grid is full.
+
+    Columns of `evaluation.CHOICES`, then test_acc, best_acc (of the best cell, same seed), and what training took until
+    test accuracy first came within a point of the best cell's mean, missing where it never did: to_target_epochs;
+    to_target_cpu_s, processor seconds as it was trained; to_target_torch_s, those epochs at the time of a step in
+    PyTorch.
+    """
+    runs = all_runs() if runs is None else runs
+    choices = table("choices", CHOICES) if choices is None else choices
+    steps = table("steps", STEPS).set_index(["problem", "batch_size"]) if steps is None else steps
+    by_key, parts = runs.set_index(keys(runs)), []
+    for name in PROBLEMS:
+        cells = grid(runs, name)
+        if cells["seed"].nunique() < 2:
+            continue
+        best = cells[cells["batch_size"] == best_cell(cells)].set_index("seed")["test_acc"]
+        for _, c in _with_fixed(choices[choices["problem"] == name], name, best.index).iterrows():
+            key = keys(pd.DataFrame([c[CELL]])).iloc[0]
+            if key in by_key.index and c["seed"] in best.index:
+                r = by_key.loc[key]
+                near = np.flatnonzero(np.asarray(r["curve"]) >= best.mean() - DROP)
+                epochs, at = near[0] + 1 if len(near) else np.nan, (name, c["batch_size"])
+                torch_s = (
+                    epochs * np.ceil(steps.loc[at, "n_train"] / at[1]) * steps.loc[at, "step_s"]
+                    if at in steps.index
+                    else np.nan
+                )
+                parts.append(
+                    c.to_dict()
+                    | {
+                        "test_acc": r["test_acc"],
+                        "best_acc": best[c["seed"]],
+                        "to_target_epochs": epochs,
+                        "to_target_cpu_s": epochs / len(r["curve"]) * r["cpu_seconds"],
+                        "to_target_torch_s": torch_s,
+                    }
+                )
+    return pd.DataFrame(parts, columns=[*CHOICES, "test_acc", "best_acc", *TARGET])
+
+
+def _with_fixed(choices: pd.DataFrame, name: str, seeds) -> pd.DataFrame:
+    """The choices, with those that need no measurement added where the problem has none yet."""
+    if len(choices) or name not in DATASETS:
+        return choices
+    n, lr = DATASETS[name].n_train, base_rate(name)
+    return pd.DataFrame([fixed(name, m, s, n, lr) for m in METHODS[2:] for s in seeds])
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row for each problem and method, `COLUMNS`.
+
+    batch_sizes: the most frequent and the range, as text; accuracies and regrets: `Interval`; `reached`: how many of n
+    runs came within a point of the best; the columns `TARGET`: means over those; choice_cpu_s: mean processor seconds of
+    choosing.
+    """
+    out = []
+    for name in dict.fromkeys(rows["problem"]):
+        for method in METHODS:
+            r = rows[(rows["problem"] == name) & (rows["method"] == method)]
+            if len(r):
+                sizes, usual = r["batch_size"], r["batch_size"].mode()[0]
+                span = f" ({sizes.min()} to {sizes.max()})" if sizes.nunique() > 1 else ""
+                out.append(
+                    {
+                        "problem": PROBLEMS[name],
+                        "method": method,
+                        "n": len(r),
+                        "batch_sizes": f"{usual}{span}",
+                        "test_acc": mean_interval(r["test_acc"]),
+                        "regret": paired_difference(r["best_acc"], r["test_acc"]),
+                        "reached": int(r["to_target_epochs"].notna().sum()),
+                        "choice_cpu_s": r["cpu_seconds"].mean(),
+                        **r[TARGET].mean(),
+                    }
+                )
+    return pd.DataFrame(out, columns=COLUMNS)
+
+
+def against(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "always 32") -> pd.DataFrame:
+    """`method` less `other` in test accuracy, paired by seed, a row a problem that has both.
+
+    Columns: problem, difference (`Interval` at 95 %), won and lost (told apart from zero when all problems are compared
+    at once, Bonferroni), same (batch size and rate are equal for every seed).
+    """
+    pairs, out = _pairs(rows, method, other), []
+    for name, both in pairs.groupby("problem", sort=False):
+        a, b = both["test_acc"], both["test_acc_other"]
+        strict = paired_difference(a, b, 1 - (1 - LEVEL) / pairs["problem"].nunique())
+        same = (both["batch_size"] == both["batch_size_other"]) & (both["lr"] == both["lr_other"])
+        out.append(
+            {
+                "problem": name,
+                "difference": paired_difference(a, b),
+                "won": strict.low > 0,
+                "lost": strict.high < 0,
+                "same": bool(same.all()),
+            }
+        )
+    return pd.DataFrame(out, columns=["problem", "difference", "won", "lost", "same"])
+
+
+def _pairs(rows: pd.DataFrame, method: str, other: str) -> pd.DataFrame:
+    """The rows of `method`, each with the columns of `other` for the same problem and seed beside it."""
+    own, others = rows[rows["method"] == method], rows[rows["method"] == other]
+    return own.merge(others, on=["problem", "seed"], suffixes=("", "_other"))
+
+
+def pooled(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "always 32") -> Interval:
+    """`method` less `other` in test accuracy, the mean over the problems, each counted once; n counts the pairs.
+
+    Problems may have different numbers of seeds: their squared standard errors add up, with the degrees of freedom of
+    Welch and Satterthwaite, as for independent samples (a seed draws other data, networks and orders in each problem).
+    """
+    pairs = _pairs(rows, method, other)
+    each = (
+        (pairs["test_acc"] - pairs["test_acc_other"]).groupby(pairs["problem"]).agg(["mean", "var", "count"])
+    )
+    mean, parts = each["mean"].mean(), each["var"] / each["count"] / len(each) ** 2
+    if not parts.sum() > 0:
+        return Interval(mean, mean, mean, len(pairs))
+    freedom = parts.sum() ** 2 / (parts**2 / (each["count"] - 1)).sum()
+    half = stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(parts.sum())
+    return Interval(float(mean), float(mean - half), float(mean + half), len(pairs))

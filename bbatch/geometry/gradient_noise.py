@@ -1,0 +1,183 @@
+"""The noise of mini-batch gradients: Eq. (4) of the paper, and the gradient noise scale of McCandlish et al. (2018)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import nn
+from torch.func import functional_call, grad, vmap
+
+from ..errors import BadInput
+from ..statistics import LEVEL, Interval
+from .objective import Objective, finite, positive
+
+BATCHES = 20  # mini-batches of Eq. (4)
+
+
+@dataclass(frozen=True)
+class NoiseScale:
+    """`trace`: tr(Σ), the variance of one sample's gradient; `norm2`: |G|², the true gradient's; `scale`: tr(Σ)/|G|² in
+    samples, with its interval. `trace` and `norm2` are unbiased, so `norm2` may come out below 0: then `scale` is NaN."""
+
+    trace: float
+    norm2: float
+    scale: Interval
+
+
+def first_weight(net: nn.Module) -> str:
+    """Name of the first layer's weights: the first trainable parameter of two dimensions or more."""
+    names = [name for name, p in net.named_parameters() if p.requires_grad and p.dim() > 1]
+    if not names:
+        raise BadInput(
+            "the network has no weights of two dimensions or more; name the parameters to look at."
+        )
+    return names[0]
+
+
+def gradient_variance(
+    net: nn.Module,
+    loss: Callable,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    batch_size: int,
+    *,
+    batches: int = BATCHES,
+    replacement: bool = False,
+    names=None,
+    seed: int = 0,
+    piece: int | None = None,
+) -> float:
+    """Eq. (4): mean over `batches` random mini-batches of (g_i − ḡ)², averaged over the first layer's weights.
+
+    Divided by the number of mini-batches, as printed, so (batches − 1)/batches of the variance. `replacement`: whether
+    one sample can stand in a mini-batch twice; the mini-batches themselves are independent draws. `names`: parameters
+    in place of the first layer's weights. Raises `BadInput` for what cannot be measured (see `objective.Objective`), for
+    fewer than two mini-batches, and a mini-batch larger than the samples.
+    """
+    objective = Objective(net, loss, inputs, targets, piece)
+    n = len(targets)
+    _batch_size(batch_size, n)
+    if batches < 2:
+        raise BadInput(f"a variance needs two mini-batches or more, not {batches}.")
+    rng = np.random.default_rng(seed)
+    total = squares = 0.0
+    for _ in range(batches):
+        chosen = torch.from_numpy(rng.choice(n, batch_size, replace=replacement)).to(targets.device)
+        loss_here, g = objective.gradient(objective.start, chosen, names or [first_weight(net)])
+        finite(loss_here)
+        g = g.double()
+        total, squares = total + g, squares + g * g
+    return float((squares / batches - (total / batches) ** 2).clamp_min(0).mean())
+
+
+def largest_share(
+    net: nn.Module,
+    loss: Callable,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    share: float = 0.01,
+    *,
+    names=None,
+    piece: int | None = None,
+) -> float:
+    """How unevenly samples carry the gradient: the part, from 0 to 1, of Σ|g_i|² that the `share` of samples with the
+    largest |g_i| hold. Were all alike, it would be `share` itself.
+
+    g_i is the gradient of the loss of sample i with respect to the first layer's weights, or the parameters `names`; its
+    square is what a mini-batch of Eq. (4) averages. The number of samples is rounded up. NaN where every gradient is 0.
+    Raises `BadInput` for what cannot be measured (see `objective.Objective`), and unless 0 < share <= 1.
+    """
+    positive("share of samples", share)
+    if share > 1:
+        raise BadInput(f"share of samples is {share!r}; it must lie above 0 and be at most 1.")
+    objective = Objective(net, loss, inputs, targets, piece)
+    _ = objective.initial  # refused here if not finite
+    fixed = {name: p.detach() for name, p in objective.cut(objective.start).items()}
+    moved = {name: fixed.pop(name) for name in names or [first_weight(net)]}
+
+    def one(moved, x, y):
+        return loss(functional_call(net, fixed | moved, (x[None],)), y[None])
+
+    norms = []
+    for x, y in zip(objective.inputs.split(objective.piece), objective.targets.split(objective.piece)):
+        slopes = vmap(grad(one), (None, 0, 0))(moved, x, y)
+        norms.append(sum(g.flatten(1).double().square().sum(1) for g in slopes.values()))
+    falling = torch.cat(norms).sort(descending=True).values
+    total = float(falling.sum())
+    return float(falling[: math.ceil(share * len(falling))].sum()) / total if total else math.nan
+
+
+def expected_variance(
+    sigma2: float, batch_size: int, n: int, replacement: bool = False, batches: int = BATCHES
+) -> float:
+    """What Eq. (4) gives on average where single samples' gradients have the variance `sigma2` over the n samples.
+
+    σ²/B with replacement, Eq. (1); without, the finite population takes its share, a factor (n − B)/(n − 1); and Eq. (4)
+    divides by the number of mini-batches and not by one less. Raises `BadInput` unless 1 <= B <= n.
+    """
+    _batch_size(batch_size, n)
+    finite = 1.0 if replacement or n == 1 else (n - batch_size) / (n - 1)
+    return sigma2 / batch_size * finite * (batches - 1) / batches
+
+
+def noise_scale(
+    net: nn.Module,
+    loss: Callable,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    batch_size: int = 50,
+    *,
+    piece: int | None = None,
+) -> NoiseScale:
+    """tr(Σ)/|G|² from the gradients of disjoint mini-batches of `batch_size` samples; 1 is a gradient a sample.
+
+    The scatter of m mini-batch gradients estimates tr(Σ)/B without bias, and |ḡ|² less scatter/m estimates |G|²
+    likewise (McCandlish et al. 2018, appendix A). The ratio's bias is taken out, and its interval made, by the
+    jackknife over mini-batches. Samples of a last, partial mini-batch are left out. Memory: m gradients.
+    Raises `BadInput` for what cannot be measured (see `objective.Objective`) and for fewer than three mini-batches.
+    """
+    n = len(targets)
+    _batch_size(batch_size, n)
+    m = n // batch_size
+    if m < 3:
+        raise BadInput(f"{n} samples give {m} mini-batches of {batch_size}; three or more are needed.")
+    objective = Objective(net, loss, inputs, targets, piece)
+    order = torch.arange(m * batch_size, device=targets.device).view(m, batch_size)
+    losses, gradients = zip(*(objective.gradient(objective.start, chosen) for chosen in order))
+    finite(sum(losses))
+    g = torch.stack(gradients).double()
+    own, with_sum = (g * g).sum(1), g @ g.sum(0)  # |g_i|² and g_i · Σg
+    sum2, squares = float(with_sum.sum()), float(own.sum())
+    trace, norm2 = _estimates(sum2, squares, m, batch_size)
+    left_out = _estimates(sum2 - 2 * with_sum + own, squares - own, m - 1, batch_size)
+    return NoiseScale(
+        trace, norm2, _jackknife(trace / norm2, (left_out[0] / left_out[1]).cpu().numpy(), norm2)
+    )
+
+
+def _estimates(sum2, squares, m: int, batch_size: int):
+    """tr(Σ) and |G|² from |Σg|² and Σ|g|² of m mini-batch gradients."""
+    scatter = (squares - sum2 / m) / (m - 1)
+    return batch_size * scatter, sum2 / m**2 - scatter / m
+
+
+def _jackknife(whole: float, left_out: np.ndarray, norm2: float) -> Interval:
+    m = len(left_out)
+    if norm2 <= 0:
+        return Interval(math.nan, math.nan, math.nan, m)
+    mean = m * whole - (m - 1) * left_out.mean()
+    error = math.sqrt((m - 1) / m * ((left_out - left_out.mean()) ** 2).sum())
+    half = stats.t.ppf((1 + LEVEL) / 2, m - 1) * error
+    return Interval(float(mean), float(mean - half), float(mean + half), m)
+
+
+def _batch_size(batch_size: int, n: int) -> None:
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= n:
+        raise BadInput(
+            f"batch size is {batch_size!r}; it must be a whole number from 1 to {n}, the number of samples."
+        )

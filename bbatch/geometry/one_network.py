@@ -1,0 +1,164 @@
+"""Everything that is measured of one network of the reproduction, as rows of the long table of `geometry`."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from .. import data
+from ..config import Run
+from . import gradient_noise, hessian, sharpness
+from .networks import EFFORT, REFERENCE, Effort, samples
+
+EPSILON = 0.1  # Section IV-E
+KESKAR_EPSILON, KESKAR_DIMENSIONS = 1e-3, 100  # the larger epsilon and the subspace of Keskar et al. (2017)
+
+# Name in the column `measure`, and what it is. Losses are mean cross-entropies in nats, in eval mode.
+MEASURES = {
+    "loss": "mean cross-entropy",
+    "accuracy": "accuracy, percent",
+    "weight_norm": "Euclidean norm of all parameters",
+    "sharpness_l2": "Eq. (3), ‖δ‖₂ ≤ ε, maximised",
+    "sharpness_l2_random": "Eq. (3), ‖δ‖₂ ≤ ε, random directions",
+    "sharpness_linf": "Eq. (3), ‖δ‖∞ ≤ ε, maximised",
+    "sharpness_linf_random": "Eq. (3), ‖δ‖∞ ≤ ε, random directions",
+    "sharpness_relative": "Eq. (3), ‖δ‖₂ ≤ ε‖w‖₂, maximised",
+    "sharpness_relative_random": "Eq. (3), ‖δ‖₂ ≤ ε‖w‖₂, random directions",
+    "sharpness_filter": "Eq. (3), ‖δ_f‖₂ ≤ ε‖w_f‖₂ for each filter f, maximised",
+    "sharpness_filter_random": "Eq. (3), ‖δ_f‖₂ ≤ ε‖w_f‖₂ for each filter f, random directions",
+    "keskar_full": "Keskar's Metric 2.1, full space, percent",
+    "keskar_subspace": "Keskar's Metric 2.1, random subspace, percent",
+    "hessian_top": "largest eigenvalue of the Hessian",
+    "hessian_trace": "trace of the Hessian",
+    "gradient_variance": "Eq. (4), each B on the network that it trained, without replacement",
+    "gradient_variance_one_network": "Eq. (4), all B on one network, without replacement",
+    "gradient_variance_one_network_replaced": "Eq. (4), all B on one network, with replacement",
+    "gradient_top_share": "part of Σ|g_i|² that the 1 % of samples with the largest gradients carry, first-layer weights, percent",
+    "gradient_trace": "tr(Σ), variance of the gradient of one sample",
+    "gradient_norm2": "|G|², squared norm of the true gradient",
+    "noise_scale": "gradient noise scale tr(Σ)/|G|², samples",
+}
+LITERAL = (
+    "sharpness_l2",
+    "train",
+)  # Eq. (3) to the letter: a Euclidean ball, on the loss that training minimises
+
+
+def rows(run: Run, epoch: int, net: nn.Module, source: data.Data) -> list[dict]:
+    """All that is measured of one network: split, measure, value, n_samples, settings; for Eq. (4) also batch_size."""
+    effort, found = EFFORT[run.dataset], []
+
+    def add(split, name, value, n, settings="", **more):
+        found.append(
+            {
+                "split": split,
+                "measure": name,
+                "value": float(value),
+                "n_samples": n,
+                "settings": settings,
+                **more,
+            }
+        )
+
+    x, y = samples(source, "train", effort.n_noise)
+    scale = gradient_noise.noise_scale(net, cross_entropy, x, y, effort.noise_batch)
+    how = f"mini-batches of {effort.noise_batch}, jackknife 95 % {scale.scale.low:.4g} to {scale.scale.high:.4g}"
+    for name, value in (
+        ("gradient_trace", scale.trace),
+        ("gradient_norm2", scale.norm2),
+        ("noise_scale", scale.scale.mean),
+    ):
+        add("train", name, value, len(y), how)
+    if epoch in (0, run.epochs):
+        add(
+            "train",
+            "gradient_top_share",
+            100 * gradient_noise.largest_share(net, cross_entropy, x, y),
+            len(y),
+            "first-layer weights",
+        )
+        _variances(add, run, epoch, net, source)
+    if epoch == run.epochs:
+        for split in ("train", "test"):
+            _sharpness(add, split, net, *samples(source, split, effort.n), effort)
+        _curvature(add, net, *samples(source, "train", effort.n), effort)
+    return found
+
+
+def _variances(add, run: Run, epoch: int, net: nn.Module, source: data.Data) -> None:
+    def variance(b, replacement=False):
+        return gradient_noise.gradient_variance(
+            net,
+            cross_entropy,
+            source.train_x,
+            source.train_y,
+            b,
+            replacement=replacement,
+            seed=run.seed + 10_000 * b,
+        )  # each size has draws of its own
+
+    n, how = len(source.train_y), f"{gradient_noise.BATCHES} mini-batches, first-layer weights"
+    if epoch:
+        add("train", "gradient_variance", variance(run.batch_size), n, how)
+    if run.batch_size == REFERENCE and run.lr_rule == "linear":
+        for b in EFFORT[run.dataset].mini_batches:
+            add("train", "gradient_variance_one_network", variance(b), n, how, batch_size=b)
+            add("train", "gradient_variance_one_network_replaced", variance(b, True), n, how, batch_size=b)
+
+
+def _sharpness(add, split: str, net: nn.Module, x, y, effort: Effort) -> None:
+    with torch.inference_mode():
+        correct = sum(int((net(a).argmax(1) == b).sum()) for a, b in zip(x.split(500), y.split(500)))
+    add(split, "accuracy", 100 * correct / len(y), len(y))
+    for norm in sharpness.NORMS:
+        found = sharpness.sharpness(
+            net,
+            cross_entropy,
+            x,
+            y,
+            EPSILON,
+            norm,
+            steps=effort.steps,
+            restarts=effort.restarts,
+            directions=effort.directions,
+        )
+        best, worst = max(found.restarts), min(found.restarts)
+        apart = (
+            f"{100 * (best - worst) / best:.2g} % apart" if best > 0 else "none rose"
+        )  # in a network that is dead, say
+        how = f"epsilon {EPSILON}, {effort.restarts} ascents of {effort.steps} gradients, {apart}"
+        add(split, f"sharpness_{norm}", found.value, len(y), how)
+        add(
+            split,
+            f"sharpness_{norm}_random",
+            found.random,
+            len(y),
+            f"epsilon {EPSILON}, largest of {effort.directions} directions",
+        )
+    add(split, "loss", found.loss, len(y))
+
+
+def _curvature(add, net: nn.Module, x, y, effort: Effort) -> None:
+    for name, p in (("keskar_full", None), ("keskar_subspace", KESKAR_DIMENSIONS)):
+        how = f"epsilon {KESKAR_EPSILON}, 10 iterations of L-BFGS-B" + (f", {p} dimensions" if p else "")
+        add(
+            "train", name, sharpness.keskar(net, cross_entropy, x, y, KESKAR_EPSILON, subspace=p), len(y), how
+        )
+    top = hessian.top_eigenvalues(net, cross_entropy, x, y, iterations=effort.iterations)
+    add(
+        "train",
+        "hessian_top",
+        top.values[0],
+        len(y),
+        f"{effort.iterations} Lanczos steps, residual {top.residuals[0]:.2g}",
+    )
+    found = hessian.trace(net, cross_entropy, x, y, probes=effort.probes)
+    add(
+        "train",
+        "hessian_trace",
+        found.mean,
+        len(y),
+        f"{effort.probes} Hutchinson probes, ± {found.half_width:.2g}",
+    )
+    add("train", "weight_norm", torch.cat([p.detach().flatten() for p in net.parameters()]).norm(), len(y))

@@ -1,0 +1,122 @@
+"""The explorer page's data: every cell and every run of the full protocol, and the paper's points, as one JSON block.
+
+Means and intervals are computed here, by the functions that make the tables; the page's script (book/_js/explorer.js)
+chooses and draws, and computes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pandas as pd
+from IPython.display import HTML
+
+from .. import published
+from ..config import DATASETS, LR_RULES
+from ..metrics import interval
+from .figures import COLORS
+from .picture import dark
+from .tables import DECIMALS, METRICS
+
+SHOWN = METRICS | {
+    "train_acc": "Training accuracy, clean (%)",
+    "train_acc_running": "Training accuracy, running (%)",
+    "convergence_epoch": "First epoch above 80 % test accuracy",
+}
+LISTED = ["seed", "lr", "precision", "device_name", "commit", "id"]  # of each run, beside its metrics
+
+
+def data(runs: pd.DataFrame) -> dict:
+    """What the page chooses from: names and colours; cells (mean, low, high, n) and runs of each data set, rule and
+    batch size; the published points, with the learning rate that the paper's rule gives them.
+
+    `runs`: the frame of `metrics.frame`, full protocol (`metrics.full_protocol`), all learning-rate rules.
+    """
+    cells, columns = [], LISTED + list(SHOWN)
+    for (name, rule, b), cell in runs.groupby(["dataset", "lr_rule", "batch_size"]):
+        values = {}
+        for metric in SHOWN:
+            have = cell.dropna(subset=[metric]).astype({metric: float})
+            i = interval(have, metric)
+            values[metric] = [_number(v, metric) for v in (i.mean, i.low, i.high)] + [len(have)]
+        listed = [[_plain(v) for v in row] for row in cell[columns].itertuples(index=False)]
+        cells.append(
+            {
+                "data": name,
+                "rule": rule,
+                "B": int(b),
+                "lr": float(cell["lr"].iloc[0]),
+                "values": values,
+                "runs": listed,
+            }
+        )
+    return {
+        "sets": {
+            name: {"title": spec.title, "color": COLORS[name], "dark": dark(COLORS[name].lower())}
+            for name, spec in DATASETS.items()
+        },
+        "metrics": SHOWN,
+        "rules": list(LR_RULES),
+        "columns": columns,
+        "cells": cells,
+        "paper": _paper(),
+    }
+
+
+def _paper() -> list[dict]:
+    """The points of Tables III, IV and VII (linear rule) and of Table V (its two rules, on the largest synthetic set)."""
+    points = []
+    for row in published.results().to_dict("records"):
+        p = DATASETS[row["dataset"]].protocol
+        values = {
+            metric: row[column] for metric, column in published.COLUMN_OF.items() if not pd.isna(row[column])
+        }
+        points.append(
+            {
+                "data": row["dataset"],
+                "rule": "linear",
+                "B": int(row["batch_size"]),
+                "table": row["table"],
+                "lr": p.base_lr * row["batch_size"] / p.base_batch,
+                "values": values,
+            }
+        )
+    for row in published.learning_rate_ablation().to_dict("records"):
+        points.append(
+            {
+                "data": "synthetic-50k",
+                "rule": row["lr_rule"],
+                "B": int(row["batch_size"]),
+                "lr": row["lr"],
+                "table": row["table"],
+                "values": {"test_acc": row["test_acc"], "gap_running": row["gap"]},
+            }
+        )
+    return points
+
+
+def page(runs: pd.DataFrame) -> HTML:
+    """The explorer: an element for the script to fill, its data, and a word for readers without JavaScript."""
+    block = json.dumps(data(runs), separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
+    return HTML(
+        '<div id="explorer" class="bbatch-explorer"><noscript><p>Choosing needs JavaScript. The figures and tables '
+        "of the results pages show the same records.</p></noscript>"
+        f'<script type="application/json">{block}</script></div>'
+    )
+
+
+def _number(value: float, metric: str) -> float | None:
+    return None if pd.isna(value) or math.isinf(value) else round(float(value), 2 + DECIMALS.get(metric, 2))
+
+
+def _plain(value):
+    if pd.isna(value):
+        return None
+    return (
+        value
+        if isinstance(value, str)
+        else round(float(value), 6)
+        if isinstance(value, float)
+        else int(value)
+    )

@@ -1,0 +1,267 @@
+"""What notebooks import: records in, and sentences, tables and provenance out, the same in JupyterLab and in the book."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from html import escape
+
+import pandas as pd
+from IPython.display import HTML, Markdown
+
+from .. import metrics, models
+from ..analysis import generalization_gap
+from ..config import DATASETS, PRECISIONS, Run, grid
+from ..errors import one_of
+from ..records.store import Store
+from ..sweeping import dask_cluster
+from ..sweeping.sweep import sweep
+from . import picture, tables
+
+RECORDED = "recorded"  # a precision that a page may ask for: fp32 where it is recorded, else bf16
+SHORT = 26  # characters that a cell of a table keeps on one line: "×1.08 (1.06 to 1.09)" and its like
+
+
+def obtain(
+    datasets,
+    profile: str = "paper",
+    seeds: int = 0,
+    *,
+    compute: bool = False,
+    lr_rule: str = "linear",
+    precision: str = RECORDED,
+    device: str = "cpu",
+    jobs: int | None = None,
+    executor: str = "processes",
+    store: Store | None = None,
+) -> list[dict]:
+    """The records of a profile's runs: those in the store and, with `compute`, the missing ones trained now.
+
+    `seeds` = 0 stands for as many as the profile plans. `precision` "recorded" takes the run in fp32 where there is
+    one, else the one in bf16, and trains in fp32 where there is neither. `executor` as in `dask_cluster.executor`.
+
+    Raises `BadInput` for an unknown data set, profile, rule, precision or executor.
+    """
+    store, cells = store or Store(), _cells(datasets, profile, seeds, lr_rule, precision)
+    if compute:
+        have = _by_run(store)
+        missing = [cell[0] for cell in cells if not any(run in have for run in cell)]
+        with dask_cluster.executor(executor, jobs, device) as pool:
+            sweep(missing, store, device=device, jobs=jobs, executor=pool)
+    have = _by_run(store)
+    return [
+        next(have[run] for run in cell if run in have) for cell in cells if any(run in have for run in cell)
+    ]
+
+
+def holes(
+    records: list[dict],
+    datasets,
+    profile: str = "paper",
+    seeds: int = 0,
+    lr_rule: str = "linear",
+    precision: str = RECORDED,
+) -> Markdown:
+    """A sentence naming the cells of the grid that lack runs and the command that computes them."""
+    have = {Run.from_dict(r["run"]) for r in records}
+    cells = _cells(datasets, profile, seeds, lr_rule, precision)
+    missing = [cell[0] for cell in cells if not any(run in have for run in cell)]
+    if not missing:
+        return Markdown(f"All {len(have)} runs of this page's grid are recorded.")
+    planned, lacking = (
+        Counter((r.dataset, r.batch_size) for r in some) for some in ((c[0] for c in cells), missing)
+    )
+    parts = []
+    for name in dict.fromkeys(run.dataset for run in missing):
+        counts = {b: (count, planned[name, b]) for (d, b), count in lacking.items() if d == name}
+        parts.append(f"{DATASETS[name].title}, {_counted(counts)}")
+    names = " ".join(dict.fromkeys(run.dataset for run in missing))
+    options = "".join(
+        (
+            f" --seeds {seeds}" if seeds else "",
+            f" --lr-rule {lr_rule}" if lr_rule != "linear" else "",
+            f" --precision {precision}" if precision not in (RECORDED, "fp32") else "",
+        )
+    )
+    return paragraphs(
+        [
+            f"**Not yet computed** (runs missing of those planned): {'; '.join(parts)}. "
+            f"`bbatch sweep {names} --profile {profile}{options}` fills these holes."
+        ]
+    )
+
+
+def _counted(counts: dict[int, tuple[int, int]]) -> str:
+    """Batch sizes by how many of how many runs: "4 of 5 at B = 1, 8; 2 of 5 at B = 32"."""
+    return "; ".join(
+        f"{k} of {n} at B = {', '.join(str(b) for b in counts if counts[b] == (k, n))}"
+        for k, n in dict.fromkeys(counts.values())
+    )
+
+
+def _cells(datasets, profile: str, seeds: int, lr_rule: str, precision: str) -> list[tuple[Run, ...]]:
+    """The grid, each run as a tuple of the forms in which it will do, the one to prefer first."""
+    one_of("precision", precision, (RECORDED, *PRECISIONS))
+    forms = PRECISIONS if precision == RECORDED else (precision,)
+    return list(zip(*(grid(datasets, profile, seeds or None, lr_rule, form) for form in forms)))
+
+
+def _by_run(store: Store) -> dict[Run, dict]:
+    return {Run.from_dict(r["run"]): r for r in store.records().values() if not r["observed"].get("failure")}
+
+
+def recorded(datasets) -> list[dict]:
+    """Every record of the paper's full protocol under the linear rule, whatever the number of seeds."""
+    records = Store().records()
+    table = metrics.full_protocol(metrics.frame(records.values()))
+    table = table[(table["lr_rule"] == "linear") & table["dataset"].isin(datasets)]
+    return [records[key] for key in table["id"]]
+
+
+def arithmetic(runs: pd.DataFrame) -> Markdown:
+    """How many runs of which cells were trained in bf16, and where the two are compared; nothing where none was."""
+    parts = []
+    for name, some in runs.groupby("dataset", sort=False):
+        low, n = (Counter(cell["batch_size"]) for cell in (some[some["precision"] == "bf16"], some))
+        if low:
+            parts.append(f"{DATASETS[name].title}, {_counted({b: (low[b], n[b]) for b in sorted(low)})}")
+    return paragraphs(
+        [
+            f"**In mixed precision** (bf16 in the layers, 32-bit weights and optimizer), of the runs shown: "
+            f"{'; '.join(parts)}. [The page on speed](../notebooks/13_how_fast.html) compares the accuracies "
+            "where a run is recorded both ways."
+        ]
+        if parts
+        else []
+    )
+
+
+def paragraphs(sentences) -> Markdown:
+    """Computed sentences, a paragraph each."""
+    return Markdown(picture.unbroken("\n\n".join(sentences)))
+
+
+def show(table: pd.DataFrame, caption: str) -> HTML:
+    """A table with its caption, in a box of its own that takes the margin too, and scrolls on a narrow screen. Short
+    texts, such as a value with its interval, and lists of numbers stay on one line."""
+    if "dataset" in table:
+        table = table.assign(dataset=[DATASETS[name].title for name in table["dataset"]]).rename(
+            columns={"dataset": "data set"}
+        )
+    named = table.rename(columns=lambda c: str(c).replace("_", " ")) if table.columns.nlevels == 1 else table
+    named = named.astype(object).where(named.notna(), "–").map(_cell)
+    named.columns.names = [None] * named.columns.nlevels  # a name of the columns would take one of its own
+    if table.empty:
+        caption += " (no runs recorded for it yet)"
+    html = named.to_html(
+        index=False,
+        border=0,
+        classes="bbatch-table",
+        justify="right",
+        float_format=lambda v: f"{v:.4g}".replace("-", "−"),
+    )
+    wide = " bbatch-wide full-width" * (len(named.columns) > 5)
+    return HTML(
+        f'<figure class="bbatch-table-box{wide}"><figcaption>{escape(picture.unbroken(caption))}</figcaption>{html}</figure>'
+    )
+
+
+def _cell(value):
+    if isinstance(value, str) and (len(value) <= SHORT or not any(map(str.isalpha, value))):
+        return re.sub(
+            r"-(?=\d)", "-\N{WORD JOINER}", value.replace(" ", "\N{NO-BREAK SPACE}")
+        )  # "CIFAR-10" in one piece
+    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else value
+
+
+def stack_text(pieces) -> Markdown:
+    """Several paragraphs, one below the other, without repeating equal ones."""
+    return Markdown("\n\n".join(dict.fromkeys(piece.data for piece in pieces)))
+
+
+def stack(pieces) -> HTML:
+    """Several pieces of HTML, one below the other."""
+    return HTML("".join(piece.data for piece in pieces))
+
+
+def comparison(runs: pd.DataFrame, dataset: str) -> HTML:
+    """The paper's cells beside ours, with 95 % intervals, n and differences."""
+    table = tables.compare(runs, dataset)
+    notes = ["over seeds"] * any(table["n"] > 1) + ["from the test set's sampling error where n = 1"] * any(
+        table["n"] == 1
+    )
+    note = f"± half of the 95 % interval {', or '.join(notes)}".strip()
+    mixed = "; a mean over runs in both arithmetics mixes their epoch times" * any(
+        table["n_bf16"].between(1, table["n"] - 1)
+    )
+    return show(
+        tables.formatted(table),
+        f"{DATASETS[dataset].title}: the paper's values, the means of our n runs ({note}), and "
+        f"ours minus the paper's{mixed}",
+    )
+
+
+def readings(runs: pd.DataFrame, datasets) -> HTML:
+    """How far the paper's gaps lie from ours under each reading of its training accuracy, a row for each data set."""
+    found = {name: generalization_gap.which_training_accuracy(runs, name) for name in datasets}
+    rows = [
+        {"data set": DATASETS[name].title}
+        | dict(zip(table["reading"], table["mean_distance"].map("{:.2f}".format)))
+        | {"batch sizes": table["batch_sizes"].max()}
+        for name, table in found.items()
+        if table["batch_sizes"].all()
+    ]
+    return show(
+        pd.DataFrame(rows),
+        "Mean distance of the paper's gap from ours under each reading of its training accuracy, in "
+        "percentage points, over the batch sizes that both have",
+    )
+
+
+def network(name: str) -> HTML:
+    """The layers of a network with their parameters."""
+    net = models.NETWORKS[name]()
+    layers = pd.DataFrame([{"layer": str(m), "parameters": models.parameter_count(m)} for m in net])
+    return show(layers, f"{name}: {models.parameter_count(net):,} parameters")
+
+
+def provenance(records: list[dict]) -> Markdown:
+    """Where a page's numbers come from: records, data, hardware, versions, commits and dates."""
+    if not records:
+        return Markdown("No records: this page shows the paper's values alone.")
+
+    def distinct(values):
+        return ", ".join(sorted(dict.fromkeys(map(str, values))))
+
+    observed = [r["observed"] for r in records]
+    sources = pd.DataFrame([r["data"] for r in records]).groupby("source")["fingerprint"].unique()
+    data = "; ".join(
+        f"{source} ({distinct(f'`{one[:12]}`' for one in prints)})" for source, prints in sources.items()
+    )
+    days = dict.fromkeys(
+        (min(o["started"] for o in observed)[:10], max(o["finished"] for o in observed)[:10])
+    )
+    versions = distinct(
+        f"PyTorch {o['versions']['torch']}, NumPy {o['versions']['numpy']}, Python {o['python']}"
+        for o in observed
+    )
+    return Markdown(
+        "**Where this page's numbers come from.** "
+        f"{len(records)} recorded runs · data: {data} · precision: {distinct(r['run']['precision'] for r in records)} · "
+        f"hardware: {distinct(o['device_name'] for o in observed)}, {distinct(o['threads'] for o in observed)} thread a run · "
+        f"engine: {distinct(o['engine'] for o in observed)} · {versions} · "
+        f"code: {distinct(o['commit'] for o in observed)} · "
+        f"trained {' to '.join(days)} (UTC). "
+        "Every run is a row of `bbatch results`."
+    )
+
+
+def setup() -> None:
+    """Show figures as `picture` draws them, in JupyterLab as in the book."""
+    from IPython import get_ipython
+    from matplotlib.figure import Figure
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+    set_matplotlib_formats()  # no picture beside the HTML
+    if shell := get_ipython():
+        shell.display_formatter.formatters["text/html"].for_type(Figure, picture.html)

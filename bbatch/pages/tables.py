@@ -1,0 +1,234 @@
+"""The paper's tables beside ours: published cells, our means with 95 % intervals, and the difference.
+
+Every function takes the frame of `metrics.frame` and returns a DataFrame of numbers; `formatted` turns one into
+the text that a page shows. Nothing here reads a file or trains.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from .. import published
+from ..analysis import critical_batch_size
+from ..config import DATASETS, SYNTHETIC
+from ..errors import BadInput
+from ..metrics import interval
+from ..models import NETWORKS, parameter_count
+from ..statistics import Interval
+
+METRICS = {
+    "test_acc": "Test accuracy (%)",
+    "gap": "Gap, clean (%)",
+    "gap_running": "Gap, running (%)",
+    "epoch_time_s": "Epoch time (s)",
+}
+DECIMALS = {"epoch_time_s": 3}  # 2 elsewhere
+KEYS = {"batch_size": "B", "lr_rule": "rule", "lr": "learning rate"}
+
+
+def compare(frame: pd.DataFrame, dataset: str, metrics=tuple(METRICS)) -> pd.DataFrame:
+    """A row for each batch size of the protocol or of the paper, with and without records.
+
+    Columns: batch_size, n, n_bf16 (how many of them in mixed precision), then for each metric: METRIC_paper (where
+    published), METRIC, METRIC_low, METRIC_high, METRIC_difference (ours minus the paper's). Cells without records are NaN
+    with n = 0.
+    """
+    ours = frame[frame["dataset"] == dataset]
+    paper = published.results(dataset).set_index("batch_size")
+    rows = []
+    for b in sorted({*DATASETS[dataset].protocol.batch_sizes, *paper.index, *ours["batch_size"]}):
+        cell = ours[ours["batch_size"] == b]
+        row = {"batch_size": int(b), "n": len(cell), "n_bf16": int((cell["precision"] == "bf16").sum())}
+        for metric in metrics:
+            i = interval(cell, metric)
+            if metric in published.COLUMN_OF:
+                row[f"{metric}_paper"] = float(paper[published.COLUMN_OF[metric]].get(b, math.nan))
+            row |= {metric: i.mean, f"{metric}_low": i.low, f"{metric}_high": i.high}
+            if metric in published.COLUMN_OF:
+                row[f"{metric}_difference"] = i.mean - row[f"{metric}_paper"]
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def formatted(table: pd.DataFrame) -> pd.DataFrame:
+    """The numbers of `compare` or `ablation` as text: n, paper, ours ± half of the interval, difference; holes as "–".
+
+    Times have three digits, the paper's all that it prints; those of different machines are not subtracted.
+    """
+    out = table[[c for c in KEYS if c in table]].rename(columns=KEYS)
+    low = table.get("n_bf16", pd.Series(0, table.index))
+    out["n"] = [f"{n} ({f'{k} in ' * (k < n)}bf16)" if k else str(n) for n, k in zip(table["n"], low)]
+    for metric in (m for m in METRICS if m in table):
+        name, time = METRICS[metric], metric == "epoch_time_s"
+        if f"{metric}_paper" in table:
+            out[name, "paper"] = [_text(v, None if time else 2) for v in table[f"{metric}_paper"]]
+        bounds = zip(table[metric], table[f"{metric}_low"], table[f"{metric}_high"])
+        out[name, "ours"] = [
+            "–" if pd.isna(m) else Interval(m, low, high, 0).text(_digits(m) if time else 2)
+            for m, low, high in bounds
+        ]
+        if f"{metric}_difference" in table and not time:
+            out[name, "difference"] = [_text(v, 2, "+") for v in table[f"{metric}_difference"]]
+    out.columns = pd.MultiIndex.from_tuples([c if isinstance(c, tuple) else (c, "") for c in out.columns])
+    return out
+
+
+def _digits(value: float) -> int:
+    """Decimals that leave three digits of a time."""
+    return max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0
+
+
+def _text(value: float, decimals: int | None, sign: str = "") -> str:
+    form = "g" if decimals is None else f"{sign}z.{decimals}f"
+    return "–" if pd.isna(value) else f"{value:{form}}".replace("-", "−")
+
+
+def data_sets() -> pd.DataFrame:
+    """Table I from the configuration, with the network that each data set trains."""
+    return pd.DataFrame(
+        [
+            {
+                "dataset": name,
+                "train": s.n_train,
+                "test": s.n_test,
+                "features": s.features,
+                "classes": s.classes,
+                "network": s.network,
+                "parameters": parameter_count(NETWORKS[s.network]()),
+            }
+            for name, s in DATASETS.items()
+        ]
+    )
+
+
+def protocols() -> pd.DataFrame:
+    """Table II from the configuration: what `config.plan` fills in."""
+    rows = []
+    for name, spec in DATASETS.items():
+        p = spec.protocol
+        rows.append(
+            {
+                "dataset": name,
+                "batch_sizes": ", ".join(map(str, p.batch_sizes)),
+                "base_lr": p.base_lr,
+                "base_batch": p.base_batch,
+                "optimizer": p.optimizer,
+                "momentum": p.momentum,
+                "weight_decay": p.weight_decay,
+                "epochs": p.epochs,
+                "warmup_epochs": p.warmup_epochs,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def ablation(frame: pd.DataFrame) -> pd.DataFrame:
+    """Table V: fixed against scaled learning rate on synthetic-50k, the paper's cells beside ours."""
+    rows = []
+    for cell in published.learning_rate_ablation().itertuples():
+        ours = frame[
+            (frame["dataset"] == "synthetic-50k")
+            & (frame["batch_size"] == cell.batch_size)
+            & (frame["lr_rule"] == cell.lr_rule)
+        ]
+        row = {"batch_size": cell.batch_size, "lr_rule": cell.lr_rule, "lr": cell.lr, "n": len(ours)}
+        for metric in ("test_acc", "gap_running"):
+            i, paper = interval(ours, metric), getattr(cell, published.COLUMN_OF[metric])
+            row |= {
+                f"{metric}_paper": paper,
+                metric: i.mean,
+                f"{metric}_low": i.low,
+                f"{metric}_high": i.high,
+                f"{metric}_difference": i.mean - paper,
+            }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def by_number(number: int, frame: pd.DataFrame) -> pd.DataFrame:
+    """Table `number` (1-8) of the paper beside ours.
+
+    Raises `BadInput` for a number outside 1-8.
+    """
+    linear = frame[frame["lr_rule"] == "linear"]
+    if number == 7:
+        parts = [compare(linear, name).assign(dataset=name) for name in SYNTHETIC]
+        return pd.concat(parts, ignore_index=True).set_index("dataset").reset_index()
+    makers = {
+        1: data_sets,
+        2: protocols,
+        3: lambda: compare(linear, "mnist"),
+        4: lambda: compare(linear, "cifar10"),
+        5: lambda: ablation(frame),
+        6: lambda: critical_sizes(linear),
+        8: published.settings,
+    }
+    if number not in makers:
+        raise BadInput(f"table {number} is unknown; the paper has tables 1 to 8.")
+    return makers[number]()
+
+
+def text_against_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """Accuracies of the synthetic sets as Section IV-A.1 words them, as Table VII prints them, and as we find them.
+
+    The text names its batch sizes for the 1K set alone; the other two are read likewise.
+    """
+    rows = []
+    for size, name in zip(("1k", "10k", "50k"), SYNTHETIC):
+        printed = published.results(name).set_index("batch_size")["test_acc"]
+        ends = ("b8", "b512") if size == "1k" else ("small", "large")
+        for end, b in zip(ends, (8, 512)):
+            cell = frame[(frame["dataset"] == name) & (frame["batch_size"] == b)]
+            rows.append(
+                {
+                    "data set": DATASETS[name].title,
+                    "B": b,
+                    "text": _text(published.value(f"iv-a-{size}-{end}"), 2),
+                    "Table VII": _text(printed[b], 2),
+                    "ours": interval(cell, "test_acc").text(),
+                    "n": len(cell),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def critical_sizes(frame: pd.DataFrame) -> pd.DataFrame:
+    """Table VI: the optimum and B* that the paper states, that its own accuracies give, and that our means give.
+
+    The last columns: at how many batch sizes of the protocol we have runs, and the least number of seeds at one of them.
+    """
+    rows = []
+    for cell in published.critical().itertuples():
+        own, runs = critical_batch_size.from_paper(cell.dataset), frame[frame["dataset"] == cell.dataset]
+        ours = (
+            critical_batch_size.from_runs(frame, cell.dataset) if runs["batch_size"].nunique() > 1 else None
+        )
+        rows.append(
+            {
+                "data set": DATASETS[cell.dataset].title,
+                "optimum, Table VI": cell.optimal_batch_size,
+                "optimum, the paper's accuracies": own.optimal,
+                "optimum, ours": ours.optimal if ours else None,
+                "B*, Table VI": cell.critical_batch_size,
+                "B*, the paper's accuracies": own.critical or own.case,
+                "B*, ours": (ours.critical or ours.case) if ours else "no runs yet",
+                "batch sizes": f"{runs['batch_size'].nunique()} of {len(DATASETS[cell.dataset].protocol.batch_sizes)}",
+                "seeds": int(runs.groupby("batch_size").size().min()) if len(runs) else 0,
+            }
+        )
+    return pd.DataFrame(rows).astype({"optimum, ours": "Int64"})
+
+
+def correlations(found: pd.DataFrame) -> pd.DataFrame:
+    """`generalization_gap.correlations` as text: r with its 95 % interval."""
+    return pd.DataFrame(
+        {
+            "source": found["source"],
+            "pairs of": found["pairs of"],
+            "r": [f"{c.r:.2f} ({c.low:.2f} to {c.high:.2f})".replace("-", "−") for c in found.itertuples()],
+            "p": ["< 0.0001" if p < 1e-4 else f"{p:.2g}" for p in found["p"]],
+            "pairs": found["n"],
+        }
+    )

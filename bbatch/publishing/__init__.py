@@ -1,0 +1,1 @@
+"""Execute the notebooks, build the book, print it, and say where everything came from."""

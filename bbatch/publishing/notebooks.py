@@ -1,0 +1,267 @@
+"""Notebooks: which there are, what parameters they take, and how they are executed.
+
+papermill injects the parameters and runs the cells; it only warns about a name it does not know, so names and
+types are checked here first. An executed notebook is stripped of everything that differs from run to run: the same
+notebook on the same records gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import logging
+import os
+import re
+import sys
+import warnings
+from pathlib import Path
+
+import nbformat
+
+from ..errors import BadInput, one_of
+from ..records.store import ROOT
+
+FOLDER = ROOT / "notebooks"
+EXECUTED = ROOT / "_build" / "notebooks"
+TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
+
+
+class NotebookFailed(RuntimeError):
+    """A cell raised; the message names the notebook, the cell and the error. What ran before it can be read."""
+
+
+def paths() -> list[Path]:
+    """The committed notebooks, in reading order."""
+    return sorted(FOLDER.glob("*.ipynb"))
+
+
+def find(name: str | Path) -> Path:
+    """A notebook by path, by name (`03_mnist`) or by number (`03`). Raises `BadInput` where there is none."""
+    if Path(name).suffix == ".ipynb":
+        if not Path(name).is_file():
+            raise BadInput(f"notebook {str(name)!r} is not a file; `bbatch notebooks` lists those there are.")
+        return Path(name).resolve()
+    known = {alias: path for path in paths() for alias in (path.stem, path.stem.split("_")[0])}
+    one_of("notebook", str(name), [path.stem for path in paths()] if str(name) not in known else known)
+    return known[str(name)]
+
+
+def listing() -> list[dict]:
+    """A row for each parameter of each notebook: notebook, parameter, type, default, help."""
+    return [{"notebook": path.stem} | row for path in paths() for row in parameters_of(path)]
+
+
+def parameters_of(path: Path) -> list[dict]:
+    """The parameters of one notebook, in the order of its cell; the type is the annotation, else the default's."""
+    import papermill
+
+    rows = []
+    try:
+        nbformat.validate(nbformat.read(path, as_version=4))
+    except Exception as error:  # nbformat raises many kinds
+        raise BadInput(
+            f"{str(path)!r} cannot be read as a notebook ({type(error).__name__}); give a Jupyter notebook of "
+            "format 4."
+        ) from error
+    for found in papermill.inspect_notebook(str(path)).values():
+        try:
+            default = ast.literal_eval(found["default"])
+        except (ValueError, SyntaxError) as error:
+            raise BadInput(
+                f"parameter {found['name']!r} of {path.stem} has the default {found['default']}, which is "
+                "not a plain Python value."
+            ) from error
+        kind = found["inferred_type_name"]
+        rows.append(
+            {
+                "parameter": found["name"],
+                "type": _type_of(default) if kind == "None" else kind,
+                "default": default,
+                "help": found["help"],
+            }
+        )
+    return rows
+
+
+def _type_of(value) -> str:
+    """Name of a default's type: int, or list[str] for a list whose items are all text."""
+    items = {type(item).__name__ for item in value} if isinstance(value, list) else ()
+    return f"list[{items.pop()}]" if len(items) == 1 else type(value).__name__
+
+
+def parse(pairs: list[str]) -> dict:
+    """`["seeds=3", "dataset=mnist"]` as a dict: Python literals where they are, text where they are not."""
+    values = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise BadInput(f"parameter {pair!r} cannot be read; write name=value.")
+        try:
+            values[name] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            values[name] = text
+    return values
+
+
+def check(path: Path, parameters: dict) -> None:
+    """Raise `BadInput`, naming it, for a parameter that the notebook does not have or a value of another type."""
+    known = {row["parameter"]: row for row in parameters_of(path)}
+    for name, value in parameters.items():
+        one_of(f"parameter of {path.stem}", name, known)
+        if not _fits(value, known[name]["type"]):
+            raise BadInput(
+                f"parameter {name!r} of {path.stem} is {value!r}; it must be of type {known[name]['type']}, "
+                f"such as {known[name]['default']!r}."
+            )
+
+
+def execute(
+    name: str | Path,
+    parameters: dict | None = None,
+    output: Path | None = None,
+    *,
+    progress: bool | dict = True,
+) -> Path:
+    """Execute a notebook with `parameters` in place of its defaults; returns the path of the executed copy.
+
+    Without `output` it goes to `_build/notebooks/`, named by the notebook and the parameters given. It is saved
+    after every cell, so that what ran can be read whatever happens, and signed as the user's own. `progress` may hold
+    options for tqdm; where no terminal shows it, it becomes lines of a log, with what the cells say on stderr, such as
+    how far a sweep is.
+
+    Raises `BadInput` before anything runs (see :func:`check`), `NotebookFailed` where a cell raises or the kernel
+    dies.
+    """
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    path, parameters = find(name), parameters or {}
+    check(path, parameters)
+    output = Path(output).resolve() if output else EXECUTED / f"{_label(path, parameters)}.ipynb"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if progress is True:
+        progress = {"desc": path.stem}
+    log = _Log() if progress and not sys.stderr.isatty() else None
+    if log:
+        os.environ.setdefault(
+            "TQDM_MININTERVAL", "60"
+        )  # seconds between lines, of the bars inside the notebook, too
+        progress |= {
+            "file": log,
+            "mininterval": 60,
+            "bar_format": "{desc}: cell {n_fmt} of {total_fmt}, {elapsed}",
+        }
+    try:
+        with _without_noise():
+            papermill.execute_notebook(
+                str(path),
+                str(output),
+                parameters,
+                kernel_name="python3",
+                cwd=str(path.parent),
+                progress_bar=progress,
+                request_save_on_cell_execute=True,
+                stderr_file=log,
+                extra_arguments=["--log-level=CRITICAL"],
+            )
+    except papermill.PapermillExecutionError as error:
+        line = next(
+            (text for text in error.source.splitlines() if text.strip() and text[0] not in "#%"), ""
+        ).strip()
+        raise NotebookFailed(
+            f"{path.name} stopped in cell [{error.exec_count}], `{line}`, with {error.ename}: "
+            f"{error.evalue.rstrip('.')}; what ran can be read in {output}."
+        ) from None
+    except DeadKernelError:
+        raise NotebookFailed(
+            f"{path.name} stopped because its kernel died, perhaps for want of memory; "
+            f"what ran can be read in {output}."
+        ) from None
+    else:
+        strip(output)
+    finally:
+        if output.is_file():
+            _sign(output)
+    return output
+
+
+def _sign(path: Path) -> None:
+    """Trust an executed notebook, as `jupyter trust` does: JupyterLab leaves the drawings of others' notebooks out."""
+    from nbformat.sign import NotebookNotary
+
+    with contextlib.suppress(
+        OSError, ValueError, nbformat.ValidationError
+    ):  # a home that cannot be written to, a file cut short
+        NotebookNotary().sign(nbformat.read(path, as_version=4))
+
+
+class _Log:
+    """A file for stderr that gives each state of a bar a line of its own."""
+
+    def write(self, text: str) -> None:
+        for line in filter(str.strip, re.split(r"[\r\n]+", text)):
+            print(line.rstrip(), file=sys.stderr)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def strip(path: Path) -> None:
+    """Drop from an executed notebook what varies between runs: times, widget states, stderr, generated ids."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+        "language_info": {"name": "python"},
+    }
+    for cell in notebook.cells:
+        for volatile in ("papermill", "execution"):
+            cell.metadata.pop(volatile, None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.id = "injected-parameters"
+            cell.metadata.tags = ["injected-parameters", "remove-cell"]
+        if cell.cell_type == "code":
+            cell.outputs = _joined(cell.outputs)
+    nbformat.write(notebook, path)
+
+
+def _joined(outputs: list) -> list:
+    """Outputs without stderr and progress widgets; pieces of stdout, split where stderr came between, in one."""
+    kept = []
+    for output in outputs:
+        if output.get("name") == "stderr" or "application/vnd.jupyter.widget-view+json" in output.get(
+            "data", {}
+        ):
+            continue
+        if kept and output.output_type == kept[-1].output_type == "stream":
+            kept[-1].text += output.text
+        else:
+            kept.append(output)
+    return kept
+
+
+def _fits(value, kind: str) -> bool:
+    """Whether `value` is of the type named `kind`: one of `TYPES`, or a list of one, such as list[int]."""
+    if inner := re.fullmatch(r"list\[(\w+)\]", kind):
+        return isinstance(value, list) and all(_fits(item, inner[1]) for item in value)
+    if isinstance(value, bool):  # to Python a bool is an int; to a reader it is not
+        return kind == "bool"
+    return isinstance(value, TYPES[kind])
+
+
+def _label(path: Path, parameters: dict) -> str:
+    """File name, without suffix, that says what was executed: 02_accuracy_synthetic-profile=quick-seeds=3."""
+    given = "".join(f"-{name}={value}" for name, value in sorted(parameters.items()))
+    return path.stem + re.sub(r"[^\w.=-]+", "_", given)[:120]
+
+
+@contextlib.contextmanager
+def _without_noise():
+    """papermill logs each of its steps and its libraries warn of their own age; the progress bar says enough."""
+    logger, level = logging.getLogger("papermill"), logging.getLogger("papermill").level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

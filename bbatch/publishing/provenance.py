@@ -1,0 +1,141 @@
+"""Where the book comes from, for readers and for machines: a line at the foot of each page, and an RO-Crate beside it.
+
+The crate follows RO-Crate 1.2 (https://w3id.org/ro/crate/1.2): `ro-crate-metadata.json` in the folder of the pages
+describes them, the committed records, which are copied beside them, the code, the paper and the hardware.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from html import escape, unescape
+from pathlib import Path
+
+from ..records.store import FROZEN, ROOT, Store
+from ..sweeping.worker import commit
+
+CONTEXT = "https://w3id.org/ro/crate/1.2/context"
+PROFILE = "https://w3id.org/ro/crate/1.2"
+KINDS = {
+    ".html": "text/html",
+    ".parquet": "application/vnd.apache.parquet",
+    ".csv": "text/csv",
+    ".json": "application/json",
+}
+TITLE = "Large Batch vs. Small Batch Training: Generalization Tradeoffs in Deep Neural Networks"
+
+
+def facts() -> dict:
+    """What every page rests on: the commit, the committed runs and their hash, data, hardware and dates (UTC)."""
+    records = list(Store().frozen_records().values())
+    seen = [record["observed"] for record in records]
+
+    def distinct(values):
+        return sorted(set(values))
+
+    return {
+        "commit": commit(),
+        "runs": len(records),
+        "records": hashlib.sha256((FROZEN / "SHA256SUMS").read_bytes()).hexdigest(),
+        "data": distinct(record["data"]["source"] for record in records),
+        "hardware": distinct(o["device_name"] for o in seen),
+        "first": min((o["started"] for o in seen), default="")[:10],
+        "last": max((o["finished"] for o in seen), default="")[:10],
+    }
+
+
+def footer(about: dict, check: str = "../book/check.html") -> str:
+    """The line at the foot of each page, as HTML."""
+    data, days = "; ".join(about["data"]), " to ".join(dict.fromkeys((about["first"], about["last"])))
+    return (
+        '<p class="bbatch-provenance">'
+        f"Made from {about['runs']} committed runs of {days} (records "
+        f"<code>{about['records'][:12]}</code>) at commit <code>{escape(about['commit'])}</code>. "
+        f"Data: {escape(data)}. Hardware: {escape(', '.join(about['hardware']))}. "
+        f'<a href="{check}">How to check this book</a></p>'
+    )
+
+
+def write(html: Path, about: dict) -> Path:
+    """Copy the committed records to `html`/records and describe all in `html`/ro-crate-metadata.json."""
+    shutil.copytree(FROZEN, html / "records", dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
+    pages = [path for folder in ("book", "notebooks") for path in sorted((html / folder).glob("*.html"))]
+    records = sorted(path for path in (html / "records").rglob("*") if path.is_file())
+    files = [_file(path, html) for path in (*pages, *records)]
+    path = html / "ro-crate-metadata.json"
+    document = {"@context": CONTEXT, "@graph": _graph(files, about)}
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def _graph(files: list[dict], about: dict) -> list[dict]:
+    machines = [
+        {"@id": f"#machine-{k}", "@type": "Thing", "name": name} for k, name in enumerate(about["hardware"])
+    ]
+    license = {"@id": "https://spdx.org/licenses/MIT", "@type": "CreativeWork", "name": "MIT License"}
+    code = {
+        "@id": "#code",
+        "@type": "SoftwareSourceCode",
+        "name": "bbatch",
+        "version": about["commit"],
+        "programmingLanguage": "Python",
+    }
+    paper = {"@id": "#paper", "@type": "ScholarlyArticle", "name": TITLE}
+    authors = {"@id": "#authors", "@type": "Organization", "name": "the bbatch authors"}
+    root = {
+        "@id": "./",
+        "@type": "Dataset",
+        "name": _title(),
+        "description": f"A reproduction, with many seeds and confidence intervals, of the paper {TITLE!r}: "
+        f"pages, and the records of the {about['runs']} runs behind their numbers.",
+        "datePublished": about["last"],
+        "license": _ref(license),
+        "author": _ref(authors),
+        "about": _ref(paper),
+        "identifier": f"sha256:{about['records']}",
+        "hasPart": [_ref(one) for one in files],
+        "mentions": [{"@id": "#training"}],
+    }
+    action = {
+        "@id": "#training",
+        "@type": "CreateAction",
+        "name": "Training of the recorded runs",
+        "startTime": about["first"],
+        "endTime": about["last"],
+        "description": "; ".join(about["data"]),
+        "instrument": [_ref(code), *map(_ref, machines)],
+        "result": [_ref(one) for one in files if one["@id"].startswith("records/")],
+    }
+    me = {
+        "@id": "ro-crate-metadata.json",
+        "@type": "CreativeWork",
+        "conformsTo": {"@id": PROFILE},
+        "about": {"@id": "./"},
+    }
+    return [me, root, license, code, paper, authors, action, *machines, *files]
+
+
+def _file(path: Path, html: Path) -> dict:
+    content = path.read_bytes()
+    title = re.search(rb"<title>(.*?)</title>", content, re.S) if path.suffix == ".html" else None
+    name = unescape(title[1].decode()).split(" — ")[0].strip() if title else path.name
+    return {
+        "@id": path.relative_to(html).as_posix(),
+        "@type": "File",
+        "name": name,
+        "contentSize": str(len(content)),
+        "encodingFormat": KINDS.get(path.suffix, "text/plain"),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+
+
+def _ref(entity: dict) -> dict:
+    return {"@id": entity["@id"]}
+
+
+def _title() -> str:
+    import yaml
+
+    return yaml.safe_load((ROOT / "_config.yml").read_text())["title"]

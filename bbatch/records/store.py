@@ -1,0 +1,177 @@
+"""The store: one JSON file a finished run while it is live, Parquet files once it is frozen and committed.
+
+A record is a plain dict:
+
+    id           address: hash of the run's configuration and the data's fingerprint
+    run          the fields of `config.Run`
+    seeds        init, order, noise
+    data         source, fingerprint, n_test
+    history      a list an epoch: train_loss, train_correct, test_loss, test_correct
+    final        train_loss, train_correct, test_loss, test_correct, diverged_epoch
+    observed     what another machine or day changes: epoch seconds (elapsed and processor time), start, end, device,
+                 versions, commit, engine; `failure` ("out of memory") where the run could not be finished here, with
+                 an empty history and final
+
+All but `observed` is decided by the id, bit for bit, on one machine and one set of versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+
+from ..config import Run
+from ..errors import StoreError
+from ..files import leftovers, set_aside, write_whole
+from . import committed
+from .committed import decided
+from .remote import Remote, is_url
+
+ROOT = Path(__file__).resolve().parents[2]
+FROZEN = ROOT / "results"
+FIELDS = {"id", "run", "seeds", "data", "history", "final", "observed"}
+
+
+class Store:
+    """Live records in `folder` over frozen ones in `frozen`; either may not exist yet.
+
+    `folder` may be an fsspec URL (see `remote`); by default it is what BBATCH_STORE names, else `store/` beside the
+    package.
+    """
+
+    def __init__(self, folder: Path | str | None = None, frozen: Path | str | None = FROZEN):
+        named = str(folder or os.environ.get("BBATCH_STORE") or ROOT / "store")
+        self.remote = Remote(named) if is_url(named) else None
+        self._folder = Path(named)
+        self.frozen = Path(frozen) if frozen is not None else None
+
+    @property
+    def folder(self) -> Path:
+        """Where this machine keeps live records, checkpoints, weights and locks."""
+        return self.remote.scratch if self.remote else self._folder
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / "weights"
+
+    @property
+    def locks(self) -> Path:
+        return self.folder / "locks"
+
+    def prepare(self) -> "Store":
+        """Make the folders, or say in one sentence why they cannot be written."""
+        try:
+            for path in (self.folder / "records", self.checkpoints, self.weights, self.locks):
+                path.mkdir(parents=True, exist_ok=True)
+                probe = path / f".probe.{os.getpid()}"
+                probe.touch()
+                probe.unlink(missing_ok=True)  # another thread's may have the same name
+        except OSError as error:
+            raise StoreError(
+                f"the store {str(self.folder)!r} cannot be written ({error.strerror}); "
+                "name a writable folder in BBATCH_STORE."
+            ) from error
+        return self
+
+    def put(self, record: dict) -> None:
+        """Write a record whole or not at all."""
+        name = f"{record['id']}.json"
+        if not re.fullmatch(
+            r"[\w-]+\.json", name
+        ):  # one may come from another machine: no path leads out of the folder
+            raise StoreError(
+                f"{record['id']!r} cannot be the id of a record; letters, digits, _ and - are allowed."
+            )
+        write_whole(self.folder / "records" / name, _document(record))
+        if self.remote:
+            self.remote.exchange(self.folder / "records", _sound, name)
+
+    def get(self, key: str) -> dict | None:
+        """The live record of this id. A damaged file is set aside under a name that says so, and gives None."""
+        path = self.folder / "records" / f"{key}.json"
+        try:
+            content = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise StoreError(
+                f"{path} cannot be read ({error.strerror}); give permission or remove it."
+            ) from error
+        if (record := _read(content, key)) is None:
+            set_aside(path)
+        return record
+
+    def has_live(self, key: str) -> bool:
+        return (self.folder / "records" / f"{key}.json").is_file()
+
+    def live(self) -> dict[str, dict]:
+        """Live records by id, damaged ones left out: their runs count as missing."""
+        if os.path.lexists(self.folder) and not self.folder.is_dir():
+            raise StoreError(f"the store {str(self.folder)!r} is not a folder; name one in BBATCH_STORE.")
+        if self.remote:
+            self.prepare().remote.exchange(self.folder / "records", _sound)
+        keys = (path.stem for path in sorted((self.folder / "records").glob("*.json")))
+        return {key: record for key in keys if (record := self.get(key)) is not None}
+
+    def frozen_records(self) -> dict[str, dict]:
+        """Committed records by id. Raises `StoreError` naming the file that is damaged or missing."""
+        return committed.read(self.frozen) if self.frozen else {}
+
+    def records(self) -> dict[str, dict]:
+        """All records by id; a frozen one goes before a live one of the same id."""
+        return self.live() | self.frozen_records()
+
+    def missing(self, runs: list[Run], fingerprints: dict[str, str]) -> list[Run]:
+        """The runs that have no record on data with these fingerprints (by data set name)."""
+        have = self.records()
+        return [run for run in runs if run.key(fingerprints[run.dataset]) not in have]
+
+    def agreement(self, committed: dict[str, dict]) -> dict[str, int]:
+        """How many live records agree with the committed ones bit for bit, differ, or are new."""
+        live = self.live()
+        same = sum(decided(r) == decided(committed[k]) for k, r in live.items() if k in committed)
+        both = len(live.keys() & committed.keys())
+        return {"identical": same, "different": both - same, "not_committed": len(live) - both}
+
+    def freeze(self) -> dict[str, int]:
+        """Merge live records into the committed files (see `committed.merge`); returns how many were added by data set."""
+        if self.frozen is None:
+            raise StoreError(
+                "this store was opened without a folder of committed records; there is none to freeze into."
+            )
+        return committed.merge(self.frozen, self.live())
+
+    def clear(self, key: str) -> None:
+        """Remove what killed processes left half-written of this run; the caller holds the run's lock."""
+        for folder in (self.folder / "records", self.checkpoints, self.weights):
+            for path in leftovers(folder, key):
+                path.unlink(missing_ok=True)
+
+
+def _document(record: dict) -> bytes:
+    """The one content that a record's file may have."""
+    body = json.dumps(record, sort_keys=True)
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    return json.dumps({"sha256": digest, "record": record}, sort_keys=True).encode()
+
+
+def _read(content: bytes, key: str) -> dict | None:
+    """The record in a file of this content; None where the content is not one that `put` writes under this id."""
+    try:
+        record = json.loads(content)["record"]
+        if content == _document(record) and record["id"] == key and FIELDS <= record.keys():
+            return record
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    return None
+
+
+def _sound(name: str, content: bytes) -> bool:
+    return _read(content, name.removesuffix(".json")) is not None

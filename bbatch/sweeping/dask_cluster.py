@@ -1,0 +1,198 @@
+"""One machine outgrown: the same sweep on a Dask cluster, and what a larger one would bring.
+
+`dask` starts a cluster of processes on this machine, `dask://HOST:PORT` joins one that runs. Workers need this package
+and the data (each finds its own through BBATCH_DATA; a fingerprint that differs is refused), but share no folder: a
+record comes back through the scheduler where the store is not shared. Where it is, checkpoints are shared too, and a
+run whose worker died goes on elsewhere from its last epoch.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import math
+import re
+import socket
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import ExitStack, contextmanager
+
+import pandas as pd
+
+from .. import data
+from ..errors import BadInput, whole
+from . import worker
+from .sweep import processes
+
+ANSWER_WITHIN = 10  # seconds in which a scheduler must answer
+ADDRESS = re.compile(r"dask://([\w.-]+|\[[0-9a-fA-F:]+\]):(\d{1,5})")
+
+
+@contextmanager
+def executor(name: str, jobs: int | None = None, device: str = "cpu") -> Iterator[Executor | None]:
+    """The executor named `processes` (None: the sweep's own), `dask` or `dask://HOST:PORT`, for the time of a `with`.
+
+    On CUDA each run asks for one unit of the worker resource GPU (`dask worker ... --resources GPU=1`, one worker a
+    GPU). The address of Dask's dashboard goes to stderr. Raises `BadInput` for another name, for a device that the
+    workers of `dask` cannot have, or where no scheduler answers.
+    """
+    if name == "processes":
+        yield None
+        return
+    address = ADDRESS.fullmatch(name) if isinstance(name, str) else None
+    if name != "dask" and not (address and 0 < int(address[2]) < 2**16):
+        raise BadInput(f"executor {name!r} is unknown; allowed are processes, dask and dask://HOST:PORT.")
+    if not address:  # elsewhere the workers' devices count, not ours
+        data.usable(device)
+    import dask
+    from distributed import Client, LocalCluster
+
+    resources = {"GPU": 1} if device.startswith("cuda") else None
+    # Workers of ours start with the settings of the sweep's own processes, in place of Dask's.
+    with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ": worker.ENVIRONMENT}),
+        ExitStack() as open_here,
+    ):
+        if address:
+            try:
+                _greeted(address[1].strip("[]"), int(address[2]))
+                client = Client(f"tcp://{address[1]}:{address[2]}", timeout=ANSWER_WITHIN)
+            except OSError as error:
+                raise BadInput(
+                    f"no Dask scheduler answers at {address[1]}:{address[2]} within {ANSWER_WITHIN} s; "
+                    "start one with `dask scheduler`, or name another."
+                ) from error
+        else:
+            size = processes(jobs, device)
+            cluster = open_here.enter_context(
+                LocalCluster(
+                    n_workers=size,
+                    threads_per_worker=1,
+                    processes=True,
+                    resources=resources,
+                    silence_logs=logging.ERROR,
+                    dashboard_address="127.0.0.1:0",
+                )
+            )
+            cluster.adapt(minimum=size, maximum=size)  # replaces what dies
+            client = Client(cluster)
+        open_here.enter_context(client)
+        if client.dashboard_link:
+            print(f"Dask's dashboard: {client.dashboard_link}", file=sys.stderr)
+        yield _Runs(client.get_executor(pure=False, **({"resources": resources} if resources else {})))
+
+
+def _greeted(host: str, port: int) -> None:
+    """Raise `OSError` unless what listens there greets as Dask does, with a message of some hundred bytes behind its length.
+
+    Dask's own client waits for ever for a listener that says nothing, and takes the words of another for a length.
+    """
+    with socket.create_connection((host, port), timeout=ANSWER_WITHIN) as connection:
+        length = int.from_bytes(connection.recv(8, socket.MSG_WAITALL), "little")
+    if not 0 < length < 2**20:
+        raise OSError("this is no Dask scheduler")
+
+
+class _Runs(Executor):
+    """Dask's executor, with the end of a run that no worker survived told as the standard library tells it."""
+
+    def __init__(self, inner: Executor):
+        self.inner = inner
+
+    def submit(self, function, /, *arguments, **options) -> Future:
+        ours = Future()
+
+        def pass_on(theirs: Future):
+            if theirs.cancelled():
+                ours.set_exception(
+                    BadInput(
+                        "the cluster dropped a run, as when its scheduler ends; what is finished "
+                        "is recorded, and the same command goes on from there."
+                    )
+                )
+            elif (error := theirs.exception()) is None:
+                ours.set_result(theirs.result())
+            elif type(error).__name__ == "KilledWorker":
+                ours.set_exception(BrokenExecutor(str(error)))
+            else:
+                ours.set_exception(error)
+
+        theirs = self.inner.submit(function, *arguments, **options)
+        ours.cancel = theirs.cancel
+        theirs.add_done_callback(pass_on)
+        return ours
+
+
+def overheads(measured: pd.DataFrame, seconds: float = 10.0) -> pd.DataFrame:
+    """What each executor costs, from `benchmarks.cluster`: medians over the rounds, a row for each number of workers.
+
+    Raises `BadInput` for a run of no `seconds`.
+
+    Columns: executor, workers, runs a minute, overhead a run in seconds (negative where noise exceeds it), and what
+    Dask costs over the sweep's own processes in percent of a run of `seconds`, round by round.
+    """
+    if not 0 < seconds < math.inf:
+        raise BadInput(f"the duration of a run is {seconds} s; it must be a finite number above 0.")
+    wide = measured.pivot(index=["workers", "round"], columns="executor", values="overhead_s")
+    extra = (100 * (wide["dask"] - wide["processes"]) / seconds).groupby("workers").median()
+    rows = []
+    for (name, workers), group in measured.groupby(["executor", "workers"], sort=False):
+        rows.append(
+            {
+                "executor": name,
+                "workers": workers,
+                "runs a minute": (60 * group["runs"] / group["elapsed_s"]).median(),
+                "overhead a run, s": group["overhead_s"].median(),
+                f"over processes, % of a {seconds:g} s run": extra[workers]
+                if name == "dask"
+                else float("nan"),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def plans(records: Iterable[dict], seeds: int, overhead: float, workers=(1, 10, 100, 1000)) -> pd.DataFrame:
+    """How long the recorded grid would take with `seeds` seeds a cell, on more workers as fast as the recorded ones.
+
+    The durations are those of the records, those of a cell repeated in turn until there are `seeds` of them. Columns:
+    workers, runs, hours, speed-up over one worker, busy (percent of the workers' time). Raises `BadInput` for fewer than
+    one seed, and as `plan_for` does.
+    """
+    whole("number of seeds", seeds, 1)
+    cells: dict[tuple, list[float]] = {}
+    for r in records:
+        seen = r["observed"]
+        spent = sum(seen.get("cpu_seconds") or seen["seconds"]) + sum(seen.get("evaluate_seconds") or ())
+        cells.setdefault((r["run"]["dataset"], r["run"]["batch_size"], r["run"]["lr_rule"]), []).append(spent)
+    durations = [found[k % len(found)] for found in cells.values() for k in range(seeds)]
+    alone = plan_for(durations, 1, overhead)
+    rows = []
+    for n in workers if durations else ():
+        elapsed = plan_for(durations, n, overhead)
+        rows.append(
+            {
+                "workers": n,
+                "runs": len(durations),
+                "hours": elapsed / 3600,
+                "speed-up": alone / elapsed,
+                "busy, %": 100 * alone / elapsed / n,
+            }
+        )
+    return pd.DataFrame(rows, columns=["workers", "runs", "hours", "speed-up", "busy, %"])
+
+
+def plan_for(seconds: Sequence[float], workers: int, overhead: float = 0.0) -> float:
+    """Elapsed seconds of runs of these durations on `workers` equal workers, the longest first, one at a time each.
+
+    `overhead`: seconds that each run costs besides. This is list scheduling as the sweep does it (Graham 1969): within
+    4/3 of the best possible order. Raises `BadInput` for durations or an overhead that are none, and without a worker.
+    """
+    whole("number of workers", workers, 1)
+    for what, value in [("a run", s) for s in seconds] + [("overhead", overhead)]:
+        if not 0 <= value < math.inf:
+            raise BadInput(f"the duration of {what} is {value} s; it must be a finite number of at least 0.")
+    free = [0.0] * min(workers, max(len(seconds), 1))
+    for duration in sorted(seconds, reverse=True):
+        heapq.heapreplace(free, free[0] + duration + overhead)
+    return max(free)

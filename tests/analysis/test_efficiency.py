@@ -1,0 +1,153 @@
+"""Epochs and time to an accuracy, on runs whose curves are written by hand."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from bbatch import metrics, statistics
+from bbatch.analysis import efficiency
+from bbatch.errors import BadInput
+from bbatch.pages import efficiency_figures
+
+
+def curves(runs):
+    """{(batch size, seed): (test accuracies, seconds an epoch)} as `metrics.curves` gives them."""
+    parts = [
+        pd.DataFrame(
+            {
+                "dataset": "synthetic-1k",
+                "batch_size": b,
+                "seed": seed,
+                "device_name": "one machine",
+                "precision": "fp32",
+                "started": pd.Timestamp("2026-01-01 08:00Z"),
+                "epoch": np.arange(1, len(acc) + 1),
+                "test_acc": acc,
+                "seconds": 2 * each * np.arange(1, len(acc) + 1),
+                "cpu_seconds": each * np.arange(1, len(acc) + 1),
+            }
+        )
+        for (b, seed), (acc, each) in runs.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+RUNS = {
+    (32, 42): ([70, 79, 91, 80], 4.0),
+    (32, 43): ([70, 92, 80, 80], 4.0),
+    (512, 42): ([60, 70, 80, 90], 1.0),
+    (512, 43): ([60, 70, 80, 80], 2.0),
+}
+
+
+def test_the_first_epoch_at_the_accuracy_counts_though_it_falls_again():
+    table = efficiency.reached(curves(RUNS), "synthetic-1k", 90).set_index(["batch_size", "seed"])
+    assert table.loc[(32, 42), "epochs"] == 3 and table.loc[(32, 42), "cost"] == 12.0
+    assert table.loc[(32, 43), "epochs"] == 2 and table.loc[(512, 42), "epochs"] == 4  # exactly 90 is there
+    assert math.isnan(table.loc[(512, 43), "epochs"])  # never
+    assert table["epoch_cost"].tolist() == [4.0, 4.0, 1.0, 2.0]
+
+
+def test_elapsed_time_stands_in_where_processor_time_was_not_recorded():
+    without = curves(RUNS).assign(cpu_seconds=np.nan)
+    assert efficiency.reached(without, "synthetic-1k", 90)["epoch_cost"].tolist() == [8.0, 8.0, 2.0, 4.0]
+
+
+def test_speedups_by_hand():
+    table = efficiency.speedups(curves(RUNS), "synthetic-1k", 90).set_index("batch_size")
+    large = table.loc[512]
+    assert large["n"] == 2 and large["reached"] == "1 of 2"
+    assert large["epoch"].mean == pytest.approx(math.sqrt(4.0 * 2.0))  # geometric mean over the two seeds
+    assert large["epochs"].mean == pytest.approx(4 / 3) and large["epochs"].n == 1  # seed 42 alone
+    assert large["effective"].mean == pytest.approx(12.0 / 4.0)
+    assert table.loc[32, "effective"].mean == 1.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"device_name": "another"},
+        {"cpu_seconds": np.nan},
+        {"precision": "bf16"},
+        {"started": pd.Timestamp("2026-01-02 08:00Z")},
+    ],
+)
+def test_times_of_two_clocks_are_not_compared_but_epochs_are(change):
+    runs = curves(RUNS)
+    other = runs[(runs["batch_size"] == 512) & (runs["seed"] == 42)].assign(**change)
+    mixed = pd.concat([runs.drop(other.index), other])
+    row = efficiency.speedups(mixed, "synthetic-1k", 90).set_index("batch_size").loc[512]
+    assert row["epoch"].n == 1 and row["epoch"].mean == pytest.approx(4.0 / 2.0)  # seed 43 alone
+    assert row["epochs"].n == 1 and row["effective"].n == 0
+
+
+def test_an_epoch_at_the_base_costs_what_other_seeds_paid_on_the_same_clock():
+    """Seed 42's base run has a clock of its own, on which an epoch takes 40 seconds; the others' took 4 and 6."""
+    runs = curves(RUNS | {(32, 42): ([70, 79, 91, 80], 40.0), (32, 44): ([70, 80, 80, 80], 6.0)})
+    own = (runs["batch_size"] == 32) & (runs["seed"] == 42)
+    runs.loc[own, "started"] = pd.Timestamp("2026-01-02 08:00Z")
+    row = efficiency.speedups(runs, "synthetic-1k", 90).set_index("batch_size").loc[512]
+    assert row["epoch"].n == 2 and row["epoch"].mean == pytest.approx(math.sqrt(5 / 1 * 4 / 2))
+    assert row["effective"].n == 1 and row["effective"].mean == pytest.approx(
+        3 * 5 / 4
+    )  # 3 epochs of 5 against 4 of 1
+
+
+def test_a_sitting_ends_with_a_pause_and_not_with_the_day():
+    runs = curves({(32, seed): ([70], 1.0) for seed in range(4)})
+    runs["started"] = pd.to_datetime(
+        ["2026-01-01 20:00Z", "2026-01-02 08:01Z", "2026-01-02 01:00Z", "2026-01-01 20:00Z"]
+    )
+    first, late, night, same = efficiency.clock(runs)
+    assert first == night == same != late
+
+
+def test_the_ratio_of_pairs_is_the_t_interval_of_logarithms():
+    a, b = np.array([3.0, 5.0, 4.0]), np.array([1.0, 2.0, 1.5])
+    low, high = stats.t.interval(0.95, 2, loc=np.log(a / b).mean(), scale=stats.sem(np.log(a / b)))
+    found = statistics.paired_ratio(a, b)
+    assert (found.mean, found.low, found.high) == pytest.approx(
+        (stats.gmean(a / b), math.exp(low), math.exp(high))
+    )
+    with pytest.raises(BadInput, match="values above 0"):
+        statistics.paired_ratio([1.0], [0.0])
+
+
+def test_a_ratio_is_written_with_its_interval_where_there_is_one():
+    assert efficiency.ratio_text(statistics.paired_ratio([4.0], [2.0])) == "×2.00"
+    assert efficiency.ratio_text(statistics.paired_ratio([], [])) == "–"
+    assert "(" in efficiency.ratio_text(statistics.paired_ratio([4.0, 5.0], [2.0, 2.0]))
+    assert efficiency.ratio_text(statistics.paired_ratio([110.4], [1.0])) == "×110"
+
+
+def test_the_page_says_what_the_ratios_say():
+    table = efficiency.speedups(curves(RUNS), "synthetic-1k", 90).assign(
+        dataset="synthetic-1k", accuracy=90.0
+    )
+    text = efficiency.formatted(table).set_index("B")
+    assert set(text.loc[32, ["an epoch: speed-up", "time to it: speed-up"]]) == {"base"}
+    assert (
+        text.loc[512, "epochs to it: ratio"].replace("\N{NO-BREAK SPACE}", " ") == "×1.33, n = 1"
+    )  # of two seeds one has it
+    assert (
+        text.loc[512, "an epoch: speed-up"].startswith("×2.83 (")
+        and "n =" not in text.loc[512, "an epoch: speed-up"]
+    )
+    assert efficiency.finding(table) == (
+        "The largest batch size against B = 32: an epoch is ×2.83 as fast (Synthetic 1K); it takes ×1.33 as many epochs to the "
+        "accuracy (Synthetic 1K); it is there ×3.00 as fast (Synthetic 1K)."
+    )
+    assert efficiency.finding(table.iloc[:0]) == ""
+    assert efficiency_figures.efficiency(table).bbatch["caption"].startswith(efficiency.finding(table))
+
+
+def test_without_runs_there_are_holes_and_no_crash():
+    empty, none = metrics.frame([]), metrics.curves([])
+    assert efficiency.all_speedups(empty, none).empty
+    assert "no runs yet" in " ".join(efficiency.sentences(empty, none))
+    assert len(efficiency_figures.efficiency(efficiency.all_speedups(empty, none)).axes) == 3
+    printed = efficiency.per_epoch(none)
+    assert printed["paper"].notna().all() and all(i.n == 0 for i in printed["ours"])

@@ -1,0 +1,135 @@
+"""Learning-rate rules side by side, on made-up records whose answers are known."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bbatch import metrics
+from bbatch.analysis import learning_rate_rules
+from bbatch.pages import learning_rate_figures
+from factories import record
+
+
+def images(rule, correct, epochs, seed=42, precision="bf16", dataset="cifar10", batch_size=1024):
+    """A record of `epochs` epochs with the same number of right answers after each."""
+    r = record(dataset, batch_size, seed, correct, 40_000, 41_000, lr_rule=rule, precision=precision)
+    r["history"] = {k: (v * epochs)[:epochs] for k, v in r["history"].items()} | {
+        "test_correct": [correct] * epochs
+    }
+    r["observed"] |= {"seconds": [1.0] * epochs, "cpu_seconds": [1.0] * epochs}
+    return r
+
+
+def table(*records):
+    return learning_rate_rules.side_by_side(metrics.curves(records), "cifar10", 1024).set_index("rule")
+
+
+def test_rules_are_compared_seed_by_seed():
+    runs = [
+        record(dataset="synthetic-50k", batch_size=512, seed=42 + k, test_correct=c, lr_rule=rule)
+        for rule, cs in (("linear", (9900, 9910, 9890)), ("constant", (9890, 9905, 9870)))
+        for k, c in enumerate(cs)
+    ]
+    effect = learning_rate_rules.effect(metrics.frame(runs)).set_index(["batch_size", "rule"])["test_acc"]
+    low, high = stats.t.interval(0.95, 2, np.mean([-0.1, -0.05, -0.2]), stats.sem([-0.1, -0.05, -0.2]))
+    constant = effect[512, "constant"]
+    assert (constant.mean, constant.low, constant.high) == pytest.approx((-0.35 / 3, low, high))
+    assert effect[512, "sqrt"].n == 0
+
+
+def test_rules_stand_side_by_side_after_equally_many_epochs():
+    found = table(images("linear", 1_000, 5), images("constant", 5_000, 3), images("sqrt", 6_000, 5))
+    assert found["epoch"].to_dict() == {"constant": 3, "sqrt": 5} and found["n"].tolist() == [1, 1]
+    assert found.loc["constant", "other"].mean == pytest.approx(50.0)
+    assert found.loc["constant", "linear"].mean == pytest.approx(10.0)
+    assert (
+        found.loc["sqrt", "difference"].mean == pytest.approx(50.0) and found.loc["sqrt", "difference"].n == 1
+    )
+    low, high = stats.binomtest(5_000, 10_000).proportion_ci(method="wilson")
+    assert (found.loc["constant", "other"].low, found.loc["constant", "other"].high) == pytest.approx(
+        (100 * low, 100 * high)
+    )
+
+
+def test_only_seeds_of_both_rules_in_one_arithmetic_are_paired():
+    found = table(
+        images("linear", 1_000, 5),
+        images("linear", 2_000, 5, 43),
+        images("linear", 9_000, 5, 44),
+        images("constant", 5_000, 5),
+        images("constant", 6_500, 5, 43),
+        images("constant", 7_000, 5, 44, "fp32"),
+    )
+    assert found.loc["constant", "n"] == 2 and found.loc["sqrt", ["n", "epoch"]].tolist() == [0, 0]
+    difference = found.loc["constant", "difference"]
+    low, high = stats.t.interval(0.95, 1, 42.5, stats.sem([40, 45]))
+    assert (difference.mean, difference.low, difference.high) == pytest.approx((42.5, low, high))
+    twice = table(
+        images("linear", 1_000, 5),
+        images("linear", 1_200, 5, precision="fp32"),
+        images("constant", 5_000, 5),
+        images("constant", 5_200, 5, precision="fp32"),
+    )
+    assert twice.loc["constant", "n"] == 1 and twice.loc["constant", "other"].mean == pytest.approx(
+        52.0
+    )  # fp32 first
+
+
+def test_runs_on_part_of_the_samples_and_failed_ones_stay_out():
+    whole, part, failed = (
+        images("linear", 1_000, 5),
+        images("linear", 1_000, 5, 43),
+        images("linear", 1_000, 5, 44),
+    )
+    part["run"]["n_train"] = 512
+    failed["observed"]["failure"] = "out of memory"
+    records = dict(enumerate([whole, part, failed, record("synthetic-1k")]))
+    assert learning_rate_rules.of_images(records) == [whole]
+
+
+def test_the_sentence_says_what_the_rules_did_and_never_more():
+    def sentence(*records):
+        return learning_rate_rules.batch_or_rate(metrics.curves(records))
+
+    said = sentence(images("linear", 1_000, 50), images("constant", 5_000, 50), images("sqrt", 6_000, 10))
+    assert (
+        "does better" in said
+        and "after 50 of 50 epochs 50.00" in said
+        and "after 10 of 50 epochs 60.00" in said
+    )
+    assert (
+        "at a rate of 0.001 (constant) and 10.00" in said and "at 0.032 (linear)" in said
+    )  # Adam at 0.001 x 1024 / 32
+    assert "does worse" in sentence(images("linear", 5_000, 2), images("constant", 1_000, 2))
+    assert "cannot be told apart" in sentence(images("linear", 5_000, 2), images("constant", 5_001, 2))
+    assert "not yet run" in sentence() and "not yet run" in sentence(images("linear", 5_000, 2))
+
+
+def test_holes_are_marked_and_named_with_the_command_that_fills_them():
+    curves = metrics.curves([images("linear", 1_000, 50), images("constant", 5_000, 3)])
+    found = learning_rate_rules.at_large_sizes(curves)
+    assert (
+        len(found) == 14
+    )  # two rules; from 128 up CIFAR-10 has four sizes, MNIST three and its base, where rules are one
+    assert not ((found["dataset"] == "mnist") & (found["batch_size"] == 256)).any()
+    text = learning_rate_rules.side_by_side_text(found).set_index(["data set", "B", "rule"])
+    assert text.loc[("CIFAR-10", 1024, "constant"), "after epochs"] == "3 of 50"
+    assert text.loc[("CIFAR-10", 1024, "constant"), "difference (points)"] == "+40.00"
+    assert text.loc[("MNIST", 128, "sqrt"), "under this rule (%)"] == "not yet run"
+    said = learning_rate_rules.holes(found)
+    assert "**Not yet run**: MNIST under the constant rule at B = 128, 512, 1024; " in said
+    assert "**Not yet run to the end**: CIFAR-10 under the constant rule at B = 1024." in said
+    assert said.endswith("`bbatch run cifar10 --batch-size 1024 --lr-rule constant` fills one such cell.")
+    whole = metrics.curves(
+        [
+            images(rule, 5_000, 50, dataset="cifar10", batch_size=b)
+            for rule in ("linear", "constant", "sqrt")
+            for b in (128, 256, 512, 1024)
+        ]
+    )
+    assert learning_rate_rules.holes(learning_rate_rules.at_large_sizes(whole, ("cifar10",))) == ""
+
+
+def test_the_figure_of_the_rules_has_a_line_for_each():
+    curves = metrics.curves([images("linear", 1_000, 5), images("constant", 5_000, 3)])
+    assert len(learning_rate_figures.rules_over_epochs(curves, "cifar10", 1024).axes[0].lines) >= 2

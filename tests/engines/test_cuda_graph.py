@@ -1,0 +1,202 @@
+"""The CUDA engine's step, run eagerly on the CPU, against the ordinary engine. Capture and replay need a GPU."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import reference
+from bbatch import config, engines
+from bbatch.engines import cuda_graph
+from bbatch.engines.cuda_graph import GraphEngine
+from bbatch.engines.eager import TorchEngine
+from factories import reference_epochs, tiny
+
+# Rates that 32 bits hold exactly: the engine keeps them in a tensor, and Adam's first steps amplify any rounding.
+OPTIMIZERS = {
+    "adam": {"optimizer": "adam", "momentum": 0.0, "weight_decay": 0.0, "base_lr": 2**-10, "base_batch": 16},
+    "sgd": {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-4, "base_lr": 2**-8, "base_batch": 16},
+}
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")),
+]
+
+
+def run_of(dataset, batch=16, optimizer="adam", seed=3, epochs=2, n_train=200):
+    return replace(
+        config.plan(dataset, batch, seed, epochs=epochs, n_train=n_train),
+        **OPTIMIZERS[optimizer],
+        warmup_epochs=int(optimizer == "sgd"),
+    )
+
+
+def distance(a, b):
+    return max(
+        (x - y).abs().max().item() for x, y in zip(a.weights().values(), b.weights().values(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("dataset", ["synthetic-1k", "mnist", "cifar10"])
+@pytest.mark.parametrize("device", DEVICES)
+def test_agrees_with_the_ordinary_engine(device, dataset, optimizer):
+    run, data = (
+        run_of(dataset, optimizer=optimizer),
+        tiny(dataset).to(device),
+    )  # 13 steps an epoch, the last partial
+    plain, graph = TorchEngine(run, data, device), GraphEngine(run, data, device)
+    start = plain.weights()
+    for epoch in range(run.epochs):
+        (loss, correct), (loss_graph, correct_graph) = plain.train_epoch(epoch), graph.train_epoch(epoch)
+        assert loss_graph == pytest.approx(loss, rel=1e-5)
+        assert abs(correct_graph - correct) <= 1
+    assert distance(plain, graph) < 1e-5
+    assert max((start[k] - w).abs().max().item() for k, w in plain.weights().items()) > 1e-3  # it did train
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("dataset", ["synthetic-1k", "mnist", "cifar10"])
+@pytest.mark.parametrize("device", DEVICES)
+def test_agrees_with_the_plain_loop(device, dataset, optimizer):
+    """Another program, other kernels, another order of memory: they round differently, and rounding grows."""
+    # One step an epoch: on CUDA masks differ if drawn a batch at a time, and rounding has little time to grow.
+    run = run_of(dataset, batch=200, optimizer=optimizer, epochs=4)
+    data = tiny(dataset)
+    ours = GraphEngine(run, data.to(device), device)
+    start = list(ours.weights().values())
+    net = reference.network(dataset, start)
+    optimizer = torch.optim.Adam(net.parameters())
+    if run.optimizer == "sgd":
+        optimizer = torch.optim.SGD(net.parameters(), momentum=run.momentum, weight_decay=run.weight_decay)
+    expected = reference.train(
+        net,
+        optimizer,
+        lambda step: reference.learning_rate(
+            run.base_lr, run.base_batch, run.batch_size, step, run.warmup_epochs * run.steps_per_epoch
+        ),
+        run.batch_size,
+        reference_epochs(run, data, True, torch.float32, device),
+    )
+    for epoch, (loss, right) in enumerate(expected):
+        loss_ours, right_ours = ours.train_epoch(epoch)
+        assert loss_ours == pytest.approx(loss, rel=1e-3)
+        assert abs(right_ours - right) <= 2
+    for p, w, before in zip(net.parameters(), ours.weights().values(), start, strict=True):
+        if w.dim() > 1:  # two output biases of balanced classes pull against each other and hardly move
+            assert (p - w).abs().max() < 0.05 * (w - before).abs().max()
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("dataset", ["synthetic-1k", "mnist", "cifar10"])
+@pytest.mark.parametrize("batch", [1, 32, 256])
+@pytest.mark.parametrize("device", DEVICES)
+def test_equal_runs_give_equal_bits(device, batch, dataset, optimizer):
+    run, data = run_of(dataset, batch=batch, optimizer=optimizer, n_train=300), tiny(dataset).to(device)
+    first, second = (GraphEngine(run, data, device) for _ in range(2))
+    for epoch in range(run.epochs):
+        assert first.train_epoch(epoch) == second.train_epoch(epoch)
+    assert distance(first, second) == 0
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("device", DEVICES)
+def test_resumes_bit_for_bit(device, optimizer):
+    run, data = run_of("synthetic-1k", optimizer=optimizer, epochs=3), tiny("synthetic-1k").to(device)
+    whole, first, second = (GraphEngine(run, data, device) for _ in range(3))
+    for epoch in range(3):
+        whole.train_epoch(epoch)
+    first.train_epoch(0)
+    second.restore(first.state())
+    for epoch in (1, 2):
+        second.train_epoch(epoch)
+    assert distance(whole, second) == 0
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_seeds_side_by_side_give_what_each_gives_alone(device):
+    data = tiny("synthetic-1k").to(device)
+    runs = [run_of("synthetic-1k", seed=seed) for seed in range(4)]
+
+    def trained(run):
+        engine = GraphEngine(run, data, device)
+        for epoch in range(run.epochs):
+            engine.train_epoch(epoch)
+        return engine
+
+    alone = [trained(run) for run in runs]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(trained, runs))
+    assert [distance(a, b) for a, b in zip(alone, together)] == [0] * 4
+    assert distance(alone[0], alone[1]) > 0
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_preparing_a_capture_leaves_no_trace(monkeypatch, optimizer):
+    """With a stand-in for the graph: its replay is the step itself, everything around it is the real thing."""
+    run, data = run_of("mnist", optimizer=optimizer), tiny("mnist")
+    plain, prepared, resumed = (GraphEngine(run, data, "cpu") for _ in range(3))
+    for engine in (prepared, resumed):
+        step, graphs = engine._step, []
+
+        class Graph:
+            def __init__(self, engine=engine, step=step, graphs=graphs):
+                self.engine, self.step, self.sizes = engine, step, []
+                graphs.append(self)
+
+            def register_generator_state(self, generator):
+                assert generator is self.engine.generator
+
+            def replay(self):
+                for size in self.sizes:
+                    self.step(size)
+
+        @contextmanager
+        def capture(graph, **_):
+            graph.engine._step = graph.sizes.append
+            yield
+            graph.engine._step = graph.step
+
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.cuda, "CUDAGraph", Graph)
+            patch.setattr(torch.cuda, "synchronize", lambda device: None)
+            patch.setattr(torch.cuda, "graph", capture)
+            patch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
+            engine.stream = SimpleNamespace(synchronize=lambda: None)
+            engine.replays = engine._captured()
+        engine.stream = None
+        assert sorted(len(g.sizes) for g in graphs) == [1, cuda_graph.CHAIN] == sorted(engine.replays)
+        assert distance(engine, plain) == 0
+    addresses = [t.data_ptr() for t in resumed.net.parameters()]
+    plain.train_epoch(0), prepared.train_epoch(0)
+    resumed.restore(prepared.state())
+    for engine in (plain, prepared, resumed):
+        engine.train_epoch(1)
+    assert distance(plain, prepared) == distance(plain, resumed) == 0
+    assert addresses == [t.data_ptr() for t in resumed.net.parameters()]  # restored in place
+
+
+def test_a_step_reads_nothing_back(monkeypatch):
+    """What would make the host wait for the card, or break its capture, is refused while a step runs."""
+
+    def refused(self, *_):
+        raise AssertionError("the step asked the device for a value")
+
+    run, data = run_of("cifar10", n_train=32), tiny("cifar10")
+    engine = GraphEngine(run, data, "cpu")
+    engine.train_epoch(0)
+    torch.arange(run.batch_size, out=engine.where), engine.step.zero_()
+    for name in ("item", "tolist", "numpy", "cpu", "__bool__", "__int__", "__float__", "__index__"):
+        monkeypatch.setattr(torch.Tensor, name, refused)
+    engine.optimizer.step = lambda: None  # on a CPU the fused optimizer itself reads the learning rate
+    engine._step(run.batch_size)
+
+
+def test_the_trainer_takes_it_on_a_gpu_only():
+    run, data = run_of("mnist"), tiny("mnist")
+    assert engines.engine_for(run, data, "cpu").name == "torch"
+    if torch.cuda.is_available():
+        assert engines.engine_for(run, data.to("cuda"), "cuda").name == "cuda-graph"

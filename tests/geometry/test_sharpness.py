@@ -1,0 +1,189 @@
+"""Sharpness, against losses whose maximum over a ball is known in closed form or found by brute force."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import brentq
+from torch.nn import functional as F
+
+from bbatch.geometry.sharpness import NORMS, ball, keskar, rescale, sharpness
+from factories import Point, quadratic, refused, refuses_what_cannot_be_measured, small_cnn, small_mlp
+
+
+def random_quadratic(size, seed, definite):
+    rng = np.random.default_rng(seed)
+    basis = np.linalg.qr(rng.standard_normal((size, size)))[0]
+    values = rng.uniform(0.1, 5, size) if definite else rng.uniform(-5, 5, size)
+    return basis @ np.diag(values) @ basis.T, rng.standard_normal(size)
+
+
+def largest_in_euclidean_ball(hessian, slope, radius):
+    """max of g·d + dᵀHd/2 over |d| <= r, from the conditions (μI − H)d = g, μ >= λmax, |d| = r (Moré & Sorensen 1983)."""
+    values, vectors = np.linalg.eigh(hessian)
+    g = vectors.T @ slope
+    if values[-1] < 0 and np.linalg.norm(g / values) <= radius:
+        d = -g / values
+    else:
+        low = max(values[-1], 0) + 1e-12
+        mu = brentq(
+            lambda m: np.linalg.norm(g / (m - values)) - radius, low, low + np.linalg.norm(g) / radius + 10
+        )
+        d = g / (mu - values)
+    return g @ d + (values * d * d).sum() / 2
+
+
+@pytest.mark.parametrize("definite", [True, False])
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("epsilon", [0.01, 0.1, 3.0])
+def test_the_maximum_over_a_euclidean_ball_is_found(seed, definite, epsilon):
+    hessian, slope = random_quadratic(6, seed, definite)
+    loss, x, y = quadratic(torch.tensor(hessian), torch.tensor(slope))
+    found = sharpness(Point(np.zeros(6)).eval(), loss, x, y, epsilon, "l2", steps=200)
+    expected = largest_in_euclidean_ball(hessian, slope, epsilon)
+    assert found.value == pytest.approx(expected, rel=1e-4)
+    assert found.random <= found.value <= expected * (1 + 1e-9) and len(found.restarts) == 3
+
+
+def test_at_a_minimum_it_is_half_the_largest_eigenvalue_times_the_radius_squared():
+    hessian, _ = random_quadratic(8, 7, True)
+    loss, x, y = quadratic(torch.tensor(hessian), torch.zeros(8, dtype=torch.float64))
+    found = sharpness(Point(np.zeros(8)).eval(), loss, x, y, 0.1, "l2", steps=300)
+    assert found.value == pytest.approx(np.linalg.eigvalsh(hessian)[-1] * 0.1**2 / 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_maximum_over_a_box_is_at_the_best_corner(seed):
+    hessian, slope = random_quadratic(7, seed, True)
+    loss, x, y = quadratic(torch.tensor(hessian), torch.tensor(slope))
+    corners = 0.1 * np.array(list(product((-1, 1), repeat=7)))
+    best = max(c @ slope + c @ hessian @ c / 2 for c in corners)
+    assert sharpness(Point(np.zeros(7)).eval(), loss, x, y, 0.1, "linf", steps=50).value == pytest.approx(
+        best
+    )
+
+
+def test_each_ball_is_what_its_name_says():
+    net, *_ = small_cnn()
+    parameters = list(net.parameters())
+    flat = torch.cat([p.detach().flatten() for p in parameters])
+    far = torch.randn(len(flat), dtype=flat.dtype) * 100
+    inside = {norm: ball(net, norm, 0.2).project(far) for norm in NORMS}
+    assert inside["l2"].norm().item() == pytest.approx(0.2)
+    assert inside["relative"].norm().item() == pytest.approx(0.2 * flat.norm().item())
+    assert inside["linf"].abs().max().item() == pytest.approx(0.2) and torch.equal(
+        inside["linf"].sign(), far.sign()
+    )
+    at = 0
+    for p in parameters:
+        for row, w in zip(inside["filter"][at : at + p.numel()].view(p.shape), p.detach()):
+            assert row.norm().item() == pytest.approx(0.2 * w.norm().item() if p.dim() > 1 else 0)
+        at += p.numel()
+    for norm in NORMS:  # what lies inside stays
+        near = inside[norm] / 2
+        assert torch.allclose(ball(net, norm, 0.2).project(near), near)
+
+
+def test_no_random_point_and_no_fine_search_does_better_on_a_network():
+    net, x, y = small_mlp()
+    flat = torch.cat([p.detach().flatten() for p in net.parameters()])
+    found = sharpness(net, F.cross_entropy, x, y, 0.3, "l2", steps=40, restarts=3)
+    draws = torch.randn(1000, len(flat), dtype=flat.dtype)
+    draws *= 0.3 / draws.norm(dim=1, keepdim=True)
+    names, shapes = zip(*((n, p.shape) for n, p in net.named_parameters()))
+
+    def rise(d):
+        parts = (flat + d).split([s.numel() for s in shapes])
+        parameters = {n: part.view(s) for n, part, s in zip(names, parts, shapes)}
+        return F.cross_entropy(torch.func.functional_call(net, parameters, (x,)), y)
+
+    start = rise(torch.zeros_like(flat)).item()
+    assert found.loss == pytest.approx(start)
+    assert max(rise(d).item() for d in draws) - start < found.value
+    d = (
+        draws[0].clone().requires_grad_()
+    )  # plain gradient ascent with small fixed steps, projected onto the sphere
+    for _ in range(500):
+        (g,) = torch.autograd.grad(rise(d), d)
+        d = (d + 0.2 * g).detach()
+        d = (d * min(1, 0.3 / d.norm().item())).requires_grad_()
+    assert found.value == pytest.approx(rise(d).item() - start, rel=0.01)
+
+
+def test_rescaling_changes_every_reading_of_the_definition_but_the_filterwise_one():
+    values = {}
+    for factor in (1.0, 10.0):
+        net, x, y = small_mlp()
+        before = net(x)
+        rescale(net, net[0], net[3], factor)
+        assert torch.allclose(net(x), before)
+        values[factor] = {n: sharpness(net, F.cross_entropy, x, y, 0.1, n, steps=40).value for n in NORMS}
+    changes = {n: values[10.0][n] / values[1.0][n] for n in NORMS}
+    assert changes["filter"] == pytest.approx(1, rel=1e-3)
+    assert all(abs(np.log(changes[n])) > 0.2 for n in NORMS if n != "filter"), changes
+
+
+def test_metric_2_1_on_a_separable_quadratic():
+    start, values = np.array([0.5, -2.0, 0.0, 1.0]), np.array([1.0, 2.0, 3.0, 0.5])
+    net = Point(start).eval()
+
+    def loss(outputs, targets):
+        return 0.25 + (torch.tensor(values) * (outputs[0] - 0.1) ** 2).sum() / 2
+
+    x, y = torch.zeros(1, 1, dtype=torch.float64), torch.zeros(1)
+    at = 0.25 + (values * (start - 0.1) ** 2).sum() / 2
+    half = 0.05 * (np.abs(start) + 1)
+    most = (
+        0.25 + (values * (np.abs(start - 0.1) + half) ** 2).sum() / 2
+    )  # each coordinate away from its minimum
+    assert keskar(net, loss, x, y, 0.05) == pytest.approx(100 * (most - at) / (1 + at))
+
+
+def test_metric_2_1_in_a_subspace_stays_in_its_box():
+    """In one dimension the box is an interval, which can be searched through."""
+    net, x, y = small_mlp()
+    flat = torch.cat([p.detach().flatten() for p in net.parameters()])
+    a = torch.randn(len(flat), 1, generator=torch.Generator().manual_seed(4)).to(flat)
+    a /= a.norm()
+    half = 0.5 * (abs(float(a[:, 0] @ flat)) + 1)
+
+    def at(t):
+        sizes, w = [p.numel() for p in net.parameters()], flat + t * a[:, 0]
+        parts = {n: v.view(p.shape) for (n, p), v in zip(net.named_parameters(), w.split(sizes))}
+        return F.cross_entropy(torch.func.functional_call(net, parts, (x,)), y).item()
+
+    most = max(at(t) for t in np.linspace(-half, half, 2001))
+    found = keskar(net, F.cross_entropy, x, y, 0.5, subspace=1, seed=4)
+    assert found == pytest.approx(100 * (most - at(0)) / (1 + at(0)), rel=0.05) or found <= 100 * (
+        most - at(0)
+    ) / (1 + at(0))
+    assert 0 < found
+    assert keskar(net, F.cross_entropy, x, y, 1e-3, subspace=20) < keskar(net, F.cross_entropy, x, y, 1e-3)
+
+
+def test_bad_input():
+    net, x, y = small_mlp()
+    size = sum(p.numel() for p in net.parameters())
+    refuses_what_cannot_be_measured(sharpness)
+    refuses_what_cannot_be_measured(keskar)
+    for epsilon in (0, -0.1, float("nan"), float("inf"), True, "0.1", None):
+        refused(
+            lambda: sharpness(net, F.cross_entropy, x, y, epsilon),
+            "epsilon is .*; it must be a finite number above 0",
+        )
+        refused(
+            lambda: keskar(net, F.cross_entropy, x, y, epsilon),
+            "epsilon is .*; it must be a finite number above 0",
+        )
+    refused(
+        lambda: sharpness(net, F.cross_entropy, x, y, norm="l1"), "norm 'l1' is unknown; allowed are l2, linf"
+    )
+    refused(
+        lambda: sharpness(net, F.cross_entropy, x, y, restarts=0),
+        "number of restarts is 0; it must be a whole number of at least 1",
+    )
+    refused(lambda: sharpness(net, lambda o, t: o.square().mean(), x, y, 1e200), "not finite within epsilon")
+    for p in (0, size + 1, 2.5):
+        refused(lambda: keskar(net, F.cross_entropy, x, y, subspace=p), f"allow 1 to {size}")
+    refused(lambda: rescale(net, net[0], net[3], 0), "factor is 0")

@@ -1,0 +1,94 @@
+"""What the page on speed says is computed from the measurements, and the rivals do train. No test here measures time."""
+
+import importlib.util
+from shutil import which
+
+import pandas as pd
+import pytest
+
+from bbatch import config
+from bbatch.errors import BadInput
+from bbatch.pages import benchmarks
+from benchmarks import measure, rivals
+from factories import tiny
+
+
+def rows(costs, figure="step"):
+    """Measurements of one round, as `benchmarks.measure` writes them: {(contestant, B): microseconds}."""
+    table = []
+    for size in dict.fromkeys(b for _, b in costs):
+        here = {who: (lambda cost=cost: cost) for (who, b), cost in costs.items() if b == size}
+        found = measure.interleaved(here, 1, lambda text: None)
+        table += measure.labelled(found, figure, config.plan("synthetic-1k", size), "us a step and seed")
+    return pd.DataFrame(table)
+
+
+def test_sentences_follow_the_measurements():
+    table = rows(
+        {
+            ("DataLoader loop", 1): 300.0,
+            ("bbatch", 1): 3.0,
+            ("C++", 1): 1.5,
+            ("DataLoader loop", 101): 600.0,
+            ("bbatch", 101): 53.0,
+            ("C++", 101): 53.0,
+        }
+    )
+    assert benchmarks.over(table, "bbatch", "DataLoader loop").tolist() == pytest.approx([100, 600 / 53])
+    assert benchmarks.over(table, "bbatch", "C++").tolist() == pytest.approx([0.5, 1])
+    assert benchmarks.cost_of_a_step(table) == pytest.approx((2.5, 0.5))
+    assert "100× at B = 1" in benchmarks.synthetic_sentence(
+        table
+    ) and "JAX" not in benchmarks.synthetic_sentence(table)
+    table["median"] *= 2
+    assert benchmarks.cost_of_a_step(table) == pytest.approx((5, 1))
+
+
+def test_how_long_a_surface_takes_is_what_was_measured(monkeypatch):
+    from benchmarks import landscape
+
+    monkeypatch.setattr(benchmarks, "machine_sentence", lambda name: "")
+    table = pd.DataFrame(landscape.surface(1, lambda text: None)).set_index("contestant")
+    assert table["ratio"]["bbatch"] > 1
+    assert table["seconds"]["bbatch"] == pytest.approx(51 * 51 * table["median"]["bbatch"] / 1e3)
+    table.loc["bbatch", ["seconds", "ratio", "median"]] = 2.0, 25.0, 0.77
+    text = benchmarks.surface_sentence(table.reset_index())
+    assert "51 × 51" in text and "2 s, at 0.77 ms a point" in text and "25 times as long" in text
+
+
+def test_rounds_rotate_and_the_first_is_not_counted():
+    called = []
+    contestants = {name: (lambda name=name: called.append(name) or len(called)) for name in "abc"}
+    found = measure.interleaved(contestants, 2, lambda text: None)
+    assert "".join(called) == "abcbcacab"
+    assert [row["median"] for row in found] == [(6 + 8) / 2, (4 + 9) / 2, (5 + 7) / 2]
+
+
+def test_unmeasured_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(benchmarks, "FOLDER", tmp_path)
+    with pytest.raises(BadInput, match="make bench DEVICE=cuda"):
+        benchmarks.measured("cuda")
+    assert "has not been measured" in benchmarks.cuda_sentence()
+
+
+def test_the_loop_in_cpp_trains_as_well_as_ours():
+    if not which("g++"):
+        pytest.skip("no g++ here")
+    from bbatch.engines import engine_for
+
+    data, run = tiny("synthetic-1k"), config.plan("synthetic-1k", 16, 1, n_train=600)
+    cpp, ours = rivals.Compiled(run, data), engine_for(run, data, "cpu")
+    for epoch in range(20):
+        (loss, _), (loss_ours, _) = cpp(), ours.train_epoch(epoch)
+    assert loss == pytest.approx(loss_ours, rel=0.2)  # same network and rate; other order and masks
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="jax comes with requirements-bench.txt")
+def test_jax_trains_as_well_as_ours():
+    from bbatch.engines import engine_for
+
+    data, run = tiny("synthetic-1k"), config.plan("synthetic-1k", 16, 1, n_train=592)
+    jax, ours = rivals.Jax(run, data, seeds=2), engine_for(run, data, "cpu")
+    for epoch in range(20):
+        value, (loss_ours, _) = jax(), ours.train_epoch(epoch)
+    assert value == pytest.approx([loss_ours / 592] * 2, rel=0.2)

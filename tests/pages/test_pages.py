@@ -1,0 +1,299 @@
+"""Tables, findings, figures and sentences, against values worked out by hand from made-up records."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bbatch import metrics, published
+from bbatch.analysis import accuracy, critical_batch_size, generalization_gap, precision
+from bbatch.cli import main
+from bbatch.config import DATASETS
+from bbatch.pages import figures, report, tables
+from bbatch.records.store import Store
+from factories import record
+
+
+@pytest.fixture
+def runs():
+    counts = {8: (190, 188, 192), 64: (192, 193, 191), 512: (186, 189, 180)}
+    return metrics.frame(
+        record(batch_size=b, seed=42 + k, test_correct=c)
+        for b, cs in counts.items()
+        for k, c in enumerate(cs)
+    )
+
+
+def test_compare_gives_mean_interval_paper_and_difference(runs):
+    table = tables.compare(runs, "synthetic-1k").set_index("batch_size")
+    values = np.array([95.0, 94.0, 96.0])
+    half = stats.t.ppf(0.975, 2) * values.std(ddof=1) / math.sqrt(3)
+    row = table.loc[8]
+    assert row["n"] == 3 and row["test_acc"] == pytest.approx(95.0)
+    assert (row["test_acc_low"], row["test_acc_high"]) == pytest.approx((95 - half, 95 + half))
+    paper = published.results("synthetic-1k").set_index("batch_size").loc[8, "test_acc"]
+    assert row["test_acc_paper"] == paper and row["test_acc_difference"] == pytest.approx(95.0 - paper)
+    assert row["gap_running"] == pytest.approx(97.5 - 95.0) and row["gap"] == pytest.approx(98.75 - 95.0)
+
+
+def test_compare_marks_holes_and_keeps_every_batch_size(runs):
+    table = tables.compare(runs, "synthetic-1k").set_index("batch_size")
+    assert list(table.index) == [1, 8, 16, 32, 64, 128, 256, 512]
+    assert table.loc[16, "n"] == 0 and math.isnan(table.loc[16, "test_acc"])
+    text = tables.formatted(tables.compare(runs, "synthetic-1k"))
+    assert text.iloc[2].tolist()[1:5] == ["0", "–", "–", "–"]  # B = 16: neither paper nor runs
+
+
+def test_a_single_seed_carries_the_sampling_error_of_the_test_set():
+    row = tables.compare(metrics.frame([record()]), "synthetic-1k").set_index("batch_size").loc[8]
+    low, high = stats.binomtest(190, 200).proportion_ci(method="wilson")
+    assert (row["test_acc_low"], row["test_acc_high"]) == pytest.approx((100 * low, 100 * high))
+    assert row["n"] == 1 and math.isnan(row["gap_low"])
+
+
+def test_best_batch_size_and_paired_change(runs):
+    best, peak = accuracy.best_batch_size(runs, "synthetic-1k")
+    assert best == 64 and peak.mean == pytest.approx(96.0) and peak.n == 3
+    change = accuracy.change(runs, "synthetic-1k", 64, 512)
+    differences = np.array([93.0, 94.5, 90.0]) - np.array([96.0, 96.5, 95.5])
+    low, high = stats.t.interval(0.95, 2, differences.mean(), stats.sem(differences))
+    assert (change.mean, change.low, change.high, change.n) == pytest.approx(
+        (differences.mean(), low, high, 3)
+    )
+    assert accuracy.change(runs, "synthetic-1k", 64, 128).n == 0  # no run at 128
+
+
+def test_one_more_run_uses_the_scatter_of_single_runs(runs):
+    table = accuracy.one_more_run(runs, "synthetic-1k").set_index("batch_size")
+    values = np.array([95.0, 94.0, 96.0])
+    half = stats.t.ppf(0.975, 2) * values.std(ddof=1) * math.sqrt(1 + 1 / 3)
+    assert (table.loc[8, "low"], table.loc[8, "high"]) == pytest.approx((95 - half, 95 + half))
+    assert 16 not in table.index  # the paper has no such cell
+    assert all(table["inside"] == ((table["low"] <= table["paper"]) & (table["paper"] <= table["high"])))
+
+
+def test_sentences_follow_the_records(runs):
+    text = accuracy.accuracy_sentence(runs, "synthetic-1k")
+    assert (
+        "B = 64" in text
+        and "96.00" in text
+        and "At B = 512 it is 3.50" in text
+        and "points lower (paired over 3 seeds" in text
+    )
+    moved = metrics.frame([record(batch_size=8, test_correct=200), record(batch_size=64, test_correct=100)])
+    assert "at B = 8" in accuracy.accuracy_sentence(moved, "synthetic-1k")
+    assert "no run recorded" in accuracy.accuracy_sentence(moved, "mnist")
+
+
+def test_which_training_accuracy_prefers_the_nearer_reading(runs):
+    table = generalization_gap.which_training_accuracy(runs, "synthetic-1k").set_index("reading")[
+        "mean_distance"
+    ]
+    paper = published.results("synthetic-1k").set_index("batch_size")["gap"]
+    means = runs.groupby("batch_size")[["gap_running", "gap"]].mean()
+    assert table.iloc[0] == pytest.approx(
+        np.mean([abs(means.loc[b, "gap_running"] - paper[b]) for b in (8, 64, 512)])
+    )
+    assert table.iloc[1] == pytest.approx(
+        np.mean([abs(means.loc[b, "gap"] - paper[b]) for b in (8, 64, 512)])
+    )
+
+
+def test_figures_draw_every_mean_and_every_published_point(runs):
+    figure = figures.against_batch_size(runs, ["synthetic-1k"])
+    axis = figure.axes[0]
+    drawn = {line.get_label(): line.get_xydata() for line in axis.lines}
+    paper = drawn[figures.PAPER["label"]]
+    published_points = published.results("synthetic-1k").set_index("batch_size")["test_acc"]
+    assert {b: y for b, y in paper if not np.isnan(y)} == published_points.to_dict()
+    means = axis.containers[0].lines[0].get_xydata()
+    assert {b: y for b, y in means if not np.isnan(y)} == pytest.approx({8: 95.0, 64: 96.0, 512: 92.5})
+    assert np.isnan(dict(means)[32])  # no line across a batch size without runs
+    assert axis.get_xlabel() and axis.get_ylabel()
+    assert any("n = 3 seeds" in text.get_text() for text in axis.get_legend().get_texts())
+
+
+def test_pages_without_records_say_so_and_draw_the_paper_alone():
+    empty = metrics.frame([])
+    assert len(figures.glance(empty).axes) == 6
+    assert "No records" in report.provenance([]).data
+    assert tables.compare(empty, "mnist")["n"].sum() == 0
+    holes = report.holes([], ["mnist"], "paper", 2).data
+    assert (
+        "bbatch sweep mnist --profile paper --seeds 2" in holes
+        and "2 of 2 at B\u00a0=\u00a01, 8, 16, 32, 64, 128, 256, 512, 1024." in holes
+    )
+
+
+def test_a_run_in_mixed_precision_fills_a_hole_until_there_is_one_in_32_bits(tmp_path):
+    def put(store, precision, correct):
+        store.put(record("mnist", 64, 42, correct, 59_000, 59_500, precision=precision))
+
+    store = Store(tmp_path, frozen=None).prepare()
+    put(store, "bf16", 9_000)
+    found = report.obtain(["mnist"], seeds=1, store=store)
+    assert [r["run"]["precision"] for r in found] == ["bf16"]
+    assert "1 of 1 at B\u00a0=\u00a01, 8, 16, 32, 128, 256" in report.holes(found, ["mnist"], seeds=1).data
+    assert "MNIST, 1 of 1 at B\u00a0=\u00a064." in report.arithmetic(metrics.frame(found)).data
+    assert report.obtain(["mnist"], seeds=1, precision="fp32", store=store) == []
+    put(store, "fp32", 9_100)
+    found = report.obtain(["mnist"], seeds=1, store=store)
+    assert [r["run"]["precision"] for r in found] == ["fp32"]
+    assert report.arithmetic(metrics.frame(found)).data == ""
+
+
+@pytest.fixture
+def mixed():
+    """MNIST as it may be recorded: one seed in 32 bits everywhere, two more in mixed precision at B = 32, none at 64."""
+    return metrics.frame(
+        [
+            record("mnist", b, s, right, 59_500, 59_600, precision=p)
+            for b, s, right, p in (
+                (8, 42, 9_890, "fp32"),
+                (32, 42, 9_900, "fp32"),
+                (32, 43, 9_910, "bf16"),
+                (32, 44, 9_920, "bf16"),
+                (128, 42, 9_885, "bf16"),
+            )
+        ]
+    )
+
+
+def test_a_page_says_which_runs_of_a_cell_are_in_mixed_precision(mixed):
+    assert "MNIST, 2 of 3 at B\u00a0=\u00a032; 1 of 1 at B\u00a0=\u00a0128." in report.arithmetic(mixed).data
+    text = tables.formatted(tables.compare(mixed, "mnist")).set_index(("B", ""))["n", ""]
+    assert (text[8], text[32], text[64], text[128]) == ("1", "3 (2 in bf16)", "0", "1 (bf16)")
+    assert "mixes their epoch times" in report.comparison(mixed, "mnist").data
+    assert "mixes" not in report.comparison(mixed[mixed["seed"] == 42], "mnist").data
+    figure = figures.against_batch_size(mixed, ["mnist"])
+    assert "in bf16: 3 of 5 runs on MNIST" in figure.bbatch["caption"]
+    assert any("n = 3, 2 in bf16; ± half" in text for _, _, text, _ in figure.axes[0].bbatch_tips)
+    assert (
+        "in bf16"
+        not in figures.against_batch_size(mixed[mixed["precision"] == "fp32"], ["mnist"]).bbatch["caption"]
+    )
+
+
+def test_a_sentence_says_where_a_pair_differs_in_arithmetic(mixed):
+    text = accuracy.accuracy_sentence(
+        mixed, "mnist"
+    )  # best: B = 32, mean over three seeds, two of them in bf16
+    assert "of the 3 batch sizes recorded, at B = 32" in text and "(n = 3 seeds, 2 of them in bf16)" in text
+    assert "At B = 8 it is 0.10 points lower (one pair of runs: no interval over seeds)." in text
+    assert (
+        "At B = 128 it is 0.15 points lower (one pair of runs: no interval over seeds; in 1 of the pairs one run is in bf16"
+        in text
+    )
+
+
+def test_single_seeds_are_drawn_apart_from_means(mixed):
+    axis = figures.against_batch_size(mixed, ["mnist"]).axes[0]
+    hollow = next(line for line in axis.lines if line.get_label().startswith("ours, one seed"))
+    assert list(hollow.get_xdata()) == [8, 128] and "test-set sampling" in hollow.get_label()
+    assert any("n = 3 seeds" in text.get_text() for text in axis.get_legend().get_texts())
+    key = [text.get_text() for text in figures.glance(mixed).axes[-1].get_legend().get_texts()]
+    assert "MNIST (n = 1 to 3)" in key and "one seed; bar: test-set sampling" in key
+    assert "no interval" in figures.against_batch_size(mixed, ["mnist"], "gap_running").bbatch["caption"]
+
+
+def test_learning_curves_show_the_error_and_no_zero(runs):
+    curves = metrics.curves([record(batch_size=8, seed=s, test_correct=c) for s, c in ((42, 190), (43, 200))])
+    axis = figures.learning_curves(curves, "synthetic-1k").axes[0]
+    assert axis.lines[0].get_ydata() == pytest.approx([50, 2.5]) and axis.get_yscale() == "log"
+    assert axis.collections[0].get_datalim(axis.transData).y0 == pytest.approx(
+        0.25
+    )  # half of one of 200 samples
+
+
+def test_runs_trained_again_are_summed_up_by_agreement():
+    from bbatch.sweeping import verify
+
+    table = verify.sweep_again("synthetic-1k", "smoke", 1)
+    assert (
+        list(table["runs"]) == [1] * len(table) and (table["not committed"] == 1).all()
+    )  # no smoke run is committed
+    assert (
+        verify.again_sentence(table)
+        == f"{len(table)} runs trained while this page was made, against their committed records: {len(table)} not committed"
+    )
+    assert verify.sweep_again("synthetic-1k", "smoke", 0).empty
+
+
+def test_provenance_names_data_hardware_and_commit():
+    text = report.provenance([record()]).data
+    assert all(
+        word in text for word in ("1 recorded runs", "made up", "a processor", "abc", "2026-01-01", "fp32")
+    )
+
+
+def test_text_and_table_of_the_paper_stand_side_by_side(runs):
+    table = tables.text_against_table(runs)
+    assert len(table) == 6 and list(table["n"]) == [3, 3, 0, 0, 0, 0]
+    assert (table["text"] < table["Table VII"]).all()  # the sentence of notebook 02 says so
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("BBATCH_STORE", str(tmp_path / "store"))
+    return Store(tmp_path / "store").prepare()
+
+
+def test_results_as_json_have_the_documented_keys(store, capsys):
+    store.put(record(batch_size=4))  # a batch size outside the grid: no frozen record has it
+    assert main(["results", "synthetic-1k", "--json"]) == 0
+    rows = [r for r in json.loads(capsys.readouterr().out) if r["batch_size"] == 4]
+    keys = (
+        "dataset batch_size seed lr_rule lr optimizer epochs test_acc train_acc train_acc_running gap epoch_time_s "
+        "convergence_epoch diverged device data_source data_fingerprint commit"
+    ).split()
+    assert set(keys) <= set(rows[0]) and rows[0]["test_acc"] == 95.0 and rows[0]["convergence_epoch"] == 2
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+def test_every_table_of_the_paper_prints(store, capsys, number):
+    assert main(["tables", str(number), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) > 0
+
+
+def test_run_trains_records_and_prints_its_row(store, capsys):
+    assert main(["run", "synthetic-1k", "--batch-size", "400", "--epochs", "1", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)[0]
+    assert row["batch_size"] == 400 and row["epochs"] == 1 and row["id"] in store.live()
+
+
+def test_data_lists_all_five_with_fingerprints(capsys):
+    assert main(["data", "--json"]) == 0
+    rows = {r["dataset"]: r for r in json.loads(capsys.readouterr().out)}
+    assert list(rows) == list(DATASETS)
+    assert all(len(rows[name]["fingerprint"]) == 64 for name in rows if rows[name]["available"])
+
+
+def test_precision_is_compared_only_between_equal_runs():
+    pairs = [
+        record(seed=s, test_correct=c, precision=p)
+        for p, cs in (("fp32", (190, 188)), ("bf16", (191, 187)))
+        for s, c in zip((42, 43), cs)
+    ]
+    alone = record(batch_size=64, precision="bf16")
+    table = precision.precision_effect(metrics.frame([*pairs, alone]))
+    assert len(table) == 1 and table.loc[0, "n"] == 2 and table.loc[0, "test accuracy"].startswith("+0.00")
+
+
+def test_correlation_of_the_papers_own_cells_is_recomputed_not_quoted():
+    cells = published.results()
+    expected = stats.pearsonr(np.log(cells["batch_size"]), cells["gap"])
+    row = generalization_gap.correlations(metrics.frame([])).iloc[0]
+    assert (row["r"], row["p"], row["n"]) == pytest.approx((expected.statistic, expected.pvalue, len(cells)))
+
+
+def test_a_critical_size_of_ours_is_said_with_the_name_as_it_is_written():
+    sizes = DATASETS["cifar10"].protocol.batch_sizes
+    runs = metrics.frame(record("cifar10", b, test_correct=7_600 if b <= 64 else 7_300) for b in sizes)
+    said = " ".join(critical_batch_size.exponent_sentences(runs))
+    assert (
+        "give a B* on 1 of the 1 data sets with runs at every batch size: CIFAR-10 (B* = 128), too few for an exponent."
+        in said
+    )
+    assert "−" in said and " -" not in said  # the interval of Table VI's synthetic sets begins below zero

@@ -1,0 +1,143 @@
+"""Figures as a page shows them, and the explorer's data: every value where it is drawn, legible in the dark."""
+
+import json
+import re
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from bs4 import BeautifulSoup
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from bbatch import metrics, published
+from bbatch.config import DATASETS
+from bbatch.pages import explorer, figures, picture
+from factories import record
+
+
+@pytest.fixture
+def runs():
+    counts = {8: (190, 188, 192), 64: (192, 193, 191)}
+    return metrics.frame(
+        record(batch_size=b, seed=42 + k, test_correct=c)
+        for b, cs in counts.items()
+        for k, c in enumerate(cs)
+    )
+
+
+def contrast(a: str, b: str) -> float:
+    """WCAG 2.2's contrast ratio, written out."""
+    light = []
+    for colour in (a, b):
+        linear = []
+        for k in (1, 3, 5):
+            v = int(colour[k : k + 2], 16) / 255
+            linear.append(v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4)
+        light.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+    return (max(light) + 0.05) / (min(light) + 0.05)
+
+
+@given(st.tuples(*[st.integers(0, 255)] * 3))
+def test_any_colour_is_seen_in_the_dark(rgb):
+    colour = "#" + "".join(f"{v:02x}" for v in rgb)
+    if colour not in picture.TWINS and max(rgb) - min(rgb) > 8:
+        assert contrast(picture.dark(colour), picture.GROUND) >= picture.LEGIBLE - 0.02
+
+
+def test_ink_turns_over_and_data_sets_stay_apart_in_the_dark():
+    assert contrast(picture.dark(figures.INK.lower()), picture.GROUND) > 7
+    twins = [picture.dark(colour.lower()) for colour in figures.COLORS.values()]
+    assert len(set(twins)) == len(DATASETS) and all(contrast(t, picture.GROUND) > 3 for t in twins)
+
+
+def test_a_point_is_told_where_it_is_drawn():
+    """The place given for a tip is that of the marker in the drawing itself, in the last of several panels too."""
+    with mpl.rc_context(figures.STYLE):
+        figure, axes = plt.subplots(1, 3, figsize=(12, 3))
+        plt.close(figure)
+        for axis in axes:
+            axis.set(xlabel="x", ylabel="a label that takes room", xscale="log")
+        axes[2].plot([1, 10, 100], [3.0, 5.0, 4.0], "o-", color="#123456")
+        picture.tip(axes[2], [1, 10, 100], [3.0, 5.0, 4.0], ["a", "b", "c"], ["x=1", "x=2", "x=3"])
+        page = BeautifulSoup(picture.html(figure), "html.parser")
+    marks = page.find_all("use", style=re.compile("123456"))
+    drawn = [(float(use["x"]), float(use["y"])) for use in marks if use.get("x")]
+    tips = json.loads(page.find("script").string)["tips"]
+    assert [t[2:] for t in tips] == [["a", "x=1"], ["b", "x=2"], ["c", "x=3"]]
+    assert np.array([t[:2] for t in tips]) == pytest.approx(np.array(drawn), abs=0.2)
+    boxes = [[float(v) for v in panel["viewbox"].split()] for panel in page.select(".bbatch-panel")]
+    # None shows its neighbour.
+    assert all(x + w <= following + 3 for (x, _, w, _), (following, *_) in zip(boxes, boxes[1:]))
+
+
+def test_a_figure_tells_mean_interval_n_and_the_papers_value(runs):
+    figure = figures.against_batch_size(runs, ["synthetic-1k"])
+    page = BeautifulSoup(picture.html(figure), "html.parser")
+    tips = {tip[2].split("\n")[0]: tip for tip in json.loads(page.find("script").string)["tips"]}
+    values = np.array([95.0, 94.0, 96.0])
+    half = stats.t.ppf(0.975, 2) * stats.sem(values)
+    printed = published.results("synthetic-1k").set_index("batch_size").loc[8, "test_acc"]
+    text = tips["Synthetic 1K, B = 8"][2].replace("\xa0", " ")
+    assert (
+        f"{values.mean():.2f} ± {half:.2f}" in text
+        and "n = 3" in text
+        and f"the paper: {printed:.2f}" in text
+    )
+    assert tips["Synthetic 1K, B = 8"][3] == "data=synthetic-1k&metric=test_acc&B=8"
+    assert "no run recorded" in tips["Synthetic 1K, B = 32"][2]
+    caption = page.find("figcaption").get_text().replace("\xa0", " ")
+    assert "highest at B = 64 (96.00)" in caption and "n = 3 seeds" in caption and "(%)" in caption
+    assert "Test accuracy (%) against Batch size B" in page.find("svg")["aria-label"]
+
+
+def test_ids_do_not_clash_and_nothing_dangles(runs):
+    one, two = (
+        picture.html(figures.against_batch_size(runs, ["synthetic-1k"], metric))
+        for metric in ("test_acc", "gap")
+    )
+    assert one == picture.html(figures.against_batch_size(runs, ["synthetic-1k"])), (
+        "the same figure, other bytes"
+    )
+    ids = re.findall(r'\bid="([^"]+)"', one + two)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'(?:href="|url\()#([^")]+)', one + two)) <= set(ids)
+
+
+def test_every_line_of_the_learning_curves_can_be_switched():
+    curves = metrics.curves([record(batch_size=b, seed=s) for b in (8, 64) for s in (42, 43)])
+    page = BeautifulSoup(picture.html(figures.learning_curves(curves, "synthetic-1k")), "html.parser")
+    series = json.loads(page.find("script").string)["series"]
+    assert list(series) == ["B = 8", "B = 64"]
+    assert all(page.find(id=one) is not None for ids in series.values() for one in ids)
+
+
+def test_several_panels_can_stand_one_below_the_other(runs):
+    page = BeautifulSoup(picture.html(figures.glance(runs)), "html.parser")
+    panels = page.select(".bbatch-panel")
+    assert len(panels) == len(DATASETS) + 1  # and the key
+    width = float(page.select_one(".bbatch-whole")["viewbox"].split()[2])
+    assert all(float(panel["viewbox"].split()[2]) < width / 2 for panel in panels)
+
+
+def test_the_explorer_holds_every_run_every_mean_and_every_published_value(runs):
+    data = explorer.data(runs)
+    assert sum(len(cell["runs"]) for cell in data["cells"]) == len(runs)
+    cell = next(cell for cell in data["cells"] if cell["B"] == 8)
+    low, high = stats.t.interval(0.95, 2, 95.0, stats.sem([95.0, 94.0, 96.0]))
+    assert cell["values"]["test_acc"] == pytest.approx([95.0, low, high, 3], abs=1e-4)
+    ids = {run[data["columns"].index("id")] for run in cell["runs"]}
+    assert ids == set(runs[runs["batch_size"] == 8]["id"])
+    printed = published.results()
+    assert len(data["paper"]) == len(printed) + len(published.learning_rate_ablation())
+    assert {(p["data"], p["B"], p["values"]["test_acc"]) for p in data["paper"] if p["table"] != "V"} == set(
+        printed[["dataset", "batch_size", "test_acc"]].itertuples(index=False, name=None)
+    )
+    json.dumps(data, allow_nan=False)  # as a browser reads it
+
+
+def test_the_explorer_of_no_runs_shows_the_paper():
+    data = explorer.data(metrics.frame([]))
+    assert data["cells"] == [] and data["paper"]

@@ -1,0 +1,112 @@
+"""The rooms of the package: every import points down, none runs in a circle, and a public name stands in one module."""
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import bbatch
+
+PACKAGE = Path(bbatch.__file__).parent
+# A floor a line, the top one first. What stands on one floor may be imported from the same floor, but not in a circle.
+FLOORS = (
+    ("cli", "__main__"),
+    ("publishing",),
+    ("pages",),
+    ("claims",),
+    ("analysis",),
+    ("choosing",),
+    ("geometry",),
+    ("sweeping",),
+    ("records",),
+    ("trainer",),
+    ("engines",),
+    ("config", "data", "errors", "files", "metrics", "models", "published", "statistics", "streams"),
+)
+FLOOR = {room: len(FLOORS) - level for level, rooms in enumerate(FLOORS) for room in rooms}
+MODULES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path != PACKAGE / "__init__.py"
+}
+
+
+def imported(module: str, text: str) -> set[str]:
+    """The modules of the package that a module's text imports, anywhere in it."""
+    parts = module.split(".")
+    package = parts if MODULES[module].name == "__init__.py" else parts[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {a.name.removeprefix("bbatch.") for a in node.names if a.name.startswith("bbatch.")}
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                source = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
+            elif (node.module or "").split(".")[0] == "bbatch":
+                source = node.module.split(".")[1:]
+            else:
+                continue
+            source = ".".join(part for part in source if part)
+            for alias in node.names:
+                inner = f"{source}.{alias.name}".strip(".")
+                found.add(inner if inner in MODULES else source)
+    return found & set(MODULES)
+
+
+ARROWS = {module: imported(module, path.read_text()) for module, path in MODULES.items()}
+
+
+def floor(module: str) -> int:
+    return FLOOR[module.split(".")[0]]
+
+
+def upward(arrows: dict[str, set[str]]) -> list[str]:
+    return [f"{a} -> {b}" for a, below in arrows.items() for b in sorted(below) if floor(a) < floor(b)]
+
+
+def circle(arrows: dict[str, set[str]]) -> list[str]:
+    """The modules of a circle of imports, or none: what is left when those that import nothing left are taken away."""
+    left = {module: set(below) - {module} for module, below in arrows.items()}
+    while ends := {module for module, below in left.items() if not below & set(left)}:
+        left = {module: below for module, below in left.items() if module not in ends}
+    return sorted(left)
+
+
+def test_every_module_stands_in_a_room():
+    assert {module.split(".")[0] for module in MODULES} == set(FLOOR)
+
+
+def test_imports_point_down():
+    assert upward(ARROWS) == []
+
+
+def test_imports_run_in_no_circle():
+    assert circle(ARROWS) == []
+
+
+def test_the_search_finds_an_upward_import_and_a_circle():
+    found = imported(
+        "trainer", "def f():\n    from .pages import report\n    from bbatch.claims.rules import NOT\n"
+    )
+    assert found == {"pages.report", "claims.rules"}
+    assert upward({"trainer": found}) == ["trainer -> claims.rules", "trainer -> pages.report"]
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["a", "b", "c"]
+
+
+def public(path: Path) -> set[str]:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return {n.name for n in ast.parse(path.read_text()).body if isinstance(n, kinds) and n.name[0] != "_"}
+
+
+# Names that still stand in more than one module. The list may only become shorter.
+TWICE = set(
+    """
+    build check choose compare correlations critical effect evaluate find formatted frame grid holes
+    judge main measure measured network noise_scale optimum paths protocol provenance ratios reasons
+    recorded results samples seeds_of sentence sharpness show summary surface_sentence surfaces table train
+    """.split()
+)
+
+
+def test_a_public_name_stands_in_one_module():
+    counts = Counter(name for path in MODULES.values() for name in public(path))
+    assert {name for name, n in counts.items() if n > 1} == TWICE
