@@ -10,7 +10,7 @@ import sys
 import pandas as pd
 
 from . import claims, config, data, geometry, metrics
-from .analysis import held_out_choice, reencoding
+from .analysis import held_out_choice
 from .choosing import problems, recommend
 from .errors import BadInput, one_of, whole
 from .geometry.networks import EFFORT
@@ -128,11 +128,6 @@ def _parser() -> argparse.ArgumentParser:
         "heldout",
         lambda o: held_out_choice.measure(),
         "choose the batch size on held-out training data, beside the test set",
-    )
-    add(
-        "reencoding",
-        lambda o: reencoding.measure(),
-        "what the JPEG mirror of CIFAR-10 does to accuracy, from kept weights",
     )
     sub = add(
         "geometry",

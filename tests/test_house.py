@@ -102,7 +102,7 @@ TWICE = set(
     """
     build check choose compare correlations critical effect evaluate find formatted frame grid holes
     judge main measure measured network noise_scale optimum paths protocol provenance ratios reasons
-    recorded results samples seeds_of sentence sharpness show summary surface_sentence surfaces table train
+    recorded results samples seeds_of sharpness show summary surface_sentence surfaces table train
     """.split()
 )
 
