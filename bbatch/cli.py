@@ -9,7 +9,7 @@ import sys
 
 import pandas as pd
 
-from . import claims, config, data, geometry, metrics
+from . import claims, config, data, extensions, geometry, metrics
 from .analysis import held_out_choice
 from .choosing import problems, recommend
 from .errors import BadInput, one_of, whole
@@ -30,6 +30,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code: 0, 1 where a record is not confirmed, 2 for bad input, 130 for Ctrl-C."""
     try:
+        extensions.import_named()
         options = _parser().parse_args(arguments)
         rows = options.command(options)
         if rows is not None:

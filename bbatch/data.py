@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .config import DATASETS
+from .config import DATASETS, SYNTHETIC
 from .errors import BadInput, DataMissing, one_of
 
 MNIST_FILES = {  # md5 of the four canonical IDX files, unpacked
@@ -94,8 +94,10 @@ def usable(device: str) -> str:
 
 @lru_cache(maxsize=2)
 def _read(name: str, download: bool) -> Data:
-    makers = {"mnist": _mnist, "cifar10": _cifar10}
-    return makers[name](download) if name in makers else _synthetic(name)
+    if name in SYNTHETIC:
+        return _synthetic(name)
+    read = DATASETS[name].read or {"mnist": _mnist, "cifar10": _cifar10}[name]
+    return read(download)
 
 
 def random_crop_flip(images: torch.Tensor, dx, dy, flip) -> torch.Tensor:
@@ -129,9 +131,24 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bbatch"
 
 
-def _make(name, source, train_x, train_y, test_x, test_y, **more) -> Data:
+def made(name: str, source: str, train_x, train_y, test_x, test_y, stats=None, augment: bool = False) -> Data:
+    """A data set from NumPy arrays: features float32 [N, D] or images uint8 [N, H, W, C], and labels [N].
+
+    The fingerprint covers the arrays, and how images are prepared where that is not as for the first records.
+    """
     arrays = (train_x, train_y.astype(np.int64), test_x, test_y.astype(np.int64))
-    return Data(name, source, fingerprint(*arrays), *(torch.from_numpy(a) for a in arrays), **more)
+    digest = fingerprint(*arrays)
+    prepared = (stats, CROP_PADDING if augment else None)
+    if prepared != _FIRST_PREPARED.get(name, (None, None)):
+        digest = hashlib.sha256(f"{digest} {prepared}".encode()).hexdigest()
+    return Data(name, source, digest, *(torch.from_numpy(a) for a in arrays), stats, augment)
+
+
+# Channel statistics and border of the crops of the first records, whose fingerprints cover the arrays alone.
+_FIRST_PREPARED = {
+    "mnist": (((0.1307,), (0.3081,)), None),
+    "cifar10": (((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)), 4),
+}
 
 
 def _synthetic(name: str) -> Data:
@@ -154,7 +171,7 @@ def _synthetic(name: str) -> Data:
         train_x
     )  # on the training part alone, so that nothing of the test set leaks
     train_x, test_x = (scaler.transform(part).astype(np.float32) for part in (train_x, test_x))
-    return _make(name, "scikit-learn make_classification", train_x, train_y, test_x, test_y)
+    return made(name, "scikit-learn make_classification", train_x, train_y, test_x, test_y)
 
 
 def _folders() -> list[Path]:
@@ -212,7 +229,7 @@ def _mnist(download: bool) -> Data:
         root = cache_folder()
         _download("MNIST", lambda: MNIST(root, download=True), download)
     arrays = [_idx(_checked(root / "MNIST/raw" / f, "md5", md5)) for f, md5 in MNIST_FILES.items()]
-    return _make(
+    return made(
         "mnist",
         "MNIST, canonical files",
         arrays[0][..., None],
@@ -257,7 +274,7 @@ def _cifar10(download: bool) -> Data:
             _checked(root / f, "md5", md5)
         parts = [(p.data, np.array(p.targets)) for p in (CIFAR10(root, train=t) for t in (True, False))]
     arrays = [a for images, labels in parts for a in in_byte_order(images, labels)]
-    return _make("cifar10", "CIFAR-10, exact pixels", *arrays, stats=CIFAR10_STATS, augment=True)
+    return made("cifar10", "CIFAR-10, exact pixels", *arrays, stats=CIFAR10_STATS, augment=True)
 
 
 def in_byte_order(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

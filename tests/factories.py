@@ -37,7 +37,7 @@ def tiny(name: str, n_train: int = 600, n_test: int = 100) -> data.Data:
     else:
         x, more = rng.standard_normal((n, 20)).astype(np.float32), {}
         x[:, :5] += y[:, None]
-    return data._make(name, "random numbers", x[:n_train], y[:n_train], x[n_train:], y[n_train:], **more)
+    return data.made(name, "random numbers", x[:n_train], y[:n_train], x[n_train:], y[n_train:], **more)
 
 
 def record(
@@ -55,7 +55,7 @@ def record(
     n_test = DATASETS[dataset].n_test
     return {
         "id": run.key("f"),
-        "run": dataclasses.asdict(run),
+        "run": run.as_dict(),
         "seeds": {"init": 1, "order": 2, "noise": 3},
         "data": {"source": "made up", "fingerprint": "f", "n_test": n_test},
         "history": {
@@ -103,7 +103,7 @@ def record_of_four_epochs(
     run = plan("synthetic-1k", batch, seed, epochs=4, **more)
     return {
         "id": f"{batch}-{seed}-{run.lr_rule}",
-        "run": dataclasses.asdict(run),
+        "run": run.as_dict(),
         "seeds": {"init": 1, "order": 2, "noise": 3},
         "data": {"source": "somewhere", "fingerprint": "f" * 64, "n_test": 200},
         "history": {

@@ -16,8 +16,12 @@ import math
 import numpy as np
 import torch
 from numba import njit
+from torch import nn
 
 from .. import streams
+from ..data import Data
+from ..models import Dropout
+from ..recipe import Recipe
 from .eager import TorchEngine
 
 BLAS_FROM = 4  # rows from which a matrix product through BLAS beats a compiled loop (measured on x86)
@@ -191,6 +195,24 @@ def epoch_of_adam(flat, moments, widths, x, y, order, bits, p, batch, lr, steps_
     return loss, correct
 
 
+def compiles(network: nn.Module, data: Data, recipe: Recipe) -> bool:
+    """Whether network, optimizer and recipe are exactly what `epoch_of_adam` computes."""
+    kinds = [nn.Linear, nn.ReLU, Dropout, nn.Linear, nn.ReLU, Dropout, nn.Linear]
+    if type(network) is not nn.Sequential or [type(m) for m in network] != kinds or data.stats:
+        return False
+    linear, dropouts = network[::3], (network[2], network[5])
+    plain = all(m.bias is not None and m.weight.dtype == torch.float32 for m in linear)
+    if not plain or dropouts[0].p != dropouts[1].p or recipe.precision != "fp32":
+        return False
+    optimizer = recipe.optimizer(network.parameters(), 1.0)
+    expected = torch.optim.Adam([torch.zeros(1)], 1.0).defaults
+    same = all(optimizer.defaults.get(k) == v for k, v in expected.items() if k not in ("fused", "foreach"))
+    if type(optimizer) is not torch.optim.Adam or not same or len(optimizer.param_groups) > 1:
+        return False
+    # the rate is one for all steps of an epoch
+    return all(np.ptp(recipe.rates(epoch)) == 0 for epoch in range(recipe.epochs))
+
+
 class CompiledEngine(TorchEngine):
     """Runs epochs of the synthetic network through `epoch_of_adam`; evaluates like its parent.
 
@@ -199,21 +221,21 @@ class CompiledEngine(TorchEngine):
 
     name = "compiled"
 
-    def __init__(self, run, data, device):
-        super().__init__(run, data, device)
+    def __init__(self, network: nn.Module, data: Data, recipe: Recipe, device: str):
+        super().__init__(network, data, recipe, device)
         layers = [m for m in self.net if isinstance(m, torch.nn.Linear)]
         self.widths = (*(m.in_features for m in layers), layers[-1].out_features)
         self.flat = np.concatenate(
             [a for m in layers for a in (m.weight.detach().numpy().T.ravel(), m.bias.detach().numpy())]
         )
         views = _views.py_func(self.flat, *self.widths)
-        for layer, weight, bias in zip(layers, views[::2], views[1::2]):
+        for layer, weight, bias in zip(layers, views[::2], views[1::2], strict=True):
             layer.weight.data, layer.bias.data = torch.from_numpy(weight).T, torch.from_numpy(bias)
         self.moments = np.zeros((2, self.flat.size), np.float32)
         self.steps = 0
 
     def train_epoch(self, epoch: int) -> tuple[float, int]:
-        run, n = self.run, self.run.n_train
+        recipe, n = self.recipe, self.recipe.n_train
         order = self.chosen.numpy()[streams.order(self.seeds, epoch, n)]
         generator = torch.Generator().manual_seed(streams.noise_seed(self.seeds, epoch))
         bits = streams.noise_bits((n, self.widths[1] + self.widths[2]), generator).numpy()
@@ -229,12 +251,12 @@ class CompiledEngine(TorchEngine):
             order,
             bits,
             self.dropouts[0].p,
-            run.batch_size,
-            run.lr,
+            recipe.batch_size(epoch),
+            float(recipe.rates(epoch)[0]),
             self.steps,
         )
         torch.set_flush_denormal(False)
-        self.steps += run.steps_per_epoch
+        self.steps += recipe.steps(epoch)
         return loss, correct
 
     def state(self) -> dict:

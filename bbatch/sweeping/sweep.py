@@ -159,7 +159,7 @@ class _Process(ProcessPoolExecutor):
 
 def _cost(run: Run) -> float:
     """Relative cost of a run, to start the longest first: samples, plus an overhead for each step."""
-    return run.epochs * (run.n_train + 4 * run.steps_per_epoch)
+    return run.epochs * (run.n_train + 4 * run.steps(0))
 
 
 def _drop_checkpoints_of_finished(store: Store) -> None:

@@ -21,7 +21,7 @@ import torch
 from filelock import FileLock, Timeout
 from threadpoolctl import threadpool_limits
 
-from .. import data, streams
+from .. import data, extensions, streams
 from ..config import Run, plan
 from ..errors import DataMissing, StoreError
 from ..files import seal, write_whole
@@ -41,7 +41,8 @@ ENVIRONMENT = {
 
 
 def begin() -> None:
-    """Once a worker process: leave Ctrl-C to the sweep, and do not outlive it."""
+    """Once a worker process: leave Ctrl-C to the sweep, do not outlive it, know the reader's additions."""
+    extensions.import_named()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def follow():
@@ -121,7 +122,7 @@ def _record(run: Run, dataset: data.Data, device: str, started: datetime, outcom
     spent = {k: history.pop(k, []) for k in ("seconds", "cpu_seconds", "evaluate_seconds")}
     return {
         "id": run.key(dataset.fingerprint),
-        "run": asdict(run),
+        "run": run.as_dict(),
         "seeds": asdict(streams.seeds_of(run.seed)),
         "data": {"source": dataset.source, "fingerprint": dataset.fingerprint, "n_test": len(dataset.test_y)},
         "history": history,
