@@ -17,7 +17,7 @@ PYTHON ?= $(shell for p in python3 python python3.13 python3.12 python3.11 pytho
 UV ?= $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test lab reproduce bench faults lock clean
+.PHONY: help book pdf test lint lab reproduce bench faults lock clean
 
 help:           ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## */|/' | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -34,6 +34,11 @@ test: $(INSTALLED)  ## run all tests: package, notebooks, book and its pages (up
 	@echo "Testing the package, the notebooks and the book."
 	@BBATCH_STORE="$${BBATCH_STORE:-$(CURDIR)/_build/store}" \
 	  $(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-current-env
+
+lint: $(INSTALLED)  ## check format, rules and types; `ruff format` and `ruff check --fix` in .venv/bin mend much of it
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
 
 lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 	@echo "Starting JupyterLab in notebooks/; Ctrl-C ends it."
@@ -60,7 +65,7 @@ lock:           ## renew requirements.txt from requirements.in (needs uv)
 	@echo "Renewed $(CURDIR)/requirements.txt."
 
 clean:          ## remove what `make` made, except the environment and the records
-	rm -rf _build .pytest_cache bbatch.egg-info
+	rm -rf _build .pytest_cache .ruff_cache .mypy_cache bbatch.egg-info
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 # uv installs in seconds, pip in minutes. `make UV= book` leaves uv aside, as where only pip knows the package index.

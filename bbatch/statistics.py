@@ -12,6 +12,7 @@ from scipy import stats
 from .errors import BadInput
 
 LEVEL = 0.95
+Values = Sequence[float] | np.ndarray  # of one dimension
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class PowerLaw:
     r_squared: float
 
 
-def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+def mean_interval(values: Values, level: float = LEVEL) -> Interval:
     """Student's t interval for the mean of independent values; NaN bounds for n = 1, all NaN for n = 0."""
     x = np.asarray(values, dtype=float)
     if len(x) < 2:
@@ -64,7 +65,7 @@ def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     return Interval(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x))
 
 
-def prediction_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+def prediction_interval(values: Values, level: float = LEVEL) -> Interval:
     """Interval that one more independent run falls into: what a single published run is compared with.
 
     Student's t with s * sqrt(1 + 1/n), for n >= 2 (Hahn & Meeker 1991); NaN bounds for fewer.
@@ -75,7 +76,7 @@ def prediction_interval(values: Sequence[float], level: float = LEVEL) -> Interv
     return Interval(i.mean, i.mean - half, i.mean + half, i.n)
 
 
-def paired_difference(a: Sequence[float], b: Sequence[float], level: float = LEVEL) -> Interval:
+def paired_difference(a: Values, b: Values, level: float = LEVEL) -> Interval:
     """t interval for the mean of a - b over pairs (same seed, same position).
 
     Raises `BadInput` where the two differ in length.
@@ -85,7 +86,7 @@ def paired_difference(a: Sequence[float], b: Sequence[float], level: float = LEV
     return mean_interval(np.asarray(a, float) - np.asarray(b, float), level)
 
 
-def paired_ratio(a: Sequence[float], b: Sequence[float], level: float = LEVEL) -> Interval:
+def paired_ratio(a: Values, b: Values, level: float = LEVEL) -> Interval:
     """Geometric mean of a / b over pairs, with the t interval of the mean logarithm carried back: bounds not symmetric.
 
     Raises `BadInput` where the two differ in length or hold a value that is not above 0.
@@ -127,7 +128,7 @@ def paired_proportions(only_a: int, only_b: int, n: int, level: float = LEVEL) -
     return Interval(100 * d, 100 * (d - half), 100 * (d + half), n), float(p)
 
 
-def pearson(x: Sequence[float], y: Sequence[float], level: float = LEVEL) -> Correlation:
+def pearson(x: Values, y: Values, level: float = LEVEL) -> Correlation:
     """Pearson's r with the interval of Fisher's z transform and the two-sided p-value of r = 0.
 
     Raises `BadInput` for fewer than four pairs, or where x or y does not vary.
@@ -142,9 +143,7 @@ def pearson(x: Sequence[float], y: Sequence[float], level: float = LEVEL) -> Cor
     return Correlation(float(found.statistic), float(low), float(high), float(found.pvalue), len(x))
 
 
-def spearman(
-    x: Sequence[float], y: Sequence[float], level: float = LEVEL, cells: Sequence | None = None
-) -> Correlation:
+def spearman(x: Values, y: Values, level: float = LEVEL, cells: Sequence | None = None) -> Correlation:
     """Spearman's rank correlation with the interval of Bonett & Wright (2000) and the p-value that goes with it.
 
     Fisher's z of the ranks with the standard error sqrt((1 + r²/2) / (n - 3)). With `cells`, a label for each pair,
@@ -170,7 +169,7 @@ def spearman(
     )
 
 
-def power_law(x: Sequence[float], y: Sequence[float], level: float = LEVEL) -> PowerLaw:
+def power_law(x: Values, y: Values, level: float = LEVEL) -> PowerLaw:
     """Least squares of log y on log x: y = c * x^a, with the t interval of the exponent a (two residual freedoms fewer).
 
     Raises `BadInput` for fewer than three points or values that are not above 0.
