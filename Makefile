@@ -8,6 +8,9 @@ PROFILE   ?= paper
 DATASETS  ?=
 SEEDS     ?=
 FRESH     := _build/reproduce/$(PROFILE)
+ALL       := tests notebooks --nbval-lax --nbval-current-env
+CORE      := $(patsubst %,tests/test_%.py,config streams models trainer metrics statistics published house lint) \
+             tests/engines tests/records -m "not slow"
 
 # The first Python of 3.11 to 3.14 on the path; the pins have no wheels for others.
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
@@ -30,10 +33,9 @@ pdf: book       ## the book as one PDF, _build/book.pdf (needs Chromium or Chrom
 	@echo "Printing the pages."
 	@$(BIN)/python -m bbatch.publishing.pdf
 
-test: $(INSTALLED)  ## run all tests: package, notebooks, book and its pages (up to 15 minutes)
-	@echo "Testing the package, the notebooks and the book."
-	@BBATCH_STORE="$${BBATCH_STORE:-$(CURDIR)/_build/store}" \
-	  $(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-current-env
+test: $(INSTALLED)  ## run all tests: package, notebooks, book and its pages (up to 15 minutes); FAST=1: the core's, in one
+	@echo "Testing $(if $(FAST),the core,package and notebooks and book)."
+	@BBATCH_STORE="$${BBATCH_STORE:-$(CURDIR)/_build/store}" $(BIN)/python -m pytest $(if $(FAST),$(CORE),$(ALL))
 
 lint: $(INSTALLED)  ## check format, rules and types; `ruff format` and `ruff check --fix` in .venv/bin mend much of it
 	@$(BIN)/ruff format --check

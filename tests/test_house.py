@@ -1,4 +1,4 @@
-"""The rooms of the package: every import points down, none runs in a circle, and a public name stands in one module."""
+"""The rooms of the package: every import points down, none in a circle; a public name stands in one module."""
 
 import ast
 from collections import Counter
