@@ -1,4 +1,4 @@
-"""The rooms of the package: every import points down, none runs in a circle, and a public name stands in one module."""
+"""The rooms: every import points down, none runs in a circle, and a public name stands in one module."""
 
 import ast
 from collections import Counter
@@ -7,7 +7,8 @@ from pathlib import Path
 import bbatch
 
 PACKAGE = Path(bbatch.__file__).parent
-# A floor a line, the top one first. What stands on one floor may be imported from the same floor, but not in a circle.
+# A floor a line, the top one first. What stands on one floor may import from the same floor, but in no
+# circle.
 FLOORS = (
     ("cli", "__main__"),
     ("publishing",),
@@ -68,7 +69,7 @@ def upward(arrows: dict[str, set[str]]) -> list[str]:
 
 
 def circle(arrows: dict[str, set[str]]) -> list[str]:
-    """The modules of a circle of imports, or none: what is left when those that import nothing left are taken away."""
+    """The modules of a circle of imports, if any: those left when all that import nothing left are taken."""
     left = {module: set(below) - {module} for module, below in arrows.items()}
     while ends := {module for module, below in left.items() if not below & set(left)}:
         left = {module: below for module, below in left.items() if module not in ends}

@@ -110,6 +110,7 @@ def test_convolutional_network_agrees_at_batch_size_1(dataset, optimizer, dropou
     raise apart
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset, dropout", [("mnist", True), ("mnist", False), ("cifar10", True)])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_convolutional_network_agrees_in_pieces(dataset, optimizer, dropout, monkeypatch):

@@ -40,6 +40,7 @@ def test_visits_the_same_samples_with_the_same_masks(batch, n_train, epochs):
     assert max((after[k] - before[k]).abs().max().item() for k in before) < 1e-5
 
 
+@pytest.mark.slow
 def test_final_accuracies_have_the_same_distribution():
     """Stated in advance: Mann-Whitney U over 20 seeds each way, different seeds, rejects at p < 0.001."""
     data = tiny("synthetic-1k", n_test=2000)
@@ -75,6 +76,7 @@ def test_without_numba_training_goes_on_and_says_so():
     assert final["test_loss"] == pytest.approx(with_numba.final["test_loss"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_process_that_compiles_and_one_that_loads_the_cache_give_the_same_bits(tmp_path):
     """Compiled in parts, the two were put together differently and rounded differently."""
     code = (

@@ -20,6 +20,8 @@ OPTIMIZERS = {
     "adam": {"optimizer": "adam", "momentum": 0.0, "weight_decay": 0.0, "base_lr": 2**-10, "base_batch": 16},
     "sgd": {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-4, "base_lr": 2**-8, "base_batch": 16},
 }
+# The convolutional networks take seconds each on a CPU.
+NETWORKS = ["synthetic-1k", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mnist", "cifar10"))]
 DEVICES = [
     "cpu",
     pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")),
@@ -41,7 +43,7 @@ def distance(a, b):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("dataset", ["synthetic-1k", "mnist", "cifar10"])
+@pytest.mark.parametrize("dataset", NETWORKS)
 @pytest.mark.parametrize("device", DEVICES)
 def test_agrees_with_the_ordinary_engine(device, dataset, optimizer):
     run, data = (
@@ -59,7 +61,7 @@ def test_agrees_with_the_ordinary_engine(device, dataset, optimizer):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("dataset", ["synthetic-1k", "mnist", "cifar10"])
+@pytest.mark.parametrize("dataset", NETWORKS)
 @pytest.mark.parametrize("device", DEVICES)
 def test_agrees_with_the_plain_loop(device, dataset, optimizer):
     """Another program, other kernels, another order of memory: they round differently, and rounding grows."""
@@ -91,7 +93,7 @@ def test_agrees_with_the_plain_loop(device, dataset, optimizer):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("dataset", ["synthetic-1k", "mnist", "cifar10"])
+@pytest.mark.parametrize("dataset", NETWORKS)
 @pytest.mark.parametrize("batch", [1, 32, 256])
 @pytest.mark.parametrize("device", DEVICES)
 def test_equal_runs_give_equal_bits(device, batch, dataset, optimizer):
