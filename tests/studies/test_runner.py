@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 import torch
+from conftest import tiny
 
 from bbatch import data, streams
 from bbatch.config import plan
@@ -59,6 +60,14 @@ def test_equal_trials_give_equal_rows_and_other_trials_other_ids():
     print_ = data.load("synthetic-1k").fingerprint
     others = [small(), small(seed=43), small(rate=0.002), Trial(small().run, 100), Trial(small().run, 160, 1)]
     assert len({t.id(print_) for t in others} | {small().id("other data")}) == 6
+
+
+def test_images_are_held_out_too(monkeypatch):
+    source = tiny("mnist", n_train=120, n_test=40)
+    monkeypatch.setattr(data, "load", lambda name, device="cpu": source)
+    row = train(Trial(plan("mnist", 16, epochs=1, n_train=48), held_out=24))
+    assert (row["n_train"], row["n_held_out"], row["n_test"], row["engine"]) == (48, 24, 40, "torch")
+    assert 0 <= row["held_out_correct"] <= 24 and row["held_out_loss"] > 0
 
 
 def test_a_diverged_run_stops_and_is_scored_as_it_stands():
@@ -129,7 +138,7 @@ def test_a_generator_problem_is_nested_and_its_test_set_common(monkeypatch):
     problems.load.cache_clear()
     small_, large = problems.load(3, 80), problems.load(3, 400)
     assert small_.train_y.tolist() == large.train_y[:80].tolist() and small_.test_y.equal(large.test_y)
-    x, y = problems._draw(3)
+    x, _ = problems._draw(3)
     mean, deviation = x[:80].mean(0), x[:80].std(0)
     assert small_.test_x.numpy() == pytest.approx((x[500:] - mean) / deviation, rel=1e-4, abs=1e-5)
     assert small_.train_x.numpy() == pytest.approx((x[:80] - mean) / deviation, rel=1e-4, abs=1e-5)
