@@ -1,16 +1,18 @@
-"""What is lost by a larger batch, and what by a wrong rate? Read from a map of batch sizes and constant rates.
+"""What does a larger batch cost, and what a wrong rate? Read from a map of batch sizes and constant rates.
 
-A map is the table of a study `map-NAME` (see `studies.table`): a row for each batch size, rate (`lr`) and seed.
+A map is the table of a study `map-NAME` (see `studies.table`): a row for each batch size, rate (`lr`) and
+seed.
 
-How the best rate is chosen. At each batch size it is the rate with the highest held-out accuracy, averaged over the
-seeds; of equal ones the smallest. Accuracy, because accuracy is what the question is about. The loss, which training
-lowers and whose optimum is sharper, can be asked for instead (`by="held_out_loss"`); it prefers smaller rates, since
-it also counts how sure a network is of its errors. The test set takes no part in the choice.
+How the best rate is chosen. At each batch size it is the rate with the highest held-out accuracy, averaged
+over the seeds; of equal ones the smallest. Accuracy, because accuracy is what the question is about. The
+loss, which training lowers and whose optimum is sharper, can be asked for instead (`by="held_out_loss"`); it
+prefers smaller rates, since it also counts how sure a network is of its errors. The test set takes no part in
+the choice.
 
-Averaging over the seeds makes one choice where a practitioner with one seed would make ten noisier ones. So that the
-intervals cover what is left of its luck, each bootstrap draw (seeds drawn again with replacement, the same for all
-batch sizes) makes the choice anew. They are percentile intervals from few seeds, hence somewhat narrow: with ten seeds
-by about a tenth.
+Averaging over the seeds makes one choice where a practitioner with one seed would make ten noisier ones. So
+that the intervals cover what is left of its luck, each bootstrap draw (seeds drawn again with replacement,
+the same for all batch sizes) makes the choice anew. They are percentile intervals from few seeds, hence
+somewhat narrow: with ten seeds by about a tenth.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ _TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 @dataclass(frozen=True)
 class Grid:
-    """One batch size of a map: `rates` ascending [R]; `score` (higher is better) and test accuracy [seeds, R]."""
+    """One batch size of a map: `rates` ascending [R]; `score` (higher is better), `test_acc` [seeds, R]."""
 
     rates: np.ndarray
     score: np.ndarray
@@ -43,8 +45,9 @@ class Grid:
         return (weights @ self.score).argmax(-1)
 
     def optimum(self, weights: np.ndarray) -> np.ndarray:
-        """log2 of the rate where the mean score peaks, [..., seeds] -> [...]: the vertex of the parabola through the
-        best rate and its two neighbours, which lies between them; at an edge the best rate itself."""
+        """log2 of the rate where the mean score peaks, [..., seeds] -> [...]: the vertex of the parabola
+        through the best rate and its two neighbours, which lies between them; at an edge the best rate
+        itself."""
         k, x = self.chosen(weights), np.log2(self.rates)
         inside = np.clip(k, 1, len(x) - 2)
         y = weights @ self.score
@@ -63,7 +66,7 @@ class Grid:
 
 
 def grids(runs: pd.DataFrame, by: str = CHOICES[0]) -> dict[int, Grid]:
-    """The map of one data set, by batch size. Raises `BadInput` where a batch size lacks a seed at one of its rates."""
+    """The map of one data set, by batch size. Raises `BadInput` where runs are missing."""
     one_of("choice of the rate", by, CHOICES)
     if runs["dataset"].nunique() != 1:
         raise BadInput(f"a map is of one data set, not of {runs['dataset'].nunique()}.")
@@ -104,8 +107,8 @@ def _interval(value: float, drawn: np.ndarray, n: int) -> Interval:
 def cells(runs: pd.DataFrame) -> pd.DataFrame:
     """What the figure of the map shows: a row for each batch size and rate, with means over seeds.
 
-    Columns: batch_size, lr, test_acc, held_out_acc (percent), test_loss, held_out_loss, n (seeds), diverged (of them).
-    A mean over losses that are not all finite is missing.
+    Columns: batch_size, lr, test_acc, held_out_acc (percent), test_loss, held_out_loss, n (seeds), diverged
+    (of them). A mean over losses that are not all finite is missing.
     """
     means = {
         c: (c, lambda v: v.mean(skipna=False))
@@ -116,9 +119,10 @@ def cells(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_rates(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS) -> pd.DataFrame:
-    """The best rate at each batch size. Columns: batch_size, chosen (the best of the rates tried), at_edge (it is the
-    lowest or highest of them: the range was too small), optimum (rate between the tried ones where the mean score
-    peaks, see `Grid.optimum`; `Interval`), accuracy (test accuracy in percent at the chosen rate, `Interval`)."""
+    """The best rate at each batch size. Columns: batch_size, chosen (the best of the rates tried), at_edge
+    (it is the lowest or highest of them: the range was too small), optimum (rate between the tried ones where
+    the mean score peaks, see `Grid.optimum`; `Interval`), accuracy (test accuracy in percent at the chosen
+    rate, `Interval`)."""
     found = grids(runs, by)
     whole, drawn, n = _all(found), _weights(_seeds(found), draws), _seeds(found)
     rows = []
@@ -133,7 +137,7 @@ def best_rates(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS) -> 
 def cost_of_batch(
     runs: pd.DataFrame, by: str = CHOICES[0], base: int = BASE, draws: int = DRAWS
 ) -> pd.DataFrame:
-    """Does the batch size itself cost anything? Test accuracy at each size's best rate minus that at `base`'s.
+    """Does batch size itself cost anything? Test accuracy at each size's best rate minus that at `base`'s.
 
     Columns: batch_size, difference (points, `Interval`). Both are of the same seeds, in every draw.
     """
@@ -148,10 +152,10 @@ def cost_of_batch(
 
 
 def unbiased_choice(runs: pd.DataFrame, by: str = CHOICES[0]) -> pd.DataFrame:
-    """How much of the accuracy at the best rate is luck of the choice? Here no seed chooses the rate it is judged at.
+    """How much of the accuracy at the best rate is luck? Here no seed takes part in choosing its own rate.
 
-    Columns: batch_size, chosen (test accuracy at the rate that all seeds chose, percent), others (the mean over seeds
-    of the accuracy at the rate that the other seeds chose).
+    Columns: batch_size, chosen (test accuracy at the rate that all seeds chose, percent), others (the mean
+    over seeds of the accuracy at the rate that the other seeds chose).
     """
     found = grids(runs, by)
     n = _seeds(found)
@@ -165,10 +169,13 @@ def unbiased_choice(runs: pd.DataFrame, by: str = CHOICES[0]) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Exponents:
-    """Powers of B that the best rate follows. `straight`: one line over all sizes. `below`, `above`: a line with one
-    bend, continuous, up to the batch size `bend` and from it on; `bend_low`, `bend_high`: its interval.
+    """Powers of B that the best rate follows.
 
-    `bends`: the interval of below - above leaves out 0. Where it does not, `straight` is what the data say.
+    `straight`: one line over all sizes. `below`, `above`: a continuous line with one bend, up to the batch
+    size `bend` and from it on, and `change`, the former minus the latter; `bend_low`, `bend_high`: the bend's
+    interval.
+
+    `bends`: the interval of the change leaves out 0. Where it does not, `straight` is what the data say.
     """
 
     straight: Interval
@@ -185,10 +192,10 @@ class Exponents:
 
 
 def bent_line(x: np.ndarray, y: np.ndarray) -> tuple[int, float, float]:
-    """Least squares of a continuous line with one bend at one of the points: its index, the slopes before and after.
+    """Least squares of a continuous line with one bend: index of the bend, slope before it, slope after.
 
-    The bend lies where the squared error is smallest, of the points that have two others on either side; of equal
-    ones the first. Raises `BadInput` for fewer than five points.
+    The bend lies at that point, of those with two others on either side, where the squared error is smallest;
+    of equal ones at the first. Raises `BadInput` for fewer than five points.
     """
     if len(x) < 5:
         raise BadInput(f"a line with a bend needs five batch sizes or more, not {len(x)}.")
@@ -225,11 +232,12 @@ def exponents(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS) -> E
 
 
 def rules(runs: pd.DataFrame, base_lr: float, base_batch: int = BASE, by: str = CHOICES[0]) -> pd.DataFrame:
-    """Where the linear, square-root and constant rules lie on the map, and what each loses against the best rate.
+    """Where the linear, square-root and constant rules lie on the map, and what each loses against the best
+    rate.
 
-    Columns: batch_size, rule, rate, loss (test accuracy at the best rate minus that at the rule's, points, `Interval`:
-    seeds drawn again, choice made anew). Between two rates accuracy is interpolated in the rate's logarithm; where a
-    rule leads out of the range tried, `loss` is missing (NaN).
+    Columns: batch_size, rule, rate, loss (test accuracy at the best rate minus that at the rule's, points,
+    `Interval`: seeds drawn again, choice made anew). Between two rates accuracy is interpolated in the rate's
+    logarithm; where a rule leads out of the range tried, `loss` is missing (NaN).
     """
     found = grids(runs, by)
     whole, drawn, n = _all(found), _weights(_seeds(found), DRAWS), _seeds(found)

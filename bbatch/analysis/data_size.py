@@ -1,8 +1,8 @@
 """How do the best and the critical batch size grow with the number of samples N? Read from study `data-size`.
 
-Each problem gives one curve of accuracy against batch size at each N (a mean over training seeds), hence one optimum,
-one B* by the paper's definition (Section IV-G) and, over the four N, one exponent of each. Intervals are over the
-problems: they cover the scatter between data sets, and the training seeds' share in it.
+Each problem gives one curve of accuracy against batch size at each N (a mean over training seeds), hence one
+optimum, one B* by the paper's definition (Section IV-G) and, over the four N, one exponent of each. Intervals
+are over the problems: they cover the scatter between data sets, and the training seeds' share in it.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ TRAIN_SHARE = 0.8  # of N: the paper's split
 def curves(runs: pd.DataFrame, largest: int | None = None) -> pd.DataFrame:
     """What the figure shows: mean test accuracy over seeds by problem, N and batch size, in percent.
 
-    `largest` leaves out greater batch sizes (512 ends the paper's grid). N counts the samples that Table I would list,
-    test set included: n_train / 0.8.
+    `largest` leaves out greater batch sizes (512 ends the paper's grid). N counts the samples that Table I
+    would list, test set included: n_train / 0.8.
     """
+    groups = _up_to(runs, largest).groupby(["problem", "N", "batch_size"], as_index=False)
+    return groups.agg(test_acc=("test_acc", "mean"), n=("seed", "size"))
+
+
+def _up_to(runs: pd.DataFrame, largest: int | None) -> pd.DataFrame:
+    """The runs up to this batch size, with a column N."""
     kept = runs if largest is None else runs[runs["batch_size"] <= largest]
-    total = (kept["n_train"] / TRAIN_SHARE).round().astype(int)
-    by = ["problem", "N", "batch_size"]
-    return (
-        kept.assign(N=total)
-        .groupby(by, as_index=False)
-        .agg(test_acc=("test_acc", "mean"), n=("seed", "size"))
-    )
+    return kept.assign(N=(kept["n_train"] / TRAIN_SHARE).round().astype(int))
 
 
 def optima(runs: pd.DataFrame, largest: int | None = None, drop: float = DROP) -> pd.DataFrame:
-    """A row for each problem and N. Columns: problem, N, optimal, critical (missing where there is none), case.
+    """Optimum and B* of each problem at each N, from the mean over its training seeds.
 
-    For the case see `critical`.
+    Columns: problem, N, optimal, critical (missing where there is none), case (see `critical`).
     """
     rows = []
     for (problem, n), curve in curves(runs, largest).groupby(["problem", "N"]):
@@ -50,9 +50,11 @@ def optima(runs: pd.DataFrame, largest: int | None = None, drop: float = DROP) -
 
 
 def exponents(runs: pd.DataFrame, largest: int | None = None, drop: float = DROP) -> dict[str, Interval]:
-    """The powers of N that the optimum (`optimal`) and B* (`critical`) follow: one least-squares fit for each problem,
-    mean and t interval over problems. A problem without a B* at every N is left out of the latter; `n` counts those
-    that are in. Raises `BadInput` where the problems were not all run at the same two sizes N or more.
+    """The powers of N that the optimum (`optimal`) and B* (`critical`) follow.
+
+    One least-squares fit of the logarithms for each problem; mean and t interval over problems. A problem
+    without a B* at every N is left out of the latter; `n` counts those that are in. Raises `BadInput` unless
+    all problems have the same N, two or more.
     """
     table = optima(runs, largest, drop)
     sizes = table.groupby("problem")["N"].agg(tuple)
@@ -89,16 +91,16 @@ QUANTITIES: dict[str, Callable[[dict[int, float]], float]] = {
 
 
 def scatter(runs: pd.DataFrame, largest: int | None = None) -> pd.DataFrame:
-    """How far data sets scatter, beside training seeds on one data set: standard deviations of single runs' readings.
+    """How far data sets scatter, beside training seeds on one data set: standard deviations of single runs'
+    readings.
 
-    Columns: N, quantity (a key of `QUANTITIES`), between (problems; the seeds' part taken away), within (seeds of one
-    problem), missing (readings without a value, such as no B*). One-way analysis of variance with random effects; where
-    readings are missing the groups differ in size, and their harmonic mean serves for it (unweighted means).
+    Columns: N, quantity (a key of `QUANTITIES`), between (problems; the seeds' part taken away), within
+    (seeds of one problem), missing (readings without a value, such as no B*). One-way analysis of variance
+    with random effects; where readings are missing the groups differ in size, and their harmonic mean serves
+    for it (unweighted means).
     """
-    kept = runs if largest is None else runs[runs["batch_size"] <= largest]
-    kept = kept.assign(N=(kept["n_train"] / TRAIN_SHARE).round().astype(int))
     readings = []
-    for (n, problem, _), curve in kept.groupby(["N", "problem", "seed"]):
+    for (n, problem, _), curve in _up_to(runs, largest).groupby(["N", "problem", "seed"]):
         accuracy = curve.set_index("batch_size")["test_acc"].to_dict()
         readings += [[n, problem, name, reads(accuracy)] for name, reads in QUANTITIES.items()]
     table = pd.DataFrame(readings, columns=["N", "problem", "quantity", "value"])
@@ -111,7 +113,8 @@ def scatter(runs: pd.DataFrame, largest: int | None = None) -> pd.DataFrame:
 
 
 def components(groups: list[np.ndarray]) -> tuple[float, float]:
-    """Standard deviations between and within groups of single values; the former is 0 where the latter explains all.
+    """Standard deviations between and within groups of single values; the former is 0 where the latter
+    explains all.
 
     Groups of fewer than two values are left out; NaN where fewer than two groups remain.
     """

@@ -1,7 +1,7 @@
-"""How much of the large batch's gap is left when it makes as many steps? Read from the table of study `equal-steps`.
+"""How much of a large batch's gap is left when it makes as many steps? Read from study `equal-steps`.
 
-The gap of a batch size is the test accuracy of B = 32 minus its own, paired by seed (Hoffer et al. 2017). It is taken
-twice: after the paper's 50 epochs, and after as many steps as B = 32 makes in them.
+The gap of a batch size is the test accuracy of B = 32 minus its own, paired by seed (Hoffer et al. 2017). It
+is taken twice: after the paper's 50 epochs, and after as many steps as B = 32 makes in them.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _WAYS = ("epochs", "steps")
 def gaps(runs: pd.DataFrame) -> pd.DataFrame:
     """A row for each data set, rule and batch size but 32, on the seeds that all three cells have.
 
-    Columns: dataset, rule, batch_size, at_equal_epochs and at_equal_steps (gap in points, `Interval`: t interval of
-    the paired difference), share_closed (of the first gap, 1 where nothing is left and above 1 where the larger batch
-    comes out ahead; `Interval`: bootstrap over seeds, percentile). The share is missing (NaN) where the first gap's
-    interval does not lie above 0: a share of nothing says nothing.
+    Columns: dataset, rule, batch_size, at_equal_epochs and at_equal_steps (gap in points, `Interval`: t
+    interval of the paired difference), share_closed (of the first gap, 1 where nothing is left and above 1
+    where the larger batch comes out ahead; `Interval`: bootstrap over seeds, percentile). The share is
+    missing (NaN) where the first gap's interval does not lie above 0: a share of nothing says nothing.
     """
     rows = []
     for (name, rule, b), cell in runs[runs["batch_size"] != BASE].groupby(

@@ -1,4 +1,4 @@
-"""What does a warm-up change? Read from a table with the same runs with and without one, as study `warm-up` has."""
+"""What does a warm-up change? Read from the table of study `warm-up`: the same runs with and without one."""
 
 from __future__ import annotations
 

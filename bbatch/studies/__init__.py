@@ -1,4 +1,4 @@
-"""Experiments beside the paper's own: what tells the effect of the batch from that of the rate and of the steps.
+"""Experiments beside the paper's own, which tell the effect of the batch from those of rate and steps.
 
 A study is a list of trials. `python -m bbatch.studies NAME` trains those that are not in its table yet.
 """
@@ -15,7 +15,7 @@ from .trial import Trial
 
 @dataclass(frozen=True)
 class Study:
-    """`title`: what is run, in one line. `trials(precision)`: the list, in the order in which they are trained."""
+    """`title`: what is run, in one line. `trials(precision)`: the list, in the order of training."""
 
     title: str
     trials: Callable[[str], list[Trial]]

@@ -1,7 +1,8 @@
 """The map of batch size and learning rate: every batch size up to the full batch, at rates an octave apart.
 
-Without a rule and without a schedule: each cell trains at one constant rate. A fifth of the training samples is held
-out, as large a share as the paper gives to the test set; the best rate is chosen on them, and the test set judges.
+Without a rule and without a schedule: each cell trains at one constant rate. A fifth of the training samples
+is held out, as large a share as the paper gives to the test set; the best rate is chosen on them, and the
+test set judges.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ SHARE = 0.2  # of the samples that are not for testing
 
 @dataclass(frozen=True)
 class Map:
-    """`samples`: how many of the training samples are used, held-out ones among them. Rates are the paper's base rate
-    times 2^k for k in `octaves`; the upper end grows with the batch where the linear rule leads above it."""
+    """`samples`: how many of the training samples are used, held-out ones among them. Rates are the paper's
+    base rate times 2^k for k in `octaves`; the upper end grows with the batch where the linear rule leads
+    above it."""
 
     samples: int
     batch_sizes: tuple[int, ...]
@@ -54,7 +56,7 @@ def rates(dataset: str, batch_size: int) -> list[float]:
 
 
 def trials(dataset: str, precision: str = "fp32") -> list[Trial]:
-    """All cells and seeds of a data set's map, large batches first: they cost least. No warm-up, on MNIST either."""
+    """All cells and seeds of a data set's map, large batches, which cost least, first. No warm-up."""
     m = MAPS[dataset]
     held_out = round(SHARE * m.samples)
     return [

@@ -1,7 +1,8 @@
 """Data size alone: one generator problem at four sizes, under the paper's protocol with the linear rule.
 
-The paper's three synthetic sets are three problems, so that their sizes are not all that differs, and one of each, so
-that the scatter between data sets is not seen. Here five problems are each cut to N samples, of which 80 % train.
+The paper's three synthetic sets are three problems, so that their sizes are not all that differs, and one of
+each, so that the scatter between data sets is not seen. Here five problems are each cut to N samples, of
+which 80 % train.
 """
 
 from __future__ import annotations

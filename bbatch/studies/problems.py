@@ -1,10 +1,10 @@
 """Generator problems of any size: one call of `make_classification`, a nested part of it, one large test set.
 
-`make_classification` draws its geometry from the same stream as its samples, so that two calls of different size are
-two problems. Here each problem is drawn once, at full size, and smaller training sets are its first samples: what
-differs between them is their number alone. The test set is common to all sizes and large, so that its sampling
-error (0.05 points at 98.7 %) does not hide a difference of one point, which it would with the 200 samples that
-an 80/20 split leaves of 1,000.
+`make_classification` draws its geometry from the same stream as its samples, so that two calls of different
+size are two problems. Here each problem is drawn once, at full size, and smaller training sets are its first
+samples: what differs between them is their number alone. The test set is common to all sizes and large, so
+that its sampling error (0.05 points at 98.7 %) does not hide a difference of one point, which it would with
+the 200 samples that an 80/20 split leaves of 1,000.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ def _draw(problem: int) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=2)
 def load(problem: int, n_train: int) -> Data:
-    """The first `n_train` samples of a problem to train on, standardised by their own mean and deviation as in
-    `data`, and its `TEST` last samples to test on. Raises `BadInput` for an `n_train` above 80 % of `POOL`."""
+    """The first `n_train` samples of a problem to train on, standardised by their own mean and deviation as
+    in `data`, and its `TEST` last samples to test on. Raises `BadInput` for an `n_train` above 80 % of
+    `POOL`."""
     whole("number of training samples", n_train, 1, POOL * 4 // 5)
     x, y = _draw(problem)
     scaler = StandardScaler().fit(x[:n_train])

@@ -1,4 +1,4 @@
-"""Train what a study's table lacks. Each finished row goes at once to a scratch file; then the table is written whole."""
+"""Train what a study's table lacks: rows go to a scratch file at once, into the table at the end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from .trial import Trial, train
 class Scratch:
     """Rows of one study that are not in its table yet: a line of JSON each, appended as they come.
 
-    A process killed while it wrote leaves a torn last line; it is passed over, and its trial counts as missing.
+    A process killed while it wrote leaves a torn last line; it is passed over, and its trial counts as
+    missing.
     """
 
     def __init__(self, name: str, folder: Path | None = None):
@@ -61,10 +62,10 @@ def run(
     results: Path = table.FOLDER,
     progress: bool = True,
 ) -> int:
-    """Train the trials that neither the table nor the scratch file has, then merge; returns how many were trained.
+    """Train the trials that neither the table nor the scratch file has, then merge; returns their number.
 
-    May be interrupted: what is finished stays, and the next call trains the rest. Raises `BadInput` for `jobs` below
-    1, a device that is not here, or where another process is at this study in the same store.
+    May be interrupted: what is finished stays, and the next call trains the rest. Raises `BadInput` for
+    `jobs` below 1, a device that is not here, or where another process is at this study in the same store.
     """
     whole("number of jobs", jobs, 1)
     scratch = Scratch(name, store)

@@ -1,4 +1,4 @@
-"""A study's table: one Parquet file, a row a run, no history. Equal rows give equal bytes, in whatever order they came."""
+"""A study's table: one Parquet file, a row a run, no history. Equal rows in any order give equal bytes."""
 
 from __future__ import annotations
 

@@ -24,8 +24,9 @@ from . import problems
 class Trial:
     """A run on part of the training set, the part that is held out, and where the data come from.
 
-    The held-out samples are those that follow the run's own in the seeded order of the training set: another seed
-    holds out others. `problem` is the seed of a generator problem (see `problems`); None: the run's data set.
+    The held-out samples are those that follow the run's own in the seeded order of the training set: another
+    seed holds out others. `problem` is the seed of a generator problem (see `problems`); None: the run's data
+    set.
     """
 
     run: Run
@@ -59,9 +60,9 @@ class Trial:
 def train(trial: Trial, device: str = "cpu") -> dict:
     """Train one trial and score the last weights on held-out and on test samples: a row, see `table.COLUMNS`.
 
-    Losses are means over samples in nats, missing where not finite. `running_correct` counts the right answers
-    given while the last epoch ran, dropout on. A run whose training loss is not finite stops there, is scored as it
-    stands and counts as diverged.
+    Losses are means over samples in nats, missing where not finite. `running_correct` counts the right
+    answers given while the last epoch ran, dropout on. A run whose training loss is not finite stops there,
+    is scored as it stands and counts as diverged.
     """
     run, source = trial.run, trial.data(device)
     _, held_out = trial.chosen_and_held_out(len(source.train_y))

@@ -1,4 +1,4 @@
-"""Warm-up on the synthetic sets, where the paper uses none: the five epochs that it gives to MNIST, on and off."""
+"""Warm-up on the synthetic sets, where the paper uses none: MNIST's five epochs of it, on and off."""
 
 from __future__ import annotations
 

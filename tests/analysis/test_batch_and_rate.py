@@ -14,7 +14,7 @@ RATES = [0.001 * 2.0**k for k in range(-3, 5)]
 
 
 def made_up(sizes=(1, 4, 16, 32, 64, 256), seeds=6, noise=0.4, peak=lambda b: 0.001 * (b / 32) ** 0.5):
-    """Accuracy falls with the squared distance, in octaves, from the best rate; each seed has noise of its own."""
+    """Accuracy falls with the squared distance, in octaves, from the best rate; a seed has its noise."""
     rng, rows = np.random.default_rng(1), []
     for b in sizes:
         for lr in RATES:
@@ -66,11 +66,11 @@ def test_best_rates_their_accuracy_and_the_cost_of_batch():
     seeds = sorted(set(runs["seed"]))
     drawn = draws_by_hand(seeds, 100)
     of = dict(list(runs.groupby("batch_size")))
-    for b in of:
-        rate, accuracy = best_by_hand(of[b], seeds)
+    for b, cell in of.items():
+        rate, accuracy = best_by_hand(cell, seeds)
         assert found.loc[b, "chosen"] == rate and found.loc[b, "at_edge"] == (rate in (RATES[0], RATES[-1]))
         assert found.loc[b, "accuracy"].mean == pytest.approx(accuracy)
-        again = [best_by_hand(of[b], d)[1] for d in drawn]
+        again = [best_by_hand(cell, d)[1] for d in drawn]
         interval = found.loc[b, "accuracy"]
         assert (interval.low, interval.high) == pytest.approx(tuple(middle(again)))
         against = [best_by_hand(of[32], d)[1] for d in drawn]
