@@ -29,6 +29,7 @@ STUDIES: dict[str, Study] = {
         for name in batch_and_rate.MAPS
     },
     "equal-steps": Study("As many steps as B = 32 makes, three rules", equal_steps.trials),
+    "equal-steps-tuned": Study("The same at the largest batches, rate tuned", equal_steps.tuned_trials),
     "data-size": Study("One generator problem at four sizes, five problems by five seeds", data_size.trials),
     "warm-up": Study("Five epochs of warm-up on the synthetic sets, on and off", warm_up.trials),
 }

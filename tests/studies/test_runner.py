@@ -1,5 +1,7 @@
 """The runner of studies: it resumes, equal trials give equal rows, and equal rows give equal bytes."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
@@ -162,12 +164,22 @@ def test_maps_reach_the_full_batch_and_hold_the_linear_rule():
 
 
 def test_equal_steps_are_equal_within_one_epoch():
-    for t in equal_steps.trials():
+    lengths = {}
+    for t in equal_steps.trials() + equal_steps.tuned_trials():
         steps = t.run.epochs * t.run.steps_per_epoch
-        base = plan(t.run.dataset, 32)
-        wanted = base.epochs * base.steps_per_epoch
+        wanted = 50 * -(-t.run.n_train // 32)
         assert t.run.epochs == 50 or abs(steps - wanted) <= t.run.steps_per_epoch / 2
-    assert equal_steps.epochs_for_equal_steps("synthetic-50k", 512) == 791  # 62,500 steps, 79 an epoch
+        lengths.setdefault((t.run.dataset, t.run.n_train, t.run.batch_size), set()).add(t.run.epochs)
+    assert lengths[("synthetic-50k", 40_000, 512)] == {50, 791}  # 62,500 steps, 79 an epoch
+    assert lengths[("synthetic-50k", 40_000, 32)] == {50}
+    assert lengths[("synthetic-10k", 6_400, 6_400)] == {10_000}
+
+
+def test_tuned_trials_have_the_seeds_and_held_out_samples_of_the_map():
+    tuned = equal_steps.tuned_trials()
+    on_the_map = {replace(t, run=replace(t.run, epochs=50)) for t in tuned}
+    assert on_the_map < {t for d in equal_steps.TUNED_SIZES for t in batch_and_rate.trials(d)}
+    assert len(on_the_map) == len(tuned) == 10 * 3 * (10 + 5)
 
 
 def test_every_study_lists_each_trial_once():
