@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import torch
@@ -72,11 +72,9 @@ def run(
     try:
         with scratch.lock().acquire(timeout=0):
             todo = missing(trials, {row["id"] for row in table.rows(name, results) + scratch.rows()})
-            bar = tqdm(total=len(todo), unit="run", desc=name, disable=not progress, mininterval=10)
-            for row in _trained(todo, jobs, device):
+            rows = _trained(todo, jobs, device)
+            for row in tqdm(rows, name, len(todo), unit="run", disable=not progress, mininterval=10):
                 scratch.add(row)
-                bar.update()
-            bar.close()
             merge(name, scratch, results)
     except Timeout:
         raise BadInput(f"another process is at the study {name!r} in this store; wait for it.") from None
@@ -94,14 +92,19 @@ def merge(name: str, scratch: Scratch, results: Path = table.FOLDER) -> int:
 
 
 def _trained(todo: list[Trial], jobs: int, device: str) -> Iterator[dict]:
-    """The rows of these trials, in order; one process trains them here, more are started anew."""
+    """The rows of these trials as they are finished; one process trains here, more are started anew."""
     if jobs == 1 or len(todo) < 2:
         _one_thread()
         yield from (_train(trial, device) for trial in todo)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, _one_thread) as pool:
-        yield from pool.map(_train, todo, [device] * len(todo))
+        futures = [pool.submit(_train, trial, device) for trial in todo]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:  # after an interruption, wait for no trial that has not begun
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _one_thread() -> None:
