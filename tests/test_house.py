@@ -16,6 +16,7 @@ FLOORS = (
     ("analysis",),
     ("choosing",),
     ("geometry",),
+    ("studies",),
     ("sweeping",),
     ("records",),
     ("trainer",),

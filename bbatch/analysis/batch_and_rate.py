@@ -66,7 +66,7 @@ class Grid:
         return np.take_along_axis(at_all, self.chosen(weights)[..., None], -1)[..., 0]
 
 
-def grids(runs: pd.DataFrame, by: str = CHOICES[0]) -> dict[int, Grid]:
+def map_by_batch_size(runs: pd.DataFrame, by: str = CHOICES[0]) -> dict[int, Grid]:
     """The map of one data set, by batch size. Raises `BadInput` where runs are missing."""
     one_of("choice of the rate", by, CHOICES)
     if runs["dataset"].nunique() != 1:
@@ -105,7 +105,7 @@ def _interval(value: float, drawn: np.ndarray, n: int) -> Interval:
     return Interval(float(value), *map(float, np.quantile(drawn, _TAILS)), n)
 
 
-def cells(runs: pd.DataFrame) -> pd.DataFrame:
+def map_cells(runs: pd.DataFrame) -> pd.DataFrame:
     """What the figure of the map shows: a row for each batch size and rate, with means over seeds.
 
     Columns: batch_size, lr, test_acc, held_out_acc (percent), test_loss, held_out_loss, n (seeds), diverged
@@ -124,7 +124,7 @@ def best_rates(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS) -> 
     (it is the lowest or highest of them: the range was too small), optimum (rate between the tried ones where
     the mean score peaks, see `Grid.optimum`; `Interval`), accuracy (test accuracy in percent at the chosen
     rate, `Interval`)."""
-    found = grids(runs, by)
+    found = map_by_batch_size(runs, by)
     whole, drawn, n = _all(found), _weights(_seeds(found), draws), _seeds(found)
     rows = []
     for b, grid in found.items():
@@ -142,7 +142,7 @@ def cost_of_batch(
 
     Columns: batch_size, difference (points, `Interval`). Both are of the same seeds, in every draw.
     """
-    found = grids(runs, by)
+    found = map_by_batch_size(runs, by)
     one_of("batch size to compare with", base, found)
     whole, drawn = _all(found), _weights(_seeds(found), draws)
     rows = []
@@ -158,7 +158,7 @@ def unbiased_choice(runs: pd.DataFrame, by: str = CHOICES[0]) -> pd.DataFrame:
     Columns: batch_size, chosen (test accuracy at the rate that all seeds chose, percent), others (the mean
     over seeds of the accuracy at the rate that the other seeds chose).
     """
-    found = grids(runs, by)
+    found = map_by_batch_size(runs, by)
     n = _seeds(found)
     others = (1 - np.eye(n)) / (n - 1)
     rows = []
@@ -210,12 +210,12 @@ def bent_line(x: np.ndarray, y: np.ndarray) -> tuple[int, float, float]:
     return best[1:]
 
 
-def exponents(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS) -> Exponents:
+def rate_exponents(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS) -> Exponents:
     """The exponent of the best rate against the batch size, over all sizes and below and above its bend.
 
     Each draw of seeds chooses the rates and places the bend anew.
     """
-    found = grids(runs, by)
+    found = map_by_batch_size(runs, by)
     sizes, n = np.array(list(found)), _seeds(found)
     x = np.log2(sizes)
 
@@ -232,7 +232,9 @@ def exponents(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS) -> E
     return Exponents(*intervals, int(whole[4]), *map(int, bends))
 
 
-def rules(runs: pd.DataFrame, base_lr: float, base_batch: int = BASE, by: str = CHOICES[0]) -> pd.DataFrame:
+def rules_on_map(
+    runs: pd.DataFrame, base_lr: float, base_batch: int = BASE, by: str = CHOICES[0]
+) -> pd.DataFrame:
     """Where the linear, square-root and constant rules lie on the map, and what each loses against the best
     rate.
 
@@ -240,7 +242,7 @@ def rules(runs: pd.DataFrame, base_lr: float, base_batch: int = BASE, by: str = 
     `Interval`: seeds drawn again, choice made anew). Between two rates accuracy is interpolated in the rate's
     logarithm; where a rule leads out of the range tried, `loss` is missing (NaN).
     """
-    found = grids(runs, by)
+    found = map_by_batch_size(runs, by)
     whole, drawn, n = _all(found), _weights(_seeds(found), DRAWS), _seeds(found)
     rows = []
     for b, grid in found.items():

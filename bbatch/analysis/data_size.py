@@ -13,14 +13,14 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from ..critical import DROP, FOUND, critical_batch_size
+from .critical_batch_size import DROP, FOUND, critical_batch_size
 from ..errors import BadInput
 from ..statistics import Interval, mean_interval
 
 TRAIN_SHARE = 0.8  # of N: the paper's split
 
 
-def curves(runs: pd.DataFrame, largest: int | None = None) -> pd.DataFrame:
+def accuracy_curves(runs: pd.DataFrame, largest: int | None = None) -> pd.DataFrame:
     """What the figure shows: mean test accuracy over seeds by problem, N and batch size, in percent.
 
     `largest` leaves out greater batch sizes (512 ends the paper's grid). N counts the samples that Table I
@@ -39,17 +39,17 @@ def _up_to(runs: pd.DataFrame, largest: int | None) -> pd.DataFrame:
 def optima(runs: pd.DataFrame, largest: int | None = None, drop: float = DROP) -> pd.DataFrame:
     """Optimum and B* of each problem at each N, from the mean over its training seeds.
 
-    Columns: problem, N, optimal, critical (missing where there is none), case (see `critical`).
+    Columns: problem, N, optimal, critical (missing where there is none), case (see `critical_batch_size`).
     """
     rows = []
-    for (problem, n), curve in curves(runs, largest).groupby(["problem", "N"]):
+    for (problem, n), curve in accuracy_curves(runs, largest).groupby(["problem", "N"]):
         c = critical_batch_size(curve.set_index("batch_size")["test_acc"].to_dict(), drop)
         rows.append([int(problem), int(n), c.optimal, c.critical, c.case])
     table = pd.DataFrame(rows, columns=["problem", "N", "optimal", "critical", "case"])
     return table.astype({"critical": "Int64"})
 
 
-def exponents(runs: pd.DataFrame, largest: int | None = None, drop: float = DROP) -> dict[str, Interval]:
+def size_exponents(runs: pd.DataFrame, largest: int | None = None, drop: float = DROP) -> dict[str, Interval]:
     """The powers of N that the optimum (`optimal`) and B* (`critical`) follow.
 
     One least-squares fit of the logarithms for each problem; mean and t interval over problems. A problem

@@ -20,7 +20,7 @@ DRAWS = 2_000
 _WAYS = ("epochs", "steps")
 
 
-def gaps(runs: pd.DataFrame) -> pd.DataFrame:
+def gaps_closed(runs: pd.DataFrame) -> pd.DataFrame:
     """A row for each data set, rule and batch size but 32, on the seeds that all three cells have.
 
     Columns: dataset, rule, batch_size, at_equal_epochs and at_equal_steps (gap in points, `Interval`: t

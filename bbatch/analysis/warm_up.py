@@ -7,7 +7,7 @@ import pandas as pd
 from ..statistics import paired_difference
 
 
-def effect(runs: pd.DataFrame) -> pd.DataFrame:
+def warm_up_effect(runs: pd.DataFrame) -> pd.DataFrame:
     """Test accuracy with the warm-up minus without, in points, paired by seed.
 
     Columns: dataset, batch_size, difference (`Interval`), with_it and without (mean accuracy in percent).

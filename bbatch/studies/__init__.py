@@ -24,12 +24,16 @@ class Study:
 STUDIES: dict[str, Study] = {
     **{
         f"map-{name}": Study(
-            f"Map of batch size and learning rate, {name}", partial(batch_and_rate.trials, name)
+            f"Map of batch size and learning rate, {name}", partial(batch_and_rate.map_trials, name)
         )
         for name in batch_and_rate.MAPS
     },
-    "equal-steps": Study("As many steps as B = 32 makes, three rules", equal_steps.trials),
-    "equal-steps-tuned": Study("The same at the largest batches, rate tuned", equal_steps.tuned_trials),
-    "data-size": Study("One generator problem at four sizes, five problems by five seeds", data_size.trials),
-    "warm-up": Study("Five epochs of warm-up on the synthetic sets, on and off", warm_up.trials),
+    "equal-steps": Study("As many steps as B = 32 makes, three rules", equal_steps.equal_steps_trials),
+    "equal-steps-tuned": Study(
+        "The same at the largest batches, rate tuned", equal_steps.equal_steps_tuned_trials
+    ),
+    "data-size": Study(
+        "One generator problem at four sizes, five problems by five seeds", data_size.data_size_trials
+    ),
+    "warm-up": Study("Five epochs of warm-up on the synthetic sets, on and off", warm_up.warm_up_trials),
 }

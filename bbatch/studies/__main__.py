@@ -21,9 +21,8 @@ def main(words: list[str] | None = None) -> int:
     try:
         for name in given.names:
             if given.merge:
-                print(
-                    f"{name}: {runner.merge(name, runner.Scratch(name))} rows in {table.path_of(name).name}"
-                )
+                count = runner.merge_rows(name, runner.Scratch(name))
+                print(f"{name}: {count} rows in {table.path_of(name).name}")
                 continue
             how = {"jobs": given.jobs, "device": given.device, "precision": given.precision}
             print(f"{name}: {runner.study(name, **how)} runs trained", flush=True)

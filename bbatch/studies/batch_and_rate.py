@@ -55,7 +55,7 @@ def rates(dataset: str, batch_size: int) -> list[float]:
     return [protocol.base_lr * 2.0**k for k in range(bottom, top + 1)]
 
 
-def trials(dataset: str, precision: str = "fp32") -> list[Trial]:
+def map_trials(dataset: str, precision: str = "fp32") -> list[Trial]:
     """All cells and seeds of a data set's map, large batches, which cost least, first. No warm-up."""
     m = MAPS[dataset]
     held_out = round(SHARE * m.samples)

@@ -18,17 +18,17 @@ LARGEST = (
 )
 
 
-def batch_sizes(n_train: int) -> list[int]:
+def _batch_sizes(n_train: int) -> list[int]:
     """Powers of two from 1 up to the number of training samples."""
     return [2**k for k in range(n_train.bit_length())]
 
 
-def trials(precision: str = "fp32") -> list[Trial]:
+def data_size_trials(precision: str = "fp32") -> list[Trial]:
     """All sizes, problems and seeds; the smallest data sets first."""
     return [
         Trial(plan("synthetic-50k", b, 42 + k, n_train=n * 4 // 5, precision=precision), problem=problem)
         for n in N
         for problem in PROBLEMS
-        for b in reversed(batch_sizes(n * 4 // 5))
+        for b in reversed(_batch_sizes(n * 4 // 5))
         for k in range(SEEDS)
     ]

@@ -1,11 +1,11 @@
 """Equal steps: every batch size makes as many as B = 32 in the paper's 50 epochs (Hoffer et al. 2017).
 
-`trials` follow the paper's protocol, under three rules, on all training samples. Beside the runs of equal
-steps stand the same runs with equally many epochs, as in the paper, so that the share of the gap that the
-steps close is a difference between runs of the same seeds.
+`equal_steps_trials` follow the paper's protocol, under three rules, on all training samples. Beside the runs
+of equal steps stand the same runs with equally many epochs, as in the paper, so that the share of the gap
+that the steps close is a difference between runs of the same seeds.
 
-`tuned_trials` take away the rule as well: at the batch sizes whose best rate still leaves a gap after 50
-epochs, rates are tried as on the map (`batch_and_rate`), with the same held-out samples and seeds.
+`equal_steps_tuned_trials` take away the rule as well: at the batch sizes whose best rate still leaves a gap
+after 50 epochs, rates are tried as on the map (`batch_and_rate`), with the same held-out samples and seeds.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ def of_equal_steps(run: Run) -> Run:
     return replace(run, epochs=round(base.epochs * base.steps_per_epoch / run.steps_per_epoch))
 
 
-def batch_sizes(dataset: str) -> tuple[int, ...]:
+def _batch_sizes(dataset: str) -> tuple[int, ...]:
     """The sizes tried; the full batch not where its 62,500 epochs would take a quarter of an hour."""
     return SIZES + ((DATASETS[dataset].n_train,) if dataset != "synthetic-50k" else ())
 
 
-def trials(precision: str = "fp32") -> list[Trial]:
+def equal_steps_trials(precision: str = "fp32") -> list[Trial]:
     """Three data sets, three rules, equal epochs and steps; cheap ones first. At B = 32 all are one run."""
     runs = [
         run
         for d in SYNTHETIC
-        for b in batch_sizes(d)
+        for b in _batch_sizes(d)
         for rule in (LR_RULES if b != 32 else ("linear",))
         for k in range(SEEDS)
         for of_epochs in [plan(d, b, 42 + k, lr_rule=rule, precision=precision)]
@@ -55,13 +55,13 @@ def trials(precision: str = "fp32") -> list[Trial]:
     return [Trial(run) for run in sorted(runs, key=lambda r: r.n_train * r.epochs)]
 
 
-def tuned_trials(precision: str = "fp32") -> list[Trial]:
+def equal_steps_tuned_trials(precision: str = "fp32") -> list[Trial]:
     """Two data sets, their largest batches, a range of rates, equal steps; cheap ones first."""
     bottom, top = TUNED_OCTAVES
     found = [
         replace(trial, run=of_equal_steps(trial.run))
         for d, sizes in TUNED_SIZES.items()
-        for trial in batch_and_rate.trials(d, precision)
+        for trial in batch_and_rate.map_trials(d, precision)
         if trial.run.batch_size in sizes
         and trial.run.seed < 42 + TUNED_SEEDS[d]
         and 2.0**bottom <= trial.run.base_lr / DATASETS[d].protocol.base_lr <= 2.0**top

@@ -36,7 +36,7 @@ def _draw(problem: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=2)
-def load(problem: int, n_train: int) -> Data:
+def problem_data(problem: int, n_train: int) -> Data:
     """The first `n_train` samples of a problem to train on, standardised by their own mean and deviation as
     in `data`, and its `TEST` last samples to test on. Raises `BadInput` for an `n_train` above 80 % of
     `POOL`."""

@@ -14,9 +14,9 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from ..errors import BadInput, whole
-from ..store import Store
+from ..records.store import Store
 from . import STUDIES, table
-from .trial import Trial, train
+from .trial import Trial, train_trial
 
 
 class Scratch:
@@ -71,23 +71,23 @@ def run(
     scratch = Scratch(name, store)
     try:
         with scratch.lock().acquire(timeout=0):
-            todo = missing(trials, {row["id"] for row in table.rows(name, results) + scratch.rows()})
+            todo = missing(trials, {row["id"] for row in table.table_rows(name, results) + scratch.rows()})
             rows = _trained(todo, jobs, device)
             for row in tqdm(rows, name, len(todo), unit="run", disable=not progress, mininterval=10):
                 scratch.add(row)
-            merge(name, scratch, results)
+            merge_rows(name, scratch, results)
     except Timeout:
         raise BadInput(f"another process is at the study {name!r} in this store; wait for it.") from None
     return len(todo)
 
 
-def merge(name: str, scratch: Scratch, results: Path = table.FOLDER) -> int:
+def merge_rows(name: str, scratch: Scratch, results: Path = table.FOLDER) -> int:
     """Write the study's table with the scratch file's rows added; returns the number of rows it then has.
 
     Of two rows of one id the table's stays.
     """
-    both = {row["id"]: row for row in scratch.rows() + table.rows(name, results)}
-    table.write(name, list(both.values()), results)
+    both = {row["id"]: row for row in scratch.rows() + table.table_rows(name, results)}
+    table.write_table(name, list(both.values()), results)
     return len(both)
 
 
@@ -113,7 +113,7 @@ def _one_thread() -> None:
 
 def _train(trial: Trial, device: str) -> dict:
     with threadpool_limits(1):
-        return train(trial, device)
+        return train_trial(trial, device)
 
 
 def study(name: str, *, precision: str = "fp32", **how) -> int:

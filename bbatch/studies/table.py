@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..files import write_whole
-from ..store import FROZEN
+from ..records.store import FROZEN
 
 FOLDER = FROZEN / "studies"
 _TEXT, _WHOLE, _REAL = pa.string(), pa.int64(), pa.float64()
@@ -74,20 +74,20 @@ def path_of(name: str, folder: Path = FOLDER) -> Path:
     return folder / f"{name}.parquet"
 
 
-def rows(name: str, folder: Path = FOLDER) -> list[dict]:
+def table_rows(name: str, folder: Path = FOLDER) -> list[dict]:
     """The rows of a study's table; none where there is no table yet."""
     path = path_of(name, folder)
     return pq.read_table(path, schema=SCHEMA).to_pylist() if path.is_file() else []
 
 
-def read(name: str, folder: Path = FOLDER) -> pd.DataFrame:
+def read_table(name: str, folder: Path = FOLDER) -> pd.DataFrame:
     """The table with the columns of `COLUMNS`, counts that may be missing as nullable integers, and two more:
     `test_acc` and `held_out_acc` in percent."""
-    return frame(rows(name, folder))
+    return table_frame(table_rows(name, folder))
 
 
-def frame(found: list[dict]) -> pd.DataFrame:
-    """Rows as `read` gives them."""
+def table_frame(found: list[dict]) -> pd.DataFrame:
+    """Rows as `read_table` gives them."""
     table = pa.Table.from_pylist(found, SCHEMA).to_pandas(types_mapper={_WHOLE: pd.Int64Dtype()}.get)
     for part in ("test", "held_out"):
         right, n = (table[c].astype(float) for c in (f"{part}_correct", f"n_{part}"))
@@ -95,7 +95,7 @@ def frame(found: list[dict]) -> pd.DataFrame:
     return table
 
 
-def write(name: str, found: list[dict], folder: Path = FOLDER) -> None:
+def write_table(name: str, found: list[dict], folder: Path = FOLDER) -> None:
     """Write these rows, in canonical order, as the study's table; it is there whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     ordered = sorted(found, key=lambda row: tuple(-1 if row[c] is None else row[c] for c in ORDER))

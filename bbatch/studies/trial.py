@@ -15,8 +15,8 @@ import torch
 from .. import data, streams
 from ..config import Run
 from ..errors import BadInput
-from ..trainer import engine_for
-from ..worker import environment
+from ..engines import engine_for
+from ..sweeping.worker import environment
 from . import problems
 
 
@@ -36,7 +36,7 @@ class Trial:
     def data(self, device: str = "cpu") -> data.Data:
         if self.problem is None:
             return data.load(self.run.dataset, device)
-        return problems.load(self.problem, self.run.n_train).to(data.usable(device))
+        return problems.problem_data(self.problem, self.run.n_train).to(data.usable(device))
 
     def id(self, fingerprint: str) -> str:
         """Address of this trial's row on data with this fingerprint: 16 hex digits of a sha256."""
@@ -57,7 +57,7 @@ class Trial:
         return used, np.setdiff1d(streams.subset(seeds, n_full, n + self.held_out), used)
 
 
-def train(trial: Trial, device: str = "cpu") -> dict:
+def train_trial(trial: Trial, device: str = "cpu") -> dict:
     """Train one trial and score the last weights on held-out and on test samples: a row, see `table.COLUMNS`.
 
     Losses are means over samples in nats, missing where not finite. `running_correct` counts the right

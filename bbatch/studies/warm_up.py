@@ -12,7 +12,7 @@ SIZES = (256, 512, 1024, 4096)  # where Section II-C asks for a warm-up, and bey
 SEEDS = 10
 
 
-def trials(precision: str = "fp32") -> list[Trial]:
+def warm_up_trials(precision: str = "fp32") -> list[Trial]:
     """Linear rule, every size that the training set can fill, warm-up on and off."""
     return [
         Trial(replace(plan(d, b, 42 + k, precision=precision), warmup_epochs=warm))

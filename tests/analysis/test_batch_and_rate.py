@@ -106,15 +106,15 @@ def test_choosing_by_loss_never_takes_one_that_is_not_finite():
     by_loss = asks.best_rates(runs, by="held_out_loss").set_index("batch_size")
     assert by_loss.loc[32, "chosen"] in (0.0005, 0.002) and by_loss.loc[16, "chosen"] in (0.0005, 0.001)
     with pytest.raises(BadInput, match="allowed are held_out_acc, held_out_loss"):
-        asks.grids(runs, by="test_acc")
+        asks.map_by_batch_size(runs, by="test_acc")
 
 
 def test_a_map_with_holes_or_of_two_data_sets_is_refused():
     runs = made_up()
     with pytest.raises(BadInput, match="lacks 1 of its 48 runs at B = 1"):
-        asks.grids(runs.drop(index=0))
+        asks.map_by_batch_size(runs.drop(index=0))
     with pytest.raises(BadInput, match="one data set, not of 2"):
-        asks.grids(pd.concat([runs, runs.assign(dataset="synthetic-10k")]))
+        asks.map_by_batch_size(pd.concat([runs, runs.assign(dataset="synthetic-10k")]))
     with pytest.raises(BadInput, match="batch size to compare with 8"):
         asks.cost_of_batch(runs, base=8)
 
@@ -153,10 +153,12 @@ def test_a_bent_line_is_found_and_a_straight_one_has_no_bend():
 
 def test_exponents_of_a_square_root_and_of_one_that_saturates():
     sizes = tuple(2**k for k in range(9))
-    root = asks.exponents(made_up(sizes[2:], noise=0.1), draws=200)  # optima well inside the rates
+    root = asks.rate_exponents(made_up(sizes[2:], noise=0.1), draws=200)  # optima well inside the rates
     assert root.straight.mean == pytest.approx(0.5, abs=0.03) and root.straight.low < 0.5 < root.straight.high
     assert not root.bends
-    flat = asks.exponents(made_up(sizes, noise=0.02, peak=lambda b: 0.0005 * min(b, 16) ** 0.75), draws=200)
+    flat = asks.rate_exponents(
+        made_up(sizes, noise=0.02, peak=lambda b: 0.0005 * min(b, 16) ** 0.75), draws=200
+    )
     assert flat.bends and flat.bend == 16 and flat.bend_low <= 16 <= flat.bend_high
     assert flat.below.mean == pytest.approx(0.75, abs=0.03) and flat.above.mean == pytest.approx(0, abs=0.03)
     assert flat.change.mean == pytest.approx(flat.below.mean - flat.above.mean)
@@ -164,7 +166,7 @@ def test_exponents_of_a_square_root_and_of_one_that_saturates():
 
 def test_rules_on_the_map():
     runs = made_up(noise=0, peak=lambda b: 0.001)
-    found = asks.rules(runs, 0.001).set_index(["batch_size", "rule"])
+    found = asks.rules_on_map(runs, 0.001).set_index(["batch_size", "rule"])
     assert found.loc[(64, "linear"), "rate"] == pytest.approx(0.002)
     assert found.loc[(64, "linear"), "loss"].mean == pytest.approx(1)  # one octave off
     assert found.loc[(64, "sqrt"), "loss"].mean == pytest.approx(0.5)  # half way between 0 and 1 octave
@@ -176,7 +178,7 @@ def test_rules_on_the_map():
 def test_cells_are_means_over_seeds():
     runs = made_up()
     runs.loc[0, ["test_loss", "diverged"]] = [np.nan, True]
-    found = asks.cells(runs).set_index(["batch_size", "lr"])
+    found = asks.map_cells(runs).set_index(["batch_size", "lr"])
     first = runs[(runs["batch_size"] == 1) & (runs["lr"] == RATES[0])]
     assert found.loc[(1, RATES[0]), "test_acc"] == pytest.approx(first["test_acc"].mean())
     assert math.isnan(found.loc[(1, RATES[0]), "test_loss"])

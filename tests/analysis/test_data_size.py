@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bbatch.analysis import data_size
-from bbatch.critical import FOUND, NEVER
+from bbatch.analysis.critical_batch_size import FOUND, NEVER
 from bbatch.errors import BadInput
 from bbatch.statistics import mean_interval
 
@@ -32,7 +32,7 @@ def test_exponents_that_were_put_in():
     runs = made_up(lambda p, n: 2 * (n // 1000) ** ((p - 1) / 2))
     table = data_size.optima(runs).set_index(["problem", "N"])
     assert table.loc[(2, 16_000), "optimal"] == 8 and table.loc[(2, 16_000), "critical"] == 64
-    found = data_size.exponents(runs)
+    found = data_size.size_exponents(runs)
     assert found["optimal"].mean == pytest.approx(0.5)
     expected = mean_interval([0, 0.5, 1])
     assert (found["optimal"].low, found["optimal"].high) == pytest.approx((expected.low, expected.high))
@@ -42,7 +42,7 @@ def test_exponents_that_were_put_in():
 
 def test_a_problem_without_b_star_is_left_out_of_its_exponent_alone():
     runs = made_up(lambda p, n: 2 * (n // 1000) ** ((p - 1) / 2))
-    few = data_size.exponents(runs, largest=256)
+    few = data_size.size_exponents(runs, largest=256)
     assert data_size.optima(runs, 256).set_index(["problem", "N"]).loc[(3, 64_000), "case"] == NEVER
     assert few["critical"].n == 2 and few["optimal"].n == 3
     assert few["critical"].mean == pytest.approx(0.25)  # of 0 and a half
@@ -52,14 +52,14 @@ def test_a_problem_without_b_star_is_left_out_of_its_exponent_alone():
 def test_one_size_or_unequal_sizes_give_no_exponent():
     runs = made_up(lambda p, n: 2)
     with pytest.raises(BadInput, match="same sizes, two or more"):
-        data_size.exponents(runs[runs["n_train"] == 800])
+        data_size.size_exponents(runs[runs["n_train"] == 800])
     with pytest.raises(BadInput, match="same sizes, two or more"):
-        data_size.exponents(runs[(runs["n_train"] == 800) | (runs["problem"] > 1)])
+        data_size.size_exponents(runs[(runs["n_train"] == 800) | (runs["problem"] > 1)])
 
 
 def test_curves_count_all_samples_and_average_seeds():
     runs = made_up(lambda p, n: 8, seeds=3, noise=1)
-    curve = data_size.curves(runs, largest=64).set_index(["problem", "N", "batch_size"])
+    curve = data_size.accuracy_curves(runs, largest=64).set_index(["problem", "N", "batch_size"])
     picked = runs[(runs["problem"] == 2) & (runs["n_train"] == 3_200) & (runs["batch_size"] == 16)]
     assert curve.loc[(2, 4_000, 16), "test_acc"] == pytest.approx(picked["test_acc"].mean())
     assert curve["n"].eq(3).all() and curve.reset_index()["batch_size"].max() == 64

@@ -27,7 +27,7 @@ def table(cells):
 def test_gaps_and_the_share_that_steps_close():
     base, epochs, steps = [95, 96, 94], [91, 92, 89], [94, 95, 94]
     runs = table({("linear", 32, 50): base, ("sqrt", 512, 50): epochs, ("sqrt", 512, 625): steps})
-    row = equal_steps.gaps(runs).iloc[0]
+    row = equal_steps.gaps_closed(runs).iloc[0]
     assert (row["dataset"], row["rule"], row["batch_size"]) == ("synthetic-1k", "sqrt", 512)
     assert row["at_equal_epochs"] == paired_difference(base, epochs) and row["at_equal_epochs"].n == 3
     assert row["at_equal_steps"] == paired_difference(base, steps)
@@ -49,10 +49,10 @@ def test_a_share_of_no_gap_is_missing_and_seeds_without_all_three_are_left_out()
             ("linear", 64, 96): [96, 95, 94, 1],
         }
     )
-    row = equal_steps.gaps(runs).iloc[0]
+    row = equal_steps.gaps_closed(runs).iloc[0]
     assert row["at_equal_steps"].n == 3 and math.isnan(row["share_closed"].mean)
     with pytest.raises(BadInput, match="B = 64 needs runs of one length above 50 epochs; there are 2"):
-        equal_steps.gaps(pd.concat([runs, table({("linear", 64, 97): [1]})]))
+        equal_steps.gaps_closed(pd.concat([runs, table({("linear", 64, 97): [1]})]))
 
 
 def test_warm_up_is_paired_by_seed():
@@ -62,6 +62,6 @@ def test_warm_up_is_paired_by_seed():
         for k, a in enumerate(values)
     ]
     runs = pd.DataFrame(rows, columns=["dataset", "batch_size", "warmup_epochs", "seed", "test_acc"])
-    row = warm_up.effect(runs.sample(frac=1, random_state=0)).iloc[0]
+    row = warm_up.warm_up_effect(runs.sample(frac=1, random_state=0)).iloc[0]
     assert row["difference"] == paired_difference([91, 94], [90, 92])
     assert (row["with_it"], row["without"]) == (92.5, 91)

@@ -5,15 +5,15 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
-from conftest import tiny
+from factories import tiny
 
 from bbatch import data, streams
 from bbatch.config import plan
 from bbatch.errors import BadInput
 from bbatch.studies import STUDIES, batch_and_rate, data_size, equal_steps, problems, runner, table, warm_up
 from bbatch.studies.__main__ import main
-from bbatch.studies.trial import Trial, train
-from bbatch.trainer import engine_for
+from bbatch.studies.trial import Trial, train_trial
+from bbatch.engines import engine_for
 
 
 def small(batch_size=64, seed=42, rate=0.004, epochs=2):
@@ -27,7 +27,7 @@ def decided(row):
 
 def test_a_row_counts_on_held_out_and_test_samples_by_hand():
     trial = small()
-    row, source = train(trial), data.load("synthetic-1k")
+    row, source = train_trial(trial), data.load("synthetic-1k")
     order = streams.subset(streams.seeds_of(42), 800, 640)
     rest = sorted(set(range(800)) - set(order.tolist()))
     engine = engine_for(trial.run, source, "cpu")
@@ -58,7 +58,7 @@ def test_held_out_samples_never_train_and_differ_from_seed_to_seed():
 
 
 def test_equal_trials_give_equal_rows_and_other_trials_other_ids():
-    assert decided(train(small())) == decided(train(small()))
+    assert decided(train_trial(small())) == decided(train_trial(small()))
     print_ = data.load("synthetic-1k").fingerprint
     others = [small(), small(seed=43), small(rate=0.002), Trial(small().run, 100), Trial(small().run, 160, 1)]
     assert len({t.id(print_) for t in others} | {small().id("other data")}) == 6
@@ -67,13 +67,13 @@ def test_equal_trials_give_equal_rows_and_other_trials_other_ids():
 def test_images_are_held_out_too(monkeypatch):
     source = tiny("mnist", n_train=120, n_test=40)
     monkeypatch.setattr(data, "load", lambda name, device="cpu": source)
-    row = train(Trial(plan("mnist", 16, epochs=1, n_train=48), held_out=24))
+    row = train_trial(Trial(plan("mnist", 16, epochs=1, n_train=48), held_out=24))
     assert (row["n_train"], row["n_held_out"], row["n_test"], row["engine"]) == (48, 24, 40, "torch")
     assert 0 <= row["held_out_correct"] <= 24 and row["held_out_loss"] > 0
 
 
 def test_a_diverged_run_stops_and_is_scored_as_it_stands():
-    row = train(small(rate=1e30, epochs=50))
+    row = train_trial(small(rate=1e30, epochs=50))
     assert row["diverged"] and row["test_loss"] is None and 0 < row["test_correct"] < 200
 
 
@@ -85,14 +85,14 @@ def test_the_runner_resumes_and_the_table_has_the_bytes_of_an_undisturbed_run(tm
         if len(done) == 3:
             raise KeyboardInterrupt
         done.append(trial)
-        return train(trial) | dict.fromkeys(table.OBSERVED, None)  # times are what another day changes
+        return train_trial(trial) | dict.fromkeys(table.OBSERVED, None)  # times are what another day changes
 
     monkeypatch.setattr(runner, "_train", counted)
     how = {"store": tmp_path / "store", "results": tmp_path / "results", "progress": False}
     with pytest.raises(KeyboardInterrupt):
         runner.run("tiny", trials, **how)
     scratch = runner.Scratch("tiny", tmp_path / "store")
-    assert len(scratch.rows()) == 3 and not table.rows("tiny", tmp_path / "results")
+    assert len(scratch.rows()) == 3 and not table.table_rows("tiny", tmp_path / "results")
     with open(scratch.path, "ab") as file:
         file.write(b'\n{"id": "torn')
     done.clear()
@@ -104,7 +104,7 @@ def test_the_runner_resumes_and_the_table_has_the_bytes_of_an_undisturbed_run(tm
     done.clear()
     runner.run("tiny", trials[::-1], store=tmp_path / "a", results=tmp_path / "b", progress=False)
     assert table.path_of("tiny", tmp_path / "b").read_bytes() == content
-    found = table.read("tiny", tmp_path / "b")
+    found = table.read_table("tiny", tmp_path / "b")
     assert found["batch_size"].tolist() == [64, 64, 640, 640] and found["problem"].isna().all()
     assert found["test_acc"].tolist() == [c / 2 for c in found["test_correct"]]
 
@@ -114,21 +114,21 @@ def test_two_processes_train_what_one_does(tmp_path):
     for jobs in (1, 2):
         folder = tmp_path / str(jobs)
         runner.run("tiny", trials, jobs=jobs, store=folder, results=folder, progress=False)
-    one, two = (table.rows("tiny", tmp_path / str(jobs)) for jobs in (1, 2))
+    one, two = (table.table_rows("tiny", tmp_path / str(jobs)) for jobs in (1, 2))
     assert [decided(r) for r in one] == [decided(r) for r in two] and len(one) == 2
     with runner.Scratch("tiny", tmp_path / "1").lock(), pytest.raises(BadInput, match="another process"):
         runner.run("tiny", trials, store=tmp_path / "1", results=tmp_path / "1")
 
 
 def test_merging_keeps_what_the_table_has(tmp_path):
-    row = train(small(640))
-    table.write("tiny", [row], tmp_path)
+    row = train_trial(small(640))
+    table.write_table("tiny", [row], tmp_path)
     scratch = runner.Scratch("tiny", tmp_path)
     scratch.lock()
     scratch.add(row | {"test_correct": 0})
     scratch.add(row | {"id": "f" * 16})
-    assert runner.merge("tiny", scratch, tmp_path) == 2
-    assert {r["id"]: r["test_correct"] for r in table.rows("tiny", tmp_path)}[row["id"]] == row[
+    assert runner.merge_rows("tiny", scratch, tmp_path) == 2
+    assert {r["id"]: r["test_correct"] for r in table.table_rows("tiny", tmp_path)}[row["id"]] == row[
         "test_correct"
     ]
 
@@ -137,35 +137,35 @@ def test_a_generator_problem_is_nested_and_its_test_set_common(monkeypatch):
     monkeypatch.setattr(problems, "POOL", 500)
     monkeypatch.setattr(problems, "TEST", 300)
     problems._draw.cache_clear()
-    problems.load.cache_clear()
-    small_, large = problems.load(3, 80), problems.load(3, 400)
+    problems.problem_data.cache_clear()
+    small_, large = problems.problem_data(3, 80), problems.problem_data(3, 400)
     assert small_.train_y.tolist() == large.train_y[:80].tolist() and small_.test_y.equal(large.test_y)
     x, _ = problems._draw(3)
     mean, deviation = x[:80].mean(0), x[:80].std(0)
     assert small_.test_x.numpy() == pytest.approx((x[500:] - mean) / deviation, rel=1e-4, abs=1e-5)
     assert small_.train_x.numpy() == pytest.approx((x[:80] - mean) / deviation, rel=1e-4, abs=1e-5)
-    assert problems.load(4, 80).fingerprint != small_.fingerprint
+    assert problems.problem_data(4, 80).fingerprint != small_.fingerprint
     with pytest.raises(BadInput, match="from 1 to 400"):
-        problems.load(3, 401)
+        problems.problem_data(3, 401)
     problems._draw.cache_clear()
-    problems.load.cache_clear()
+    problems.problem_data.cache_clear()
 
 
 def test_maps_reach_the_full_batch_and_hold_the_linear_rule():
     for name, full in (("synthetic-1k", 640), ("synthetic-10k", 6_400), ("synthetic-50k", 32_000)):
-        found = pd.DataFrame([vars(t.run) | {"held": t.held_out} for t in batch_and_rate.trials(name)])
+        found = pd.DataFrame([vars(t.run) | {"held": t.held_out} for t in batch_and_rate.map_trials(name)])
         assert found["batch_size"].min() == 1 and found["batch_size"].max() == full == found["n_train"].max()
         assert (found["held"] == full // 4).all() and set(found["warmup_epochs"]) == {0}
         for b, rows in found.groupby("batch_size"):
             assert rows["base_lr"].nunique() >= 13 and len(rows) == 10 * rows["base_lr"].nunique()
             assert rows["base_lr"].max() >= 0.001 * b / 32 / 2**0.5
-    images = batch_and_rate.trials("mnist", "bf16")
+    images = batch_and_rate.map_trials("mnist", "bf16")
     assert {t.run.warmup_epochs for t in images} == {0} and {t.run.precision for t in images} == {"bf16"}
 
 
 def test_equal_steps_are_equal_within_one_epoch():
     lengths = {}
-    for t in equal_steps.trials() + equal_steps.tuned_trials():
+    for t in equal_steps.equal_steps_trials() + equal_steps.equal_steps_tuned_trials():
         steps = t.run.epochs * t.run.steps_per_epoch
         wanted = 50 * -(-t.run.n_train // 32)
         assert t.run.epochs == 50 or abs(steps - wanted) <= t.run.steps_per_epoch / 2
@@ -176,9 +176,9 @@ def test_equal_steps_are_equal_within_one_epoch():
 
 
 def test_tuned_trials_have_the_seeds_and_held_out_samples_of_the_map():
-    tuned = equal_steps.tuned_trials()
+    tuned = equal_steps.equal_steps_tuned_trials()
     on_the_map = {replace(t, run=replace(t.run, epochs=50)) for t in tuned}
-    assert on_the_map < {t for d in equal_steps.TUNED_SIZES for t in batch_and_rate.trials(d)}
+    assert on_the_map < {t for d in equal_steps.TUNED_SIZES for t in batch_and_rate.map_trials(d)}
     assert len(on_the_map) == len(tuned) == 10 * 3 * (10 + 5)
 
 
@@ -186,8 +186,8 @@ def test_every_study_lists_each_trial_once():
     for study in STUDIES.values():
         trials = study.trials("fp32")
         assert len(set(trials)) == len(trials) > 0
-    assert {t.problem for t in data_size.trials()} == set(data_size.PROBLEMS)
-    assert {t.run.warmup_epochs for t in warm_up.trials()} == {0, 5}
+    assert {t.problem for t in data_size.data_size_trials()} == set(data_size.PROBLEMS)
+    assert {t.run.warmup_epochs for t in warm_up.warm_up_trials()} == {0, 5}
 
 
 def test_the_command_line(tmp_path, monkeypatch, capsys):
