@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from .critical_batch_size import DROP, FOUND, critical_batch_size
 from ..errors import BadInput
 from ..statistics import Interval, mean_interval
+from .critical_batch_size import DROP, FOUND, critical_batch_size
 
 TRAIN_SHARE = 0.8  # of N: the paper's split
 

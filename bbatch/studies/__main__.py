@@ -12,7 +12,8 @@ from . import STUDIES, runner, table
 
 def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bbatch.studies", description=__doc__)
-    parser.add_argument("names", nargs="+", choices=STUDIES, metavar="NAME", help=", ".join(STUDIES))
+    titles = "; ".join(f"{name}: {study.title}" for name, study in STUDIES.items())
+    parser.add_argument("names", nargs="+", choices=STUDIES, metavar="NAME", help=titles)
     parser.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32")

@@ -14,8 +14,8 @@ import torch
 
 from .. import data, streams
 from ..config import Run
-from ..errors import BadInput
 from ..engines import engine_for
+from ..errors import BadInput
 from ..sweeping.worker import environment
 from . import problems
 

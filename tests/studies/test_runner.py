@@ -5,15 +5,15 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
-from factories import tiny
 
 from bbatch import data, streams
 from bbatch.config import plan
+from bbatch.engines import engine_for
 from bbatch.errors import BadInput
 from bbatch.studies import STUDIES, batch_and_rate, data_size, equal_steps, problems, runner, table, warm_up
 from bbatch.studies.__main__ import main
 from bbatch.studies.trial import Trial, train_trial
-from bbatch.engines import engine_for
+from factories import tiny
 
 
 def small(batch_size=64, seed=42, rate=0.004, epochs=2):
