@@ -17,6 +17,7 @@ FLOORS = (
     ("analysis",),
     ("choosing",),
     ("geometry",),
+    ("studies",),
     ("sweeping",),
     ("records",),
     ("trainer",),

@@ -1,0 +1,65 @@
+"""How much of a large batch's gap is left when it makes as many steps? Read from study `equal-steps`.
+
+The gap of a batch size is the test accuracy of B = 32 minus its own, paired by seed (Hoffer et al. 2017). It
+is taken twice: after the paper's 50 epochs, and after as many steps as B = 32 makes in them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from ..config import DATASETS
+from ..errors import BadInput
+from ..statistics import LEVEL, Interval, paired_difference
+
+BASE = 32
+DRAWS = 2_000
+_WAYS = ("epochs", "steps")
+
+
+def gaps_closed(runs: pd.DataFrame) -> pd.DataFrame:
+    """A row for each data set, rule and batch size but 32, on the seeds that all three cells have.
+
+    Columns: dataset, rule, batch_size, at_equal_epochs and at_equal_steps (gap in points, `Interval`: t
+    interval of the paired difference), share_closed (of the first gap, 1 where nothing is left and above 1
+    where the larger batch comes out ahead; `Interval`: bootstrap over seeds, percentile). The share is
+    missing (NaN) where the first gap's interval does not lie above 0: a share of nothing says nothing.
+    """
+    rows = []
+    for (name, rule, b), cell in runs[runs["batch_size"] != BASE].groupby(
+        ["dataset", "lr_rule", "batch_size"]
+    ):
+        accuracy = _paired(runs[runs["dataset"] == name], cell, DATASETS[name].protocol.epochs)
+        first, second = (paired_difference(accuracy["base"], accuracy[way]) for way in _WAYS)
+        rows.append([name, rule, int(b), first, second, _share(accuracy, first)])
+    columns = ["dataset", "rule", "batch_size", "at_equal_epochs", "at_equal_steps", "share_closed"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _paired(of_dataset: pd.DataFrame, cell: pd.DataFrame, epochs: int) -> pd.DataFrame:
+    """Test accuracy of the seeds in common: columns base, epochs, steps."""
+    base = of_dataset[(of_dataset["batch_size"] == BASE) & (of_dataset["epochs"] == epochs)]
+    longer = cell[cell["epochs"] > epochs]
+    if longer["epochs"].nunique() != 1:
+        raise BadInput(
+            f"B = {cell['batch_size'].iloc[0]} needs runs of one length above {epochs} epochs; "
+            f"there are {longer['epochs'].nunique()}."
+        )
+    parts = {"base": base, "epochs": cell[cell["epochs"] == epochs], "steps": longer}
+    return pd.concat({k: p.set_index("seed")["test_acc"] for k, p in parts.items()}, axis=1, join="inner")
+
+
+def _share(accuracy: pd.DataFrame, first: Interval) -> Interval:
+    n = len(accuracy)
+    if not first.low > 0:
+        return Interval(math.nan, math.nan, math.nan, n)
+    chosen = np.random.default_rng(0).integers(n, size=(DRAWS, n))
+    means = {k: accuracy[k].to_numpy(float)[chosen].mean(1) for k in accuracy}
+    shares = (means["steps"] - means["epochs"]) / (means["base"] - means["epochs"])
+    low, high = np.quantile(shares, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    m = accuracy.mean()
+    share = (m["steps"] - m["epochs"]) / (m["base"] - m["epochs"])
+    return Interval(float(share), float(low), float(high), n)

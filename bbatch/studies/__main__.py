@@ -1,0 +1,37 @@
+"""`python -m bbatch.studies NAME ...`: train what the tables of these studies lack, and write them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ..config import PRECISIONS
+from ..errors import BadInput
+from . import STUDIES, runner, table
+
+
+def main(words: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bbatch.studies", description=__doc__)
+    titles = "; ".join(f"{name}: {study.title}" for name, study in STUDIES.items())
+    parser.add_argument("names", nargs="+", choices=STUDIES, metavar="NAME", help=titles)
+    parser.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
+    parser.add_argument("--merge", action="store_true", help="write what is finished; train nothing")
+    given = parser.parse_args(words)
+    try:
+        for name in given.names:
+            if given.merge:
+                count = runner.merge_rows(name, runner.Scratch(name))
+                print(f"{name}: {count} rows in {table.path_of(name).name}")
+                continue
+            how = {"jobs": given.jobs, "device": given.device, "precision": given.precision}
+            print(f"{name}: {runner.study(name, **how)} runs trained", flush=True)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

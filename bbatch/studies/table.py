@@ -1,0 +1,104 @@
+"""A study's table: one Parquet file, a row a run, no history. Equal rows in any order give equal bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..files import write_whole
+from ..records.store import FROZEN
+
+FOLDER = FROZEN / "studies"
+_TEXT, _WHOLE, _REAL = pa.string(), pa.int64(), pa.float64()
+# What the trial decides on one machine and one set of versions.
+DECIDED = {
+    "id": _TEXT,
+    "dataset": _TEXT,
+    "problem": _WHOLE,  # seed of the generator problem; missing for a named data set
+    "source": _TEXT,
+    "fingerprint": _TEXT,
+    "batch_size": _WHOLE,
+    "lr": _REAL,
+    "lr_rule": _TEXT,
+    "base_lr": _REAL,
+    "base_batch": _WHOLE,
+    "optimizer": _TEXT,
+    "momentum": _REAL,
+    "weight_decay": _REAL,
+    "warmup_epochs": _WHOLE,
+    "epochs": _WHOLE,
+    "precision": _TEXT,
+    "seed": _WHOLE,
+    "n_train": _WHOLE,
+    "n_held_out": _WHOLE,
+    "n_test": _WHOLE,
+    "held_out_correct": _WHOLE,
+    "held_out_loss": _REAL,
+    "test_correct": _WHOLE,
+    "test_loss": _REAL,
+    "running_correct": _WHOLE,
+    "diverged": pa.bool_(),
+}
+# What the machine and the day did. Seconds are of training alone.
+OBSERVED = {
+    "seconds": _REAL,
+    "cpu_seconds": _REAL,
+    "engine": _TEXT,
+    "device": _TEXT,
+    "device_name": _TEXT,
+    "commit": _TEXT,
+    "system": _TEXT,
+    "python": _TEXT,
+    "versions": _TEXT,
+}
+SCHEMA = pa.schema(list((DECIDED | OBSERVED).items()))
+COLUMNS = SCHEMA.names
+ORDER = [
+    "dataset",
+    "problem",
+    "n_train",
+    "lr_rule",
+    "warmup_epochs",
+    "epochs",
+    "batch_size",
+    "lr",
+    "seed",
+    "id",
+]
+
+
+def path_of(name: str, folder: Path = FOLDER) -> Path:
+    return folder / f"{name}.parquet"
+
+
+def table_rows(name: str, folder: Path = FOLDER) -> list[dict]:
+    """The rows of a study's table; none where there is no table yet."""
+    path = path_of(name, folder)
+    return pq.read_table(path, schema=SCHEMA).to_pylist() if path.is_file() else []
+
+
+def read_table(name: str, folder: Path = FOLDER) -> pd.DataFrame:
+    """The table with the columns of `COLUMNS`, counts that may be missing as nullable integers, and two more:
+    `test_acc` and `held_out_acc` in percent."""
+    return table_frame(table_rows(name, folder))
+
+
+def table_frame(found: list[dict]) -> pd.DataFrame:
+    """Rows as `read_table` gives them."""
+    table = pa.Table.from_pylist(found, SCHEMA).to_pandas(types_mapper={_WHOLE: pd.Int64Dtype()}.get)
+    for part in ("test", "held_out"):
+        right, n = (table[c].astype(float) for c in (f"{part}_correct", f"n_{part}"))
+        table[f"{part}_acc"] = 100 * right / n.where(n > 0)
+    return table
+
+
+def write_table(name: str, found: list[dict], folder: Path = FOLDER) -> None:
+    """Write these rows, in canonical order, as the study's table; it is there whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ordered = sorted(found, key=lambda row: tuple(-1 if row[c] is None else row[c] for c in ORDER))
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(ordered, SCHEMA), sink, compression="zstd")
+    write_whole(path_of(name, folder), sink.getvalue().to_pybytes())

@@ -1,0 +1,111 @@
+"""One training of a study, and the row of the study's table that it gives."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+import torch
+
+from .. import data, streams
+from ..config import Run
+from ..engines import engine_for
+from ..errors import BadInput
+from ..sweeping.worker import environment
+from . import problems
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A run on part of the training set, the part that is held out, and where the data come from.
+
+    The held-out samples are those that follow the run's own in the seeded order of the training set: another
+    seed holds out others. `problem` is the seed of a generator problem (see `problems`); None: the run's data
+    set.
+    """
+
+    run: Run
+    held_out: int = 0
+    problem: int | None = None
+
+    def data(self, device: str = "cpu") -> data.Data:
+        if self.problem is None:
+            return data.load(self.run.dataset, device)
+        return problems.problem_data(self.problem, self.run.n_train).to(data.usable(device))
+
+    def id(self, fingerprint: str) -> str:
+        """Address of this trial's row on data with this fingerprint: 16 hex digits of a sha256."""
+        text = json.dumps({"trial": asdict(self), "data": fingerprint}, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def chosen_and_held_out(self, n_full: int) -> tuple[np.ndarray, np.ndarray]:
+        """Indices of the samples that train and of those held out, of `n_full`; no sample is among both.
+
+        Raises `BadInput` where the training set is too small for both.
+        """
+        seeds, n = streams.seeds_of(self.run.seed), self.run.n_train
+        if n + self.held_out > n_full:
+            raise BadInput(
+                f"{n} training and {self.held_out} held-out samples were asked for; there are {n_full}."
+            )
+        used = streams.subset(seeds, n_full, n)
+        return used, np.setdiff1d(streams.subset(seeds, n_full, n + self.held_out), used)
+
+
+def train_trial(trial: Trial, device: str = "cpu") -> dict:
+    """Train one trial and score the last weights on held-out and on test samples: a row, see `table.COLUMNS`.
+
+    Losses are means over samples in nats, missing where not finite. `running_correct` counts the right
+    answers given while the last epoch ran, dropout on. A run whose training loss is not finite stops there,
+    is scored as it stands and counts as diverged.
+    """
+    run, source = trial.run, trial.data(device)
+    _, held_out = trial.chosen_and_held_out(len(source.train_y))
+    engine = engine_for(run, source, device)
+    begun, worked = time.perf_counter(), time.process_time()
+    for epoch in range(run.epochs):
+        loss, running = engine.train_epoch(epoch)
+        if diverged := not math.isfinite(loss):
+            break
+    seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - worked
+    index = torch.from_numpy(held_out).to(source.train_y.device)
+    scores = {
+        "held_out": engine.evaluate(source.train_x[index], source.train_y[index]) if trial.held_out else None,
+        "test": engine.evaluate(source.test_x, source.test_y),
+    }
+    row = asdict(run) | {
+        "id": trial.id(source.fingerprint),
+        "dataset": source.name,
+        "problem": trial.problem,
+        "source": source.source,
+        "fingerprint": source.fingerprint,
+        "lr": run.lr,
+        "n_held_out": trial.held_out,
+        "n_test": len(source.test_y),
+        "running_correct": int(running),
+        "diverged": diverged,
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+        "engine": engine.name,
+    }
+    for part, score in scores.items():
+        mean = score[0] / row[f"n_{part}"] if score else math.nan
+        row[f"{part}_loss"] = mean if math.isfinite(mean) else None
+        row[f"{part}_correct"] = int(score[1]) if score else None
+    return row | _where(device)
+
+
+def _where(device: str) -> dict:
+    found = environment(device)
+    versions = found["versions"]
+    try:
+        versions = versions | {"numba": version("numba")}  # it decides how the compiled engine rounds
+    except PackageNotFoundError:
+        pass
+    kept = {k: found[k] for k in ("device", "device_name", "commit", "system", "python")}
+    return kept | {"versions": ", ".join(f"{name} {number}" for name, number in sorted(versions.items()))}

@@ -1,0 +1,186 @@
+"""Answers read from maps of batch and rate, against plain loops over small tables made up here."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bbatch.analysis import batch_and_rate as asks
+from bbatch.errors import BadInput
+from bbatch.statistics import Interval
+
+RATES = [0.001 * 2.0**k for k in range(-3, 5)]
+
+
+def made_up(sizes=(1, 4, 16, 32, 64, 256), seeds=6, noise=0.4, peak=lambda b: 0.001 * (b / 32) ** 0.5):
+    """Accuracy falls with the squared distance, in octaves, from the best rate; a seed has its noise."""
+    rng, rows = np.random.default_rng(1), []
+    for b in sizes:
+        for lr in RATES:
+            for seed in range(42, 42 + seeds):
+                far = math.log2(lr / peak(b)) ** 2
+                held, test = (
+                    95 - far + noise * rng.standard_normal(),
+                    94 - far + noise * rng.standard_normal(),
+                )
+                rows.append(["synthetic-1k", b, lr, seed, held, 0.1 + far / 50, test, 0.1 + far / 40, False])
+    columns = [
+        "dataset",
+        "batch_size",
+        "lr",
+        "seed",
+        "held_out_acc",
+        "held_out_loss",
+        "test_acc",
+        "test_loss",
+    ]
+    return pd.DataFrame(rows, columns=[*columns, "diverged"])
+
+
+def best_by_hand(rows, seeds):
+    """(rate, test accuracy) of one batch size for these seeds, one counted as often as it is listed."""
+    best = (-math.inf, None, None)
+    for lr in sorted(set(rows["lr"])):
+        at = rows[rows["lr"] == lr].set_index("seed")
+        held = sum(at.loc[s, "held_out_acc"] for s in seeds) / len(seeds)
+        if held > best[0] + 1e-9:
+            best = (held, lr, sum(at.loc[s, "test_acc"] for s in seeds) / len(seeds))
+    return best[1:]
+
+
+def draws_by_hand(seeds, draws):
+    """The seeds that each bootstrap draw holds, from the same random numbers as the module's weights."""
+    counts = np.random.default_rng(0).multinomial(len(seeds), np.full(len(seeds), 1 / len(seeds)), draws)
+    return [[s for s, k in zip(seeds, row) for _ in range(k)] for row in counts]
+
+
+def middle(values):
+    return np.quantile(values, (0.025, 0.975))
+
+
+def test_best_rates_their_accuracy_and_the_cost_of_batch():
+    runs = made_up()
+    found = asks.best_rates(runs, draws=100).set_index("batch_size")
+    costs = asks.cost_of_batch(runs, draws=100).set_index("batch_size")["difference"]
+    seeds = sorted(set(runs["seed"]))
+    drawn = draws_by_hand(seeds, 100)
+    of = dict(list(runs.groupby("batch_size")))
+    for b, cell in of.items():
+        rate, accuracy = best_by_hand(cell, seeds)
+        assert found.loc[b, "chosen"] == rate and found.loc[b, "at_edge"] == (rate in (RATES[0], RATES[-1]))
+        assert found.loc[b, "accuracy"].mean == pytest.approx(accuracy)
+        again = [best_by_hand(cell, d)[1] for d in drawn]
+        interval = found.loc[b, "accuracy"]
+        assert (interval.low, interval.high) == pytest.approx(tuple(middle(again)))
+        against = [best_by_hand(of[32], d)[1] for d in drawn]
+        assert costs[b].mean == pytest.approx(accuracy - best_by_hand(of[32], seeds)[1])
+        assert (costs[b].low, costs[b].high) == pytest.approx(tuple(middle(np.subtract(again, against))))
+    assert costs[32] == Interval(0, 0, 0, 6)
+
+
+def test_of_equal_rates_the_smallest_is_chosen_and_edges_are_named():
+    runs = made_up(noise=0, peak=lambda b: 0.001 * 2**0.5)  # half way between two rates
+    found = asks.best_rates(runs)
+    assert set(found["chosen"]) == {0.001} and not found["at_edge"].any()
+    assert [i.mean for i in found["optimum"]] == pytest.approx([0.001 * 2**0.5] * 6)
+    above = asks.best_rates(made_up(noise=0, peak=lambda b: 0.1))
+    assert above["at_edge"].all() and set(above["chosen"]) == {RATES[-1]}
+    assert [i.mean for i in above["optimum"]] == pytest.approx([RATES[-1]] * 6)
+
+
+def test_the_optimum_between_rates_is_the_vertex_of_a_parabola():
+    y = np.array([[1.0, 4.0, 5.5, 5.0, 2.0]])
+    rates = np.array([0.1, 0.2, 0.5, 1.0, 2.0])  # not equally far from each other
+    grid = asks.Grid(rates, y, y)
+    a, b, _ = np.polyfit(np.log2(rates[1:4]), y[0, 1:4], 2)
+    assert grid.optimum(np.ones(1)) == pytest.approx(-b / (2 * a))
+    flat = asks.Grid(rates, np.ones((1, 5)), y)
+    assert flat.optimum(np.ones(1)) == pytest.approx(math.log2(0.1))
+
+
+def test_choosing_by_loss_never_takes_one_that_is_not_finite():
+    runs = made_up(noise=0)
+    best = (runs["batch_size"] == 32) & (runs["lr"] == 0.001)
+    runs.loc[best & (runs["seed"] == 42), "held_out_loss"] = np.nan
+    by_loss = asks.best_rates(runs, by="held_out_loss").set_index("batch_size")
+    assert by_loss.loc[32, "chosen"] in (0.0005, 0.002) and by_loss.loc[16, "chosen"] in (0.0005, 0.001)
+    with pytest.raises(BadInput, match="allowed are held_out_acc, held_out_loss"):
+        asks.map_by_batch_size(runs, by="test_acc")
+
+
+def test_a_map_with_holes_or_of_two_data_sets_is_refused():
+    runs = made_up()
+    with pytest.raises(BadInput, match="lacks 1 of its 48 runs at B = 1"):
+        asks.map_by_batch_size(runs.drop(index=0))
+    with pytest.raises(BadInput, match="one data set, not of 2"):
+        asks.map_by_batch_size(pd.concat([runs, runs.assign(dataset="synthetic-10k")]))
+    with pytest.raises(BadInput, match="batch size to compare with 8"):
+        asks.cost_of_batch(runs, base=8)
+
+
+def test_choices_of_the_other_seeds():
+    runs = made_up(seeds=4, noise=2)
+    found = asks.unbiased_choice(runs).set_index("batch_size")
+    for b, rows in runs.groupby("batch_size"):
+        total = 0
+        for s in range(42, 46):
+            rate, _ = best_by_hand(rows, [o for o in range(42, 46) if o != s])
+            total += rows[(rows["seed"] == s) & (rows["lr"] == rate)]["test_acc"].item()
+        assert found.loc[b, "others"] == pytest.approx(total / 4)
+        assert found.loc[b, "chosen"] == pytest.approx(best_by_hand(rows, range(42, 46))[1])
+
+
+def test_a_bent_line_is_found_and_a_straight_one_has_no_bend():
+    x = np.arange(9.0)
+    y = np.where(x < 5, 0.9 * x, 4.5 + 0.1 * (x - 5))
+    k, below, above = asks.bent_line(x, y)
+    assert (k, below, above) == (5, pytest.approx(0.9), pytest.approx(0.1))
+    k, below, above = asks.bent_line(x, 0.5 * x)
+    assert k == 2 and below == pytest.approx(0.5) and above == pytest.approx(0.5)
+    rng = np.random.default_rng(3)
+    y = y + 0.3 * rng.standard_normal(9)
+    errors = {}
+    for k in range(
+        2, 7
+    ):  # the same by a search over slopes on a fine grid around the least squares of each part
+        parts = np.column_stack([np.ones(9), np.clip(x - k, None, 0), np.clip(x - k, 0, None)])
+        errors[k] = ((y - parts @ np.linalg.pinv(parts) @ y) ** 2).sum()
+    assert asks.bent_line(x, y)[0] == min(errors, key=errors.get)
+    with pytest.raises(BadInput, match="five batch sizes"):
+        asks.bent_line(x[:4], y[:4])
+
+
+def test_exponents_of_a_square_root_and_of_one_that_saturates():
+    sizes = tuple(2**k for k in range(9))
+    root = asks.rate_exponents(made_up(sizes[2:], noise=0.1), draws=200)  # optima well inside the rates
+    assert root.straight.mean == pytest.approx(0.5, abs=0.03) and root.straight.low < 0.5 < root.straight.high
+    assert not root.bends
+    flat = asks.rate_exponents(
+        made_up(sizes, noise=0.02, peak=lambda b: 0.0005 * min(b, 16) ** 0.75), draws=200
+    )
+    assert flat.bends and flat.bend == 16 and flat.bend_low <= 16 <= flat.bend_high
+    assert flat.below.mean == pytest.approx(0.75, abs=0.03) and flat.above.mean == pytest.approx(0, abs=0.03)
+    assert flat.change.mean == pytest.approx(flat.below.mean - flat.above.mean)
+
+
+def test_rules_on_the_map():
+    runs = made_up(noise=0, peak=lambda b: 0.001)
+    found = asks.rules_on_map(runs, 0.001).set_index(["batch_size", "rule"])
+    assert found.loc[(64, "linear"), "rate"] == pytest.approx(0.002)
+    assert found.loc[(64, "linear"), "loss"].mean == pytest.approx(1)  # one octave off
+    assert found.loc[(64, "sqrt"), "loss"].mean == pytest.approx(0.5)  # half way between 0 and 1 octave
+    assert found.loc[(64, "constant"), "loss"].mean == pytest.approx(0)
+    assert found.loc[(256, "linear"), "loss"].mean == pytest.approx(9)
+    assert math.isnan(found.loc[(1, "linear"), "loss"].mean)  # 1/32 of the base rate was not tried
+
+
+def test_cells_are_means_over_seeds():
+    runs = made_up()
+    runs.loc[0, ["test_loss", "diverged"]] = [np.nan, True]
+    found = asks.map_cells(runs).set_index(["batch_size", "lr"])
+    first = runs[(runs["batch_size"] == 1) & (runs["lr"] == RATES[0])]
+    assert found.loc[(1, RATES[0]), "test_acc"] == pytest.approx(first["test_acc"].mean())
+    assert math.isnan(found.loc[(1, RATES[0]), "test_loss"])
+    assert found.loc[(1, RATES[0]), ["n", "diverged"]].tolist() == [6, 1]
+    assert found.loc[(4, RATES[0]), "test_loss"] > 0

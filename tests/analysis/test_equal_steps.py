@@ -1,0 +1,67 @@
+"""Gaps at equal epochs and at equal steps, and what a warm-up changes, on tables written by hand."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bbatch.analysis import equal_steps, warm_up
+from bbatch.errors import BadInput
+from bbatch.statistics import paired_difference
+
+COLUMNS = ["dataset", "lr_rule", "batch_size", "epochs", "seed", "test_acc"]
+
+
+def table(cells):
+    """{(rule, batch size, epochs): accuracies of seeds 42, 43, ...}"""
+    rows = [
+        ["synthetic-1k", rule, b, epochs, 42 + k, value]
+        for (rule, b, epochs), values in cells.items()
+        for k, value in enumerate(values)
+        if value is not None
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def test_gaps_and_the_share_that_steps_close():
+    base, epochs, steps = [95, 96, 94], [91, 92, 89], [94, 95, 94]
+    runs = table({("linear", 32, 50): base, ("sqrt", 512, 50): epochs, ("sqrt", 512, 625): steps})
+    row = equal_steps.gaps_closed(runs).iloc[0]
+    assert (row["dataset"], row["rule"], row["batch_size"]) == ("synthetic-1k", "sqrt", 512)
+    assert row["at_equal_epochs"] == paired_difference(base, epochs) and row["at_equal_epochs"].n == 3
+    assert row["at_equal_steps"] == paired_difference(base, steps)
+    assert row["share_closed"].mean == pytest.approx(11 / 13)
+    drawn = []
+    for chosen in np.random.default_rng(0).integers(3, size=(2000, 3)):
+        closed = sum(steps[i] - epochs[i] for i in chosen)
+        drawn.append(closed / sum(base[i] - epochs[i] for i in chosen))
+    assert (row["share_closed"].low, row["share_closed"].high) == pytest.approx(
+        tuple(np.quantile(drawn, (0.025, 0.975)))
+    )
+
+
+def test_a_share_of_no_gap_is_missing_and_seeds_without_all_three_are_left_out():
+    runs = table(
+        {
+            ("linear", 32, 50): [95, 96, 94, 90],
+            ("linear", 64, 50): [95, 95, 94.5, None],
+            ("linear", 64, 96): [96, 95, 94, 1],
+        }
+    )
+    row = equal_steps.gaps_closed(runs).iloc[0]
+    assert row["at_equal_steps"].n == 3 and math.isnan(row["share_closed"].mean)
+    with pytest.raises(BadInput, match="B = 64 needs runs of one length above 50 epochs; there are 2"):
+        equal_steps.gaps_closed(pd.concat([runs, table({("linear", 64, 97): [1]})]))
+
+
+def test_warm_up_is_paired_by_seed():
+    rows = [
+        ["synthetic-1k", 256, w, 42 + k, a]
+        for w, values in ((0, [90, 92]), (5, [91, 94]))
+        for k, a in enumerate(values)
+    ]
+    runs = pd.DataFrame(rows, columns=["dataset", "batch_size", "warmup_epochs", "seed", "test_acc"])
+    row = warm_up.warm_up_effect(runs.sample(frac=1, random_state=0)).iloc[0]
+    assert row["difference"] == paired_difference([91, 94], [90, 92])
+    assert (row["with_it"], row["without"]) == (92.5, 91)
