@@ -19,7 +19,8 @@ from .errors import BadInput, one_of, whole
 from .models import NETWORKS, structure
 from .optimizers import OPTIMIZERS
 
-# Factor on the base learning rate from the ratio of the batch size to the base batch size; `linear` is Eq. (2).
+# Factor on the base learning rate from the ratio of the batch size to the base batch size; `linear` is Eq.
+# (2).
 LR_RULES: dict[str, Callable[[float], float]] = {
     "constant": lambda ratio: 1.0,
     "linear": lambda ratio: ratio,
@@ -63,8 +64,8 @@ class DataSpec:
     read: Callable | None = None
 
 
-# The paper lists 1-512 for the synthetic sets and 1-1024 elsewhere; 16 stands in Section I-B and in Tables III
-# and IV but not in Table VII. We run it everywhere.
+# The paper lists 1-512 for the synthetic sets and 1-1024 elsewhere; 16 stands in Section I-B and in Tables
+# III and IV but not in Table VII. We run it everywhere.
 _SMALL = (1, 8, 16, 32, 64, 128, 256, 512)
 _LARGE = _SMALL + (1024,)
 
@@ -171,8 +172,8 @@ class Run:
         return rates
 
     def as_dict(self) -> dict:
-        """The fields by name, as a record keeps them. What was added since the first records is left out at its
-        default, so that those keep their addresses."""
+        """The fields by name, as a record keeps them. What was added since the first records is left out at
+        its default, so that those keep their addresses."""
         added = {f.name: f.default for f in fields(self) if f.default is not MISSING}
         return {k: v for k, v in asdict(self).items() if k not in added or v != added[k]}
 
@@ -189,7 +190,7 @@ class Run:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @classmethod
-    def from_dict(cls, values: dict) -> "Run":
+    def from_dict(cls, values: dict) -> Run:
         """The run with these fields, such as those of a record. Raises `BadInput` where one is missing."""
         values = values if isinstance(values, dict) else {}
         needed = [f.name for f in fields(cls) if f.default is MISSING]
@@ -214,7 +215,8 @@ def plan(
     network: str | None = None,
     batch_schedule: str = "fixed",
 ) -> Run:
-    """A run under the paper's protocol for `dataset` (Tables II and VIII), with what is given put in its place.
+    """A run under the paper's protocol for `dataset` (Tables II and VIII), with what is given put in its
+    place.
 
     Seed 42 is the paper's. Raises `BadInput` for an unknown name or a value out of range.
     """

@@ -27,8 +27,8 @@ class Recipe:
     """Everything that decides a training but the network and the data.
 
     `optimizer(parameters, lr)` makes the optimizer; `lr` is a float, or a tensor where steps are captured.
-    `batch_size(epoch)`: samples in a batch; `rates(epoch)`: learning rate of each step, float64 [steps(epoch)].
-    Epochs count from 0.
+    `batch_size(epoch)`: samples in a batch; `rates(epoch)`: learning rate of each step, float64
+    [steps(epoch)]. Epochs count from 0.
     """
 
     seed: int

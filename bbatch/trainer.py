@@ -1,7 +1,7 @@
 """The trainer: one loop over epochs with history, divergence and checkpoints.
 
-Which engine runs the epochs is decided in `engines.fastest_engine`; nothing else in the package knows, and the
-record says which it was.
+Which engine runs the epochs is decided in `engines.fastest_engine`; nothing else in the package knows, and
+the record says which it was.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class Outcome:
 
     `history`: a list an epoch under each key: `train_loss` (mean over the epoch, dropout and augmentation on,
     weights moving), `train_correct` (count, likewise: the running training accuracy), `test_loss`,
-    `test_correct` (count, eval mode), and of training alone `seconds` (elapsed, monotonic clock) and `cpu_seconds`
-    (processor time: what is left of `seconds` when other work, or a machine asleep, is taken out), then
-    `evaluate_seconds` (elapsed).
-    `final`: `train_loss`, `train_correct` in eval mode on the clean training samples, `test_loss`,
-    `test_correct`, and `diverged_epoch` (1-based epoch of the first NaN or infinite training loss, or None).
-    A diverged run stops there and is scored as it stands: a network of NaNs always answers class 0.
+    `test_correct` (count, eval mode), and of training alone `seconds` (elapsed, monotonic clock) and
+    `cpu_seconds` (processor time: what is left of `seconds` when other work, or a machine asleep, is taken
+    out), then `evaluate_seconds` (elapsed). `final`: `train_loss`, `train_correct` in eval mode on the clean
+    training samples, `test_loss`, `test_correct`, and `diverged_epoch` (1-based epoch of the first NaN or
+    infinite training loss, or None). A diverged run stops there and is scored as it stands: a network of NaNs
+    always answers class 0.
     """
 
     history: dict[str, list]
@@ -53,17 +53,13 @@ class Outcome:
     weights: dict[str, torch.Tensor]
 
 
-def train(run: Run, data: Data, device: str = "cpu", checkpoint: "Checkpoint | None" = None) -> Outcome:
+def train(run: Run, data: Data, device: str = "cpu", checkpoint: Checkpoint | None = None) -> Outcome:
     """Train a run, given in the paper's names: :func:`train_network` of what they stand for."""
     return train_network(network_of(run), data, recipe_of(run), device, checkpoint)
 
 
 def train_network(
-    network: nn.Module,
-    data: Data,
-    recipe: Recipe,
-    device: str = "cpu",
-    checkpoint: "Checkpoint | None" = None,
+    network: nn.Module, data: Data, recipe: Recipe, device: str = "cpu", checkpoint: Checkpoint | None = None
 ) -> Outcome:
     """Train any network to the end of the recipe, from its last checkpoint where there is one.
 
@@ -134,7 +130,8 @@ class Checkpoint:
             path.unlink(missing_ok=True)
 
     def read(self) -> dict | None:
-        """The newest whole state, or None. Damaged files are set aside; only tensors and plain values are loaded."""
+        """The newest whole state, or None. Damaged files are set aside; only tensors and plain values are
+        loaded."""
         for path in reversed(self.files()):
             if (payload := unseal(path.read_bytes())) is not None:
                 return torch.load(io.BytesIO(payload), weights_only=True)

@@ -1,5 +1,6 @@
-"""A data set, a network with batch normalization, an optimizer, a rule for the learning rate and a schedule of batch
-sizes, each added from outside the package by one entry (additions.py), and trained like the paper's own."""
+"""A data set, a network with batch normalization, an optimizer, a rule for the learning rate and a schedule
+of batch sizes, each added from outside the package by one entry (additions.py), and trained like the paper's
+own."""
 
 import os
 import subprocess

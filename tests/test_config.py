@@ -150,7 +150,8 @@ def test_a_run_has_one_key():
 
 
 def test_the_key_covers_the_network_itself(monkeypatch):
-    """The same name for another network gives another address; the first record is not taken for the new one's."""
+    """The same name for another network gives another address; the first record is not taken for the new
+    one's."""
     run = plan("synthetic-1k", 32)
     first = run.key("f")
     for change in (lambda net: nn.Tanh(), lambda net: Dropout(0.3, (64,))):

@@ -55,7 +55,8 @@ def test_cifar10_statistics_and_labels(real):
 
 
 def test_cifar10_at_hand_has_the_official_pixels(real):
-    """The fingerprint was taken from the official release; channel means and deviations are those published for it."""
+    """The fingerprint was taken from the official release; channel means and deviations are those published
+    for it."""
     d = real("cifar10")
     assert d.fingerprint == data.CIFAR10_FINGERPRINT and d.source == "CIFAR-10, exact pixels"
     pixels = d.train_x.double().reshape(-1, 3)
@@ -66,7 +67,8 @@ def test_cifar10_at_hand_has_the_official_pixels(real):
 
 
 def test_every_packing_of_the_same_pixels_gives_the_same_data(elsewhere, monkeypatch):
-    """Small batches as the official release pickles them, and the same images packed in another order as Parquet."""
+    """Small batches as the official release pickles them, and the same images packed in another order as
+    Parquet."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
     images[1::2] = images[::2]  # pairs that differ in one byte, the last or the first
@@ -86,7 +88,8 @@ def test_every_packing_of_the_same_pixels_gives_the_same_data(elsewhere, monkeyp
 
 
 def official_batches(folder, images, labels, monkeypatch):
-    """Twenty images in five training batches, the rest as the test batch, in the layout of `cifar-10-batches-py`."""
+    """Twenty images in five training batches, the rest as the test batch, in the layout of
+    `cifar-10-batches-py`."""
     from torchvision.datasets import CIFAR10
 
     folder.mkdir()
@@ -185,13 +188,15 @@ def test_fingerprint_of_a_data_set_sees_one_bit_in_any_part():
 
 
 def test_crop_and_flip_against_slices_of_single_images():
-    """All 81 shifts, each plain and mirrored, against one image at a time; no shift and no flip is the identity."""
+    """All 81 shifts, each plain and mirrored, against one image at a time; no shift and no flip is the
+    identity."""
     images = tiny("cifar10", 162, 1).train_x
     dx, dy, flip = (
-        torch.tensor(v) for v in zip(*[(x, y, f) for x in range(9) for y in range(9) for f in (0, 1)])
+        torch.tensor(v)
+        for v in zip(*[(x, y, f) for x in range(9) for y in range(9) for f in (0, 1)], strict=True)
     )
     got = data.random_crop_flip(images, dx, dy, flip.bool())
-    for image, result, *how in zip(images, got, dx.tolist(), dy.tolist(), flip.tolist()):
+    for image, result, *how in zip(images, got, dx.tolist(), dy.tolist(), flip.tolist(), strict=True):
         assert torch.equal(reference.crop_and_flip(image.permute(2, 0, 1), *how).permute(1, 2, 0), result)
     still = torch.full((162,), data.CROP_PADDING)
     assert torch.equal(
@@ -213,7 +218,8 @@ def test_crop_and_flip_against_torchvision():
 
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
-    """BBATCH_DATA and the cache in empty folders, no network; returns the first. Data read before stays unread."""
+    """BBATCH_DATA and the cache in empty folders, no network; returns the first. Data read before stays
+    unread."""
     folder = tmp_path / "data"
     folder.mkdir()
     monkeypatch.setenv("BBATCH_DATA", str(folder))

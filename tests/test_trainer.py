@@ -1,10 +1,10 @@
 """The trainer against a plain loop (reference.py), against itself, and against interruption.
 
-Two correct programs that round differently drift apart: after 50 steps of a convolutional network at the paper's
-rates, float32 noise of 1e-7 has grown to 1e-3 and more (a ReLU or an Adam step near zero takes the other sign).
-So agreement at those rates is shown in float64, where only a difference of substance could reach 1e-5; in float32
-it is shown wherever rounding does not grow: everywhere for the synthetic network, at B = 1 and in the first steps
-for the convolutional ones.
+Two correct programs that round differently drift apart: after 50 steps of a convolutional network at the
+paper's rates, float32 noise of 1e-7 has grown to 1e-3 and more (a ReLU or an Adam step near zero takes the
+other sign). So agreement at those rates is shown in float64, where only a difference of substance could reach
+1e-5; in float32 it is shown wherever rounding does not grow: everywhere for the synthetic network, at B = 1
+and in the first steps for the convolutional ones.
 """
 
 import io
@@ -46,7 +46,8 @@ def make_run(dataset, batch, optimizer="adam", n_train=600, epochs=1, warmup_epo
 
 
 def assert_agreement(kind, run, dataset, dropout=True):
-    """Train with an engine and with the plain loop from the same weights; compare parameters, losses and counts."""
+    """Train with an engine and with the plain loop from the same weights; compare parameters, losses and
+    counts."""
     ours = kind.of(run, dataset, "cpu")
     start = list(ours.weights().values())
     dtype = start[0].dtype
@@ -70,7 +71,7 @@ def assert_agreement(kind, run, dataset, dropout=True):
         assert ours.train_epoch(epoch) == (pytest.approx(loss, rel=1e-4), right)
     far = [(a - b).abs().max().item() for a, b in zip(net.parameters(), ours.weights().values(), strict=True)]
     # of weights: two output biases of balanced classes pull against each other and may hardly move
-    moved = [(a - b).abs().max().item() for a, b in zip(net.parameters(), start) if a.dim() > 1]
+    moved = [(a - b).abs().max().item() for a, b in zip(net.parameters(), start, strict=True) if a.dim() > 1]
     assert max(far) < TOLERANCE
     assert min(moved) > 10 * TOLERANCE, "a test that nothing moves in shows nothing"
 
@@ -99,8 +100,9 @@ def test_compiled_engine_agrees_with_the_plain_loop(batch, n, epochs, dropout):
 @pytest.mark.parametrize("dataset, dropout", [("mnist", True), ("mnist", False), ("cifar10", True)])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_convolutional_network_agrees_at_batch_size_1(dataset, optimizer, dropout):
-    """With one of three seeds: rounding, which differs between processors, now and then turns the sign of an activation
-    near zero, and its gradient then goes another way. That is chance; a fault shows with every seed."""
+    """With one of three seeds: rounding, which differs between processors, now and then turns the sign of an
+    activation near zero, and its gradient then goes another way. That is chance; a fault shows with every
+    seed."""
     for seed in (3, 4, 5):
         try:
             run = make_run(dataset, 1, optimizer, n_train=25, epochs=2, seed=seed)

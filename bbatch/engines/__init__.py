@@ -19,8 +19,8 @@ def engine_for(run: Run, data: Data, device: str) -> TorchEngine:
 
 
 def fastest_engine(network: nn.Module, data: Data, recipe: Recipe, device: str) -> TorchEngine:
-    """The fastest engine that can serve: compiled for exactly the network and optimizer that are compiled, on a CPU
-    where numba is installed; graphs on CUDA, for an optimizer that can be captured; else PyTorch."""
+    """The fastest engine that can serve: compiled for exactly the network and optimizer that are compiled, on
+    a CPU where numba is installed; graphs on CUDA, for an optimizer that can be captured; else PyTorch."""
     if device == "cpu" and find_spec("numba"):
         from .compiled import CompiledEngine, compiles
 

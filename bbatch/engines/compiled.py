@@ -1,12 +1,12 @@
 """A whole epoch of the synthetic network in one compiled loop (numba).
 
-At batch size 1 the arithmetic of a step takes about two microseconds and a framework's overhead hundreds. Here
-the loop over steps itself is compiled: gather, forward, backward and Adam with no Python and no allocation between
-steps. Draws come from the same streams as in `eager.TorchEngine`, so both engines visit the same samples with
-the same masks and differ by rounding alone.
+At batch size 1 the arithmetic of a step takes about two microseconds and a framework's overhead hundreds.
+Here the loop over steps itself is compiled: gather, forward, backward and Adam with no Python and no
+allocation between steps. Draws come from the same streams as in `eager.TorchEngine`, so both engines visit
+the same samples with the same masks and differ by rounding alone.
 
-Shapes below: n samples in the epoch, batch size B, layer widths D -> H1 -> H2 -> C. Weights are stored [in, out],
-so that the innermost loops run along contiguous output units.
+Shapes below: n samples in the epoch, batch size B, layer widths D -> H1 -> H2 -> C. Weights are stored [in,
+out], so that the innermost loops run along contiguous output units.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # torch.optim.Adam's defaults
 
 # Sums may be reordered and fused so that they vectorise; NaN and infinity keep their meaning (divergence).
 _OPTIONS = {"error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
-# The parts are inlined, so that one function is compiled, as a whole. Compiled and cached one by one they are put
-# together, and so rounded, differently in the process that compiles them and in those that find them in the cache.
+# The parts are inlined, so that one function is compiled, as a whole. Compiled and cached one by one they are
+# put together, and so rounded, differently in the process that compiles them and in those that find them in
+# the cache.
 _part = njit(inline="always", **_OPTIONS)
 
 
@@ -83,7 +84,8 @@ def _input_gradient(g, w, out):
 
 @_part
 def _bias_relu_dropout(a, bias, bits, offset, threshold, scale):
-    """a <- dropout(relu(a + bias)) in place; `bits` rows hold the masks of all layers, this one's from `offset`."""
+    """a <- dropout(relu(a + bias)) in place; `bits` rows hold the masks of all layers, this one's from
+    `offset`."""
     for b in range(a.shape[0]):
         for o in range(a.shape[1]):
             v = a[b, o] + bias[o]
@@ -123,7 +125,8 @@ def _softmax_loss(logits, bias, y, batch, g):
 
 @_part
 def _adam(p, m, v, g, lr, t):
-    """One step of Adam (Kingma & Ba 2015, with PyTorch's placement of epsilon) on flat arrays; t counts from 1."""
+    """One step of Adam (Kingma & Ba 2015, with PyTorch's placement of epsilon) on flat arrays; t counts
+    from 1."""
     size = np.float32(lr / (1 - BETA1**t))
     root = np.float32(1 / math.sqrt(1 - BETA2**t))
     b1, b2, eps = np.float32(1 - BETA1), np.float32(BETA2), np.float32(EPSILON)
@@ -156,8 +159,8 @@ def _views(flat, d, h1, h2, c):
 def epoch_of_adam(flat, moments, widths, x, y, order, bits, p, batch, lr, steps_before):
     """Train one epoch in place; returns summed loss and count of right answers.
 
-    `flat` [P] parameters, `moments` [2, P], `x` [N, D] float32, `y` [N] int64, `order` [n], `bits` [n, H1 + H2]
-    int16, `p` dropout rate, `lr` constant over the epoch, `steps_before` optimizer steps already made.
+    `flat` [P] parameters, `moments` [2, P], `x` [N, D] float32, `y` [N] int64, `order` [n], `bits` [n, H1 +
+    H2] int16, `p` dropout rate, `lr` constant over the epoch, `steps_before` optimizer steps already made.
     """
     d, h1, h2, c = widths
     grads = np.empty_like(flat)
@@ -239,8 +242,8 @@ class CompiledEngine(TorchEngine):
         order = self.chosen.numpy()[streams.order(self.seeds, epoch, n)]
         generator = torch.Generator().manual_seed(streams.noise_seed(self.seeds, epoch))
         bits = streams.noise_bits((n, self.widths[1] + self.widths[2]), generator).numpy()
-        # Moments of dead units decay into denormal numbers, on which a processor takes ten times as long; 0 will do:
-        # next to Adam's epsilon neither moves a weight by a bit.
+        # Moments of dead units decay into denormal numbers, on which a processor takes ten times as long; 0
+        # will do: next to Adam's epsilon neither moves a weight by a bit.
         torch.set_flush_denormal(True)
         loss, correct = epoch_of_adam(
             self.flat,

@@ -1,13 +1,13 @@
 """The CUDA engine: training steps captured in a CUDA graph and replayed.
 
-At small batches a GPU waits for the host to launch some fifty kernels a step. Here many steps need one launch: the
-epoch's samples (in order, augmented, normalised), its learning rates and the outputs lie in buffers on the device,
-two counters there say where the epoch stands, and each captured step moves them on itself. Within an epoch the host
-reads nothing back.
+At small batches a GPU waits for the host to launch some fifty kernels a step. Here many steps need one
+launch: the epoch's samples (in order, augmented, normalised), its learning rates and the outputs lie in
+buffers on the device, two counters there say where the epoch stands, and each captured step moves them on
+itself. Within an epoch the host reads nothing back.
 
-Several seeds (or batch sizes) side by side fill the rest of the card: train each in a thread of its own, as in
-`sweep(runs, store, device="cuda", executor=ThreadPoolExecutor(5))`. Every engine replays on its own stream, so the
-card runs them at once, and each computes exactly what it would compute alone.
+Several seeds (or batch sizes) side by side fill the rest of the card: train each in a thread of its own, as
+in `sweep(runs, store, device="cuda", executor=ThreadPoolExecutor(5))`. Every engine replays on its own
+stream, so the card runs them at once, and each computes exactly what it would compute alone.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from ..data import Data, random_crop_flip
 from ..recipe import Recipe
 from .eager import TorchEngine
 
-# fp32 means fp32: PyTorch lets cuDNN round the inputs of convolutions to TF32, 10 bits of mantissa, unless told
-# otherwise, and results would then not compare with the CPU's.
+# fp32 means fp32: PyTorch lets cuDNN round the inputs of convolutions to TF32, 10 bits of mantissa, unless
+# told otherwise, and results would then not compare with the CPU's.
 torch.backends.cuda.matmul.allow_tf32 = False
 torch.backends.cudnn.allow_tf32 = False
-# Equal runs give equal bits: the weight gradients that cuDNN prefers add up in whatever order the card takes, and
-# trying kernels out (`benchmark`) may choose others the next time.
+# Equal runs give equal bits: the weight gradients that cuDNN prefers add up in whatever order the card takes,
+# and trying kernels out (`benchmark`) may choose others the next time.
 torch.backends.cudnn.deterministic = True
 torch.backends.cudnn.benchmark = False
 
@@ -39,8 +39,8 @@ _ONE_CAPTURE = threading.Lock()  # PyTorch allows one capture at a time in a pro
 
 
 def captures(network: nn.Module, recipe: Recipe, device: str) -> bool:
-    """Whether the steps of this recipe can be captured: one batch size, and an optimizer whose state starts at
-    zero and stays on the device."""
+    """Whether the steps of this recipe can be captured: one batch size, and an optimizer whose state starts
+    at zero and stays on the device."""
     optimizer = recipe.optimizer(network.parameters(), torch.ones((), device=device))
     kind, capturable = type(optimizer), optimizer.defaults.get("capturable", True)
     one_size = len({recipe.batch_size(epoch) for epoch in range(recipe.epochs)}) == 1
@@ -124,7 +124,8 @@ class GraphEngine(TorchEngine):
         self.step.zero_()
 
     def _step(self, size: int) -> None:
-        """Train on the next `size` samples of the epoch. Nothing here waits for the device or depends on its values."""
+        """Train on the next `size` samples of the epoch. Nothing here waits for the device or depends on
+        its values."""
         where = self.where[:size]
         x, y = self.x[where], self.y[where]
         self._lay_masks(size, self.generator)
@@ -142,7 +143,8 @@ class GraphEngine(TorchEngine):
         self.step += 1
 
     def _captured(self) -> dict:
-        """Capture one full step, and a chain of them where an epoch has many: number of steps to what replays them.
+        """Capture one full step, and a chain of them where an epoch has many: number of steps to what replays
+        them.
 
         Weights, buffers and optimizer are left as they were.
         """

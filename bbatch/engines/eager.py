@@ -11,14 +11,14 @@ import torch
 from torch import nn
 
 from .. import streams
+from ..config import Run
 from ..data import CROP_PADDING, Data, random_crop_flip
 from ..models import Dropout
-from ..config import Run
 from ..recipe import Recipe, network_of, recipe_of
 
-# Gradients of a batch of images are summed over pieces of this many samples: the same mathematics, but activations
-# stay in cache and below the allocator's threshold for fresh, page-faulting memory (1.2-2.4 times faster at
-# B = 512). Batches of features are small enough to stay whole.
+# Gradients of a batch of images are summed over pieces of this many samples: the same mathematics, but
+# activations stay in cache and below the allocator's threshold for fresh, page-faulting memory (1.2-2.4 times
+# faster at B = 512). Batches of features are small enough to stay whole.
 PIECE = {"cpu": 32, "cuda": 4096}
 EVALUATE_PIECE = {"cpu": 64, "cuda": 2048}
 EVALUATE_FEATURES = 2048
@@ -27,7 +27,8 @@ LAYOUT = {"cpu": torch.channels_last, "cuda": torch.contiguous_format}
 
 
 class TorchEngine:
-    """Runs epochs of any network with eager PyTorch on any device. The network is moved there, and is its own."""
+    """Runs epochs of any network with eager PyTorch on any device. The network is moved there, and is its
+    own."""
 
     name = "torch"
 
@@ -45,7 +46,7 @@ class TorchEngine:
         self.chosen = torch.from_numpy(chosen).to(self.device)
 
     @classmethod
-    def of(cls, run: Run, data: Data, device: str) -> "TorchEngine":
+    def of(cls, run: Run, data: Data, device: str) -> TorchEngine:
         """The engine for a run in the paper's names."""
         return cls(network_of(run), data, recipe_of(run), device)
 
@@ -81,7 +82,8 @@ class TorchEngine:
         return loss_sum.item(), correct.item()
 
     def _augmentation(self, n: int, generator: torch.Generator) -> tuple:
-        """Shifts [2, n] and flips [n] of an epoch's images, drawn before its masks; None twice without augmentation."""
+        """Shifts [2, n] and flips [n] of an epoch's images, drawn before its masks; None twice without
+        augmentation."""
         if not self.data.augment:
             return None, None
         shifts = torch.randint(0, 2 * CROP_PADDING + 1, (2, n), generator=generator, device=self.device)

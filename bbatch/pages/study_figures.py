@@ -1,4 +1,4 @@
-"""Figures of the studies: the map of batch size and rate, and what a batch size costs once the rate is right."""
+"""Figures of the studies: the map of batch size and rate, and what a batch size costs at the right rate."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ RULES = {"constant": (0, (0, (1, 1.5))), "square root": (0.5, (0, (4, 2))), "lin
 
 
 def maps(tables: dict[str, pd.DataFrame]) -> Figure:
-    """A panel a data set: test accuracy of each batch size and constant rate, the rules of the learning rate as
-    lines, and the best rate of each size (chosen on held-out data) with its interval."""
+    """A panel a data set: test accuracy of each batch size and constant rate, the rules of the learning rate
+    as lines, and the best rate of each size (chosen on held-out data) with its interval."""
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, len(tables), figsize=(5.0 * len(tables), 4.6), squeeze=False)
         for axis, (name, runs) in zip(axes[0], tables.items(), strict=True):
@@ -35,8 +35,8 @@ def maps(tables: dict[str, pd.DataFrame]) -> Figure:
     count = ", ".join(f"{DATASETS[name].title} {n}" for name, n in seeds.items())
     return describe(
         figure,
-        "The best rate rises about as the square root of the batch size. Each cell is the mean of several seeds "
-        f"({count}); circles are the rates chosen on held-out samples, with 95 % intervals.",
+        "The best rate rises about as the square root of the batch size. Each cell is the mean of several "
+        f"seeds ({count}); circles are the rates chosen on held-out samples, with 95 % intervals.",
     )
 
 
@@ -76,7 +76,8 @@ def _edges(centres: np.ndarray) -> np.ndarray:
 
 
 def accuracy_by_rule(tables: dict[str, pd.DataFrame]) -> Figure:
-    """A panel a data set: test accuracy against batch size at the best rate, with its interval, and under the rules."""
+    """A panel a data set: test accuracy against batch size at the best rate (with interval) and by the
+    rules."""
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, len(tables), figsize=(5.0 * len(tables), 4.0), squeeze=False)
         for axis, (name, runs) in zip(axes[0], tables.items(), strict=True):
@@ -86,9 +87,9 @@ def accuracy_by_rule(tables: dict[str, pd.DataFrame]) -> Figure:
     plt.close(figure)
     return describe(
         figure,
-        "With the rate chosen for each batch size, accuracy hardly depends on the batch size until batches are a large "
-        "part of the training set. Line with intervals: rate chosen on held-out samples. Others: the paper's base "
-        "rate under three rules. 95 % intervals from seeds drawn again.",
+        "With the rate chosen for each batch size, accuracy hardly depends on the batch size until batches "
+        "are a large part of the training set. Line with intervals: rate chosen on held-out samples. Others: the "
+        "paper's base rate under three rules. 95 % intervals from seeds drawn again.",
     )
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import asdict
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
 from io import BytesIO
@@ -28,9 +28,9 @@ from ..files import seal, write_whole
 from ..records.store import ROOT, Store
 from ..trainer import Checkpoint, Outcome, train
 
-# Read when a worker starts. One thread a worker: two processes of one thread beat one of two. The MALLOC_ settings
-# (glibc only) keep freed activations in the process instead of handing their pages back at every step; 32 MiB is
-# the largest threshold that glibc takes.
+# Read when a worker starts. One thread a worker: two processes of one thread beat one of two. The MALLOC_
+# settings (glibc only) keep freed activations in the process instead of handing their pages back at every
+# step; 32 MiB is the largest threshold that glibc takes.
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -55,11 +55,11 @@ def begin() -> None:
 def compute(run: Run, store: Store, device: str, fingerprint: str, patient: bool = False) -> dict | None:
     """Train one run and put its record and final weights in the store; returns the record.
 
-    Returns None where another process is at this run, unless `patient`: then it waits for it. A run that does not
-    fit in memory is recorded as failed. Where the store's folder cannot be made or written here, as on a machine
-    that shares no folder with the sweep, a scratch folder of this machine serves, and the record returned is what
-    counts. Raises `DataMissing` where this machine's data differs from the sweep's, `StoreError` where no folder can
-    be written.
+    Returns None where another process is at this run, unless `patient`: then it waits for it. A run that does
+    not fit in memory is recorded as failed. Where the store's folder cannot be made or written here, as on a
+    machine that shares no folder with the sweep, a scratch folder of this machine serves, and the record
+    returned is what counts. Raises `DataMissing` where this machine's data differs from the sweep's,
+    `StoreError` where no folder can be written.
     """
     torch.set_num_threads(1)
     key = run.key(fingerprint)
@@ -89,7 +89,7 @@ def _compute(run: Run, store: Store, device: str, fingerprint: str, key: str) ->
             f"this worker's {run.dataset} has fingerprint {dataset.fingerprint[:12]}, the sweep's has "
             f"{fingerprint[:12]}; give both the same files."
         )
-    started, checkpoint = datetime.now(timezone.utc), Checkpoint(store.checkpoints, key)
+    started, checkpoint = datetime.now(UTC), Checkpoint(store.checkpoints, key)
     try:
         with threadpool_limits(1):
             outcome = train(run, dataset, device, checkpoint)
@@ -132,13 +132,14 @@ def _record(run: Run, dataset: data.Data, device: str, started: datetime, outcom
         | {
             "engine": outcome.engine,
             "started": started.isoformat(timespec="seconds"),
-            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     }
 
 
 def _finite(value):
-    """NaN and infinity become None: JSON has no name for them, and NaN would not equal itself in a comparison."""
+    """NaN and infinity become None: JSON has no name for them, and NaN would not equal itself in a
+    comparison."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -181,8 +182,8 @@ def _processor() -> str:
 
 @lru_cache
 def commit() -> str:
-    """The commit that the package stood at when this process asked first, with "+" where its code was changed since;
-    "unknown" outside git."""
+    """The commit that the package stood at when this process asked first, with "+" where its code was changed
+    since; "unknown" outside git."""
 
     def git(*words):
         command = ["git", "-C", str(ROOT), *words]

@@ -1,4 +1,5 @@
-"""The compiled epoch beside eager PyTorch: same samples and masks, same distribution of results; life without numba."""
+"""The compiled epoch beside eager PyTorch: same samples and masks, same distribution of results; life
+without numba."""
 
 import json
 import os
@@ -26,7 +27,8 @@ def run_of(batch, seed=3, n_train=600, epochs=1, **changes):
     "batch, n_train, epochs", [(1, 50, 1), (3, 76, 2), (8, 200, 2), (32, 600, 3), (512, 600, 25)]
 )
 def test_visits_the_same_samples_with_the_same_masks(batch, n_train, epochs):
-    """About 50 steps at each batch size, partial last batches among them; a wrong mask or sample would show at once."""
+    """About 50 steps at each batch size, partial last batches among them; a wrong mask or sample would show
+    at once."""
     run, data = run_of(batch, n_train=n_train), tiny("synthetic-1k")
     eager, compiled = TorchEngine.of(run, data, "cpu"), CompiledEngine.of(run, data, "cpu")
     for epoch in range(epochs):
@@ -80,10 +82,12 @@ def test_without_numba_training_goes_on_and_says_so():
 def test_the_process_that_compiles_and_one_that_loads_the_cache_give_the_same_bits(tmp_path):
     """Compiled in parts, the two were put together differently and rounded differently."""
     code = (
-        "import hashlib, torch; from factories import tiny; from bbatch.config import plan; from bbatch.engines import compiled\n"
+        "import hashlib, torch; from factories import tiny\n"
+        "from bbatch.config import plan; from bbatch.engines import compiled\n"
         "torch.set_num_threads(1)\n"
         "for b in (1, 32):\n"
-        "    e = compiled.CompiledEngine.of(plan('synthetic-1k', b, n_train=600), tiny('synthetic-1k'), 'cpu')\n"
+        "    run, data = plan('synthetic-1k', b, n_train=600), tiny('synthetic-1k')\n"
+        "    e = compiled.CompiledEngine.of(run, data, 'cpu')\n"
         "    e.train_epoch(0); print(hashlib.sha256(e.flat.tobytes()).hexdigest())\n"
     )
     here = Path(__file__).parents[1]

@@ -1,4 +1,5 @@
-"""The CUDA engine's step, run eagerly on the CPU, against the ordinary engine. Capture and replay need a GPU."""
+"""The CUDA engine's step, run eagerly on the CPU, against the ordinary engine. Capture and replay need a
+GPU."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -15,7 +16,8 @@ from bbatch.engines.cuda_graph import GraphEngine
 from bbatch.engines.eager import TorchEngine
 from factories import reference_epochs, tiny
 
-# Rates that 32 bits hold exactly: the engine keeps them in a tensor, and Adam's first steps amplify any rounding.
+# Rates that 32 bits hold exactly: the engine keeps them in a tensor, and Adam's first steps amplify any
+# rounding.
 OPTIMIZERS = {
     "adam": {"optimizer": "adam", "momentum": 0.0, "weight_decay": 0.0, "base_lr": 2**-10, "base_batch": 16},
     "sgd": {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-4, "base_lr": 2**-8, "base_batch": 16},
@@ -65,7 +67,8 @@ def test_agrees_with_the_ordinary_engine(device, dataset, optimizer):
 @pytest.mark.parametrize("device", DEVICES)
 def test_agrees_with_the_plain_loop(device, dataset, optimizer):
     """Another program, other kernels, another order of memory: they round differently, and rounding grows."""
-    # One step an epoch: on CUDA masks differ if drawn a batch at a time, and rounding has little time to grow.
+    # One step an epoch: on CUDA masks differ if drawn a batch at a time, and rounding has little time to
+    # grow.
     run = run_of(dataset, batch=200, optimizer=optimizer, epochs=4)
     data = tiny(dataset)
     ours = GraphEngine.of(run, data.to(device), device)
@@ -132,13 +135,14 @@ def test_seeds_side_by_side_give_what_each_gives_alone(device):
     alone = [trained(run) for run in runs]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(trained, runs))
-    assert [distance(a, b) for a, b in zip(alone, together)] == [0] * 4
+    assert [distance(a, b) for a, b in zip(alone, together, strict=True)] == [0] * 4
     assert distance(alone[0], alone[1]) > 0
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_preparing_a_capture_leaves_no_trace(monkeypatch, optimizer):
-    """With a stand-in for the graph: its replay is the step itself, everything around it is the real thing."""
+    """With a stand-in for the graph: its replay is the step itself, everything around it is the real
+    thing."""
     run, data = run_of("mnist", optimizer=optimizer), tiny("mnist")
     plain, prepared, resumed = (GraphEngine.of(run, data, "cpu") for _ in range(3))
     for engine in (prepared, resumed):
