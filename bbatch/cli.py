@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 
 import pandas as pd
@@ -12,11 +13,13 @@ import pandas as pd
 from . import claims, config, data, extensions, geometry, metrics
 from .analysis import held_out_choice
 from .choosing import problems, recommend
-from .errors import BadInput, one_of, whole
+from .errors import BadInput, one_of, printable, whole
 from .geometry.networks import EFFORT
 from .pages import figures, tables
 from .publishing import book, notebooks
-from .records.store import ROOT, Store
+from .records import integrity
+from .records.store import FROZEN, Store
+from .repository import ROOT
 from .sweeping import dask_cluster, verify
 from .sweeping.sweep import processes, sweep
 
@@ -30,37 +33,50 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code.
 
-    0; 1 where a record is not confirmed, or a notebook or the book fails; 2 for bad input, or a file that
-    cannot be used, with one sentence; 130 for Ctrl-C.
+    0 where it did its work, 1 where a record is not confirmed, a book or notebook failed, or the output was closed
+    before the work was done, 2 for bad input, 130 for Ctrl-C.
     """
+    _speak_anywhere()
     try:
         extensions.import_named()
         options = _parser().parse_args(arguments)
         rows = options.command(options)
-        if rows is not None:
-            _print(rows, options.json)
-            # here, where a full disk can still be told; nothing where the output is closed
-            print(end="", flush=True)
-        if options.command is _verify and not verify.agree(rows):
-            return 1
+        try:
+            if rows is not None:
+                _print(rows, options.json)
+            print(end="", flush=True)  # here, where a full disk can still be told
+        except BrokenPipeError:  # the reader of a pipe, `head` say, has seen enough; the work is done
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(options.command is _verify and not verify.agree(rows))
     except BadInput as error:
-        print(f"bbatch: {error}", file=sys.stderr)
+        print(f"bbatch: {printable(str(error))}", file=sys.stderr)
         return 2
     except (book.BookFailed, notebooks.NotebookFailed) as error:
-        print(f"bbatch: {error}", file=sys.stderr)
+        print("bbatch:", "\n".join(map(printable, str(error).splitlines())), file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
         print(f"bbatch: interrupted; {stop}" if stop.args else "bbatch: interrupted.", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of a pipe, `head` say, has seen enough
-        sys.stderr.close()
+    except BrokenPipeError:
+        sys.stderr = _nowhere()  # what said how far the work was: nobody hears it
+        return 1
     except OSError as error:  # a full disk, a permission that is not there
-        print(
-            f"bbatch: {error.filename or 'the output'} cannot be used ({error.strerror or error}).",
-            file=sys.stderr,
-        )
+        where = error.filename or "the output"
+        print(f"bbatch: {where} cannot be used ({error.strerror or error}).", file=sys.stderr)
         return 2
-    return 0
+
+
+def _speak_anywhere() -> None:
+    """No terminal stops a command: one that knows no "×" gets its code, a closed one nothing."""
+    for name in ("stdout", "stderr"):
+        if (stream := getattr(sys, name)) is None:
+            setattr(sys, name, _nowhere())
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _nowhere():
+    return open(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -125,6 +141,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--sample", type=int, default=3, metavar="K", help="how many, chosen at random (default: 3)"
     )
+    sub.add_argument(
+        "--integrity",
+        action="store_true",
+        help="train nothing: hold the committed files against their checksums and against git's history",
+    )
     sub.add_argument("--seed", type=int, default=0, help="of the choice (default: 0)")
     sub.add_argument("--jobs", type=int, help="processes (default: as many as cores)")
     sub.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
@@ -181,6 +202,7 @@ def _print(rows: pd.DataFrame | list[dict], as_json: bool) -> None:
     if as_json:
         print(json.dumps(json.loads(table.to_json(orient="records", double_precision=15)), indent=1))
     elif len(table):
+        table = table.map(lambda value: printable(value) if isinstance(value, str) else value)
         for column in (c for c in table if table[c].map(type).eq(str).all()):  # words stand flush left
             width = max(table[column].str.len().max(), len(str(column)))
             table[column] = table[column].str.ljust(width)
@@ -269,6 +291,8 @@ def _freeze(options) -> list[dict]:
 
 
 def _verify(options) -> list[dict]:
+    if options.integrity:
+        return integrity.check(FROZEN)
     records = verify.choose(Store().frozen_records(), options.datasets, options.sample, options.seed)
     jobs = processes(options.jobs, data.usable(options.device))
     took = verify.seconds_expected(records, jobs)

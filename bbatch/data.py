@@ -18,6 +18,7 @@ import torch
 
 from .config import DATASETS, SYNTHETIC
 from .errors import BadInput, DataMissing, one_of
+from .repository import folder_named
 
 MNIST_FILES = {  # md5 of the four canonical IDX files, unpacked
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -178,12 +179,12 @@ def _synthetic(name: str) -> Data:
 
 
 def _folders() -> list[Path]:
-    named = os.environ.get("BBATCH_DATA")
-    if named and not Path(named).is_dir():
+    named = folder_named("BBATCH_DATA")
+    if named and not named.is_dir():
         raise DataMissing(
-            f"BBATCH_DATA names {named!r}, which is not a folder; name an existing one or unset it."
+            f"BBATCH_DATA names {str(named)!r}, which is not a folder; name an existing one or unset it."
         )
-    return ([Path(named)] if named else []) + [cache_folder()]
+    return ([named] if named else []) + [cache_folder()]
 
 
 def _find(*needed: str) -> Path | None:

@@ -1,5 +1,7 @@
 """Errors that a user sees as one sentence instead of a traceback, and the checks that raise most of them."""
 
+import re
+
 
 class BadInput(ValueError):
     """Something the caller gave is wrong; the message is one sentence that says what, and what is allowed."""
@@ -32,3 +34,8 @@ def whole(what: str, given, low: int, high: int | None = None) -> None:
     ):
         span = f"from {low} to {high}" if high is not None else f"of at least {low}"
         raise BadInput(f"{what} is {given!r}; it must be a whole number {span}.")
+
+
+def printable(text: str) -> str:
+    """`text` on one line, without what a terminal would obey: control characters, and marks that turn text around."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", "?", text)

@@ -47,7 +47,7 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
                 os.fsync(file.fileno())
         os.replace(part, path)
         if durable:
-            _sync_names(path.parent)
+            sync_names(path.parent)
     except OSError as error:
         raise StoreError(
             f"{path.name} could not be written to {str(path.parent)!r} ({error.strerror}); "
@@ -58,7 +58,7 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
             part.unlink()  # there only where something went wrong
 
 
-def _sync_names(folder: Path) -> None:
+def sync_names(folder: Path) -> None:
     """Bring a folder's names to the disk.
 
     Until then a power cut may undo a renaming, and with it a file that was synced. Not every file system can

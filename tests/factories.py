@@ -54,16 +54,20 @@ def record(
     """A record as `worker.compute` writes it, with chosen counts."""
     run = plan(dataset, batch_size, seed, **more)
     n_test = DATASETS[dataset].n_test
+
+    def later(value):  # in every epoch but the first
+        return [value] * (run.epochs - 1)
+
     return {
         "id": run.key("f"),
         "run": run.as_dict(),
         "seeds": {"init": 1, "order": 2, "noise": 3},
         "data": {"source": "made up", "fingerprint": "f", "n_test": n_test},
         "history": {
-            "train_loss": [0.5, 0.4],
-            "train_correct": [running - 10, running],
-            "test_loss": [0.5, 0.45],
-            "test_correct": [n_test // 2, test_correct],
+            "train_loss": [0.5, *later(0.4)],
+            "train_correct": [running - 10, *later(running)],
+            "test_loss": [0.5, *later(0.45)],
+            "test_correct": [n_test // 2, *later(test_correct)],
         },
         "final": {
             "train_loss": 0.3,
@@ -103,7 +107,7 @@ def record_of_four_epochs(
     """A record of four epochs on synthetic-1k: 800 training and 200 test samples."""
     run = plan("synthetic-1k", batch, seed, epochs=4, **more)
     return {
-        "id": f"{batch}-{seed}-{run.lr_rule}",
+        "id": run.key("f" * 64),
         "run": run.as_dict(),
         "seeds": {"init": 1, "order": 2, "noise": 3},
         "data": {"source": "somewhere", "fingerprint": "f" * 64, "n_test": 200},

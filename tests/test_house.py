@@ -26,7 +26,7 @@ FLOORS = (
     ("data", "extensions", "metrics", "published"),
     ("config",),
     ("models", "optimizers"),
-    ("errors", "files", "statistics", "streams"),
+    ("errors", "files", "repository", "statistics", "streams"),
 )
 FLOOR = {room: len(FLOORS) - level for level, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = {

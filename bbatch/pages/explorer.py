@@ -6,7 +6,6 @@ chooses and draws, and computes nothing.
 
 from __future__ import annotations
 
-import json
 import math
 
 import pandas as pd
@@ -16,7 +15,7 @@ from .. import published
 from ..config import DATASETS, LR_RULES
 from ..metrics import interval
 from .figures import COLORS
-from .picture import dark
+from .picture import dark, json_block
 from .tables import DECIMALS, METRICS
 
 SHOWN = METRICS | {
@@ -98,11 +97,10 @@ def _paper() -> list[dict]:
 
 def page(runs: pd.DataFrame) -> HTML:
     """The explorer: an element for the script to fill, its data, and a word for readers without JavaScript."""
-    block = json.dumps(data(runs), separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
     return HTML(
         '<div id="explorer" class="bbatch-explorer"><noscript><p>Choosing needs JavaScript. The figures and tables '
         "of the results pages show the same records.</p></noscript>"
-        f'<script type="application/json">{block}</script></div>'
+        f"{json_block(data(runs))}</div>"
     )
 
 

@@ -12,7 +12,9 @@ import io
 import json
 import re
 from colorsys import hls_to_rgb, rgb_to_hls
+from dataclasses import dataclass, field
 from html import escape
+from weakref import WeakKeyDictionary
 
 import matplotlib as mpl
 import numpy as np
@@ -24,34 +26,57 @@ LEGIBLE = 3.0  # contrast with it that a line needs (WCAG 2.2, 1.4.11)
 TWINS = {"#0072b2": "#3f97d8", "#56b4e9": "#a6dbf7", "#ffffff": GROUND, "#dddddd": "#3a4048"}
 
 
+@dataclass
+class Notes:
+    """What a page shows of a figure beside its drawing."""
+
+    caption: str = ""  # the finding, n and units
+    alt: str = ""  # words for those who cannot see it; else made from what it draws
+    runs: str = ""  # the part of the explorer's address that picks the runs behind it
+    # (axis, x, y, text, part of the explorer's address) of each value to point at, in data coordinates
+    tips: list[tuple] = field(default_factory=list)
+    series: dict[str, list[str]] = field(default_factory=dict)  # ids of the artists of a line, by its name
+
+
+_NOTES: WeakKeyDictionary[Figure, Notes] = WeakKeyDictionary()
+
+
+def notes(figure: Figure) -> Notes:
+    """The notes of a figure, to be read and added to; they live as long as it does."""
+    return _NOTES.setdefault(figure, Notes())
+
+
 def describe(figure: Figure, caption: str, alt: str = "", runs: str = "") -> Figure:
-    """Give a figure its caption (the finding, n and units), words for those who cannot see it (else made from what it
-    draws), and the part of the explorer's address that picks the runs behind it. Returns the figure."""
-    figure.bbatch = {"caption": caption, "alt": alt, "runs": runs}
+    """Give a figure its caption, words and runs (see `Notes`). Returns the figure."""
+    about = notes(figure)
+    about.caption, about.alt, about.runs = caption, alt, runs
     return figure
 
 
 def tip(axis, x, y, texts, runs=None) -> None:
     """Texts to show where a reader points at (x, y) of `axis`, in data coordinates, each with its part of the
     explorer's address in `runs`."""
-    points = getattr(axis, "bbatch_tips", [])
-    axis.bbatch_tips = points + [
-        (a, b, text, link) for a, b, text, link in zip(x, y, texts, runs or [""] * len(texts))
-    ]
+    links = runs or [""] * len(texts)
+    notes(axis.figure).tips += [(axis, *point) for point in zip(x, y, texts, links)]
 
 
 def series(axis, name: str, *artists) -> None:
     """Artists of one line that a reader may switch off together."""
-    known = getattr(axis.figure, "bbatch_series", {})
-    gids = [f"series-{len(known)}-{k}" for k in range(len(artists))]
-    for artist, gid in zip(artists, gids):
+    known = notes(axis.figure).series
+    known[name] = [f"series-{len(known)}-{k}" for k in range(len(artists))]
+    for artist, gid in zip(artists, known[name]):
         artist.set_gid(gid)
-    axis.figure.bbatch_series = known | {name: gids}
+
+
+def json_block(content) -> str:
+    """A JSON block for a script of the page to read; no text in it can end the block or begin another."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return f'<script type="application/json">{text}</script>'
 
 
 def html(figure: Figure) -> str:
     """The figure as HTML: the same bytes for the same figure."""
-    about = getattr(figure, "bbatch", {})
+    about = notes(figure)
     figure.set_dpi(72)  # as the drawing: the layout depends on it
     drawing, panels = _svg(figure), _panels(figure)
     label = "fig-" + hashlib.sha256(drawing.encode()).hexdigest()[:8]
@@ -60,7 +85,7 @@ def html(figure: Figure) -> str:
     )  # its colours are its scale: they stay
     drawing = _named(_colours(_short(drawing), only_greys=field), label)
     width, height = (72 * length for length in figure.get_size_inches())
-    alt = escape(about.get("alt") or words(figure), quote=True)
+    alt = escape(about.alt or words(figure), quote=True)
     whole = f'<g id="{label}">{drawing}</g>'
     size = f'viewBox="0 0 {width:g} {height:g}" width="{width * 4 / 3:.0f}" height="{height * 4 / 3:.0f}"'
     boxes = "".join(
@@ -68,23 +93,14 @@ def html(figure: Figure) -> str:
         f'aria-hidden="true"><use href="#{label}"/></svg>'
         for x, y, w, h in panels
     )
-    more = {
-        "tips": _tips(figure),
-        "series": {
-            name: [f"{label}-{gid}" for gid in gids]
-            for name, gids in getattr(figure, "bbatch_series", {}).items()
-        },
-    }
-    extra = json.dumps(
-        {key: value for key, value in more.items() if value}, ensure_ascii=False, separators=(",", ":")
-    )
-    extra = extra.replace("</", "<\\/")  # else a text could end the block
-    caption = f"<figcaption>{escape(unbroken(about['caption']))}</figcaption>" if about.get("caption") else ""
-    kind, runs = "bbatch-figure" + " bbatch-many full-width" * bool(panels), escape(about.get("runs", ""))
+    ids = {name: [f"{label}-{gid}" for gid in gids] for name, gids in about.series.items()}
+    more = {key: value for key, value in (("tips", _tips(figure)), ("series", ids)) if value}
+    caption = f"<figcaption>{escape(unbroken(about.caption))}</figcaption>" if about.caption else ""
+    kind = "bbatch-figure bbatch-many full-width" if panels else "bbatch-figure"
     return (
-        f'<figure class="{kind}" data-runs="{runs}"><div class="bbatch-drawing">'
+        f'<figure class="{kind}" data-runs="{escape(about.runs)}"><div class="bbatch-drawing">'
         f'<svg class="bbatch-whole" role="img" aria-label="{alt}" {size}>{whole}</svg>{boxes}</div>'
-        f'{caption}<script type="application/json">{extra}</script></figure>'
+        f"{caption}{json_block(more)}</figure>"
     )
 
 
@@ -113,7 +129,7 @@ def _svg(figure: Figure) -> str:
     with mpl.rc_context({"svg.hashsalt": "bbatch"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     inside = buffer.getvalue().split("<svg", 1)[1].split(">", 1)[1].rsplit("</svg>", 1)[0]
-    return re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", inside, flags=re.S)
+    return re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", inside, flags=re.DOTALL)
 
 
 def _short(svg: str) -> str:
@@ -187,10 +203,11 @@ def _place(figure: Figure, axis, x, y) -> np.ndarray:
 
 
 def _tips(figure: Figure) -> list:
-    """[x, y, text, address] for each value to point at; where a figure names none, the points of its marked lines."""
+    """[x, y, text, address] for each value to point at; where an axis has none, the points of its marked lines."""
     found = []
     for axis in figure.axes:
-        points = getattr(axis, "bbatch_tips", None) or (_marked(axis) if axis.axison else [])
+        points = [tip[1:] for tip in notes(figure).tips if tip[0] is axis]
+        points = points or (_marked(axis) if axis.axison else [])
         if points:
             x, y, texts, links = zip(*points)
             for (a, b), text, link in zip(_place(figure, axis, x, y), texts, links):

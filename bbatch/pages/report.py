@@ -230,13 +230,14 @@ def provenance(records: list[dict]) -> Markdown:
     if not records:
         return Markdown("No records: this page shows the paper's values alone.")
 
-    def distinct(values):
-        return ", ".join(sorted(dict.fromkeys(map(str, values))))
+    def distinct(values):  # what a record says is text, whatever it holds
+        return ", ".join(sorted(dict.fromkeys(escape(str(value)) for value in values)))
 
     observed = [r["observed"] for r in records]
     sources = pd.DataFrame([r["data"] for r in records]).groupby("source")["fingerprint"].unique()
     data = "; ".join(
-        f"{source} ({distinct(f'`{one[:12]}`' for one in prints)})" for source, prints in sources.items()
+        f"{escape(source)} ({distinct(f'`{one[:12]}`' for one in prints)})"
+        for source, prints in sources.items()
     )
     days = dict.fromkeys(
         (min(o["started"] for o in observed)[:10], max(o["finished"] for o in observed)[:10])

@@ -1,6 +1,6 @@
 """The book: notebooks executed where they or what they stand on changed, pages staged, Jupyter Book over all.
 
-    _build/notebooks/   executed notebooks, each beside a stamp of what it was made from
+    _build/notebooks/   executed notebooks, each beside a stamp of what it was made from; nothing else writes there
     _build/store/       records that the notebooks compute on the way (BBATCH_STORE, where set, goes first)
     _build/source/      what Jupyter Book reads: _config.yml, _toc.yml, book/, the executed notebooks
     _build/html/        the pages
@@ -20,18 +20,21 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import nbformat
 import yaml
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from ..errors import BadInput
-from ..records.store import ROOT
+from ..repository import ROOT
+from ..sweeping import worker
 from . import notebooks, provenance
 
 BUILD = ROOT / "_build"
+EXECUTED = BUILD / "notebooks"
 SOURCE = BUILD / "source"
 HTML = BUILD / "html"
 LOG = BUILD / "jupyter-book.log"
@@ -53,25 +56,40 @@ def build() -> Path:
             "jupyter-book is not installed here; `make book` installs it and builds the book."
         ) from None
     os.environ.setdefault("BBATCH_STORE", str(BUILD / "store"))
-    executed = execute_all()
-    about = provenance.facts()
-    stage(executed, about)
-    render()
-    provenance.write(HTML, about)
+    BUILD.mkdir(exist_ok=True)
+    with _alone():
+        executed = execute_all()
+        about = provenance.facts()
+        stage(executed, about)
+        render()
+        provenance.write(HTML, about)
     return HTML / "index.html"
 
 
+def _alone():
+    """The lock of the build folder, once no other build holds it."""
+    lock = FileLock(BUILD / ".lock")
+    try:
+        return lock.acquire(timeout=0)
+    except Timeout:
+        print("Another build is at work in this folder; this one waits for it.", flush=True)
+        return lock.acquire()
+
+
 def execute_all() -> list[Path]:
-    """Execute the pages that are notebooks and whose stamp is out of date, two at once; returns all such pages."""
+    """Execute the pages that are notebooks and whose stamp is out of date, two at once; returns all such pages.
+
+    Raises `BookFailed` where one stops, and `KeyboardInterrupt` with a sentence that says how far they came.
+    """
     stamps = {path: stamp(path) for path in [*notebooks.paths(), *sorted((ROOT / "book").glob("*.ipynb"))]}
     todo = [path for path, value in stamps.items() if not _fresh(path, value)]
     print(
         f"Notebooks: {len(todo)} to execute, {len(stamps) - len(todo)} unchanged since the last build.",
         flush=True,
     )
-    failures, started = [], time.monotonic()
-    context = get_context("spawn")
-    with ProcessPoolExecutor(min(2, os.cpu_count() or 1), context, tqdm.set_lock, (context.RLock(),)) as pool:
+    failures, done, started = [], 0, time.monotonic()
+    context, others = get_context("spawn"), active_children()
+    with ProcessPoolExecutor(min(2, os.cpu_count() or 1), context, _begin, (context.RLock(),)) as pool:
         for path in todo:
             _stamp_file(path).unlink(missing_ok=True)
         # One bar a notebook on a terminal; in a log, where bars pile up, a line as each ends.
@@ -83,19 +101,36 @@ def execute_all() -> list[Path]:
             pool.submit(notebooks.execute, path, {}, _executed(path), progress=bar): path
             for path, bar in zip(todo, bars)
         }
-        for future in as_completed(waiting):
-            path = waiting[future]
-            try:
-                future.result()
-                _stamp_file(path).write_text(stamps[path])
-                tqdm.write(f"  {path.name} executed, {time.monotonic() - started:.0f} s after the start")
-            except notebooks.NotebookFailed as error:
-                failures.append(str(error))
-            except BrokenProcessPool:
-                failures.append(f"{path.name} stopped because its process died, perhaps for want of memory.")
+        try:
+            for future in as_completed(waiting):
+                path = waiting[future]
+                try:
+                    future.result()
+                    _stamp_file(path).write_text(stamps[path])
+                    done += 1
+                    tqdm.write(f"  {path.name} executed, {time.monotonic() - started:.0f} s after the start")
+                except notebooks.NotebookFailed as error:
+                    failures.append(str(error))
+                except BrokenProcessPool:
+                    failures.append(
+                        f"{path.name} stopped because its process died, perhaps for want of memory."
+                    )
+        except KeyboardInterrupt:
+            for process in active_children():
+                if process not in others:
+                    process.kill()  # its kernel ends with it
+            raise KeyboardInterrupt(
+                f"{done} of {len(todo)} notebooks were executed and are kept; the same command goes on from there."
+            ) from None
     if failures:
         raise BookFailed("\n".join(failures))
     return list(stamps)
+
+
+def _begin(lock) -> None:
+    """Once a process that executes notebooks: one lock for all bars, Ctrl-C left to the build, no life beyond it."""
+    tqdm.set_lock(lock)
+    worker.begin()
 
 
 def stamp(path: Path) -> str:
@@ -172,30 +207,29 @@ def _for_the_page(cell, output) -> None:
 def render() -> None:
     """Run Jupyter Book with warnings as errors; its full log is kept in _build/jupyter-book.log."""
     print("Pages: Jupyter Book, every warning an error.", flush=True)
-    command = [
-        sys.executable,
-        "-c",
-        "from jupyter_book.cli.main import main; main()",
-        "build",
-        str(SOURCE),
-        "--path-output",
-        str(ROOT),
-        "-W",
-        "-n",
-        "--keep-going",
-    ]
+    command = [sys.executable, "-m", "bbatch.publishing.jupyter_book_child", "build", str(SOURCE)]
+    command += ["--path-output", str(ROOT), "-W", "-n", "--keep-going"]
     lines = []
-    with tqdm(
-        total=200, bar_format="{desc:<8} {bar} {percentage:3.0f} %", disable=not sys.stderr.isatty()
-    ) as bar:
-        with subprocess.Popen(
-            command, cwd=SOURCE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as child:
-            for line in child.stdout:
-                lines.append(_plain(line))
-                if found := re.match(r"(reading|writing) (?:sources|output)\.\.\. \[ *(\d+)%\]", lines[-1]):
-                    bar.set_description_str(found[1], refresh=False)
-                    bar.update(int(found[2]) + 100 * (found[1] == "writing") - bar.n)
+    with (
+        tqdm(
+            total=200, bar_format="{desc:<8} {bar} {percentage:3.0f} %", disable=not sys.stderr.isatty()
+        ) as bar,
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,  # closed when this process ends, however it does; the child ends then
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as child,
+    ):
+        for line in child.stdout:
+            lines.append(_plain(line))
+            if found := re.match(r"(reading|writing) (?:sources|output)\.\.\. \[ *(\d+)%\]", lines[-1]):
+                bar.set_description_str(found[1], refresh=False)
+                done = int(found[2]) if found[1] == "reading" else 100 + int(found[2])
+                bar.update(done - bar.n)
     LOG.write_text("".join(lines))
     if child.returncode != 0:
         said = [line.rstrip() for line in lines if line.strip(" =\n")]
@@ -218,22 +252,8 @@ def _fresh(path: Path, value: str) -> bool:
 
 
 def _executed(path: Path) -> Path:
-    return notebooks.EXECUTED / path.name
+    return EXECUTED / path.name
 
 
 def _stamp_file(path: Path) -> Path:
-    return notebooks.EXECUTED / f"{path.stem}.sha256"
-
-
-def main() -> int:
-    try:
-        page = build()
-    except (BookFailed, notebooks.NotebookFailed, BadInput) as error:
-        print(f"{error}\nThe book was not built.", file=sys.stderr)
-        return 2 if isinstance(error, BadInput) else 1
-    print(f"The book is ready: {page}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return EXECUTED / f"{path.stem}.sha256"

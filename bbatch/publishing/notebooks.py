@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import hashlib
 import logging
 import os
 import re
@@ -19,10 +20,12 @@ from pathlib import Path
 import nbformat
 
 from ..errors import BadInput, one_of
-from ..records.store import ROOT
+from ..repository import ROOT
 
 FOLDER = ROOT / "notebooks"
-EXECUTED = ROOT / "_build" / "notebooks"
+EXECUTED = (
+    ROOT / "_build" / "executed"
+)  # the user's; the book keeps its own elsewhere, and `make clean` leaves these
 TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
 
 
@@ -124,10 +127,10 @@ def execute(
 ) -> Path:
     """Execute a notebook with `parameters` in place of its defaults; returns the path of the executed copy.
 
-    Without `output` it goes to `_build/notebooks/`, named by the notebook and the parameters given. It is saved
+    Without `output` it goes to `_build/executed/`, named by the notebook and the parameters given. It is saved
     after every cell, so that what ran can be read whatever happens, and signed as the user's own. `progress` may hold
     options for tqdm; where no terminal shows it, it becomes lines of a log, with what the cells say on stderr, such as
-    how far a sweep is.
+    how far a sweep is. The kernel imports the package that stands beside the notebooks, whatever else is installed.
 
     Raises `BadInput` before anything runs (see :func:`check`), `NotebookFailed` where a cell raises or the kernel
     dies.
@@ -139,6 +142,7 @@ def execute(
     check(path, parameters)
     output = Path(output).resolve() if output else EXECUTED / f"{_label(path, parameters)}.ipynb"
     output.parent.mkdir(parents=True, exist_ok=True)
+    use_this_checkout()
     if progress is True:
         progress = {"desc": path.stem}
     log = _Log() if progress and not sys.stderr.isatty() else None
@@ -183,6 +187,12 @@ def execute(
         if output.is_file():
             _sign(output)
     return output
+
+
+def use_this_checkout() -> None:
+    """Have the kernels that this process starts import the package from here."""
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(ROOT), *filter(None, paths)]))
 
 
 def _sign(path: Path) -> None:
@@ -249,9 +259,15 @@ def _fits(value, kind: str) -> bool:
 
 
 def _label(path: Path, parameters: dict) -> str:
-    """File name, without suffix, that says what was executed: 02_accuracy_synthetic-profile=quick-seeds=3."""
+    """File name, without suffix, that says what was executed: 02_accuracy_synthetic-profile=quick-seeds=3.
+
+    Where it cannot say all of it, a part of a hash keeps the names of different parameters apart.
+    """
     given = "".join(f"-{name}={value}" for name, value in sorted(parameters.items()))
-    return path.stem + re.sub(r"[^\w.=-]+", "_", given)[:120]
+    said = re.sub(r"[^\w.=-]+", "_", given)[:80]
+    if said == given and given.count("=") == len(parameters):
+        return path.stem + said
+    return f"{path.stem}{said}-{hashlib.sha256(given.encode()).hexdigest()[:8]}"
 
 
 @contextlib.contextmanager

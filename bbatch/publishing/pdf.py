@@ -10,7 +10,6 @@ import posixpath
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from html import escape, unescape
 from pathlib import Path, PurePosixPath
@@ -35,6 +34,12 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--host-resolver-rules=MAP * ~NOTFOUND",
 )
+
+
+class NotPrinted(RuntimeError):
+    """The browser could not print the book."""
+
+
 SECONDS = 300  # for Chromium to typeset and print everything
 STYLE = """
 @page { size: A4; margin: 18mm 16mm; @bottom-center { content: counter(page); font: 8pt sans-serif; } }
@@ -115,7 +120,9 @@ def _front(book: dict, root: str, parts: dict[str, list[str]], texts: dict[str, 
     """The first page: title, authors, what the pages rest on, and the list of pages with links."""
 
     def line(name: str) -> str:
-        title = unescape(re.search(r"<title>(.*?)</title>", texts[name], re.S)[1]).split(" — ")[0].strip()
+        title = (
+            unescape(re.search(r"<title>(.*?)</title>", texts[name], re.DOTALL)[1]).split(" — ")[0].strip()
+        )
         return f'<li><a href="#{name.replace("/", "-")}">{escape(title)}</a></li>'
 
     lists = "".join(
@@ -151,7 +158,7 @@ def _article(name: str, text: str, names: set[str]) -> str:
         drawings.append(re.sub(r"\bfig-(?=[0-9a-f]{8})", f"{prefix}--fig-", found[0]))
         return f"<svg data-drawing={len(drawings) - 1}></svg>"
 
-    text = re.sub(r'<svg class="bbatch-.*?</svg>', aside, text, flags=re.S)
+    text = re.sub(r'<svg class="bbatch-.*?</svg>', aside, text, flags=re.DOTALL)
     soup = BeautifulSoup(text, "html.parser", parse_only=SoupStrainer("article"))
     article = soup.find("article", class_="bd-article")
     for tag in article.find_all(id=True):
@@ -169,19 +176,3 @@ def _article(name: str, text: str, names: set[str]) -> str:
                 "#" + target.replace("/", "-") + (f"--{address.fragment}" if address.fragment else "")
             )
     return re.sub(r'<svg data-drawing="(\d+)"></svg>', lambda found: drawings[int(found[1])], str(article))
-
-
-def main() -> int:
-    try:
-        print(f"The book as a PDF: {make()}")
-    except BadInput as error:
-        print(error, file=sys.stderr)
-        return 2
-    except (subprocess.SubprocessError, OSError) as error:
-        print(f"Chromium could not print the book ({type(error).__name__}).", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

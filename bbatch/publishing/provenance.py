@@ -13,8 +13,8 @@ import shutil
 from html import escape, unescape
 from pathlib import Path
 
-from ..records.store import FROZEN, ROOT, Store
-from ..sweeping.worker import commit
+from ..records.store import FROZEN, Store
+from ..repository import ROOT, commit
 
 CONTEXT = "https://w3id.org/ro/crate/1.2/context"
 PROFILE = "https://w3id.org/ro/crate/1.2"
@@ -119,7 +119,7 @@ def _graph(files: list[dict], about: dict) -> list[dict]:
 
 def _file(path: Path, html: Path) -> dict:
     content = path.read_bytes()
-    title = re.search(rb"<title>(.*?)</title>", content, re.S) if path.suffix == ".html" else None
+    title = re.search(rb"<title>(.*?)</title>", content, re.DOTALL) if path.suffix == ".html" else None
     name = unescape(title[1].decode()).split(" — ")[0].strip() if title else path.name
     return {
         "@id": path.relative_to(html).as_posix(),

@@ -1,1 +1,1 @@
-"""Records: one a finished run, in a folder or at a URL, and the committed files."""
+"""Records: one a finished run, the committed files, and whether these are still what was recorded."""

@@ -1,7 +1,12 @@
-"""Committed records: Parquet files, a pair for each data set, whose checksums stand in SHA256SUMS.
+"""Committed files: what results/ holds, with the checksum of every file in SHA256SUMS.
 
-`NAME.parquet` holds what the runs decide, `observed/NAME.parquet` what the machine and the day did; the same
-records give the same bytes, in whatever order and however often they are merged.
+`NAME.parquet` holds what the runs of a data set decide, `observed/NAME.parquet` what the machine and the day did; the
+same records give the same bytes, in whatever order and however often they are merged. The rest, measurements of other
+kinds, is written by whoever measures and gets its checksum with the next merge.
+
+A merge lays the new files beside the old ones, in `.next`; they count from the moment that SHA256SUMS names them. So it
+may be cut short at any moment: a reader takes each file, here or there, whose checksum is the one listed, and what an
+undone or outdated merge has left is named by no SHA256SUMS and removed by the next.
 """
 
 from __future__ import annotations
@@ -14,35 +19,36 @@ from pathlib import Path
 from filelock import FileLock
 
 from ..config import DATASETS
-from ..errors import StoreError
-from ..files import write_whole
+from ..errors import StoreError, printable
+from ..files import leftovers, sync_names, write_whole
+from .record import decided, flaw, stranger
 
-# In the folder, for a moment: files that are complete and about to replace the old ones.
+SUMS = "SHA256SUMS"  # `sha256sum -c` reads it too
 NEXT = ".next"
 
 
 def read(folder: Path) -> dict[str, dict]:
-    """Records by id, none without a folder. Raises `StoreError` naming the file that is damaged or missing."""
-    found, sums = {}, _sums(folder)
-    names = {path.name for path in folder.glob("*.parquet")} | {name for name in sums if "/" not in name}
-    for name in sorted(names):
-        observed = {row["id"]: row["observed"] for row in _rows(folder, f"observed/{name}", sums)}
-        found |= {row["id"]: row | {"observed": observed[row["id"]]} for row in _rows(folder, name, sums)}
-    return found
+    """Records by id, empty without a folder. Raises `StoreError` naming the file that is damaged or missing."""
+    while True:
+        sums = _sums(folder)
+        try:
+            return _records(folder, sums)
+        except StoreError:
+            if _sums(folder) == sums:  # else a merge came in between: its state is whole, too
+                raise
 
 
 def merge(folder: Path, records: dict[str, dict]) -> dict[str, int]:
-    """Add the records that the folder lacks; returns how many for each data set that got any.
+    """Add the records that the folder lacks; returns how many for each data set that got any. Renews SHA256SUMS.
 
     A failed run (out of memory) says something of a machine, not of the configuration: it is left out.
 
-    Raises `StoreError`, changing nothing, where a record contradicts a committed one of the same id or the
-    folder cannot be written. Cut short at any moment, it leaves the old files, or the next call completes it.
+    Raises `StoreError`, changing nothing, where a record cannot be one or contradicts a committed one of the same id,
+    or where the folder cannot be written.
     """
     try:
-        (folder / "observed").mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
-            _replace(folder)  # what an earlier call had ready when it was cut short
             return _merge(folder, {k: r for k, r in records.items() if not r["observed"].get("failure")})
     except OSError as error:
         raise StoreError(
@@ -51,68 +57,159 @@ def merge(folder: Path, records: dict[str, dict]) -> dict[str, int]:
         ) from error
 
 
-def decided(record: dict) -> dict:
-    """What the record's id decides: all but what was observed."""
-    return {k: v for k, v in record.items() if k != "observed"}
+def files_in(folder: Path) -> list[str]:
+    """The files that SHA256SUMS should list: all in the folder but itself and what begins with a dot."""
+    there = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(str(p) for p in there if str(p) != SUMS and not any(part[0] == "." for part in p.parts))
+
+
+def unlisted(folder: Path) -> list[str]:
+    """Files that are not as SHA256SUMS says: a sentence each, empty where all are listed and none differs."""
+    sums, found = _sums(folder), []
+    for name in sorted({*sums, *files_in(folder)}):
+        content = content_of(folder, name, sums.get(name))
+        here = "no file" if content is None else hashlib.sha256(content).hexdigest()
+        if here != sums.get(name):
+            found.append(f"{name}: sha256 {here} found, {sums.get(name, 'none')} listed in {SUMS}")
+    return found
+
+
+def is_records(name: str) -> bool:
+    """Whether this file of the folder holds records, and not a measurement of another kind."""
+    return name.endswith(".parquet") and "/" not in name.removeprefix("observed/")
+
+
+def rows_of(content: bytes, name: str) -> dict[str, dict]:
+    """The rows of a Parquet file with this content, by id. Raises `StoreError` where they cannot be read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return {row["id"]: row for row in pq.read_table(pa.BufferReader(content)).to_pylist()}
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise StoreError(
+            f"{name} holds no records that can be read ({type(error).__name__}); restore it and {SUMS} from the "
+            "repository."
+        ) from error
+
+
+def content_of(folder: Path, name: str, digest: str | None) -> bytes | None:
+    """What the file holds, with this sha256 if anywhere; None where there is no file.
+
+    A merge moves files from `.next` to their place: one that is not here was there, and is here by now.
+    """
+    found = None
+    for path in (folder / name, folder / NEXT / name, folder / name):
+        try:
+            content = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise StoreError(
+                f"{path} cannot be read ({error.strerror}); give permission or restore it."
+            ) from error
+        if hashlib.sha256(content).hexdigest() == digest:
+            return content
+        found = content if found is None else found
+    return found
+
+
+def _records(folder: Path, sums: dict[str, str]) -> dict[str, dict]:
+    found = {}
+    for name in sorted({path.name for path in folder.glob("*.parquet")} | set(sums)):
+        if is_records(name) and "/" not in name:
+            parts = (_sound(folder, part, sums) for part in (name, f"observed/{name}"))
+            found |= _joined(*(rows_of(content, part) for content, part in parts))
+    return found
+
+
+def _joined(rows: dict[str, dict], observed: dict[str, dict]) -> dict[str, dict]:
+    """Records from the rows of the two files."""
+    try:
+        return {key: row | {"observed": observed[key]["observed"]} for key, row in rows.items()}
+    except KeyError as error:
+        raise StoreError(
+            f"of a record ({printable(str(error))}) the observed half is missing; restore results/ from the repository."
+        ) from error
+
+
+def _sound(folder: Path, name: str, sums: dict[str, str]) -> tuple[bytes, str]:
+    """Content and name of one file, whose checksum must be as listed."""
+    content = content_of(folder, name, sums.get(name))
+    found = "no file" if content is None else hashlib.sha256(content).hexdigest()
+    expected = sums.get(name, f"none listed in {SUMS}")
+    if found != expected:
+        raise StoreError(
+            f"{folder.name}/{name} is damaged: sha256 {expected} expected, {found} found; "
+            f"restore it and {SUMS} from the repository."
+        )
+    return content, name
 
 
 def _merge(folder: Path, records: dict[str, dict]) -> dict[str, int]:
     committed = read(folder)
-    for key in records.keys() & committed.keys():
-        if decided(records[key]) != decided(committed[key]):
-            run = records[key]["run"]
+    for key, record in records.items():
+        if why := flaw(record) or stranger(record):
+            raise StoreError(f"record {key} {why}; remove it from the store, then freeze again.")
+        if key in committed and decided(record) != decided(committed[key]):
+            run = record["run"]
             raise StoreError(
                 f"record {key} ({run['dataset']}, B = {run['batch_size']}, seed {run['seed']}) "
                 "differs from the committed one; remove one of the two."
             )
-    added, sums, ready = {}, _sums(folder), folder / f"{NEXT}.part"
-    shutil.rmtree(ready, ignore_errors=True)
+    sums = _sums(folder)
+    _settle(folder, sums)  # what an earlier merge left when it was cut short
+    added, contents, merged = {}, {}, records | committed
     for name in DATASETS:
-        new = {k: r for k, r in records.items() if r["run"]["dataset"] == name and k not in committed}
-        if not new:
-            continue
-        rows = sorted(
-            (new | {k: r for k, r in committed.items() if r["run"]["dataset"] == name}).values(), key=_order
-        )
-        (ready / "observed").mkdir(parents=True, exist_ok=True)
-        for file, part in (
-            (f"{name}.parquet", [decided(r) for r in rows]),
-            (f"observed/{name}.parquet", [{"id": r["id"], "observed": r["observed"]} for r in rows]),
-        ):
-            content = _parquet(part)
-            write_whole(ready / file, content)
-            sums[file] = hashlib.sha256(content).hexdigest()
-        added[name] = len(new)
-    if added:
-        write_whole(ready / "SHA256SUMS", "".join(f"{sums[n]}  {n}\n" for n in sorted(sums)).encode())
-        os.replace(ready, folder / NEXT)  # from here on the new files count
-        _replace(folder)
+        rows = sorted((r for r in merged.values() if r["run"]["dataset"] == name), key=_order)
+        if new := sum(r["id"] not in committed for r in rows):
+            added[name] = new
+            halves = [decided(r) for r in rows], [{"id": r["id"], "observed": r["observed"]} for r in rows]
+            files = dict(zip((f"{name}.parquet", f"observed/{name}.parquet"), map(_parquet, halves)))
+            back = _joined(*(rows_of(content, file) for file, content in files.items()))
+            if odd := next((r["id"] for r in rows if _bare(back[r["id"]]) != _bare(r)), None):
+                raise StoreError(f"record {odd} does not come back from a file as it is; remove it.")
+            contents |= files
+    for name in [name for name in files_in(folder) if not is_records(name)]:
+        sums[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    _replace(
+        folder, contents, {name: sums[name] for name in sums if is_records(name) or name in files_in(folder)}
+    )
     return added
 
 
-def _replace(folder: Path) -> None:
-    """Move the files that are ready, if any, over the old ones; may be cut short and called again."""
+def _replace(folder: Path, contents: dict[str, bytes], sums: dict[str, str]) -> None:
+    """Write these files and the checksums of all, in the order that lets it be cut short at any moment."""
+    if contents:
+        for home in (folder, folder / NEXT):
+            (home / "observed").mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        write_whole(folder / NEXT / name, content)
+        sums[name] = hashlib.sha256(content).hexdigest()
+    if sums != _sums(folder):
+        write_whole(folder / SUMS, "".join(f"{sums[n]}  {n}\n" for n in sorted(sums)).encode())
+    _settle(folder, sums)
+
+
+def _settle(folder: Path, sums: dict[str, str]) -> None:
+    """Move what lies ready and is listed to its place, and remove the rest; may be cut short and called again."""
     ready = folder / NEXT
-    if ready.is_dir():
-        for path in [p for p in ready.rglob("*") if p.is_file()]:
-            os.replace(path, folder / path.relative_to(ready))
-        shutil.rmtree(ready)
+    for path in [p for p in ready.rglob("*") if p.is_file()]:
+        name = path.relative_to(ready).as_posix()
+        if hashlib.sha256(path.read_bytes()).hexdigest() == sums.get(name):
+            os.replace(path, folder / name)
+    for home in (folder, folder / "observed"):
+        sync_names(home)
+    shutil.rmtree(ready, ignore_errors=True)
+    for part in leftovers(folder, SUMS):
+        part.unlink(missing_ok=True)
 
 
-def _rows(folder: Path, name: str, sums: dict[str, str]) -> list[dict]:
-    """The rows of one file, whose checksum must be as listed."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    content = _content(folder, name)
-    found = "no file" if content is None else hashlib.sha256(content).hexdigest()
-    expected = sums.get(name, "none listed in SHA256SUMS")
-    if found != expected:
-        raise StoreError(
-            f"{folder.name}/{name} is damaged: sha256 {expected} expected, {found} found; "
-            "restore it and SHA256SUMS from the repository."
-        )
-    return pq.read_table(pa.BufferReader(content)).to_pylist()
+def _bare(value):
+    """A record without its empty fields: a column that some rows lack comes back as one that is empty there."""
+    if isinstance(value, dict):
+        return {key: _bare(item) for key, item in value.items() if item is not None}
+    return value
 
 
 def _parquet(rows: list[dict]) -> bytes:
@@ -124,23 +221,14 @@ def _parquet(rows: list[dict]) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def _content(folder: Path, name: str) -> bytes | None:
-    """A file: the new one where a merge had it ready and was cut short; None where there is none."""
-    for path in (folder / NEXT / name, folder / name):
-        try:
-            return path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            raise StoreError(
-                f"{path} cannot be read ({error.strerror}); give permission or restore it."
-            ) from error
-    return None
-
-
 def _sums(folder: Path) -> dict[str, str]:
-    """sha256 by file, from SHA256SUMS (which `sha256sum -c` reads too)."""
-    content = _content(folder, "SHA256SUMS") or b""
+    """sha256 by file, from SHA256SUMS."""
+    try:
+        content = (folder / SUMS).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise StoreError(f"{folder / SUMS} cannot be read ({error.strerror}); give permission.") from error
     lines = (line.split("  ", 1) for line in content.decode(errors="replace").splitlines() if "  " in line)
     return {name: digest for digest, name in lines}
 

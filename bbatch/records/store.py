@@ -1,19 +1,4 @@
-"""The store: one JSON file a finished run while it is live, Parquet files once it is frozen and committed.
-
-A record is a plain dict:
-
-    id           address: hash of the run's configuration and the data's fingerprint
-    run          the fields of `config.Run`
-    seeds        init, order, noise
-    data         source, fingerprint, n_test
-    history      a list an epoch: train_loss, train_correct, test_loss, test_correct
-    final        train_loss, train_correct, test_loss, test_correct, diverged_epoch
-    observed     what another machine or day changes: epoch seconds (elapsed and processor time), start, end,
-                 device, versions, commit, engine; `failure` ("out of memory") where the run could not be
-                 finished here, with an empty history and final
-
-All but `observed` is decided by the id, bit for bit, on one machine and one set of versions.
-"""
+"""The store: one JSON file a finished run while it is live, Parquet files once it is frozen and committed."""
 
 from __future__ import annotations
 
@@ -26,32 +11,30 @@ from pathlib import Path
 from ..config import Run
 from ..errors import StoreError
 from ..files import leftovers, set_aside, write_whole
+from ..repository import ROOT, folder_named
 from . import committed
-from .committed import decided
-from .remote import Remote, is_url
+from .record import decided, flaw, stranger
 
-ROOT = Path(__file__).resolve().parents[2]
 FROZEN = ROOT / "results"
-FIELDS = {"id", "run", "seeds", "data", "history", "final", "observed"}
 
 
 class Store:
     """Live records in `folder` over frozen ones in `frozen`; either may not exist yet.
 
-    `folder` may be an fsspec URL (see `remote`); by default it is what BBATCH_STORE names, else `store/`
-    beside the package.
+    By default `folder` is what BBATCH_STORE names, else `store/` beside the package. It holds live records, checkpoints,
+    weights and locks. Raises `StoreError` for a URL.
     """
 
     def __init__(self, folder: Path | str | None = None, frozen: Path | str | None = FROZEN):
-        named = str(folder or os.environ.get("BBATCH_STORE") or ROOT / "store")
-        self.remote = Remote(named) if is_url(named) else None
-        self._folder = Path(named)
+        if "://" in str(
+            folder or os.environ.get("BBATCH_STORE")
+        ):  # it may hold a password: not a word of it is shown
+            raise StoreError(
+                "the store is named by an address; name a folder in BBATCH_STORE, and copy the files of its records/ "
+                "from machine to machine where none is shared."
+            )
+        self.folder = Path(folder) if folder else folder_named("BBATCH_STORE") or ROOT / "store"
         self.frozen = Path(frozen) if frozen is not None else None
-
-    @property
-    def folder(self) -> Path:
-        """Where this machine keeps live records, checkpoints, weights and locks."""
-        return self.remote.scratch if self.remote else self._folder
 
     @property
     def checkpoints(self) -> Path:
@@ -83,17 +66,16 @@ class Store:
     def put(self, record: dict) -> None:
         """Write a record whole or not at all."""
         name = f"{record['id']}.json"
-        # A record may come from another machine: its id leads to no path outside the folder.
-        if not re.fullmatch(r"[\w-]+\.json", name):
+        if not re.fullmatch(
+            r"[\w-]+\.json", name
+        ):  # one may come from another machine: no path leads out of the folder
             raise StoreError(
                 f"{record['id']!r} cannot be the id of a record; letters, digits, _ and - are allowed."
             )
         write_whole(self.folder / "records" / name, _document(record))
-        if self.remote:
-            self.remote.exchange(self.folder / "records", _sound, name)
 
     def get(self, key: str) -> dict | None:
-        """The live record of this id; a damaged file is set aside and gives None."""
+        """The live record of this id. A damaged file is set aside under a name that says so, and gives None."""
         path = self.folder / "records" / f"{key}.json"
         try:
             content = path.read_bytes()
@@ -111,13 +93,12 @@ class Store:
         return (self.folder / "records" / f"{key}.json").is_file()
 
     def live(self) -> dict[str, dict]:
-        """Live records by id, damaged ones left out: their runs count as missing."""
+        """Live records by id. Damaged ones, and those of runs that are not known here, are left out."""
         if os.path.lexists(self.folder) and not self.folder.is_dir():
             raise StoreError(f"the store {str(self.folder)!r} is not a folder; name one in BBATCH_STORE.")
-        if self.remote:
-            self.prepare().remote.exchange(self.folder / "records", _sound)
         keys = (path.stem for path in sorted((self.folder / "records").glob("*.json")))
-        return {key: record for key in keys if (record := self.get(key)) is not None}
+        found = {key: record for key in keys if (record := self.get(key)) is not None}
+        return {key: record for key, record in found.items() if stranger(record) is None}
 
     def frozen_records(self) -> dict[str, dict]:
         """Committed records by id. Raises `StoreError` naming the file that is damaged or missing."""
@@ -140,7 +121,7 @@ class Store:
         return {"identical": same, "different": both - same, "not_committed": len(live) - both}
 
     def freeze(self) -> dict[str, int]:
-        """Merge live records into the committed files (`committed.merge`); returns how many by data set."""
+        """Merge live records into the committed files (see `committed.merge`); returns how many were added by data set."""
         if self.frozen is None:
             raise StoreError(
                 "this store was opened without a folder of committed records; there is none to freeze into."
@@ -165,12 +146,8 @@ def _read(content: bytes, key: str) -> dict | None:
     """The record in a file of this content; None where `put` writes no such content under this id."""
     try:
         record = json.loads(content)["record"]
-        if content == _document(record) and record["id"] == key and FIELDS <= record.keys():
+        if content == _document(record) and record["id"] == key and flaw(record) is None:
             return record
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     return None
-
-
-def _sound(name: str, content: bytes) -> bool:
-    return _read(content, name.removesuffix(".json")) is not None

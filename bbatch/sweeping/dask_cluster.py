@@ -1,4 +1,4 @@
-"""One machine outgrown: the same sweep on a Dask cluster, and what a larger one would bring.
+"""One machine outgrown: the same sweep on a Dask cluster, and what that costs.
 
 `dask` starts a cluster of processes on this machine, `dask://HOST:PORT` joins one that runs. Workers need this package
 and the data (each finds its own through BBATCH_DATA; a fingerprint that differs is refused), but share no folder: a
@@ -8,20 +8,19 @@ run whose worker died goes on elsewhere from its last epoch.
 
 from __future__ import annotations
 
-import heapq
 import logging
 import math
 import re
 import socket
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import ExitStack, contextmanager
 
 import pandas as pd
 
 from .. import data
-from ..errors import BadInput, whole
+from ..errors import BadInput
 from . import worker
 from .sweep import processes
 
@@ -150,49 +149,3 @@ def overheads(measured: pd.DataFrame, seconds: float = 10.0) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def plans(records: Iterable[dict], seeds: int, overhead: float, workers=(1, 10, 100, 1000)) -> pd.DataFrame:
-    """How long the recorded grid would take with `seeds` seeds a cell, on more workers as fast as the recorded ones.
-
-    The durations are those of the records, those of a cell repeated in turn until there are `seeds` of them. Columns:
-    workers, runs, hours, speed-up over one worker, busy (percent of the workers' time). Raises `BadInput` for fewer than
-    one seed, and as `plan_for` does.
-    """
-    whole("number of seeds", seeds, 1)
-    cells: dict[tuple, list[float]] = {}
-    for r in records:
-        seen = r["observed"]
-        spent = sum(seen.get("cpu_seconds") or seen["seconds"]) + sum(seen.get("evaluate_seconds") or ())
-        cells.setdefault((r["run"]["dataset"], r["run"]["batch_size"], r["run"]["lr_rule"]), []).append(spent)
-    durations = [found[k % len(found)] for found in cells.values() for k in range(seeds)]
-    alone = plan_for(durations, 1, overhead)
-    rows = []
-    for n in workers if durations else ():
-        elapsed = plan_for(durations, n, overhead)
-        rows.append(
-            {
-                "workers": n,
-                "runs": len(durations),
-                "hours": elapsed / 3600,
-                "speed-up": alone / elapsed,
-                "busy, %": 100 * alone / elapsed / n,
-            }
-        )
-    return pd.DataFrame(rows, columns=["workers", "runs", "hours", "speed-up", "busy, %"])
-
-
-def plan_for(seconds: Sequence[float], workers: int, overhead: float = 0.0) -> float:
-    """Elapsed seconds of runs of these durations on `workers` equal workers, the longest first, one at a time each.
-
-    `overhead`: seconds that each run costs besides. This is list scheduling as the sweep does it (Graham 1969): within
-    4/3 of the best possible order. Raises `BadInput` for durations or an overhead that are none, and without a worker.
-    """
-    whole("number of workers", workers, 1)
-    for what, value in [("a run", s) for s in seconds] + [("overhead", overhead)]:
-        if not 0 <= value < math.inf:
-            raise BadInput(f"the duration of {what} is {value} s; it must be a finite number of at least 0.")
-    free = [0.0] * min(workers, max(len(seconds), 1))
-    for duration in sorted(seconds, reverse=True):
-        heapq.heapreplace(free, free[0] + duration + overhead)
-    return max(free)

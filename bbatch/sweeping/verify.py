@@ -83,7 +83,10 @@ def again(records: list[dict], *, jobs: int, device: str = "cpu", progress: bool
 
 
 def agree(rows: list[dict]) -> bool:
-    return all(row["agreement"] in ("bit-identical", "within tolerance") for row in rows)
+    """Whether no row of :func:`again`, or of `integrity.check`, speaks against the records."""
+    return all(
+        row.get("agreement") not in ("differs", "failed") and row.get("ok") is not False for row in rows
+    )
 
 
 def compare(committed: dict, here: dict) -> dict:

@@ -6,12 +6,10 @@ import math
 import os
 import platform
 import signal
-import subprocess
 import sys
 import threading
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import lru_cache
 from importlib.metadata import version
 from io import BytesIO
 from multiprocessing import parent_process
@@ -25,7 +23,8 @@ from .. import data, extensions, streams
 from ..config import Run, plan
 from ..errors import DataMissing, StoreError
 from ..files import seal, write_whole
-from ..records.store import ROOT, Store
+from ..records.store import Store
+from ..repository import commit
 from ..trainer import Checkpoint, Outcome, train
 
 # Read when a worker starts. One thread a worker: two processes of one thread beat one of two. The MALLOC_
@@ -178,23 +177,6 @@ def _processor() -> str:
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-@lru_cache
-def commit() -> str:
-    """The commit that the package stood at when this process asked first, with "+" where its code was changed
-    since; "unknown" outside git."""
-
-    def git(*words):
-        command = ["git", "-C", str(ROOT), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        return git("rev-parse", "--short=12", "HEAD") + (
-            "+" if git("status", "--porcelain", "--", "bbatch") else ""
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def train_one(dataset: str, batch_size: int, seed: int) -> Outcome:

@@ -10,7 +10,7 @@ from scipy import stats
 from bbatch import metrics, statistics
 from bbatch.analysis import efficiency
 from bbatch.errors import BadInput
-from bbatch.pages import efficiency_figures
+from bbatch.pages import efficiency_figures, picture
 
 
 def curves(runs):
@@ -141,7 +141,7 @@ def test_the_page_says_what_the_ratios_say():
         "accuracy (Synthetic 1K); it is there ×3.00 as fast (Synthetic 1K)."
     )
     assert efficiency.finding(table.iloc[:0]) == ""
-    assert efficiency_figures.efficiency(table).bbatch["caption"].startswith(efficiency.finding(table))
+    assert picture.notes(efficiency_figures.efficiency(table)).caption.startswith(efficiency.finding(table))
 
 
 def test_without_runs_there_are_holes_and_no_crash():

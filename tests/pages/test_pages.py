@@ -11,7 +11,7 @@ from bbatch import metrics, published
 from bbatch.analysis import accuracy, critical_batch_size, generalization_gap, precision
 from bbatch.cli import main
 from bbatch.config import DATASETS
-from bbatch.pages import figures, report, tables
+from bbatch.pages import figures, picture, report, tables
 from bbatch.records.store import Store
 from factories import record
 
@@ -168,11 +168,13 @@ def test_a_page_says_which_runs_of_a_cell_are_in_mixed_precision(mixed):
     assert "mixes their epoch times" in report.comparison(mixed, "mnist").data
     assert "mixes" not in report.comparison(mixed[mixed["seed"] == 42], "mnist").data
     figure = figures.against_batch_size(mixed, ["mnist"])
-    assert "in bf16: 3 of 5 runs on MNIST" in figure.bbatch["caption"]
-    assert any("n = 3, 2 in bf16; ± half" in text for _, _, text, _ in figure.axes[0].bbatch_tips)
+    assert "in bf16: 3 of 5 runs on MNIST" in picture.notes(figure).caption
+    assert any("n = 3, 2 in bf16; ± half" in text for *_, text, _ in picture.notes(figure).tips)
     assert (
         "in bf16"
-        not in figures.against_batch_size(mixed[mixed["precision"] == "fp32"], ["mnist"]).bbatch["caption"]
+        not in picture.notes(
+            figures.against_batch_size(mixed[mixed["precision"] == "fp32"], ["mnist"])
+        ).caption
     )
 
 
@@ -195,7 +197,7 @@ def test_single_seeds_are_drawn_apart_from_means(mixed):
     assert any("n = 3 seeds" in text.get_text() for text in axis.get_legend().get_texts())
     key = [text.get_text() for text in figures.glance(mixed).axes[-1].get_legend().get_texts()]
     assert "MNIST (n = 1 to 3)" in key and "one seed; bar: test-set sampling" in key
-    assert "no interval" in figures.against_batch_size(mixed, ["mnist"], "gap_running").bbatch["caption"]
+    assert "no interval" in picture.notes(figures.against_batch_size(mixed, ["mnist"], "gap_running")).caption
 
 
 def test_learning_curves_show_the_error_and_no_zero(runs):

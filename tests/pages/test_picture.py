@@ -14,7 +14,7 @@ from scipy import stats
 
 from bbatch import metrics, published
 from bbatch.config import DATASETS
-from bbatch.pages import explorer, figures, picture
+from bbatch.pages import explorer, figures, picture, report
 from factories import record
 
 
@@ -141,3 +141,26 @@ def test_the_explorer_holds_every_run_every_mean_and_every_published_value(runs)
 def test_the_explorer_of_no_runs_shows_the_paper():
     data = explorer.data(metrics.frame([]))
     assert data["cells"] == [] and data["paper"]
+
+
+def test_nothing_that_a_record_says_is_run_by_a_page(runs):
+    """A data source, a processor or a commit that is a script stays text: in the explorer, at its foot, in a figure."""
+    attack = "</script><script>alert(1)</script><!--<script>"
+    bad = record(batch_size=8) | {"data": {"source": attack, "fingerprint": attack, "n_test": 200}}
+    for field in ("device_name", "engine", "commit", "python"):
+        bad["observed"][field] = attack
+    bad["observed"]["versions"] = {"torch": attack, "numpy": attack}
+    figure = figures.against_batch_size(runs, ["synthetic-1k"])
+    picture.tip(figure.axes[0], [8], [95.0], [attack])
+    for html in (
+        explorer.page(metrics.frame([bad])).data,
+        report.provenance([bad]).data,
+        picture.html(picture.describe(figure, attack, attack)),
+    ):
+        page = BeautifulSoup(html, "html.parser")
+        assert [tag.get("type") for tag in page.find_all("script")] in ([], ["application/json"])
+        assert "alert(1)" in html and "<!--" not in html
+    data = json.loads(
+        BeautifulSoup(explorer.page(metrics.frame([bad])).data, "html.parser").find("script").string
+    )
+    assert data["cells"][0]["runs"][0][data["columns"].index("device_name")] == attack  # nothing is lost

@@ -123,7 +123,7 @@ def test_mathjax_is_linked_where_there_is_mathematics(pages):
 
 
 def test_every_plotly_graph_reaches_its_page(site, pages):
-    for executed in sorted(notebooks.EXECUTED.glob("*.ipynb")):
+    for executed in sorted(book.EXECUTED.glob("*.ipynb")):
         for path in (path for path in pages if path.stem == executed.stem and path.parent != site):
             count = len(pages[path].select("div.plotly-graph-div"))
             assert (path.name, count) == (path.name, plotly_graphs(executed))

@@ -168,7 +168,9 @@ def test_the_checkpoint_of_a_finished_run_does_not_stay(failure, tmp_path):
     store, (run, other) = new_store(tmp_path), (plan("synthetic-1k", 256, s, epochs=1) for s in (1, 2))
     (key,) = in_process([run], store)
     record = store.live()[key]
-    store.put(record | {"observed": record["observed"] | ({"failure": failure} if failure else {})})
+    if failure:
+        record |= {"history": {}, "final": {}, "observed": record["observed"] | {"failure": failure}}
+    store.put(record)
     left = store.checkpoints / f"{key}.00001.pt"
     left.write_bytes(b"what the killed process had")
     in_process([run], store)

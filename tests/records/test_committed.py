@@ -1,0 +1,306 @@
+"""Committed files: a merge that may be cut short or undone at any step, readers meanwhile, what is refused."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from copy import deepcopy
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bbatch import repository
+from bbatch.errors import StoreError
+from bbatch.records import committed, integrity
+from bbatch.records.record import flaw, stranger
+from bbatch.records.store import FROZEN, Store, _document
+from factories import record_of_four_epochs as record
+
+ONE, OTHER, THIRD = ({r["id"]: r} for r in (record(8, 42), record(64, 42), record(64, 43)))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Committed files that hold `ONE`."""
+    committed.merge(tmp_path / "results", ONE)
+    return tmp_path / "results"
+
+
+class CutError(Exception):
+    pass
+
+
+def cut_before(step, monkeypatch, folder, records, then=lambda: None):
+    """Merge, cut short before the `step`th renaming; whether it was."""
+    replace, steps = os.replace, iter(range(99))
+
+    def counted(*paths):
+        then()
+        if next(steps) == step:
+            raise CutError
+        replace(*paths)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", counted)
+        try:
+            committed.merge(folder, records)
+        except CutError:
+            return True
+    return False
+
+
+def test_a_reader_sees_the_old_state_or_the_new_at_every_step(folder, monkeypatch):
+    seen = []
+    cut_before(None, monkeypatch, folder, OTHER, then=lambda: seen.append(set(committed.read(folder))))
+    seen.append(set(committed.read(folder)))
+    old, new = set(ONE), set(ONE | OTHER)
+    assert seen == sorted(seen, key=len) and [one for one in seen if one not in (old, new)] == []
+    assert old in seen and seen.count(new) > 1
+
+
+def test_a_merge_between_two_reads_of_one_reader_is_no_damage(folder, monkeypatch):
+    """The reader has the old checksums in hand when all files are replaced under it."""
+    sums, later = committed._sums, iter([lambda: committed.merge(folder, OTHER)])
+
+    def merged_after(where):
+        found = sums(where)
+        next(later, lambda: None)()
+        return found
+
+    monkeypatch.setattr(committed, "_sums", merged_after)
+    assert committed.read(folder) == ONE | OTHER
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_a_merge_cut_short_is_completed_by_the_next(step, folder, monkeypatch):
+    assert cut_before(step, monkeypatch, folder, OTHER)
+    assert committed.read(folder) in (ONE, ONE | OTHER)
+    committed.merge(folder, OTHER)
+    assert committed.read(folder) == ONE | OTHER and committed.unlisted(folder) == []
+    assert not (folder / ".next").exists() and not list(folder.rglob("*.part"))
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_restoring_the_files_undoes_a_merge_that_was_cut_short(step, folder, monkeypatch, tmp_path):
+    shutil.copytree(folder, tmp_path / "kept", ignore=shutil.ignore_patterns(".*"))
+    cut_before(step, monkeypatch, folder, OTHER)
+    shutil.copytree(tmp_path / "kept", folder, dirs_exist_ok=True)  # as `git checkout -- results`
+    assert committed.read(folder) == ONE
+    committed.merge(folder, {})
+    assert committed.read(folder) == ONE and not (folder / ".next").exists()
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_records_committed_elsewhere_meanwhile_survive(step, folder, monkeypatch, tmp_path):
+    shutil.copytree(folder, tmp_path / "elsewhere")
+    committed.merge(tmp_path / "elsewhere", THIRD)
+    cut_before(step, monkeypatch, folder, OTHER)
+    shutil.copytree(tmp_path / "elsewhere", folder, dirs_exist_ok=True)  # as a pull
+    assert committed.read(folder) == ONE | THIRD
+    committed.merge(folder, OTHER)
+    assert committed.read(folder) == ONE | OTHER | THIRD
+
+
+def test_what_a_cut_merge_leaves_is_ignored_by_git():
+    names = ["results/.next/mnist.parquet", "results/.lock", "results/.SHA256SUMS.123.part"]
+    names += ["results/geometry/.mnist.parquet.9.part"]
+    if repository.git("rev-parse", "HEAD") is None:
+        pytest.skip("no git here")
+    assert repository.git("check-ignore", *names).decode().splitlines() == names
+
+
+NEST = []
+for _ in range(90):
+    NEST = [NEST]
+IMPOSSIBLE = {
+    "another id": ({"id": "0123456789abcdef"}, "id that is not the hash"),
+    "another run": ({"run": {"seed": 7}}, "id that is not the hash"),
+    "a run that is none": ({"run": {"batch_size": 0}}, "no run that is known here"),
+    "a data set that is not here": ({"run": {"dataset": "svhn"}}, "no run that is known here"),
+    "more right than samples": ({"final": {"test_correct": 201}}, "201 right answers of 200"),
+    "fewer than none": ({"final": {"train_correct": -1}}, "-1 right answers of 800"),
+    "half an answer": ({"final": {"test_correct": 1.5}}, "1.5 right answers"),
+    "in an epoch": ({"history": {"test_correct": [150, 160, 161, 999]}}, "999 right answers"),
+    "no number": ({"history": {"train_loss": [0.4, 0.3, 0.2, float("nan")]}}, "train_loss of nan"),
+    "no loss": ({"history": {"train_loss": [0.4, 0.3, 0.2, None]}}, "did not diverge"),
+    "a loss below 0": ({"final": {"test_loss": -0.1}}, "test_loss of -0.1"),
+    "an epoch too many": ({"history": {"test_loss": [0.1] * 5}}, "5 values of test_loss for 4 epochs"),
+    "diverged after the end": ({"final": {"diverged_epoch": 5}}, "diverged in epoch 5 of 4"),
+    "no test set": ({"data": {"n_test": 0}}, "tested on 0 samples"),
+    "time runs backwards": ({"observed": {"seconds": [-1.0]}}, "seconds that are no times"),
+    "words for a terminal": ({"data": {"source": "\x1b[2J"}}, "line of text"),
+    "nested": ({"observed": {"engine": NEST}}, "line of text"),
+    "a field too many": ({"verdict": "true"}, "other fields"),
+    "failed, with scores": ({"observed": {"failure": "out of memory"}}, "though it failed"),
+    "half a record": ({"final": None}, "lacks what a record has"),
+}
+
+
+def altered(changes):
+    """A record with these changes; its id fits the data, so that only what is meant is wrong."""
+    new = deepcopy(record(64, 42))
+    for field, change in changes.items():
+        new[field] = new[field] | change if isinstance(change, dict) else change
+    return new
+
+
+@pytest.mark.parametrize("changes, why", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_a_record_that_cannot_be_is_not_committed_and_not_read(changes, why, folder, tmp_path):
+    new, before = altered(changes), {p: p.read_bytes() for p in folder.rglob("*.parquet")}
+    assert why in (flaw(new) or stranger(new)) and flaw(record(64, 42)) is stranger(record(64, 42)) is None
+    if not new["observed"].get("failure"):
+        with pytest.raises(StoreError, match="remove it from the store") as refusal:
+            committed.merge(folder, {new["id"]: new})
+        assert why in str(refusal.value) and str(refusal.value).isprintable()
+    assert {p: p.read_bytes() for p in folder.rglob("*.parquet")} == before
+    store = Store(tmp_path / "live", None).prepare()
+    (store.folder / "records" / f"{new['id']}.json").write_bytes(_document(new))
+    assert store.live() == {}
+
+
+def test_a_failed_run_is_a_record():
+    assert flaw(altered({"observed": {"failure": "out of memory"}}) | {"history": {}, "final": {}}) is None
+
+
+def rehash(folder: Path) -> None:
+    """What who alters a file can do, too: renew its checksum."""
+    names = committed.files_in(folder)
+    digests = [hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names]
+    lines = [f"{digest}  {name}\n" for digest, name in zip(digests, names)]
+    (folder / "SHA256SUMS").write_text("".join(lines))
+
+
+@pytest.mark.parametrize("rows", [[{"a": 1}], [{"id": "x"}], []])
+def test_a_sound_file_of_something_else_is_refused_in_a_sentence(rows, folder):
+    table = pa.Table.from_pylist(rows) if rows else pa.table({"id": pa.array([], pa.string())})
+    pq.write_table(table, folder / "observed" / "synthetic-1k.parquet")
+    rehash(folder)
+    with pytest.raises(StoreError, match="restore"):
+        committed.read(folder)
+
+
+def test_every_file_has_a_checksum_and_a_merge_renews_them(folder):
+    assert committed.unlisted(folder) == []
+    (folder / "geometry").mkdir()
+    (folder / "geometry" / "mnist.parquet").write_bytes(b"measured")
+    (folder / "benchmarks.csv").write_text("a,b\n")
+    assert [line.split(":")[0] for line in committed.unlisted(folder)] == [
+        "benchmarks.csv",
+        "geometry/mnist.parquet",
+    ]
+    assert committed.merge(folder, {}) == {} and committed.unlisted(folder) == []
+    (folder / "benchmarks.csv").write_text("a,c\n")
+    assert len(committed.unlisted(folder)) == 1
+    (folder / "benchmarks.csv").unlink()
+    assert len(committed.unlisted(folder)) == 1
+    committed.merge(folder, {})
+    assert committed.unlisted(folder) == [] and committed.read(folder) == ONE
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=folder, check=True)
+
+
+def test_a_merge_does_not_renew_the_checksum_of_a_damaged_record_file(folder):
+    path = folder / "synthetic-1k.parquet"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(StoreError, match="is damaged"):
+        committed.merge(folder, OTHER)
+    assert len(committed.unlisted(folder)) == 1
+
+
+# Integrity: what git knows.
+
+
+@pytest.fixture
+def checkout(folder, monkeypatch):
+    """`folder` in a repository of its own, committed twice."""
+    monkeypatch.setattr(repository, "ROOT", folder.parent)
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    git("init", "--quiet", at=folder.parent)
+    (folder.parent / ".gitignore").write_text(".lock\n.next/\n")
+    commit(folder.parent)
+    committed.merge(folder, OTHER)
+    commit(folder.parent)
+    return folder
+
+
+def git(*words, at):
+    who = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *who, *words], cwd=at, check=True, capture_output=True)
+
+
+def commit(at):
+    git("add", "-A", at=at)
+    git("commit", "--quiet", "-m", "records", at=at)
+
+
+def findings(folder):
+    return [(row["check"], row["finding"]) for row in integrity.check(folder) if row["ok"] is False]
+
+
+def rewrite(folder, change):
+    """Alter the committed rows of synthetic-1k, and re-hash."""
+    path = folder / "synthetic-1k.parquet"
+    rows = change(pq.read_table(path).to_pylist())
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    rehash(folder)
+
+
+def lowered(rows):
+    rows[0]["final"]["test_correct"] -= 6
+    return rows
+
+
+def test_nothing_is_found_where_nothing_is_wrong(checkout):
+    rows = integrity.check(checkout)
+    assert [(row["check"], row["ok"]) for row in rows] == [
+        ("checksums", True),
+        ("records", True),
+        ("history", True),
+    ]
+    assert rows[-1]["finding"] == "2 records unchanged in 2 commits"
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["uncommitted", "committed"])
+def test_a_record_altered_and_hashed_again_is_found(later, checkout):
+    rewrite(checkout, lowered)
+    assert committed.unlisted(checkout) == []  # the checksums know nothing of it
+    if later:
+        commit(checkout.parent)
+        committed.merge(checkout, THIRD)
+        commit(checkout.parent)
+    found = [line for check, line in findings(checkout) if check == "history"]
+    key = next(iter(ONE))
+    assert len(found) == 2 and all(key in line for line in found)  # once for each commit that had it
+    assert all("final.test_correct was 170, is 164" in line for line in found)
+
+
+def test_a_record_that_is_gone_is_found(checkout):
+    rewrite(checkout, lambda rows: rows[1:])
+    commit(checkout.parent)
+    assert any(next(iter(ONE)) in line and "is gone" in line for _, line in findings(checkout))
+
+
+def test_records_on_withdrawn_data_may_be_gone(checkout, monkeypatch):
+    rewrite(checkout, lambda rows: rows[1:])
+    commit(checkout.parent)
+    monkeypatch.setattr(integrity, "WITHDRAWN", {"f" * 64})
+    assert findings(checkout) == []
+
+
+def test_an_altered_measurement_is_found_until_it_is_committed(checkout):
+    (checkout / "heldout.csv").write_text("a\n")
+    assert {check for check, _ in findings(checkout)} == {"checksums", "uncommitted"}
+    committed.merge(checkout, {})
+    assert {check for check, _ in findings(checkout)} == {"uncommitted"}
+
+
+def test_without_history_it_is_said(checkout):
+    shutil.rmtree(checkout.parent / ".git")
+    assert [(r["check"], r["ok"]) for r in integrity.check(checkout)][-1] == ("history", None)
+
+
+def test_the_records_of_this_book_are_what_was_committed():
+    """What is measured and not yet committed is no finding here; its checksum is: `bbatch freeze` renews it."""
+    assert [line for check, line in findings(FROZEN) if check != "uncommitted"] == []
