@@ -33,8 +33,8 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code.
 
-    0 where it did its work, 1 where a record is not confirmed, a book or notebook failed, or the output was closed
-    before the work was done, 2 for bad input, 130 for Ctrl-C.
+    0 where it did its work, 1 where a record is not confirmed, a book or notebook failed, or the output was
+    closed before the work was done, 2 for bad input, 130 for Ctrl-C.
     """
     _speak_anywhere()
     try:

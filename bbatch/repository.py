@@ -1,4 +1,5 @@
-"""This checkout: where it lies, which commit it stands at, and the folders that the environment names for it."""
+"""This checkout: where it lies, which commit it stands at, and the folders that the environment names for
+it."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 def folder_named(variable: str) -> Path | None:
     """The folder that an environment variable names, None where it is unset or empty.
 
-    A relative one is relative to this checkout: commands, notebooks and tests run in different folders and mean one.
+    A relative one is relative to this checkout: commands, notebooks and tests run in different folders and
+    mean one.
     """
     named = os.environ.get(variable)
     return ROOT / Path(named).expanduser() if named else None
@@ -34,8 +36,8 @@ def git(*words: str) -> bytes | None:
 
 @lru_cache
 def commit() -> str:
-    """The commit that the package stood at when this process asked first, with "+" where its code was changed since;
-    "unknown" outside git."""
+    """The commit that the package stood at when this process asked first, with "+" where its code was changed
+    since; "unknown" outside git."""
     head = git("rev-parse", "--short=12", "HEAD")
     if head is None:
         return "unknown"

@@ -1,4 +1,5 @@
-"""Headless Chromium over the DevTools protocol: open a page, and say what it asked for and what went wrong."""
+"""Headless Chromium over the DevTools protocol: open a page, and say what it asked for and what went
+wrong."""
 
 import json
 import subprocess
@@ -64,7 +65,8 @@ class Browser:
             self.events.append(answer)
 
     def visit(self, address: str, width: int, script: str):
-        """Open `address` in a window of this width; returns what `script` evaluates to, and the list of troubles."""
+        """Open `address` in a window of this width; returns what `script` evaluates to, and the list of
+        troubles."""
         self.resize(width)
         self.events.clear()
         self.call("Page.navigate", url=address)
@@ -109,7 +111,8 @@ def _trouble(event: dict, home: str) -> str | None:
     if method == "Network.loadingFailed":
         return f"could not load a {about['type']}: {about['errorText']}"
     if method == "Runtime.exceptionThrown":
-        return f"script error: {about['exceptionDetails'].get('exception', about['exceptionDetails']).get('description')}"
+        details = about["exceptionDetails"]
+        return f"script error: {details.get('exception', details).get('description')}"
     if method == "Log.entryAdded" and about["entry"]["level"] == "error":
         return f"{about['entry']['text']} {about['entry'].get('url', '')}"
     if method == "Runtime.consoleAPICalled" and about["type"] == "error":

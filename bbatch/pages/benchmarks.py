@@ -1,6 +1,7 @@
 """The page "How fast, and why": tables, sentences and figures from the measurements that `make bench` writes.
 
-`results/benchmarks/*.csv` are tidy (see `benchmarks/measure.py`), each with a JSON file that names the machine.
+`results/benchmarks/*.csv` are tidy (see `benchmarks/measure.py`), each with a JSON file that names the
+machine.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ CONTESTANTS = {
 
 
 def measured(name: str) -> pd.DataFrame:
-    """A table of measurements: synthetic, images, scaling, landscape, cuda. Raises `BadInput` for what was not measured."""
+    """A table of measurements: synthetic, images, scaling, landscape, cuda. Raises `BadInput` for what was
+    not measured."""
     path = FOLDER / f"{name}.csv"
     if not path.is_file():
         raise BadInput(
@@ -45,7 +47,8 @@ def measured(name: str) -> pd.DataFrame:
 
 
 def ratios(table: pd.DataFrame, with_memory: bool = False) -> pd.DataFrame:
-    """A row for each contestant and batch size: cost, and how many times faster than the first, with quartiles.
+    """A row for each contestant and batch size: cost, and how many times faster than the first, with
+    quartiles.
 
     The data set stands in a column of its own where there is more than one.
     """
@@ -57,7 +60,7 @@ def ratios(table: pd.DataFrame, with_memory: bool = False) -> pd.DataFrame:
             table["unit"].iloc[0].replace("us", "µs"): table["median"].map(_number),
             "times faster": [
                 f"{_number(m)} ({_number(a)} to {_number(b)})"
-                for m, a, b in zip(table["ratio"], table["ratio_low"], table["ratio_high"])
+                for m, a, b in zip(table["ratio"], table["ratio_low"], table["ratio_high"], strict=True)
             ],
         }
     )
@@ -74,7 +77,8 @@ def _number(value: float) -> str:
 
 
 def over(table: pd.DataFrame, who: str, rival: str) -> pd.Series:
-    """How many times faster `who` is than `rival`, by (dataset, batch_size): from their ratios to the first."""
+    """How many times faster `who` is than `rival`, by (dataset, batch_size): from their ratios to the
+    first."""
     ratio = table.pivot(index=["dataset", "batch_size"], columns="contestant", values="ratio")
     return ratio[who] / ratio[rival] if rival in ratio else pd.Series(dtype=float)
 
@@ -85,9 +89,8 @@ def synthetic_sentence(table: pd.DataFrame) -> str:
     def listed(rival):
         return ", ".join(f"{v:.3g}× at B = {b}" for (_, b), v in over(table, "bbatch", rival).items())
 
-    parts = [
-        f"A step of the synthetic network runs faster than in the DataLoader loop by {listed('DataLoader loop')}."
-    ]
+    loop = listed("DataLoader loop")
+    parts = [f"A step of the synthetic network runs faster than in the DataLoader loop by {loop}."]
     names = {
         "JAX, 10 seeds": "JAX with ten seeds side by side",
         "JAX, 1 seed": "JAX with one seed",
@@ -98,7 +101,8 @@ def synthetic_sentence(table: pd.DataFrame) -> str:
 
 
 def epoch_ratio_sentence(table: pd.DataFrame) -> str:
-    """How many times longer an epoch takes at the smallest measured batch size than at the largest, by loop."""
+    """How many times longer an epoch takes at the smallest measured batch size than at the largest, by
+    loop."""
     steps = table[table["figure"] == "step"].pivot(index="batch_size", columns="contestant", values="median")
     a_sample = steps.div(steps.index, axis=0)  # an epoch has N / B steps
     small, large = a_sample.index.min(), a_sample.index.max()
@@ -113,8 +117,8 @@ def epoch_ratio_sentence(table: pd.DataFrame) -> str:
 
 
 def images_sentences(table: pd.DataFrame) -> list[str]:
-    """What the convolutional networks gained over the whole machine, a paragraph for each data set, and the most memory
-    that a process took."""
+    """What the convolutional networks gained over the whole machine, a paragraph for each data set, and the
+    most memory that a process took."""
     lines = []
     for name in table["dataset"].unique():
         rows, parts = table[table["dataset"] == name], []
@@ -143,9 +147,9 @@ def step_sentence(table: pd.DataFrame) -> str:
     fixed, each = cost_of_a_step(table)
     slow = table[(table["contestant"] == "DataLoader loop")].sort_values("batch_size").iloc[0]
     return (
-        f"Our step costs about {fixed:.2g} µs whatever the batch, largely Adam's pass over all parameters, and "
-        f"{each:.2g} µs for each sample, for the arithmetic of the layers and the drawing of masks; the two "
-        f"are equal near B = {fixed / each:.0f}. The DataLoader loop needs {slow['median']:.0f} µs at "
+        f"Our step costs about {fixed:.2g} µs whatever the batch, largely Adam's pass over all "
+        f"parameters, and {each:.2g} µs for each sample, for the arithmetic of the layers and the drawing of "
+        f"masks; the two are equal near B = {fixed / each:.0f}. The DataLoader loop needs {slow['median']:.0f} µs at "
         f"B = {slow['batch_size']}."
     )
 
@@ -167,16 +171,17 @@ def scaling_sentence(table: pd.DataFrame) -> str:
 
 
 def surface_sentence(table: pd.DataFrame) -> str:
-    """What a surface of the synthetic network takes, and what it would take with a DataLoader at every point."""
+    """What a surface of the synthetic network takes, and what it would take with a DataLoader at every
+    point."""
     ours, rival = (table.set_index("contestant").loc[who] for who in ("bbatch", "DataLoader at every point"))
-    side = round(ours["points"] ** 0.5)
+    side, a_point = round(ours["points"] ** 0.5), f"{ours['median']:.2g} ms"
     return (
         f"**How long a surface takes.** {side} × {side} points of the synthetic network on "
-        f"{DATASETS[ours['dataset']].n_test:,} samples: "
-        f"{ours['seconds']:.2g} s, at {ours['unit'].replace('ms', format(ours['median'], '.2g') + ' ms')}. With the "
-        f"weights loaded into the network and a DataLoader run anew at every point: {rival['seconds']:.2g} s, or "
-        f"{ours['ratio']:.3g} times as long ({ours['ratio_low']:.3g} to {ours['ratio_high']:.3g}; medians and quartiles "
-        f"over {ours['rounds']} rounds in turn). {machine_sentence('landscape')}"
+        f"{DATASETS[ours['dataset']].n_test:,} samples: {ours['seconds']:.2g} s, at "
+        f"{ours['unit'].replace('ms', a_point)}. With the weights loaded into the network and a DataLoader "
+        f"run anew at every point: {rival['seconds']:.2g} s, or {ours['ratio']:.3g} times as long "
+        f"({ours['ratio_low']:.3g} to {ours['ratio_high']:.3g}; medians and quartiles over {ours['rounds']} "
+        f"rounds in turn). {machine_sentence('landscape')}"
     )
 
 
@@ -189,13 +194,14 @@ def grid_sentence(table: pd.DataFrame) -> str:
             run = plan(name, b)
             total += run.epochs * (run.steps(0) * fixed + run.n_train * each) / 1e6
     return (
-        f"At these costs the synthetic half of the paper, three sets and all batch sizes at the full protocol, "
-        f"trains in {total:.0f} s a seed on one core."
+        f"At these costs the synthetic half of the paper, three sets and all batch sizes at the full "
+        f"protocol, trains in {total:.0f} s a seed on one core."
     )
 
 
 def checks(table: pd.DataFrame) -> pd.DataFrame:
-    """What each check took, as text: the table of `benchmarks/checks.py` for the page "How to check this book"."""
+    """What each check took, as text: the table of `benchmarks/checks.py` for the page "How to check this
+    book"."""
 
     def took(seconds):
         return (
@@ -216,7 +222,7 @@ def machine_sentence(name: str) -> str:
     """What a table was measured on, from the file beside it."""
     m = json.loads((FOLDER / f"{name}.json").read_text())
     versions = ", ".join(f"{package} {v}" for package, v in m["versions"].items())
-    code = m["commit"].removesuffix("+") + " with changes not yet committed" * m["commit"].endswith("+")
+    code = m["commit"].replace("+", " with changes not yet committed")
     return (
         f"Measured on {m['device_name']} ({m['cores']} cores seen), {m['date']}, code {code}, "
         f"Python {m['python']}, {versions}."
@@ -229,8 +235,8 @@ def cuda_sentence() -> str:
         table = measured("cuda")
     except BadInput:
         return (
-            "**The CUDA engine has not been measured.** Its arithmetic is tested on a CPU, its capture in a graph "
-            "is not, and nothing on this page says how fast it is. On a machine with a GPU, "
+            "**The CUDA engine has not been measured.** Its arithmetic is tested on a CPU, its capture in a "
+            "graph is not, and nothing on this page says how fast it is. On a machine with a GPU, "
             "`make bench DEVICE=cuda` measures it and this paragraph gives way to the result."
         )
     gain = over(table, "bbatch", "DataLoader loop")
@@ -266,7 +272,9 @@ def figure_steps(table: pd.DataFrame) -> Figure:
                 rows["median"],
                 [
                     f"{who}, B = {b}\n{_number(m)} µs ({_number(a)} to {_number(c)})"
-                    for b, m, a, c in zip(rows["batch_size"], rows["median"], rows["low"], rows["high"])
+                    for b, m, a, c in zip(
+                        rows["batch_size"], rows["median"], rows["low"], rows["high"], strict=True
+                    )
                 ],
             )
         sizes = sorted(table["batch_size"].unique())
@@ -303,7 +311,7 @@ def figure_scaling(table: pd.DataFrame) -> Figure:
     }
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, 4, figsize=(12.5, 3.5))
-        for axis, (what, label) in zip(axes, labels.items()):
+        for axis, (what, label) in zip(axes, labels.items(), strict=True):
             rows = table[table["varied"] == what].sort_values("value")
             bars = np.abs(rows[["low", "high"]].to_numpy().T - rows["seconds"].to_numpy())
             axis.errorbar(

@@ -1,7 +1,8 @@
-"""The explorer page's data: every cell and every run of the full protocol, and the paper's points, as one JSON block.
+"""The explorer page's data: every cell and every run of the full protocol, and the paper's points, as one
+JSON block.
 
-Means and intervals are computed here, by the functions that make the tables; the page's script (book/_js/explorer.js)
-chooses and draws, and computes nothing.
+Means and intervals are computed here, by the functions that make the tables; the page's script
+(book/_js/explorer.js) chooses and draws, and computes nothing.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ LISTED = ["seed", "lr", "precision", "device_name", "commit", "id"]  # of each r
 
 
 def data(runs: pd.DataFrame) -> dict:
-    """What the page chooses from: names and colours; cells (mean, low, high, n) and runs of each data set, rule and
-    batch size; the published points, with the learning rate that the paper's rule gives them.
+    """What the page chooses from: names and colours; cells (mean, low, high, n) and runs of each data set,
+    rule and batch size; the published points, with the learning rate that the paper's rule gives them.
 
     `runs`: the frame of `metrics.frame`, full protocol (`metrics.full_protocol`), all learning-rate rules.
     """
@@ -64,7 +65,8 @@ def data(runs: pd.DataFrame) -> dict:
 
 
 def _paper() -> list[dict]:
-    """The points of Tables III, IV and VII (linear rule) and of Table V (its two rules, on the largest synthetic set)."""
+    """The points of Tables III, IV and VII (linear rule) and of Table V (its two rules, on the largest
+    synthetic set)."""
     points = []
     for row in published.results().to_dict("records"):
         p = DATASETS[row["dataset"]].protocol
@@ -96,10 +98,11 @@ def _paper() -> list[dict]:
 
 
 def page(runs: pd.DataFrame) -> HTML:
-    """The explorer: an element for the script to fill, its data, and a word for readers without JavaScript."""
+    """The explorer: an element for the script to fill, its data, and a word for readers without
+    JavaScript."""
     return HTML(
-        '<div id="explorer" class="bbatch-explorer"><noscript><p>Choosing needs JavaScript. The figures and tables '
-        "of the results pages show the same records.</p></noscript>"
+        '<div id="explorer" class="bbatch-explorer"><noscript><p>Choosing needs JavaScript. The figures and '
+        "tables of the results pages show the same records.</p></noscript>"
         f"{json_block(data(runs))}</div>"
     )
 

@@ -1,7 +1,8 @@
-"""The one way to show a plotly figure: drawn by the plotly.js that ships with the book, with words and a picture.
+"""The one way to show a plotly figure: drawn by the plotly.js that ships with the book, with words and a
+picture.
 
-The book links the script once a page (book/_ext/offline.py), JupyterLab brings its own. A reader without JavaScript
-gets the picture, one who listens gets the words; no network is asked for anything.
+The book links the script once a page (book/_ext/offline.py), JupyterLab brings its own. A reader without
+JavaScript gets the picture, one who listens gets the words; no network is asked for anything.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import plotly.graph_objects as go
 import plotly.io as pio
 from matplotlib.figure import Figure
 
-# A surface takes a second and more to draw: first the page is there to be read, then its figures are drawn, one by one.
-# "bbatch-drawn" tells the page (book/_js/page.js).
+# A surface takes a second and more to draw: first the page is there to be read, then its figures are drawn,
+# one by one. "bbatch-drawn" tells the page (book/_js/page.js).
 LATER = """<script>addEventListener("load", () => setTimeout(() => {%s
 document.getElementById("%s").dispatchEvent(new Event("bbatch-drawn", {bubbles: true}));
 }, 50));</script>"""
@@ -66,7 +67,7 @@ def show(figure: go.Figure, name: str, alt: str, static: Figure | None = None) -
         if static
         else f"<p>{escape(alt)}</p>"
     )
-    wide = ' class="bbatch-many full-width"' * (len(list(figure.select_scenes())) > 2)
+    wide = ' class="bbatch-many full-width"' if len(list(figure.select_scenes())) > 2 else ""
     html = f'<div role="figure"{wide} aria-label="{escape(alt)}">{graph}<noscript>{picture}</noscript></div>'
     return Shown(
         {

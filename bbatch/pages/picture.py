@@ -1,8 +1,9 @@
-"""A matplotlib figure on a page: drawing in the page's own colours, caption, words, values to hover, lines to toggle.
+"""A matplotlib figure on a page: drawing in the page's own colours, caption, words, values to hover, lines to
+toggle.
 
-The drawing is inline SVG. Each colour has a twin for dark pages, chosen by CSS; on a phone the book's style sheet shows
-the panels one below the other; without JavaScript or style sheet, as in JupyterLab, the figure is whole. What
-`book/_js/figures.js` adds to it, it reads from a JSON block.
+The drawing is inline SVG. Each colour has a twin for dark pages, chosen by CSS; on a phone the book's style
+sheet shows the panels one below the other; without JavaScript or style sheet, as in JupyterLab, the figure is
+whole. What `book/_js/figures.js` adds to it, it reads from a JSON block.
 """
 
 from __future__ import annotations
@@ -57,14 +58,14 @@ def tip(axis, x, y, texts, runs=None) -> None:
     """Texts to show where a reader points at (x, y) of `axis`, in data coordinates, each with its part of the
     explorer's address in `runs`."""
     links = runs or [""] * len(texts)
-    notes(axis.figure).tips += [(axis, *point) for point in zip(x, y, texts, links)]
+    notes(axis.figure).tips += [(axis, *point) for point in zip(x, y, texts, links, strict=True)]
 
 
 def series(axis, name: str, *artists) -> None:
     """Artists of one line that a reader may switch off together."""
     known = notes(axis.figure).series
     known[name] = [f"series-{len(known)}-{k}" for k in range(len(artists))]
-    for artist, gid in zip(artists, known[name]):
+    for artist, gid in zip(artists, known[name], strict=True):
         artist.set_gid(gid)
 
 
@@ -161,7 +162,8 @@ def _colours(svg: str, only_greys: bool) -> str:
 
 
 def dark(colour: str) -> str:
-    """The twin of a colour (#rrggbb) on a dark page: greys are turned over, colours lightened until they are seen."""
+    """The twin of a colour (#rrggbb) on a dark page: greys are turned over, colours lightened until they are
+    seen."""
     if colour in TWINS:
         return TWINS[colour]
     hue, light, strength = rgb_to_hls(*_rgb(colour))
@@ -203,14 +205,15 @@ def _place(figure: Figure, axis, x, y) -> np.ndarray:
 
 
 def _tips(figure: Figure) -> list:
-    """[x, y, text, address] for each value to point at; where an axis has none, the points of its marked lines."""
+    """[x, y, text, address] for each value to point at; where an axis has none, the points of its marked
+    lines."""
     found = []
     for axis in figure.axes:
         points = [tip[1:] for tip in notes(figure).tips if tip[0] is axis]
         points = points or (_marked(axis) if axis.axison else [])
         if points:
-            x, y, texts, links = zip(*points)
-            for (a, b), text, link in zip(_place(figure, axis, x, y), texts, links):
+            x, y, texts, links = zip(*points, strict=True)
+            for (a, b), text, link in zip(_place(figure, axis, x, y), texts, links, strict=True):
                 if np.isfinite([a, b]).all():
                     found.append([round(float(a), 1), round(float(b), 1), text, link])
     return found
@@ -228,8 +231,8 @@ def _marked(axis) -> list:
 
 
 def _panels(figure: Figure) -> list[tuple[float, float, float, float]]:
-    """The boxes (x, y, width, height in points) of a drawn figure's panels, a level colour bar being one of them; none where
-    there is one panel, or an upright colour bar or a third dimension ties them together."""
+    """The boxes (x, y, width, height in points) of a drawn figure's panels, a level colour bar being one of
+    them; none where there is one panel, or an upright colour bar or a third dimension ties them together."""
     shown = [axis for axis in figure.axes if axis.get_visible()]
     bars = [axis.get_window_extent() for axis in shown if axis.get_label() == "<colorbar>"]
     if (

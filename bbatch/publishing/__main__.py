@@ -1,4 +1,5 @@
-"""`python -m bbatch.publishing book` builds the book, `pdf` prints it: what `make book` and `make pdf` call."""
+"""`python -m bbatch.publishing book` builds the book, `pdf` prints it: what `make book` and `make pdf`
+call."""
 
 import sys
 

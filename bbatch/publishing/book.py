@@ -1,12 +1,12 @@
 """The book: notebooks executed where they or what they stand on changed, pages staged, Jupyter Book over all.
 
-    _build/notebooks/   executed notebooks, each beside a stamp of what it was made from; nothing else writes there
+    _build/notebooks/   executed notebooks, each beside a stamp of what it was made from; no one else's
     _build/store/       records that the notebooks compute on the way (BBATCH_STORE, where set, goes first)
     _build/source/      what Jupyter Book reads: _config.yml, _toc.yml, book/, the executed notebooks
     _build/html/        the pages
 
-Jupyter's own cache looks at the code cells alone and would keep a page whose records or helper functions changed;
-so Jupyter Book executes nothing here and the stamps are ours.
+Jupyter's own cache looks at the code cells alone and would keep a page whose records or helper functions
+changed; so Jupyter Book executes nothing here and the stamps are ours.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class BookFailed(RuntimeError):
 def build() -> Path:
     """Build the book with the notebooks' default parameters; returns the path of its first page.
 
-    Raises `BookFailed` where a notebook stops or Jupyter Book warns. Pages are then missing or not to be trusted.
+    Raises `BookFailed` where a notebook stops or Jupyter Book warns. Pages are then missing or not to be
+    trusted.
     """
     try:
         import jupyter_book  # noqa: F401
@@ -77,7 +78,8 @@ def _alone():
 
 
 def execute_all() -> list[Path]:
-    """Execute the pages that are notebooks and whose stamp is out of date, two at once; returns all such pages.
+    """Execute the pages that are notebooks and whose stamp is out of date, two at once; returns all such
+    pages.
 
     Raises `BookFailed` where one stops, and `KeyboardInterrupt` with a sentence that says how far they came.
     """
@@ -99,7 +101,7 @@ def execute_all() -> list[Path]:
         ]
         waiting = {
             pool.submit(notebooks.execute, path, {}, _executed(path), progress=bar): path
-            for path, bar in zip(todo, bars)
+            for path, bar in zip(todo, bars, strict=True)
         }
         try:
             for future in as_completed(waiting):
@@ -120,7 +122,7 @@ def execute_all() -> list[Path]:
                 if process not in others:
                     process.kill()  # its kernel ends with it
             raise KeyboardInterrupt(
-                f"{done} of {len(todo)} notebooks were executed and are kept; the same command goes on from there."
+                f"{done} of {len(todo)} notebooks were executed and are kept; the same command goes on there."
             ) from None
     if failures:
         raise BookFailed("\n".join(failures))
@@ -128,7 +130,8 @@ def execute_all() -> list[Path]:
 
 
 def _begin(lock) -> None:
-    """Once a process that executes notebooks: one lock for all bars, Ctrl-C left to the build, no life beyond it."""
+    """Once a process that executes notebooks: one lock for all bars, Ctrl-C left to the build, no life beyond
+    it."""
     tqdm.set_lock(lock)
     worker.begin()
 
@@ -181,8 +184,8 @@ def stage(pages: list[Path], about: dict) -> None:
 
 
 def configuration(settings: dict, about: dict) -> dict:
-    """_config.yml as Jupyter Book is to read it: with the line at the foot of the pages and, once the address of the
-    repository is set, with the buttons that lead there, to Binder and to Colab."""
+    """_config.yml as Jupyter Book is to read it: with the line at the foot of the pages and, once the address
+    of the repository is set, with the buttons that lead there, to Binder and to Colab."""
     html = settings["html"] | {"extra_footer": provenance.footer(about)}
     if not settings["repository"]["url"]:
         return {key: value for key, value in settings.items() if key != "launch_buttons"} | {"html": html}
@@ -194,8 +197,9 @@ def configuration(settings: dict, about: dict) -> dict:
 def _for_the_page(cell, output) -> None:
     """Put an output in the form that MyST-NB renders.
 
-    It warns of plotly's JSON, for JupyterLab alone, even where HTML stands beside it, and takes the alternative
-    text of an image from the cell's metadata, where a computed text cannot be: it is moved there from the output's.
+    It warns of plotly's JSON, for JupyterLab alone, even where HTML stands beside it, and takes the
+    alternative text of an image from the cell's metadata, where a computed text cannot be: it is moved there
+    from the output's.
     """
     if "text/html" in output.get("data", {}):
         output.data.pop("application/vnd.plotly.v1+json", None)

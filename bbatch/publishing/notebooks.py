@@ -1,8 +1,8 @@
 """Notebooks: which there are, what parameters they take, and how they are executed.
 
 papermill injects the parameters and runs the cells; it only warns about a name it does not know, so names and
-types are checked here first. An executed notebook is stripped of everything that differs from run to run: the same
-notebook on the same records gives the same bytes.
+types are checked here first. An executed notebook is stripped of everything that differs from run to run: the
+same notebook on the same records gives the same bytes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": li
 
 
 class NotebookFailed(RuntimeError):
-    """A cell raised; the message names the notebook, the cell and the error. What ran before it can be read."""
+    """A cell raised; the message names the notebook, the cell and the error. What ran before it can be
+    read."""
 
 
 def paths() -> list[Path]:
@@ -55,7 +56,8 @@ def listing() -> list[dict]:
 
 
 def parameters_of(path: Path) -> list[dict]:
-    """The parameters of one notebook, in the order of its cell; the type is the annotation, else the default's."""
+    """The parameters of one notebook, in the order of its cell; the type is the annotation, else the
+    default's."""
     import papermill
 
     rows = []
@@ -63,8 +65,8 @@ def parameters_of(path: Path) -> list[dict]:
         nbformat.validate(nbformat.read(path, as_version=4))
     except Exception as error:  # nbformat raises many kinds
         raise BadInput(
-            f"{str(path)!r} cannot be read as a notebook ({type(error).__name__}); give a Jupyter notebook of "
-            "format 4."
+            f"{str(path)!r} cannot be read as a notebook ({type(error).__name__}); give a Jupyter notebook "
+            "of format 4."
         ) from error
     for found in papermill.inspect_notebook(str(path)).values():
         try:
@@ -107,7 +109,8 @@ def parse(pairs: list[str]) -> dict:
 
 
 def check(path: Path, parameters: dict) -> None:
-    """Raise `BadInput`, naming it, for a parameter that the notebook does not have or a value of another type."""
+    """Raise `BadInput`, naming it, for a parameter that the notebook does not have or a value of another
+    type."""
     known = {row["parameter"]: row for row in parameters_of(path)}
     for name, value in parameters.items():
         one_of(f"parameter of {path.stem}", name, known)
@@ -127,13 +130,14 @@ def execute(
 ) -> Path:
     """Execute a notebook with `parameters` in place of its defaults; returns the path of the executed copy.
 
-    Without `output` it goes to `_build/executed/`, named by the notebook and the parameters given. It is saved
-    after every cell, so that what ran can be read whatever happens, and signed as the user's own. `progress` may hold
-    options for tqdm; where no terminal shows it, it becomes lines of a log, with what the cells say on stderr, such as
-    how far a sweep is. The kernel imports the package that stands beside the notebooks, whatever else is installed.
+    Without `output` it goes to `_build/executed/`, named by the notebook and the parameters given. It is
+    saved after every cell, so that what ran can be read whatever happens, and signed as the user's own.
+    `progress` may hold options for tqdm; where no terminal shows it, it becomes lines of a log, with what the
+    cells say on stderr, such as how far a sweep is. The kernel imports the package that stands beside the
+    notebooks, whatever else is installed.
 
-    Raises `BadInput` before anything runs (see :func:`check`), `NotebookFailed` where a cell raises or the kernel
-    dies.
+    Raises `BadInput` before anything runs (see :func:`check`), `NotebookFailed` where a cell raises or the
+    kernel dies.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -196,7 +200,8 @@ def use_this_checkout() -> None:
 
 
 def _sign(path: Path) -> None:
-    """Trust an executed notebook, as `jupyter trust` does: JupyterLab leaves the drawings of others' notebooks out."""
+    """Trust an executed notebook, as `jupyter trust` does: JupyterLab leaves the drawings of others'
+    notebooks out."""
     from nbformat.sign import NotebookNotary
 
     with contextlib.suppress(
@@ -217,7 +222,8 @@ class _Log:
 
 
 def strip(path: Path) -> None:
-    """Drop from an executed notebook what varies between runs: times, widget states, stderr, generated ids."""
+    """Drop from an executed notebook what varies between runs: times, widget states, stderr, generated
+    ids."""
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata = {
         "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
@@ -235,7 +241,8 @@ def strip(path: Path) -> None:
 
 
 def _joined(outputs: list) -> list:
-    """Outputs without stderr and progress widgets; pieces of stdout, split where stderr came between, in one."""
+    """Outputs without stderr and progress widgets; pieces of stdout, split where stderr came between, in
+    one."""
     kept = []
     for output in outputs:
         if output.get("name") == "stderr" or "application/vnd.jupyter.widget-view+json" in output.get(
@@ -272,7 +279,8 @@ def _label(path: Path, parameters: dict) -> str:
 
 @contextlib.contextmanager
 def _without_noise():
-    """papermill logs each of its steps and its libraries warn of their own age; the progress bar says enough."""
+    """papermill logs each of its steps and its libraries warn of their own age; the progress bar says
+    enough."""
     logger, level = logging.getLogger("papermill"), logging.getLogger("papermill").level
     logger.setLevel(logging.ERROR)
     try:

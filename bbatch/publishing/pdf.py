@@ -1,7 +1,7 @@
 """The book as one PDF: the articles of the built pages one after the other, printed by a headless Chromium.
 
-Needs the built book (`make book`) and Chromium or Chrome on the path; nothing of LaTeX. Links between pages become
-links within the document.
+Needs the built book (`make book`) and Chromium or Chrome on the path; nothing of LaTeX. Links between pages
+become links within the document.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ def make() -> Path:
 
 
 def joined(html: Path = HTML) -> str:
-    """All pages as one, to stand in `html`/book, after a list of them: ids and links carry the name of their page."""
+    """All pages as one, to stand in `html`/book, after a list of them: ids and links carry the name of their
+    page."""
     source = html.parent / "source"
     toc, book = (yaml.safe_load((source / name).read_text()) for name in ("_toc.yml", "_config.yml"))
     parts = {part["caption"]: [chapter["file"] for chapter in part["chapters"]] for part in toc["parts"]}
@@ -151,7 +152,8 @@ def _head(texts: dict[str, str]) -> str:
 
 
 def _article(name: str, text: str, names: set[str]) -> str:
-    """The article of one page; its ids, and the links to them, carry the page's name. Drawings are not taken apart."""
+    """The article of one page; its ids, and the links to them, carry the page's name. Drawings are not taken
+    apart."""
     prefix, drawings = name.replace("/", "-"), []
 
     def aside(found) -> str:

@@ -1,12 +1,12 @@
 """Committed files: what results/ holds, with the checksum of every file in SHA256SUMS.
 
-`NAME.parquet` holds what the runs of a data set decide, `observed/NAME.parquet` what the machine and the day did; the
-same records give the same bytes, in whatever order and however often they are merged. The rest, measurements of other
-kinds, is written by whoever measures and gets its checksum with the next merge.
+`NAME.parquet` holds what the runs of a data set decide, `observed/NAME.parquet` what the machine and the day
+did; the same records give the same bytes, in whatever order and however often they are merged. The rest,
+measurements of other kinds, is written by whoever measures and gets its checksum with the next merge.
 
-A merge lays the new files beside the old ones, in `.next`; they count from the moment that SHA256SUMS names them. So it
-may be cut short at any moment: a reader takes each file, here or there, whose checksum is the one listed, and what an
-undone or outdated merge has left is named by no SHA256SUMS and removed by the next.
+A merge lays the new files beside the old ones, in `.next`; they count from the moment that SHA256SUMS names
+them. So it may be cut short at any moment: a reader takes each file, here or there, whose checksum is the one
+listed, and what an undone or outdated merge has left is named by no SHA256SUMS and removed by the next.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ NEXT = ".next"
 
 
 def read(folder: Path) -> dict[str, dict]:
-    """Records by id, empty without a folder. Raises `StoreError` naming the file that is damaged or missing."""
+    """Records by id, empty without a folder. Raises `StoreError` naming the file that is damaged or
+    missing."""
     while True:
         sums = _sums(folder)
         try:
@@ -39,12 +40,13 @@ def read(folder: Path) -> dict[str, dict]:
 
 
 def merge(folder: Path, records: dict[str, dict]) -> dict[str, int]:
-    """Add the records that the folder lacks; returns how many for each data set that got any. Renews SHA256SUMS.
+    """Add the records that the folder lacks; returns how many for each data set that got any. Renews
+    SHA256SUMS.
 
     A failed run (out of memory) says something of a machine, not of the configuration: it is left out.
 
-    Raises `StoreError`, changing nothing, where a record cannot be one or contradicts a committed one of the same id,
-    or where the folder cannot be written.
+    Raises `StoreError`, changing nothing, where a record cannot be one or contradicts a committed one of the
+    same id, or where the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,8 +90,8 @@ def rows_of(content: bytes, name: str) -> dict[str, dict]:
         return {row["id"]: row for row in pq.read_table(pa.BufferReader(content)).to_pylist()}
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(
-            f"{name} holds no records that can be read ({type(error).__name__}); restore it and {SUMS} from the "
-            "repository."
+            f"{name} holds no records that can be read ({type(error).__name__}); restore it and {SUMS} from "
+            "the repository."
         ) from error
 
 
@@ -115,7 +117,7 @@ def content_of(folder: Path, name: str, digest: str | None) -> bytes | None:
 
 
 def _records(folder: Path, sums: dict[str, str]) -> dict[str, dict]:
-    found = {}
+    found: dict[str, dict] = {}
     for name in sorted({path.name for path in folder.glob("*.parquet")} | set(sums)):
         if is_records(name) and "/" not in name:
             parts = (_sound(folder, part, sums) for part in (name, f"observed/{name}"))
@@ -129,7 +131,8 @@ def _joined(rows: dict[str, dict], observed: dict[str, dict]) -> dict[str, dict]
         return {key: row | {"observed": observed[key]["observed"]} for key, row in rows.items()}
     except KeyError as error:
         raise StoreError(
-            f"of a record ({printable(str(error))}) the observed half is missing; restore results/ from the repository."
+            f"of a record ({printable(str(error))}) the observed half is missing; restore {SUMS} and the "
+            "files of records from the repository."
         ) from error
 
 
@@ -138,7 +141,7 @@ def _sound(folder: Path, name: str, sums: dict[str, str]) -> tuple[bytes, str]:
     content = content_of(folder, name, sums.get(name))
     found = "no file" if content is None else hashlib.sha256(content).hexdigest()
     expected = sums.get(name, f"none listed in {SUMS}")
-    if found != expected:
+    if content is None or found != expected:
         raise StoreError(
             f"{folder.name}/{name} is damaged: sha256 {expected} expected, {found} found; "
             f"restore it and {SUMS} from the repository."
@@ -159,13 +162,17 @@ def _merge(folder: Path, records: dict[str, dict]) -> dict[str, int]:
             )
     sums = _sums(folder)
     _settle(folder, sums)  # what an earlier merge left when it was cut short
-    added, contents, merged = {}, {}, records | committed
+    added: dict[str, int] = {}
+    contents: dict[str, bytes] = {}
+    merged = records | committed
     for name in DATASETS:
         rows = sorted((r for r in merged.values() if r["run"]["dataset"] == name), key=_order)
         if new := sum(r["id"] not in committed for r in rows):
             added[name] = new
             halves = [decided(r) for r in rows], [{"id": r["id"], "observed": r["observed"]} for r in rows]
-            files = dict(zip((f"{name}.parquet", f"observed/{name}.parquet"), map(_parquet, halves)))
+            files = dict(
+                zip((f"{name}.parquet", f"observed/{name}.parquet"), map(_parquet, halves), strict=True)
+            )
             back = _joined(*(rows_of(content, file) for file, content in files.items()))
             if odd := next((r["id"] for r in rows if _bare(back[r["id"]]) != _bare(r)), None):
                 raise StoreError(f"record {odd} does not come back from a file as it is; remove it.")
@@ -192,7 +199,8 @@ def _replace(folder: Path, contents: dict[str, bytes], sums: dict[str, str]) -> 
 
 
 def _settle(folder: Path, sums: dict[str, str]) -> None:
-    """Move what lies ready and is listed to its place, and remove the rest; may be cut short and called again."""
+    """Move what lies ready and is listed to its place, and remove the rest; may be cut short and called
+    again."""
     ready = folder / NEXT
     for path in [p for p in ready.rglob("*") if p.is_file()]:
         name = path.relative_to(ready).as_posix()
@@ -206,7 +214,8 @@ def _settle(folder: Path, sums: dict[str, str]) -> None:
 
 
 def _bare(value):
-    """A record without its empty fields: a column that some rows lack comes back as one that is empty there."""
+    """A record without its empty fields: a column that some rows lack comes back as one that is empty
+    there."""
     if isinstance(value, dict):
         return {key: _bare(item) for key, item in value.items() if item is not None}
     return value

@@ -1,7 +1,9 @@
-"""Whether results/ is what was recorded: its checksums, its records, and what git has committed of them since.
+"""Whether results/ is what was recorded: its checksums, its records, and what git has committed of them
+since.
 
-Checksums lie beside the files that they check, so who alters a record can renew them. But a record never changes once
-it is committed, and git still holds each file as it was: a record that is no longer what it was is found there.
+Checksums lie beside the files that they check, so who alters a record can renew them. But a record never
+changes once it is committed, and git still holds each file as it was: a record that is no longer what it was
+is found there.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from ..repository import git
 from . import committed
 from .record import flaw, stranger
 
-# Before this commit the records of the synthetic sets were made anew when the arithmetic of the compiled engine changed,
-# and one of CIFAR-10 was timed again; since then nothing has been replaced.
+# Before this commit the records of the synthetic sets were made anew when the arithmetic of the compiled
+# engine changed, and one of CIFAR-10 was timed again; since then nothing has been replaced.
 FIRST = "6a102cd9ad2899a38ea93b9a73ae32be1c3e2848"
 # Records that may be gone, by the fingerprint of the data that they were made on.
 WITHDRAWN = {
@@ -50,7 +52,7 @@ def history(folder: Path, records: dict[str, dict]) -> list[dict]:
         return [_row("history", "git's history is not here; a full clone has it", None)]
     withdrawn: set[str] = set()
     for blob, (commit, name) in old.items():  # what a run decides before what was observed: see _versions
-        for key, row in committed.rows_of(git("cat-file", "blob", blob), name).items():
+        for key, row in committed.rows_of(git("cat-file", "blob", blob) or b"", name).items():
             if row.get("data", {}).get("fingerprint") in WITHDRAWN:
                 withdrawn.add(key)
             if key not in records and key not in withdrawn:
@@ -70,13 +72,14 @@ def uncommitted(folder: Path) -> list[dict]:
 
 
 def _versions(folder: Path) -> dict[str, tuple[str, str]] | None:
-    """(commit, file name) of each version of the files of records since `FIRST`, by blob, those of `observed/` last; None
-    without history."""
+    """(commit, file name) of each version of the files of records since `FIRST`, by blob, those of
+    `observed/` last; None without history."""
     since = [f"{FIRST}~1..HEAD"] if git("cat-file", "-e", f"{FIRST}~1") is not None else ["HEAD"]
     log = git("log", "-m", "--raw", "--no-abbrev", "--no-renames", "--format=%H", *since, "--", str(folder))
     if log is None:
         return None
-    versions, commit = {}, ""
+    versions: dict[str, tuple[str, str]] = {}
+    commit = ""
     for line in log.decode(errors="replace").splitlines():
         if change := re.fullmatch(r":\S+ \S+ \S+ ([0-9a-f]+) [AM]\t(.+)", line):
             name = change[2].partition(f"{folder.name}/")[2]

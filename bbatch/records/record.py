@@ -6,9 +6,9 @@
     data         source, fingerprint, n_test
     history      a list an epoch: train_loss, train_correct, test_loss, test_correct
     final        train_loss, train_correct, test_loss, test_correct, diverged_epoch
-    observed     what another machine or day changes: epoch seconds (elapsed and processor time), start, end, device,
-                 versions, commit, engine; `failure` ("out of memory") where the run could not be finished here, with
-                 an empty history and final
+    observed     what another machine or day changes: epoch seconds (elapsed and processor time), start, end,
+                 device, versions, commit, engine; `failure` ("out of memory") where the run could not be
+                 finished here, with an empty history and final
 
 All but `observed` is decided by the id, bit for bit, on one machine and one set of versions.
 """
@@ -31,7 +31,8 @@ def decided(record: dict) -> dict:
 
 
 def flaw(record: dict) -> str | None:
-    """Why this cannot be the record of a run, finished or failed, as the end of a sentence; None where it can."""
+    """Why this cannot be the record of a run, finished or failed, as the end of a sentence; None where it
+    can."""
     try:
         return _flaw(record)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -39,9 +40,11 @@ def flaw(record: dict) -> str | None:
 
 
 def stranger(record: dict) -> str | None:
-    """Why a record without a flaw is of no run that there is here, as the end of a sentence; None where it is of one.
+    """Why a record without a flaw is of no run that there is here, as the end of a sentence; None where it is
+    of one.
 
-    It may be forged, or have been made with a data set or a network that is not known here or is another one now.
+    It may be forged, or have been made with a data set or a network that is not known here or is another one
+    now.
     """
     try:
         run = Run.from_dict(record["run"])
@@ -99,7 +102,8 @@ def _amount(value) -> bool:
 
 
 def _plain(value, depth: int = 1) -> bool:
-    """A number, a line of text, nothing, or a list or dict of such: what a table can hold and a page can show."""
+    """A number, a line of text, nothing, or a list or dict of such: what a table can hold and a page can
+    show."""
     if isinstance(value, (list, dict)) and depth:
         items = value.values() if isinstance(value, dict) else value
         return all(_plain(item, depth - 1) for item in items)

@@ -21,8 +21,8 @@ FROZEN = ROOT / "results"
 class Store:
     """Live records in `folder` over frozen ones in `frozen`; either may not exist yet.
 
-    By default `folder` is what BBATCH_STORE names, else `store/` beside the package. It holds live records, checkpoints,
-    weights and locks. Raises `StoreError` for a URL.
+    By default `folder` is what BBATCH_STORE names, else `store/` beside the package. It holds live records,
+    checkpoints, weights and locks. Raises `StoreError` for a URL.
     """
 
     def __init__(self, folder: Path | str | None = None, frozen: Path | str | None = FROZEN):
@@ -30,8 +30,8 @@ class Store:
             folder or os.environ.get("BBATCH_STORE")
         ):  # it may hold a password: not a word of it is shown
             raise StoreError(
-                "the store is named by an address; name a folder in BBATCH_STORE, and copy the files of its records/ "
-                "from machine to machine where none is shared."
+                "the store is named by an address; name a folder in BBATCH_STORE, and copy the files of its "
+                "records/ from machine to machine where none is shared."
             )
         self.folder = Path(folder) if folder else folder_named("BBATCH_STORE") or ROOT / "store"
         self.frozen = Path(frozen) if frozen is not None else None
@@ -75,7 +75,8 @@ class Store:
         write_whole(self.folder / "records" / name, _document(record))
 
     def get(self, key: str) -> dict | None:
-        """The live record of this id. A damaged file is set aside under a name that says so, and gives None."""
+        """The live record of this id. A damaged file is set aside under a name that says so, and gives
+        None."""
         path = self.folder / "records" / f"{key}.json"
         try:
             content = path.read_bytes()
@@ -121,7 +122,8 @@ class Store:
         return {"identical": same, "different": both - same, "not_committed": len(live) - both}
 
     def freeze(self) -> dict[str, int]:
-        """Merge live records into the committed files (see `committed.merge`); returns how many were added by data set."""
+        """Merge live records into the committed files (see `committed.merge`); returns how many were added by
+        data set."""
         if self.frozen is None:
             raise StoreError(
                 "this store was opened without a folder of committed records; there is none to freeze into."

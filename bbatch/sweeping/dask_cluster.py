@@ -1,9 +1,9 @@
 """One machine outgrown: the same sweep on a Dask cluster, and what that costs.
 
-`dask` starts a cluster of processes on this machine, `dask://HOST:PORT` joins one that runs. Workers need this package
-and the data (each finds its own through BBATCH_DATA; a fingerprint that differs is refused), but share no folder: a
-record comes back through the scheduler where the store is not shared. Where it is, checkpoints are shared too, and a
-run whose worker died goes on elsewhere from its last epoch.
+`dask` starts a cluster of processes on this machine, `dask://HOST:PORT` joins one that runs. Workers need
+this package and the data (each finds its own through BBATCH_DATA; a fingerprint that differs is refused), but
+share no folder: a record comes back through the scheduler where the store is not shared. Where it is,
+checkpoints are shared too, and a run whose worker died goes on elsewhere from its last epoch.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ ADDRESS = re.compile(r"dask://([\w.-]+|\[[0-9a-fA-F:]+\]):(\d{1,5})")
 
 @contextmanager
 def executor(name: str, jobs: int | None = None, device: str = "cpu") -> Iterator[Executor | None]:
-    """The executor named `processes` (None: the sweep's own), `dask` or `dask://HOST:PORT`, for the time of a `with`.
+    """The executor named `processes` (None: the sweep's own), `dask` or `dask://HOST:PORT`, for the time of a
+    `with`.
 
-    On CUDA each run asks for one unit of the worker resource GPU (`dask worker ... --resources GPU=1`, one worker a
-    GPU). The address of Dask's dashboard goes to stderr. Raises `BadInput` for another name, for a device that the
-    workers of `dask` cannot have, or where no scheduler answers.
+    On CUDA each run asks for one unit of the worker resource GPU (`dask worker ... --resources GPU=1`, one
+    worker a GPU). The address of Dask's dashboard goes to stderr. Raises `BadInput` for another name, for a
+    device that the workers of `dask` cannot have, or where no scheduler answers.
     """
     if name == "processes":
         yield None
@@ -83,9 +84,11 @@ def executor(name: str, jobs: int | None = None, device: str = "cpu") -> Iterato
 
 
 def _greeted(host: str, port: int) -> None:
-    """Raise `OSError` unless what listens there greets as Dask does, with a message of some hundred bytes behind its length.
+    """Raise `OSError` unless what listens there greets as Dask does, with a message of some hundred bytes
+    behind its length.
 
-    Dask's own client waits for ever for a listener that says nothing, and takes the words of another for a length.
+    Dask's own client waits for ever for a listener that says nothing, and takes the words of another for a
+    length.
     """
     with socket.create_connection((host, port), timeout=ANSWER_WITHIN) as connection:
         length = int.from_bytes(connection.recv(8, socket.MSG_WAITALL), "little")
@@ -94,7 +97,8 @@ def _greeted(host: str, port: int) -> None:
 
 
 class _Runs(Executor):
-    """Dask's executor, with the end of a run that no worker survived told as the standard library tells it."""
+    """Dask's executor, with the end of a run that no worker survived told as the standard library tells
+    it."""
 
     def __init__(self, inner: Executor):
         self.inner = inner
@@ -124,12 +128,13 @@ class _Runs(Executor):
 
 
 def overheads(measured: pd.DataFrame, seconds: float = 10.0) -> pd.DataFrame:
-    """What each executor costs, from `benchmarks.cluster`: medians over the rounds, a row for each number of workers.
+    """What each executor costs, from `benchmarks.cluster`: medians over the rounds, a row for each number of
+    workers.
 
     Raises `BadInput` for a run of no `seconds`.
 
-    Columns: executor, workers, runs a minute, overhead a run in seconds (negative where noise exceeds it), and what
-    Dask costs over the sweep's own processes in percent of a run of `seconds`, round by round.
+    Columns: executor, workers, runs a minute, overhead a run in seconds (negative where noise exceeds it),
+    and what Dask costs over the sweep's own processes in percent of a run of `seconds`, round by round.
     """
     if not 0 < seconds < math.inf:
         raise BadInput(f"the duration of a run is {seconds} s; it must be a finite number above 0.")

@@ -62,7 +62,8 @@ def test_workers_killed_on_a_cluster_of_this_machine(undisturbed, tmp_path, long
 
 @contextmanager
 def separate(folder, options=((), ())):
-    """A scheduler, and workers with these options that share no folder: each its own working folder, home and cache."""
+    """A scheduler, and workers with these options that share no folder: each its own working folder, home and
+    cache."""
     environment = os.environ | {
         "PYTHONPATH": harness.PYTHONPATH,
         "OMP_NUM_THREADS": "1",
@@ -137,7 +138,8 @@ def test_workers_that_share_nothing_and_one_that_is_killed(undisturbed, tmp_path
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
-    """The address of a scheduler of two separate workers, their folder, and the process of the one that has a GPU."""
+    """The address of a scheduler of two separate workers, their folder, and the process of the one that has a
+    GPU."""
     folder = tmp_path_factory.mktemp("pair")
     with separate(folder, ((), ("--resources", "GPU=1"))) as (name, (_, _, gpu)):
         yield name, folder, gpu.pid

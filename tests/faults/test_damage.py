@@ -1,4 +1,5 @@
-"""Files cut short at every sixteenth of their length, or with one bit flipped: found, never used, never a traceback."""
+"""Files cut short at every sixteenth of their length, or with one bit flipped: found, never used, never a
+traceback."""
 
 import random
 import shutil

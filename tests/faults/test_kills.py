@@ -1,4 +1,5 @@
-"""SIGKILL of a sweep, of its workers, of a notebook's kernel, of a freeze: nothing lost, nothing done again."""
+"""SIGKILL of a sweep, of its workers, of a notebook's kernel, of a freeze: nothing lost, nothing done
+again."""
 
 import os
 import random
@@ -16,7 +17,7 @@ from faults import harness
 def test_sweep_killed_at_random_moments(undisturbed, tmp_path, long):
     rng, kills, runs = random.Random(8), 50 if long else 4, harness.grid(long)
     total, finished, done = sum(r.epochs for r in runs), {}, 0
-    for kill in range(kills):
+    for _ in range(kills):
         child = harness.start(harness.work, tmp_path, runs)
         moment = done + rng.randint(1, max(1, int(1.6 * total / kills)))
         harness.until(lambda: len(harness.noted(tmp_path)) >= moment or not child.is_alive())
@@ -33,14 +34,18 @@ def test_sweep_killed_at_random_moments(undisturbed, tmp_path, long):
     assert not harness.parts(tmp_path) and not list(harness.store_in(tmp_path).checkpoints.iterdir())
 
 
-def begin_noting(log, kept=[]):
+KEPT = []  # for as long as the process lives
+
+
+def begin_noting(log):
     worker.begin()
-    kept.append(harness.noting_epochs(log))  # for as long as the process lives
-    kept[0].__enter__()
+    KEPT.append(harness.noting_epochs(log))
+    KEPT[0].__enter__()
 
 
 def pool(folder, runs):
-    """A sweep as the command line makes it: a pool of two processes, which note the epochs that they begin."""
+    """A sweep as the command line makes it: a pool of two processes, which note the epochs that they
+    begin."""
     worker.begin = partial(begin_noting, folder / "epochs.log")
     sweep(runs, harness.store_in(folder), jobs=2, progress=False)
     harness.store_in(folder).freeze()
@@ -68,7 +73,8 @@ def pool_grid(long):
 
 
 def test_workers_and_their_sweep_killed(tmp_path, long):
-    """Workers are killed under a sweep, which goes on; then the sweep is killed, and its workers end with it."""
+    """Workers are killed under a sweep, which goes on; then the sweep is killed, and its workers end with
+    it."""
     rng, runs, store, seen = random.Random(3), pool_grid(long), harness.store_in(tmp_path), []
     killed, finished = 0, {}
     for _ in range(3 if long else 1):
@@ -121,7 +127,7 @@ def test_notebook_kernel_killed(undisturbed, tmp_path, long):
 
     rng, runs, kills = random.Random(5), harness.grid(long), 50 if long else 1
     total = sum(run.epochs for run in runs)
-    for kill in range(kills):
+    for _ in range(kills):
         manager, client = start_new_kernel(env=os.environ | {"PYTHONPATH": harness.PYTHONPATH})
         try:
             client.execute(KERNEL.format(folder=str(tmp_path), long=long))
@@ -154,7 +160,8 @@ def freeze_to_the(call, folder):
 
 
 def test_freeze_killed_at_every_step(undisturbed, tmp_path, long):
-    """Whatever the moment, the committed files are the old ones or become the new ones; never half of each."""
+    """Whatever the moment, the committed files are the old ones or become the new ones; never half of
+    each."""
     runs = harness.grid(long)
     harness.run(harness.work, tmp_path, runs[:2])
     harness.run(harness.work, tmp_path, runs, freeze=False)

@@ -66,7 +66,8 @@ def test_a_lock_left_by_a_dead_process(undisturbed, tmp_path, long):
 
 
 def test_sleep_is_seen_in_the_times(tmp_path):
-    """Stopped for a second in an epoch: its elapsed time shows it, its processor time does not, the result neither."""
+    """Stopped for a second in an epoch: its elapsed time shows it, its processor time does not, the result
+    neither."""
     slow = harness.replace(plan("synthetic-1k", 4, 7, epochs=5), optimizer="sgd", momentum=0.9)
     child = harness.start(harness.work, tmp_path, [slow])
     harness.until(lambda: len(harness.noted(tmp_path)) >= 3, alive=child.is_alive)
@@ -77,7 +78,7 @@ def test_sleep_is_seen_in_the_times(tmp_path):
     harness.run(harness.work, tmp_path / "undisturbed", [slow])
     assert harness.decided_files(tmp_path) == harness.decided_files(tmp_path / "undisturbed")
     observed = next(iter(store_in(tmp_path).live().values()))["observed"]
-    lost = [s - c for s, c in zip(observed["seconds"], observed["cpu_seconds"])]
+    lost = [s - c for s, c in zip(observed["seconds"], observed["cpu_seconds"], strict=True)]
     assert max(lost) > 1.2 and sorted(lost)[-2] < max(lost) / 2
     assert max(observed["cpu_seconds"]) < 1.2
     assert frame(store_in(tmp_path).live().values())["disturbed_epochs"][0] >= 1
@@ -112,7 +113,8 @@ def test_a_clock_that_jumps_moves_no_epoch(undisturbed, tmp_path, long):
 
 
 def command_line(folder, *words):
-    """`bbatch` with these words, its output in files, as the leader of a process group (as a shell starts it)."""
+    """`bbatch` with these words, its output in files, as the leader of a process group (as a shell starts
+    it)."""
     os.setpgid(0, 0)
     signal.signal(
         signal.SIGINT, signal.default_int_handler
@@ -135,7 +137,8 @@ def command_line(folder, *words):
     ids=["processes", "dask"],
 )
 def test_ctrl_c(words, tmp_path, long):
-    """To the whole process group, as a terminal sends it: exit code 130, one sentence, the run in hand on disk."""
+    """To the whole process group, as a terminal sends it: exit code 130, one sentence, the run in hand on
+    disk."""
     if "dask" in words and not long:
         pytest.skip("in the long form: make faults")
     child = harness.start(command_line, tmp_path, *words)
@@ -145,8 +148,8 @@ def test_ctrl_c(words, tmp_path, long):
     child.join(30)
     said = (tmp_path / "err").read_text()
     sentence = (
-        r"(Dask's dashboard: \S+\n)?bbatch: interrupted; 0 of \d runs were finished and recorded; those in hand "
-        r"go on .*asked again\.\n"
+        r"(Dask's dashboard: \S+\n)?bbatch: interrupted; 0 of \d runs were finished and recorded; those in "
+        r"hand go on .*asked again\.\n"
     )
     assert child.exitcode == 130 and re.fullmatch(sentence, said), said
     assert (tmp_path / "out").read_text() == ""
@@ -187,7 +190,8 @@ def test_a_batch_that_does_not_fit_in_memory(tmp_path):
 
 
 def deadly(folder):
-    """A run that kills its worker each time (as the system does where memory ends) beside one that does not."""
+    """A run that kills its worker each time (as the system does where memory ends) beside one that does
+    not."""
     worker.begin = deadly_begin
     assert (
         len(

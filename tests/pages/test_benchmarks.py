@@ -1,4 +1,5 @@
-"""What the page on speed says is computed from the measurements, and the rivals do train. No test here measures time."""
+"""What the page on speed says is computed from the measurements, and the rivals do train. No test here
+measures time."""
 
 import importlib.util
 from shutil import which

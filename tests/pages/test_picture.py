@@ -1,7 +1,9 @@
-"""Figures as a page shows them, and the explorer's data: every value where it is drawn, legible in the dark."""
+"""Figures as a page shows them, and the explorer's data: every value where it is drawn, legible in the
+dark."""
 
 import json
 import re
+from itertools import pairwise
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -54,7 +56,8 @@ def test_ink_turns_over_and_data_sets_stay_apart_in_the_dark():
 
 
 def test_a_point_is_told_where_it_is_drawn():
-    """The place given for a tip is that of the marker in the drawing itself, in the last of several panels too."""
+    """The place given for a tip is that of the marker in the drawing itself, in the last of several panels
+    too."""
     with mpl.rc_context(figures.STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(12, 3))
         plt.close(figure)
@@ -70,7 +73,7 @@ def test_a_point_is_told_where_it_is_drawn():
     assert np.array([t[:2] for t in tips]) == pytest.approx(np.array(drawn), abs=0.2)
     boxes = [[float(v) for v in panel["viewbox"].split()] for panel in page.select(".bbatch-panel")]
     # None shows its neighbour.
-    assert all(x + w <= following + 3 for (x, _, w, _), (following, *_) in zip(boxes, boxes[1:]))
+    assert all(x + w <= following + 3 for (x, _, w, _), (following, *_) in pairwise(boxes))
 
 
 def test_a_figure_tells_mean_interval_n_and_the_papers_value(runs):
@@ -144,7 +147,8 @@ def test_the_explorer_of_no_runs_shows_the_paper():
 
 
 def test_nothing_that_a_record_says_is_run_by_a_page(runs):
-    """A data source, a processor or a commit that is a script stays text: in the explorer, at its foot, in a figure."""
+    """A data source, a processor or a commit that is a script stays text: in the explorer, at its foot, in a
+    figure."""
     attack = "</script><script>alert(1)</script><!--<script>"
     bad = record(batch_size=8) | {"data": {"source": attack, "fingerprint": attack, "n_test": 200}}
     for field in ("device_name", "engine", "commit", "python"):

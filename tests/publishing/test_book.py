@@ -26,7 +26,8 @@ WIDTHS = (1280, 390)  # a desktop's window and a phone's, in CSS pixels
 
 @pytest.fixture(scope="module")
 def site() -> Path:
-    """The folder of the built pages. Jupyter Book runs with warnings as errors, so a build that ends is clean."""
+    """The folder of the built pages. Jupyter Book runs with warnings as errors, so a build that ends is
+    clean."""
     return book.build().parent
 
 
@@ -133,7 +134,8 @@ def test_every_plotly_graph_reaches_its_page(site, pages):
 
 
 def test_no_page_shows_an_object_instead_of_its_content(pages):
-    """`<IPython.core.display.Markdown object>` is what is left of an empty output, `object at 0x...` of no repr."""
+    """`<IPython.core.display.Markdown object>` is what is left of an empty output, `object at 0x...` of no
+    repr."""
     assert [
         (path.name, found)
         for path, page in pages.items()
@@ -169,16 +171,18 @@ LOOK = """(async () => {
   };
 })()"""
 
-# axe-core (tests/axe, MPL-2.0) on the page as it stands. Left out are the insides of drawings, which have their words,
-# and the further rows of long tables, which are made as the first ones are.
+# axe-core (tests/axe, MPL-2.0) on the page as it stands. Left out are the insides of drawings, which have
+# their words, and the further rows of long tables, which are made as the first ones are.
 AXE = """(async () => {
   const root = document.documentElement;
   root.dataset.theme = root.dataset.mode = "%s";
-  const found = await axe.run({exclude: [".bbatch-whole > g", ".bbatch-panel", ".plotly-graph-div svg", "mjx-container",
+  const found = await axe.run({exclude: [".bbatch-whole > g", ".bbatch-panel", ".plotly-graph-div svg",
+                                         "mjx-container",
                                          "tbody > tr:nth-child(n+12)"]},
                               {resultTypes: ["violations"], runOnly: %s});
   return found.violations.filter(one => ["serious", "critical"].includes(one.impact)).flatMap(
-    one => one.nodes.map(node => `${one.id}: ${node.html.slice(0, 120)} ${node.any.map(c => c.message).join(" ")}`));
+    one => one.nodes.map(
+      node => `${one.id}: ${node.html.slice(0, 120)} ${node.any.map(c => c.message).join(" ")}`));
 })()"""
 EVERYTHING = '{type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}'
 CONTRAST = '{type: "rule", values: ["color-contrast"]}'
@@ -215,7 +219,8 @@ def look_at(paths: list[Path]) -> list[tuple]:
 
 @browsing
 def test_every_page_is_whole_and_accessible_in_a_browser_without_a_network(pages):
-    """From file://: no request leaves, nothing fails, all is drawn, a phone need not scroll, axe-core is content."""
+    """From file://: no request leaves, nothing fails, all is drawn, a phone need not scroll, axe-core is
+    content."""
     paths = [path for path, page in pages.items() if page.body]  # the first page of all only leads to another
     with ThreadPoolExecutor(2) as pool:  # two browsers: the work is theirs
         assert [one for wrong in pool.map(look_at, (paths[::2], paths[1::2])) for one in wrong] == []
@@ -242,7 +247,8 @@ def test_every_page_is_whole_from_a_server(site, pages, chromium):
 
 @browsing
 def test_figures_and_the_explorer_answer_to_the_keyboard(site, chromium):
-    """Tab reaches a figure, arrows read its values, Enter leads to the runs behind one; a choice redraws the chart."""
+    """Tab reaches a figure, arrows read its values, Enter leads to the runs behind one; a choice redraws the
+    chart."""
     chromium.visit((site / "notebooks" / "02_accuracy_synthetic.html").as_uri(), WIDTHS[0], LOOK)
     for _ in range(200):
         chromium.press("Tab")
@@ -278,7 +284,8 @@ def test_figures_and_the_explorer_answer_to_the_keyboard(site, chromium):
 @browsing
 def test_a_slider_walks_through_the_learning_curves(site, chromium):
     chromium.visit((site / "notebooks" / "02_accuracy_synthetic.html").as_uri(), WIDTHS[0], LOOK)
-    shown = """[...document.querySelectorAll('[id*="-series-"]')].filter(e => !e.style.opacity).map(e => e.id.split("-")[3])"""
+    shown = """[...document.querySelectorAll('[id*="-series-"]')]
+      .filter(e => !e.style.opacity).map(e => e.id.split("-")[3])"""
     drawn = chromium.evaluate(shown)
     chromium.evaluate("document.querySelector('.bbatch-slider input').focus()")
     for position, name in enumerate(("B = 1", "B = 8"), 1):
@@ -286,7 +293,8 @@ def test_a_slider_walks_through_the_learning_curves(site, chromium):
         assert chromium.evaluate("document.querySelector('.bbatch-slider output').textContent") == name
         assert chromium.evaluate(shown) == [str(position - 1)] * 2  # its line and its band
     assert len(drawn) == 16 and "all" == chromium.evaluate(
-        "(range => { range.value = 0; range.dispatchEvent(new Event('input')); return range.nextSibling.textContent })"
+        "(range => { range.value = 0; range.dispatchEvent(new Event('input')); "
+        "return range.nextSibling.textContent })"
         "(document.querySelector('.bbatch-slider input'))"
     )
     assert chromium.evaluate(shown) == drawn
@@ -310,7 +318,8 @@ def test_every_figure_has_words_and_every_page_its_origin(pages):
 
 
 def test_the_crate_names_every_page_and_record_as_it_is(site, pages):
-    """The rules of RO-Crate 1.2: a descriptor, a root with what it must say, no dangling reference, no file missing."""
+    """The rules of RO-Crate 1.2: a descriptor, a root with what it must say, no dangling reference, no file
+    missing."""
     document = json.loads((site / "ro-crate-metadata.json").read_text())
     assert document["@context"] == "https://w3id.org/ro/crate/1.2/context"
     graph = {entity["@id"]: entity for entity in document["@graph"]}
@@ -374,7 +383,8 @@ def test_buttons_wait_for_the_address_of_the_repository():
 
 
 def test_what_a_notebook_shows_decides_its_stamp(tmp_path, monkeypatch):
-    """A page is built again when its notebook, the package, the records or the versions change, and only then."""
+    """A page is built again when its notebook, the package, the records or the versions change, and only
+    then."""
     monkeypatch.setattr(book, "ROOT", tmp_path)
     parts = [
         tmp_path / name

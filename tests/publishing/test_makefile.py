@@ -86,7 +86,8 @@ def test_a_reproduction_of_one_data_set_leaves_another_alone_and_clean_keeps_all
 
 
 def test_the_container_has_what_each_step_needs(place, tmp_path):
-    """Each `RUN make` in an empty folder that holds what was copied before it; the package comes before it is installed."""
+    """Each `RUN make` in an empty folder that holds what was copied before it; the package comes before it is
+    installed."""
     there = tmp_path / "container"
     there.mkdir()
     steps = re.findall(r"^(COPY|RUN make) (.+)$", (ROOT / "Dockerfile").read_text(), re.M)

@@ -1,4 +1,5 @@
-"""What the notebooks and benchmarks import from the package is there, and so is each name that they take from one of its modules."""
+"""What the notebooks and benchmarks import from the package is there, and so is each name that they take from
+one of its modules."""
 
 import ast
 import json

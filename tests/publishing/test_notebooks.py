@@ -13,7 +13,11 @@ from bbatch.records.store import ROOT
 
 COMMITTED = notebooks.paths()
 PAGES = [*COMMITTED, *sorted((ROOT / "book").glob("*.ipynb"))]
-PARAMETERS = 'name = "mnist"  # a data set\nseeds: int = 2  # how many\nrate: float = 0.1\nsizes: list[int] = [1, 8]\nquick = True'
+PARAMETERS = """name = "mnist"  # a data set
+seeds: int = 2  # how many
+rate: float = 0.1
+sizes: list[int] = [1, 8]
+quick = True"""
 
 
 @pytest.fixture
@@ -133,7 +137,8 @@ def test_execution_with_parameters_leaves_the_same_bytes_twice(make, tmp_path):
 
 
 def test_a_log_has_a_line_for_each_state_of_a_bar(make, tmp_path, capsys):
-    """What `nohup` or a scheduler keeps: where the notebook is, where the loop inside a cell is, no bar drawn over itself."""
+    """What `nohup` or a scheduler keeps: where the notebook is, where the loop inside a cell is, no bar drawn
+    over itself."""
     path = make("from tqdm import tqdm\nfor k in tqdm(range(3), desc='training'):\n    pass")
     notebooks.execute(path, {}, tmp_path / "out.ipynb")
     said = capsys.readouterr().err

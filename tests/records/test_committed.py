@@ -1,4 +1,5 @@
-"""Committed files: a merge that may be cut short or undone at any step, readers meanwhile, what is refused."""
+"""Committed files: a merge that may be cut short or undone at any step, readers meanwhile, what is
+refused."""
 
 import hashlib
 import os
@@ -168,7 +169,7 @@ def rehash(folder: Path) -> None:
     """What who alters a file can do, too: renew its checksum."""
     names = committed.files_in(folder)
     digests = [hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names]
-    lines = [f"{digest}  {name}\n" for digest, name in zip(digests, names)]
+    lines = [f"{digest}  {name}\n" for digest, name in zip(digests, names, strict=True)]
     (folder / "SHA256SUMS").write_text("".join(lines))
 
 
@@ -302,5 +303,6 @@ def test_without_history_it_is_said(checkout):
 
 
 def test_the_records_of_this_book_are_what_was_committed():
-    """What is measured and not yet committed is no finding here; its checksum is: `bbatch freeze` renews it."""
+    """What is measured and not yet committed is no finding here; its checksum is: `bbatch freeze` renews
+    it."""
     assert [line for check, line in findings(FROZEN) if check != "uncommitted"] == []
