@@ -149,8 +149,8 @@ def step_sentence(table: pd.DataFrame) -> str:
     return (
         f"Our step costs about {fixed:.2g} µs whatever the batch, largely Adam's pass over all "
         f"parameters, and {each:.2g} µs for each sample, for the arithmetic of the layers and the drawing of "
-        f"masks; the two are equal near B = {fixed / each:.0f}. The DataLoader loop needs {slow['median']:.0f} µs at "
-        f"B = {slow['batch_size']}."
+        f"masks; the two are equal near B = {fixed / each:.0f}. The DataLoader loop needs "
+        f"{slow['median']:.0f} µs at B = {slow['batch_size']}."
     )
 
 
