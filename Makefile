@@ -8,6 +8,9 @@ PROFILE   ?= paper
 DATASETS  ?=
 SEEDS     ?=
 FRESH     := _build/reproduce/$(PROFILE)
+ALL       := tests notebooks --nbval-lax --nbval-current-env
+CORE      := $(patsubst %,tests/test_%.py,config streams models trainer metrics statistics published house lint) \
+             tests/engines tests/records -m "not slow"
 
 # The first Python of 3.11 to 3.14 on the path; the pins have no wheels for others.
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
@@ -17,7 +20,7 @@ PYTHON ?= $(shell for p in python3 python python3.13 python3.12 python3.11 pytho
 UV ?= $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test lab reproduce bench faults lock clean
+.PHONY: help book pdf test lint lab reproduce bench faults lock clean
 
 help:           ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## */|/' | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -30,10 +33,14 @@ pdf: book       ## the book as one PDF, _build/book.pdf (needs Chromium or Chrom
 	@echo "Printing the pages."
 	@$(BIN)/python -m bbatch.publishing.pdf
 
-test: $(INSTALLED)  ## run all tests: package, notebooks, book and its pages (up to 15 minutes)
-	@echo "Testing the package, the notebooks and the book."
-	@BBATCH_STORE="$${BBATCH_STORE:-$(CURDIR)/_build/store}" \
-	  $(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-current-env
+test: $(INSTALLED)  ## run all tests: package, notebooks, book and its pages (up to 15 minutes); FAST=1: the core's, in one
+	@echo "Testing $(if $(FAST),the core,package and notebooks and book)."
+	@BBATCH_STORE="$${BBATCH_STORE:-$(CURDIR)/_build/store}" $(BIN)/python -m pytest $(if $(FAST),$(CORE),$(ALL))
+
+lint: $(INSTALLED)  ## check format, rules and types; `ruff format` and `ruff check --fix` in .venv/bin mend much of it
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
 
 lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 	@echo "Starting JupyterLab in notebooks/; Ctrl-C ends it."
@@ -60,7 +67,7 @@ lock:           ## renew requirements.txt from requirements.in (needs uv)
 	@echo "Renewed $(CURDIR)/requirements.txt."
 
 clean:          ## remove what `make` made, except the environment and the records
-	rm -rf _build .pytest_cache bbatch.egg-info
+	rm -rf _build .pytest_cache .ruff_cache .mypy_cache bbatch.egg-info
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 # uv installs in seconds, pip in minutes. `make UV= book` leaves uv aside, as where only pip knows the package index.

@@ -1,4 +1,4 @@
-"""bbatch: a paper on batch sizes that runs. `select_batch_size` and `measure_batch_size` serve any model and data."""
+"""A paper on batch sizes that runs. `select_batch_size` and `measure_batch_size` serve any model and data."""
 
 _EXPORTED = {"select_batch_size": "choosing.algorithm_2", "measure_batch_size": "choosing.by_measurement"}
 __all__ = ["measure_batch_size", "select_batch_size"]

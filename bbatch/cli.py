@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. Exit code 0, or 2 with one sentence for bad input (1, 130: see `main`)."""
+"""The command line: parse, call, print. The exit codes stand at `main`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 
 import pandas as pd
 
-from . import claims, config, data, geometry, metrics
-from .analysis import held_out_choice, reencoding
+from . import claims, config, data, extensions, geometry, metrics
+from .analysis import held_out_choice
 from .choosing import problems, recommend
 from .errors import BadInput, one_of, whole
 from .geometry.networks import EFFORT
@@ -28,15 +28,19 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns its exit code: 0, 1 where a record is not confirmed, 2 for bad input, 130 for Ctrl-C."""
+    """Run one command; returns its exit code.
+
+    0; 1 where a record is not confirmed, or a notebook or the book fails; 2 for bad input, or a file that
+    cannot be used, with one sentence; 130 for Ctrl-C.
+    """
     try:
+        extensions.import_named()
         options = _parser().parse_args(arguments)
         rows = options.command(options)
         if rows is not None:
             _print(rows, options.json)
-            print(
-                end="", flush=True
-            )  # here, where a full disk can still be told; nothing where the output is closed
+            # here, where a full disk can still be told; nothing where the output is closed
+            print(end="", flush=True)
         if options.command is _verify and not verify.agree(rows):
             return 1
     except BadInput as error:
@@ -128,11 +132,6 @@ def _parser() -> argparse.ArgumentParser:
         "heldout",
         lambda o: held_out_choice.measure(),
         "choose the batch size on held-out training data, beside the test set",
-    )
-    add(
-        "reencoding",
-        lambda o: reencoding.measure(),
-        "what the JPEG mirror of CIFAR-10 does to accuracy, from kept weights",
     )
     sub = add(
         "geometry",
@@ -274,8 +273,8 @@ def _verify(options) -> list[dict]:
     jobs = processes(options.jobs, data.usable(options.device))
     took = verify.seconds_expected(records, jobs)
     print(
-        f"Training {len(records)} committed runs again, {jobs} at a time: about {math.ceil(took)} s, if this machine "
-        "is as fast as the one that recorded them.",
+        f"Training {len(records)} committed runs again, {jobs} at a time: about {math.ceil(took)} s, "
+        "if this machine is as fast as the one that recorded them.",
         file=sys.stderr,
     )
     return verify.again(records, jobs=jobs, device=options.device, progress=not options.json)

@@ -10,12 +10,24 @@ import hashlib
 import json
 import math
 import sys
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import MISSING, asdict, dataclass, fields
+
+import numpy as np
 
 from .errors import BadInput, one_of, whole
+from .models import NETWORKS, structure
+from .optimizers import OPTIMIZERS
 
-LR_RULES = ("constant", "linear", "sqrt")
-OPTIMIZERS = ("adam", "sgd")
+# Factor on the base learning rate from the ratio of the batch size to the base batch size; `linear` is Eq.
+# (2).
+LR_RULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda ratio: 1.0,
+    "linear": lambda ratio: ratio,
+    "sqrt": math.sqrt,
+}
+# Samples in a batch from the run's batch size and the epoch (0-based).
+BATCH_SCHEDULES: dict[str, Callable[[int, int], int]] = {"fixed": lambda batch_size, epoch: batch_size}
 PRECISIONS = ("fp32", "bf16")
 LARGEST = sys.float_info.max
 SEEDS_ALLOWED = 10_000  # in one grid
@@ -48,10 +60,12 @@ class DataSpec:
     network: str
     protocol: Protocol
     seeds: int  # runs of each configuration that this reproduction plans; the paper has one
+    # Reads a data set that is not the paper's: takes whether it may download, returns a `data.Data`.
+    read: Callable | None = None
 
 
-# The paper lists 1-512 for the synthetic sets and 1-1024 elsewhere; 16 stands in Section I-B and in Tables III
-# and IV but not in Table VII. We run it everywhere.
+# The paper lists 1-512 for the synthetic sets and 1-1024 elsewhere; 16 stands in Section I-B and in Tables
+# III and IV but not in Table VII. We run it everywhere.
 _SMALL = (1, 8, 16, 32, 64, 128, 256, 512)
 _LARGE = _SMALL + (1024,)
 
@@ -98,9 +112,13 @@ class Run:
     warmup_epochs: int  # already 0 where the batch size is below the warm-up threshold
     n_train: int  # the first n samples of the seeded order of the training set; Table I's size by default
     precision: str
+    network: str | None = None  # None: the data set's own
+    batch_schedule: str = "fixed"  # the paper's; others change the batch size from epoch to epoch
 
     def __post_init__(self):
         one_of("data set", self.dataset, DATASETS)
+        one_of("network", self.network_name, NETWORKS)
+        one_of("schedule of batch sizes", self.batch_schedule, BATCH_SCHEDULES)
         one_of("learning-rate rule", self.lr_rule, LR_RULES)
         one_of("optimizer", self.optimizer, OPTIMIZERS)
         one_of("precision", self.precision, PRECISIONS)
@@ -124,35 +142,63 @@ class Run:
             object.__setattr__(self, what, float(value))  # 1 and 1.0 are one run, and must have one key
 
     @property
-    def lr(self) -> float:
-        """Target learning rate: Eq. (2) for `linear`; base_lr * sqrt(B / base_batch) for `sqrt`."""
-        ratio = self.batch_size / self.base_batch
-        return self.base_lr * {"constant": 1.0, "linear": ratio, "sqrt": math.sqrt(ratio)}[self.lr_rule]
+    def network_name(self) -> str:
+        return self.network or DATASETS[self.dataset].network
 
     @property
-    def steps_per_epoch(self) -> int:
-        return math.ceil(self.n_train / self.batch_size)  # the last, partial batch is used
+    def lr(self) -> float:
+        """Target learning rate: base_lr times the rule's factor; Eq. (2) for `linear`."""
+        return self.base_lr * LR_RULES[self.lr_rule](self.batch_size / self.base_batch)
 
-    def rate(self, step: int) -> float:
-        """Learning rate at `step` (0-based, counted over the whole run), warm-up included.
+    def batch(self, epoch: int) -> int:
+        """Samples in a batch of this epoch (0-based), never more than there are."""
+        return min(BATCH_SCHEDULES[self.batch_schedule](self.batch_size, epoch), self.n_train)
+
+    def steps(self, epoch: int) -> int:
+        """Steps of this epoch (0-based); the last, partial batch is used."""
+        return math.ceil(self.n_train / self.batch(epoch))
+
+    def rates(self, epoch: int) -> np.ndarray:
+        """Learning rate of each step of this epoch (0-based), warm-up included, float64 [steps].
 
         The warm-up climbs linearly, step by step, from lr / W to lr over the W steps of the warm-up epochs:
         "near-zero to the target" (Section II-C), and never exactly 0.
         """
-        warm = self.warmup_epochs * self.steps_per_epoch
-        return self.lr * min(1.0, (step + 1) / warm) if warm else self.lr
+        rates = np.full(self.steps(epoch), self.lr)
+        if epoch < self.warmup_epochs:
+            warm = sum(self.steps(e) for e in range(self.warmup_epochs))
+            before = sum(self.steps(e) for e in range(epoch))
+            rates *= (before + 1 + np.arange(len(rates))) / warm
+        return rates
+
+    def as_dict(self) -> dict:
+        """The fields by name, as a record keeps them. What was added since the first records is left out at
+        its default, so that those keep their addresses."""
+        added = {f.name: f.default for f in fields(self) if f.default is not MISSING}
+        return {k: v for k, v in asdict(self).items() if k not in added or v != added[k]}
 
     def key(self, fingerprint: str) -> str:
-        """Address of this run's record on data with this fingerprint: 16 hex digits of a sha256."""
-        text = json.dumps({"run": asdict(self), "data": fingerprint}, sort_keys=True, separators=(",", ":"))
+        """Address of this run's record on data with this fingerprint: 16 hex digits of a sha256.
+
+        It covers the network itself, not only its name: one that is not built as it was for the first records
+        gives other addresses.
+        """
+        what = {"run": self.as_dict(), "data": fingerprint}
+        if (built := structure(self.network_name)) is not None:
+            what["network"] = built
+        text = json.dumps(what, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @classmethod
-    def from_dict(cls, values: dict) -> "Run":
+    def from_dict(cls, values: dict) -> Run:
         """The run with these fields, such as those of a record. Raises `BadInput` where one is missing."""
-        if lacking := [f.name for f in fields(cls) if not isinstance(values, dict) or f.name not in values]:
+        values = values if isinstance(values, dict) else {}
+        needed = [f.name for f in fields(cls) if f.default is MISSING]
+        if lacking := [name for name in needed if name not in values]:
             raise BadInput(f"the fields of a run lack {', '.join(lacking)}; all of them are needed.")
-        return cls(**{f.name: values[f.name] for f in fields(cls)})
+        # Parquet gives None for a field that only other rows have
+        given = {f.name: values[f.name] for f in fields(cls) if values.get(f.name) is not None}
+        return cls(**{name: values[name] for name in needed} | given)
 
 
 def plan(
@@ -166,8 +212,11 @@ def plan(
     n_train: int | None = None,
     precision: str = "fp32",
     warmup_epochs: int | None = None,
+    network: str | None = None,
+    batch_schedule: str = "fixed",
 ) -> Run:
-    """A run under the paper's protocol for `dataset` (Tables II and VIII), with what is given put in its place.
+    """A run under the paper's protocol for `dataset` (Tables II and VIII), with what is given put in its
+    place.
 
     Seed 42 is the paper's. Raises `BadInput` for an unknown name or a value out of range.
     """
@@ -190,6 +239,8 @@ def plan(
         weight_decay=p.weight_decay,
         warmup_epochs=warmup_epochs,
         n_train=spec.n_train if n_train is None else n_train,
+        network=network,
+        batch_schedule=batch_schedule,
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .config import DATASETS
+from .config import DATASETS, SYNTHETIC
 from .errors import BadInput, DataMissing, one_of
 
 MNIST_FILES = {  # md5 of the four canonical IDX files, unpacked
@@ -25,15 +25,15 @@ MNIST_FILES = {  # md5 of the four canonical IDX files, unpacked
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-# sha256 of CIFAR-10 packed without loss: columns `img` (WebP, lossless) and `label`. Not the official files, but the
-# official pixels, which the fingerprint shows.
+# sha256 of CIFAR-10 packed without loss: columns `img` (WebP, lossless) and `label`. Not the official files,
+# but the official pixels, which the fingerprint shows.
 CIFAR10_PACKED = {
     "cifar10/train.parquet": "76522599dde7113367db9eb81c6927c21f2a73be7a98e623e27bf1ca08817e55",
     "cifar10/test.parquet": "e5c8674c4444ea82643b7ceda5aff3f55e891d9e8d1f775099de538501185ee6",
 }
 CIFAR10_FINGERPRINT = "97f32195dab0d164aaab005fc1ebb69556a1a5493916f4de37b54bff17371658"
-# Channel mean and standard deviation. MNIST's are the paper's. The paper names none for CIFAR-10; these are the
-# training set's own, to the digits in common use (our choice, recorded in the book).
+# Channel mean and standard deviation. MNIST's are the paper's. The paper names none for CIFAR-10; these are
+# the training set's own, to the digits in common use (our choice, recorded in the book).
 MNIST_STATS = ((0.1307,), (0.3081,))
 CIFAR10_STATS = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 CROP_PADDING = 4  # pixels; the paper says "random 32x32 crops" and no padding: 4 is the convention
@@ -43,8 +43,8 @@ CROP_PADDING = 4  # pixels; the paper says "random 32x32 crops" and no padding: 
 class Data:
     """A data set on one device.
 
-    `train_x`, `test_x`: float32 [N, 20] features, or uint8 [N, H, W, C] images; `train_y`, `test_y`: int64 [N].
-    `stats`: channel mean and standard deviation of images scaled to [0, 1], or None for features.
+    `train_x`, `test_x`: float32 [N, 20] features, or uint8 [N, H, W, C] images; `train_y`, `test_y`: int64
+    [N]. `stats`: channel mean and standard deviation of images scaled to [0, 1], or None for features.
     `augment`: random flips and crops apply to training batches.
     """
 
@@ -59,13 +59,14 @@ class Data:
     augment: bool = False
 
     def inputs(self, x: torch.Tensor) -> torch.Tensor:
-        """Network inputs from stored ones: features as they are, images normalised to float32 [n, C, H, W]."""
+        """Network inputs from stored ones: features as they are, images normalised to float32 [n, C, H,
+        W]."""
         if self.stats is None:
             return x
         mean, std = (torch.tensor(s, dtype=torch.float32, device=x.device) for s in self.stats)
         return ((x.float() - 255 * mean) / (255 * std)).permute(0, 3, 1, 2)  # channels-last in memory
 
-    def to(self, device) -> "Data":
+    def to(self, device) -> Data:
         moved = {k: getattr(self, k).to(device) for k in ("train_x", "train_y", "test_x", "test_y")}
         return replace(self, **moved)
 
@@ -73,15 +74,16 @@ class Data:
 def load(name: str, device: str = "cpu", *, download: bool = True) -> Data:
     """The named data set (Table I) on `device`; its files are read and checked once a process.
 
-    With `download`, files found nowhere are fetched through torchvision. Raises `BadInput` for an unknown name or a
-    device that is not there, `DataMissing` for a file that is absent, truncated or altered.
+    With `download`, files found nowhere are fetched through torchvision. Raises `BadInput` for an unknown
+    name or a device that is not there, `DataMissing` for a file that is absent, truncated or altered.
     """
     one_of("data set", name, DATASETS)
     return _read(name, download).to(usable(device))
 
 
 def usable(device: str) -> str:
-    """`device`, where tensors can be put there: "cpu", "cuda" or "cuda:0" and so on. Raises `BadInput` otherwise."""
+    """`device`, where tensors can be put there: "cpu", "cuda" or "cuda:0" and so on. Raises `BadInput`
+    otherwise."""
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     names = ["cpu"] + ["cuda"] * bool(there) + [f"cuda:{k}" for k in range(there)]
     if str(device) not in names:
@@ -94,12 +96,15 @@ def usable(device: str) -> str:
 
 @lru_cache(maxsize=2)
 def _read(name: str, download: bool) -> Data:
-    makers = {"mnist": _mnist, "cifar10": _cifar10}
-    return makers[name](download) if name in makers else _synthetic(name)
+    if name in SYNTHETIC:
+        return _synthetic(name)
+    read = DATASETS[name].read or {"mnist": _mnist, "cifar10": _cifar10}[name]
+    return read(download)
 
 
 def random_crop_flip(images: torch.Tensor, dx, dy, flip) -> torch.Tensor:
-    """Each image [n, H, W, C] shifted by (dy, dx) within a border of zeros, then mirrored where `flip` is True.
+    """Each image [n, H, W, C] shifted by (dy, dx) within a border of zeros, then mirrored where `flip` is
+    True.
 
     `dx`, `dy`: int64 [n] in 0..2*CROP_PADDING (CROP_PADDING is no shift); `flip`: bool [n]. The same as
     torchvision's RandomCrop(padding=4) and RandomHorizontalFlip, for a whole batch at once.
@@ -129,9 +134,24 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bbatch"
 
 
-def _make(name, source, train_x, train_y, test_x, test_y, **more) -> Data:
+def made(name: str, source: str, train_x, train_y, test_x, test_y, stats=None, augment: bool = False) -> Data:
+    """A data set from NumPy arrays: features float32 [N, D] or images uint8 [N, H, W, C], and labels [N].
+
+    The fingerprint covers the arrays, and how images are prepared where that is not as for the first records.
+    """
     arrays = (train_x, train_y.astype(np.int64), test_x, test_y.astype(np.int64))
-    return Data(name, source, fingerprint(*arrays), *(torch.from_numpy(a) for a in arrays), **more)
+    digest = fingerprint(*arrays)
+    prepared = (stats, CROP_PADDING if augment else None)
+    if prepared != _FIRST_PREPARED.get(name, (None, None)):
+        digest = hashlib.sha256(f"{digest} {prepared}".encode()).hexdigest()
+    return Data(name, source, digest, *(torch.from_numpy(a) for a in arrays), stats, augment)
+
+
+# Channel statistics and border of the crops of the first records, whose fingerprints cover the arrays alone.
+_FIRST_PREPARED = {
+    "mnist": (((0.1307,), (0.3081,)), None),
+    "cifar10": (((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)), 4),
+}
 
 
 def _synthetic(name: str) -> Data:
@@ -154,7 +174,7 @@ def _synthetic(name: str) -> Data:
         train_x
     )  # on the training part alone, so that nothing of the test set leaks
     train_x, test_x = (scaler.transform(part).astype(np.float32) for part in (train_x, test_x))
-    return _make(name, "scikit-learn make_classification", train_x, train_y, test_x, test_y)
+    return made(name, "scikit-learn make_classification", train_x, train_y, test_x, test_y)
 
 
 def _folders() -> list[Path]:
@@ -212,7 +232,7 @@ def _mnist(download: bool) -> Data:
         root = cache_folder()
         _download("MNIST", lambda: MNIST(root, download=True), download)
     arrays = [_idx(_checked(root / "MNIST/raw" / f, "md5", md5)) for f, md5 in MNIST_FILES.items()]
-    return _make(
+    return made(
         "mnist",
         "MNIST, canonical files",
         arrays[0][..., None],
@@ -224,7 +244,8 @@ def _mnist(download: bool) -> Data:
 
 
 def _idx(path: Path) -> np.ndarray:
-    """A file in IDX format: two zero bytes, type 8 (bytes), number of dimensions, each as a big-endian int32, contents.
+    """A file in IDX format: two zero bytes, type 8 (bytes), number of dimensions, each as a big-endian int32,
+    contents.
 
     Read here and not through torchvision, which would take an older processed copy beside it, unchecked.
     """
@@ -234,7 +255,8 @@ def _idx(path: Path) -> np.ndarray:
 
 
 def _cifar10(download: bool) -> Data:
-    """CIFAR-10, exact pixels: from the official batches, or packed without loss, in one order (`in_byte_order`)."""
+    """CIFAR-10, exact pixels: from the official batches, or packed without loss, in one order
+    (`in_byte_order`)."""
     from torchvision.datasets import CIFAR10
 
     official = {
@@ -257,15 +279,15 @@ def _cifar10(download: bool) -> Data:
             _checked(root / f, "md5", md5)
         parts = [(p.data, np.array(p.targets)) for p in (CIFAR10(root, train=t) for t in (True, False))]
     arrays = [a for images, labels in parts for a in in_byte_order(images, labels)]
-    return _make("cifar10", "CIFAR-10, exact pixels", *arrays, stats=CIFAR10_STATS, augment=True)
+    return made("cifar10", "CIFAR-10, exact pixels", *arrays, stats=CIFAR10_STATS, augment=True)
 
 
 def in_byte_order(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 [N, H, W, C] and labels [N], sorted by the images' bytes, row by row.
 
-    The order in which a copy of CIFAR-10 lists its images is a matter of packing. Sorted, every copy with the same
-    pixels gives the same arrays, so the same fingerprint and, from one seed, the same training. No two images of a
-    split of CIFAR-10 are equal.
+    The order in which a copy of CIFAR-10 lists its images is a matter of packing. Sorted, every copy with the
+    same pixels gives the same arrays, so the same fingerprint and, from one seed, the same training. No two
+    images of a split of CIFAR-10 are equal.
     """
     rows = np.ascontiguousarray(images).reshape(len(images), -1)
     order = np.argsort(rows.view(f"S{rows.shape[1]}").ravel(), kind="stable")

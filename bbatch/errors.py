@@ -1,4 +1,4 @@
-"""The one exception that a user sees as a sentence instead of a traceback, and the checks that most of them come from."""
+"""Errors that a user sees as one sentence instead of a traceback, and the checks that raise most of them."""
 
 
 class BadInput(ValueError):
@@ -6,7 +6,7 @@ class BadInput(ValueError):
 
 
 class DataMissing(BadInput):
-    """A data set cannot be used: a file is absent, truncated or altered; the message names it and what to do."""
+    """A data set cannot be used: a file is absent, truncated or altered; the message says what to do."""
 
 
 class StoreError(BadInput):

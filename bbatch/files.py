@@ -22,7 +22,7 @@ def unseal(content: bytes) -> bytes | None:
 
 
 def set_aside(path: Path) -> None:
-    """Rename a damaged file so that its name says so and nothing reads it again; another process may be first."""
+    """Rename a damaged file so that nothing reads it again; another process may be first."""
     try:
         os.replace(path, path.with_name(path.name + ".damaged"))
     except FileNotFoundError:
@@ -59,9 +59,10 @@ def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
 
 
 def _sync_names(folder: Path) -> None:
-    """Bring a folder's names to the disk: until then a power cut may undo a renaming, and with it a file that was synced.
+    """Bring a folder's names to the disk.
 
-    Not every file system can (some refuse to open or sync a folder); as in SQLite, that is no error.
+    Until then a power cut may undo a renaming, and with it a file that was synced. Not every file system can
+    (some refuse to open or sync a folder); as in SQLite, that is no error.
     """
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

@@ -6,12 +6,13 @@ test_acc            accuracy after the last epoch on the test set, eval mode
 train_acc           accuracy after the last epoch on the clean training samples, eval mode
 train_acc_running   accuracy counted while the last epoch ran: dropout and augmentation on, weights moving
 gap                 train_acc - test_acc: the generalization gap in its usual sense
-gap_running         train_acc_running - test_acc: what the paper's gap must have been (it is often negative there,
-                    and its Table VII gives less training than test accuracy, which dropout explains)
+gap_running         train_acc_running - test_acc: what the paper's gap must have been (it is often negative
+                    there, and its Table VII gives less training than test accuracy, which dropout explains)
 epoch_time_s        mean elapsed seconds of training an epoch, evaluation left out
 epoch_cpu_s         the same in processor time, free of other work on the machine; missing where not recorded
-disturbed_epochs    epochs that took more than twice their processor time and 0.1 s besides: other work on the machine,
-                    or a machine asleep, makes their elapsed time say little (runs on a CPU; missing where not recorded)
+disturbed_epochs    epochs that took more than twice their processor time and 0.1 s besides: other work on the
+                    machine, or a machine asleep, makes their elapsed time say little (runs on a CPU; missing
+                    where not recorded)
 convergence_epoch   first epoch (from 1) with more than 80 % test accuracy; missing where none has
 """
 
@@ -26,36 +27,16 @@ from .config import DATASETS, Run
 from .statistics import Interval, mean_interval, proportion_interval
 
 CONVERGED = 80.0  # percent of test accuracy, Section III-D
-COLUMNS = [
-    "dataset",
-    "batch_size",
-    "seed",
-    "lr_rule",
-    "lr",
-    "optimizer",
-    "epochs",
-    "test_acc",
-    "train_acc",
-    "train_acc_running",
-    "gap",
-    "gap_running",
-    "epoch_time_s",
-    "convergence_epoch",
-    "diverged",
-    "device",
-    "data_source",
-    "data_fingerprint",
-    "commit",
-    "precision",
-    "n_train",
-    "n_test",
-    "epoch_cpu_s",
-    "engine",
-    "device_name",
-    "failure",
-    "disturbed_epochs",
-    "id",
-]
+COLUMNS = """
+    dataset batch_size seed lr_rule lr optimizer epochs
+    test_acc train_acc train_acc_running gap gap_running epoch_time_s convergence_epoch diverged
+    device data_source data_fingerprint commit precision n_train n_test epoch_cpu_s engine device_name failure
+    disturbed_epochs id
+""".split()
+CURVE_COLUMNS = """
+    dataset batch_size seed lr_rule precision device_name started epoch
+    test_acc train_acc_running train_loss test_loss seconds cpu_seconds
+""".split()
 
 
 def row(record: dict) -> dict:
@@ -98,20 +79,20 @@ def row(record: dict) -> dict:
         "epoch_cpu_s": float(np.mean(observed["cpu_seconds"])) if observed.get("cpu_seconds") else None,
         "disturbed_epochs": _disturbed(observed),
         "convergence_epoch": int(above[0]) + 1 if len(above) else None,
+        # The loss is None where it was not finite after the last epoch.
         "diverged": final["diverged_epoch"] is not None or final["train_loss"] is None,
-    }  # None: not finite, after the last
+    }
 
 
 def _disturbed(observed: dict) -> int | None:
     if observed["device"] != "cpu" or not observed.get("cpu_seconds"):
         return None
-    return sum(
-        elapsed > 2 * worked + 0.1 for elapsed, worked in zip(observed["seconds"], observed["cpu_seconds"])
-    )
+    epochs = zip(observed["seconds"], observed["cpu_seconds"], strict=True)
+    return sum(elapsed > 2 * worked + 0.1 for elapsed, worked in epochs)
 
 
 def frame(records: Iterable[dict]) -> pd.DataFrame:
-    """A row for each record, sorted by data set, batch size and seed; the columns are `COLUMNS`, also when empty."""
+    """A row for each record, sorted by data set, batch size and seed; with `COLUMNS`, also when empty."""
     table = pd.DataFrame([row(r) for r in records], columns=COLUMNS)
     counts = ["convergence_epoch", "disturbed_epochs"]
     table[counts] = table[counts].astype("Int64")
@@ -123,7 +104,7 @@ def frame(records: Iterable[dict]) -> pd.DataFrame:
 def full_protocol(table: pd.DataFrame) -> pd.DataFrame:
     """The finished rows that followed the paper's protocol in full: all epochs, all samples.
 
-    One row for each configuration and seed: where a run is recorded in both arithmetics, the one in 32-bit floats.
+    One row for each configuration and seed: of a run in both arithmetics, the one in 32-bit floats.
     """
     epochs = table["dataset"].map({name: spec.protocol.epochs for name, spec in DATASETS.items()})
     samples = table["dataset"].map({name: spec.n_train for name, spec in DATASETS.items()})
@@ -134,9 +115,11 @@ def full_protocol(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def curves(records: Iterable[dict]) -> pd.DataFrame:
-    """Learning curves, a row for each run and epoch: test_acc, train_acc_running (percent), losses, and since the start
-    seconds and cpu_seconds, evaluation left out (the latter missing where not recorded); device_name, whose they are,
-    and started (UTC), when."""
+    """Learning curves: a row for each run and epoch, with `CURVE_COLUMNS`, also when empty.
+
+    test_acc and train_acc_running are in percent; seconds and cpu_seconds run from the start, evaluation left
+    out (the latter missing where not recorded), on the machine device_name; started is in UTC.
+    """
     parts = []
     for r in records:
         h, n_test, n = r["history"], r["data"]["n_test"], r["run"]["n_train"]
@@ -162,30 +145,14 @@ def curves(records: Iterable[dict]) -> pd.DataFrame:
                 }
             )
         )
-    names = [
-        "dataset",
-        "batch_size",
-        "seed",
-        "lr_rule",
-        "precision",
-        "device_name",
-        "started",
-        "epoch",
-        "test_acc",
-        "train_acc_running",
-        "train_loss",
-        "test_loss",
-        "seconds",
-        "cpu_seconds",
-    ]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=CURVE_COLUMNS)
 
 
 def interval(cell: pd.DataFrame, metric: str) -> Interval:
     """Mean and 95 % interval of one metric over the seeds of one cell of the grid.
 
-    A single seed's test accuracy carries the sampling error of the test set (Wilson) and n = 1; a single seed of
-    any other metric has no interval.
+    A single seed's test accuracy carries the sampling error of the test set (Wilson) and n = 1; a single seed
+    of any other metric has no interval.
     """
     if metric == "test_acc" and len(cell) == 1:
         n_test = int(cell["n_test"].iloc[0])

@@ -4,16 +4,19 @@ Ambiguities resolved here:
 
 * Padding is 1 in every 3x3 convolution: only then does the MNIST network reach the 128*14*14 inputs that the
   paper gives to its last layer.
-* "Kaiming uniform (Conv and Linear)" is read as what PyTorch does when nothing is said, `kaiming_uniform_` with
-  a = sqrt(5): weights and biases uniform in +-1/sqrt(fan_in). It is written out here, so that it does not hang
-  on a library's default.
+* "Kaiming uniform (Conv and Linear)" is read as what PyTorch does when nothing is said, `kaiming_uniform_`
+  with a = sqrt(5): weights and biases uniform in +-1/sqrt(fan_in). It is written out here, so that it does
+  not hang on a library's default.
 * ReLU and max-pooling commute; we pool first, which gives the same values and gradients for a quarter of the
   work. ReLU works in place: a convolution does not need its own output for its gradient.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import torch
@@ -26,8 +29,8 @@ from .streams import keep
 class Dropout(nn.Module):
     """Inverted dropout with a mask that the trainer lays in before each step, so that every path drops alike.
 
-    `shape` is the shape of one sample's mask in memory order (channels last for images). With no mask laid in,
-    `nn.Dropout`'s behaviour.
+    `shape` is the shape of one sample's mask in memory order (channels last for images). With no mask laid
+    in, `nn.Dropout`'s behaviour.
     """
 
     def __init__(self, p: float, shape: tuple[int, ...]):
@@ -44,8 +47,8 @@ class Dropout(nn.Module):
             and len(self.shape) == 3
             and out.is_contiguous(memory_format=torch.channels_last)
         ):
-            # `Flatten` hands back a gradient in another memory order than the activations'; every layer below would
-            # pay for the mixture (6 to 9 % of a step).
+            # `Flatten` hands back a gradient in another memory order than the activations'; every layer below
+            # would pay for the mixture (6 to 9 % of a step).
             out.register_hook(lambda g: g.contiguous(memory_format=torch.channels_last))
         return out
 
@@ -103,24 +106,51 @@ def cifar_cnn() -> nn.Sequential:
     )
 
 
-NETWORKS = {"mlp": mlp, "mnist-cnn": mnist_cnn, "cifar-cnn": cifar_cnn}
+NETWORKS: dict[str, Callable[[], nn.Module]] = {"mlp": mlp, "mnist-cnn": mnist_cnn, "cifar-cnn": cifar_cnn}
 
 
-def build(network: str, seed: int) -> nn.Sequential:
+def build(network: str, seed: int) -> nn.Module:
     """The named network with its initial weights drawn from `seed`: the same on every device.
 
-    Raises `BadInput` for a name that is not in `NETWORKS`.
+    Linear and convolutional layers are drawn as Table VIII says, whatever network they stand in; layers of
+    other kinds as PyTorch draws them. Raises `BadInput` for a name that is not in `NETWORKS`.
     """
     one_of("network", network, NETWORKS)
-    net = NETWORKS[network]()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = NETWORKS[network]()
     rng = np.random.default_rng(seed)
     with torch.no_grad():
-        for layer in net:
+        for layer in net.modules():
             if isinstance(layer, (nn.Linear, nn.Conv2d)):
                 bound = 1 / math.sqrt(layer.weight[0].numel())  # fan_in: inputs to one output unit
                 for p in (layer.weight, layer.bias):
-                    p.copy_(torch.from_numpy(rng.uniform(-bound, bound, tuple(p.shape)).astype(np.float32)))
+                    if p is not None:
+                        drawn = rng.uniform(-bound, bound, tuple(p.shape)).astype(np.float32)
+                        p.copy_(torch.from_numpy(drawn))
     return net
+
+
+# What `_digest` gave for the three networks when the first records were made. Their addresses hold no digest.
+_FIRST = {"mlp": "15bfffcfdf044751", "mnist-cnn": "8fe03878e76db42b", "cifar-cnn": "ce15904f781cd3c0"}
+
+
+def structure(network: str) -> str | None:
+    """16 hex digits for how the named network is built (layers, their settings, initial weights of one seed);
+    None where it is built as it was for the first records."""
+    digest = _digest(network, NETWORKS[network])
+    return None if _FIRST.get(network) == digest else digest
+
+
+@cache
+def _digest(network: str, make: Callable) -> str:
+    """`make` is what the name stands for now: another entry under the same name is digested anew."""
+    net = build(network, 0)
+    found = hashlib.sha256(str(net).encode())
+    for key, value in net.state_dict().items():
+        found.update(f"{key} {tuple(value.shape)} {value.dtype}".encode())
+        found.update(value.detach().contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
 
 
 def parameter_count(net: nn.Module) -> int:

@@ -1,7 +1,7 @@
-"""What the paper prints: Tables III-VIII cell by cell, and the statements of its prose, read from `paper/*.csv`.
+"""What the paper prints: Tables III-VIII cell by cell, and the statements of its prose, from `paper/*.csv`.
 
-The one place where published numbers come from. Accuracies are in percent, gaps in percentage points (train minus
-test, Section III-D), times in seconds an epoch, as printed. Protocol (Tables I and II) is in `config`.
+The one place where published numbers come from. Accuracies are in percent, gaps in percentage points (train
+minus test, Section III-D), times in seconds an epoch, as printed. Protocol (Tables I and II) is in `config`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pandas as pd
 from .config import DATASETS
 from .errors import BadInput, one_of
 
-# The column of `results` that each of our metrics answers to: the paper's gap is the running one (see `metrics`).
+# The column of `results` that each of our metrics answers to. The paper's gap is the running one (`metrics`).
 COLUMN_OF = {"test_acc": "test_acc", "gap_running": "gap", "epoch_time_s": "epoch_time_s"}
 FOLDER = Path(__file__).with_name("paper")
 
@@ -28,9 +28,9 @@ def _read(name: str) -> pd.DataFrame:
 def results(dataset: str | None = None) -> pd.DataFrame:
     """Tables III (MNIST), IV (CIFAR-10) and VII (synthetic sets): a row for each data set and batch size.
 
-    Columns: table, row (from 1, within the table), dataset, batch_size, train_acc and test_acc (percent; train_acc
-    is printed in Table VII only, else NaN), gap (points), epoch_time_s. `dataset` picks one of `config.DATASETS`.
-    Raises `BadInput` for an unknown name.
+    Columns: table, row (from 1, within the table), dataset, batch_size, train_acc and test_acc (percent;
+    train_acc is printed in Table VII only, else NaN), gap (points), epoch_time_s. `dataset` picks one of
+    `config.DATASETS`. Raises `BadInput` for an unknown name.
     """
     stacked = pd.concat([_read("table-iii"), _read("table-iv"), _read("table-vii")], ignore_index=True)
     if dataset is None:
@@ -60,10 +60,11 @@ def settings() -> pd.DataFrame:
 def statements(section: str | None = None) -> pd.DataFrame:
     """Testable statements of the prose, abstract to appendix C, in the order of the paper; tables are apart.
 
-    Columns: id, section ("abstract", "IV-A", "appendix C", ...), relation of the quantity to its value (=, ~, <, <=,
-    >, >=, or "range" from value to upper; missing, like the value, for a statement in words alone), value, upper,
-    unit, text (a paraphrase, the number left out). A difference of two accuracies has the unit "points" also where
-    the paper writes "%"; its text then says so. Raises `BadInput` for a section without statements.
+    Columns: id, section ("abstract", "IV-A", "appendix C", ...), relation of the quantity to its value (=, ~,
+    <, <=, >, >=, or "range" from value to upper; missing, like the value, for a statement in words alone),
+    value, upper, unit, text (a paraphrase, the number left out). A difference of two accuracies has the unit
+    "points" also where the paper writes "%"; its text then says so. Raises `BadInput` for a section without
+    statements.
     """
     table = _read("text")
     if section is None:
@@ -73,8 +74,11 @@ def statements(section: str | None = None) -> pd.DataFrame:
 
 
 def ledger() -> pd.DataFrame:
-    """Every statement with what it is put as, as text: the columns of `statements`, then `quantity`, `paper` and
-    `words`, and `put_relation`, `put_value`, `put_upper`, `put_unit` where they replace the printed ones (`claims`)."""
+    """Every statement with what it is put as (see `claims`), all as text.
+
+    Columns: those of `statements`, then `quantity`, `paper` and `words`, and `put_relation`, `put_value`,
+    `put_upper`, `put_unit` where they replace the printed ones.
+    """
 
     def text(name):
         return pd.read_csv(FOLDER / f"{name}.csv", dtype=str, keep_default_na=False)

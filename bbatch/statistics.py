@@ -12,6 +12,7 @@ from scipy import stats
 from .errors import BadInput
 
 LEVEL = 0.95
+Values = Sequence[float] | np.ndarray  # of one dimension
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,11 @@ class Interval:
         return (self.high - self.low) / 2
 
     def text(self, decimals: int = 2, sign: str = "") -> str:
-        """ "95.43 ± 0.21", or the bare mean where n gives no interval; `sign` is "+" for differences. No zero has a minus."""
-        half = (
-            "" if math.isnan(self.low) else f"\u00a0±\u00a0{self.half_width:.{decimals}f}"
-        )  # never broken in two
+        """As in "95.43 ± 0.21", with no line break inside; the bare mean where n gives no interval.
+
+        `sign` is "+" for differences. No zero has a minus.
+        """
+        half = "" if math.isnan(self.low) else f"\u00a0±\u00a0{self.half_width:.{decimals}f}"
         return f"{self.mean:{sign}z.{decimals}f}{half}".replace("-", "−")
 
 
@@ -55,7 +57,7 @@ class PowerLaw:
     r_squared: float
 
 
-def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+def mean_interval(values: Values, level: float = LEVEL) -> Interval:
     """Student's t interval for the mean of independent values; NaN bounds for n = 1, all NaN for n = 0."""
     x = np.asarray(values, dtype=float)
     if len(x) < 2:
@@ -64,7 +66,7 @@ def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     return Interval(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x))
 
 
-def prediction_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+def prediction_interval(values: Values, level: float = LEVEL) -> Interval:
     """Interval that one more independent run falls into: what a single published run is compared with.
 
     Student's t with s * sqrt(1 + 1/n), for n >= 2 (Hahn & Meeker 1991); NaN bounds for fewer.
@@ -75,7 +77,7 @@ def prediction_interval(values: Sequence[float], level: float = LEVEL) -> Interv
     return Interval(i.mean, i.mean - half, i.mean + half, i.n)
 
 
-def paired_difference(a: Sequence[float], b: Sequence[float], level: float = LEVEL) -> Interval:
+def paired_difference(a: Values, b: Values, level: float = LEVEL) -> Interval:
     """t interval for the mean of a - b over pairs (same seed, same position).
 
     Raises `BadInput` where the two differ in length.
@@ -85,8 +87,8 @@ def paired_difference(a: Sequence[float], b: Sequence[float], level: float = LEV
     return mean_interval(np.asarray(a, float) - np.asarray(b, float), level)
 
 
-def paired_ratio(a: Sequence[float], b: Sequence[float], level: float = LEVEL) -> Interval:
-    """Geometric mean of a / b over pairs, with the t interval of the mean logarithm carried back: bounds not symmetric.
+def paired_ratio(a: Values, b: Values, level: float = LEVEL) -> Interval:
+    """Geometric mean of a / b over pairs; its bounds are the t interval of the mean logarithm, carried back.
 
     Raises `BadInput` where the two differ in length or hold a value that is not above 0.
     """
@@ -116,8 +118,9 @@ def proportion_interval(correct: int, n: int, level: float = LEVEL) -> Interval:
 def paired_proportions(only_a: int, only_b: int, n: int, level: float = LEVEL) -> tuple[Interval, float]:
     """Difference of two proportions of the same n items, in points, and the p-value of no difference.
 
-    `only_a` items are right under a alone, `only_b` under b alone. Interval: Wald's for paired proportions; p: McNemar's
-    test in its exact, binomial form (1 where nothing differs). Raises `BadInput` unless the counts fit into n > 0.
+    `only_a` items are right under a alone, `only_b` under b alone. Interval: Wald's for paired proportions;
+    p: McNemar's test in its exact, binomial form (1 where nothing differs). Raises `BadInput` unless the
+    counts fit into n > 0.
     """
     if min(only_a, only_b) < 0 or n <= 0 or only_a + only_b > n:
         raise BadInput(f"{only_a} and {only_b} discordant items do not fit into {n}.")
@@ -127,7 +130,7 @@ def paired_proportions(only_a: int, only_b: int, n: int, level: float = LEVEL) -
     return Interval(100 * d, 100 * (d - half), 100 * (d + half), n), float(p)
 
 
-def pearson(x: Sequence[float], y: Sequence[float], level: float = LEVEL) -> Correlation:
+def pearson(x: Values, y: Values, level: float = LEVEL) -> Correlation:
     """Pearson's r with the interval of Fisher's z transform and the two-sided p-value of r = 0.
 
     Raises `BadInput` for fewer than four pairs, or where x or y does not vary.
@@ -142,14 +145,13 @@ def pearson(x: Sequence[float], y: Sequence[float], level: float = LEVEL) -> Cor
     return Correlation(float(found.statistic), float(low), float(high), float(found.pvalue), len(x))
 
 
-def spearman(
-    x: Sequence[float], y: Sequence[float], level: float = LEVEL, cells: Sequence | None = None
-) -> Correlation:
-    """Spearman's rank correlation with the interval of Bonett & Wright (2000) and the p-value that goes with it.
+def spearman(x: Values, y: Values, level: float = LEVEL, cells: Sequence | None = None) -> Correlation:
+    """Spearman's rank correlation with the interval of Bonett & Wright (2000) and its p-value.
 
-    Fisher's z of the ranks with the standard error sqrt((1 + r²/2) / (n - 3)). With `cells`, a label for each pair,
-    ranks are taken within each cell and their cell mean away, so that only differences inside a cell count; each cell
-    after the first costs one of n. Raises `BadInput` for fewer than four pairs net of that, or where x or y does not vary.
+    Fisher's z of the ranks with the standard error sqrt((1 + r²/2) / (n - 3)). With `cells`, a label for each
+    pair, ranks are taken within each cell and their cell mean away, so that only differences inside a cell
+    count; each cell after the first costs one of n. Raises `BadInput` for fewer than four pairs net of that,
+    or where x or y does not vary.
     """
     table = np.array([np.asarray(x, float), np.asarray(y, float)]) if len(x) == len(y) else np.zeros((2, 0))
     groups = np.unique(np.zeros(len(x)) if cells is None else np.asarray(cells), return_inverse=True)[1]
@@ -170,8 +172,8 @@ def spearman(
     )
 
 
-def power_law(x: Sequence[float], y: Sequence[float], level: float = LEVEL) -> PowerLaw:
-    """Least squares of log y on log x: y = c * x^a, with the t interval of the exponent a (two residual freedoms fewer).
+def power_law(x: Values, y: Values, level: float = LEVEL) -> PowerLaw:
+    """Least squares of log y on log x: y = c * x^a, with the t interval (n - 2 degrees of freedom) of a.
 
     Raises `BadInput` for fewer than three points or values that are not above 0.
     """
@@ -185,8 +187,11 @@ def power_law(x: Sequence[float], y: Sequence[float], level: float = LEVEL) -> P
 
 
 def power_laws(frame, by: str, x: str, y: str) -> tuple[list[PowerLaw], Interval | None]:
-    """`power_law` of the columns `y` on `x` for each group of `by` that has three points or more, all above 0; and the
-    interval of the mean exponent over the groups, or of the one fit where there is one (None: there is none)."""
+    """The power law of column `y` on `x` for each group of `by`, and the interval of their mean exponent.
+
+    A group needs three points or more, all above 0. With one such group the interval is that of its fit;
+    without any it is None.
+    """
     groups = (one.dropna(subset=[y]) for _, one in frame.groupby(by))
     fits = [power_law(one[x], one[y]) for one in groups if len(one) >= 3 and (one[y] > 0).all()]
     if len(fits) < 2:

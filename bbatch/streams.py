@@ -36,7 +36,7 @@ def subset(seeds: Seeds, n_full: int, n: int) -> np.ndarray:
 
 
 def order(seeds: Seeds, epoch: int, n: int) -> np.ndarray:
-    """The order in which epoch `epoch` (0-based) visits `n` samples, [n] int64: sampling without replacement."""
+    """The order in which epoch `epoch` (from 0) visits `n` samples, [n] int64: drawn without replacement."""
     return np.random.default_rng([seeds.order, epoch]).permutation(n)
 
 
@@ -49,7 +49,7 @@ def noise_bits(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tens
     """Uniform random int16 of `shape`: what dropout masks are cut from (:func:`keep`).
 
     Four elements to a draw: torch's own `bernoulli_` spends a whole draw on each and costs as much as a
-    layer's arithmetic. Drawing rows in several calls gives the same bits as in one, if rows are multiples of 4.
+    layer's arithmetic. Rows drawn in several calls have the same bits as in one, if rows are multiples of 4.
     """
     size = math.prod(shape)
     raw = torch.empty((size + 3) // 4, dtype=torch.int64, device=generator.device)

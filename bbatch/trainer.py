@@ -1,7 +1,7 @@
 """The trainer: one loop over epochs with history, divergence and checkpoints.
 
-Which engine runs the epochs is decided in `engine_for`, from the run and the machine; nothing else in the package
-knows, and the record says which it was.
+Which engine runs the epochs is decided in `engines.fastest_engine`; nothing else in the package knows, and
+the record says which it was.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from . import streams
 from .config import Run
 from .data import Data
-from .engines import engine_for
+from .engines import fastest_engine
 from .files import seal, set_aside, unseal, write_whole
+from .recipe import Recipe, network_of, recipe_of
 
 HISTORY = (
     "train_loss",
@@ -37,12 +39,12 @@ class Outcome:
 
     `history`: a list an epoch under each key: `train_loss` (mean over the epoch, dropout and augmentation on,
     weights moving), `train_correct` (count, likewise: the running training accuracy), `test_loss`,
-    `test_correct` (count, eval mode), and of training alone `seconds` (elapsed, monotonic clock) and `cpu_seconds`
-    (processor time: what is left of `seconds` when other work, or a machine asleep, is taken out), then
-    `evaluate_seconds` (elapsed).
-    `final`: `train_loss`, `train_correct` in eval mode on the clean training samples, `test_loss`,
-    `test_correct`, and `diverged_epoch` (1-based epoch of the first NaN or infinite training loss, or None).
-    A diverged run stops there and is scored as it stands: a network of NaNs always answers class 0.
+    `test_correct` (count, eval mode), and of training alone `seconds` (elapsed, monotonic clock) and
+    `cpu_seconds` (processor time: what is left of `seconds` when other work, or a machine asleep, is taken
+    out), then `evaluate_seconds` (elapsed). `final`: `train_loss`, `train_correct` in eval mode on the clean
+    training samples, `test_loss`, `test_correct`, and `diverged_epoch` (1-based epoch of the first NaN or
+    infinite training loss, or None). A diverged run stops there and is scored as it stands: a network of NaNs
+    always answers class 0.
     """
 
     history: dict[str, list]
@@ -51,24 +53,31 @@ class Outcome:
     weights: dict[str, torch.Tensor]
 
 
-def train(run: Run, data: Data, device: str = "cpu", checkpoint: "Checkpoint | None" = None) -> Outcome:
-    """Train one run to its end, from its last checkpoint where there is one.
+def train(run: Run, data: Data, device: str = "cpu", checkpoint: Checkpoint | None = None) -> Outcome:
+    """Train a run, given in the paper's names: :func:`train_network` of what they stand for."""
+    return train_network(network_of(run), data, recipe_of(run), device, checkpoint)
 
-    The outcome does not depend on whether, or where, the run was interrupted.
+
+def train_network(
+    network: nn.Module, data: Data, recipe: Recipe, device: str = "cpu", checkpoint: Checkpoint | None = None
+) -> Outcome:
+    """Train any network to the end of the recipe, from its last checkpoint where there is one.
+
+    The outcome does not depend on whether, or where, the training was interrupted.
     """
-    engine = engine_for(run, data, device)
+    engine = fastest_engine(network, data, recipe, device)
     history: dict[str, list] = {k: [] for k in HISTORY}
     if checkpoint and (saved := checkpoint.read()):
         history = saved["history"]
         engine.restore(saved["engine"])
     diverged = None
-    for epoch in range(len(history["seconds"]), run.epochs):
+    for epoch in range(len(history["seconds"]), recipe.epochs):
         begun, worked = time.perf_counter(), time.process_time()
         loss, correct = engine.train_epoch(epoch)
         trained, worked = time.perf_counter(), time.process_time() - worked
         test_loss, test_correct = engine.evaluate(data.test_x, data.test_y)
         row = (
-            loss / run.n_train,
+            loss / recipe.n_train,
             correct,
             test_loss / len(data.test_y),
             test_correct,
@@ -76,19 +85,21 @@ def train(run: Run, data: Data, device: str = "cpu", checkpoint: "Checkpoint | N
             worked,
             time.perf_counter() - trained,
         )
-        for key, value in zip(HISTORY, row):
+        for key, value in zip(HISTORY, row, strict=True):
             history[key].append(value)
         if not math.isfinite(loss):
             diverged = epoch + 1
             break
         if checkpoint:
             checkpoint.write(epoch + 1, {"history": history, "engine": engine.state()})
-    chosen = torch.from_numpy(streams.subset(streams.seeds_of(run.seed), len(data.train_y), run.n_train))
+    chosen = torch.from_numpy(
+        streams.subset(streams.seeds_of(recipe.seed), len(data.train_y), recipe.n_train)
+    )
     train_loss, train_correct = engine.evaluate(
         data.train_x[chosen.to(data.train_x.device)], data.train_y[chosen.to(data.train_y.device)]
     )
     final = {
-        "train_loss": train_loss / run.n_train,
+        "train_loss": train_loss / recipe.n_train,
         "train_correct": train_correct,
         "test_loss": history["test_loss"][-1],
         "test_correct": history["test_correct"][-1],
@@ -119,7 +130,8 @@ class Checkpoint:
             path.unlink(missing_ok=True)
 
     def read(self) -> dict | None:
-        """The newest whole state, or None. Damaged files are set aside; only tensors and plain values are loaded."""
+        """The newest whole state, or None. Damaged files are set aside; only tensors and plain values are
+        loaded."""
         for path in reversed(self.files()):
             if (payload := unseal(path.read_bytes())) is not None:
                 return torch.load(io.BytesIO(payload), weights_only=True)

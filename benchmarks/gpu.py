@@ -1,8 +1,8 @@
 """`python -m benchmarks.gpu`: the paper's grid of images on one GPU, seeds side by side, within a time limit.
 
 Small batches leave most of the card idle and take longest, so they have a lane of their own beside the large
-ones. What is finished at the limit is in the store (BBATCH_STORE); the same command goes on with the rest. Epoch
-times of runs that share a card say nothing of batch size: their records say how many shared it.
+ones. What is finished at the limit is in the store (BBATCH_STORE); the same command goes on with the rest.
+Epoch times of runs that share a card say nothing of batch size: their records say how many shared it.
 """
 
 from __future__ import annotations

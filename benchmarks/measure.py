@@ -92,16 +92,14 @@ def synthetic_steps(batch_size: int, rounds: int, report) -> list[dict]:
     )
     engines = {EAGER: (TorchEngine, short), OURS: (engine_for, run)}
     with threadpool_limits(1):
-        contestants = {LOADER: timed_here(Loop(short, dataset), short.steps_per_epoch)}
+        contestants = {LOADER: timed_here(Loop(short, dataset), short.steps(0))}
         for name, (make, which_run) in engines.items():
-            contestants[name] = timed_here(
-                epochs_of(make(which_run, dataset, "cpu")), which_run.steps_per_epoch
-            )
+            contestants[name] = timed_here(epochs_of(make(which_run, dataset, "cpu")), which_run.steps(0))
         for seeds in (1, 10) if find_spec("jax") else ():
             jax = Jax(middling, dataset, seeds)
             contestants[f"JAX, {seeds} seed{'s' * (seeds > 1)}"] = timed_here(jax, jax.steps)
         if which("g++"):
-            contestants["C++"] = timed_here(Compiled(run, dataset), run.steps_per_epoch)
+            contestants["C++"] = timed_here(Compiled(run, dataset), run.steps(0))
         return labelled(
             interleaved(contestants, rounds, report), "step", run, "us of processor time a step and seed"
         )
@@ -149,7 +147,9 @@ def _serve(kind: str, threads: int, pipe) -> None:
             }
             here = images(run.dataset)
             calls[run] = (
-                Loop(run, here, loader=False) if kind == PLAIN else epochs_of(TorchEngine(run, here, "cpu"))
+                Loop(run, here, loader=False)
+                if kind == PLAIN
+                else epochs_of(TorchEngine.of(run, here, "cpu"))
             )
         calls[run]()
         pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
@@ -253,7 +253,7 @@ def _train(run: Run) -> float:
 def cuda_steps(name: str, batch_size: int, rounds: int, report, side_by_side: int = 5) -> list[dict]:
     """Microseconds a step and seed on a GPU: DataLoader loop, eager steps, captured steps, several seeds at once."""
     run = plan(name, batch_size, n_train=min(DATASETS[name].n_train, 2048, 200 * batch_size))
-    here, steps = images(name), run.steps_per_epoch
+    here, steps = images(name), run.steps(0)
     there = here.to("cuda")
     team = [
         epochs_of(engine_for(plan(name, batch_size, s, n_train=run.n_train), there, "cuda"))
@@ -262,7 +262,7 @@ def cuda_steps(name: str, batch_size: int, rounds: int, report, side_by_side: in
     pool = ThreadPoolExecutor(side_by_side)
     contestants = {
         LOADER: timed(Loop(run, here, "cuda"), steps),
-        f"{OURS}, eager": timed(epochs_of(TorchEngine(run, there, "cuda")), steps),
+        f"{OURS}, eager": timed(epochs_of(TorchEngine.of(run, there, "cuda")), steps),
         OURS: timed(epochs_of(engine_for(run, there, "cuda")), steps),
         f"{OURS}, {side_by_side} seeds": timed(
             lambda: list(pool.map(lambda call: call(), team)), steps * side_by_side

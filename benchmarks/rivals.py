@@ -185,12 +185,7 @@ class Compiled:
         run, correct = self.run, ctypes.c_int64()
         order = self.rng.permutation(run.n_train)
         arrays = (self.weights, self.moments[0], self.moments[1], self.x, self.y, order)
-        whole = (
-            run.n_train,
-            run.batch_size,
-            int(self.rng.integers(2**62)),
-            self.epochs * run.steps_per_epoch,
-        )
+        whole = (run.n_train, run.batch_size, int(self.rng.integers(2**62)), self.epochs * run.steps(0))
         loss = self.function(
             *(ctypes.c_void_p(a.ctypes.data) for a in arrays),
             *map(ctypes.c_int64, whole),

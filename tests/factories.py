@@ -1,7 +1,7 @@
 """What several test files make: samples, records, networks and losses whose geometry is known."""
 
-import dataclasses
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -23,7 +23,8 @@ FILES = {
 
 
 def tiny(name: str, n_train: int = 600, n_test: int = 100) -> data.Data:
-    """Random samples in the form of the named data set: 20 features or uint8 images, labels that depend on them."""
+    """Random samples in the form of the named data set: 20 features or uint8 images, labels that depend on
+    them."""
     rng = np.random.default_rng(7)
     n, classes = n_train + n_test, DATASETS[name].classes
     y = rng.integers(0, classes, n)
@@ -37,7 +38,7 @@ def tiny(name: str, n_train: int = 600, n_test: int = 100) -> data.Data:
     else:
         x, more = rng.standard_normal((n, 20)).astype(np.float32), {}
         x[:, :5] += y[:, None]
-    return data._make(name, "random numbers", x[:n_train], y[:n_train], x[n_train:], y[n_train:], **more)
+    return data.made(name, "random numbers", x[:n_train], y[:n_train], x[n_train:], y[n_train:], **more)
 
 
 def record(
@@ -55,7 +56,7 @@ def record(
     n_test = DATASETS[dataset].n_test
     return {
         "id": run.key("f"),
-        "run": dataclasses.asdict(run),
+        "run": run.as_dict(),
         "seeds": {"init": 1, "order": 2, "noise": 3},
         "data": {"source": "made up", "fingerprint": "f", "n_test": n_test},
         "history": {
@@ -103,7 +104,7 @@ def record_of_four_epochs(
     run = plan("synthetic-1k", batch, seed, epochs=4, **more)
     return {
         "id": f"{batch}-{seed}-{run.lr_rule}",
-        "run": dataclasses.asdict(run),
+        "run": run.as_dict(),
         "seeds": {"init": 1, "order": 2, "noise": 3},
         "data": {"source": "somewhere", "fingerprint": "f" * 64, "n_test": 200},
         "history": {
@@ -135,10 +136,11 @@ DROPOUT = {"synthetic-1k": 0.2, "mnist": 0.25}  # Section III-B
 
 
 def reference_epochs(run, dataset, dropout, dtype, device="cpu"):
-    """What each epoch feeds the plain loop: inputs, labels and masks in their order, drawn as `streams` documents.
+    """What each epoch feeds the plain loop: inputs, labels and masks in their order, drawn as `streams`
+    documents.
 
-    From the epoch's one generator: shifts (across, then down), then flips, then a row of mask bits a sample, layer
-    after layer, images channels last.
+    From the epoch's one generator: shifts (across, then down), then flips, then a row of mask bits a sample,
+    layer after layer, images channels last.
     """
     seeds, n = streams.seeds_of(run.seed), run.n_train
     chosen = streams.subset(seeds, len(dataset.train_y), n)
@@ -153,13 +155,15 @@ def reference_epochs(run, dataset, dropout, dtype, device="cpu"):
         if dataset.augment:
             across, down = torch.randint(0, 9, (2, n), generator=generator, device=device).tolist()
             flips = torch.randint(0, 2, (n,), generator=generator, device=device).tolist()
-            x = torch.stack([reference.crop_and_flip(*one) for one in zip(x, across, down, flips)])
+            x = torch.stack(
+                [reference.crop_and_flip(*one) for one in zip(x, across, down, flips, strict=True)]
+            )
         if dataset.stats:
             x = reference.normalise(x, *dataset.stats, dtype)
         if shapes:
             p = DROPOUT[run.dataset]
             bits = streams.noise_bits((n, sum(widths)), generator).cpu()
-            for shape, part in zip(shapes, bits.split(widths, dim=1)):
+            for shape, part in zip(shapes, bits.split(widths, dim=1), strict=True):
                 mask = streams.keep(part, p) / (1 - p) if dropout else torch.ones(part.shape)
                 mask = mask.to(dtype).view(n, *shape)
                 masks.append(mask.permute(0, 3, 1, 2) if len(shape) == 3 else mask)
@@ -203,7 +207,8 @@ class Point(nn.Module):
 
 
 def quadratic(hessian, slope):
-    """loss(outputs, targets) for a `Point` at the origin: slope·w + wᵀ H w / 2, with the one sample that goes with it."""
+    """loss(outputs, targets) for a `Point` at the origin: slope·w + wᵀ H w / 2, with the one sample that
+    goes with it."""
 
     def loss(outputs, targets):
         w = outputs[0]
@@ -257,7 +262,8 @@ def refused(call, said):
 
 
 def refuses_what_cannot_be_measured(measure):
-    """`measure(net, loss, inputs, targets)` refuses, in a sentence, all that no measurement of geometry can take."""
+    """`measure(net, loss, inputs, targets)` refuses, in a sentence, all that no measurement of geometry can
+    take."""
     net, x, y = small_mlp()
     loss = F.cross_entropy
     refused(lambda: measure(net.train(), loss, x, y), "train mode")
@@ -288,4 +294,4 @@ def refuses_what_cannot_be_measured(measure):
         ((net, loss, x, y + 3), "the loss cannot be computed .*out of bounds"),
         ((net, nn.CrossEntropyLoss(reduction="none"), x, y), "the loss gives more than one number"),
     ):
-        refused(lambda: measure(*given), said)
+        refused(partial(measure, *given), said)

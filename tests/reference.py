@@ -1,7 +1,8 @@
 """A plain training loop, written from the paper's text and PyTorch's documentation alone.
 
-It shares nothing with `bbatch.engines.eager` or `bbatch.engines.compiled`: networks as Section III-B prints them, whole batches,
-ordinary NCHW tensors, unfused optimizers, and every random choice (order, masks, crops) handed in.
+It shares nothing with `bbatch.engines.eager` or `bbatch.engines.compiled`: networks as Section III-B prints
+them, whole batches, ordinary NCHW tensors, unfused optimizers, and every random choice (order, masks, crops)
+handed in.
 """
 
 import torch
@@ -71,7 +72,8 @@ def learning_rate(base_lr, base_batch, batch, step, warmup_steps):
 
 
 def crop_and_flip(image, dx, dy, flip):
-    """One image [C, H, W]: a window of its own size from the zero-padded image (4 pixels), mirrored if `flip`."""
+    """One image [C, H, W]: a window of its own size from the zero-padded image (4 pixels), mirrored if
+    `flip`."""
     c, h, w = image.shape
     window = F.pad(image, (4, 4, 4, 4))[:, dy : dy + h, dx : dx + w]
     return window.flip(2) if flip else window
@@ -86,8 +88,8 @@ def normalise(images, mean, std, dtype=torch.float32):
 def train(net, optimizer, rate, batch, epochs):
     """Train in place; returns the summed loss and the count of right answers of each epoch.
 
-    `rate(step)` is the learning rate of a step, counted over the whole run. `epochs` yields (x, y, masks), each
-    already in the order of its epoch: inputs [n, ...], labels [n], and a list of masks [n, ...].
+    `rate(step)` is the learning rate of a step, counted over the whole run. `epochs` yields (x, y, masks),
+    each already in the order of its epoch: inputs [n, ...], labels [n], and a list of masks [n, ...].
     """
     net.train()
     step, sums = 0, []

@@ -330,7 +330,7 @@ CALLS = [
         "precision 'fp16' is unknown; allowed are fp32, bf16",
     ),
     *[
-        (lambda k=k, v=v: Run.from_dict({**config.asdict(plan("synthetic-1k", 8)), k: v}), said)
+        (lambda k=k, v=v: Run.from_dict({**plan("synthetic-1k", 8).as_dict(), k: v}), said)
         for k, v, said in (
             ("optimizer", "lion", "optimizer 'lion' is unknown; allowed are adam, sgd"),
             ("momentum", -0.1, "momentum is -0.1; .* at least 0"),
@@ -600,7 +600,7 @@ def test_any_value_of_a_plan_is_taken_or_refused_in_a_sentence(name, value):
     except BadInput as refusal:
         sentence(str(refusal))
     else:
-        assert Run.from_dict(json.loads(json.dumps(config.asdict(run)))) == run
+        assert Run.from_dict(json.loads(json.dumps(run.as_dict()))) == run
         assert re.fullmatch("[0-9a-f]{16}", run.key("f"))
 
 

@@ -1,13 +1,18 @@
 """Protocols, learning rates, refusals and the stability of keys."""
 
+import copy
 import dataclasses
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from torch import nn
 
+from bbatch import config, models
 from bbatch.config import DATASETS, SYNTHETIC, Run, grid, plan
 from bbatch.errors import BadInput
+from bbatch.models import Dropout
 
 # Table II, column by column
 TABLE_II = {name: (0.001, 32, "adam", 50, 0.0, 0.0) for name in (*SYNTHETIC, "cifar10")} | {
@@ -65,25 +70,28 @@ def test_learning_rate_rules():
 def test_warm_up_climbs_over_five_epochs_and_stays():
     run = plan("mnist", 512)
     steps = -(-60_000 // 512)
-    assert run.steps_per_epoch == steps == 118
-    assert run.rate(0) == pytest.approx(0.2 / (5 * steps)) and run.rate(0) > 0
-    assert run.rate(5 * steps // 2 - 1) == pytest.approx(0.1)
-    assert run.rate(5 * steps - 2) < 0.2
-    assert (
-        run.rate(5 * steps - 1)
-        == run.rate(5 * steps)
-        == run.rate(12 * steps - 1)
-        == run.lr
-        == pytest.approx(0.2)
-    )
-    rise = [run.rate(s + 1) - run.rate(s) for s in range(5 * steps - 1)]
-    assert max(rise) == pytest.approx(min(rise))
-    assert {plan("mnist", 128).rate(s) for s in (0, 1, 1000)} == {plan("mnist", 128).lr}
+    assert run.steps(0) == steps == 118
+    rates = np.concatenate([run.rates(epoch) for epoch in range(run.epochs)])
+    assert len(rates) == 12 * steps and rates[0] == pytest.approx(0.2 / (5 * steps)) and rates[0] > 0
+    assert rates[5 * steps // 2 - 1] == pytest.approx(0.1)
+    assert rates[5 * steps - 2] < 0.2
+    assert set(rates[5 * steps - 1 :]) == {run.lr} and run.lr == pytest.approx(0.2)
+    assert np.diff(rates[: 5 * steps]) == pytest.approx(0.2 / (5 * steps))
+    assert {rate for e in range(12) for rate in plan("mnist", 128).rates(e)} == {plan("mnist", 128).lr}
+
+
+def test_a_schedule_of_batch_sizes_decides_steps_and_warm_up(monkeypatch):
+    monkeypatch.setitem(config.BATCH_SCHEDULES, "doubling", lambda batch_size, epoch: batch_size * 2**epoch)
+    run = plan("synthetic-1k", 300, epochs=3, batch_schedule="doubling", warmup_epochs=2)
+    assert [run.batch(e) for e in range(3)] == [300, 600, 800]  # never more than there are
+    assert [run.steps(e) for e in range(3)] == [3, 2, 1]
+    climb = [run.lr * k / 5 for k in range(1, 6)]
+    assert [*run.rates(0), *run.rates(1), *run.rates(2)] == pytest.approx([*climb, run.lr])
 
 
 @pytest.mark.parametrize("n, batch, steps", [(800, 1, 800), (800, 512, 2), (800, 800, 1), (7, 3, 3)])
 def test_the_last_partial_batch_counts(n, batch, steps):
-    assert plan("synthetic-1k", batch, n_train=n).steps_per_epoch == steps
+    assert plan("synthetic-1k", batch, n_train=n).steps(0) == steps
 
 
 REFUSED = {
@@ -134,11 +142,26 @@ def test_bad_input_is_refused_in_one_sentence(words):
 
 def test_a_run_has_one_key():
     run = plan("mnist", 256, 7)
-    assert run.key("f") == plan("mnist", 256, 7).key("f") == Run.from_dict(dataclasses.asdict(run)).key("f")
+    assert run.key("f") == plan("mnist", 256, 7).key("f") == Run.from_dict(run.as_dict()).key("f")
     assert re.fullmatch("[0-9a-f]{16}", run.key("f"))
     assert run.key("f") != run.key("g")  # other data, other record
     # written down, so that a change which orphans every committed record cannot pass unseen
     assert run.key("f") == "f29f9ba4d100ec14"
+
+
+def test_the_key_covers_the_network_itself(monkeypatch):
+    """The same name for another network gives another address; the first record is not taken for the new
+    one's."""
+    run = plan("synthetic-1k", 32)
+    first = run.key("f")
+    for change in (lambda net: nn.Tanh(), lambda net: Dropout(0.3, (64,))):
+        net = models.mlp()
+        position = 1 if isinstance(change(net), nn.Tanh) else 2
+        net[position] = change(net)
+        with monkeypatch.context() as patch:
+            patch.setitem(models.NETWORKS, "mlp", lambda net=net: copy.deepcopy(net))
+            assert run.key("f") != first
+    assert run.key("f") == first
 
 
 def test_equal_runs_have_equal_keys():
@@ -146,7 +169,7 @@ def test_equal_runs_have_equal_keys():
     assert whole == real and whole.key("f") == real.key("f")
 
 
-def test_every_field_changes_the_key():
+def test_every_field_changes_the_key(monkeypatch):
     run = plan("synthetic-1k", 32)
     other = {
         "dataset": "synthetic-10k",
@@ -162,7 +185,10 @@ def test_every_field_changes_the_key():
         "warmup_epochs": 1,
         "n_train": 799,
         "precision": "bf16",
+        "network": "mnist-cnn",
+        "batch_schedule": "doubling",
     }
+    monkeypatch.setitem(config.BATCH_SCHEDULES, "doubling", lambda batch_size, epoch: batch_size * 2**epoch)
     assert set(other) == {f.name for f in dataclasses.fields(Run)}
     keys = {run.key("f")} | {replace(run, **{name: value}).key("f") for name, value in other.items()}
     assert len(keys) == 1 + len(other)

@@ -1,6 +1,8 @@
 """Table I's data sets: sizes, scaling, fingerprints, augmentation, and files that are missing or damaged."""
 
 import hashlib
+import io
+import pickle
 import re
 import shutil
 from dataclasses import replace
@@ -52,18 +54,82 @@ def test_cifar10_statistics_and_labels(real):
     assert inputs.mean((0, 2, 3)).abs().max() < 0.02 and (inputs.std((0, 2, 3)) - 1).abs().max() < 0.02
 
 
-def test_exact_cifar10_images_are_those_of_the_mirror(real):
-    if data._find("cifar10-exact-test1000.parquet") is None:
-        pytest.skip("the exact CIFAR-10 test images are in neither BBATCH_DATA nor the cache folder")
+def test_cifar10_at_hand_has_the_official_pixels(real):
+    """The fingerprint was taken from the official release; channel means and deviations are those published
+    for it."""
     d = real("cifar10")
-    if "mirror" not in d.source:
-        pytest.skip("the official CIFAR-10 is in use: there is no re-encoding to compare with")
-    images, labels, rows = data.exact_cifar10_test()
-    assert images.shape == (1000, 32, 32, 3) and len(set(rows.tolist())) == 1000
-    assert torch.equal(d.test_y[rows], labels)
-    difference = images.double() - d.test_x[rows].double()
-    rmse = difference.square().mean((1, 2, 3)).sqrt()
-    assert 0 < rmse.mean() < 12  # the same pictures after a lossy encoding
+    assert d.fingerprint == data.CIFAR10_FINGERPRINT and d.source == "CIFAR-10, exact pixels"
+    pixels = d.train_x.double().reshape(-1, 3)
+    assert pixels.mean(0).tolist() == pytest.approx([125.30691805, 122.95039414, 113.86538318], abs=1e-8)
+    assert pixels.std(0, correction=0).tolist() == pytest.approx(
+        [62.99321928, 62.08870764, 66.70489964], abs=1e-8
+    )
+
+
+def test_every_packing_of_the_same_pixels_gives_the_same_data(elsewhere, monkeypatch):
+    """Small batches as the official release pickles them, and the same images packed in another order as
+    Parquet."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
+    images[1::2] = images[::2]  # pairs that differ in one byte, the last or the first
+    images[1::4, -1, -1, -1] ^= 1
+    images[3::4, 0, 0, 0] ^= 128
+    labels = rng.integers(0, 10, 24)
+    official_batches(elsewhere / "cifar-10-batches-py", images, labels, monkeypatch)
+    official = load_afresh("cifar10")
+    shutil.rmtree(elsewhere / "cifar-10-batches-py")
+    packed_files(elsewhere, images[::-1], labels[::-1], monkeypatch)
+    packed = load_afresh("cifar10")
+    assert official.fingerprint == packed.fingerprint and official.source == packed.source
+    rows = [bytes(image) for image in official.train_x.numpy()]
+    assert rows == sorted(rows) == sorted(bytes(image) for image in images[:20])
+    of_image = {bytes(image): label for image, label in zip(images, labels, strict=True)}
+    assert [of_image[row] for row in rows] == official.train_y.tolist()
+
+
+def official_batches(folder, images, labels, monkeypatch):
+    """Twenty images in five training batches, the rest as the test batch, in the layout of
+    `cifar-10-batches-py`."""
+    from torchvision.datasets import CIFAR10
+
+    folder.mkdir()
+    parts = dict(zip([name for name, _ in CIFAR10.train_list], np.split(np.arange(20), 5), strict=True))
+    parts[CIFAR10.test_list[0][0]] = np.arange(20, len(images))
+    content = {
+        name: {
+            "data": images[rows].transpose(0, 3, 1, 2).reshape(len(rows), -1),
+            "labels": labels[rows].tolist(),
+        }
+        for name, rows in parts.items()
+    }
+    content[CIFAR10.meta["filename"]] = {CIFAR10.meta["key"]: list("abcdefghij")}
+    sums = {}
+    for name, value in content.items():
+        (folder / name).write_bytes(pickle.dumps(value))
+        sums[name] = hashlib.md5((folder / name).read_bytes()).hexdigest()
+    monkeypatch.setattr(CIFAR10, "train_list", [[name, sums[name]] for name, _ in CIFAR10.train_list])
+    monkeypatch.setattr(CIFAR10, "test_list", [[name, sums[name]] for name, _ in CIFAR10.test_list])
+    monkeypatch.setitem(CIFAR10.meta, "md5", sums[CIFAR10.meta["filename"]])
+
+
+def packed_files(folder, images, labels, monkeypatch):
+    """The same split as Parquet files of lossless WebP; `images` and `labels` begin with the test set."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from PIL import Image
+
+    (folder / "cifar10").mkdir()
+    test = len(images) - 20
+    for name, part in zip(data.CIFAR10_PACKED, (slice(test, None), slice(test)), strict=True):
+        encoded = []
+        for image in images[part]:
+            buffer = io.BytesIO()
+            Image.fromarray(image).save(buffer, "WEBP", lossless=True, exact=True)
+            encoded.append(buffer.getvalue())
+        pq.write_table(pa.table({"img": encoded, "label": pa.array(labels[part], pa.uint8())}), folder / name)
+        monkeypatch.setitem(
+            data.CIFAR10_PACKED, name, hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        )
 
 
 @pytest.mark.parametrize("name", SYNTHETIC)
@@ -122,13 +188,15 @@ def test_fingerprint_of_a_data_set_sees_one_bit_in_any_part():
 
 
 def test_crop_and_flip_against_slices_of_single_images():
-    """All 81 shifts, each plain and mirrored, against one image at a time; no shift and no flip is the identity."""
+    """All 81 shifts, each plain and mirrored, against one image at a time; no shift and no flip is the
+    identity."""
     images = tiny("cifar10", 162, 1).train_x
     dx, dy, flip = (
-        torch.tensor(v) for v in zip(*[(x, y, f) for x in range(9) for y in range(9) for f in (0, 1)])
+        torch.tensor(v)
+        for v in zip(*[(x, y, f) for x in range(9) for y in range(9) for f in (0, 1)], strict=True)
     )
     got = data.random_crop_flip(images, dx, dy, flip.bool())
-    for image, result, *how in zip(images, got, dx.tolist(), dy.tolist(), flip.tolist()):
+    for image, result, *how in zip(images, got, dx.tolist(), dy.tolist(), flip.tolist(), strict=True):
         assert torch.equal(reference.crop_and_flip(image.permute(2, 0, 1), *how).permute(1, 2, 0), result)
     still = torch.full((162,), data.CROP_PADDING)
     assert torch.equal(
@@ -150,7 +218,8 @@ def test_crop_and_flip_against_torchvision():
 
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
-    """BBATCH_DATA and the cache in empty folders, no network; returns the first. Data read before stays unread."""
+    """BBATCH_DATA and the cache in empty folders, no network; returns the first. Data read before stays
+    unread."""
     folder = tmp_path / "data"
     folder.mkdir()
     monkeypatch.setenv("BBATCH_DATA", str(folder))
@@ -224,27 +293,27 @@ def test_damage_in_bbatch_data_is_not_papered_over_by_a_whole_cache(mnist_copy, 
 
 
 @pytest.mark.parametrize("damage", ["altered", "truncated", "missing"])
-def test_damaged_mirror_files_are_named_with_both_checksums(damage, elsewhere, tmp_path, monkeypatch):
+def test_damaged_packed_files_are_named_with_both_checksums(damage, elsewhere, tmp_path, monkeypatch):
     """Any content does for the check: it comes before decoding."""
-    train, test = list(data.MIRROR_FILES)[:2]
-    whole = b"what the mirror holds" * 100
-    monkeypatch.setitem(data.MIRROR_FILES, train, hashlib.sha256(whole).hexdigest())
+    train, test = data.CIFAR10_PACKED
+    whole = b"what the file holds" * 100
+    monkeypatch.setitem(data.CIFAR10_PACKED, train, hashlib.sha256(whole).hexdigest())
     content = {"altered": b"W" + whole[1:], "truncated": whole[:50]}.get(damage)
-    (elsewhere / "cifar10-jpeg").mkdir()
+    (elsewhere / "cifar10").mkdir()
     (elsewhere / test).write_bytes(b"there")
     if content:
         (elsewhere / train).write_bytes(content)
     with pytest.raises(DataMissing) as error:
         load_afresh("cifar10")
     message = one_sentence(error)
-    assert str(elsewhere / train) in message and data.MIRROR_FILES[train] in message
+    assert str(elsewhere / train) in message and data.CIFAR10_PACKED[train] in message
     assert damage == "missing" or hashlib.sha256(content).hexdigest() in message
 
 
-def test_a_damaged_official_batch_is_not_replaced_by_the_mirror(elsewhere):
-    for name in list(data.MIRROR_FILES)[:2]:
+def test_a_damaged_official_batch_is_not_replaced_by_packed_files(elsewhere):
+    for name in data.CIFAR10_PACKED:
         (elsewhere / name).parent.mkdir(exist_ok=True)
-        (elsewhere / name).write_bytes(b"a mirror, never looked at")
+        (elsewhere / name).write_bytes(b"never looked at")
     (elsewhere / "cifar-10-batches-py").mkdir()
     (elsewhere / "cifar-10-batches-py/data_batch_1").write_bytes(b"not the batch")
     with pytest.raises(DataMissing) as error:
@@ -270,13 +339,6 @@ def test_data_at_hand_need_no_network(mnist_copy, elsewhere):
 
 def test_synthetic_sets_need_no_files(elsewhere):
     assert len(load_afresh("synthetic-1k").train_x) == 800
-
-
-def test_absent_exact_images(elsewhere):
-    with pytest.raises(
-        DataMissing, match="cifar10-exact-test1000.parquet is in neither BBATCH_DATA nor the cache"
-    ):
-        data.exact_cifar10_test()
 
 
 def test_bbatch_data_must_be_a_folder(elsewhere, monkeypatch):

@@ -83,7 +83,7 @@ def test_full_protocol_takes_the_32_bit_run_where_both_are_recorded():
     def made(batch, seed, precision):
         run = dataclasses.replace(plan("synthetic-1k", batch, seed), precision=precision)
         r = record(batch, seed)
-        return r | {"run": dataclasses.asdict(run), "id": f"{batch}-{seed}-{precision}"}
+        return r | {"run": run.as_dict(), "id": f"{batch}-{seed}-{precision}"}
 
     table = metrics.frame(
         [made(8, 42, "bf16"), made(8, 42, "fp32"), made(8, 43, "bf16"), record(16)]

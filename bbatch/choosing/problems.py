@@ -136,7 +136,7 @@ def _borrowed(name: str) -> Data:
     train_x, test_x, train_y, test_y = train_test_split(x, y, test_size=0.2, random_state=42)
     scaler = StandardScaler().fit(train_x)
     train_x, test_x = (np.ascontiguousarray(scaler.transform(part), np.float32) for part in (train_x, test_x))
-    return data._make(name, "scikit-learn", train_x, train_y, test_x, test_y)
+    return data.made(name, "scikit-learn", train_x, train_y, test_x, test_y)
 
 
 def _train_paper(

@@ -1,31 +1,34 @@
-"""What trains an epoch: eager PyTorch, a compiled epoch, or a step captured as a CUDA graph."""
+"""What trains an epoch: eager PyTorch, a compiled epoch, or steps captured as CUDA graphs."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 
 import torch
+from torch import nn
 
-from ..config import DATASETS, Run
+from ..config import Run
 from ..data import Data
+from ..recipe import Recipe, network_of, recipe_of
 from .eager import PIECE, TorchEngine
 
 
 def engine_for(run: Run, data: Data, device: str) -> TorchEngine:
-    """The fastest engine that can serve the run: compiled for the synthetic network on a CPU where numba is
-    installed, graphs on CUDA, else PyTorch."""
-    fits = (DATASETS[run.dataset].network, run.optimizer, run.precision, device) == (
-        "mlp",
-        "adam",
-        "fp32",
-        "cpu",
-    )
-    if fits and run.weight_decay == 0 and run.warmup_epochs == 0 and find_spec("numba"):
-        from .compiled import CompiledEngine
+    """The fastest engine for a run in the paper's names."""
+    return fastest_engine(network_of(run), data, recipe_of(run), device)
 
-        return CompiledEngine(run, data, device)
-    if torch.device(device).type == "cuda" and run.batch_size <= PIECE["cuda"]:
-        from .cuda_graph import GraphEngine
 
-        return GraphEngine(run, data, device)
-    return TorchEngine(run, data, device)
+def fastest_engine(network: nn.Module, data: Data, recipe: Recipe, device: str) -> TorchEngine:
+    """The fastest engine that can serve: compiled for exactly the network and optimizer that are compiled, on
+    a CPU where numba is installed; graphs on CUDA, for an optimizer that can be captured; else PyTorch."""
+    if device == "cpu" and find_spec("numba"):
+        from .compiled import CompiledEngine, compiles
+
+        if compiles(network, data, recipe):
+            return CompiledEngine(network, data, recipe, device)
+    if torch.device(device).type == "cuda":
+        from .cuda_graph import GraphEngine, captures
+
+        if captures(network, recipe, device) and recipe.batch_size(0) <= PIECE["cuda"]:
+            return GraphEngine(network, data, recipe, device)
+    return TorchEngine(network, data, recipe, device)

@@ -1,12 +1,12 @@
 """A whole epoch of the synthetic network in one compiled loop (numba).
 
-At batch size 1 the arithmetic of a step takes about two microseconds and a framework's overhead hundreds. Here
-the loop over steps itself is compiled: gather, forward, backward and Adam with no Python and no allocation between
-steps. Draws come from the same streams as in `eager.TorchEngine`, so both engines visit the same samples with
-the same masks and differ by rounding alone.
+At batch size 1 the arithmetic of a step takes about two microseconds and a framework's overhead hundreds.
+Here the loop over steps itself is compiled: gather, forward, backward and Adam with no Python and no
+allocation between steps. Draws come from the same streams as in `eager.TorchEngine`, so both engines visit
+the same samples with the same masks and differ by rounding alone.
 
-Shapes below: n samples in the epoch, batch size B, layer widths D -> H1 -> H2 -> C. Weights are stored [in, out],
-so that the innermost loops run along contiguous output units.
+Shapes below: n samples in the epoch, batch size B, layer widths D -> H1 -> H2 -> C. Weights are stored [in,
+out], so that the innermost loops run along contiguous output units.
 """
 
 from __future__ import annotations
@@ -16,8 +16,12 @@ import math
 import numpy as np
 import torch
 from numba import njit
+from torch import nn
 
 from .. import streams
+from ..data import Data
+from ..models import Dropout
+from ..recipe import Recipe
 from .eager import TorchEngine
 
 BLAS_FROM = 4  # rows from which a matrix product through BLAS beats a compiled loop (measured on x86)
@@ -25,8 +29,9 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # torch.optim.Adam's defaults
 
 # Sums may be reordered and fused so that they vectorise; NaN and infinity keep their meaning (divergence).
 _OPTIONS = {"error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
-# The parts are inlined, so that one function is compiled, as a whole. Compiled and cached one by one they are put
-# together, and so rounded, differently in the process that compiles them and in those that find them in the cache.
+# The parts are inlined, so that one function is compiled, as a whole. Compiled and cached one by one they are
+# put together, and so rounded, differently in the process that compiles them and in those that find them in
+# the cache.
 _part = njit(inline="always", **_OPTIONS)
 
 
@@ -79,7 +84,8 @@ def _input_gradient(g, w, out):
 
 @_part
 def _bias_relu_dropout(a, bias, bits, offset, threshold, scale):
-    """a <- dropout(relu(a + bias)) in place; `bits` rows hold the masks of all layers, this one's from `offset`."""
+    """a <- dropout(relu(a + bias)) in place; `bits` rows hold the masks of all layers, this one's from
+    `offset`."""
     for b in range(a.shape[0]):
         for o in range(a.shape[1]):
             v = a[b, o] + bias[o]
@@ -119,7 +125,8 @@ def _softmax_loss(logits, bias, y, batch, g):
 
 @_part
 def _adam(p, m, v, g, lr, t):
-    """One step of Adam (Kingma & Ba 2015, with PyTorch's placement of epsilon) on flat arrays; t counts from 1."""
+    """One step of Adam (Kingma & Ba 2015, with PyTorch's placement of epsilon) on flat arrays; t counts
+    from 1."""
     size = np.float32(lr / (1 - BETA1**t))
     root = np.float32(1 / math.sqrt(1 - BETA2**t))
     b1, b2, eps = np.float32(1 - BETA1), np.float32(BETA2), np.float32(EPSILON)
@@ -152,8 +159,8 @@ def _views(flat, d, h1, h2, c):
 def epoch_of_adam(flat, moments, widths, x, y, order, bits, p, batch, lr, steps_before):
     """Train one epoch in place; returns summed loss and count of right answers.
 
-    `flat` [P] parameters, `moments` [2, P], `x` [N, D] float32, `y` [N] int64, `order` [n], `bits` [n, H1 + H2]
-    int16, `p` dropout rate, `lr` constant over the epoch, `steps_before` optimizer steps already made.
+    `flat` [P] parameters, `moments` [2, P], `x` [N, D] float32, `y` [N] int64, `order` [n], `bits` [n, H1 +
+    H2] int16, `p` dropout rate, `lr` constant over the epoch, `steps_before` optimizer steps already made.
     """
     d, h1, h2, c = widths
     grads = np.empty_like(flat)
@@ -191,6 +198,24 @@ def epoch_of_adam(flat, moments, widths, x, y, order, bits, p, batch, lr, steps_
     return loss, correct
 
 
+def compiles(network: nn.Module, data: Data, recipe: Recipe) -> bool:
+    """Whether network, optimizer and recipe are exactly what `epoch_of_adam` computes."""
+    kinds = [nn.Linear, nn.ReLU, Dropout, nn.Linear, nn.ReLU, Dropout, nn.Linear]
+    if type(network) is not nn.Sequential or [type(m) for m in network] != kinds or data.stats:
+        return False
+    linear, dropouts = network[::3], (network[2], network[5])
+    plain = all(m.bias is not None and m.weight.dtype == torch.float32 for m in linear)
+    if not plain or dropouts[0].p != dropouts[1].p or recipe.precision != "fp32":
+        return False
+    optimizer = recipe.optimizer(network.parameters(), 1.0)
+    expected = torch.optim.Adam([torch.zeros(1)], 1.0).defaults
+    same = all(optimizer.defaults.get(k) == v for k, v in expected.items() if k not in ("fused", "foreach"))
+    if type(optimizer) is not torch.optim.Adam or not same or len(optimizer.param_groups) > 1:
+        return False
+    # the rate is one for all steps of an epoch
+    return all(np.ptp(recipe.rates(epoch)) == 0 for epoch in range(recipe.epochs))
+
+
 class CompiledEngine(TorchEngine):
     """Runs epochs of the synthetic network through `epoch_of_adam`; evaluates like its parent.
 
@@ -199,26 +224,26 @@ class CompiledEngine(TorchEngine):
 
     name = "compiled"
 
-    def __init__(self, run, data, device):
-        super().__init__(run, data, device)
+    def __init__(self, network: nn.Module, data: Data, recipe: Recipe, device: str):
+        super().__init__(network, data, recipe, device)
         layers = [m for m in self.net if isinstance(m, torch.nn.Linear)]
         self.widths = (*(m.in_features for m in layers), layers[-1].out_features)
         self.flat = np.concatenate(
             [a for m in layers for a in (m.weight.detach().numpy().T.ravel(), m.bias.detach().numpy())]
         )
         views = _views.py_func(self.flat, *self.widths)
-        for layer, weight, bias in zip(layers, views[::2], views[1::2]):
+        for layer, weight, bias in zip(layers, views[::2], views[1::2], strict=True):
             layer.weight.data, layer.bias.data = torch.from_numpy(weight).T, torch.from_numpy(bias)
         self.moments = np.zeros((2, self.flat.size), np.float32)
         self.steps = 0
 
     def train_epoch(self, epoch: int) -> tuple[float, int]:
-        run, n = self.run, self.run.n_train
+        recipe, n = self.recipe, self.recipe.n_train
         order = self.chosen.numpy()[streams.order(self.seeds, epoch, n)]
         generator = torch.Generator().manual_seed(streams.noise_seed(self.seeds, epoch))
         bits = streams.noise_bits((n, self.widths[1] + self.widths[2]), generator).numpy()
-        # Moments of dead units decay into denormal numbers, on which a processor takes ten times as long; 0 will do:
-        # next to Adam's epsilon neither moves a weight by a bit.
+        # Moments of dead units decay into denormal numbers, on which a processor takes ten times as long; 0
+        # will do: next to Adam's epsilon neither moves a weight by a bit.
         torch.set_flush_denormal(True)
         loss, correct = epoch_of_adam(
             self.flat,
@@ -229,12 +254,12 @@ class CompiledEngine(TorchEngine):
             order,
             bits,
             self.dropouts[0].p,
-            run.batch_size,
-            run.lr,
+            recipe.batch_size(epoch),
+            float(recipe.rates(epoch)[0]),
             self.steps,
         )
         torch.set_flush_denormal(False)
-        self.steps += run.steps_per_epoch
+        self.steps += recipe.steps(epoch)
         return loss, correct
 
     def state(self) -> dict:

@@ -1,13 +1,13 @@
 """The CUDA engine: training steps captured in a CUDA graph and replayed.
 
-At small batches a GPU waits for the host to launch some fifty kernels a step. Here many steps need one launch: the
-epoch's samples (in order, augmented, normalised), its learning rates and the outputs lie in buffers on the device,
-two counters there say where the epoch stands, and each captured step moves them on itself. Within an epoch the host
-reads nothing back.
+At small batches a GPU waits for the host to launch some fifty kernels a step. Here many steps need one
+launch: the epoch's samples (in order, augmented, normalised), its learning rates and the outputs lie in
+buffers on the device, two counters there say where the epoch stands, and each captured step moves them on
+itself. Within an epoch the host reads nothing back.
 
-Several seeds (or batch sizes) side by side fill the rest of the card: train each in a thread of its own, as in
-`sweep(runs, store, device="cuda", executor=ThreadPoolExecutor(5))`. Every engine replays on its own stream, so the
-card runs them at once, and each computes exactly what it would compute alone.
+Several seeds (or batch sizes) side by side fill the rest of the card: train each in a thread of its own, as
+in `sweep(runs, store, device="cuda", executor=ThreadPoolExecutor(5))`. Every engine replays on its own
+stream, so the card runs them at once, and each computes exactly what it would compute alone.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import torch
 from torch import nn
 
 from .. import streams
-from ..config import Run
 from ..data import Data, random_crop_flip
+from ..recipe import Recipe
 from .eager import TorchEngine
 
-# fp32 means fp32: PyTorch lets cuDNN round the inputs of convolutions to TF32, 10 bits of mantissa, unless told
-# otherwise, and results would then not compare with the CPU's.
+# fp32 means fp32: PyTorch lets cuDNN round the inputs of convolutions to TF32, 10 bits of mantissa, unless
+# told otherwise, and results would then not compare with the CPU's.
 torch.backends.cuda.matmul.allow_tf32 = False
 torch.backends.cudnn.allow_tf32 = False
-# Equal runs give equal bits: the weight gradients that cuDNN prefers add up in whatever order the card takes, and
-# trying kernels out (`benchmark`) may choose others the next time.
+# Equal runs give equal bits: the weight gradients that cuDNN prefers add up in whatever order the card takes,
+# and trying kernels out (`benchmark`) may choose others the next time.
 torch.backends.cudnn.deterministic = True
 torch.backends.cudnn.benchmark = False
 
@@ -38,31 +38,39 @@ PREPARED = 4096  # samples augmented at once
 _ONE_CAPTURE = threading.Lock()  # PyTorch allows one capture at a time in a process
 
 
-class GraphEngine(TorchEngine):
-    """Runs epochs of any of the networks with one graph launch for many steps; on a CPU the same steps run eagerly.
+def captures(network: nn.Module, recipe: Recipe, device: str) -> bool:
+    """Whether the steps of this recipe can be captured: one batch size, and an optimizer whose state starts
+    at zero and stays on the device."""
+    optimizer = recipe.optimizer(network.parameters(), torch.ones((), device=device))
+    kind, capturable = type(optimizer), optimizer.defaults.get("capturable", True)
+    one_size = len({recipe.batch_size(epoch) for epoch in range(recipe.epochs)}) == 1
+    return one_size and capturable and kind in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
 
-    The last, partial batch has another shape than the graph: it runs eagerly, once an epoch. A batch is never cut
-    into pieces here.
+
+class GraphEngine(TorchEngine):
+    """Runs epochs of any network with one graph launch for many steps; on a CPU the same steps run eagerly.
+
+    The last, partial batch has another shape, and a graph of its own. A batch is never cut into pieces here.
     """
 
     name = "cuda-graph"
 
-    def __init__(self, run: Run, data: Data, device: str):
-        super().__init__(run, data, device)
-        n, size, on = run.n_train, run.batch_size, {"device": self.device}
+    def __init__(self, network: nn.Module, data: Data, recipe: Recipe, device: str):
+        on = {"device": torch.device(device)}
+        self.rate = torch.zeros((), **on)
+        super().__init__(network, data, recipe, device)
+        n, size = recipe.n_train, recipe.batch_size(0)
         self.generator = torch.Generator(self.device)
         one = data.inputs(data.train_x[:1])
         with torch.no_grad():
             outputs = self.net.eval()(one).shape[1]
         self.x = torch.zeros((n, *one.shape[1:]), dtype=one.dtype, **on)  # the epoch's inputs, in its order
         self.y = torch.zeros(n, dtype=torch.int64, **on)
-        self.rates = torch.zeros(run.steps_per_epoch, **on)
+        self.rates = torch.zeros(recipe.steps(0), **on)
         self.logits = torch.zeros((n, outputs), **on)
         self.where = torch.zeros(size, dtype=torch.int64, **on)  # the samples of the next batch
         self.step = torch.zeros((), dtype=torch.int64, **on)
-        self.rate = torch.zeros((), **on)
         self.share = {k: torch.tensor(1 / k, **on) for k in (size, n % size) if k}  # of a sample in its batch
-        self.optimizer = capturable_optimizer(self.net, run, self.rate)
         if self.device.type == "cuda":
             # A small step waits for no large one: its kernels go first wherever a multiprocessor is free.
             self.stream = torch.cuda.Stream(self.device, priority=-1 if size < 32 else 0)
@@ -71,6 +79,9 @@ class GraphEngine(TorchEngine):
             self.stream = None  # entering no stream changes nothing
             self.replays = {1: lambda: self._step(size)}
             self.last = lambda: self._step(n % size)
+
+    def _make_optimizer(self) -> torch.optim.Optimizer:
+        return self.recipe.optimizer(self.net.parameters(), self.rate)
 
     def train_epoch(self, epoch: int) -> tuple[float, int]:
         with torch.cuda.stream(self.stream):
@@ -83,7 +94,7 @@ class GraphEngine(TorchEngine):
     def _train_epoch(self, epoch: int) -> tuple[float, int]:
         self._prepare(epoch)
         self.net.train()
-        left, rest = divmod(self.run.n_train, self.run.batch_size)
+        left, rest = divmod(self.recipe.n_train, self.recipe.batch_size(epoch))
         for steps, replay in sorted(self.replays.items(), reverse=True):
             launches, left = divmod(left, steps)
             for k in range(1, launches + 1):
@@ -97,7 +108,7 @@ class GraphEngine(TorchEngine):
 
     def _prepare(self, epoch: int) -> None:
         """Fill the buffers with what the steps of this epoch read."""
-        run, n = self.run, self.run.n_train
+        n = self.recipe.n_train
         order = self.chosen[torch.from_numpy(streams.order(self.seeds, epoch, n)).to(self.device)]
         self.generator.manual_seed(streams.noise_seed(self.seeds, epoch))
         shifts, flips = self._augmentation(n, self.generator)
@@ -108,20 +119,20 @@ class GraphEngine(TorchEngine):
                 x = random_crop_flip(x, shifts[0, part], shifts[1, part], flips[part])
             self.x[part] = self.data.inputs(x)
         self.y.copy_(self.data.train_y[order])
-        first = epoch * run.steps_per_epoch
-        self.rates.copy_(torch.tensor([run.rate(first + s) for s in range(run.steps_per_epoch)]))
-        torch.arange(run.batch_size, out=self.where)
+        self.rates.copy_(torch.from_numpy(self.recipe.rates(epoch)))
+        torch.arange(len(self.where), out=self.where)
         self.step.zero_()
 
     def _step(self, size: int) -> None:
-        """Train on the next `size` samples of the epoch. Nothing here waits for the device or depends on its values."""
+        """Train on the next `size` samples of the epoch. Nothing here waits for the device or depends on
+        its values."""
         where = self.where[:size]
         x, y = self.x[where], self.y[where]
         self._lay_masks(size, self.generator)
         torch.take(self.rates, self.step, out=self.rate)  # `rates[step]` would read the step on the host
         self.optimizer.zero_grad(set_to_none=True)
         # no cache of the weights' halves: a graph would read the stale one
-        low = self.run.precision == "bf16"
+        low = self.recipe.precision == "bf16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=low, cache_enabled=False):
             logits = self.net(x).float()
         loss = nn.functional.cross_entropy(logits, y, reduction="sum")
@@ -132,11 +143,13 @@ class GraphEngine(TorchEngine):
         self.step += 1
 
     def _captured(self) -> dict:
-        """Capture one full step, and a chain of them where an epoch has many: number of steps to what replays them.
+        """Capture one full step, and a chain of them where an epoch has many: number of steps to what replays
+        them.
 
         Weights, buffers and optimizer are left as they were.
         """
-        size, full = self.run.batch_size, self.run.n_train // self.run.batch_size
+        size = len(self.where)
+        full, rest = divmod(self.recipe.n_train, size)
         replays = {}
         with _ONE_CAPTURE, torch.cuda.stream(self.stream):
             torch.cuda.synchronize(self.device)
@@ -148,7 +161,6 @@ class GraphEngine(TorchEngine):
                 self.step.zero_()
             for steps in {1, CHAIN if full >= CHAIN else 1}:
                 replays[steps] = self._graph(size, steps)
-            rest = self.run.n_train % size
             last = self._graph(rest, 1) if rest else None
             self.net.load_state_dict(before)
             for p in self.net.parameters():
@@ -175,12 +187,3 @@ class GraphEngine(TorchEngine):
         for number, p in enumerate(self.net.parameters()):
             for name, value in state["optimizer"]["state"].get(number, {}).items():
                 self.optimizer.state[p][name].copy_(value)
-
-
-def capturable_optimizer(net: nn.Module, run: Run, rate: torch.Tensor) -> torch.optim.Optimizer:
-    """The optimizer of `eager.make_optimizer`, with a float32 tensor for its rate and nothing on the host."""
-    if run.optimizer == "adam":
-        return torch.optim.Adam(
-            net.parameters(), rate, weight_decay=run.weight_decay, fused=True, capturable=rate.is_cuda
-        )
-    return torch.optim.SGD(net.parameters(), rate, run.momentum, weight_decay=run.weight_decay, fused=True)

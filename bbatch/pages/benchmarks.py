@@ -187,7 +187,7 @@ def grid_sentence(table: pd.DataFrame) -> str:
     for name in (n for n in DATASETS if DATASETS[n].network == "mlp"):
         for b in DATASETS[name].protocol.batch_sizes:
             run = plan(name, b)
-            total += run.epochs * (run.steps_per_epoch * fixed + run.n_train * each) / 1e6
+            total += run.epochs * (run.steps(0) * fixed + run.n_train * each) / 1e6
     return (
         f"At these costs the synthetic half of the paper, three sets and all batch sizes at the full protocol, "
         f"trains in {total:.0f} s a seed on one core."

@@ -1,7 +1,7 @@
 """Committed records: Parquet files, a pair for each data set, whose checksums stand in SHA256SUMS.
 
-`NAME.parquet` holds what the runs decide, `observed/NAME.parquet` what the machine and the day did; the same records
-give the same bytes, in whatever order and however often they are merged.
+`NAME.parquet` holds what the runs decide, `observed/NAME.parquet` what the machine and the day did; the same
+records give the same bytes, in whatever order and however often they are merged.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from ..config import DATASETS
 from ..errors import StoreError
 from ..files import write_whole
 
-NEXT = ".next"  # in the folder, for a moment: files that are complete and about to replace the old ones
+# In the folder, for a moment: files that are complete and about to replace the old ones.
+NEXT = ".next"
 
 
 def read(folder: Path) -> dict[str, dict]:
-    """Records by id, empty without a folder. Raises `StoreError` naming the file that is damaged or missing."""
+    """Records by id, none without a folder. Raises `StoreError` naming the file that is damaged or missing."""
     found, sums = {}, _sums(folder)
     names = {path.name for path in folder.glob("*.parquet")} | {name for name in sums if "/" not in name}
     for name in sorted(names):
@@ -35,8 +36,8 @@ def merge(folder: Path, records: dict[str, dict]) -> dict[str, int]:
 
     A failed run (out of memory) says something of a machine, not of the configuration: it is left out.
 
-    Raises `StoreError`, changing nothing, where a record contradicts a committed one of the same id or the folder
-    cannot be written. Cut short at any moment, it leaves the old files or is completed by the next call.
+    Raises `StoreError`, changing nothing, where a record contradicts a committed one of the same id or the
+    folder cannot be written. Cut short at any moment, it leaves the old files, or the next call completes it.
     """
     try:
         (folder / "observed").mkdir(parents=True, exist_ok=True)

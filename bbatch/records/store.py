@@ -8,9 +8,9 @@ A record is a plain dict:
     data         source, fingerprint, n_test
     history      a list an epoch: train_loss, train_correct, test_loss, test_correct
     final        train_loss, train_correct, test_loss, test_correct, diverged_epoch
-    observed     what another machine or day changes: epoch seconds (elapsed and processor time), start, end, device,
-                 versions, commit, engine; `failure` ("out of memory") where the run could not be finished here, with
-                 an empty history and final
+    observed     what another machine or day changes: epoch seconds (elapsed and processor time), start, end,
+                 device, versions, commit, engine; `failure` ("out of memory") where the run could not be
+                 finished here, with an empty history and final
 
 All but `observed` is decided by the id, bit for bit, on one machine and one set of versions.
 """
@@ -38,8 +38,8 @@ FIELDS = {"id", "run", "seeds", "data", "history", "final", "observed"}
 class Store:
     """Live records in `folder` over frozen ones in `frozen`; either may not exist yet.
 
-    `folder` may be an fsspec URL (see `remote`); by default it is what BBATCH_STORE names, else `store/` beside the
-    package.
+    `folder` may be an fsspec URL (see `remote`); by default it is what BBATCH_STORE names, else `store/`
+    beside the package.
     """
 
     def __init__(self, folder: Path | str | None = None, frozen: Path | str | None = FROZEN):
@@ -65,7 +65,7 @@ class Store:
     def locks(self) -> Path:
         return self.folder / "locks"
 
-    def prepare(self) -> "Store":
+    def prepare(self) -> Store:
         """Make the folders, or say in one sentence why they cannot be written."""
         try:
             for path in (self.folder / "records", self.checkpoints, self.weights, self.locks):
@@ -83,9 +83,8 @@ class Store:
     def put(self, record: dict) -> None:
         """Write a record whole or not at all."""
         name = f"{record['id']}.json"
-        if not re.fullmatch(
-            r"[\w-]+\.json", name
-        ):  # one may come from another machine: no path leads out of the folder
+        # A record may come from another machine: its id leads to no path outside the folder.
+        if not re.fullmatch(r"[\w-]+\.json", name):
             raise StoreError(
                 f"{record['id']!r} cannot be the id of a record; letters, digits, _ and - are allowed."
             )
@@ -94,7 +93,7 @@ class Store:
             self.remote.exchange(self.folder / "records", _sound, name)
 
     def get(self, key: str) -> dict | None:
-        """The live record of this id. A damaged file is set aside under a name that says so, and gives None."""
+        """The live record of this id; a damaged file is set aside and gives None."""
         path = self.folder / "records" / f"{key}.json"
         try:
             content = path.read_bytes()
@@ -141,7 +140,7 @@ class Store:
         return {"identical": same, "different": both - same, "not_committed": len(live) - both}
 
     def freeze(self) -> dict[str, int]:
-        """Merge live records into the committed files (see `committed.merge`); returns how many were added by data set."""
+        """Merge live records into the committed files (`committed.merge`); returns how many by data set."""
         if self.frozen is None:
             raise StoreError(
                 "this store was opened without a folder of committed records; there is none to freeze into."
@@ -163,7 +162,7 @@ def _document(record: dict) -> bytes:
 
 
 def _read(content: bytes, key: str) -> dict | None:
-    """The record in a file of this content; None where the content is not one that `put` writes under this id."""
+    """The record in a file of this content; None where `put` writes no such content under this id."""
     try:
         record = json.loads(content)["record"]
         if content == _document(record) and record["id"] == key and FIELDS <= record.keys():

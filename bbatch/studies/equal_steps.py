@@ -33,7 +33,7 @@ def of_equal_steps(run: Run) -> Run:
     needed than in proportion to B.
     """
     base = replace(run, batch_size=32)
-    return replace(run, epochs=round(base.epochs * base.steps_per_epoch / run.steps_per_epoch))
+    return replace(run, epochs=round(base.epochs * base.steps(0) / run.steps(0)))
 
 
 def _batch_sizes(dataset: str) -> tuple[int, ...]:

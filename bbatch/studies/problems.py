@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.datasets import make_classification
 from sklearn.preprocessing import StandardScaler
 
-from ..data import Data, _make
+from ..data import Data, made
 from ..errors import whole
 
 POOL = 50_000  # the largest N; 80 % of it train, as in the paper's split
@@ -45,4 +45,4 @@ def problem_data(problem: int, n_train: int) -> Data:
     scaler = StandardScaler().fit(x[:n_train])
     train_x, test_x = (scaler.transform(part).astype(np.float32) for part in (x[:n_train], x[POOL:]))
     name = "generator-problem"
-    return _make(name, "scikit-learn make_classification", train_x, y[:n_train], test_x, y[POOL:])
+    return made(name, "scikit-learn make_classification", train_x, y[:n_train], test_x, y[POOL:])

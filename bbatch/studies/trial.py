@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -40,7 +40,8 @@ class Trial:
 
     def id(self, fingerprint: str) -> str:
         """Address of this trial's row on data with this fingerprint: 16 hex digits of a sha256."""
-        text = json.dumps({"trial": asdict(self), "data": fingerprint}, sort_keys=True, separators=(",", ":"))
+        trial = {"run": self.run.as_dict(), "held_out": self.held_out, "problem": self.problem}
+        text = json.dumps({"trial": trial, "data": fingerprint}, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def chosen_and_held_out(self, n_full: int) -> tuple[np.ndarray, np.ndarray]:
@@ -78,7 +79,7 @@ def train_trial(trial: Trial, device: str = "cpu") -> dict:
         "held_out": engine.evaluate(source.train_x[index], source.train_y[index]) if trial.held_out else None,
         "test": engine.evaluate(source.test_x, source.test_y),
     }
-    row = asdict(run) | {
+    row = run.as_dict() | {
         "id": trial.id(source.fingerprint),
         "dataset": source.name,
         "problem": trial.problem,

@@ -1,1 +1,1 @@
-"""Run what is missing: one run in one process, many on this machine or on a Dask cluster, and records verified."""
+"""Run what is missing, on this machine or on a Dask cluster, and verify what is recorded."""

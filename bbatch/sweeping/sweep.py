@@ -7,7 +7,7 @@ import os
 import sys
 from collections import Counter, deque
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, ProcessPoolExecutor, wait
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from tqdm import tqdm
 
@@ -17,9 +17,8 @@ from ..errors import BadInput
 from ..records.store import Store
 from . import worker
 
-DEATHS_ALLOWED = (
-    2  # times that a run goes on in another worker after the one that had it died in the same epoch
-)
+# Times that a run goes on in another worker after the one that had it died in the same epoch.
+DEATHS_ALLOWED = 2
 STARTS_ALLOWED = 20  # deaths, in a row, of processes that had not come as far as a run
 
 
@@ -34,13 +33,14 @@ def sweep(
 ) -> list[str]:
     """Compute the runs that the store lacks; returns the ids of those computed, in the order of finishing.
 
-    Any `concurrent.futures.Executor` serves; by default `jobs` processes of one thread each (as many as cores; one
-    on CUDA). What is finished stays finished when the sweep is interrupted, and a run in hand goes on from its last
-    finished epoch when the sweep is called again. Several sweeps may share one store: what another finishes meanwhile
-    is among the ids returned. A run that its worker does not survive, time after time, is recorded as failed.
+    Any `concurrent.futures.Executor` serves; by default `jobs` processes of one thread each (as many as
+    cores; one on CUDA). What is finished stays finished when the sweep is interrupted, and a run in hand goes
+    on from its last finished epoch when the sweep is called again. Several sweeps may share one store: what
+    another finishes meanwhile is among the ids returned. A run that its worker does not survive, time after
+    time, is recorded as failed.
 
-    Raises `BadInput` for `jobs` below 1, a device that is not here or what is no run, `DataMissing` and `StoreError` as
-    the workers meet them, and `KeyboardInterrupt` with a sentence that says how far the sweep came.
+    Raises `BadInput` for `jobs` below 1, a device that is not here or what is no run, `DataMissing` and
+    `StoreError` as the workers meet them, and `KeyboardInterrupt` with a sentence on how far the sweep came.
     """
     size = processes(jobs, device)
     for run in runs:
@@ -86,23 +86,22 @@ def sweep(
         if not began or deaths[stage] <= DEATHS_ALLOWED:
             queue.appendleft(run)
             return None
-        return worker.failed(run, data.load(run.dataset), device, datetime.now(timezone.utc), "worker killed")
+        return worker.failed(run, data.load(run.dataset), device, datetime.now(UTC), "worker killed")
 
     with tqdm(
         total=sum(run.epochs for run in todo),
         unit="epoch",
         disable=not progress,
         desc=f"{len(todo)} runs",
-        mininterval=1 if sys.stderr.isatty() else 10,
-    ) as bar:  # a log wants a line now and then, not each second
+        mininterval=1 if sys.stderr.isatty() else 10,  # a log wants a line now and then, not each second
+    ) as bar:
         try:
             while queue or busy or waiting:
                 while queue and idle:
                     submit(queue.popleft())
                 if busy and not queue and not waiting:
-                    submit(
-                        busy.pop(), patient=True
-                    )  # another sweep is at it: nothing left but to wait for it
+                    # Another sweep is at it: nothing is left but to wait.
+                    submit(busy.pop(), patient=True)
                 finished, _ = wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
                 for future in finished:
                     run, slot = waiting.pop(future)
@@ -137,7 +136,8 @@ def sweep(
                 for slot in [*idle, *(slot for _, slot in waiting.values())]:
                     slot.shutdown(wait=not waiting, cancel_futures=True)
                 for process in set(multiprocessing.active_children()) - set(others) if waiting else ():
-                    process.kill()  # interrupted: the checkpoints hold what is done; a stopped process ends too
+                    # Interrupted: the checkpoints hold what is done. A process that is stopped ends too.
+                    process.kill()
     return done
 
 
@@ -159,12 +159,14 @@ class _Process(ProcessPoolExecutor):
 
 def _cost(run: Run) -> float:
     """Relative cost of a run, to start the longest first: samples, plus an overhead for each step."""
-    return run.epochs * (run.n_train + 4 * run.steps_per_epoch)
+    return run.epochs * (run.n_train + 4 * run.steps(0))
 
 
 def _drop_checkpoints_of_finished(store: Store) -> None:
-    """A process may be killed after its record is written and before its checkpoint is gone; nobody asks for that run
-    again. A failed run keeps its checkpoint, for the day when its record is removed to try once more."""
+    """Remove what a process left that was killed between writing its record and dropping its checkpoint.
+
+    A failed run keeps its checkpoint, for the day when its record is removed to try once more.
+    """
     for path in store.checkpoints.glob("*.pt"):
         record = store.get(path.name.split(".")[0])
         if record and not record["observed"].get("failure"):

@@ -1,4 +1,4 @@
-"""The reader's own check: committed runs, chosen at random, trained again here and held against their records."""
+"""The reader's own check: committed runs, chosen at random, trained again and held against their records."""
 
 from __future__ import annotations
 
@@ -89,13 +89,14 @@ def agree(rows: list[dict]) -> bool:
 def compare(committed: dict, here: dict) -> dict:
     """One row: the run, both test accuracies (percent), the difference that is tolerated, and the agreement.
 
-    agreement is "bit-identical" where everything that the configuration decides is equal; "within tolerance" where
-    both diverged, or the test accuracies differ by no more than two networks of equal quality do by chance in 99.9 %
-    of cases; else "differs"; "failed" where the run could not be finished here. Another processor or another version
-    rounds differently, and rounding grows in training until the two networks are as good as trained from different
-    seeds. Each accuracy is then a proportion of n test samples, and their difference has the standard deviation
-    sqrt(2 p (1 - p) / n), with p the mean of the two (a two-sample binomial interval, normal approximation; that both
-    are tested on the same samples makes it wider than needed, the spread between seeds narrower).
+    agreement is "bit-identical" where everything that the configuration decides is equal; "within tolerance"
+    where both diverged, or the test accuracies differ by no more than two networks of equal quality do by
+    chance in 99.9 % of cases; else "differs"; "failed" where the run could not be finished here. Another
+    processor or another version rounds differently, and rounding grows in training until the two networks are
+    as good as trained from different seeds. Each accuracy is then a proportion of n test samples, and their
+    difference has the standard deviation sqrt(2 p (1 - p) / n), with p the mean of the two (a two-sample
+    binomial interval, normal approximation; that both are tested on the same samples makes it wider than
+    needed, the spread between seeds narrower).
     """
     run, n = committed["run"], committed["data"]["n_test"]
     row = {
@@ -131,10 +132,10 @@ def _difference(committed: dict, here: dict) -> str:
 
 
 def sweep_again(dataset: str, profile: str, seeds: int) -> pd.DataFrame:
-    """Train a data set's grid from nothing and hold it against the committed records, a row for each batch size.
+    """Train a data set's grid from nothing and hold it against the committed records: a row a batch size.
 
-    Columns: B, runs, how many of them have each agreement of `compare` (another machine rounds differently; another
-    engine too) or are not committed. Empty for `seeds` = 0. Raises `BadInput` as `config.grid` does.
+    Columns: B, runs, how many of them have each agreement of `compare` (another machine rounds differently;
+    another engine too) or are not committed. Empty for `seeds` = 0. Raises `BadInput` as `config.grid` does.
     """
     columns = ["B", "runs", "bit-identical", "within tolerance", "differs", "failed", "not committed"]
     if seeds == 0:
@@ -164,4 +165,5 @@ def again_sentence(table: pd.DataFrame) -> str:
     """What came of `sweep_again`, in words."""
     total = table.drop(columns="B").sum()
     found = [f"{total[how]} {how}" for how in total.index[1:] if total[how]]
-    return f"{total['runs']} runs trained while this page was made, against their committed records: {', '.join(found) or 'none'}"
+    came = ", ".join(found) or "none"
+    return f"{total['runs']} runs trained while this page was made, against their committed records: {came}"

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import asdict
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
 from io import BytesIO
@@ -21,16 +21,16 @@ import torch
 from filelock import FileLock, Timeout
 from threadpoolctl import threadpool_limits
 
-from .. import data, streams
+from .. import data, extensions, streams
 from ..config import Run, plan
 from ..errors import DataMissing, StoreError
 from ..files import seal, write_whole
 from ..records.store import ROOT, Store
 from ..trainer import Checkpoint, Outcome, train
 
-# Read when a worker starts. One thread a worker: two processes of one thread beat one of two. The MALLOC_ settings
-# (glibc only) keep freed activations in the process instead of handing their pages back at every step; 32 MiB is
-# the largest threshold that glibc takes.
+# Read when a worker starts. One thread a worker: two processes of one thread beat one of two. The MALLOC_
+# settings (glibc only) keep freed activations in the process instead of handing their pages back at every
+# step; 32 MiB is the largest threshold that glibc takes.
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -41,7 +41,8 @@ ENVIRONMENT = {
 
 
 def begin() -> None:
-    """Once a worker process: leave Ctrl-C to the sweep, and do not outlive it."""
+    """Once a worker process: leave Ctrl-C to the sweep, do not outlive it, know the reader's additions."""
+    extensions.import_named()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def follow():
@@ -54,11 +55,11 @@ def begin() -> None:
 def compute(run: Run, store: Store, device: str, fingerprint: str, patient: bool = False) -> dict | None:
     """Train one run and put its record and final weights in the store; returns the record.
 
-    Returns None where another process is at this run, unless `patient`: then it waits for it. A run that does not
-    fit in memory is recorded as failed. Where the store's folder cannot be made or written here, as on a machine
-    that shares no folder with the sweep, a scratch folder of this machine serves, and the record returned is what
-    counts. Raises `DataMissing` where this machine's data differs from the sweep's, `StoreError` where no folder can
-    be written.
+    Returns None where another process is at this run, unless `patient`: then it waits for it. A run that does
+    not fit in memory is recorded as failed. Where the store's folder cannot be made or written here, as on a
+    machine that shares no folder with the sweep, a scratch folder of this machine serves, and the record
+    returned is what counts. Raises `DataMissing` where this machine's data differs from the sweep's,
+    `StoreError` where no folder can be written.
     """
     torch.set_num_threads(1)
     key = run.key(fingerprint)
@@ -88,7 +89,7 @@ def _compute(run: Run, store: Store, device: str, fingerprint: str, key: str) ->
             f"this worker's {run.dataset} has fingerprint {dataset.fingerprint[:12]}, the sweep's has "
             f"{fingerprint[:12]}; give both the same files."
         )
-    started, checkpoint = datetime.now(timezone.utc), Checkpoint(store.checkpoints, key)
+    started, checkpoint = datetime.now(UTC), Checkpoint(store.checkpoints, key)
     try:
         with threadpool_limits(1):
             outcome = train(run, dataset, device, checkpoint)
@@ -121,7 +122,7 @@ def _record(run: Run, dataset: data.Data, device: str, started: datetime, outcom
     spent = {k: history.pop(k, []) for k in ("seconds", "cpu_seconds", "evaluate_seconds")}
     return {
         "id": run.key(dataset.fingerprint),
-        "run": asdict(run),
+        "run": run.as_dict(),
         "seeds": asdict(streams.seeds_of(run.seed)),
         "data": {"source": dataset.source, "fingerprint": dataset.fingerprint, "n_test": len(dataset.test_y)},
         "history": history,
@@ -131,13 +132,14 @@ def _record(run: Run, dataset: data.Data, device: str, started: datetime, outcom
         | {
             "engine": outcome.engine,
             "started": started.isoformat(timespec="seconds"),
-            "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     }
 
 
 def _finite(value):
-    """NaN and infinity become None: JSON has no name for them, and NaN would not equal itself in a comparison."""
+    """NaN and infinity become None: JSON has no name for them, and NaN would not equal itself in a
+    comparison."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -180,8 +182,8 @@ def _processor() -> str:
 
 @lru_cache
 def commit() -> str:
-    """The commit that the package stood at when this process asked first, with "+" where its code was changed since;
-    "unknown" outside git."""
+    """The commit that the package stood at when this process asked first, with "+" where its code was changed
+    since; "unknown" outside git."""
 
     def git(*words):
         command = ["git", "-C", str(ROOT), *words]

@@ -47,7 +47,7 @@ def test_training_leaves_out_what_is_held_out(monkeypatch, tmp_path):
     def engine_for(run, given, device):
         from bbatch.engines.eager import TorchEngine
 
-        seen["engine"] = TorchEngine(run, given, device)
+        seen["engine"] = TorchEngine.of(run, given, device)
         return seen["engine"]
 
     monkeypatch.setattr(held_out_choice, "engine_for", engine_for)

@@ -1,4 +1,5 @@
-"""The compiled epoch beside eager PyTorch: same samples and masks, same distribution of results; life without numba."""
+"""The compiled epoch beside eager PyTorch: same samples and masks, same distribution of results; life
+without numba."""
 
 import json
 import os
@@ -26,9 +27,10 @@ def run_of(batch, seed=3, n_train=600, epochs=1, **changes):
     "batch, n_train, epochs", [(1, 50, 1), (3, 76, 2), (8, 200, 2), (32, 600, 3), (512, 600, 25)]
 )
 def test_visits_the_same_samples_with_the_same_masks(batch, n_train, epochs):
-    """About 50 steps at each batch size, partial last batches among them; a wrong mask or sample would show at once."""
+    """About 50 steps at each batch size, partial last batches among them; a wrong mask or sample would show
+    at once."""
     run, data = run_of(batch, n_train=n_train), tiny("synthetic-1k")
-    eager, compiled = TorchEngine(run, data, "cpu"), CompiledEngine(run, data, "cpu")
+    eager, compiled = TorchEngine.of(run, data, "cpu"), CompiledEngine.of(run, data, "cpu")
     for epoch in range(epochs):
         (loss, correct), (loss_compiled, correct_compiled) = (
             eager.train_epoch(epoch),
@@ -40,6 +42,7 @@ def test_visits_the_same_samples_with_the_same_masks(batch, n_train, epochs):
     assert max((after[k] - before[k]).abs().max().item() for k in before) < 1e-5
 
 
+@pytest.mark.slow
 def test_final_accuracies_have_the_same_distribution():
     """Stated in advance: Mann-Whitney U over 20 seeds each way, different seeds, rejects at p < 0.001."""
     data = tiny("synthetic-1k", n_test=2000)
@@ -47,7 +50,7 @@ def test_final_accuracies_have_the_same_distribution():
     def accuracies(kind, seeds):
         found = []
         for seed in seeds:
-            engine = kind(run_of(32, seed), data, "cpu")
+            engine = kind.of(run_of(32, seed), data, "cpu")
             for epoch in range(10):
                 engine.train_epoch(epoch)
             found.append(engine.evaluate(data.test_x, data.test_y)[1] / len(data.test_y))
@@ -75,13 +78,16 @@ def test_without_numba_training_goes_on_and_says_so():
     assert final["test_loss"] == pytest.approx(with_numba.final["test_loss"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_process_that_compiles_and_one_that_loads_the_cache_give_the_same_bits(tmp_path):
     """Compiled in parts, the two were put together differently and rounded differently."""
     code = (
-        "import hashlib, torch; from factories import tiny; from bbatch.config import plan; from bbatch import kernel\n"
+        "import hashlib, torch; from factories import tiny\n"
+        "from bbatch.config import plan; from bbatch.engines import compiled\n"
         "torch.set_num_threads(1)\n"
         "for b in (1, 32):\n"
-        "    e = kernel.CompiledEngine(plan('synthetic-1k', b, n_train=600), tiny('synthetic-1k'), 'cpu')\n"
+        "    run, data = plan('synthetic-1k', b, n_train=600), tiny('synthetic-1k')\n"
+        "    e = compiled.CompiledEngine.of(run, data, 'cpu')\n"
         "    e.train_epoch(0); print(hashlib.sha256(e.flat.tobytes()).hexdigest())\n"
     )
     here = Path(__file__).parents[1]

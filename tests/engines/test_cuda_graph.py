@@ -1,4 +1,5 @@
-"""The CUDA engine's step, run eagerly on the CPU, against the ordinary engine. Capture and replay need a GPU."""
+"""The CUDA engine's step, run eagerly on the CPU, against the ordinary engine. Capture and replay need a
+GPU."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -15,11 +16,14 @@ from bbatch.engines.cuda_graph import GraphEngine
 from bbatch.engines.eager import TorchEngine
 from factories import reference_epochs, tiny
 
-# Rates that 32 bits hold exactly: the engine keeps them in a tensor, and Adam's first steps amplify any rounding.
+# Rates that 32 bits hold exactly: the engine keeps them in a tensor, and Adam's first steps amplify any
+# rounding.
 OPTIMIZERS = {
     "adam": {"optimizer": "adam", "momentum": 0.0, "weight_decay": 0.0, "base_lr": 2**-10, "base_batch": 16},
     "sgd": {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-4, "base_lr": 2**-8, "base_batch": 16},
 }
+# The convolutional networks take seconds each on a CPU.
+NETWORKS = ["synthetic-1k", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mnist", "cifar10"))]
 DEVICES = [
     "cpu",
     pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")),
@@ -41,14 +45,14 @@ def distance(a, b):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("dataset", ["synthetic-1k", "mnist", "cifar10"])
+@pytest.mark.parametrize("dataset", NETWORKS)
 @pytest.mark.parametrize("device", DEVICES)
 def test_agrees_with_the_ordinary_engine(device, dataset, optimizer):
     run, data = (
         run_of(dataset, optimizer=optimizer),
         tiny(dataset).to(device),
     )  # 13 steps an epoch, the last partial
-    plain, graph = TorchEngine(run, data, device), GraphEngine(run, data, device)
+    plain, graph = TorchEngine.of(run, data, device), GraphEngine.of(run, data, device)
     start = plain.weights()
     for epoch in range(run.epochs):
         (loss, correct), (loss_graph, correct_graph) = plain.train_epoch(epoch), graph.train_epoch(epoch)
@@ -59,14 +63,15 @@ def test_agrees_with_the_ordinary_engine(device, dataset, optimizer):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("dataset", ["synthetic-1k", "mnist", "cifar10"])
+@pytest.mark.parametrize("dataset", NETWORKS)
 @pytest.mark.parametrize("device", DEVICES)
 def test_agrees_with_the_plain_loop(device, dataset, optimizer):
     """Another program, other kernels, another order of memory: they round differently, and rounding grows."""
-    # One step an epoch: on CUDA masks differ if drawn a batch at a time, and rounding has little time to grow.
+    # One step an epoch: on CUDA masks differ if drawn a batch at a time, and rounding has little time to
+    # grow.
     run = run_of(dataset, batch=200, optimizer=optimizer, epochs=4)
     data = tiny(dataset)
-    ours = GraphEngine(run, data.to(device), device)
+    ours = GraphEngine.of(run, data.to(device), device)
     start = list(ours.weights().values())
     net = reference.network(dataset, start)
     optimizer = torch.optim.Adam(net.parameters())
@@ -76,7 +81,7 @@ def test_agrees_with_the_plain_loop(device, dataset, optimizer):
         net,
         optimizer,
         lambda step: reference.learning_rate(
-            run.base_lr, run.base_batch, run.batch_size, step, run.warmup_epochs * run.steps_per_epoch
+            run.base_lr, run.base_batch, run.batch_size, step, run.warmup_epochs * run.steps(0)
         ),
         run.batch_size,
         reference_epochs(run, data, True, torch.float32, device),
@@ -91,12 +96,12 @@ def test_agrees_with_the_plain_loop(device, dataset, optimizer):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("dataset", ["synthetic-1k", "mnist", "cifar10"])
+@pytest.mark.parametrize("dataset", NETWORKS)
 @pytest.mark.parametrize("batch", [1, 32, 256])
 @pytest.mark.parametrize("device", DEVICES)
 def test_equal_runs_give_equal_bits(device, batch, dataset, optimizer):
     run, data = run_of(dataset, batch=batch, optimizer=optimizer, n_train=300), tiny(dataset).to(device)
-    first, second = (GraphEngine(run, data, device) for _ in range(2))
+    first, second = (GraphEngine.of(run, data, device) for _ in range(2))
     for epoch in range(run.epochs):
         assert first.train_epoch(epoch) == second.train_epoch(epoch)
     assert distance(first, second) == 0
@@ -106,7 +111,7 @@ def test_equal_runs_give_equal_bits(device, batch, dataset, optimizer):
 @pytest.mark.parametrize("device", DEVICES)
 def test_resumes_bit_for_bit(device, optimizer):
     run, data = run_of("synthetic-1k", optimizer=optimizer, epochs=3), tiny("synthetic-1k").to(device)
-    whole, first, second = (GraphEngine(run, data, device) for _ in range(3))
+    whole, first, second = (GraphEngine.of(run, data, device) for _ in range(3))
     for epoch in range(3):
         whole.train_epoch(epoch)
     first.train_epoch(0)
@@ -122,7 +127,7 @@ def test_seeds_side_by_side_give_what_each_gives_alone(device):
     runs = [run_of("synthetic-1k", seed=seed) for seed in range(4)]
 
     def trained(run):
-        engine = GraphEngine(run, data, device)
+        engine = GraphEngine.of(run, data, device)
         for epoch in range(run.epochs):
             engine.train_epoch(epoch)
         return engine
@@ -130,15 +135,16 @@ def test_seeds_side_by_side_give_what_each_gives_alone(device):
     alone = [trained(run) for run in runs]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(trained, runs))
-    assert [distance(a, b) for a, b in zip(alone, together)] == [0] * 4
+    assert [distance(a, b) for a, b in zip(alone, together, strict=True)] == [0] * 4
     assert distance(alone[0], alone[1]) > 0
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_preparing_a_capture_leaves_no_trace(monkeypatch, optimizer):
-    """With a stand-in for the graph: its replay is the step itself, everything around it is the real thing."""
+    """With a stand-in for the graph: its replay is the step itself, everything around it is the real
+    thing."""
     run, data = run_of("mnist", optimizer=optimizer), tiny("mnist")
-    plain, prepared, resumed = (GraphEngine(run, data, "cpu") for _ in range(3))
+    plain, prepared, resumed = (GraphEngine.of(run, data, "cpu") for _ in range(3))
     for engine in (prepared, resumed):
         step, graphs = engine._step, []
 
@@ -166,9 +172,10 @@ def test_preparing_a_capture_leaves_no_trace(monkeypatch, optimizer):
             patch.setattr(torch.cuda, "graph", capture)
             patch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
             engine.stream = SimpleNamespace(synchronize=lambda: None)
-            engine.replays = engine._captured()
+            engine.replays, engine.last = engine._captured()
         engine.stream = None
-        assert sorted(len(g.sizes) for g in graphs) == [1, cuda_graph.CHAIN] == sorted(engine.replays)
+        assert sorted(g.sizes for g in graphs) == [[8], [16], [16] * cuda_graph.CHAIN]
+        assert sorted(engine.replays) == [1, cuda_graph.CHAIN]
         assert distance(engine, plain) == 0
     addresses = [t.data_ptr() for t in resumed.net.parameters()]
     plain.train_epoch(0), prepared.train_epoch(0)
@@ -186,7 +193,7 @@ def test_a_step_reads_nothing_back(monkeypatch):
         raise AssertionError("the step asked the device for a value")
 
     run, data = run_of("cifar10", n_train=32), tiny("cifar10")
-    engine = GraphEngine(run, data, "cpu")
+    engine = GraphEngine.of(run, data, "cpu")
     engine.train_epoch(0)
     torch.arange(run.batch_size, out=engine.where), engine.step.zero_()
     for name in ("item", "tolist", "numpy", "cpu", "__bool__", "__int__", "__float__", "__index__"):

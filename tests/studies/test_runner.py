@@ -166,9 +166,9 @@ def test_maps_reach_the_full_batch_and_hold_the_linear_rule():
 def test_equal_steps_are_equal_within_one_epoch():
     lengths = {}
     for t in equal_steps.equal_steps_trials() + equal_steps.equal_steps_tuned_trials():
-        steps = t.run.epochs * t.run.steps_per_epoch
+        steps = t.run.epochs * t.run.steps(0)
         wanted = 50 * -(-t.run.n_train // 32)
-        assert t.run.epochs == 50 or abs(steps - wanted) <= t.run.steps_per_epoch / 2
+        assert t.run.epochs == 50 or abs(steps - wanted) <= t.run.steps(0) / 2
         lengths.setdefault((t.run.dataset, t.run.n_train, t.run.batch_size), set()).add(t.run.epochs)
     assert lengths[("synthetic-50k", 40_000, 512)] == {50, 791}  # 62,500 steps, 79 an epoch
     assert lengths[("synthetic-50k", 40_000, 32)] == {50}

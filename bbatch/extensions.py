@@ -1,0 +1,23 @@
+"""Additions of a reader: modules named in BBATCH_EXTENSIONS (separated by commas), imported before anything
+runs.
+
+Such a module adds entries to `config.DATASETS`, `models.NETWORKS`, `optimizers.OPTIMIZERS` and so on; see
+CONTRIBUTING.md. Every process of a sweep imports it, so that all know the same names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+from .errors import BadInput
+
+
+def import_named() -> None:
+    """Import what BBATCH_EXTENSIONS names. Raises `BadInput` for a module that cannot be imported."""
+    for name in filter(None, os.environ.get("BBATCH_EXTENSIONS", "").split(",")):
+        try:
+            importlib.import_module(name.strip())
+        except ImportError as error:
+            message = f"BBATCH_EXTENSIONS names {name.strip()!r}, which cannot be imported ({error})."
+            raise BadInput(message) from error

@@ -1,0 +1,123 @@
+"""A data set, a network with batch normalization, an optimizer, a rule for the learning rate and a schedule
+of batch sizes, each added from outside the package by one entry (additions.py), and trained like the paper's
+own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import bbatch
+from bbatch import config, data, engines, extensions, models, optimizers, streams, trainer
+from bbatch.errors import BadInput
+
+REGISTRIES = (
+    config.DATASETS,
+    config.LR_RULES,
+    config.BATCH_SCHEDULES,
+    models.NETWORKS,
+    optimizers.OPTIMIZERS,
+)
+
+
+@pytest.fixture
+def added(monkeypatch):
+    """The additions, for one test."""
+    before = [dict(registry) for registry in REGISTRIES]
+    sys.modules.pop("additions", None)
+    monkeypatch.setenv("BBATCH_EXTENSIONS", "additions")
+    extensions.import_named()
+    yield data.load("digits")
+    for registry, kept in zip(REGISTRIES, before, strict=True):
+        registry.clear()
+        registry.update(kept)
+    data._read.cache_clear()
+
+
+def test_a_training_of_additions_is_the_plain_loop(added):
+    """Whole batches through batch normalization, AdamW at the added rule's rate, batch sizes that double."""
+    run = config.plan("digits", 48, lr_rule="cube-root", batch_schedule="doubling", epochs=2)
+    ours = trainer.train(run, added)
+    net = models.build("normalised-cnn", streams.seeds_of(run.seed).init)
+    optimizer = torch.optim.AdamW(net.parameters(), 0.005 * 1.5 ** (1 / 3), weight_decay=0.01)
+    for epoch, size in enumerate((48, 96)):
+        order = torch.from_numpy(streams.order(streams.seeds_of(run.seed), epoch, 1437))
+        for part in order.split(size):
+            optimizer.zero_grad()
+            x = (added.train_x[part].permute(0, 3, 1, 2) / 255 - 0.3) / 0.37
+            F.cross_entropy(net(x), added.train_y[part]).backward()
+            optimizer.step()
+    for name, value in net.state_dict().items():
+        assert torch.allclose(ours.weights[name].to(value.dtype), value, atol=2e-3), name
+    with torch.no_grad():
+        logits = net.eval()((added.test_x.permute(0, 3, 1, 2) / 255 - 0.3) / 0.37)
+    assert abs(ours.final["test_correct"] - int((logits.argmax(1) == added.test_y).sum())) <= 3
+    assert ours.final["test_correct"] > 250
+
+
+def test_buffers_survive_interruption(added, tmp_path):
+    run = config.plan("digits", 32)
+    whole = trainer.train(run, added)
+    checkpoint = trainer.Checkpoint(tmp_path, "a")
+    first = engines.engine_for(run, added, "cpu")
+    first.train_epoch(0)
+    history = {name: [0.0] for name in trainer.HISTORY}
+    checkpoint.write(1, {"history": history, "engine": first.state()})
+    resumed = trainer.train(run, added, checkpoint=checkpoint)
+    assert resumed.final == whole.final
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.weights.values(), resumed.weights.values(), strict=True)
+    )
+    assert any("running_mean" in name for name in whole.weights)
+
+
+def test_additions_have_addresses_of_their_own(added):
+    run = config.plan("synthetic-1k", 32)
+    keys = {run.key("f")} | {
+        config.plan("synthetic-1k", 32, **how).key("f")
+        for how in ({"network": "normalised-cnn"}, {"lr_rule": "cube-root"}, {"batch_schedule": "doubling"})
+    }
+    assert len(keys) == 4
+    assert config.Run.from_dict(run.as_dict()) == run and "network" not in run.as_dict()
+
+
+def test_only_what_is_compiled_is_trained_by_the_compiled_engine(monkeypatch):
+    """Another activation under the same name, other betas, a second group: PyTorch trains them."""
+    samples = data.load("synthetic-1k")
+    run = config.plan("synthetic-1k", 32)
+    recipe = engines.recipe_of(run)
+    assert engines.fastest_engine(models.mlp(), samples, recipe, "cpu").name == "compiled"
+    other = models.mlp()
+    other[1] = nn.Tanh()
+    assert engines.fastest_engine(other, samples, recipe, "cpu").name == "torch"
+
+    def slower_moments(parameters, lr, **_):
+        return torch.optim.Adam(parameters, lr, betas=(0.8, 0.999))
+
+    monkeypatch.setitem(optimizers.OPTIMIZERS, "adam", slower_moments)
+    assert engines.engine_for(run, samples, "cpu").name == "torch"
+
+
+def test_the_processes_of_a_sweep_know_the_additions(tmp_path):
+    """From the command line, in an environment of its own."""
+    here = Path(__file__).parent
+    environment = os.environ | {
+        "BBATCH_EXTENSIONS": "additions",
+        "BBATCH_STORE": str(tmp_path),
+        "PYTHONPATH": f"{here}{os.pathsep}{Path(bbatch.__file__).parent.parent}",
+    }
+    command = [sys.executable, "-m", "bbatch", "sweep", "digits", "--seeds", "1", "--jobs", "2"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "records").glob("*.json"))) == 2
+
+
+def test_a_missing_extension_is_named(monkeypatch):
+    monkeypatch.setenv("BBATCH_EXTENSIONS", "nowhere_at_all")
+    with pytest.raises(BadInput, match="BBATCH_EXTENSIONS names 'nowhere_at_all', which cannot be imported"):
+        extensions.import_named()
