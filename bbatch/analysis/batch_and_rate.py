@@ -26,6 +26,7 @@ import pandas as pd
 
 from ..errors import BadInput, one_of
 from ..statistics import LEVEL, Interval
+from .critical_batch_size import DROP, Critical, critical_batch_size
 
 CHOICES = ("held_out_acc", "held_out_loss")
 DRAWS = 2_000
@@ -166,6 +167,21 @@ def unbiased_choice(runs: pd.DataFrame, by: str = CHOICES[0]) -> pd.DataFrame:
         at = grid.test_acc[np.arange(n), grid.chosen(others)]
         rows.append([b, float(grid.accuracy(_all(found))), float(at.mean())])
     return pd.DataFrame(rows, columns=["batch_size", "chosen", "others"])
+
+
+def critical_at_best_rate(
+    runs: pd.DataFrame, by: str = CHOICES[0], drop: float = DROP, draws: int = DRAWS
+) -> tuple[Critical, pd.Series]:
+    """B* by the paper's definition (Section IV-G), each batch size at its best rate.
+
+    Returns that of all seeds, and the share of draws that give each B*, by B* (missing: the draw has none).
+    """
+    found = map_by_batch_size(runs, by)
+    whole, drawn = _all(found), _weights(_seeds(found), draws)
+    again = pd.DataFrame({b: grid.accuracy(drawn) for b, grid in found.items()})
+    each = [critical_batch_size(row, drop).critical for row in again.to_dict("records")]
+    shares = pd.Series(each, dtype="Int64").value_counts(normalize=True, dropna=False).sort_index()
+    return critical_batch_size({b: float(g.accuracy(whole)) for b, g in found.items()}, drop), shares
 
 
 @dataclass(frozen=True)

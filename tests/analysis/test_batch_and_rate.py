@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from bbatch.analysis import batch_and_rate as asks
+from bbatch.analysis.critical_batch_size import critical_batch_size
 from bbatch.errors import BadInput
 from bbatch.statistics import Interval
 
@@ -77,6 +78,21 @@ def test_best_rates_their_accuracy_and_the_cost_of_batch():
         assert costs[b].mean == pytest.approx(accuracy - best_by_hand(of[32], seeds)[1])
         assert (costs[b].low, costs[b].high) == pytest.approx(tuple(middle(np.subtract(again, against))))
     assert costs[32] == Interval(0, 0, 0, 6)
+
+
+def test_critical_batch_size_at_the_best_rates():
+    runs = made_up(seeds=4, noise=0.3)
+    runs.loc[runs["batch_size"] == 256, "test_acc"] -= 0.7
+    found, shares = asks.critical_at_best_rate(runs, draws=50)
+    seeds, of = sorted(set(runs["seed"])), dict(list(runs.groupby("batch_size")))
+    expected = critical_batch_size({b: best_by_hand(cell, seeds)[1] for b, cell in of.items()})
+    assert found == expected
+    again = [
+        critical_batch_size({b: best_by_hand(cell, d)[1] for b, cell in of.items()}).critical
+        for d in draws_by_hand(seeds, 50)
+    ]
+    assert 0 < again.count(256) < 50 and shares[256] == pytest.approx(again.count(256) / 50)
+    assert shares[shares.index.isna()].sum() == pytest.approx(again.count(None) / 50)
 
 
 def test_of_equal_rates_the_smallest_is_chosen_and_edges_are_named():
