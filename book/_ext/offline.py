@@ -13,6 +13,7 @@ SCRIPTS = {
     "page.js": ("",),
     "figures.js": ("bbatch-figure", 'id="explorer"'),
     "explorer.js": ('id="explorer"',),
+    "toy.js": ('id="toy"',),
 }  # script -> what needs it
 
 
