@@ -88,8 +88,8 @@ def accuracy_by_rule(tables: dict[str, pd.DataFrame]) -> Figure:
     return describe(
         figure,
         "With the rate chosen for each batch size, accuracy hardly depends on the batch size until batches "
-        "are a large part of the training set. Line with intervals: rate chosen on held-out samples. Others: the "
-        "paper's base rate under three rules. 95 % intervals from seeds drawn again.",
+        "are a large part of the training set. Line with intervals: rate chosen on held-out samples. Others: "
+        "the paper's base rate under three rules. 95 % intervals from seeds drawn again.",
     )
 
 

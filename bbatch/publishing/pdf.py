@@ -132,8 +132,9 @@ def _front(book: dict, root: str, parts: dict[str, list[str]], texts: dict[str, 
     foot = BeautifulSoup(texts[root], "html.parser").find(class_="bbatch-provenance")
     for link in foot.find_all("a") if foot else ():
         link.decompose()
+    title, author = escape(book["title"]), escape(book["author"])
     return (
-        f'<section class="bbatch-front"><h1>{escape(book["title"])}</h1><p>{escape(book["author"])}</p>{foot or ""}'
+        f'<section class="bbatch-front"><h1>{title}</h1><p>{author}</p>{foot or ""}'
         f"<ol>{line(root)}</ol>{lists}</section>"
     )
 
