@@ -253,8 +253,8 @@ def _geometry(options) -> list[dict]:
     if options.seeds is not None:
         whole("number of seeds", options.seeds, 1, config.SEEDS_ALLOWED)
     names, progress = options.datasets or None, not options.json
-    rows = geometry.measure(names, options.seeds, progress=progress)
-    drawn = {row["dataset"]: row["drawn"] for row in geometry.draw(names, progress=progress)}
+    rows = geometry.measure_missing(names, options.seeds, progress=progress)
+    drawn = {row["dataset"]: row["drawn"] for row in geometry.draw_missing(names, progress=progress)}
     return [row | {"landscapes": drawn.get(row["dataset"], 0)} for row in rows]
 
 

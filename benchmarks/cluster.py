@@ -1,8 +1,10 @@
-"""`python -m benchmarks.cluster`: what a run costs besides its training, in the sweep's own processes and on Dask.
+"""`python -m benchmarks.cluster`: what a run costs besides its training, in the sweep's own processes and on
+Dask.
 
-Interleaved: in every round each executor sweeps the same runs, with one worker and with two, into an empty store.
-Written to results/benchmarks/cluster.csv: executor, workers, round, runs, elapsed_s (first run begun to last record
-in), training_s (sum over runs, by their own clocks), overhead_s (a run's share of elapsed x workers - training).
+Interleaved: in every round each executor sweeps the same runs, with one worker and with two, into an empty
+store. Written to results/benchmarks/cluster.csv: executor, workers, round, runs, elapsed_s (first run begun
+to last record in), training_s (sum over runs, by their own clocks), overhead_s (a run's share of elapsed x
+workers - training).
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The loss surface of the synthetic network, point by point: one functional call over samples held as one tensor, against
-the usual way of loading weights into the network and iterating a DataLoader anew at every point."""
+"""The loss surface of the synthetic network, point by point: one functional call over samples held as one
+tensor, against the usual way of loading weights into the network and iterating a DataLoader anew at every
+point."""
 
 from __future__ import annotations
 
@@ -37,9 +38,9 @@ def loader_way(net, x, y, directions, axis) -> list[float]:
 
 
 def surface(rounds: int, report: Callable[[str], None]) -> list[dict]:
-    """Time of a point of the landscape on 10,000 test samples, on as many threads as are set; `seconds` for the whole
-    surface of 51 x 51 points at that cost. Elapsed time, since more than one thread is at work: on a busy machine only
-    the ratio holds."""
+    """Time of a point of the landscape on 10,000 test samples, on as many threads as are set; `seconds` for
+    the whole surface of 51 x 51 points at that cost. Elapsed time, since more than one thread is at work: on
+    a busy machine only the ratio holds."""
     source, net = data.load("synthetic-50k"), build("mlp", 0).eval()
     x, y, directions = source.test_x, source.test_y, filter_directions(net, 1)
     axis = [k / POINTS for k in range(POINTS)]

@@ -1,7 +1,9 @@
-"""Interleaved measurements: in every round each contestant runs once, so that a busy machine slows all of them alike.
+"""Interleaved measurements: in every round each contestant runs once, so that a busy machine slows all of
+them alike.
 
-Every function returns tidy rows: figure, dataset, batch_size, contestant, unit, median, low, high (quartiles over the
-rounds), ratio, ratio_low, ratio_high (first contestant over this one in the same round, above 1 is faster), rounds.
+Every function returns tidy rows: figure, dataset, batch_size, contestant, unit, median, low, high (quartiles
+over the rounds), ratio, ratio_low, ratio_high (first contestant over this one in the same round, above 1 is
+faster), rounds.
 """
 
 from __future__ import annotations
@@ -78,7 +80,8 @@ def epochs_of(engine: TorchEngine) -> Callable[[], object]:
 def synthetic_steps(batch_size: int, rounds: int, report) -> list[dict]:
     """Microseconds a step and seed of the synthetic network, one thread; slow loops run a part of the epoch.
 
-    Processor time: in one thread, what the clock would show on an idle machine; on a busy one, the better measure.
+    Processor time: in one thread, what the clock would show on an idle machine; on a busy one, the better
+    measure.
     """
 
     def timed_here(epoch, steps):
@@ -156,9 +159,9 @@ def _serve(kind: str, threads: int, pipe) -> None:
 
 
 def convolutional_steps(sizes: tuple[int, ...], rounds: int, report) -> list[dict]:
-    """Microseconds a sample of the convolutional networks over the whole machine: the plain loop in one process that
-    has all threads, and, like ours, in a process of one thread for each core. `memory_gb`: the largest process's peak
-    so far."""
+    """Microseconds a sample of the convolutional networks over the whole machine: the plain loop in one
+    process that has all threads, and, like ours, in a process of one thread for each core. `memory_gb`: the
+    largest process's peak so far."""
     cores, rows = os.cpu_count(), []
     # the plain loop has none of the settings that the sweep gives its workers
     teams = {
@@ -198,8 +201,8 @@ def convolutional_steps(sizes: tuple[int, ...], rounds: int, report) -> list[dic
 
 
 def scaling(rounds: int, report) -> list[dict]:
-    """Processor seconds of whole runs of the synthetic network, evaluation included, as B, N, epochs or seeds grow: the
-    sum over all processes, which a busy machine changes less than the time on the clock."""
+    """Processor seconds of whole runs of the synthetic network, evaluation included, as B, N, epochs or seeds
+    grow: the sum over all processes, which a busy machine changes less than the time on the clock."""
     cases = [("B", b, plan("synthetic-50k", b, epochs=5), 1) for b in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)]
     cases += [
         ("N", n, plan("synthetic-50k", 32, epochs=5, n_train=n), 1)

@@ -1,7 +1,9 @@
-"""What the package is measured against: the DataLoader loop, the plain loop on tensors, JAX, and a loop in C++.
+"""What the package is measured against: the DataLoader loop, the plain loop on tensors, JAX, and a loop in
+C++.
 
-Each is written as its own users would write it, shares nothing with `bbatch.engines.eager` or `bbatch.engines.compiled`, and includes
-dropout, shuffling, loss and accuracy. A rival is made once for a run and then called once for each epoch.
+Each is written as its own users would write it, shares nothing with `bbatch.engines.eager` or
+`bbatch.engines.compiled`, and includes dropout, shuffling, loss and accuracy. A rival is made once for a run
+and then called once for each epoch.
 """
 
 from __future__ import annotations
@@ -65,8 +67,9 @@ def plain_network(dataset: str) -> nn.Sequential:
 class Loop:
     """The ordinary PyTorch loop: zero_grad, forward, backward, step, `.item()` for the metrics.
 
-    `loader`: batches come from a shuffling DataLoader over a TensorDataset, as in the paper; without it they are
-    slices of shuffled tensors. Image tensors are normalised beforehand, so that neither pays for transforms.
+    `loader`: batches come from a shuffling DataLoader over a TensorDataset, as in the paper; without it they
+    are slices of shuffled tensors. Image tensors are normalised beforehand, so that neither pays for
+    transforms.
     """
 
     def __init__(self, run: Run, data: Data, device: str = "cpu", loader: bool = True):
@@ -104,9 +107,11 @@ class Loop:
 
 
 class Jax:
-    """JAX on the synthetic network: `lax.scan` over the steps of an epoch, `vmap` over `seeds` replicas, one `jit`.
+    """JAX on the synthetic network: `lax.scan` over the steps of an epoch, `vmap` over `seeds` replicas, one
+    `jit`.
 
-    JAX has no partial batch inside a scan: the last one is dropped. The call returns when the epoch has been computed.
+    JAX has no partial batch inside a scan: the last one is dropped. The call returns when the epoch has been
+    computed.
     """
 
     def __init__(self, run: Run, data: Data, seeds: int = 1):

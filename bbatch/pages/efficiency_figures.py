@@ -17,7 +17,8 @@ from .picture import describe, series, tip
 
 
 def efficiency(speedups: pd.DataFrame) -> Figure:
-    """Epoch time, epochs and time to an accuracy against batch size, as ratios to B = 32, a line for each data set.
+    """Epoch time, epochs and time to an accuracy against batch size, as ratios to B = 32, a line for each
+    data set.
 
     `speedups` as `efficiency.all_speedups` makes it; the paper's points come from its printed epoch times.
     """

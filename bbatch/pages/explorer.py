@@ -1,7 +1,8 @@
-"""The explorer page's data: every cell and every run of the full protocol, and the paper's points, as one JSON block.
+"""The explorer page's data: every cell and every run of the full protocol, and the paper's points, as one
+JSON block.
 
-Means and intervals are computed here, by the functions that make the tables; the page's script (book/_js/explorer.js)
-chooses and draws, and computes nothing.
+Means and intervals are computed here, by the functions that make the tables; the page's script
+(book/_js/explorer.js) chooses and draws, and computes nothing.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ LISTED = ["seed", "lr", "precision", "device_name", "commit", "id"]  # of each r
 
 
 def data(runs: pd.DataFrame) -> dict:
-    """What the page chooses from: names and colours; cells (mean, low, high, n) and runs of each data set, rule and
-    batch size; the published points, with the learning rate that the paper's rule gives them.
+    """What the page chooses from: names and colours; cells (mean, low, high, n) and runs of each data set,
+    rule and batch size; the published points, with the learning rate that the paper's rule gives them.
 
     `runs`: the frame of `metrics.frame`, full protocol (`metrics.full_protocol`), all learning-rate rules.
     """

@@ -1,4 +1,5 @@
-"""Figures, in one visual language: a colour for each data set, and one marker for the paper wherever it appears.
+"""Figures, in one visual language: a colour for each data set, and one marker for the paper wherever it
+appears.
 
 Every function takes tidy tables and returns a matplotlib Figure; none reads a file or trains.
 """
@@ -40,9 +41,8 @@ PAPER = dict(
     linewidth=1.1,
     label="the paper, one run each",
 )
-ALONE = {
-    "test_acc": "bar: test-set sampling"
-}  # what a single seed's interval is; other metrics have none (`metrics.interval`)
+# what a single seed's interval is; other metrics have none (`metrics.interval`)
+ALONE = {"test_acc": "bar: test-set sampling"}
 STYLE = {
     "figure.facecolor": "white",
     "axes.facecolor": "white",
@@ -135,10 +135,8 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
         axis.plot(table["batch_size"], table[f"{metric}_paper"], **PAPER)
     have = table[table["n"] > 0]
     if len(have):
-        b, mean = (
-            table["batch_size"],
-            table[metric],
-        )  # missing where there is no run: no line is drawn across a hole
+        # missing where there is no run: no line is drawn across a hole
+        b, mean = (table["batch_size"], table[metric])
         low, high = table[f"{metric}_low"].fillna(mean), table[f"{metric}_high"].fillna(mean)
         many, one = table["n"] > 1, table["n"] == 1
         axis.fill_between(b, low, high, where=many, color=color, alpha=0.22, linewidth=0)
@@ -220,10 +218,11 @@ def seeds_text(n: pd.Series, metric: str = "test_acc") -> str:
 
 
 def learning_curves(curves: pd.DataFrame, dataset: str) -> Figure:
-    """Test error after each epoch, a line for each batch size: the mean over seeds, with the range of all seeds.
+    """Test error after each epoch, a line for each batch size: the mean over seeds, with the range of all
+    seeds.
 
-    Error, not accuracy, and on a log scale: else the first epochs would flatten all that comes after. No error is drawn
-    below half a test sample, since a log scale has no zero.
+    Error, not accuracy, and on a log scale: else the first epochs would flatten all that comes after. No
+    error is drawn below half a test sample, since a log scale has no zero.
     """
     runs, least = curves[curves["dataset"] == dataset], 50 / DATASETS[dataset].n_test
     sizes = sorted(runs["batch_size"].unique())

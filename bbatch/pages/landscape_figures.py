@@ -25,8 +25,8 @@ SCALE = "Viridis"
 def grids(
     points: pd.DataFrame, dataset: str, split: str = "test", rule: str = "linear", sizes=None
 ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """The recorded surfaces under a rule: label -> axis a, axis b, losses [a, b]; in the order of batch sizes, those of
-    `sizes` or of the paper's figures."""
+    """The recorded surfaces under a rule: label -> axis a, axis b, losses [a, b]; in the order of batch
+    sizes, those of `sizes` or of the paper's figures."""
     t = pictured(points, dataset, rule, sizes)
     found = {}
     for (size, precision, seed), part in t[t["split"] == split].groupby(["batch_size", "precision", "seed"]):
@@ -40,8 +40,8 @@ def grids(
 
 
 def surfaces(points: pd.DataFrame, dataset: str, split: str = "test") -> go.Figure:
-    """Rotatable surfaces, a scene for each batch size of the paper's figures, on one scale of height and colour (Figs. 9
-    and 10); nothing where none is recorded."""
+    """Rotatable surfaces, a scene for each batch size of the paper's figures, on one scale of height and
+    colour (Figs. 9 and 10); nothing where none is recorded."""
     found = grids(points, dataset, split)
     return _scenes([{label: grid} for label, grid in found.items()], list(found)) if found else go.Figure()
 
@@ -96,12 +96,9 @@ def _scenes(scenes: list[dict], titles: list[str]) -> go.Figure:
         camera_eye=dict(x=far, y=far, z=0.6 * far),
         zaxis=dict(title="Loss", range=[low, high], **_decades(low, high)),
     )
+    # for the key; the buttons
     figure.update_layout(
-        template="none",
-        height=450,
-        margin=dict(l=0, r=85, t=64, b=0),
-        font_color=INK,  # for the key; the buttons
-        paper_bgcolor="white",
+        template="none", height=450, margin=dict(l=0, r=85, t=64, b=0), font_color=INK, paper_bgcolor="white"
     )
     if len(labels := list(scenes[0])) > 1:
         steps = [
@@ -250,7 +247,8 @@ def paths(points: pd.DataFrame, dataset: str) -> Figure:
 
 
 def slices(points: pd.DataFrame, dataset: str) -> Figure:
-    """Fig. 1 from real networks: training and test loss on one line through each recorded minimum, filter-normalised.
+    """Fig. 1 from real networks: training and test loss on one line through each recorded minimum,
+    filter-normalised.
 
     The line is the middle row of each surface; dots mark the lowest points.
     """
@@ -308,7 +306,8 @@ def sharpness_against_batch(
     dataset: str,
     measures=(LITERAL, ("sharpness_filter", "train"), ("keskar_full", "train"), ("hessian_top", "train")),
 ) -> Figure:
-    """Measures of sharpness against B under each rule: every network, and geometric means with 95 % intervals over seeds.
+    """Measures of sharpness against B under each rule: every network, and geometric means with 95 % intervals
+    over seeds.
 
     `table` as from `sharpness_and_batch_size.final`.
     """

@@ -63,9 +63,8 @@ def origins(table: pd.DataFrame, points: pd.DataFrame | None = None) -> str:
     """Where the networks that a page measures come from, and with which code they were measured."""
     if table.empty:
         return "Nothing measured yet."
-    counts = table.drop_duplicates(["id", "epoch", "source"])[
-        "source"
-    ].value_counts()  # some were trained again twice
+    # some were trained again twice
+    counts = table.drop_duplicates(["id", "epoch", "source"])["source"].value_counts()
     drawn = "" if points is None or points.empty else f" · {len(points):,} points of landscapes"
     return (
         "**Where its measurements come from.** Networks, each after so many epochs: "

@@ -37,8 +37,9 @@ def obtain(
 ) -> list[dict]:
     """The records of a profile's runs: those in the store and, with `compute`, the missing ones trained now.
 
-    `seeds` = 0 stands for as many as the profile plans. `precision` "recorded" takes the run in fp32 where there is
-    one, else the one in bf16, and trains in fp32 where there is neither. `executor` as in `dask_cluster.executor`.
+    `seeds` = 0 stands for as many as the profile plans. `precision` "recorded" takes the run in fp32 where
+    there is one, else the one in bf16, and trains in fp32 where there is neither. `executor` as in
+    `dask_cluster.executor`.
 
     Raises `BadInput` for an unknown data set, profile, rule, precision or executor.
     """
@@ -142,8 +143,8 @@ def paragraphs(sentences) -> Markdown:
 
 
 def show(table: pd.DataFrame, caption: str) -> HTML:
-    """A table with its caption, in a box of its own that takes the margin too, and scrolls on a narrow screen. Short
-    texts, such as a value with its interval, and lists of numbers stay on one line."""
+    """A table with its caption, in a box of its own that takes the margin too, and scrolls on a narrow
+    screen. Short texts, such as a value with its interval, and lists of numbers stay on one line."""
     if "dataset" in table:
         table = table.assign(dataset=[DATASETS[name].title for name in table["dataset"]]).rename(
             columns={"dataset": "data set"}
@@ -168,9 +169,8 @@ def show(table: pd.DataFrame, caption: str) -> HTML:
 
 def _cell(value):
     if isinstance(value, str) and (len(value) <= SHORT or not any(map(str.isalpha, value))):
-        return re.sub(
-            r"-(?=\d)", "-\N{WORD JOINER}", value.replace(" ", "\N{NO-BREAK SPACE}")
-        )  # "CIFAR-10" in one piece
+        # "CIFAR-10" in one piece
+        return re.sub(r"-(?=\d)", "-\N{WORD JOINER}", value.replace(" ", "\N{NO-BREAK SPACE}"))
     return f"{value:,}" if isinstance(value, int) and value >= 10_000 else value
 
 

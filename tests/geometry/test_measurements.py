@@ -16,8 +16,16 @@ from bbatch.analysis import noise_and_batch_size, sharpness_and_batch_size
 from bbatch.config import DATASETS, plan
 from bbatch.errors import BadInput, StoreError
 from bbatch.files import seal
-from bbatch.geometry import landscape, networks, objective, one_network, sharpness
-from bbatch.geometry import measurements as geometry
+from bbatch.geometry import (
+    drawing,
+    landscape,
+    measurements,
+    measuring,
+    networks,
+    objective,
+    one_network,
+    sharpness,
+)
 from bbatch.models import build
 from bbatch.pages import interactive, landscape_figures, measured_networks, noise_figures
 from bbatch.records.store import Store
@@ -33,15 +41,19 @@ TINY = {
 }
 
 
+def effort(monkeypatch, planned):
+    for module in (networks, measurements, measuring, drawing, one_network):
+        monkeypatch.setattr(module, "EFFORT", planned)
+
+
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """Tables in a folder of the test, tiny data, and little effort; returns an empty store."""
-    monkeypatch.setattr(geometry, "FOLDER", tmp_path / "geometry")
+    monkeypatch.setattr(measurements, "FOLDER", tmp_path / "geometry")
     sets = {"synthetic-50k": tiny("synthetic-1k", 800, 200), "mnist": tiny("mnist", 600, 100)}
     monkeypatch.setattr(data, "load", sets.__getitem__)
     monkeypatch.setattr(networks, "plan", lambda d, b, s=42, **k: plan(d, b, s, epochs=2, n_train=600, **k))
-    for module in (networks, geometry, one_network):
-        monkeypatch.setattr(module, "EFFORT", TINY)
+    effort(monkeypatch, TINY)
     return Store(tmp_path / "live", None).prepare()
 
 
@@ -55,27 +67,33 @@ def keep(store, run) -> str:
 
 
 def test_an_empty_table_has_the_columns(place):
-    for table in (geometry.measured(), geometry.surfaces(), geometry.rescaling(["synthetic-50k"])):
-        assert table.empty and list(table.columns)[:5] == geometry.RUN_COLUMNS
-    assert {"measure", "value", "n_samples", "settings", "id", "commit"} <= set(geometry.measured().columns)
+    for table in (
+        measurements.measured(),
+        measurements.surfaces(),
+        measurements.rescaling(["synthetic-50k"]),
+    ):
+        assert table.empty and list(table.columns)[:5] == measurements.RUN_COLUMNS
+    assert {"measure", "value", "n_samples", "settings", "id", "commit"} <= set(
+        measurements.measured().columns
+    )
 
 
 def test_what_is_missing_is_measured_once_and_every_measure_is_documented(place):
-    first = geometry.measure(["synthetic-50k"], store=place, progress=False)
+    first = measuring.measure_missing(["synthetic-50k"], store=place, progress=False)
     assert first == [{"dataset": "synthetic-50k", "measured": 3, "without_weights": 0, "needs": None}]
-    table = geometry.measured()
+    table = measurements.measured()
     assert set(table["measure"]) == set(one_network.MEASURES) and table["value"].notna().all()
     assert set(table["epoch"]) == {0, 1, 2} and set(table["source"]) == {
         "initial",
         "retrained",
         "retrained, no record",
     }
-    assert geometry.measure(["synthetic-50k"], store=place, progress=False)[0]["measured"] == 0
-    geometry._write(
+    assert measuring.measure_missing(["synthetic-50k"], store=place, progress=False)[0]["measured"] == 0
+    measurements.write_table(
         "", "synthetic-50k", table[table["id"] != table["id"].iloc[0]]
     )  # as if cut short before this run
-    assert geometry.measure(["synthetic-50k"], store=place, progress=False)[0]["measured"] == 1
-    again = geometry.measured()
+    assert measuring.measure_missing(["synthetic-50k"], store=place, progress=False)[0]["measured"] == 1
+    again = measurements.measured()
     both = table.merge(again, on=["id", "epoch", "split", "measure", "batch_size"], suffixes=("", "_again"))
     assert len(both) == len(table) == len(again) and both["value"].tolist() == pytest.approx(
         both["value_again"].tolist()
@@ -84,17 +102,17 @@ def test_what_is_missing_is_measured_once_and_every_measure_is_documented(place)
 
 def test_networks_of_images_are_read_from_the_store_or_named_as_missing(place):
     run = networks.plan("mnist", 32, precision="bf16")  # 20 mini-batches of 512 would take half a minute
-    report = geometry.measure(["mnist"], store=place, progress=False)[0]
+    report = measuring.measure_missing(["mnist"], store=place, progress=False)[0]
     assert (report["measured"], report["without_weights"]) == (
         1,
         1,
     )  # the reference run: its first network alone
     assert report["needs"] == "bbatch run mnist --batch-size 32 --seed 42"
     key = keep(place, run)
-    assert geometry.measure(["mnist"], store=place, progress=False)[0]["measured"] == 1
-    rows = geometry.measured(["mnist"]).query("id == @key")
+    assert measuring.measure_missing(["mnist"], store=place, progress=False)[0]["measured"] == 1
+    rows = measurements.measured(["mnist"]).query("id == @key")
     assert set(rows["source"]) == {"kept"} and set(rows["precision"]) == {"bf16"}
-    x, y = networks.samples(data.load("mnist"), "test", 8)
+    x, y = networks.fixed_samples(data.load("mnist"), "test", 8)
     expected = F.cross_entropy(build("mnist-cnn", 5).eval()(data.load("mnist").inputs(x)), y).item()
     assert rows.query("measure == 'loss' and split == 'test'")["value"].item() == pytest.approx(
         expected, rel=1e-5
@@ -106,9 +124,9 @@ def test_networks_of_images_are_read_from_the_store_or_named_as_missing(place):
 def test_a_network_in_either_precision_will_do_and_first_networks_need_no_weights(place):
     """Three seeds asked for: three first networks; of the weights, those of one seed in bf16 are at hand."""
     key = keep(place, networks.plan("mnist", 32, 43, precision="bf16"))
-    report = geometry.measure(["mnist"], seeds=3, store=place, progress=False)[0]
+    report = measuring.measure_missing(["mnist"], seeds=3, store=place, progress=False)[0]
     assert (report["measured"], report["without_weights"]) == (4, 2) and report["needs"].endswith("--seed 42")
-    rows = geometry.measured(["mnist"])
+    rows = measurements.measured(["mnist"])
     assert sorted(rows.query("epoch == 0")["seed"].unique()) == [42, 43, 44] and set(
         rows.query("epoch > 0")["id"]
     ) == {key}
@@ -139,10 +157,10 @@ def test_of_a_seed_in_both_precisions_the_one_with_more_networks_is_given(place)
             ("bf16", 512, 43, 12, 8),
         )
     ]
-    geometry._write(
-        "", "mnist", pd.DataFrame(rows).assign(settings="", source="kept", commit="")[geometry.COLUMNS]
+    measurements.write_table(
+        "", "mnist", pd.DataFrame(rows).assign(settings="", source="kept", commit="")[measurements.COLUMNS]
     )
-    table = geometry.measured(["mnist"])
+    table = measurements.measured(["mnist"])
     assert sorted(table["value"]) == [1, 2, 7, 9]
     ratio = sharpness_and_batch_size.ratios(table, "mnist").iloc[0]
     assert (ratio["ratio"], ratio["n"]) == (
@@ -152,23 +170,22 @@ def test_of_a_seed_in_both_precisions_the_one_with_more_networks_is_given(place)
 
 
 def test_landscapes_of_images_are_of_one_seed_and_grow_as_networks_arrive(place, monkeypatch):
-    monkeypatch.setattr(geometry, "EFFORT", {"mnist": replace(TINY["mnist"], seeds=2, n_landscape=6)})
-    monkeypatch.setattr(networks, "EFFORT", {"mnist": replace(TINY["mnist"], seeds=2, n_landscape=6)})
-    assert geometry.draw(["mnist"], place, progress=False) == [{"dataset": "mnist", "drawn": 0}]
+    effort(monkeypatch, {"mnist": replace(TINY["mnist"], seeds=2, n_landscape=6)})
+    assert drawing.draw_missing(["mnist"], place, progress=False) == [{"dataset": "mnist", "drawn": 0}]
     keep(place, networks.plan("mnist", 512, 43, precision="bf16"))
-    assert geometry.draw(["mnist"], place, progress=False)[0]["drawn"] == 1
-    before = geometry.surfaces(["mnist"])
+    assert drawing.draw_missing(["mnist"], place, progress=False)[0]["drawn"] == 1
+    before = measurements.surfaces(["mnist"])
     keep(place, networks.plan("mnist", 32, 43, precision="bf16"))
     keep(place, networks.plan("mnist", 512, 42, precision="bf16"))  # another seed's, which has fewer
-    assert geometry.draw(["mnist"], place, progress=False)[0]["drawn"] == 1
-    points = geometry.surfaces(["mnist"])
+    assert drawing.draw_missing(["mnist"], place, progress=False)[0]["drawn"] == 1
+    points = measurements.surfaces(["mnist"])
     assert set(points["seed"]) == {43} and points.iloc[: len(before)].equals(before)
     assert points.groupby(["batch_size", "kind", "split"]).size().to_dict() == {
         (b, k, s): n
         for b, k, n in ((32, "path", 3), (32, "surface", 9), (512, "surface", 9))
         for s in ("test", "train")
     }
-    assert geometry.draw(["mnist"], place, progress=False)[0]["drawn"] == 0
+    assert drawing.draw_missing(["mnist"], place, progress=False)[0]["drawn"] == 0
     assert "seed 43" in landscape_figures.surface_sentence(points, "mnist")
     other = points.assign(seed=44)[
         points["batch_size"] == 512
@@ -177,14 +194,14 @@ def test_landscapes_of_images_are_of_one_seed_and_grow_as_networks_arrive(place,
         "B = 32, bf16",
         "B = 512, bf16",
     }
-    assert set(geometry.pictured(pd.concat([other, points]), "mnist")["seed"]) == {43}
+    assert set(measurements.pictured(pd.concat([other, points]), "mnist")["seed"]) == {43}
 
 
 def test_landscapes_are_drawn_once_with_the_network_at_the_centre(place):
-    assert geometry.draw(["synthetic-50k"], place, progress=False) == [
+    assert drawing.draw_missing(["synthetic-50k"], place, progress=False) == [
         {"dataset": "synthetic-50k", "drawn": 3}
     ]
-    points = geometry.surfaces()
+    points = measurements.surfaces()
     assert points.loc[
         points["lr_rule"] == "constant", ["batch_size", "kind"]
     ].drop_duplicates().values.tolist() == [[512, "surface"]]
@@ -198,16 +215,16 @@ def test_landscapes_are_drawn_once_with_the_network_at_the_centre(place):
     }
     path = points.query("kind == 'path' and split == 'test'").set_index("a")["loss"]
     assert list(path.index) == [-0.5, 0.5, 1.5]
-    table = geometry.rescaling()
+    table = measurements.rescaling()
     assert set(table["norm"]) == set(sharpness.NORMS) and table["factor"].nunique() == 7
-    assert geometry.draw(["synthetic-50k"], place, progress=False)[0]["drawn"] == 0
+    assert drawing.draw_missing(["synthetic-50k"], place, progress=False)[0]["drawn"] == 0
     source = data.load("synthetic-50k")
     run = networks.plan("synthetic-50k", 512)
     net = next(networks.networks(run, "none", source, place, [2]))[1]
     centre = points.query(
         "batch_size == 512 and split == 'test' and a == 0 and b == 0 and kind == 'surface'"
     )["loss"].item()
-    x, y = networks.samples(source, "test", 50)
+    x, y = networks.fixed_samples(source, "test", 50)
     assert centre == pytest.approx(F.cross_entropy(net(x), y).item(), rel=1e-5)
 
 
@@ -223,21 +240,21 @@ def test_a_landscape_that_is_cut_off_goes_on(place, monkeypatch):
     monkeypatch.setattr(landscape, "SAVE_EVERY", 0)
     monkeypatch.setattr(objective.Objective, "value", cut)
     with pytest.raises(KeyboardInterrupt):
-        geometry.draw(["synthetic-50k"], place, progress=False)
-    assert geometry.surfaces().empty and len(list(place.checkpoints.iterdir())) == 1
-    geometry.draw(["synthetic-50k"], place, progress=False)
-    resumed, spent = geometry.surfaces(), len(counted)
+        drawing.draw_missing(["synthetic-50k"], place, progress=False)
+    assert measurements.surfaces().empty and len(list(place.checkpoints.iterdir())) == 1
+    drawing.draw_missing(["synthetic-50k"], place, progress=False)
+    resumed, spent = measurements.surfaces(), len(counted)
     assert list(place.checkpoints.iterdir()) == []
     counted[:] = [1] * 7  # past the cut
-    for path in geometry.FOLDER.iterdir():
+    for path in measurements.FOLDER.iterdir():
         path.unlink()
-    geometry.draw(["synthetic-50k"], place, progress=False)
-    assert geometry.surfaces().equals(resumed)
+    drawing.draw_missing(["synthetic-50k"], place, progress=False)
+    assert measurements.surfaces().equals(resumed)
     assert spent == len(counted) - 7 + 2  # the point that was cut, and a second look at the centre
 
 
 def test_bad_input(place):
-    for call in (geometry.measure, geometry.draw):
+    for call in (measuring.measure_missing, drawing.draw_missing):
         with pytest.raises(
             BadInput, match="data set with measurements of geometry 'minst' is unknown; allowed are"
         ):
@@ -307,7 +324,7 @@ def test_a_network_that_collapsed_and_seeds_of_other_sizes_leave_the_growth_of_t
     table = pd.concat(
         [table[~((table["seed"] == 44) & (table["batch_size"] == 8))], right], ignore_index=True
     )
-    gone = geometry.collapsed(table)
+    gone = measurements.collapsed(table)
     assert gone[["batch_size", "lr_rule", "seed"]].values.tolist() == [[512, "linear", 43]]
     found = sharpness_and_batch_size.growth(table, "synthetic-50k").set_index(["lr_rule", "measure"])
     assert [i.mean for i in found["exponent"]["linear"]] == pytest.approx([-0.5, -0.5]) and set(
@@ -425,8 +442,8 @@ def test_origins_count_each_network_once():
 
 
 def test_surfaces_share_their_scale_and_show_the_recorded_loss(place):
-    geometry.draw(["synthetic-50k"], place, progress=False)
-    points = geometry.surfaces()
+    drawing.draw_missing(["synthetic-50k"], place, progress=False)
+    points = measurements.surfaces()
     figure = landscape_figures.surfaces(points, "synthetic-50k")
     assert [trace.name for trace in figure.data] == ["B = 32", "B = 512"]
     assert len({(trace.cmin, trace.cmax) for trace in figure.data}) == 1
@@ -443,8 +460,8 @@ def test_surfaces_share_their_scale_and_show_the_recorded_loss(place):
 
 
 def test_the_slider_shows_one_batch_size_in_both_scenes_and_the_shared_network_in_each(place):
-    geometry.draw(["synthetic-50k"], place, progress=False)
-    points = geometry.surfaces()
+    drawing.draw_missing(["synthetic-50k"], place, progress=False)
+    points = measurements.surfaces()
     figure = landscape_figures.walk(points, "synthetic-50k")
     sizes = sorted(points.loc[points["kind"] == "surface", "batch_size"].unique())
     steps = figure.layout.sliders[0].steps
@@ -463,7 +480,7 @@ def test_the_slider_shows_one_batch_size_in_both_scenes_and_the_shared_network_i
 
 
 def test_every_figure_and_sentence_can_be_made_of_nothing():
-    table, points = geometry.measured(["no such set"]), geometry.surfaces(["no such set"])
+    table, points = measurements.measured(["no such set"]), measurements.surfaces(["no such set"])
     runs = metrics.frame([])
     made = [
         landscape_figures.surfaces(points, "mnist"),
@@ -502,7 +519,7 @@ def test_an_interactive_figure_asks_no_network_and_speaks_to_who_cannot_see_it()
     import plotly.graph_objects as go
 
     figure = go.Figure(go.Surface(z=np.arange(4.0).reshape(2, 2)))
-    static = landscape_figures.contours(geometry.surfaces(["no such set"]), "mnist")
+    static = landscape_figures.contours(measurements.surfaces(["no such set"]), "mnist")
     assert interactive.show(go.Figure(), "empty", "nothing", static)._repr_mimebundle_() == {"text/html": ""}
     shown = interactive.show(figure, "a-name", 'a "hill" <b>', static)._repr_mimebundle_()
     html = shown["text/html"]
@@ -525,7 +542,7 @@ def test_an_interactive_figure_asks_no_network_and_speaks_to_who_cannot_see_it()
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"\xff\xfe\x00" * 9])
 def test_a_damaged_table_is_told_in_a_sentence(content, tmp_path, monkeypatch):
-    monkeypatch.setattr(geometry, "FOLDER", tmp_path)
+    monkeypatch.setattr(measurements, "FOLDER", tmp_path)
     (tmp_path / "mnist.parquet").write_bytes(content)
     with pytest.raises(StoreError, match=r"of mnist is damaged \(.*\); restore it from the repository\.$"):
-        geometry.measured(["mnist"])
+        measurements.measured(["mnist"])
