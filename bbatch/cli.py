@@ -14,7 +14,7 @@ from .analysis import held_out_choice
 from .choosing import problems, recommend
 from .errors import BadInput, one_of, whole
 from .geometry.networks import EFFORT
-from .pages import figures, tables
+from .pages import figures, style, tables
 from .publishing import book, notebooks
 from .records.store import ROOT, Store
 from .sweeping import dask_cluster, verify
@@ -262,14 +262,13 @@ def _freeze(options) -> list[dict]:
     """Freeze, and draw the README's picture anew from what is now committed."""
     added = Store().freeze()
     committed = metrics.full_protocol(metrics.frame(Store().frozen_records().values()))
-    figures.save(
-        figures.glance(committed[committed["lr_rule"] == "linear"]), ROOT / "book" / "at_a_glance.svg"
-    )
+    picture = figures.glance(committed[committed["lr_rule"] == "linear"])
+    style.save(picture, ROOT / "book" / "at_a_glance.svg")
     return [{"dataset": name, "added": count} for name, count in added.items()]
 
 
 def _verify(options) -> list[dict]:
-    records = verify.choose(Store().frozen_records(), options.datasets, options.sample, options.seed)
+    records = verify.random_sample(Store().frozen_records(), options.datasets, options.sample, options.seed)
     jobs = processes(options.jobs, data.usable(options.device))
     took = verify.seconds_expected(records, jobs)
     print(

@@ -1,5 +1,4 @@
-"""The explorer page's data: every cell and every run of the full protocol, and the paper's points, as one
-JSON block.
+"""The explorer page's data: cells and runs of the full protocol and the paper's points, as one JSON block.
 
 Means and intervals are computed here, by the functions that make the tables; the page's script
 (book/_js/explorer.js) chooses and draws, and computes nothing.
@@ -16,8 +15,8 @@ from IPython.display import HTML
 from .. import published
 from ..config import DATASETS, LR_RULES
 from ..metrics import interval
-from .figures import COLORS
 from .picture import dark
+from .style import COLORS
 from .tables import DECIMALS, METRICS
 
 SHOWN = METRICS | {
@@ -29,8 +28,10 @@ LISTED = ["seed", "lr", "precision", "device_name", "commit", "id"]  # of each r
 
 
 def data(runs: pd.DataFrame) -> dict:
-    """What the page chooses from: names and colours; cells (mean, low, high, n) and runs of each data set,
-    rule and batch size; the published points, with the learning rate that the paper's rule gives them.
+    """What the page chooses from.
+
+    Names and colours; cells (mean, low, high, n) and runs of each data set, rule and batch size; the
+    published points, with the learning rate that the paper's rule gives them.
 
     `runs`: the frame of `metrics.frame`, full protocol (`metrics.full_protocol`), all learning-rate rules.
     """
@@ -42,16 +43,8 @@ def data(runs: pd.DataFrame) -> dict:
             i = interval(have, metric)
             values[metric] = [_number(v, metric) for v in (i.mean, i.low, i.high)] + [len(have)]
         listed = [[_plain(v) for v in row] for row in cell[columns].itertuples(index=False)]
-        cells.append(
-            {
-                "data": name,
-                "rule": rule,
-                "B": int(b),
-                "lr": float(cell["lr"].iloc[0]),
-                "values": values,
-                "runs": listed,
-            }
-        )
+        of_cell = {"data": name, "rule": rule, "B": int(b), "lr": float(cell["lr"].iloc[0])}
+        cells.append(of_cell | {"values": values, "runs": listed})
     return {
         "sets": {
             name: {"title": spec.title, "color": COLORS[name], "dark": dark(COLORS[name].lower())}
@@ -66,13 +59,11 @@ def data(runs: pd.DataFrame) -> dict:
 
 
 def _paper() -> list[dict]:
-    """The points of Tables III, IV and VII (linear rule) and of Table V (its two rules, on the largest synthetic set)."""
+    """The points of Tables III, IV and VII (linear rule) and of Table V (both rules, on Synthetic 50K)."""
     points = []
     for row in published.results().to_dict("records"):
         p = DATASETS[row["dataset"]].protocol
-        values = {
-            metric: row[column] for metric, column in published.COLUMN_OF.items() if not pd.isna(row[column])
-        }
+        printed = {metric: row[column] for metric, column in published.COLUMN_OF.items()}
         points.append(
             {
                 "data": row["dataset"],
@@ -80,7 +71,7 @@ def _paper() -> list[dict]:
                 "B": int(row["batch_size"]),
                 "table": row["table"],
                 "lr": p.base_lr * row["batch_size"] / p.base_batch,
-                "values": values,
+                "values": {metric: value for metric, value in printed.items() if not pd.isna(value)},
             }
         )
     for row in published.learning_rate_ablation().to_dict("records"):
@@ -98,26 +89,24 @@ def _paper() -> list[dict]:
 
 
 def page(runs: pd.DataFrame) -> HTML:
-    """The explorer: an element for the script to fill, its data, and a word for readers without JavaScript."""
+    """The explorer: an element for the script to fill, its data, and a word to readers without JavaScript."""
     block = json.dumps(data(runs), separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
     return HTML(
-        '<div id="explorer" class="bbatch-explorer"><noscript><p>Choosing needs JavaScript. The figures and tables '
-        "of the results pages show the same records.</p></noscript>"
+        '<div id="explorer" class="bbatch-explorer"><noscript><p>Choosing needs JavaScript. '
+        "The figures and tables of the results pages show the same records.</p></noscript>"
         f'<script type="application/json">{block}</script></div>'
     )
 
 
 def _number(value: float, metric: str) -> float | None:
-    return None if pd.isna(value) or math.isinf(value) else round(float(value), 2 + DECIMALS.get(metric, 2))
+    if pd.isna(value) or math.isinf(value):
+        return None
+    return round(float(value), 2 + DECIMALS.get(metric, 2))
 
 
 def _plain(value):
     if pd.isna(value):
         return None
-    return (
-        value
-        if isinstance(value, str)
-        else round(float(value), 6)
-        if isinstance(value, float)
-        else int(value)
-    )
+    if isinstance(value, str):
+        return value
+    return round(float(value), 6) if isinstance(value, float) else int(value)

@@ -22,7 +22,7 @@ NEXT = ".next"
 
 
 def read(folder: Path) -> dict[str, dict]:
-    """Records by id, none without a folder. Raises `StoreError` naming the file that is damaged or missing."""
+    """Records by id, if there is a folder. Raises `StoreError` naming a file that is damaged or missing."""
     found, sums = {}, _sums(folder)
     names = {path.name for path in folder.glob("*.parquet")} | {name for name in sums if "/" not in name}
     for name in sorted(names):

@@ -52,7 +52,7 @@ def best_by_hand(rows, seeds):
 def draws_by_hand(seeds, draws):
     """The seeds that each bootstrap draw holds, from the same random numbers as the module's weights."""
     counts = np.random.default_rng(0).multinomial(len(seeds), np.full(len(seeds), 1 / len(seeds)), draws)
-    return [[s for s, k in zip(seeds, row) for _ in range(k)] for row in counts]
+    return [[s for s, k in zip(seeds, row, strict=True) for _ in range(k)] for row in counts]
 
 
 def middle(values):

@@ -27,7 +27,14 @@ from bbatch.geometry import (
     sharpness,
 )
 from bbatch.models import build
-from bbatch.pages import interactive, landscape_figures, measured_networks, noise_figures
+from bbatch.pages import (
+    interactive,
+    landscape_figures,
+    landscape_surfaces,
+    measured_networks,
+    noise_figures,
+    sharpness_figures,
+)
 from bbatch.records.store import Store
 from bbatch.statistics import spearman
 from factories import tiny
@@ -186,11 +193,11 @@ def test_landscapes_of_images_are_of_one_seed_and_grow_as_networks_arrive(place,
         for s in ("test", "train")
     }
     assert drawing.draw_missing(["mnist"], place, progress=False)[0]["drawn"] == 0
-    assert "seed 43" in landscape_figures.surface_sentence(points, "mnist")
+    assert "seed 43" in landscape_figures.landscape_sentence(points, "mnist")
     other = points.assign(seed=44)[
         points["batch_size"] == 512
     ]  # as if another session had drawn one of another seed
-    assert landscape_figures.grids(pd.concat([other, points]), "mnist").keys() == {
+    assert landscape_surfaces.grids(pd.concat([other, points]), "mnist").keys() == {
         "B = 32, bf16",
         "B = 512, bf16",
     }
@@ -331,13 +338,13 @@ def test_a_network_that_collapsed_and_seeds_of_other_sizes_leave_the_growth_of_t
         found["seeds"]
     ) == {3}
     assert sharpness_and_batch_size.ratios(table, "synthetic-50k")["n"].tolist() == [2, 2]
-    figure = landscape_figures.sharpness_against_batch(
+    figure = sharpness_figures.sharpness_against_batch(
         sharpness_and_batch_size.final(table, "synthetic-50k"), "synthetic-50k"
     )
     assert all(np.isfinite(line.get_ydata()).all() for axis in figure.axes for line in axis.lines)
     assert (
         "collapsed to chance: B = 512, seed 43 (to the letter its sharpness is 0)"
-        in measured_networks.holes(table, table.iloc[:0], ["synthetic-50k"])
+        in measured_networks.which_networks(table, table.iloc[:0], ["synthetic-50k"])
     )
 
 
@@ -444,11 +451,11 @@ def test_origins_count_each_network_once():
 def test_surfaces_share_their_scale_and_show_the_recorded_loss(place):
     drawing.draw_missing(["synthetic-50k"], place, progress=False)
     points = measurements.surfaces()
-    figure = landscape_figures.surfaces(points, "synthetic-50k")
+    figure = landscape_surfaces.rotatable_surfaces(points, "synthetic-50k")
     assert [trace.name for trace in figure.data] == ["B = 32", "B = 512"]
     assert len({(trace.cmin, trace.cmax) for trace in figure.data}) == 1
     assert figure.layout.scene.zaxis.range == figure.layout.scene2.zaxis.range
-    a, b, loss = landscape_figures.grids(points, "synthetic-50k")["B = 512"]
+    a, b, loss = landscape_surfaces.grids(points, "synthetic-50k")["B = 512"]
     point = points.query(
         "lr_rule == 'linear' and batch_size == 512 and split == 'test' and kind == 'surface' and a == -1 and b == 0"
     )["loss"].item()
@@ -456,13 +463,13 @@ def test_surfaces_share_their_scale_and_show_the_recorded_loss(place):
     assert np.asarray(figure.data[1].z)[list(b).index(0), list(a).index(-1)] == pytest.approx(
         np.log10(point), rel=1e-5
     )
-    assert "at the centre" in landscape_figures.surface_sentence(points, "synthetic-50k")
+    assert "at the centre" in landscape_figures.landscape_sentence(points, "synthetic-50k")
 
 
 def test_the_slider_shows_one_batch_size_in_both_scenes_and_the_shared_network_in_each(place):
     drawing.draw_missing(["synthetic-50k"], place, progress=False)
     points = measurements.surfaces()
-    figure = landscape_figures.walk(points, "synthetic-50k")
+    figure = landscape_surfaces.walk(points, "synthetic-50k")
     sizes = sorted(points.loc[points["kind"] == "surface", "batch_size"].unique())
     steps = figure.layout.sliders[0].steps
     assert [step.label for step in steps] == [f"B = {size}" for size in sizes] and sizes == [32, 512]
@@ -483,22 +490,22 @@ def test_every_figure_and_sentence_can_be_made_of_nothing():
     table, points = measurements.measured(["no such set"]), measurements.surfaces(["no such set"])
     runs = metrics.frame([])
     made = [
-        landscape_figures.surfaces(points, "mnist"),
-        landscape_figures.walk(points, "mnist"),
+        landscape_surfaces.rotatable_surfaces(points, "mnist"),
+        landscape_surfaces.walk(points, "mnist"),
         landscape_figures.contours(points, "mnist"),
-        landscape_figures.paths(points, "mnist"),
+        landscape_figures.loss_paths(points, "mnist"),
         landscape_figures.slices(points, "mnist"),
-        landscape_figures.sharpness_against_batch(sharpness_and_batch_size.final(table, "mnist"), "mnist"),
+        sharpness_figures.sharpness_against_batch(sharpness_and_batch_size.final(table, "mnist"), "mnist"),
         noise_figures.variance(table, list(DATASETS)),
-        noise_figures.noise_scale(table, "mnist"),
+        noise_figures.noise_scale_in_training(table, "mnist"),
     ]
     assert all(made)
     said = [
         sharpness_and_batch_size.growth_sentence(table, "mnist"),
         sharpness_and_batch_size.gap_sentence(table, runs, "mnist"),
-        landscape_figures.surface_sentence(points, "mnist"),
+        landscape_figures.landscape_sentence(points, "mnist"),
         landscape_figures.walk_sentence(points, "mnist"),
-        measured_networks.holes(table, points, ["mnist"]),
+        measured_networks.which_networks(table, points, ["mnist"]),
         sharpness_and_batch_size.ratio_sentence(table, "mnist"),
         measured_networks.origins(table, points),
         noise_and_batch_size.share_sentence(table),

@@ -120,7 +120,7 @@ def test_pages_without_records_say_so_and_draw_the_paper_alone():
     assert len(figures.glance(empty).axes) == 6
     assert "No records" in report.provenance([]).data
     assert tables.compare(empty, "mnist")["n"].sum() == 0
-    holes = report.holes([], ["mnist"], "paper", 2).data
+    holes = report.missing_runs([], ["mnist"], "paper", 2).data
     assert (
         "bbatch sweep mnist --profile paper --seeds 2" in holes
         and "2 of 2 at B\u00a0=\u00a01, 8, 16, 32, 64, 128, 256, 512, 1024." in holes
@@ -135,7 +135,10 @@ def test_a_run_in_mixed_precision_fills_a_hole_until_there_is_one_in_32_bits(tmp
     put(store, "bf16", 9_000)
     found = report.obtain(["mnist"], seeds=1, store=store)
     assert [r["run"]["precision"] for r in found] == ["bf16"]
-    assert "1 of 1 at B\u00a0=\u00a01, 8, 16, 32, 128, 256" in report.holes(found, ["mnist"], seeds=1).data
+    assert (
+        "1 of 1 at B\u00a0=\u00a01, 8, 16, 32, 128, 256"
+        in report.missing_runs(found, ["mnist"], seeds=1).data
+    )
     assert "MNIST, 1 of 1 at B\u00a0=\u00a064." in report.arithmetic(metrics.frame(found)).data
     assert report.obtain(["mnist"], seeds=1, precision="fp32", store=store) == []
     put(store, "fp32", 9_100)
