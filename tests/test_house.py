@@ -107,8 +107,8 @@ def public(path: Path) -> set[str]:
 TWICE = set(
     """
     build check correlations critical evaluate find formatted frame grid holes judge main measure
-    measured optimum protocol provenance ratios read_table reasons recorded results sharpness show
-    summary table train write_table
+    measured optimum protocol provenance ratios reasons recorded results sharpness show summary
+    table train
     """.split()
 )
 

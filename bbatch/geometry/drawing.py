@@ -52,11 +52,13 @@ def draw_missing(datasets=None, store: Store | None = None, progress: bool = Tru
             new = _points(EFFORT[name], nets[run], nets[to] if to else None, x, y, part, progress)
             new = new.assign(split=split, to_batch_size=size, id=keys[run], **_columns(run))
             table = pd.concat([measurements.surfaces([name]), new[POINT_COLUMNS]], ignore_index=True)
-            measurements.write_table("-landscape", name, table)
+            measurements.write_measurements("-landscape", name, table)
             part.unlink(missing_ok=True)
         if unscaled:
             base = next(r for r in keys if r.batch_size == REFERENCE)
-            measurements.write_table("-rescaled", name, _rescaled(base, keys[base], nets[base], source))
+            measurements.write_measurements(
+                "-rescaled", name, _rescaled(base, keys[base], nets[base], source)
+            )
         rows.append({"dataset": name, "drawn": len({run for run, *_ in missing})})
     return rows
 

@@ -45,7 +45,7 @@ def measured(datasets=None) -> pd.DataFrame:
     the network of the run with B = `REFERENCE` (see `id`). Sharpness for the paper's ratio to the letter is
     `LITERAL` at the last epoch.
     """
-    return _one_precision(read_table("", COLUMNS, datasets))
+    return _one_precision(read_measurements("", COLUMNS, datasets))
 
 
 def _one_precision(table: pd.DataFrame) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def surfaces(datasets=None) -> pd.DataFrame:
     kind "surface": loss at w + a·d1 + b·d2, filter-normalised; kind "path": loss at w + a·(w' − w), where w'
     is the network of `to_batch_size` and the same seed (b is 0).
     """
-    return read_table("-landscape", POINT_COLUMNS, datasets)
+    return read_measurements("-landscape", POINT_COLUMNS, datasets)
 
 
 def rescaling(datasets=None) -> pd.DataFrame:
@@ -71,7 +71,7 @@ def rescaling(datasets=None) -> pd.DataFrame:
 
     Its function stays as it was. With `RESCALED_COLUMNS`, also when empty.
     """
-    return read_table("-rescaled", RESCALED_COLUMNS, datasets)
+    return read_measurements("-rescaled", RESCALED_COLUMNS, datasets)
 
 
 def collapsed(table: pd.DataFrame) -> pd.DataFrame:
@@ -108,7 +108,7 @@ def pictured(points: pd.DataFrame, dataset: str, rule: str = "linear", sizes=Non
     return t[(t["seed"] == seed) & (t["precision"] == precision)]
 
 
-def read_table(what: str, columns: list[str], datasets=None) -> pd.DataFrame:
+def read_measurements(what: str, columns: list[str], datasets=None) -> pd.DataFrame:
     """One kind of table, such as "-landscape", of these data sets. Raises `StoreError` for a damaged one."""
     paths = [FOLDER / f"{name}{what}.parquet" for name in datasets or EFFORT]
     try:
@@ -122,7 +122,7 @@ def read_table(what: str, columns: list[str], datasets=None) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def write_table(what: str, name: str, table: pd.DataFrame) -> None:
+def write_measurements(what: str, name: str, table: pd.DataFrame) -> None:
     """Write one kind of table of one data set, whole or not at all."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     write_whole(FOLDER / f"{name}{what}.parquet", table.to_parquet(index=False, compression="zstd"))

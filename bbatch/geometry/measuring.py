@@ -33,12 +33,12 @@ def measure_missing(
     """
     store, rows = store or Store(), []
     for name in planned_datasets(datasets):
-        source, done, have = data.load(name), 0, measurements.read_table("", COLUMNS, [name])
+        source, done, have = data.load(name), 0, measurements.read_measurements("", COLUMNS, [name])
         runs = planned(name, seeds, store, source.fingerprint)
         for run in tqdm(runs, desc=name, unit="run", disable=not progress):
             if new := _new_rows(run, source, store, have):
                 have = pd.concat([have, pd.DataFrame(new)[COLUMNS]], ignore_index=True)
-                measurements.write_table("", name, have)
+                measurements.write_measurements("", name, have)
                 done += 1
         ends = have[have["epoch"] == runs[0].epochs]
         # A run counts in whichever precision it is.

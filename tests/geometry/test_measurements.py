@@ -96,7 +96,7 @@ def test_what_is_missing_is_measured_once_and_every_measure_is_documented(place)
         "retrained, no record",
     }
     assert measuring.measure_missing(["synthetic-50k"], store=place, progress=False)[0]["measured"] == 0
-    measurements.write_table(
+    measurements.write_measurements(
         "", "synthetic-50k", table[table["id"] != table["id"].iloc[0]]
     )  # as if cut short before this run
     assert measuring.measure_missing(["synthetic-50k"], store=place, progress=False)[0]["measured"] == 1
@@ -164,7 +164,7 @@ def test_of_a_seed_in_both_precisions_the_one_with_more_networks_is_given(place)
             ("bf16", 512, 43, 12, 8),
         )
     ]
-    measurements.write_table(
+    measurements.write_measurements(
         "", "mnist", pd.DataFrame(rows).assign(settings="", source="kept", commit="")[measurements.COLUMNS]
     )
     table = measurements.measured(["mnist"])
