@@ -29,10 +29,10 @@ def loader_way(net, x, y, directions, axis) -> list[float]:
     steps = directions[0].split([p.numel() for p in start])
     with torch.no_grad():
         for a in axis:
-            for p, w, d in zip(net.parameters(), start, steps):
+            for p, w, d in zip(net.parameters(), start, steps, strict=True):
                 p.copy_(w + a * d.view_as(w))
             losses.append(sum(cross_entropy(net(u), v, reduction="sum").item() for u, v in loader) / len(y))
-        for p, w in zip(net.parameters(), start):
+        for p, w in zip(net.parameters(), start, strict=True):
             p.copy_(w)
     return losses
 

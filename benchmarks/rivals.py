@@ -28,7 +28,7 @@ FLAGS = ("-O3", "-march=native", "-ffast-math", "-mprefer-vector-width=512", "-w
 
 
 def plain_network(dataset: str) -> nn.Sequential:
-    """The network as the paper prints it: torch's own dropout, ReLU before pooling, contiguous NCHW weights."""
+    """The network as the paper prints it: torch's own dropout, ReLU before pooling, NCHW weights."""
 
     def conv(a, b):
         return nn.Conv2d(a, b, 3, padding=1), nn.ReLU()
@@ -157,7 +157,7 @@ class Jax:
             layers = [m for m in models.build("mlp", seed) if isinstance(m, nn.Linear)]
             return [jnp.asarray(t.detach().numpy()) for m in layers for t in (m.weight.T, m.bias)]
 
-        w = [jnp.stack(ws) for ws in zip(*(weights(s) for s in range(seeds)))]
+        w = [jnp.stack(ws) for ws in zip(*(weights(s) for s in range(seeds)), strict=True)]
         zero = [jnp.zeros_like(t) for t in w]
         self.state, self.keys = (w, zero, zero, jnp.zeros(seeds)), jax.random.split(jax.random.key(0), seeds)
         self.epoch = jax.jit(jax.vmap(epoch))
@@ -171,7 +171,7 @@ class Jax:
 
 
 class Compiled:
-    """The epoch of `epoch.cpp`, compiled by g++ for this processor; draws its masks itself, with a cheap generator."""
+    """The epoch of `epoch.cpp`, compiled by g++ for this processor; it draws its own, cheap masks."""
 
     def __init__(self, run: Run, data: Data):
         self.run, self.x, self.y = run, data.train_x.numpy(), data.train_y.numpy()

@@ -1,4 +1,4 @@
-"""Shared fixtures: tiny data sets that are made on the spot, and the real ones where their files are at hand."""
+"""What all tests share: one thread, and the real data sets where their files are at hand."""
 
 from functools import cache
 
@@ -13,7 +13,7 @@ torch.set_num_threads(1)  # as the sweep's workers do
 
 @pytest.fixture(scope="session")
 def real():
-    """real(name): the named data set of Table I. Skips the test where its files are not at hand; never downloads."""
+    """real(name): the named data set of Table I; the test is skipped where its files are not at hand."""
 
     @cache  # `load` keeps two: here each is read once
     def get(name):

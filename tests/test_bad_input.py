@@ -1,4 +1,4 @@
-"""Bad input: one sentence that names the thing and what is allowed, exit code 2, nothing written, never a traceback."""
+"""Bad input: one sentence that names it and what is allowed, exit code 2, nothing written, no traceback."""
 
 import json
 import math
@@ -34,7 +34,7 @@ def sentence(text):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """An empty store and no data but what can be made on the spot; sweeping is refused, so nothing may get that far."""
+    """An empty store, and no data but what is made on the spot; sweeping is refused: nothing gets there."""
     monkeypatch.setenv("BBATCH_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("BBATCH_DATA", raising=False)
@@ -680,9 +680,10 @@ def test_there_are_enough_of_them():
 def test_nothing_read_from_disk_is_unpickled_or_evaluated_and_no_shell_is_used():
     """By name: whoever adds one of these must come here and justify it.
 
-    The official batches of CIFAR-10 are pickles, and torchvision unpickles them: `data` lets it do so only once the md5
-    of each is that of the official release, so that what is unpickled is known bytes. `memory_limit` sends the reader's own
-    model to a process of its own through cloudpickle, by a pipe; what comes back is text.
+    The official batches of CIFAR-10 are pickles, and torchvision unpickles them: `data` lets it do so only
+    once the md5 of each is that of the official release, so that what is unpickled is known bytes.
+    `memory_limit` sends the reader's own model to a process of its own through cloudpickle, by a pipe; what
+    comes back is text.
     """
     forbidden = (
         r"\bpickle\b|(?<![.\w])eval\(|\bexec\(|shell\s*=\s*True|os\.system|os\.popen"

@@ -24,7 +24,7 @@ def drop_thebe(app, config):
 
 
 def keep_one_footer(app, config):
-    """The line that says where the book comes from (bbatch/publishing/provenance.py) takes the place of author, copyright and date."""
+    """The line of bbatch/publishing/provenance.py takes the place of author, copyright and date."""
     config.html_theme_options["footer_content_items"] = ["extra-footer.html"]
 
 

@@ -62,7 +62,7 @@ def test_workers_killed_on_a_cluster_of_this_machine(undisturbed, tmp_path, long
 
 @contextmanager
 def separate(folder, options=((), ())):
-    """A scheduler, and workers with these options that share no folder: each its own working folder, home and cache."""
+    """A scheduler, and workers with these options, each with its own working folder, home and cache."""
     environment = os.environ | {
         "PYTHONPATH": harness.PYTHONPATH,
         "OMP_NUM_THREADS": "1",
@@ -137,7 +137,7 @@ def test_workers_that_share_nothing_and_one_that_is_killed(undisturbed, tmp_path
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
-    """The address of a scheduler of two separate workers, their folder, and the process of the one that has a GPU."""
+    """Of two separate workers the scheduler's address, their folder, and the process of the one with a GPU."""
     folder = tmp_path_factory.mktemp("pair")
     with separate(folder, ((), ("--resources", "GPU=1"))) as (name, (_, _, gpu)):
         yield name, folder, gpu.pid
@@ -292,9 +292,8 @@ def test_plans_from_records():
         }
         for b, s in ((1, 99.0), (32, 9.0), (32, 19.0))
     ]
-    table = dask_cluster.plans(
-        records, 4, 0.0, workers=(1, 4, 100)
-    )  # B = 1: 4 x 100 s; B = 32: 10, 20, 10, 20 s
+    # B = 1: 4 x 100 s; B = 32: 10, 20, 10, 20 s
+    table = dask_cluster.plans(records, 4, 0.0, workers=(1, 4, 100))
     assert list(table["hours"] * 3600) == pytest.approx([460, 120, 100]) and set(table["runs"]) == {8}
     assert list(table["busy, %"]) == pytest.approx([100, 100 * 460 / 480, 4.6])
     busy = [

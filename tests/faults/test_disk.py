@@ -1,4 +1,4 @@
-"""The disk fills up, or a permission goes, in the middle of a write: one sentence, the old file whole, no part left."""
+"""The disk fills up, or a permission goes, amid a write: one sentence, the old file whole, no part left."""
 
 import ctypes
 import os
@@ -15,7 +15,7 @@ from faults.harness import store_in
 
 
 def limited(limit, folder, runs):
-    """Sweep and freeze where no file may grow over `limit` bytes: the write that crosses it fails with an error."""
+    """Sweep and freeze where no file may grow over `limit` bytes: a write that crosses it fails."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     with pytest.raises(StoreError) as refusal:
         harness.work(folder, runs)
@@ -73,9 +73,8 @@ def test_a_file_is_on_disk_before_its_name_and_the_name_before_the_next_step(tmp
     monkeypatch.setattr(os, "replace", lambda *names: (done.append("name"), replace(*names)))
     write_whole(tmp_path / "file", b"content")
     assert done == ["file", "name", "folder"]
-    monkeypatch.setattr(
-        os, "fsync", lambda f: fsync(f) if done[-1] != "name" else failing(22)()
-    )  # as some systems do
+    # as some systems do
+    monkeypatch.setattr(os, "fsync", lambda f: fsync(f) if done[-1] != "name" else failing(22)())
     write_whole(tmp_path / "other", b"content")
     assert (tmp_path / "other").read_bytes() == b"content"
 
@@ -104,7 +103,7 @@ def losing(what, folder, runs):
 
 @pytest.mark.parametrize("what", ["records", "checkpoints", "weights", "locks"])
 def test_permission_lost_in_a_sweep(what, undisturbed, tmp_path, long):
-    """Without locks the runs that are left are computed in the cache folder, and their records reach the store."""
+    """Without locks the runs left are computed in the cache folder, and their records reach the store."""
     runs = harness.grid(long)
     harness.run(losing, what, tmp_path, runs)
     (tmp_path / "live" / what).chmod(0o700)
@@ -129,12 +128,15 @@ def test_a_freeze_that_fails_at_any_write_changes_nothing(code, tmp_path, monkey
     old = harness.decided_files(tmp_path)
     harness.run(harness.work, tmp_path, harness.grid(long), freeze=False)
     fsync = os.fsync
-    for good in range(
-        5
-    ):  # records, observed, SHA256SUMS, and after each but the last the names of its folder
+    # records, observed, SHA256SUMS, and after each but the last the names of its folder
+    for good in range(5):
         calls = iter(range(100))
         with monkeypatch.context() as patch:
-            patch.setattr(os, "fsync", lambda *w: fsync(*w) if next(calls) < good else failing(code)())
+            patch.setattr(
+                os,
+                "fsync",
+                lambda *w, calls=calls, good=good: fsync(*w) if next(calls) < good else failing(code)(),
+            )
             with pytest.raises(StoreError) as refusal:
                 store_in(tmp_path).freeze()
         assert str(refusal.value).endswith(".") and harness.decided_files(tmp_path) == old

@@ -1,4 +1,4 @@
-"""SIGKILL of a sweep, of its workers, of a notebook's kernel, of a freeze: nothing lost, nothing done again."""
+"""SIGKILL of a sweep, its workers, a notebook's kernel, a freeze: nothing lost, nothing done again."""
 
 import os
 import random
@@ -16,10 +16,12 @@ from faults import harness
 def test_sweep_killed_at_random_moments(undisturbed, tmp_path, long):
     rng, kills, runs = random.Random(8), 50 if long else 4, harness.grid(long)
     total, finished, done = sum(r.epochs for r in runs), {}, 0
-    for kill in range(kills):
+    for _ in range(kills):
         child = harness.start(harness.work, tmp_path, runs)
         moment = done + rng.randint(1, max(1, int(1.6 * total / kills)))
-        harness.until(lambda: len(harness.noted(tmp_path)) >= moment or not child.is_alive())
+        harness.until(
+            lambda moment=moment, child=child: len(harness.noted(tmp_path)) >= moment or not child.is_alive()
+        )
         time.sleep(rng.uniform(0, 0.005))
         child.kill()
         child.join()
@@ -33,14 +35,17 @@ def test_sweep_killed_at_random_moments(undisturbed, tmp_path, long):
     assert not harness.parts(tmp_path) and not list(harness.store_in(tmp_path).checkpoints.iterdir())
 
 
-def begin_noting(log, kept=[]):
+KEPT = []  # for as long as the process lives
+
+
+def begin_noting(log):
     worker.begin()
-    kept.append(harness.noting_epochs(log))  # for as long as the process lives
-    kept[0].__enter__()
+    KEPT.append(harness.noting_epochs(log))
+    KEPT[0].__enter__()
 
 
 def pool(folder, runs):
-    """A sweep as the command line makes it: a pool of two processes, which note the epochs that they begin."""
+    """A sweep as the command line makes it: two processes, which note the epochs that they begin."""
     worker.begin = partial(begin_noting, folder / "epochs.log")
     sweep(runs, harness.store_in(folder), jobs=2, progress=False)
     harness.store_in(folder).freeze()
@@ -68,14 +73,14 @@ def pool_grid(long):
 
 
 def test_workers_and_their_sweep_killed(tmp_path, long):
-    """Workers are killed under a sweep, which goes on; then the sweep is killed, and its workers end with it."""
+    """Workers are killed under a sweep, which goes on; then the sweep itself, and its workers end too."""
     rng, runs, store, seen = random.Random(3), pool_grid(long), harness.store_in(tmp_path), []
     killed, finished = 0, {}
     for _ in range(3 if long else 1):
         child = harness.start(pool, tmp_path, runs)
         for _ in range(16 if long else 1):
             harness.until(
-                lambda: (
+                lambda child=child: (
                     not child.is_alive()
                     or harness.workers_of(child.pid)
                     and list(store.checkpoints.glob("*.pt"))
@@ -85,12 +90,12 @@ def test_workers_and_their_sweep_killed(tmp_path, long):
             for victim in rng.sample(workers, 1) if (workers := harness.workers_of(child.pid)) else ():
                 os.kill(victim, signal.SIGKILL)
                 killed += 1
-        harness.until(lambda: len(harness.workers_of(child.pid)) == 2 or not child.is_alive())
+        harness.until(lambda child=child: len(harness.workers_of(child.pid)) == 2 or not child.is_alive())
         orphans = harness.workers_of(child.pid)
         killed += len(orphans)
         child.kill()
         child.join()
-        harness.until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in orphans), 30)
+        harness.until(lambda orphans=orphans: not any(os.path.exists(f"/proc/{pid}") for pid in orphans), 30)
         seen += saved(store).items()
         assert finished.items() <= harness.record_files(tmp_path).items()
         finished = harness.record_files(tmp_path)
@@ -100,9 +105,8 @@ def test_workers_and_their_sweep_killed(tmp_path, long):
         Counter((run, epoch) for run, epoch, _ in harness.noted(tmp_path)),
         sum(r.epochs for r in runs),
     )
-    assert (
-        len(begun) == total and killed and sum(begun.values()) <= total + killed
-    )  # one epoch for each process killed
+    # one epoch for each process killed
+    assert len(begun) == total and killed and sum(begun.values()) <= total + killed
     harness.run(harness.work, tmp_path / "undisturbed", runs)
     assert harness.decided_files(tmp_path) == harness.decided_files(tmp_path / "undisturbed")
     kept(store, seen)
@@ -121,12 +125,16 @@ def test_notebook_kernel_killed(undisturbed, tmp_path, long):
 
     rng, runs, kills = random.Random(5), harness.grid(long), 50 if long else 1
     total = sum(run.epochs for run in runs)
-    for kill in range(kills):
+    for _ in range(kills):
         manager, client = start_new_kernel(env=os.environ | {"PYTHONPATH": harness.PYTHONPATH})
         try:
             client.execute(KERNEL.format(folder=str(tmp_path), long=long))
             moment = len(harness.noted(tmp_path)) + rng.randint(1, max(1, int(1.6 * total / kills)))
-            harness.until(lambda: len(harness.noted(tmp_path)) >= moment or harness.decided_files(tmp_path))
+            harness.until(
+                lambda moment=moment: (
+                    len(harness.noted(tmp_path)) >= moment or harness.decided_files(tmp_path)
+                )
+            )
             manager.signal_kernel(signal.SIGKILL)
         finally:
             client.stop_channels()
@@ -154,7 +162,7 @@ def freeze_to_the(call, folder):
 
 
 def test_freeze_killed_at_every_step(undisturbed, tmp_path, long):
-    """Whatever the moment, the committed files are the old ones or become the new ones; never half of each."""
+    """At any moment the committed files are the old ones or become the new ones, never half of each."""
     runs = harness.grid(long)
     harness.run(harness.work, tmp_path, runs[:2])
     old = harness.decided_files(tmp_path)

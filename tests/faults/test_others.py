@@ -56,9 +56,8 @@ def test_a_lock_left_by_a_dead_process(undisturbed, tmp_path, long):
     child = harness.start(harness.work, tmp_path, runs)
     harness.until(lambda: len(harness.record_files(tmp_path)) == len(runs) - 1, alive=child.is_alive)
     child.join(0.5)
-    assert (
-        child.is_alive() and len(harness.record_files(tmp_path)) == len(runs) - 1
-    )  # it waits: the holder lives
+    # it waits: the holder lives
+    assert child.is_alive() and len(harness.record_files(tmp_path)) == len(runs) - 1
     holder.kill()
     child.join(60)
     assert child.exitcode == 0 and (store.locks / key).exists()
@@ -66,7 +65,7 @@ def test_a_lock_left_by_a_dead_process(undisturbed, tmp_path, long):
 
 
 def test_sleep_is_seen_in_the_times(tmp_path):
-    """Stopped for a second in an epoch: its elapsed time shows it, its processor time does not, the result neither."""
+    """Stopped for a second in an epoch: its elapsed time shows it; processor time and result do not."""
     slow = harness.replace(plan("synthetic-1k", 4, 7, epochs=5), optimizer="sgd", momentum=0.9)
     child = harness.start(harness.work, tmp_path, [slow])
     harness.until(lambda: len(harness.noted(tmp_path)) >= 3, alive=child.is_alive)
@@ -77,7 +76,7 @@ def test_sleep_is_seen_in_the_times(tmp_path):
     harness.run(harness.work, tmp_path / "undisturbed", [slow])
     assert harness.decided_files(tmp_path) == harness.decided_files(tmp_path / "undisturbed")
     observed = next(iter(store_in(tmp_path).live().values()))["observed"]
-    lost = [s - c for s, c in zip(observed["seconds"], observed["cpu_seconds"])]
+    lost = [s - c for s, c in zip(observed["seconds"], observed["cpu_seconds"], strict=True)]
     assert max(lost) > 1.2 and sorted(lost)[-2] < max(lost) / 2
     assert max(observed["cpu_seconds"]) < 1.2
     assert frame(store_in(tmp_path).live().values())["disturbed_epochs"][0] >= 1
@@ -112,11 +111,10 @@ def test_a_clock_that_jumps_moves_no_epoch(undisturbed, tmp_path, long):
 
 
 def command_line(folder, *words):
-    """`bbatch` with these words, its output in files, as the leader of a process group (as a shell starts it)."""
+    """`bbatch` with these words, its output in files, as the leader of a process group, as in a shell."""
     os.setpgid(0, 0)
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # ignored where the tests run in a shell's background
+    # ignored where the tests run in a shell's background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["BBATCH_STORE"] = str(folder / "live")
     with open(folder / "out", "w") as out, open(folder / "err", "w") as err:
         os.dup2(out.fileno(), 1)
@@ -135,7 +133,7 @@ def command_line(folder, *words):
     ids=["processes", "dask"],
 )
 def test_ctrl_c(words, tmp_path, long):
-    """To the whole process group, as a terminal sends it: exit code 130, one sentence, the run in hand on disk."""
+    """To the process group, as a terminal sends it: exit code 130, one sentence, the run in hand on disk."""
     if "dask" in words and not long:
         pytest.skip("in the long form: make faults")
     child = harness.start(command_line, tmp_path, *words)
@@ -145,8 +143,8 @@ def test_ctrl_c(words, tmp_path, long):
     child.join(30)
     said = (tmp_path / "err").read_text()
     sentence = (
-        r"(Dask's dashboard: \S+\n)?bbatch: interrupted; 0 of \d runs were finished and recorded; those in hand "
-        r"go on .*asked again\.\n"
+        r"(Dask's dashboard: \S+\n)?bbatch: interrupted; 0 of \d runs were finished and recorded; those in "
+        r"hand go on .*asked again\.\n"
     )
     assert child.exitcode == 130 and re.fullmatch(sentence, said), said
     assert (tmp_path / "out").read_text() == ""
@@ -161,10 +159,9 @@ def narrow(folder, runs):
     torch.set_num_threads(1)
     harness.work(folder / "before", runs[:1], freeze=False)  # everything that is loaded on the way is loaded
     libc = ctypes.CDLL(None)
-    (
-        libc.mallopt(-1, 0),
-        libc.mallopt(-2, 0),
-    )  # M_TRIM_THRESHOLD, M_TOP_PAD: no reserve that would hide the need
+    # M_TRIM_THRESHOLD, M_TOP_PAD: no reserve that would hide the need
+    for option in (-1, -2):
+        libc.mallopt(option, 0)
     libc.malloc_trim(0)
     with open("/proc/self/statm") as file:
         now = int(file.read().split()[0]) * resource.getpagesize()
@@ -181,13 +178,12 @@ def test_a_batch_that_does_not_fit_in_memory(tmp_path):
     table = frame(store_in(tmp_path).live().values()).set_index(["batch_size", "seed"])
     assert table.loc[(30_000, 1), "failure"] == "out of memory"
     assert table.loc[[(128, 1), (128, 2)], "test_acc"].notna().all() and table["failure"].notna().sum() == 1
-    assert store_in(tmp_path).freeze() == {
-        "synthetic-50k": 2
-    }  # the failure says something of this machine: it stays
+    # the failure says something of this machine: it stays
+    assert store_in(tmp_path).freeze() == {"synthetic-50k": 2}
 
 
 def deadly(folder):
-    """A run that kills its worker each time (as the system does where memory ends) beside one that does not."""
+    """A run that kills its worker each time, as the system does where memory ends, beside another."""
     worker.begin = deadly_begin
     assert (
         len(

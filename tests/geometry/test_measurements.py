@@ -1,4 +1,4 @@
-"""The tables of geometry: how they are filled and resumed, and what is read from them, against made-up ones."""
+"""The tables of geometry: how they are filled and resumed, and what is read from made-up ones."""
 
 import io
 import re
@@ -96,9 +96,8 @@ def test_what_is_missing_is_measured_once_and_every_measure_is_documented(place)
         "retrained, no record",
     }
     assert measuring.measure_missing(["synthetic-50k"], store=place, progress=False)[0]["measured"] == 0
-    measurements.write_measurements(
-        "", "synthetic-50k", table[table["id"] != table["id"].iloc[0]]
-    )  # as if cut short before this run
+    # as if cut short before this run
+    measurements.write_measurements("", "synthetic-50k", table[table["id"] != table["id"].iloc[0]])
     assert measuring.measure_missing(["synthetic-50k"], store=place, progress=False)[0]["measured"] == 1
     again = measurements.measured()
     both = table.merge(again, on=["id", "epoch", "split", "measure", "batch_size"], suffixes=("", "_again"))
@@ -110,10 +109,8 @@ def test_what_is_missing_is_measured_once_and_every_measure_is_documented(place)
 def test_networks_of_images_are_read_from_the_store_or_named_as_missing(place):
     run = networks.plan("mnist", 32, precision="bf16")  # 20 mini-batches of 512 would take half a minute
     report = measuring.measure_missing(["mnist"], store=place, progress=False)[0]
-    assert (report["measured"], report["without_weights"]) == (
-        1,
-        1,
-    )  # the reference run: its first network alone
+    # the reference run: its first network alone
+    assert (report["measured"], report["without_weights"]) == (1, 1)
     assert report["needs"] == "bbatch run mnist --batch-size 32 --seed 42"
     key = keep(place, run)
     assert measuring.measure_missing(["mnist"], store=place, progress=False)[0]["measured"] == 1
@@ -170,10 +167,8 @@ def test_of_a_seed_in_both_precisions_the_one_with_more_networks_is_given(place)
     table = measurements.measured(["mnist"])
     assert sorted(table["value"]) == [1, 2, 7, 9]
     ratio = sharpness_and_batch_size.ratios(table, "mnist").iloc[0]
-    assert (ratio["ratio"], ratio["n"]) == (
-        pytest.approx(2),
-        1,
-    )  # never 5 over 1, nor a mean of the two precisions
+    # never 5 over 1, nor a mean of the two precisions
+    assert (ratio["ratio"], ratio["n"]) == (pytest.approx(2), 1)
 
 
 def test_landscapes_of_images_are_of_one_seed_and_grow_as_networks_arrive(place, monkeypatch):
@@ -194,9 +189,8 @@ def test_landscapes_of_images_are_of_one_seed_and_grow_as_networks_arrive(place,
     }
     assert drawing.draw_missing(["mnist"], place, progress=False)[0]["drawn"] == 0
     assert "seed 43" in landscape_figures.landscape_sentence(points, "mnist")
-    other = points.assign(seed=44)[
-        points["batch_size"] == 512
-    ]  # as if another session had drawn one of another seed
+    # as if another session had drawn one of another seed
+    other = points.assign(seed=44)[points["batch_size"] == 512]
     assert landscape_surfaces.grids(pd.concat([other, points]), "mnist").keys() == {
         "B = 32, bf16",
         "B = 512, bf16",
@@ -268,7 +262,7 @@ def test_bad_input(place):
             call(["minst"])
 
 
-def made_up(exponents={"linear": -0.5, "constant": 0.25}, seeds=3):
+def made_up(seeds=3):
     """Sharpness that follows B exactly: S = (seed factor) · B^a."""
     rows = [
         {
@@ -284,7 +278,7 @@ def made_up(exponents={"linear": -0.5, "constant": 0.25}, seeds=3):
             "n_samples": 10,
             "id": f"{rule}{b}{k}",
         }
-        for rule, a in exponents.items()
+        for rule, a in (("linear", -0.5), ("constant", 0.25))
         for b in (8, 32, 128, 512)
         for k in range(seeds)
         for measure in ("sharpness_l2", "hessian_trace")
@@ -299,11 +293,10 @@ def test_ratio_and_growth_are_those_of_a_table_made_by_them():
     assert (ratio["ratio"], ratio["low"], ratio["high"]) == pytest.approx((0.25, 0.25, 0.25)) and ratio[
         "n"
     ] == 3
+    # at the base batch size, where the rules are one, the linear run counts
     assert sharpness_and_batch_size.ratios(table, "synthetic-50k", lr_rule="constant")[
         "ratio"
-    ].tolist() == pytest.approx(
-        [512**0.25 / 32**-0.5] * 2
-    )  # at the base batch size, where the rules are one, the linear run counts
+    ].tolist() == pytest.approx([512**0.25 / 32**-0.5] * 2)
     found = sharpness_and_batch_size.growth(table, "synthetic-50k").set_index(["lr_rule", "measure"])
     assert found.loc[("linear", "sharpness_l2"), "exponent"].mean == pytest.approx(-0.5)
     assert found.loc[("linear", "sharpness_l2"), "seeds"] == 3
@@ -419,10 +412,8 @@ def test_the_share_of_the_gradient_is_said_before_and_after_training():
         for e, v, i in ((0, 4.0, "a"), (12, 90.0, "b"), (12, 99.0, "c"))
     ]
     said = noise_and_batch_size.share_sentence(pd.DataFrame(rows))
-    assert (
-        "MNIST 4 % at initialisation (n = 1 network) and 94 % after training (90 to 99; n = 2 networks), among 2,000"
-        in said
-    )
+    assert "MNIST 4 % at initialisation (n = 1 network) and 94 % after training (90 to 99; n = 2" in said
+    assert "networks), among 2,000" in said
 
 
 def test_the_sentence_on_ratios_counts_intervals_or_single_pairs():
@@ -456,9 +447,10 @@ def test_surfaces_share_their_scale_and_show_the_recorded_loss(place):
     assert len({(trace.cmin, trace.cmax) for trace in figure.data}) == 1
     assert figure.layout.scene.zaxis.range == figure.layout.scene2.zaxis.range
     a, b, loss = landscape_surfaces.grids(points, "synthetic-50k")["B = 512"]
-    point = points.query(
-        "lr_rule == 'linear' and batch_size == 512 and split == 'test' and kind == 'surface' and a == -1 and b == 0"
-    )["loss"].item()
+    of_512 = points.query(
+        "lr_rule == 'linear' and batch_size == 512 and split == 'test' and kind == 'surface'"
+    )
+    point = of_512.query("a == -1 and b == 0")["loss"].item()
     assert loss[list(a).index(-1), list(b).index(0)] == np.float32(point)
     assert np.asarray(figure.data[1].z)[list(b).index(0), list(a).index(-1)] == pytest.approx(
         np.log10(point), rel=1e-5
@@ -474,7 +466,7 @@ def test_the_slider_shows_one_batch_size_in_both_scenes_and_the_shared_network_i
     steps = figure.layout.sliders[0].steps
     assert [step.label for step in steps] == [f"B = {size}" for size in sizes] and sizes == [32, 512]
     for step in steps:
-        shown = [trace for trace, visible in zip(figure.data, step.args[1]) if visible]
+        shown = [trace for trace, visible in zip(figure.data, step.args[1], strict=True) if visible]
         assert {trace.name for trace in shown} == {step.label} and {trace.scene for trace in shown} == {
             "scene",
             "scene2",

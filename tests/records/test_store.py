@@ -25,7 +25,7 @@ def store(tmp_path):
 
 
 def several():
-    """Records of two batch sizes, three seeds and two rules; one diverged, with no loss that a number can name."""
+    """Records of two batch sizes, three seeds and two rules; one diverged, its loss no number."""
     records = [
         record(b, s, lr_rule=rule) for b in (8, 64) for s in (42, 43, 44) for rule in ("linear", "sqrt")
     ]
@@ -51,9 +51,8 @@ def test_what_is_put_is_there(store):
     store.put(r)
     assert store.live() == store.records() == {r["id"]: r} and store.get(r["id"]) == r
     assert store.get("unknown") is None
-    assert [p.name for p in (store.folder / "records").iterdir()] == [
-        f"{r['id']}.json"
-    ]  # no part left behind
+    # no part left behind
+    assert [p.name for p in (store.folder / "records").iterdir()] == [f"{r['id']}.json"]
 
 
 def test_an_empty_store_is_empty(tmp_path):
@@ -117,9 +116,8 @@ def test_frozen_records_are_the_live_ones(store):
     assert store.frozen_records() == store.live() == records
     assert all(Run.from_dict(r["run"]).key("f") for r in store.frozen_records().values())
     before = frozen_bytes(store)
-    assert (
-        store.freeze() == {} and frozen_bytes(store) == before
-    )  # again: nothing new, no conflict with itself
+    # again: nothing new, no conflict with itself
+    assert store.freeze() == {} and frozen_bytes(store) == before
 
 
 def test_frozen_bytes_do_not_depend_on_order_or_on_the_number_of_freezes(tmp_path):
@@ -274,7 +272,7 @@ def test_machines_that_share_no_folder_meet_at_a_url(protocol, tmp_path, monkeyp
 
 
 def test_a_damaged_record_does_not_travel_and_is_replaced(tmp_path, monkeypatch):
-    """Half written at the URL, as by a machine that vanished: not taken, and written anew by who has the run again."""
+    """Half written at the URL, as by a machine that vanished: not taken, and later written anew."""
     there = tmp_path / "there"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "one"))
     one, r = Store(f"file://{there}", None).prepare(), record()

@@ -110,7 +110,7 @@ def test_the_tolerance_is_the_two_sample_binomial_interval(committed):
             changed(record, test_correct=int(x), diverged_epoch=None),
             changed(record, test_correct=int(y), diverged_epoch=None),
         )
-        for x, y in zip(a, b)
+        for x, y in zip(a, b, strict=True)
     ]
     outside = sum(row["agreement"] == "differs" for row in rows)
     assert 0 < sum(row["agreement"] == "within tolerance" for row in rows) and outside <= 14  # 4 expected
@@ -139,7 +139,7 @@ def test_command_line(frozen, monkeypatch, capsys):
 
 
 def test_interrupted_it_promises_nothing(committed, monkeypatch):
-    """The sweep's own sentence says that runs go on from their checkpoints; those of a check are gone with its folder."""
+    """The sweep's sentence says that runs go on from checkpoints; a check's are gone with its folder."""
 
     def interrupted(runs, store, **options):
         in_process(runs[:1], store)
