@@ -15,7 +15,7 @@ from .analysis import held_out_choice
 from .choosing import problems, recommend
 from .errors import BadInput, one_of, printable, whole
 from .geometry.networks import EFFORT
-from .pages import figures, tables
+from .pages import figures, style, tables
 from .publishing import book, notebooks
 from .records import integrity
 from .records.store import FROZEN, Store
@@ -275,8 +275,8 @@ def _geometry(options) -> list[dict]:
     if options.seeds is not None:
         whole("number of seeds", options.seeds, 1, config.SEEDS_ALLOWED)
     names, progress = options.datasets or None, not options.json
-    rows = geometry.measure(names, options.seeds, progress=progress)
-    drawn = {row["dataset"]: row["drawn"] for row in geometry.draw(names, progress=progress)}
+    rows = geometry.measure_missing(names, options.seeds, progress=progress)
+    drawn = {row["dataset"]: row["drawn"] for row in geometry.draw_missing(names, progress=progress)}
     return [row | {"landscapes": drawn.get(row["dataset"], 0)} for row in rows]
 
 
@@ -284,9 +284,8 @@ def _freeze(options) -> list[dict]:
     """Freeze, and draw the README's picture anew from what is now committed."""
     added = Store().freeze()
     committed = metrics.full_protocol(metrics.frame(Store().frozen_records().values()))
-    figures.save(
-        figures.glance(committed[committed["lr_rule"] == "linear"]), ROOT / "book" / "at_a_glance.svg"
-    )
+    picture = figures.glance(committed[committed["lr_rule"] == "linear"])
+    style.save(picture, ROOT / "book" / "at_a_glance.svg")
     return [{"dataset": name, "added": count} for name, count in added.items()]
 
 

@@ -72,7 +72,7 @@ def progress(what: str):
 
 
 def write(rows: list[dict], name: str, device: str) -> None:
-    """The table as CSV (four significant digits), and a JSON file beside it that says what it was measured on."""
+    """The table as CSV (four significant digits), and beside it as JSON what it was measured on."""
     table = pd.DataFrame(rows)
     table.to_csv(FOLDER / name, index=False, float_format="%.4g")
     print(table.to_string(index=False, float_format=lambda v: f"{v:.4g}", na_rep=""))

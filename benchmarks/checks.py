@@ -1,7 +1,8 @@
-"""How long the checks take that the page "How to check this book" proposes: writes results/benchmarks/checks.csv.
+"""How long the checks take that the page "How to check this book" proposes: writes
+results/benchmarks/checks.csv.
 
-`python -m benchmarks.checks` runs those named (by default all but the long ones) and renews their rows. Elapsed time
-belongs to the machine and to what else it does; processor time is that of all processes started.
+`python -m benchmarks.checks` runs those named (by default all but the long ones) and renews their rows.
+Elapsed time belongs to the machine and to what else it does; processor time is that of all processes started.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""`python -m benchmarks.cluster`: what a run costs besides its training, in the sweep's own processes and on Dask.
+"""`python -m benchmarks.cluster`: what a run costs besides its training, in the sweep's own processes and on
+Dask.
 
-Interleaved: in every round each executor sweeps the same runs, with one worker and with two, into an empty store.
-Written to results/benchmarks/cluster.csv: executor, workers, round, runs, elapsed_s (first run begun to last record
-in), training_s (sum over runs, by their own clocks), overhead_s (a run's share of elapsed x workers - training).
+Interleaved: in every round each executor sweeps the same runs, with one worker and with two, into an empty
+store. Written to results/benchmarks/cluster.csv: executor, workers, round, runs, elapsed_s (first run begun
+to last record in), training_s (sum over runs, by their own clocks), overhead_s (a run's share of elapsed x
+workers - training).
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ ROUNDS, RUNS = 5, 16
 
 
 def once(name: str, workers: int) -> dict:
-    """One sweep of `RUNS` equal runs; the start of the workers, paid once, is left out by a first, small sweep."""
+    """One sweep of `RUNS` equal runs, after a small one that pays for the start of the workers."""
     warm = [plan("synthetic-10k", 64, seed, epochs=1) for seed in range(2 * workers)]
     runs = [plan("synthetic-10k", 8, seed, epochs=20) for seed in range(RUNS)]
     with tempfile.TemporaryDirectory() as folder, _executor(name, workers) as executor:
@@ -52,7 +54,7 @@ def once(name: str, workers: int) -> dict:
 
 
 def _executor(name: str, workers: int):
-    """Dask's, or a standard pool that lives as long: the sweep's own processes would start anew for each sweep."""
+    """Dask's, or a standard pool that lives as long: the sweep's own processes start anew for each sweep."""
     if name == "dask":
         return dask_cluster.executor("dask", workers)
     return ProcessPoolExecutor(workers, get_context("spawn"), worker.begin)

@@ -1,5 +1,6 @@
-"""The loss surface of the synthetic network, point by point: one functional call over samples held as one tensor, against
-the usual way of loading weights into the network and iterating a DataLoader anew at every point."""
+"""The loss surface of the synthetic network, point by point: one functional call over samples held as one
+tensor, against the usual way of loading weights into the network and iterating a DataLoader anew at every
+point."""
 
 from __future__ import annotations
 
@@ -28,18 +29,18 @@ def loader_way(net, x, y, directions, axis) -> list[float]:
     steps = directions[0].split([p.numel() for p in start])
     with torch.no_grad():
         for a in axis:
-            for p, w, d in zip(net.parameters(), start, steps):
+            for p, w, d in zip(net.parameters(), start, steps, strict=True):
                 p.copy_(w + a * d.view_as(w))
             losses.append(sum(cross_entropy(net(u), v, reduction="sum").item() for u, v in loader) / len(y))
-        for p, w in zip(net.parameters(), start):
+        for p, w in zip(net.parameters(), start, strict=True):
             p.copy_(w)
     return losses
 
 
 def surface(rounds: int, report: Callable[[str], None]) -> list[dict]:
-    """Time of a point of the landscape on 10,000 test samples, on as many threads as are set; `seconds` for the whole
-    surface of 51 x 51 points at that cost. Elapsed time, since more than one thread is at work: on a busy machine only
-    the ratio holds."""
+    """Time of a point of the landscape on 10,000 test samples, on as many threads as are set; `seconds` for
+    the whole surface of 51 x 51 points at that cost. Elapsed time, since more than one thread is at work: on
+    a busy machine only the ratio holds."""
     source, net = data.load("synthetic-50k"), build("mlp", 0).eval()
     x, y, directions = source.test_x, source.test_y, filter_directions(net, 1)
     axis = [k / POINTS for k in range(POINTS)]

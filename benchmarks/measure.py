@@ -1,7 +1,9 @@
-"""Interleaved measurements: in every round each contestant runs once, so that a busy machine slows all of them alike.
+"""Interleaved measurements: in every round each contestant runs once, so that a busy machine slows all of
+them alike.
 
-Every function returns tidy rows: figure, dataset, batch_size, contestant, unit, median, low, high (quartiles over the
-rounds), ratio, ratio_low, ratio_high (first contestant over this one in the same round, above 1 is faster), rounds.
+Every function returns tidy rows: figure, dataset, batch_size, contestant, unit, median, low, high (quartiles
+over the rounds), ratio, ratio_low, ratio_high (first contestant over this one in the same round, above 1 is
+faster), rounds.
 """
 
 from __future__ import annotations
@@ -39,7 +41,10 @@ IMAGES = {"mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
 def interleaved(
     contestants: dict[str, Callable[[], float]], rounds: int, report: Callable[[str], None]
 ) -> list[dict]:
-    """Call each contestant once a round, from another one on each time; each returns its cost. One round warms up."""
+    """Call each contestant once a round, each round from another one on, after one round to warm up.
+
+    A contestant returns its cost.
+    """
     costs = {name: [] for name in contestants}
     names = list(contestants)
     for number in range(rounds + 1):
@@ -52,7 +57,7 @@ def interleaved(
     base, rows = costs[names[0]], []
     for name, values in costs.items():
         row = {"contestant": name}
-        for what, series in (("", values), ("ratio", [b / v for b, v in zip(base, values)])):
+        for what, series in (("", values), ("ratio", [b / v for b, v in zip(base, values, strict=True)])):
             low, median, high = np.percentile(series, (25, 50, 75))
             row |= {what or "median": median, f"{what}_low".strip("_"): low, f"{what}_high".strip("_"): high}
         rows.append(row | {"rounds": rounds})
@@ -78,7 +83,8 @@ def epochs_of(engine: TorchEngine) -> Callable[[], object]:
 def synthetic_steps(batch_size: int, rounds: int, report) -> list[dict]:
     """Microseconds a step and seed of the synthetic network, one thread; slow loops run a part of the epoch.
 
-    Processor time: in one thread, what the clock would show on an idle machine; on a busy one, the better measure.
+    Processor time: in one thread, what the clock would show on an idle machine; on a busy one, the better
+    measure.
     """
 
     def timed_here(epoch, steps):
@@ -115,7 +121,7 @@ def images(name: str, n: int = 2048) -> data.Data:
 
 
 class Worker:
-    """A process with its own threads and environment that is given a contestant, then runs epochs of it on demand."""
+    """A process with its own threads and environment that runs epochs of a contestant on demand."""
 
     def __init__(self, kind: str, threads: int, environment: dict):
         self.pipe, theirs = multiprocessing.Pipe()
@@ -156,9 +162,9 @@ def _serve(kind: str, threads: int, pipe) -> None:
 
 
 def convolutional_steps(sizes: tuple[int, ...], rounds: int, report) -> list[dict]:
-    """Microseconds a sample of the convolutional networks over the whole machine: the plain loop in one process that
-    has all threads, and, like ours, in a process of one thread for each core. `memory_gb`: the largest process's peak
-    so far."""
+    """Microseconds a sample of the convolutional networks over the whole machine: the plain loop in one
+    process that has all threads, and, like ours, in a process of one thread for each core. `memory_gb`: the
+    largest process's peak so far."""
     cores, rows = os.cpu_count(), []
     # the plain loop has none of the settings that the sweep gives its workers
     teams = {
@@ -184,7 +190,9 @@ def convolutional_steps(sizes: tuple[int, ...], rounds: int, report) -> list[dic
             peaks = {who: [] for who in (*teams, BF16)}
             contestants = {who: contestant(team, run, peaks[who]) for who, team in teams.items()}
             contestants[BF16] = contestant(teams[OURS], low, peaks[BF16])
-            found = interleaved(contestants, rounds, lambda text: report(f"{name}, B = {size}, {text}"))
+            found = interleaved(
+                contestants, rounds, lambda text, name=name, size=size: report(f"{name}, B = {size}, {text}")
+            )
             rows += labelled(
                 [row | {"memory_gb": max(peaks[row["contestant"]])} for row in found],
                 "machine",
@@ -198,8 +206,8 @@ def convolutional_steps(sizes: tuple[int, ...], rounds: int, report) -> list[dic
 
 
 def scaling(rounds: int, report) -> list[dict]:
-    """Processor seconds of whole runs of the synthetic network, evaluation included, as B, N, epochs or seeds grow: the
-    sum over all processes, which a busy machine changes less than the time on the clock."""
+    """Processor seconds of whole runs of the synthetic network, evaluation included, as B, N, epochs or seeds
+    grow: the sum over all processes, which a busy machine changes less than the time on the clock."""
     cases = [("B", b, plan("synthetic-50k", b, epochs=5), 1) for b in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)]
     cases += [
         ("N", n, plan("synthetic-50k", 32, epochs=5, n_train=n), 1)
@@ -238,7 +246,7 @@ def scaling(rounds: int, report) -> list[dict]:
             "high": row["high"],
             "rounds": rounds,
         }
-        for (what, value, run, seeds), row in zip(cases, rows)
+        for (what, value, run, seeds), row in zip(cases, rows, strict=True)
     ]
 
 
@@ -251,7 +259,7 @@ def _train(run: Run) -> float:
 
 
 def cuda_steps(name: str, batch_size: int, rounds: int, report, side_by_side: int = 5) -> list[dict]:
-    """Microseconds a step and seed on a GPU: DataLoader loop, eager steps, captured steps, several seeds at once."""
+    """Microseconds a step and seed on a GPU: a DataLoader loop, eager steps, captured ones, seeds at once."""
     run = plan(name, batch_size, n_train=min(DATASETS[name].n_train, 2048, 200 * batch_size))
     here, steps = images(name), run.steps(0)
     there = here.to("cuda")

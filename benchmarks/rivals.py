@@ -1,7 +1,9 @@
-"""What the package is measured against: the DataLoader loop, the plain loop on tensors, JAX, and a loop in C++.
+"""What the package is measured against: the DataLoader loop, the plain loop on tensors, JAX, and a loop in
+C++.
 
-Each is written as its own users would write it, shares nothing with `bbatch.engines.eager` or `bbatch.engines.compiled`, and includes
-dropout, shuffling, loss and accuracy. A rival is made once for a run and then called once for each epoch.
+Each is written as its own users would write it, shares nothing with `bbatch.engines.eager` or
+`bbatch.engines.compiled`, and includes dropout, shuffling, loss and accuracy. A rival is made once for a run
+and then called once for each epoch.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ FLAGS = ("-O3", "-march=native", "-ffast-math", "-mprefer-vector-width=512", "-w
 
 
 def plain_network(dataset: str) -> nn.Sequential:
-    """The network as the paper prints it: torch's own dropout, ReLU before pooling, contiguous NCHW weights."""
+    """The network as the paper prints it: torch's own dropout, ReLU before pooling, NCHW weights."""
 
     def conv(a, b):
         return nn.Conv2d(a, b, 3, padding=1), nn.ReLU()
@@ -65,8 +67,9 @@ def plain_network(dataset: str) -> nn.Sequential:
 class Loop:
     """The ordinary PyTorch loop: zero_grad, forward, backward, step, `.item()` for the metrics.
 
-    `loader`: batches come from a shuffling DataLoader over a TensorDataset, as in the paper; without it they are
-    slices of shuffled tensors. Image tensors are normalised beforehand, so that neither pays for transforms.
+    `loader`: batches come from a shuffling DataLoader over a TensorDataset, as in the paper; without it they
+    are slices of shuffled tensors. Image tensors are normalised beforehand, so that neither pays for
+    transforms.
     """
 
     def __init__(self, run: Run, data: Data, device: str = "cpu", loader: bool = True):
@@ -104,9 +107,11 @@ class Loop:
 
 
 class Jax:
-    """JAX on the synthetic network: `lax.scan` over the steps of an epoch, `vmap` over `seeds` replicas, one `jit`.
+    """JAX on the synthetic network: `lax.scan` over the steps of an epoch, `vmap` over `seeds` replicas, one
+    `jit`.
 
-    JAX has no partial batch inside a scan: the last one is dropped. The call returns when the epoch has been computed.
+    JAX has no partial batch inside a scan: the last one is dropped. The call returns when the epoch has been
+    computed.
     """
 
     def __init__(self, run: Run, data: Data, seeds: int = 1):
@@ -152,7 +157,7 @@ class Jax:
             layers = [m for m in models.build("mlp", seed) if isinstance(m, nn.Linear)]
             return [jnp.asarray(t.detach().numpy()) for m in layers for t in (m.weight.T, m.bias)]
 
-        w = [jnp.stack(ws) for ws in zip(*(weights(s) for s in range(seeds)))]
+        w = [jnp.stack(ws) for ws in zip(*(weights(s) for s in range(seeds)), strict=True)]
         zero = [jnp.zeros_like(t) for t in w]
         self.state, self.keys = (w, zero, zero, jnp.zeros(seeds)), jax.random.split(jax.random.key(0), seeds)
         self.epoch = jax.jit(jax.vmap(epoch))
@@ -166,7 +171,7 @@ class Jax:
 
 
 class Compiled:
-    """The epoch of `epoch.cpp`, compiled by g++ for this processor; draws its masks itself, with a cheap generator."""
+    """The epoch of `epoch.cpp`, compiled by g++ for this processor; it draws its own, cheap masks."""
 
     def __init__(self, run: Run, data: Data):
         self.run, self.x, self.y = run, data.train_x.numpy(), data.train_y.numpy()

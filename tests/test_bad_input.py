@@ -391,11 +391,14 @@ CALLS = [
         for s in (0, -1.0, nan, math.inf)
     ],
     *[
-        (lambda k=k: verify.choose({"a": record()}, sample=k), "sample is .*; it must be from 1 to 1")
+        (lambda k=k: verify.random_sample({"a": record()}, sample=k), "sample is .*; it must be from 1 to 1")
         for k in (0, 2, 1.5, "1", True, nan)
     ],
     *[
-        (lambda s=s: verify.choose({"a": record()}, sample=1, seed=s), "seed is .*; it must be at least 0")
+        (
+            lambda s=s: verify.random_sample({"a": record()}, sample=1, seed=s),
+            "seed is .*; it must be at least 0",
+        )
         for s in (-1, nan, "x", None)
     ],
     (lambda: verify.again([record()], jobs=1), "synthetic-1k here is .* put those files in BBATCH_DATA"),
@@ -650,7 +653,7 @@ def test_any_bytes_as_a_record(tmp_path_factory, content):
 def test_any_sample(name, value):
     committed = {f"{k}": record() | {"id": f"{k}"} for k in range(4)}
     try:
-        chosen = verify.choose(committed, **{name: value})
+        chosen = verify.random_sample(committed, **{name: value})
     except BadInput as refusal:
         sentence(str(refusal))
     else:

@@ -34,9 +34,8 @@ def test_a_row_by_hand():
 
 def test_a_run_that_never_converges_and_one_that_diverges():
     assert metrics.row(record(test=(100, 160, 160, 160)))["convergence_epoch"] is None
-    assert (
-        metrics.row(record(test=(161, 10, 10, 10)))["convergence_epoch"] == 1
-    )  # the first, though it fell again
+    # the first, though it fell again
+    assert metrics.row(record(test=(161, 10, 10, 10)))["convergence_epoch"] == 1
     assert metrics.row(record(diverged=4))["diverged"] is True
 
 
@@ -85,7 +84,6 @@ def test_full_protocol_takes_the_32_bit_run_where_both_are_recorded():
         r = record(batch, seed)
         return r | {"run": run.as_dict(), "id": f"{batch}-{seed}-{precision}"}
 
-    table = metrics.frame(
-        [made(8, 42, "bf16"), made(8, 42, "fp32"), made(8, 43, "bf16"), record(16)]
-    )  # the last: 4 epochs
+    # the last: 4 epochs
+    table = metrics.frame([made(8, 42, "bf16"), made(8, 42, "fp32"), made(8, 43, "bf16"), record(16)])
     assert metrics.full_protocol(table)["id"].tolist() == ["8-43-bf16", "8-42-fp32"]

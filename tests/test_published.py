@@ -1,4 +1,4 @@
-"""The published numbers: shape, values checked against the paper by eye, and arithmetic that holds within them."""
+"""The published numbers: shape, values checked against the paper by eye, and arithmetic among them."""
 
 import numpy as np
 import pandas as pd
@@ -30,8 +30,9 @@ def test_results_cover_each_data_set_and_batch_size_once():
 
 
 def test_rows_are_numbered_within_their_table():
+    results = published.results()
     for table, count in (("III", 9), ("IV", 9), ("VII", 21)):
-        part = published.results().query("table == @table")
+        part = results[results["table"] == table]
         assert list(part["row"]) == list(range(1, count + 1))
     for frame, name, count in (
         (published.learning_rate_ablation(), "V", 6),
@@ -252,7 +253,7 @@ def test_accuracies_of_the_text_lie_below_table_vii():
     for size in ("1k", "10k", "50k"):
         cells = published.results(f"synthetic-{size}").set_index("batch_size")["test_acc"]
         ids = ("b8", "b512") if size == "1k" else ("small", "large")
-        for id, b in zip(ids, (8, 512)):
+        for id, b in zip(ids, (8, 512), strict=True):
             assert published.value(f"iv-a-{size}-{id}") < cells[b] - 2
         assert cells[512] > cells[8] - 0.1  # rises or stays flat
 
@@ -287,9 +288,8 @@ def test_critical_batch_sizes_grow_slower_than_the_root_of_n():
     n = np.log([DATASETS[name].n_train for name in table["dataset"]])
     b = np.log(table["critical_batch_size"])
     assert np.polyfit(n, b, 1)[0] < published.value("iv-g-critical-exponent")
-    assert np.polyfit(n[:3], b[:3], 1)[0] < published.value(
-        "iv-g-critical-exponent"
-    )  # the synthetic sets alone
+    # the synthetic sets alone
+    assert np.polyfit(n[:3], b[:3], 1)[0] < published.value("iv-g-critical-exponent")
 
 
 def test_gap_exceeds_its_bound_at_small_batch_sizes():

@@ -1,10 +1,13 @@
 """The geometry of the loss at a network's weights, and the noise of its gradient (Sections IV-E and IV-F).
 
-For any network: `landscape`, `sharpness`, `hessian`, `gradient_noise`, all on the loss as `objective` gives it. For this
-paper: `networks` and `one_network` say what is measured of which network, `measurements` keeps the tables.
+For any network: `landscape`, `sharpness`, `hessian`, `gradient_noise`, all on the loss as `objective` gives
+it. For this paper: `networks` and `one_network` say what is measured of which network, `measuring` and
+`drawing` measure what is missing, `measurements` keeps the tables.
 """
 
-from .measurements import COLUMNS, RUN_COLUMNS, draw, measure, measured, rescaling, surfaces
+from .drawing import draw_missing
+from .measurements import COLUMNS, RUN_COLUMNS, measured, rescaling, surfaces
+from .measuring import measure_missing
 from .networks import REFERENCE
 from .one_network import LITERAL, MEASURES
 
@@ -14,8 +17,8 @@ __all__ = [
     "MEASURES",
     "REFERENCE",
     "RUN_COLUMNS",
-    "draw",
-    "measure",
+    "draw_missing",
+    "measure_missing",
     "measured",
     "rescaling",
     "surfaces",

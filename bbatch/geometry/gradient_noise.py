@@ -1,4 +1,4 @@
-"""The noise of mini-batch gradients: Eq. (4) of the paper, and the gradient noise scale of McCandlish et al. (2018)."""
+"""The noise of mini-batch gradients: Eq. (4), and the gradient noise scale of McCandlish et al. (2018)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,14 @@ BATCHES = 20  # mini-batches of Eq. (4)
 
 @dataclass(frozen=True)
 class NoiseScale:
-    """`trace`: tr(Σ), the variance of one sample's gradient; `norm2`: |G|², the true gradient's; `scale`: tr(Σ)/|G|² in
-    samples, with its interval. `trace` and `norm2` are unbiased, so `norm2` may come out below 0: then `scale` is NaN."""
+    """How large the noise of the gradient is beside the gradient.
+
+    trace   tr(Σ), the variance of one sample's gradient
+    norm2   |G|², the squared norm of the true gradient
+    scale   tr(Σ)/|G|² in samples, with its interval
+
+    `trace` and `norm2` are unbiased, so `norm2` may come out below 0: then `scale` is NaN.
+    """
 
     trace: float
     norm2: float
@@ -52,12 +58,16 @@ def gradient_variance(
     seed: int = 0,
     piece: int | None = None,
 ) -> float:
-    """Eq. (4): mean over `batches` random mini-batches of (g_i − ḡ)², averaged over the first layer's weights.
+    """Eq. (4): the mean of (g_i − ḡ)² over random mini-batches, averaged over the first layer's weights.
 
-    Divided by the number of mini-batches, as printed, so (batches − 1)/batches of the variance. `replacement`: whether
-    one sample can stand in a mini-batch twice; the mini-batches themselves are independent draws. `names`: parameters
-    in place of the first layer's weights. Raises `BadInput` for what cannot be measured (see `objective.Objective`), for
-    fewer than two mini-batches, and a mini-batch larger than the samples.
+    Divided by the number of mini-batches, as printed: so it gives (batches − 1)/batches of the variance.
+
+    batches      how many mini-batches: independent draws
+    replacement  whether one sample can stand in a mini-batch twice
+    names        parameters in place of the first layer's weights
+
+    Raises `BadInput` for what cannot be measured (see `objective.Objective`), for fewer than two
+    mini-batches, and for a mini-batch larger than the samples.
     """
     objective = Objective(net, loss, inputs, targets, piece)
     n = len(targets)
@@ -85,12 +95,14 @@ def largest_share(
     names=None,
     piece: int | None = None,
 ) -> float:
-    """How unevenly samples carry the gradient: the part, from 0 to 1, of Σ|g_i|² that the `share` of samples with the
-    largest |g_i| hold. Were all alike, it would be `share` itself.
+    """How unevenly samples carry the gradient: the part of Σ|g_i|² in the `share` of samples with most of it.
 
-    g_i is the gradient of the loss of sample i with respect to the first layer's weights, or the parameters `names`; its
-    square is what a mini-batch of Eq. (4) averages. The number of samples is rounded up. NaN where every gradient is 0.
-    Raises `BadInput` for what cannot be measured (see `objective.Objective`), and unless 0 < share <= 1.
+    From 0 to 1; were all samples alike, it would be `share` itself.
+
+    g_i is the gradient of the loss of sample i with respect to the first layer's weights, or the parameters
+    `names`; its square is what a mini-batch of Eq. (4) averages. The number of samples is rounded up. NaN
+    where every gradient is 0. Raises `BadInput` for what cannot be measured (see `objective.Objective`), and
+    unless 0 < share <= 1.
     """
     positive("share of samples", share)
     if share > 1:
@@ -104,7 +116,8 @@ def largest_share(
         return loss(functional_call(net, fixed | moved, (x[None],)), y[None])
 
     norms = []
-    for x, y in zip(objective.inputs.split(objective.piece), objective.targets.split(objective.piece)):
+    pieces = (objective.inputs.split(objective.piece), objective.targets.split(objective.piece))
+    for x, y in zip(*pieces, strict=True):
         slopes = vmap(grad(one), (None, 0, 0))(moved, x, y)
         norms.append(sum(g.flatten(1).double().square().sum(1) for g in slopes.values()))
     falling = torch.cat(norms).sort(descending=True).values
@@ -115,10 +128,10 @@ def largest_share(
 def expected_variance(
     sigma2: float, batch_size: int, n: int, replacement: bool = False, batches: int = BATCHES
 ) -> float:
-    """What Eq. (4) gives on average where single samples' gradients have the variance `sigma2` over the n samples.
+    """What Eq. (4) gives on average where the gradient of one of n samples has the variance `sigma2`.
 
-    σ²/B with replacement, Eq. (1); without, the finite population takes its share, a factor (n − B)/(n − 1); and Eq. (4)
-    divides by the number of mini-batches and not by one less. Raises `BadInput` unless 1 <= B <= n.
+    With replacement σ²/B, Eq. (1). Without, the finite population takes its share, a factor (n − B)/(n − 1).
+    Eq. (4) divides by the number of mini-batches, not by one less. Raises `BadInput` unless 1 <= B <= n.
     """
     _batch_size(batch_size, n)
     finite = 1.0 if replacement or n == 1 else (n - batch_size) / (n - 1)
@@ -134,12 +147,13 @@ def noise_scale(
     *,
     piece: int | None = None,
 ) -> NoiseScale:
-    """tr(Σ)/|G|² from the gradients of disjoint mini-batches of `batch_size` samples; 1 is a gradient a sample.
+    """tr(Σ)/|G|² from the gradients of disjoint mini-batches of `batch_size` samples, of single ones for 1.
 
-    The scatter of m mini-batch gradients estimates tr(Σ)/B without bias, and |ḡ|² less scatter/m estimates |G|²
-    likewise (McCandlish et al. 2018, appendix A). The ratio's bias is taken out, and its interval made, by the
-    jackknife over mini-batches. Samples of a last, partial mini-batch are left out. Memory: m gradients.
-    Raises `BadInput` for what cannot be measured (see `objective.Objective`) and for fewer than three mini-batches.
+    The scatter of m mini-batch gradients estimates tr(Σ)/B without bias, and |ḡ|² less scatter/m estimates
+    |G|² likewise (McCandlish et al. 2018, appendix A). The ratio's bias is taken out, and its interval made,
+    by the jackknife over mini-batches. Samples of a last, partial mini-batch are left out. Memory: m
+    gradients. Raises `BadInput` for what cannot be measured (see `objective.Objective`) and for fewer than
+    three mini-batches.
     """
     n = len(targets)
     _batch_size(batch_size, n)
@@ -148,16 +162,15 @@ def noise_scale(
         raise BadInput(f"{n} samples give {m} mini-batches of {batch_size}; three or more are needed.")
     objective = Objective(net, loss, inputs, targets, piece)
     order = torch.arange(m * batch_size, device=targets.device).view(m, batch_size)
-    losses, gradients = zip(*(objective.gradient(objective.start, chosen) for chosen in order))
+    losses, gradients = zip(*(objective.gradient(objective.start, chosen) for chosen in order), strict=True)
     finite(sum(losses))
     g = torch.stack(gradients).double()
     own, with_sum = (g * g).sum(1), g @ g.sum(0)  # |g_i|² and g_i · Σg
     sum2, squares = float(with_sum.sum()), float(own.sum())
     trace, norm2 = _estimates(sum2, squares, m, batch_size)
     left_out = _estimates(sum2 - 2 * with_sum + own, squares - own, m - 1, batch_size)
-    return NoiseScale(
-        trace, norm2, _jackknife(trace / norm2, (left_out[0] / left_out[1]).cpu().numpy(), norm2)
-    )
+    scales = (left_out[0] / left_out[1]).cpu().numpy()
+    return NoiseScale(trace, norm2, _jackknife(trace / norm2, scales, norm2))
 
 
 def _estimates(sum2, squares, m: int, batch_size: int):

@@ -1,4 +1,4 @@
-"""The curvature of the loss at a network's weights: largest eigenvalues and trace of its Hessian, never formed."""
+"""The curvature of the loss: largest eigenvalues and trace of its Hessian, which is never formed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .objective import Objective, counts, generator
 
 @dataclass(frozen=True)
 class Spectrum:
-    """`values`: the largest eigenvalues, falling; `residuals`: bounds on the distance from each to an eigenvalue."""
+    """The largest eigenvalues, falling, and for each a bound on its distance to a true one."""
 
     values: tuple[float, ...]
     residuals: tuple[float, ...]
@@ -33,16 +33,18 @@ def top_eigenvalues(
     seed: int = 0,
     piece: int | None = None,
 ) -> Spectrum:
-    """The `count` largest (most positive) eigenvalues of the loss's Hessian by Lanczos on Hessian-vector products.
+    """The `count` largest (most positive) eigenvalues of the loss's Hessian, by Lanczos.
 
-    iterations  products; every new vector is made orthogonal to all before it, twice, so that rounding cannot bring an
-                eigenvalue back as a copy. Fewer suffice where the Krylov space closes earlier.
+    iterations  Hessian-vector products. Every new vector is made orthogonal to all before it, twice, so that
+                rounding cannot bring an eigenvalue back as a copy. Fewer suffice where the Krylov space
+                closes.
 
-    Use a fixed, large sample: on single mini-batches the value scatters severalfold. Raises `BadInput` for what cannot
-    be measured (see `objective.Objective`), and unless 1 <= count <= iterations <= P.
+    Use a fixed, large sample: on single mini-batches the value scatters severalfold. Raises `BadInput` for
+    what cannot be measured (see `objective.Objective`), and unless 1 <= count <= iterations <= P.
     """
     objective = Objective(net, loss, inputs, targets, piece)
-    w, size, _ = objective.start, len(objective.start), objective.initial  # refused here if not finite
+    w, size = objective.start, len(objective.start)
+    _ = objective.initial  # refused here if not finite
     counts(eigenvalues=count, iterations=iterations)
     if not count <= iterations <= size:
         raise BadInput(
@@ -63,9 +65,8 @@ def top_eigenvalues(
         basis.append(u / off[-1])
     values, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(off[:-1], 1) + np.diag(off[:-1], -1))
     order = np.argsort(values)[::-1][:count]
-    return Spectrum(
-        tuple(float(values[k]) for k in order), tuple(float(abs(off[-1] * vectors[-1, k])) for k in order)
-    )
+    residuals = abs(off[-1] * vectors[-1])
+    return Spectrum(tuple(values[order].tolist()), tuple(residuals[order].tolist()))
 
 
 def trace(
@@ -78,18 +79,14 @@ def trace(
     seed: int = 0,
     piece: int | None = None,
 ) -> Interval:
-    """Trace of the loss's Hessian by Hutchinson's estimator: the mean of vᵀHv over random v of ±1, with its interval.
+    """Trace of the loss's Hessian by Hutchinson: the mean of vᵀHv over random v of ±1, with its interval.
 
     Raises `BadInput` for what cannot be measured (see `objective.Objective`) and fewer than one probe.
     """
     counts(probes=probes)
     objective = Objective(net, loss, inputs, targets, piece)
-    draw, w, found, _ = (
-        generator(seed, "cpu"),
-        objective.start,
-        [],
-        objective.initial,
-    )  # refused if not finite
+    draw, w, found = generator(seed, "cpu"), objective.start, []
+    _ = objective.initial  # refused here if not finite
     for _ in range(probes):
         v = (2 * torch.randint(0, 2, (len(w),), generator=draw) - 1).to(w)
         found.append(float(objective.curvature(w, v).double() @ v.double()))

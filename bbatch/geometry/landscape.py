@@ -1,7 +1,7 @@
 """The loss along chosen directions through a network's weights (Algorithm 1; Li et al. 2018).
 
-A direction is Gaussian, each filter scaled to the norm of the network's own filter, biases left out: so that the picture
-does not change when a ReLU network's layers are rescaled without changing its function.
+A direction is Gaussian, each filter scaled to the norm of the network's own filter, biases left out: so that
+the picture does not change when a ReLU network's layers are rescaled without changing its function.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ SAVE_EVERY = 10.0  # seconds
 def filter_directions(net: nn.Module, count: int = 2, seed: int = 0) -> torch.Tensor:
     """`count` random filter-normalised directions, [count, P] (Algorithm 1, line 2).
 
-    "Unit scale" in the paper is read as in Li et al.: each filter (a row of a linear layer, an output channel of a
-    convolution) gets the norm of the network's own. Parameters of one dimension, biases, get 0.
+    "Unit scale" in the paper is read as in Li et al.: each filter (a row of a linear layer, an output channel
+    of a convolution) gets the norm of the network's own. Parameters of one dimension, biases, get 0.
     """
     draw, rows = generator(seed, "cpu"), []
     for _ in range(count):
@@ -64,8 +64,9 @@ def landscape(
     axes        k sequences of coordinates, any number of points each: one gives a line, two a surface
     resume      a file to save what is done to, every 10 seconds; the same call finds it there and goes on
 
-    For the other arguments see `objective.Objective`. One point is held at a time: memory does not grow with the grid. A
-    loss that is not finite away from the centre is kept as it is. Raises `BadInput` for what cannot be measured.
+    For the other arguments see `objective.Objective`. One point is held at a time: memory does not grow with
+    the grid. A loss that is not finite away from the centre is kept as it is. Raises `BadInput` for what
+    cannot be measured.
     """
     objective = Objective(net, loss, inputs, targets, piece)
     finite(objective.value(objective.start))
@@ -127,7 +128,7 @@ def _save(path: Path, key: bytes, losses: list[float]) -> None:
 
 
 def _saved(path: Path | None, key: bytes, most: int) -> list[float]:
-    """The losses that an earlier, equal call saved; none where the file is another's. A damaged file is set aside."""
+    """The losses that an earlier, equal call saved; none where the file is damaged or another's."""
     if path is None or not Path(path).is_file():
         return []
     if (payload := unseal(Path(path).read_bytes())) is None:

@@ -18,14 +18,18 @@ from ..files import unseal
 from ..models import build
 from ..records.store import Store
 
-REFERENCE = 32  # the batch size of the one network whose gradients are drawn at every mini-batch size: the small one of
-#                 Section IV-E, and the base of two of the three protocols
+# The batch size of the one network whose gradients are drawn at every mini-batch size: the small one of
+# Section IV-E, and the base of two of the three protocols.
+REFERENCE = 32
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured of one data set's networks: whole sets where a pass takes milliseconds, few images where it
-    takes minutes. Every number's row says how many samples it rests on."""
+    """How much is measured of one data set's networks.
+
+    Whole sets where a pass takes milliseconds, few images where it takes minutes. Every number's row says how
+    many samples it rests on.
+    """
 
     batch_sizes: tuple[int, ...]
     rules: tuple[str, ...]
@@ -42,6 +46,11 @@ class Effort:
     noise_batch: int
     points: int  # a side of the landscape; 0: none is drawn
     n_landscape: int
+
+    @property
+    def ascent(self) -> dict[str, int]:
+        """How the maximum of Eq. (3) is sought: arguments of `sharpness.sharpness`."""
+        return {"steps": self.steps, "restarts": self.restarts, "directions": self.directions}
 
 
 _SMALL = Effort(
@@ -89,16 +98,19 @@ EFFORT = {
 
 
 def planned(dataset: str, seeds: int | None, store: Store, fingerprint: str) -> list[Run]:
-    """The runs of a data set to measure: the whole plan where they can be trained again in seconds, else those whose
-    weights are in the live store, in either precision, and the reference runs, whose initial networks need none."""
+    """The runs of a data set to measure: the whole plan where they can be trained again in seconds.
+
+    Else those whose weights are in the live store, in either precision, and the reference runs, whose initial
+    networks need none.
+    """
     effort = EFFORT[dataset]
     runs = [
         plan(dataset, b, 42 + k, lr_rule=rule)
         for k in range(seeds or effort.seeds)
         for rule in effort.rules
         for b in effort.batch_sizes
-        if rule == "linear" or b != DATASETS[dataset].protocol.base_batch
-    ]  # there the rules are one
+        if rule == "linear" or b != DATASETS[dataset].protocol.base_batch  # there the rules are one
+    ]
     if dataset.startswith("synthetic"):
         return runs
     runs += [plan(dataset, r.batch_size, r.seed, precision="bf16") for r in runs]
@@ -111,8 +123,8 @@ def at_hand(run: Run, store: Store, fingerprint: str) -> bool:
 
 
 def epochs_of(run: Run) -> tuple[int, ...]:
-    """Where a run is measured: along the way where it can be trained again, else at its end; and the first network, which
-    all runs of a seed share, once, with the reference run in 32 bits."""
+    """Where a run is measured: along the way where it can be trained again, else at its end; and the first
+    network, which all runs of a seed share, once, with the reference run in 32 bits."""
     between = EFFORT[run.dataset].epochs
     shared = run.batch_size == REFERENCE and run.precision == "fp32"
     return (0, *between, run.epochs) if between or shared else (run.epochs,)
@@ -169,7 +181,7 @@ def kept(path: Path) -> dict | None:
 
 
 class _Prepared(nn.Module):
-    """A network that takes the data set's stored samples, images as bytes, so that a whole set fits in memory."""
+    """A network that takes samples as stored, images as bytes, so that a whole data set fits in memory."""
 
     def __init__(self, net: nn.Module, source: data.Data):
         super().__init__()
@@ -180,13 +192,13 @@ class _Prepared(nn.Module):
 
 
 def network(run: Run, source: data.Data, weights: dict) -> nn.Module:
-    """The run's network with these weights, in eval mode, to be called with samples as `source` stores them."""
+    """The run's network with these weights, in eval mode; it takes samples as `source` stores them."""
     net = build(DATASETS[run.dataset].network, 0)
     net.load_state_dict(weights)
     return _Prepared(net.to(memory_format=torch.channels_last) if source.stats else net, source).eval()
 
 
-def samples(source: data.Data, split: str, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+def fixed_samples(source: data.Data, split: str, n: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The first n samples of a split in a seeded order, or all."""
     x, y = (source.train_x, source.train_y) if split == "train" else (source.test_x, source.test_y)
     chosen = np.random.default_rng(0).permutation(len(y))[:n]

@@ -1,6 +1,7 @@
-"""The loss of any network as a function of one flat vector of its parameters: what every measurement of geometry uses.
+"""The loss of any network as a function of one flat vector of its parameters.
 
-Samples are taken in pieces, so that memory grows neither with their number nor with that of the points asked for.
+Samples are taken in pieces, so that memory grows neither with their number nor with that of the points asked
+for.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch.func import functional_call
 from ..config import LARGEST
 from ..errors import BadInput, whole
 
-# Samples at a time: as many as keep a piece's activations in cache. Larger ones cost fresh, page-faulting memory.
+# Samples at a time: as many as keep a piece's activations in cache. Larger pieces cost fresh memory.
 PIECE = {"cpu": {"images": 32, "features": 10000}, "cuda": {"images": 1024, "features": 65536}}
 
 
@@ -24,12 +25,12 @@ class Objective:
     """L(w): mean loss of a network at the parameters w, a flat tensor [P], over a fixed set of samples.
 
     net      in eval mode, without batch normalisation: L must be a function of w and the samples alone
-    loss     loss(outputs, targets) -> mean over the samples given, such as `torch.nn.functional.cross_entropy`
+    loss     loss(outputs, targets) -> mean over the samples, such as `torch.nn.functional.cross_entropy`
     inputs   [n, ...] on the network's device; `targets` [n, ...]
     piece    samples at a time (on a CPU 32 images or 10,000 rows of features)
 
-    `start`: the network's own w, its trainable parameters in their order; `shapes`: by name. The network itself is never
-    changed. Raises `BadInput` for what cannot be measured.
+    `start`: the network's own w, its trainable parameters in their order; `shapes`: by name. The network
+    itself is never changed. Raises `BadInput` for what cannot be measured.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Objective:
         targets: torch.Tensor,
         piece: int | None = None,
     ):
-        check(net, loss, inputs, targets)
+        check_measurable(net, loss, inputs, targets)
         self.net, self.loss, self.inputs, self.targets = net, loss, inputs, targets
         sizes = PIECE["cpu" if inputs.device.type == "cpu" else "cuda"]
         self.piece = piece or sizes["images" if inputs.dim() > 2 else "features"]
@@ -55,7 +56,7 @@ class Objective:
     def cut(self, w: torch.Tensor) -> dict[str, torch.Tensor]:
         """The flat w as parameters by name, views of it."""
         parts = w.split([shape.numel() for shape in self.shapes.values()])
-        return {name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts)}
+        return {n: part.view(shape) for (n, shape), part in zip(self.shapes.items(), parts, strict=True)}
 
     def pieces(self, parameters: dict[str, torch.Tensor], chosen: torch.Tensor | None = None):
         """The loss in parts that add up to it, over all samples or those with the indices `chosen`."""
@@ -68,9 +69,10 @@ class Objective:
             except (RuntimeError, TypeError, ValueError, IndexError) as error:
                 if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error):
                     raise
+                why = " ".join(str(error).split()).rstrip(".")
                 raise BadInput(
-                    f"the loss cannot be computed ({' '.join(str(error).split()).rstrip('.')}); network, inputs, "
-                    "targets and loss must fit one another."
+                    f"the loss cannot be computed ({why}); network, inputs, targets and loss must fit one "
+                    "another."
                 ) from error
             if not isinstance(part, torch.Tensor) or part.dim():
                 raise BadInput(
@@ -86,14 +88,16 @@ class Objective:
     def gradient(
         self, w: torch.Tensor, chosen: torch.Tensor | None = None, names=None
     ) -> tuple[float, torch.Tensor]:
-        """L(w) and its gradient, flat: [P], or with respect to the parameters `names` alone; over all samples or those
-        with the indices `chosen`."""
+        """L(w) and its gradient [P], or that of the parameters `names` alone, one after another.
+
+        Over all samples, or those with the indices `chosen`.
+        """
         parameters = {name: p.detach() for name, p in self.cut(w).items()}
         leaves = [parameters[name].requires_grad_() for name in names or parameters]
         total, sums = 0.0, [torch.zeros_like(p) for p in leaves]
         for part in self.pieces(parameters, chosen):
             total += part.item()
-            for total_g, g in zip(sums, torch.autograd.grad(part, leaves)):
+            for total_g, g in zip(sums, torch.autograd.grad(part, leaves), strict=True):
                 total_g += g
         return total, torch.cat([g.flatten() for g in sums])
 
@@ -108,16 +112,15 @@ class Objective:
 
 
 def vector(net: nn.Module) -> torch.Tensor:
-    """The trainable parameters of a network as one flat vector [P], a copy. Raises `BadInput` where there are none."""
+    """A copy of a network's trainable parameters as one flat vector [P]. Raises `BadInput` without any."""
     parts = [p.detach().flatten() for p in net.parameters() if p.requires_grad]
     if not parts:
         raise BadInput("the network has no trainable parameter; there is nothing to move.")
     return torch.cat(parts)
 
 
-def check(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor) -> None:
-    """Raise `BadInput` in one sentence where the loss cannot be computed, or would not be a function of the weights and
-    these samples alone."""
+def check_measurable(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor) -> None:
+    """Raise `BadInput` where the loss cannot be computed, or depends on more than the weights and samples."""
     for what, given, kind in (
         ("network", net, nn.Module),
         ("inputs", inputs, torch.Tensor),

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from .. import data
 from ..config import Run
 from . import gradient_noise, hessian, sharpness
-from .networks import EFFORT, REFERENCE, Effort, samples
+from .networks import EFFORT, REFERENCE, Effort, fixed_samples
 
 EPSILON = 0.1  # Section IV-E
 KESKAR_EPSILON, KESKAR_DIMENSIONS = 1e-3, 100  # the larger epsilon and the subspace of Keskar et al. (2017)
@@ -34,69 +34,51 @@ MEASURES = {
     "gradient_variance": "Eq. (4), each B on the network that it trained, without replacement",
     "gradient_variance_one_network": "Eq. (4), all B on one network, without replacement",
     "gradient_variance_one_network_replaced": "Eq. (4), all B on one network, with replacement",
-    "gradient_top_share": "part of Σ|g_i|² that the 1 % of samples with the largest gradients carry, first-layer weights, percent",
+    "gradient_top_share": "part of Σ|g_i|² that the 1 % of samples with the largest gradients carry, "
+    "first-layer weights, percent",
     "gradient_trace": "tr(Σ), variance of the gradient of one sample",
     "gradient_norm2": "|G|², squared norm of the true gradient",
     "noise_scale": "gradient noise scale tr(Σ)/|G|², samples",
 }
-LITERAL = (
-    "sharpness_l2",
-    "train",
-)  # Eq. (3) to the letter: a Euclidean ball, on the loss that training minimises
+# Eq. (3) to the letter: a Euclidean ball, on the loss that training minimises
+LITERAL = ("sharpness_l2", "train")
 
 
 def rows(run: Run, epoch: int, net: nn.Module, source: data.Data) -> list[dict]:
-    """All that is measured of one network: split, measure, value, n_samples, settings; for Eq. (4) also batch_size."""
+    """All that is measured of one network, a row for each value.
+
+    Row: split, measure, value, n_samples, settings; for Eq. (4) also batch_size.
+    """
     effort, found = EFFORT[run.dataset], []
 
     def add(split, name, value, n, settings="", **more):
-        found.append(
-            {
-                "split": split,
-                "measure": name,
-                "value": float(value),
-                "n_samples": n,
-                "settings": settings,
-                **more,
-            }
-        )
+        row = {"split": split, "measure": name, "value": float(value), "n_samples": n, "settings": settings}
+        found.append(row | more)
 
-    x, y = samples(source, "train", effort.n_noise)
+    x, y = fixed_samples(source, "train", effort.n_noise)
     scale = gradient_noise.noise_scale(net, cross_entropy, x, y, effort.noise_batch)
-    how = f"mini-batches of {effort.noise_batch}, jackknife 95 % {scale.scale.low:.4g} to {scale.scale.high:.4g}"
-    for name, value in (
-        ("gradient_trace", scale.trace),
-        ("gradient_norm2", scale.norm2),
-        ("noise_scale", scale.scale.mean),
-    ):
-        add("train", name, value, len(y), how)
+    interval = f"jackknife 95 % {scale.scale.low:.4g} to {scale.scale.high:.4g}"
+    how = f"mini-batches of {effort.noise_batch}, {interval}"
+    add("train", "gradient_trace", scale.trace, len(y), how)
+    add("train", "gradient_norm2", scale.norm2, len(y), how)
+    add("train", "noise_scale", scale.scale.mean, len(y), how)
     if epoch in (0, run.epochs):
-        add(
-            "train",
-            "gradient_top_share",
-            100 * gradient_noise.largest_share(net, cross_entropy, x, y),
-            len(y),
-            "first-layer weights",
-        )
+        share = gradient_noise.largest_share(net, cross_entropy, x, y)
+        add("train", "gradient_top_share", 100 * share, len(y), "first-layer weights")
         _variances(add, run, epoch, net, source)
     if epoch == run.epochs:
         for split in ("train", "test"):
-            _sharpness(add, split, net, *samples(source, split, effort.n), effort)
-        _curvature(add, net, *samples(source, "train", effort.n), effort)
+            _sharpness(add, split, net, *fixed_samples(source, split, effort.n), effort)
+        _curvature(add, net, *fixed_samples(source, "train", effort.n), effort)
     return found
 
 
 def _variances(add, run: Run, epoch: int, net: nn.Module, source: data.Data) -> None:
     def variance(b, replacement=False):
+        seed = run.seed + 10_000 * b  # each size has draws of its own
         return gradient_noise.gradient_variance(
-            net,
-            cross_entropy,
-            source.train_x,
-            source.train_y,
-            b,
-            replacement=replacement,
-            seed=run.seed + 10_000 * b,
-        )  # each size has draws of its own
+            net, cross_entropy, source.train_x, source.train_y, b, replacement=replacement, seed=seed
+        )
 
     n, how = len(source.train_y), f"{gradient_noise.BATCHES} mini-batches, first-layer weights"
     if epoch:
@@ -109,56 +91,31 @@ def _variances(add, run: Run, epoch: int, net: nn.Module, source: data.Data) -> 
 
 def _sharpness(add, split: str, net: nn.Module, x, y, effort: Effort) -> None:
     with torch.inference_mode():
-        correct = sum(int((net(a).argmax(1) == b).sum()) for a, b in zip(x.split(500), y.split(500)))
+        pieces = zip(x.split(500), y.split(500), strict=True)
+        correct = sum(int((net(a).argmax(1) == b).sum()) for a, b in pieces)
     add(split, "accuracy", 100 * correct / len(y), len(y))
     for norm in sharpness.NORMS:
-        found = sharpness.sharpness(
-            net,
-            cross_entropy,
-            x,
-            y,
-            EPSILON,
-            norm,
-            steps=effort.steps,
-            restarts=effort.restarts,
-            directions=effort.directions,
-        )
+        found = sharpness.sharpness(net, cross_entropy, x, y, EPSILON, norm, **effort.ascent)
         best, worst = max(found.restarts), min(found.restarts)
-        apart = (
-            f"{100 * (best - worst) / best:.2g} % apart" if best > 0 else "none rose"
-        )  # in a network that is dead, say
+        # None rises in a network that is dead, say.
+        apart = f"{100 * (best - worst) / best:.2g} % apart" if best > 0 else "none rose"
         how = f"epsilon {EPSILON}, {effort.restarts} ascents of {effort.steps} gradients, {apart}"
         add(split, f"sharpness_{norm}", found.value, len(y), how)
-        add(
-            split,
-            f"sharpness_{norm}_random",
-            found.random,
-            len(y),
-            f"epsilon {EPSILON}, largest of {effort.directions} directions",
-        )
+        how = f"epsilon {EPSILON}, largest of {effort.directions} directions"
+        add(split, f"sharpness_{norm}_random", found.random, len(y), how)
     add(split, "loss", found.loss, len(y))
 
 
 def _curvature(add, net: nn.Module, x, y, effort: Effort) -> None:
     for name, p in (("keskar_full", None), ("keskar_subspace", KESKAR_DIMENSIONS)):
+        found = sharpness.keskar(net, cross_entropy, x, y, KESKAR_EPSILON, subspace=p)
         how = f"epsilon {KESKAR_EPSILON}, 10 iterations of L-BFGS-B" + (f", {p} dimensions" if p else "")
-        add(
-            "train", name, sharpness.keskar(net, cross_entropy, x, y, KESKAR_EPSILON, subspace=p), len(y), how
-        )
+        add("train", name, found, len(y), how)
     top = hessian.top_eigenvalues(net, cross_entropy, x, y, iterations=effort.iterations)
-    add(
-        "train",
-        "hessian_top",
-        top.values[0],
-        len(y),
-        f"{effort.iterations} Lanczos steps, residual {top.residuals[0]:.2g}",
-    )
+    how = f"{effort.iterations} Lanczos steps, residual {top.residuals[0]:.2g}"
+    add("train", "hessian_top", top.values[0], len(y), how)
     found = hessian.trace(net, cross_entropy, x, y, probes=effort.probes)
-    add(
-        "train",
-        "hessian_trace",
-        found.mean,
-        len(y),
-        f"{effort.probes} Hutchinson probes, ± {found.half_width:.2g}",
-    )
-    add("train", "weight_norm", torch.cat([p.detach().flatten() for p in net.parameters()]).norm(), len(y))
+    how = f"{effort.probes} Hutchinson probes, ± {found.half_width:.2g}"
+    add("train", "hessian_trace", found.mean, len(y), how)
+    weights = torch.cat([p.detach().flatten() for p in net.parameters()])
+    add("train", "weight_norm", weights.norm(), len(y))

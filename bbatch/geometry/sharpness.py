@@ -1,7 +1,7 @@
 """Sharpness: how far the loss can rise close to a network's weights (Eq. (3); Keskar et al. 2017).
 
-The paper gives Eq. (3) with neither the norm of the ball nor the way of maximising. Every ball here is a product of
-Euclidean balls over groups of parameters, which covers the four readings in `NORMS`.
+The paper gives Eq. (3) with neither the norm of the ball nor the way of maximising. Every ball here is a
+product of Euclidean balls over groups of parameters, which covers the four readings in `NORMS`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,13 @@ NORMS = ("l2", "linf", "relative", "filter")
 
 @dataclass(frozen=True)
 class Sharpness:
-    """`value`: the largest rise of the loss that was found; `random`: the largest that random directions alone show;
-    `loss`: L(w); `restarts`: the rise that each start of the ascent reached, which tells how far they agree."""
+    """How far the loss rises.
+
+    value     the largest rise that was found
+    random    the largest that random directions alone show
+    loss      L(w)
+    restarts  the rise that each start of the ascent reached, which tells how far they agree
+    """
 
     value: float
     random: float
@@ -32,7 +37,7 @@ class Sharpness:
 
 @dataclass(frozen=True)
 class Ball:
-    """All δ whose part in each group g has a norm of at most radius[g]. `group`: int64 [P]; `radius`: [groups]."""
+    """All δ whose part in each group g has a norm of at most radius[g]; group int64 [P], radius [groups]."""
 
     group: torch.Tensor
     radius: torch.Tensor
@@ -56,8 +61,9 @@ def ball(net: nn.Module, norm: str, epsilon: float) -> Ball:
     l2        ‖δ‖₂ ≤ ε
     linf      |δ_i| ≤ ε
     relative  ‖δ‖₂ ≤ ε ‖w‖₂
-    filter    ‖δ_f‖₂ ≤ ε ‖w_f‖₂ for each filter f, biases fixed, as in a filter-normalised landscape; the one of the four
-              that does not change when the layers of a ReLU network are rescaled without changing its function
+    filter    ‖δ_f‖₂ ≤ ε ‖w_f‖₂ for each filter f, biases fixed, as in a filter-normalised landscape; the one
+              of the four that does not change when the layers of a ReLU network are rescaled without changing
+              its function
 
     Raises `BadInput` for another norm, or an epsilon that is not above 0.
     """
@@ -68,19 +74,13 @@ def ball(net: nn.Module, norm: str, epsilon: float) -> Ball:
         return Ball(torch.arange(len(w), device=w.device), torch.full_like(w, epsilon))
     if norm != "filter":
         radius = torch.full((1,), epsilon, dtype=w.dtype, device=w.device)
-        return Ball(
-            torch.zeros(len(w), dtype=torch.int64, device=w.device),
-            radius * w.norm() if norm == "relative" else radius,
-        )
+        one_group = torch.zeros(len(w), dtype=torch.int64, device=w.device)
+        return Ball(one_group, radius * w.norm() if norm == "relative" else radius)
     groups, radii, count = [], [], 0
     for p in (p.detach() for p in net.parameters() if p.requires_grad):
         filters, size = (len(p), p[0].numel()) if p.dim() > 1 else (1, p.numel())
         groups.append(torch.arange(count, count + filters, device=w.device).repeat_interleave(size))
-        radii.append(
-            epsilon * p.flatten(1).norm(dim=1)
-            if p.dim() > 1
-            else torch.zeros(1, dtype=w.dtype, device=w.device)
-        )
+        radii.append(epsilon * p.flatten(1).norm(dim=1) if p.dim() > 1 else w.new_zeros(1))
         count += filters
     return Ball(torch.cat(groups), torch.cat(radii))
 
@@ -99,14 +99,15 @@ def sharpness(
     seed: int = 0,
     piece: int | None = None,
 ) -> Sharpness:
-    """S(w, ε) = max over the ball of L(w + δ) − L(w), Eq. (3), by projected gradient ascent from several starts.
+    """S(w, ε), Eq. (3): the maximum of L(w + δ) − L(w) over a ball, by projected gradient ascent.
 
     steps       gradients an ascent; a step that does not raise the loss is halved and tried again, and counts
     restarts    the gradient's own direction, the best random direction, then random ones
     directions  random points on the ball's border: the starts, and the other way to read Eq. (3)
 
-    The result is a lower bound of the maximum, never below what the random directions show. Raises `BadInput` for what
-    cannot be measured (see `objective.Objective` and `ball`), and where the loss is not finite inside the ball.
+    The result is a lower bound of the maximum, never below what the random directions show. Raises `BadInput`
+    for what cannot be measured (see `objective.Objective` and `ball`), and where the loss is not finite
+    inside the ball.
     """
     counts(steps=steps, restarts=restarts, directions=directions)
     objective = Objective(net, loss, inputs, targets, piece)
@@ -128,10 +129,10 @@ def sharpness(
 
 
 def ascend(objective: Objective, room: Ball, delta: torch.Tensor, steps: int) -> float:
-    """The rise of the loss over L(w) that projected gradient ascent reaches from w + `delta` in `steps` gradients.
+    """The rise over L(w) that projected gradient ascent reaches from w + `delta` in `steps` gradients.
 
-    The step, as long as the ball is wide, doubles while the loss rises and is halved where it does not. A very long one
-    goes to the border's point along the gradient, which for a convex loss never lowers it.
+    The step, as long as the ball is wide, doubles while the loss rises and is halved where it does not. A
+    very long one goes to the border's point along the gradient, which for a convex loss never lowers it.
     """
     value, slope = objective.gradient(objective.start + delta)
     stride = 1.0
@@ -159,9 +160,10 @@ def keskar(
 ) -> float:
     """Metric 2.1 of Keskar et al. (2017), in percent: 100 (max L(x + A y) − L(x)) / (1 + L(x)).
 
-    The box is |y_i| ≤ ε (|(A⁺x)_i| + 1). A is the identity, or for a `subspace` of p dimensions a Gaussian matrix
-    [P, p] with columns of length 1. As they do, the maximum is sought by a few iterations of L-BFGS-B, from y = 0; it is
-    a lower bound. Raises `BadInput` for what cannot be measured, and for a subspace larger than the network.
+    The box is |y_i| ≤ ε (|(A⁺x)_i| + 1). A is the identity, or for a `subspace` of p dimensions a Gaussian
+    matrix [P, p] with columns of length 1. As they do, the maximum is sought by a few iterations of L-BFGS-B,
+    from y = 0; it is a lower bound. Raises `BadInput` for what cannot be measured, and for a subspace larger
+    than the network.
     """
     from scipy.optimize import Bounds, minimize
 
@@ -170,7 +172,8 @@ def keskar(
     x, size = objective.start, len(objective.start)
     if subspace is not None and not (isinstance(subspace, int) and 1 <= subspace <= size):
         raise BadInput(
-            f"a subspace of {subspace!r} dimensions does not fit; the network's {size} parameters allow 1 to {size}."
+            f"a subspace of {subspace!r} dimensions does not fit; "
+            f"the network's {size} parameters allow 1 to {size}."
         )
     if subspace is None:
         basis, inside = None, x
@@ -206,7 +209,7 @@ def keskar(
 def rescale(net: nn.Module, first: nn.Module, second: nn.Module, factor: float) -> None:
     """Multiply layer `first` by `factor` and divide the weights of the next one, `second`, by it, in place.
 
-    With ReLU (and pooling) alone between the two the network's function stays what it was: Dinh et al. (2017).
+    With ReLU (and pooling) alone between the two, the network's function stays as it was (Dinh et al. 2017).
     """
     positive("factor", factor)
     with torch.no_grad():

@@ -12,12 +12,12 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 from .. import published
 from ..analysis.efficiency import BASE, finding, ratio_text
 from ..config import DATASETS
-from .figures import COLORS, INK, PAPER, STYLE
 from .picture import describe, series, tip
+from .style import COLORS, INK, PAPER, STYLE, batch_size_axis
 
 
 def efficiency(speedups: pd.DataFrame) -> Figure:
-    """Epoch time, epochs and time to an accuracy against batch size, as ratios to B = 32, a line for each data set.
+    """Epoch time, epochs and time to an accuracy against batch size, as ratios to B = 32: a line a data set.
 
     `speedups` as `efficiency.all_speedups` makes it; the paper's points come from its printed epoch times.
     """
@@ -29,7 +29,7 @@ def efficiency(speedups: pd.DataFrame) -> Figure:
     lines: dict[str, list] = {}
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(13, 4.4))
-        for axis, (column, title) in zip(axes, panels):
+        for axis, (column, title) in zip(axes, panels, strict=True):
             axis.axhline(1, color=INK, linewidth=0.8)
             for name, table in speedups.groupby("dataset", sort=False):
                 sizes, drawn = table["batch_size"], lines.setdefault(DATASETS[name].title, [])
@@ -37,43 +37,26 @@ def efficiency(speedups: pd.DataFrame) -> Figure:
                     np.array([getattr(i, k) for i in table[column]], float) for k in ("mean", "low", "high")
                 )
                 seeds = " to ".join(dict.fromkeys(f"{n}" for n in (table["n"].min(), table["n"].max())))
-                drawn += axis.plot(
-                    sizes,
-                    mean,
-                    color=COLORS[name],
-                    marker="o",
-                    markersize=5,
-                    label=f"{DATASETS[name].title} (n = {seeds})",
-                )
+                label = f"{DATASETS[name].title} (n = {seeds})"
+                drawn += axis.plot(sizes, mean, color=COLORS[name], marker="o", markersize=5, label=label)
                 drawn.append(axis.fill_between(sizes, low, high, color=COLORS[name], alpha=0.22, linewidth=0))
-                tip(
-                    axis,
-                    sizes,
-                    mean,
-                    [
-                        f"{DATASETS[name].title}, B = {b}\n{title.lower()} {ratio_text(i)} (n = {i.n})"
-                        for b, i in zip(sizes, table[column])
-                    ],
-                    [f"data={name}&metric=epoch_time_s&B={b}" for b in sizes],
-                )
+                texts = [
+                    f"{DATASETS[name].title}, B = {b}\n{title.lower()} {ratio_text(i)} (n = {i.n})"
+                    for b, i in zip(sizes, table[column], strict=True)
+                ]
+                tip(axis, sizes, mean, texts, [f"data={name}&metric=epoch_time_s&B={b}" for b in sizes])
                 if column == "epoch":
                     printed = published.results(name).set_index("batch_size")["epoch_time_s"]
-                    drawn += axis.plot(
-                        printed.index,
-                        printed[BASE] / printed,
-                        **PAPER | {"color": COLORS[name], "markersize": 5, "alpha": 0.8, "label": None},
-                    )
-                    tip(
-                        axis,
-                        printed.index,
-                        printed[BASE] / printed,
-                        [
-                            f"{DATASETS[name].title}, B = {b}\nthe paper: {title.lower()} ×{printed[BASE] / t:.3g}"
-                            for b, t in printed.items()
-                        ],
-                    )
+                    theirs = printed[BASE] / printed
+                    marks = PAPER | {"color": COLORS[name], "markersize": 5, "alpha": 0.8, "label": None}
+                    drawn += axis.plot(theirs.index, theirs, **marks)
+                    texts = [
+                        f"{DATASETS[name].title}, B = {b}\nthe paper: {title.lower()} ×{ratio:.3g}"
+                        for b, ratio in theirs.items()
+                    ]
+                    tip(axis, theirs.index, theirs, texts)
             _ratio_axes(axis)
-            axis.set(xlabel="Batch size B (log scale)", title=title)
+            axis.set_title(title)
         for name, drawn in lines.items():
             series(axes[0], name, *drawn)
         axes[0].set_ylabel(f"Ratio to B = {BASE} (log scale)")
@@ -89,10 +72,7 @@ def efficiency(speedups: pd.DataFrame) -> Figure:
 
 
 def _ratio_axes(axis) -> None:
-    sizes = DATASETS["mnist"].protocol.batch_sizes
-    axis.set_xscale("log", base=2)
-    axis.set_xticks(sizes, map(str, sizes), fontsize=8.5)
     axis.set_yscale("log")
     axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"×{v:g}"))
-    axis.minorticks_off()
+    batch_size_axis(axis, DATASETS["mnist"].protocol.batch_sizes)

@@ -41,16 +41,8 @@ def data(runs: pd.DataFrame) -> dict:
             i = interval(have, metric)
             values[metric] = [_number(v, metric) for v in (i.mean, i.low, i.high)] + [len(have)]
         listed = [[_plain(v) for v in row] for row in cell[columns].itertuples(index=False)]
-        cells.append(
-            {
-                "data": name,
-                "rule": rule,
-                "B": int(b),
-                "lr": float(cell["lr"].iloc[0]),
-                "values": values,
-                "runs": listed,
-            }
-        )
+        of_cell = {"data": name, "rule": rule, "B": int(b), "lr": float(cell["lr"].iloc[0])}
+        cells.append(of_cell | {"values": values, "runs": listed})
     return {
         "sets": {
             name: {"title": spec.title, "color": COLORS[name], "dark": dark(COLORS[name].lower())}
@@ -70,9 +62,7 @@ def _paper() -> list[dict]:
     points = []
     for row in published.results().to_dict("records"):
         p = DATASETS[row["dataset"]].protocol
-        values = {
-            metric: row[column] for metric, column in published.COLUMN_OF.items() if not pd.isna(row[column])
-        }
+        printed = {metric: row[column] for metric, column in published.COLUMN_OF.items()}
         points.append(
             {
                 "data": row["dataset"],
@@ -80,7 +70,7 @@ def _paper() -> list[dict]:
                 "B": int(row["batch_size"]),
                 "table": row["table"],
                 "lr": p.base_lr * row["batch_size"] / p.base_batch,
-                "values": values,
+                "values": {metric: value for metric, value in printed.items() if not pd.isna(value)},
             }
         )
     for row in published.learning_rate_ablation().to_dict("records"):
@@ -108,16 +98,14 @@ def page(runs: pd.DataFrame) -> HTML:
 
 
 def _number(value: float, metric: str) -> float | None:
-    return None if pd.isna(value) or math.isinf(value) else round(float(value), 2 + DECIMALS.get(metric, 2))
+    if pd.isna(value) or math.isinf(value):
+        return None
+    return round(float(value), 2 + DECIMALS.get(metric, 2))
 
 
 def _plain(value):
     if pd.isna(value):
         return None
-    return (
-        value
-        if isinstance(value, str)
-        else round(float(value), 6)
-        if isinstance(value, float)
-        else int(value)
-    )
+    if isinstance(value, str):
+        return value
+    return round(float(value), 6) if isinstance(value, float) else int(value)

@@ -1,11 +1,9 @@
-"""Figures, in one visual language: a colour for each data set, and one marker for the paper wherever it appears.
+"""Figures of one metric against batch size, and of learning curves.
 
 Every function takes tidy tables and returns a matplotlib Figure; none reads a file or trains.
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -19,73 +17,30 @@ from ..config import DATASETS
 from ..published import COLUMN_OF
 from ..statistics import Interval
 from .picture import describe, series, tip
+from .style import COLORS, INK, PAPER, STYLE, batch_size_axis
+from .style import FAINT as FAINT
 from .tables import METRICS, compare
 
-# Okabe and Ito's colours, told apart by readers with any of the common forms of colour blindness.
-COLORS = {
-    "synthetic-1k": "#E69F00",
-    "synthetic-10k": "#56B4E9",
-    "synthetic-50k": "#0072B2",
-    "mnist": "#009E73",
-    "cifar10": "#D55E00",
-}
-INK, FAINT = "#333333", "#DDDDDD"
-PAPER = dict(
-    color=INK,
-    marker="D",
-    markersize=6,
-    markerfacecolor="white",
-    markeredgewidth=1.4,
-    linestyle=":",
-    linewidth=1.1,
-    label="the paper, one run each",
-)
-ALONE = {
-    "test_acc": "bar: test-set sampling"
-}  # what a single seed's interval is; other metrics have none (`metrics.interval`)
-STYLE = {
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.7,
-    "axes.titlesize": 12,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.labelsize": 11,
-    "font.size": 10.5,
-    "legend.frameon": False,
-    "figure.dpi": 110,
-    "savefig.dpi": 160,
-    "figure.constrained_layout.use": True,
-    "svg.hashsalt": "bbatch",
-}
+# What a single seed's interval is; other metrics have none (`metrics.interval`).
+ALONE = {"test_acc": "bar: test-set sampling"}
+KEY = dict(loc="center left", fontsize=10, alignment="left", labelspacing=0.7)
 
 
 def against_batch_size(
     frame: pd.DataFrame, datasets, metric: str = "test_acc", *, title: str | None = None
 ) -> Figure:
-    """One panel a data set: our mean over seeds with its 95 % interval, every single run, and the paper's points."""
+    """A panel a data set: our means with 95 % intervals, every single run, and the paper's points."""
+    size = (max(5.2, 4.1 * len(datasets)), 4.0)
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            1, len(datasets), figsize=(max(5.2, 4.1 * len(datasets)), 4.0), squeeze=False
-        )
-        for axis, name in zip(axes[0], datasets):
+        figure, axes = plt.subplots(1, len(datasets), figsize=size, squeeze=False)
+        for axis, name in zip(axes[0], datasets, strict=True):
             _panel(axis, frame[frame["dataset"] == name], name, metric)
             axis.set_ylabel(METRICS[metric])
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     plt.close(figure)  # shown once, where the notebook shows it
-    return describe(
-        figure, caption(frame, datasets, metric), runs=f"data={','.join(datasets)}&metric={metric}"
-    )
+    runs = f"data={','.join(datasets)}&metric={metric}"
+    return describe(figure, caption(frame, datasets, metric), runs=runs)
 
 
 def caption(frame: pd.DataFrame, datasets, metric: str) -> str:
@@ -95,36 +50,30 @@ def caption(frame: pd.DataFrame, datasets, metric: str) -> str:
         have = compare(frame[frame["dataset"] == name], name, (metric,)).query("n > 0")
         if len(have) > 1:
             top, low = (have.loc[have[metric].agg(which)] for which in ("idxmax", "idxmin"))
-            values = [
+            high, low = (
                 f"B = {row['batch_size']:.0f} ({row[metric]:.2f})".replace("-", "−") for row in (top, low)
-            ]
-            findings.append(
-                f"{DATASETS[name].title}: highest at {values[0]}, lowest at {values[1]} "
-                f"{seeds_text(have['n'], metric)}"
             )
+            seeds = seeds_text(have["n"], metric)
+            findings.append(f"{DATASETS[name].title}: highest at {high}, lowest at {low} {seeds}")
     found = "; ".join(findings) or "Too few runs yet to compare batch sizes"
     return f"{METRICS[metric]} against batch size. {found}. {_marks(frame, datasets, metric)}"
 
 
 def _marks(frame: pd.DataFrame, datasets, metric: str) -> str:
-    """What is drawn, for the end of a caption: full and hollow circles, diamonds, and what was trained in bf16."""
+    """What is drawn, for the end of a caption: circles, diamonds, and what was trained in bf16."""
     runs = frame[frame["dataset"].isin(datasets)]
     n = runs.groupby(["dataset", "batch_size"]).size()
-    said = ["Circles: means over seeds with 95 % intervals"] if (n > 1).any() else []
-    said += (
-        [f"{'hollow' if said else 'Circles'}: one seed, {ALONE.get(metric, 'no interval')}"]
-        if (n == 1).any()
-        else []
-    )
-    said += ["diamonds: the paper's single runs"] if metric in COLUMN_OF else []
+    said = []
+    if (n > 1).any():
+        said.append("Circles: means over seeds with 95 % intervals")
+    if (n == 1).any():
+        said.append(f"{'hollow' if said else 'Circles'}: one seed, {ALONE.get(metric, 'no interval')}")
+    if metric in COLUMN_OF:
+        said.append("diamonds: the paper's single runs")
     low = runs[runs["precision"] == "bf16"].groupby("dataset").size()
-    said += (
-        [
-            f"in bf16: {', '.join(f'{k} of {sum(runs.dataset == name)} runs on {DATASETS[name].title}' for name, k in low.items())}"
-        ]
-        if len(low)
-        else []
-    )
+    counts = [f"{k} of {sum(runs.dataset == name)} runs on {DATASETS[name].title}" for name, k in low.items()]
+    if counts:
+        said.append(f"in bf16: {', '.join(counts)}")
     return "; ".join(said) + "."
 
 
@@ -135,56 +84,25 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
         axis.plot(table["batch_size"], table[f"{metric}_paper"], **PAPER)
     have = table[table["n"] > 0]
     if len(have):
-        b, mean = (
-            table["batch_size"],
-            table[metric],
-        )  # missing where there is no run: no line is drawn across a hole
+        # The mean is missing where there is no run: no line is drawn across a hole.
+        b, mean = table["batch_size"], table[metric]
         low, high = table[f"{metric}_low"].fillna(mean), table[f"{metric}_high"].fillna(mean)
         many, one = table["n"] > 1, table["n"] == 1
         axis.fill_between(b, low, high, where=many, color=color, alpha=0.22, linewidth=0)
-        axis.errorbar(
-            b,
-            mean,
-            [mean - low, high - mean],
-            color=color,
-            marker="o",
-            markersize=5,
-            capsize=3,
-            linewidth=1.8,
-            label=f"ours, mean and 95 % interval\n{seeds_text(table['n'][many], metric)}"
-            if any(many)
-            else None,
-        )
+        label = f"ours, mean and 95 % interval\n{seeds_text(table['n'][many], metric)}" if any(many) else None
+        bars = dict(marker="o", markersize=5, capsize=3, linewidth=1.8)
+        axis.errorbar(b, mean, [mean - low, high - mean], color=color, label=label, **bars)
         if any(one):  # its interval, where it has one, is of another kind
-            axis.plot(
-                b[one],
-                mean[one],
-                "o",
-                color=color,
-                markerfacecolor="white",
-                markeredgewidth=1.4,
-                markersize=5.5,
-                zorder=3,
-                label=f"ours, one seed;\n{ALONE.get(metric, 'no interval')}",
-            )
+            label = f"ours, one seed;\n{ALONE.get(metric, 'no interval')}"
+            hollow = dict(markerfacecolor="white", markeredgewidth=1.4, markersize=5.5, zorder=3)
+            axis.plot(b[one], mean[one], "o", color=color, label=label, **hollow)
         if any(many):
-            axis.plot(
-                runs["batch_size"],
-                runs[metric],
-                ".",
-                color=color,
-                alpha=0.35,
-                markersize=4,
-                zorder=1,
-                label="ours, single runs",
-            )
+            dots = dict(color=color, alpha=0.35, markersize=4, zorder=1)
+            axis.plot(runs["batch_size"], runs[metric], ".", label="ours, single runs", **dots)
     if metric == "test_acc":  # the interval of two seeds may reach beyond what an accuracy can be
         bottom, top = axis.get_ylim()
         axis.set_ylim(max(bottom, 0), 100 if top > 101 else top)
-    axis.set_xscale("log", base=2)
-    axis.set_xticks(table["batch_size"], [str(b) for b in table["batch_size"]], fontsize=8.5)
-    axis.minorticks_off()
-    axis.set_xlabel("Batch size B (log scale)")
+    batch_size_axis(axis, table["batch_size"])
     axis.set_title(DATASETS[name].title)
     axis.legend(fontsize=8.5, loc="best")
 
@@ -193,22 +111,19 @@ def _tips(axis, table: pd.DataFrame, name: str, metric: str) -> None:
     """What a reader sees who points at a mean or at one of the paper's points."""
     address = [f"data={name}&metric={metric}&B={b}" for b in table["batch_size"]]
     paper = table.get(f"{metric}_paper", pd.Series(np.nan, table.index))
-    for column, who in ((metric, "ours"), (f"{metric}_paper", "the paper")):
-        if column not in table:
-            continue
-        texts = []
-        for row, printed in zip(table.to_dict("records"), paper):
-            text = f"{DATASETS[name].title}, B = {row['batch_size']}\nours: "
-            if row["n"]:
-                text += Interval(row[metric], row[f"{metric}_low"], row[f"{metric}_high"], 0).text()
-                low = f", {row['n_bf16']} in bf16" if row["n_bf16"] else ""
-                text += f" (n = {row['n']}{low}; {'± half of the 95 % interval' if row['n'] > 1 else ALONE.get(metric, 'no interval')})"
-            else:
-                text += "no run recorded"
-            texts.append(
-                text + ("" if np.isnan(printed) else f"\nthe paper: {printed:.2f}").replace("-", "−")
-            )
-        tip(axis, table["batch_size"], table[column], texts, address)
+    texts = []
+    for row, printed in zip(table.to_dict("records"), paper, strict=True):
+        ours = "no run recorded"
+        if row["n"]:
+            mean = Interval(row[metric], row[f"{metric}_low"], row[f"{metric}_high"], 0).text()
+            low = f", {row['n_bf16']} in bf16" if row["n_bf16"] else ""
+            bar = "± half of the 95 % interval" if row["n"] > 1 else ALONE.get(metric, "no interval")
+            ours = f"{mean} (n = {row['n']}{low}; {bar})"
+        theirs = "" if np.isnan(printed) else f"\nthe paper: {printed:.2f}".replace("-", "−")
+        texts.append(f"{DATASETS[name].title}, B = {row['batch_size']}\nours: {ours}{theirs}")
+    for column in (metric, f"{metric}_paper"):
+        if column in table:
+            tip(axis, table["batch_size"], table[column], texts, address)
 
 
 def seeds_text(n: pd.Series, metric: str = "test_acc") -> str:
@@ -220,10 +135,10 @@ def seeds_text(n: pd.Series, metric: str = "test_acc") -> str:
 
 
 def learning_curves(curves: pd.DataFrame, dataset: str) -> Figure:
-    """Test error after each epoch, a line for each batch size: the mean over seeds, with the range of all seeds.
+    """Test error after each epoch, a line for each batch size: the mean and the range over seeds.
 
-    Error, not accuracy, and on a log scale: else the first epochs would flatten all that comes after. No error is drawn
-    below half a test sample, since a log scale has no zero.
+    Error, not accuracy, and on a log scale: else the first epochs would flatten all that comes after. No
+    error is drawn below half a test sample, since a log scale has no zero.
     """
     runs, least = curves[curves["dataset"] == dataset], 50 / DATASETS[dataset].n_test
     sizes = sorted(runs["batch_size"].unique())
@@ -231,140 +146,93 @@ def learning_curves(curves: pd.DataFrame, dataset: str) -> Figure:
     ends, seeds = {}, {}
     with mpl.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(5.2, 4.6))
-        for size, shade in zip(sizes, shades):
-            by_epoch = (
-                runs[runs["batch_size"] == size]
-                .groupby("epoch")["test_acc"]
-                .agg(["mean", "min", "max", "count"])
-            )
+        for size, shade in zip(sizes, shades, strict=False):  # with no runs one shade is left over
+            cell = runs[runs["batch_size"] == size].groupby("epoch")["test_acc"]
+            by_epoch = cell.agg(["mean", "min", "max", "count"])
             error = (100 - by_epoch).clip(lower=least)
             n = seeds[size] = int(by_epoch["count"].iloc[0])
-            drawn = axis.plot(
-                error.index, error["mean"], color=shade, linewidth=1.7, label=f"B = {size} (n = {n})"
-            )
+            label = f"B = {size} (n = {n})"
+            drawn = axis.plot(error.index, error["mean"], color=shade, linewidth=1.7, label=label)
             if n > 1:
-                drawn.append(
-                    axis.fill_between(
-                        error.index, error["max"], error["min"], color=shade, alpha=0.15, linewidth=0
-                    )
-                )
+                band = dict(color=shade, alpha=0.15, linewidth=0)
+                drawn.append(axis.fill_between(error.index, error["max"], error["min"], **band))
             series(axis, f"B = {size}", *drawn)
-            tip(
-                axis,
-                error.index,
-                error["mean"],
-                [
-                    f"B = {size}, epoch {e}\naccuracy {row['mean']:.2f} %"
-                    + (
-                        f" (mean of n = {n})\nrange {row['min']:.2f} to {row['max']:.2f} %"
-                        if n > 1
-                        else " (n = 1)"
-                    )
-                    for e, row in by_epoch.iterrows()
-                ],
-                [f"data={dataset}&metric=test_acc&B={size}"] * len(by_epoch),
-            )
+            texts = []
+            for epoch, row in by_epoch.iterrows():
+                spread = (
+                    f"mean of n = {n})\nrange {row['min']:.2f} to {row['max']:.2f} %" if n > 1 else "n = 1)"
+                )
+                texts.append(f"B = {size}, epoch {epoch}\naccuracy {row['mean']:.2f} % ({spread}")
+            address = f"data={dataset}&metric=test_acc&B={size}"
+            tip(axis, error.index, error["mean"], texts, [address] * len(by_epoch))
             ends[size] = by_epoch["mean"].iloc[-1]
-        axis.set(
-            xlabel="Epoch", ylabel="Test error (%, log scale)", title=DATASETS[dataset].title, yscale="log"
-        )
+        axis.set(xlabel="Epoch", ylabel="Test error (%, log scale)", yscale="log")
+        axis.set_title(DATASETS[dataset].title)
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.minorticks_off()
         handles, labels = axis.get_legend_handles_labels()
         if several := max(seeds.values(), default=0) > 1:
-            handles, labels = (
-                handles + [Line2D([], [], color=INK, alpha=0.2, linewidth=7)],
-                labels + ["range over seeds"],
-            )
+            handles.append(Line2D([], [], color=INK, alpha=0.2, linewidth=7))
+            labels.append("range over seeds")
         figure.legend(handles, labels, fontsize=9, loc="outside lower center", ncols=3)
     plt.close(figure)
     found = "No run recorded yet."
     if ends:
         top, low = max(ends, key=ends.get), min(ends, key=ends.get)
+        drawn = (
+            "Lines: means over n seeds; bands: range of all seeds." if several else "One run each (n = 1)."
+        )
         found = (
-            f"Test error after each epoch on {DATASETS[dataset].title}: after the last, lowest for B = {top} (accuracy "
-            f"{ends[top]:.2f} %), highest for B = {low} ({ends[low]:.2f} %). "
-            + (
-                "Lines: means over n seeds; bands: range of all seeds."
-                if several
-                else "One run each (n = 1)."
-            )
+            f"Test error after each epoch on {DATASETS[dataset].title}: after the last, lowest for B = {top} "
+            f"(accuracy {ends[top]:.2f} %), highest for B = {low} ({ends[low]:.2f} %). {drawn}"
         )
     return describe(figure, found, runs=f"data={dataset}&metric=test_acc")
 
 
 def glance(frame: pd.DataFrame, metric: str = "test_acc") -> Figure:
-    """One metric at a glance: a panel a data set, ours against batch size with intervals, and the paper's points."""
+    """One metric at a glance: a panel a data set with our means and intervals, and the paper's points."""
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(2, 3, figsize=(12.5, 4.5))
-        for axis, name in zip(axes.flat, DATASETS):
+        for axis, name in zip(axes.flat, DATASETS, strict=False):  # the sixth panel holds the key
             _panel(axis, frame[frame["dataset"] == name], name, metric)
             axis.get_legend().remove()
             axis.set_ylabel(METRICS[metric])
         key = axes.flat[-1]
         key.axis("off")
-        paper = Line2D([], [], **PAPER)
         handles = [
             Line2D([], [], color=COLORS[name], marker="o", label=_glance_label(frame, name))
             for name in DATASETS
         ]
         if (frame.groupby(["dataset", "batch_size"]).size() == 1).any():
-            handles.append(
-                Line2D(
-                    [],
-                    [],
-                    color=INK,
-                    marker="o",
-                    markerfacecolor="white",
-                    linestyle="",
-                    label=f"one seed; {ALONE.get(metric, 'no interval')}",
-                )
-            )
-        key.legend(
-            handles=[*handles, paper],
-            loc="center left",
-            fontsize=10,
-            title="Mean over seeds, 95 % interval",
-            alignment="left",
-            labelspacing=0.7,
-        )
+            hollow = dict(color=INK, marker="o", markerfacecolor="white", linestyle="")
+            handles.append(Line2D([], [], label=f"one seed; {ALONE.get(metric, 'no interval')}", **hollow))
+        handles.append(Line2D([], [], **PAPER))
+        key.legend(handles=handles, title="Mean over seeds, 95 % interval", **KEY)
     plt.close(figure)
-    return describe(
-        figure,
-        f"{_peaks(frame, metric)} {_marks(frame, DATASETS, metric)}",
-        runs=f"data={','.join(DATASETS)}&metric={metric}",
-    )
+    runs = f"data={','.join(DATASETS)}&metric={metric}"
+    return describe(figure, f"{_peaks(frame, metric)} {_marks(frame, DATASETS, metric)}", runs=runs)
 
 
 def _glance_label(frame: pd.DataFrame, name: str) -> str:
     n = frame[frame["dataset"] == name].groupby("batch_size").size()
     if n.empty:
         return f"{DATASETS[name].title} (no runs yet)"
-    return f"{DATASETS[name].title} (n = {n.min()}{f' to {n.max()}' if n.max() > n.min() else ''})"
+    seeds = f"{n.min()} to {n.max()}" if n.max() > n.min() else n.min()
+    return f"{DATASETS[name].title} (n = {seeds})"
 
 
 def _peaks(frame: pd.DataFrame, metric: str) -> str:
     """At which batch size a metric is highest on each data set, and on how many of them at B = 1."""
     said, at_one = [], []
     for name in DATASETS:
-        means, planned = (
-            frame[frame["dataset"] == name].groupby("batch_size")[metric].mean(),
-            DATASETS[name].protocol.batch_sizes,
-        )
+        means = frame[frame["dataset"] == name].groupby("batch_size")[metric].mean()
         if len(means) > 1:
-            few = f" (of {len(means)} batch sizes recorded)" if len(means) < len(planned) else ""
+            whole = len(means) == len(DATASETS[name].protocol.batch_sizes)
+            few = "" if whole else f" (of {len(means)} batch sizes recorded)"
             said.append(f"B = {means.idxmax()} on {DATASETS[name].title}{few}")
             at_one += [means.idxmax() == 1] if 1 in means.index else []
     if not said:
         return f"{METRICS[metric]} against batch size."
-    alone = (
-        f"; at B = 1 on {sum(at_one) or 'none'} of the {len(at_one)} that have it" if len(at_one) > 1 else ""
-    )
-    return f"{METRICS[metric]} is highest at {', '.join(said)}{alone}."
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as SVG that comes out the same, byte for byte, each time."""
-    with mpl.rc_context(STYLE):
-        figure.savefig(path, metadata={"Date": None})
+    alone = f"; at B = 1 on {sum(at_one) or 'none'} of the {len(at_one)} that have it"
+    return f"{METRICS[metric]} is highest at {', '.join(said)}{alone if len(at_one) > 1 else ''}."

@@ -8,7 +8,7 @@ from IPython.display import HTML
 
 from .. import claims
 from ..claims import rules
-from .figures import COLORS
+from .style import COLORS
 
 # The colours say what the words beside them say: green yes, orange half, red no, blue and grey not told.
 SHADES = {
@@ -21,7 +21,7 @@ SHADES = {
 
 
 def verdicts(judgements: list[claims.Judgement], page: str = "../notebooks/12_verdicts.html") -> HTML:
-    """The statements of the paper's prose, and the cells of its tables, counted by verdict: two bars with their keys."""
+    """Statements of the paper's prose, and cells of its tables, by verdict: two bars with their keys."""
     parts = []
     for what, of in (
         ("statements of the paper's text", [j for j in judgements if not j.claim.cell]),

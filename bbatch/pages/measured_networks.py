@@ -17,41 +17,39 @@ ORIGINS = {
 }
 
 
-def holes(table: pd.DataFrame, points: pd.DataFrame, datasets) -> str:
+def which_networks(table: pd.DataFrame, points: pd.DataFrame, datasets) -> str:
     """Which networks this page rests on, a paragraph each, and the command for those that are missing."""
     parts = []
     for name in datasets:
         spec = DATASETS[name]
-        ends = table[(table["dataset"] == name) & (table["epoch"] == spec.protocol.epochs)].drop_duplicates(
-            "id"
-        )
-        counts = ends.groupby(["batch_size", "lr_rule", "precision"]).size()
+        ends = table[(table["dataset"] == name) & (table["epoch"] == spec.protocol.epochs)]
+        counts = ends.drop_duplicates("id").groupby(["batch_size", "lr_rule", "precision"]).size()
         listed = ", ".join(
             f"B = {b}{'' if rule == 'linear' else ', ' + rule + ' rule'}{'' if p == 'fp32' else ', ' + p} "
             f"(n = {n})"
             for (b, rule, p), n in counts.items()
         )
-        drawn = sorted(points.loc[points["dataset"] == name, "batch_size"].unique())
+        sizes = sorted(points.loc[points["dataset"] == name, "batch_size"].unique())
+        drawn = ", ".join(f"B = {b}" for b in sizes)
         parts.append(
-            f"**{spec.title}**: trained networks measured: {listed or 'none yet'}; landscapes drawn: "
-            + (", ".join(f"B = {b}" for b in drawn) or "none yet")
-            + _collapse(table, name)
+            f"**{spec.title}**: trained networks measured: {listed or 'none yet'}; "
+            f"landscapes drawn: {drawn or 'none yet'}{_collapse(table, name)}."
         )
-    return (
-        "\n\n".join(f"{part}." for part in parts)
-        + "\n\nSynthetic networks are trained again in seconds; those of images "
-        "need the weights that a sweep on this machine has kept: `bbatch sweep mnist cifar10 --seeds 1`, then `bbatch "
-        "geometry`. Of a seed measured in both precisions, that with more batch sizes is shown, so that ratios pair networks "
-        "of one kind."
+    parts.append(
+        "Synthetic networks are trained again in seconds; those of images need the weights that a sweep on "
+        "this machine has kept: `bbatch sweep mnist cifar10 --seeds 1`, then `bbatch geometry`. Of a seed "
+        "measured in both precisions, that with more batch sizes is shown, so that ratios pair networks of "
+        "one kind."
     )
+    return "\n\n".join(parts)
 
 
 def _collapse(table: pd.DataFrame, dataset: str) -> str:
     """Which networks are left out as collapsed, with their sharpness to the letter."""
     gone = collapsed(table[table["dataset"] == dataset])
-    letter = table[
-        (table["measure"] == LITERAL[0]) & (table["split"] == LITERAL[1]) & (table["epoch"] > 0)
-    ].set_index("id")["value"]
+    measure, split = LITERAL
+    letter = table[(table["measure"] == measure) & (table["split"] == split) & (table["epoch"] > 0)]
+    letter = letter.set_index("id")["value"]
     found = "; ".join(
         f"B = {r.batch_size}, seed {r.seed} (to the letter its sharpness is {letter[r.id]:.3g})"
         for r in gone.itertuples()
@@ -63,13 +61,12 @@ def origins(table: pd.DataFrame, points: pd.DataFrame | None = None) -> str:
     """Where the networks that a page measures come from, and with which code they were measured."""
     if table.empty:
         return "Nothing measured yet."
-    counts = table.drop_duplicates(["id", "epoch", "source"])[
-        "source"
-    ].value_counts()  # some were trained again twice
+    # Some were trained again twice: each counts once.
+    counts = table.drop_duplicates(["id", "epoch", "source"])["source"].value_counts()
+    nets = ", ".join(f"{count} {ORIGINS.get(source, source)}" for source, count in counts.items())
     drawn = "" if points is None or points.empty else f" · {len(points):,} points of landscapes"
     return (
-        "**Where its measurements come from.** Networks, each after so many epochs: "
-        + ", ".join(f"{count} {ORIGINS.get(source, source)}" for source, count in counts.items())
-        + drawn
-        + f" · code: {', '.join(sorted(table['commit'].unique()))}. `geometry.measured` gives each number's samples and settings."
+        f"**Where its measurements come from.** Networks, each after so many epochs: {nets}{drawn} · "
+        f"code: {', '.join(sorted(table['commit'].unique()))}. "
+        "`geometry.measured` gives each number's samples and settings."
     )

@@ -1,4 +1,4 @@
-"""Figures of gradient noise, from the tables of `measurements`; none measures anything."""
+"""Figures of gradient noise, from the tables of `geometry`; none measures anything."""
 
 from __future__ import annotations
 
@@ -12,23 +12,21 @@ from .. import published
 from ..config import DATASETS
 from ..geometry.gradient_noise import expected_variance
 from ..geometry.measurements import converged
-from .figures import COLORS, INK, PAPER, STYLE
-from .landscape_figures import legend
 from .picture import describe
+from .style import COLORS, INK, PAPER, STYLE, batch_size_axis, legend
 
 
 def variance(table: pd.DataFrame, datasets) -> Figure:
-    """Fig. 11: Eq. (4) against B on each network, at initialisation and at convergence, with what theory expects."""
+    """Fig. 11: Eq. (4) against B on each network, before and after training, with what theory expects."""
     t = converged(table)
     t = t[
         t["measure"].isin(["gradient_variance_one_network", "gradient_variance"]) & (t["lr_rule"] == "linear")
     ]
     shown = [d for d in datasets if (t["dataset"] == d).any()]
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            1, max(len(shown), 1), figsize=(max(6, 4.3 * len(shown)), 4.0), squeeze=False
-        )
-        for axis, name in zip(axes[0], shown):
+        size = (max(6, 4.3 * len(shown)), 4.0)
+        figure, axes = plt.subplots(1, max(len(shown), 1), figsize=size, squeeze=False)
+        for axis, name in zip(axes[0], shown, strict=False):  # one empty panel where nothing is shown
             end = DATASETS[name].protocol.epochs
             for measure, epoch, color, mark, label in (
                 ("gradient_variance_one_network", 0, INK, "o", "initialisation"),
@@ -38,26 +36,18 @@ def variance(table: pd.DataFrame, datasets) -> Figure:
                 rows = t[(t["dataset"] == name) & (t["measure"] == measure) & (t["epoch"] == epoch)]
                 if rows.empty:
                     continue
-                axis.plot(
-                    rows["batch_size"],
-                    rows["value"],
-                    mark,
-                    color=color,
-                    alpha=0.6,
-                    markersize=4.5,
-                    label=f"{label} (n = {rows['seed'].nunique()})",
-                )
+                label = f"{label} (n = {rows['seed'].nunique()})"
+                points = dict(color=color, alpha=0.6, markersize=4.5, label=label)
+                axis.plot(rows["batch_size"], rows["value"], mark, **points)
                 if measure.endswith("one_network"):  # the law itself, with the one σ² that fits best
                     n, sizes = int(rows["n_samples"].max()), sorted(rows["batch_size"].unique())
                     unit = {b: expected_variance(1.0, int(b), n) for b in sizes}
                     sigma2 = np.exp(np.mean(np.log(rows["value"] / rows["batch_size"].map(unit))))
                     axis.plot(sizes, [sigma2 * unit[b] for b in sizes], color=color, linewidth=1)
-            axis.set_xscale("log", base=2)
             axis.set_yscale("log")
             sizes = sorted(t[t["dataset"] == name]["batch_size"].unique())
-            axis.set_xticks(sizes, map(str, sizes), fontsize=8.5)
-            axis.minorticks_off()
-            axis.set(xlabel="Mini-batch size B (log scale)", title=DATASETS[name].title)
+            batch_size_axis(axis, sizes, "Mini-batch size B (log scale)")
+            axis.set_title(DATASETS[name].title)
             legend(axis)
         axes[0, 0].set_ylabel("Gradient variance, first layer")
     plt.close(figure)
@@ -69,7 +59,7 @@ def variance(table: pd.DataFrame, datasets) -> Figure:
     )
 
 
-def noise_scale(table: pd.DataFrame, dataset: str) -> Figure:
+def noise_scale_in_training(table: pd.DataFrame, dataset: str) -> Figure:
     """The gradient noise scale through training, a line a batch size: mean over seeds, and every network.
 
     Estimates that are missing or below 0, where the true gradient is lost in its noise, are not drawn.
@@ -84,23 +74,16 @@ def noise_scale(table: pd.DataFrame, dataset: str) -> Figure:
     with mpl.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(7.2, 4.0))
         sizes = sorted(t["batch_size"].unique())
-        for size, shade in zip(sizes, mpl.colormaps["viridis"](np.linspace(0, 0.9, max(len(sizes), 1)))):
+        shades = mpl.colormaps["viridis"](np.linspace(0, 0.9, max(len(sizes), 1)))
+        for size, shade in zip(sizes, shades, strict=False):  # with no network one shade is left over
             part = t[t["batch_size"] == size]
             means = part.groupby("epoch")["value"].mean()
-            axis.plot(
-                means.index,
-                means,
-                "-o",
-                color=shade,
-                markersize=4,
-                label=f"trained with B = {size} (n = {part['seed'].nunique()})",
-            )
+            label = f"trained with B = {size} (n = {part['seed'].nunique()})"
+            axis.plot(means.index, means, "-o", color=shade, markersize=4, label=label)
             axis.plot(part["epoch"], part["value"], ".", color=shade, alpha=0.4, markersize=4)
         printed = published.critical().set_index("dataset").loc[dataset]
-        axis.axhline(
-            printed["critical_batch_size"],
-            **PAPER | {"marker": "", "label": "the paper's critical B* (Table VI)"},
-        )
+        line = PAPER | {"marker": "", "label": "the paper's critical B* (Table VI)"}
+        axis.axhline(printed["critical_batch_size"], **line)
         axis.set_yscale("log")
         axis.set_xscale("symlog", linthresh=1)
         ticks = sorted(t["epoch"].unique())
@@ -115,5 +98,6 @@ def noise_scale(table: pd.DataFrame, dataset: str) -> Figure:
     plt.close(figure)
     return describe(
         figure,
-        "Gradient noise scale through training, in samples: each network, and the mean over seeds; n in the key.",
+        "Gradient noise scale through training, in samples: each network, and the mean over seeds; "
+        "n in the key.",
     )

@@ -1,4 +1,4 @@
-"""Figures of what is run: the synthetic data, the learning rates of Table II, and one run as it is trained."""
+"""Figures of what is run: the synthetic data, the learning rates of Table II, and one run in training."""
 
 from __future__ import annotations
 
@@ -8,37 +8,28 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..config import DATASETS, LR_RULES, SYNTHETIC, Run, plan
-from .figures import COLORS, INK, STYLE
 from .picture import describe
+from .style import COLORS, INK, STYLE, batch_size_axis
 
 
 def synthetic_sets(datasets: dict) -> Figure:
-    """Training samples of `datasets` (name -> `data.Data` of features) on their first two principal components."""
+    """Training samples (`data.Data` of features, by name) on their first two principal components."""
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            1, len(datasets), figsize=(4.1 * len(datasets), 3.8), sharex=True, sharey=True
-        )
+        size = (4.1 * len(datasets), 3.8)
+        figure, axes = plt.subplots(1, len(datasets), figsize=size, sharex=True, sharey=True, squeeze=False)
         shares = []
-        for axis, (name, data) in zip(np.atleast_1d(axes), datasets.items()):
+        for axis, (name, data) in zip(axes[0], datasets.items(), strict=True):
             x, y = data.train_x.numpy().astype(float), data.train_y.numpy()
             centred = x - x.mean(0)
             _, spread, directions = np.linalg.svd(centred, full_matrices=False)
-            shares.append(
-                f"{100 * (spread[:2] ** 2).sum() / (spread**2).sum():.0f} % on {DATASETS[name].title}"
-            )
+            share = 100 * (spread[:2] ** 2).sum() / (spread**2).sum()
+            shares.append(f"{share:.0f} % on {DATASETS[name].title}")
             at = centred @ directions[:2].T
             shown = np.random.default_rng(0).permutation(len(x))[:2_000]
             for label, color in enumerate((COLORS[name], INK)):
                 chosen = shown[y[shown] == label]
-                axis.plot(
-                    *at[chosen].T,
-                    ".",
-                    color=color,
-                    markersize=3,
-                    alpha=0.6,
-                    label=f"class {label}",
-                    rasterized=True,
-                )
+                dots = dict(color=color, markersize=3, alpha=0.6, rasterized=True)
+                axis.plot(*at[chosen].T, ".", label=f"class {label}", **dots)
             axis.set(
                 xlabel="First principal component",
                 ylabel="Second principal component",
@@ -60,26 +51,15 @@ def learning_rates() -> Figure:
     """Target learning rate against batch size under each rule, for each protocol of Table II."""
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(12.3, 3.9))
-        for axis, name in zip(axes, (SYNTHETIC[-1], "mnist", "cifar10")):
+        for axis, name in zip(axes, (SYNTHETIC[-1], "mnist", "cifar10"), strict=True):
             sizes = DATASETS[name].protocol.batch_sizes
-            for rule, line in zip(LR_RULES, (":", "-", "--")):
-                axis.plot(
-                    sizes,
-                    [plan(name, b, lr_rule=rule).lr for b in sizes],
-                    line,
-                    color=COLORS[name],
-                    label=rule,
-                )
-            axis.set_xscale("log", base=2)
+            for rule, line in zip(LR_RULES, (":", "-", "--"), strict=True):
+                rates = [plan(name, b, lr_rule=rule).lr for b in sizes]
+                axis.plot(sizes, rates, line, color=COLORS[name], label=rule)
             axis.set_yscale("log")
-            axis.set_xticks(sizes, [str(b) for b in sizes], fontsize=8.5)
-            axis.minorticks_off()
+            batch_size_axis(axis, sizes)
             optimizer = {"sgd": "SGD", "adam": "Adam"}[DATASETS[name].protocol.optimizer]
-            axis.set(
-                xlabel="Batch size B (log scale)",
-                ylabel="Learning rate (log scale)",
-                title=f"{DATASETS[name].title}, {optimizer}",
-            )
+            axis.set(ylabel="Learning rate (log scale)", title=f"{DATASETS[name].title}, {optimizer}")
             axis.legend(fontsize=9)
     plt.close(figure)
     spread = []
@@ -88,8 +68,8 @@ def learning_rates() -> Figure:
         spread.append(f"{plan(name, max(sizes)).lr / plan(name, min(sizes)).lr:g} on {DATASETS[name].title}")
     return describe(
         figure,
-        "Target learning rate under each rule, computed from the configuration. From the smallest batch size to "
-        f"the largest, the linear rule raises it by a factor of {', '.join(spread)}.",
+        "Target learning rate under each rule, computed from the configuration. From the smallest batch size "
+        f"to the largest, the linear rule raises it by a factor of {', '.join(spread)}.",
     )
 
 
@@ -100,28 +80,22 @@ def one_run(outcome, run: Run) -> Figure:
     color = COLORS[run.dataset]
     with mpl.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.8))
-        left.plot(epochs, 100 * np.array(h["test_correct"]) / n_test, color=color, label="test")
-        left.plot(
-            epochs,
+        test, train = (
+            100 * np.array(h["test_correct"]) / n_test,
             100 * np.array(h["train_correct"]) / run.n_train,
-            "--",
-            color=INK,
-            label="training, running",
         )
-        left.set(
-            xlabel="Epoch",
-            ylabel="Accuracy (%)",
-            title=f"{DATASETS[run.dataset].title}, B = {run.batch_size}, seed {run.seed} (n = 1 run)",
-        )
+        left.plot(epochs, test, color=color, label="test")
+        left.plot(epochs, train, "--", color=INK, label="training, running")
+        left.set(xlabel="Epoch", ylabel="Accuracy (%)")
+        left.set_title(f"{DATASETS[run.dataset].title}, B = {run.batch_size}, seed {run.seed} (n = 1 run)")
         right.plot(epochs, h["test_loss"], color=color, label="test")
         right.plot(epochs, h["train_loss"], "--", color=INK, label="training, running")
         right.set(xlabel="Epoch", ylabel="Cross-entropy (nats)")
         left.legend(fontsize=9)
         right.legend(fontsize=9)
     plt.close(figure)
-    right = 100 * h["test_correct"][-1] / n_test
     return describe(
         figure,
-        f"One run, trained as this page was made: {right:.2f} % of the test samples right after "
+        f"One run, trained as this page was made: {test[-1]:.2f} % of the test samples right after "
         f"{len(epochs)} epochs (n = 1, no interval over seeds).",
     )

@@ -1,4 +1,4 @@
-"""What notebooks import: records in, and sentences, tables and provenance out, the same in JupyterLab and in the book."""
+"""What notebooks import: records in; sentences, tables and provenance out, in JupyterLab as in the book."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ def obtain(
 ) -> list[dict]:
     """The records of a profile's runs: those in the store and, with `compute`, the missing ones trained now.
 
-    `seeds` = 0 stands for as many as the profile plans. `precision` "recorded" takes the run in fp32 where there is
-    one, else the one in bf16, and trains in fp32 where there is neither. `executor` as in `dask_cluster.executor`.
+    `seeds` = 0 stands for as many as the profile plans. `precision` "recorded" takes the run in fp32 where
+    there is one, else the one in bf16, and trains in fp32 where there is neither. `executor` as in
+    `dask_cluster.executor`.
 
     Raises `BadInput` for an unknown data set, profile, rule, precision or executor.
     """
@@ -49,12 +50,11 @@ def obtain(
         with dask_cluster.executor(executor, jobs, device) as pool:
             sweep(missing, store, device=device, jobs=jobs, executor=pool)
     have = _by_run(store)
-    return [
-        next(have[run] for run in cell if run in have) for cell in cells if any(run in have for run in cell)
-    ]
+    found = ([have[run] for run in cell if run in have] for cell in cells)
+    return [forms[0] for forms in found if forms]
 
 
-def holes(
+def missing_runs(
     records: list[dict],
     datasets,
     profile: str = "paper",
@@ -68,27 +68,19 @@ def holes(
     missing = [cell[0] for cell in cells if not any(run in have for run in cell)]
     if not missing:
         return Markdown(f"All {len(have)} runs of this page's grid are recorded.")
-    planned, lacking = (
-        Counter((r.dataset, r.batch_size) for r in some) for some in ((c[0] for c in cells), missing)
-    )
+    planned = Counter((cell[0].dataset, cell[0].batch_size) for cell in cells)
+    lacking = Counter((run.dataset, run.batch_size) for run in missing)
     parts = []
     for name in dict.fromkeys(run.dataset for run in missing):
         counts = {b: (count, planned[name, b]) for (d, b), count in lacking.items() if d == name}
         parts.append(f"{DATASETS[name].title}, {_counted(counts)}")
     names = " ".join(dict.fromkeys(run.dataset for run in missing))
-    options = "".join(
-        (
-            f" --seeds {seeds}" if seeds else "",
-            f" --lr-rule {lr_rule}" if lr_rule != "linear" else "",
-            f" --precision {precision}" if precision not in (RECORDED, "fp32") else "",
-        )
-    )
-    return paragraphs(
-        [
-            f"**Not yet computed** (runs missing of those planned): {'; '.join(parts)}. "
-            f"`bbatch sweep {names} --profile {profile}{options}` fills these holes."
-        ]
-    )
+    command = f"bbatch sweep {names} --profile {profile}"
+    command += f" --seeds {seeds}" if seeds else ""
+    command += f" --lr-rule {lr_rule}" if lr_rule != "linear" else ""
+    command += f" --precision {precision}" if precision not in (RECORDED, "fp32") else ""
+    said = f"**Not yet computed** (runs missing of those planned): {'; '.join(parts)}."
+    return paragraphs([f"{said} `{command}` fills these holes."])
 
 
 def _counted(counts: dict[int, tuple[int, int]]) -> str:
@@ -103,14 +95,15 @@ def _cells(datasets, profile: str, seeds: int, lr_rule: str, precision: str) -> 
     """The grid, each run as a tuple of the forms in which it will do, the one to prefer first."""
     one_of("precision", precision, (RECORDED, *PRECISIONS))
     forms = PRECISIONS if precision == RECORDED else (precision,)
-    return list(zip(*(grid(datasets, profile, seeds or None, lr_rule, form) for form in forms)))
+    grids = (grid(datasets, profile, seeds or None, lr_rule, form) for form in forms)
+    return list(zip(*grids, strict=True))
 
 
 def _by_run(store: Store) -> dict[Run, dict]:
     return {Run.from_dict(r["run"]): r for r in store.records().values() if not r["observed"].get("failure")}
 
 
-def recorded(datasets) -> list[dict]:
+def all_recorded(datasets) -> list[dict]:
     """Every record of the paper's full protocol under the linear rule, whatever the number of seeds."""
     records = Store().records()
     table = metrics.full_protocol(metrics.frame(records.values()))
@@ -119,21 +112,18 @@ def recorded(datasets) -> list[dict]:
 
 
 def arithmetic(runs: pd.DataFrame) -> Markdown:
-    """How many runs of which cells were trained in bf16, and where the two are compared; nothing where none was."""
+    """How many runs of which cells were trained in bf16, and where the two are compared; empty for none."""
     parts = []
     for name, some in runs.groupby("dataset", sort=False):
         low, n = (Counter(cell["batch_size"]) for cell in (some[some["precision"] == "bf16"], some))
         if low:
             parts.append(f"{DATASETS[name].title}, {_counted({b: (low[b], n[b]) for b in sorted(low)})}")
-    return paragraphs(
-        [
-            f"**In mixed precision** (bf16 in the layers, 32-bit weights and optimizer), of the runs shown: "
-            f"{'; '.join(parts)}. [The page on speed](../notebooks/13_how_fast.html) compares the accuracies "
-            "where a run is recorded both ways."
-        ]
-        if parts
-        else []
+    said = (
+        f"**In mixed precision** (bf16 in the layers, 32-bit weights and optimizer), of the runs shown: "
+        f"{'; '.join(parts)}. [The page on speed](../notebooks/13_how_fast.html) compares the accuracies "
+        "where a run is recorded both ways."
     )
+    return paragraphs([said] if parts else [])
 
 
 def paragraphs(sentences) -> Markdown:
@@ -142,12 +132,13 @@ def paragraphs(sentences) -> Markdown:
 
 
 def show(table: pd.DataFrame, caption: str) -> HTML:
-    """A table with its caption, in a box of its own that takes the margin too, and scrolls on a narrow screen. Short
-    texts, such as a value with its interval, and lists of numbers stay on one line."""
+    """A table with its caption, in a box that takes the margin too, and scrolls on a narrow screen.
+
+    Short texts, such as a value with its interval, and lists of numbers stay on one line.
+    """
     if "dataset" in table:
-        table = table.assign(dataset=[DATASETS[name].title for name in table["dataset"]]).rename(
-            columns={"dataset": "data set"}
-        )
+        titles = [DATASETS[name].title for name in table["dataset"]]
+        table = table.assign(dataset=titles).rename(columns={"dataset": "data set"})
     named = table.rename(columns=lambda c: str(c).replace("_", " ")) if table.columns.nlevels == 1 else table
     named = named.astype(object).where(named.notna(), "–").map(_cell)
     named.columns.names = [None] * named.columns.nlevels  # a name of the columns would take one of its own
@@ -160,17 +151,15 @@ def show(table: pd.DataFrame, caption: str) -> HTML:
         justify="right",
         float_format=lambda v: f"{v:.4g}".replace("-", "−"),
     )
-    wide = " bbatch-wide full-width" * (len(named.columns) > 5)
-    return HTML(
-        f'<figure class="bbatch-table-box{wide}"><figcaption>{escape(picture.unbroken(caption))}</figcaption>{html}</figure>'
-    )
+    box = "bbatch-table-box bbatch-wide full-width" if len(named.columns) > 5 else "bbatch-table-box"
+    above = f"<figcaption>{escape(picture.unbroken(caption))}</figcaption>"
+    return HTML(f'<figure class="{box}">{above}{html}</figure>')
 
 
 def _cell(value):
     if isinstance(value, str) and (len(value) <= SHORT or not any(map(str.isalpha, value))):
-        return re.sub(
-            r"-(?=\d)", "-\N{WORD JOINER}", value.replace(" ", "\N{NO-BREAK SPACE}")
-        )  # "CIFAR-10" in one piece
+        # "CIFAR-10" stays in one piece.
+        return re.sub(r"-(?=\d)", "-\N{WORD JOINER}", value.replace(" ", "\N{NO-BREAK SPACE}"))
     return f"{value:,}" if isinstance(value, int) and value >= 10_000 else value
 
 
@@ -187,30 +176,30 @@ def stack(pieces) -> HTML:
 def comparison(runs: pd.DataFrame, dataset: str) -> HTML:
     """The paper's cells beside ours, with 95 % intervals, n and differences."""
     table = tables.compare(runs, dataset)
-    notes = ["over seeds"] * any(table["n"] > 1) + ["from the test set's sampling error where n = 1"] * any(
-        table["n"] == 1
-    )
+    notes = []
+    if any(table["n"] > 1):
+        notes.append("over seeds")
+    if any(table["n"] == 1):
+        notes.append("from the test set's sampling error where n = 1")
     note = f"± half of the 95 % interval {', or '.join(notes)}".strip()
-    mixed = "; a mean over runs in both arithmetics mixes their epoch times" * any(
-        table["n_bf16"].between(1, table["n"] - 1)
-    )
-    return show(
-        tables.formatted(table),
+    caption = (
         f"{DATASETS[dataset].title}: the paper's values, the means of our n runs ({note}), and "
-        f"ours minus the paper's{mixed}",
+        "ours minus the paper's"
     )
+    if any(table["n_bf16"].between(1, table["n"] - 1)):
+        caption += "; a mean over runs in both arithmetics mixes their epoch times"
+    return show(tables.formatted(table), caption)
 
 
 def readings(runs: pd.DataFrame, datasets) -> HTML:
-    """How far the paper's gaps lie from ours under each reading of its training accuracy, a row for each data set."""
-    found = {name: generalization_gap.which_training_accuracy(runs, name) for name in datasets}
-    rows = [
-        {"data set": DATASETS[name].title}
-        | dict(zip(table["reading"], table["mean_distance"].map("{:.2f}".format)))
-        | {"batch sizes": table["batch_sizes"].max()}
-        for name, table in found.items()
-        if table["batch_sizes"].all()
-    ]
+    """How far the paper's gaps lie from ours under each reading of its training accuracy, by data set."""
+    rows = []
+    for name in datasets:
+        table = generalization_gap.which_training_accuracy(runs, name)
+        if table["batch_sizes"].all():
+            distances = table.set_index("reading")["mean_distance"].map("{:.2f}".format).to_dict()
+            sizes = table["batch_sizes"].max()
+            rows.append({"data set": DATASETS[name].title, **distances, "batch sizes": sizes})
     return show(
         pd.DataFrame(rows),
         "Mean distance of the paper's gap from ours under each reading of its training accuracy, in "
@@ -218,11 +207,11 @@ def readings(runs: pd.DataFrame, datasets) -> HTML:
     )
 
 
-def network(name: str) -> HTML:
+def layers(name: str) -> HTML:
     """The layers of a network with their parameters."""
     net = models.NETWORKS[name]()
-    layers = pd.DataFrame([{"layer": str(m), "parameters": models.parameter_count(m)} for m in net])
-    return show(layers, f"{name}: {models.parameter_count(net):,} parameters")
+    rows = [{"layer": str(m), "parameters": models.parameter_count(m)} for m in net]
+    return show(pd.DataFrame(rows), f"{name}: {models.parameter_count(net):,} parameters")
 
 
 def provenance(records: list[dict]) -> Markdown:
@@ -248,11 +237,12 @@ def provenance(records: list[dict]) -> Markdown:
     )
     return Markdown(
         "**Where this page's numbers come from.** "
-        f"{len(records)} recorded runs · data: {data} · precision: {distinct(r['run']['precision'] for r in records)} · "
-        f"hardware: {distinct(o['device_name'] for o in observed)}, {distinct(o['threads'] for o in observed)} thread a run · "
+        f"{len(records)} recorded runs · data: {data} · "
+        f"precision: {distinct(r['run']['precision'] for r in records)} · "
+        f"hardware: {distinct(o['device_name'] for o in observed)}, "
+        f"{distinct(o['threads'] for o in observed)} thread a run · "
         f"engine: {distinct(o['engine'] for o in observed)} · {versions} · "
-        f"code: {distinct(o['commit'] for o in observed)} · "
-        f"trained {' to '.join(days)} (UTC). "
+        f"code: {distinct(o['commit'] for o in observed)} · trained {days} (UTC). "
         "Every run is a row of `bbatch results`."
     )
 

@@ -11,8 +11,8 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from ..analysis import batch_and_rate
 from ..config import DATASETS
-from .figures import COLORS, INK, STYLE
 from .picture import describe
+from .style import COLORS, INK, STYLE
 
 DEEPEST = 5.0  # points below the best cell from which the map is one colour: what matters lies above
 RULES = {"constant": (0, (0, (1, 1.5))), "square root": (0.5, (0, (4, 2))), "linear": (1, "-")}

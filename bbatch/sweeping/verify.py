@@ -18,7 +18,7 @@ from .sweep import sweep
 CONFIDENCE = 0.999  # one false alarm in a thousand records compared
 
 
-def choose(
+def random_sample(
     committed: dict[str, dict], datasets: list[str] | None = None, sample: int = 3, seed: int = 0
 ) -> list[dict]:
     """`sample` of the committed records (of these data sets), chosen at random, reproducibly by `seed`.
@@ -55,7 +55,7 @@ def seconds_expected(records: list[dict], jobs: int) -> float:
 
 
 def again(records: list[dict], *, jobs: int, device: str = "cpu", progress: bool = True) -> list[dict]:
-    """Train the runs of these records anew and compare, a row for each: see :func:`compare`.
+    """Train the runs of these records anew and compare, a row for each: see :func:`compare_records`.
 
     Raises `BadInput` as `sweep` does, and where the data here are not those of the records.
     """
@@ -79,7 +79,7 @@ def again(records: list[dict], *, jobs: int, device: str = "cpu", progress: bool
                 "the same command begins anew."
             ) from None
         live = store.live()
-        return [compare(record, live[record["id"]]) for record in records]
+        return [compare_records(record, live[record["id"]]) for record in records]
 
 
 def agree(rows: list[dict]) -> bool:
@@ -89,7 +89,7 @@ def agree(rows: list[dict]) -> bool:
     )
 
 
-def compare(committed: dict, here: dict) -> dict:
+def compare_records(committed: dict, here: dict) -> dict:
     """One row: the run, both test accuracies (percent), the difference that is tolerated, and the agreement.
 
     agreement is "bit-identical" where everything that the configuration decides is equal; "within tolerance"
@@ -137,8 +137,9 @@ def _difference(committed: dict, here: dict) -> str:
 def sweep_again(dataset: str, profile: str, seeds: int) -> pd.DataFrame:
     """Train a data set's grid from nothing and hold it against the committed records: a row a batch size.
 
-    Columns: B, runs, how many of them have each agreement of `compare` (another machine rounds differently;
-    another engine too) or are not committed. Empty for `seeds` = 0. Raises `BadInput` as `config.grid` does.
+    Columns: B, runs, how many of them have each agreement of `compare_records` (another machine rounds
+    differently; another engine too) or are not committed. Empty for `seeds` = 0. Raises `BadInput` as
+    `config.grid` does.
     """
     columns = ["B", "runs", "bit-identical", "within tolerance", "differs", "failed", "not committed"]
     if seeds == 0:
@@ -157,11 +158,9 @@ def sweep_again(dataset: str, profile: str, seeds: int) -> pd.DataFrame:
 
 
 def _agreement(record: dict, committed: dict[str, dict]) -> str:
-    return (
-        compare(committed[record["id"]], record)["agreement"]
-        if record["id"] in committed
-        else "not committed"
-    )
+    if record["id"] not in committed:
+        return "not committed"
+    return compare_records(committed[record["id"]], record)["agreement"]
 
 
 def again_sentence(table: pd.DataFrame) -> str:

@@ -1,8 +1,8 @@
 """Pages that need no network: MathJax and plotly.js ship with the book, and what would ask a CDN is dropped.
 
-Both are copied to `_vendor/`, and our own scripts to `_js/`, outside `_static/`, since Jupyter Book links every script
-under `_static/` on every page. MathJax is linked by Sphinx where there is mathematics (`mathjax_path` in _config.yml),
-the rest here, on the pages that use it.
+Both are copied to `_vendor/`, and our own scripts to `_js/`, outside `_static/`, since Jupyter Book links
+every script under `_static/` on every page. MathJax is linked by Sphinx where there is mathematics
+(`mathjax_path` in _config.yml), the rest here, on the pages that use it.
 """
 
 import shutil
@@ -25,15 +25,16 @@ def drop_thebe(app, config):
 
 
 def keep_one_footer(app, config):
-    """The line that says where the book comes from (bbatch/publishing/provenance.py) takes the place of author, copyright and date."""
+    """The line of bbatch/publishing/provenance.py takes the place of author, copyright and date."""
     config.html_theme_options["footer_content_items"] = ["extra-footer.html"]
 
 
 def link_what_is_used(app, pagename, templatename, context, doctree):
     """Link plotly.js on the pages that draw with it, and MathJax (2 MB) not on a page without mathematics.
 
-    plotly.js goes in the head, since the graphs' own scripts come after. Sphinx links MathJax on a page without
-    mathematics too where a page below it in the table of contents has some: on the landing page, always.
+    plotly.js goes in the head, since the graphs' own scripts come after. Sphinx links MathJax on a page
+    without mathematics too where a page below it in the table of contents has some: on the landing page,
+    always.
     """
     body = context.get("body", "")
     context["theme_extra_footer"] = context.get("theme_extra_footer", "").replace(

@@ -157,9 +157,8 @@ def test_a_bent_line_is_found_and_a_straight_one_has_no_bend():
     rng = np.random.default_rng(3)
     y = y + 0.3 * rng.standard_normal(9)
     errors = {}
-    for k in range(
-        2, 7
-    ):  # the same by a search over slopes on a fine grid around the least squares of each part
+    # the same by a search over slopes on a fine grid around the least squares of each part
+    for k in range(2, 7):
         parts = np.column_stack([np.ones(9), np.clip(x - k, None, 0), np.clip(x - k, 0, None)])
         errors[k] = ((y - parts @ np.linalg.pinv(parts) @ y) ** 2).sum()
     assert asks.bent_line(x, y)[0] == min(errors, key=errors.get)

@@ -26,7 +26,7 @@ def test_every_case_by_name(accuracy, expected):
 
 def test_definition_applied_to_printed_cells_by_brute_force():
     for name in ("mnist", "cifar10", "synthetic-1k"):
-        cells = dict(zip(*(published.results(name)[c] for c in ("batch_size", "test_acc"))))
+        cells = dict(zip(*(published.results(name)[c] for c in ("batch_size", "test_acc")), strict=True))
         peak = max(cells.values())
         below = [b for b in cells if cells[b] < peak - 1]
         assert module.from_paper(name).literal == (min(below) if below else None)

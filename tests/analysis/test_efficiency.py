@@ -85,15 +85,14 @@ def test_times_of_two_clocks_are_not_compared_but_epochs_are(change):
 
 
 def test_an_epoch_at_the_base_costs_what_other_seeds_paid_on_the_same_clock():
-    """Seed 42's base run has a clock of its own, on which an epoch takes 40 seconds; the others' took 4 and 6."""
+    """Seed 42's base run has a clock of its own, with epochs of 40 seconds; the others' took 4 and 6."""
     runs = curves(RUNS | {(32, 42): ([70, 79, 91, 80], 40.0), (32, 44): ([70, 80, 80, 80], 6.0)})
     own = (runs["batch_size"] == 32) & (runs["seed"] == 42)
     runs.loc[own, "started"] = pd.Timestamp("2026-01-02 08:00Z")
     row = efficiency.speedups(runs, "synthetic-1k", 90).set_index("batch_size").loc[512]
     assert row["epoch"].n == 2 and row["epoch"].mean == pytest.approx(math.sqrt(5 / 1 * 4 / 2))
-    assert row["effective"].n == 1 and row["effective"].mean == pytest.approx(
-        3 * 5 / 4
-    )  # 3 epochs of 5 against 4 of 1
+    # 3 epochs of 5 against 4 of 1
+    assert row["effective"].n == 1 and row["effective"].mean == pytest.approx(3 * 5 / 4)
 
 
 def test_a_sitting_ends_with_a_pause_and_not_with_the_day():
@@ -129,16 +128,15 @@ def test_the_page_says_what_the_ratios_say():
     )
     text = efficiency.formatted(table).set_index("B")
     assert set(text.loc[32, ["an epoch: speed-up", "time to it: speed-up"]]) == {"base"}
-    assert (
-        text.loc[512, "epochs to it: ratio"].replace("\N{NO-BREAK SPACE}", " ") == "×1.33, n = 1"
-    )  # of two seeds one has it
+    # of two seeds one has it
+    assert text.loc[512, "epochs to it: ratio"].replace("\N{NO-BREAK SPACE}", " ") == "×1.33, n = 1"
     assert (
         text.loc[512, "an epoch: speed-up"].startswith("×2.83 (")
         and "n =" not in text.loc[512, "an epoch: speed-up"]
     )
     assert efficiency.finding(table) == (
-        "The largest batch size against B = 32: an epoch is ×2.83 as fast (Synthetic 1K); it takes ×1.33 as many epochs to the "
-        "accuracy (Synthetic 1K); it is there ×3.00 as fast (Synthetic 1K)."
+        "The largest batch size against B = 32: an epoch is ×2.83 as fast (Synthetic 1K); it takes ×1.33 as "
+        "many epochs to the accuracy (Synthetic 1K); it is there ×3.00 as fast (Synthetic 1K)."
     )
     assert efficiency.finding(table.iloc[:0]) == ""
     assert picture.notes(efficiency_figures.efficiency(table)).caption.startswith(efficiency.finding(table))

@@ -28,10 +28,8 @@ def test_choices_by_hand():
         }
     )
     found = held_out_choice.choices(rows).set_index("seed")
-    assert found.loc[42, ["by_test", "by_heldout"]].tolist() == [
-        512,
-        32,
-    ]  # a tie on held-out data goes to the smallest
+    # a tie on held-out data goes to the smallest
+    assert found.loc[42, ["by_test", "by_heldout"]].tolist() == [512, 32]
     assert found.loc[42, ["printed", "attained"]].tolist() == [100.0, 85.0]
     assert found.loc[43, ["by_test", "by_heldout"]].tolist() == [8, 8]
     assert held_out_choice.optimism(rows, "synthetic-1k").mean == pytest.approx(7.5)
@@ -72,7 +70,9 @@ def test_what_is_measured_is_not_measured_again(monkeypatch, tmp_path):
 
     def one(name, b, seed):
         calls.append((name, b, seed))
-        return dict(zip(held_out_choice.COLUMNS, (name, b, seed, 640, 160, 100 + b % 7, 200, 150)))
+        return dict(
+            zip(held_out_choice.COLUMNS, (name, b, seed, 640, 160, 100 + b % 7, 200, 150), strict=True)
+        )
 
     monkeypatch.setattr(held_out_choice, "_one", one)
     path = tmp_path / "heldout.csv"

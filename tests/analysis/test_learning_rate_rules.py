@@ -70,9 +70,8 @@ def test_only_seeds_of_both_rules_in_one_arithmetic_are_paired():
         images("constant", 5_000, 5),
         images("constant", 5_200, 5, precision="fp32"),
     )
-    assert twice.loc["constant", "n"] == 1 and twice.loc["constant", "other"].mean == pytest.approx(
-        52.0
-    )  # fp32 first
+    # fp32 first
+    assert twice.loc["constant", "n"] == 1 and twice.loc["constant", "other"].mean == pytest.approx(52.0)
 
 
 def test_runs_on_part_of_the_samples_and_failed_ones_stay_out():
@@ -97,9 +96,8 @@ def test_the_sentence_says_what_the_rules_did_and_never_more():
         and "after 50 of 50 epochs 50.00" in said
         and "after 10 of 50 epochs 60.00" in said
     )
-    assert (
-        "at a rate of 0.001 (constant) and 10.00" in said and "at 0.032 (linear)" in said
-    )  # Adam at 0.001 x 1024 / 32
+    # Adam at 0.001 x 1024 / 32
+    assert "at a rate of 0.001 (constant) and 10.00" in said and "at 0.032 (linear)" in said
     assert "does worse" in sentence(images("linear", 5_000, 2), images("constant", 1_000, 2))
     assert "cannot be told apart" in sentence(images("linear", 5_000, 2), images("constant", 5_001, 2))
     assert "not yet run" in sentence() and "not yet run" in sentence(images("linear", 5_000, 2))
@@ -108,9 +106,8 @@ def test_the_sentence_says_what_the_rules_did_and_never_more():
 def test_holes_are_marked_and_named_with_the_command_that_fills_them():
     curves = metrics.curves([images("linear", 1_000, 50), images("constant", 5_000, 3)])
     found = learning_rate_rules.at_large_sizes(curves)
-    assert (
-        len(found) == 14
-    )  # two rules; from 128 up CIFAR-10 has four sizes, MNIST three and its base, where rules are one
+    # two rules; from 128 up CIFAR-10 has four sizes, MNIST three and its base, where rules are one
+    assert len(found) == 14
     assert not ((found["dataset"] == "mnist") & (found["batch_size"] == 256)).any()
     text = learning_rate_rules.side_by_side_text(found).set_index(["data set", "B", "rule"])
     assert text.loc[("CIFAR-10", 1024, "constant"), "after epochs"] == "3 of 50"

@@ -75,9 +75,8 @@ def test_a_file_is_on_disk_before_its_name_and_the_name_before_the_next_step(tmp
     monkeypatch.setattr(os, "replace", lambda *names: (done.append("name"), replace(*names)))
     write_whole(tmp_path / "file", b"content")
     assert done == ["file", "name", "folder"]
-    monkeypatch.setattr(
-        os, "fsync", lambda f: fsync(f) if done[-1] != "name" else failing(22)()
-    )  # as some systems do
+    # as some systems do
+    monkeypatch.setattr(os, "fsync", lambda f: fsync(f) if done[-1] != "name" else failing(22)())
     write_whole(tmp_path / "other", b"content")
     assert (tmp_path / "other").read_bytes() == b"content"
 
@@ -132,12 +131,15 @@ def test_a_freeze_that_fails_at_any_write_changes_nothing(code, tmp_path, monkey
     old = harness.decided_files(tmp_path)
     harness.run(harness.work, tmp_path, harness.grid(long), freeze=False)
     fsync = os.fsync
-    for good in range(
-        5
-    ):  # records, observed, SHA256SUMS, and after each but the last the names of its folder
+    # records, observed, SHA256SUMS, and after each but the last the names of its folder
+    for good in range(5):
         calls = iter(range(100))
         with monkeypatch.context() as patch:
-            patch.setattr(os, "fsync", lambda *w: fsync(*w) if next(calls) < good else failing(code)())
+            patch.setattr(
+                os,
+                "fsync",
+                lambda *w, calls=calls, good=good: fsync(*w) if next(calls) < good else failing(code)(),
+            )
             with pytest.raises(StoreError) as refusal:
                 store_in(tmp_path).freeze()
         assert str(refusal.value).endswith(".") and harness.decided_files(tmp_path) == old

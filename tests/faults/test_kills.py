@@ -20,7 +20,9 @@ def test_sweep_killed_at_random_moments(undisturbed, tmp_path, long):
     for _ in range(kills):
         child = harness.start(harness.work, tmp_path, runs)
         moment = done + rng.randint(1, max(1, int(1.6 * total / kills)))
-        harness.until(lambda: len(harness.noted(tmp_path)) >= moment or not child.is_alive())
+        harness.until(
+            lambda moment=moment, child=child: len(harness.noted(tmp_path)) >= moment or not child.is_alive()
+        )
         time.sleep(rng.uniform(0, 0.005))
         child.kill()
         child.join()
@@ -81,7 +83,7 @@ def test_workers_and_their_sweep_killed(tmp_path, long):
         child = harness.start(pool, tmp_path, runs)
         for _ in range(16 if long else 1):
             harness.until(
-                lambda: (
+                lambda child=child: (
                     not child.is_alive()
                     or harness.workers_of(child.pid)
                     and list(store.checkpoints.glob("*.pt"))
@@ -91,12 +93,12 @@ def test_workers_and_their_sweep_killed(tmp_path, long):
             for victim in rng.sample(workers, 1) if (workers := harness.workers_of(child.pid)) else ():
                 os.kill(victim, signal.SIGKILL)
                 killed += 1
-        harness.until(lambda: len(harness.workers_of(child.pid)) == 2 or not child.is_alive())
+        harness.until(lambda child=child: len(harness.workers_of(child.pid)) == 2 or not child.is_alive())
         orphans = harness.workers_of(child.pid)
         killed += len(orphans)
         child.kill()
         child.join()
-        harness.until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in orphans), 30)
+        harness.until(lambda orphans=orphans: not any(os.path.exists(f"/proc/{pid}") for pid in orphans), 30)
         seen += saved(store).items()
         assert finished.items() <= harness.record_files(tmp_path).items()
         finished = harness.record_files(tmp_path)
@@ -106,9 +108,8 @@ def test_workers_and_their_sweep_killed(tmp_path, long):
         Counter((run, epoch) for run, epoch, _ in harness.noted(tmp_path)),
         sum(r.epochs for r in runs),
     )
-    assert (
-        len(begun) == total and killed and sum(begun.values()) <= total + killed
-    )  # one epoch for each process killed
+    # one epoch for each process killed
+    assert len(begun) == total and killed and sum(begun.values()) <= total + killed
     harness.run(harness.work, tmp_path / "undisturbed", runs)
     assert harness.decided_files(tmp_path) == harness.decided_files(tmp_path / "undisturbed")
     kept(store, seen)
@@ -132,7 +133,11 @@ def test_notebook_kernel_killed(undisturbed, tmp_path, long):
         try:
             client.execute(KERNEL.format(folder=str(tmp_path), long=long))
             moment = len(harness.noted(tmp_path)) + rng.randint(1, max(1, int(1.6 * total / kills)))
-            harness.until(lambda: len(harness.noted(tmp_path)) >= moment or harness.decided_files(tmp_path))
+            harness.until(
+                lambda moment=moment: (
+                    len(harness.noted(tmp_path)) >= moment or harness.decided_files(tmp_path)
+                )
+            )
             manager.signal_kernel(signal.SIGKILL)
         finally:
             client.stop_channels()

@@ -56,9 +56,8 @@ def test_a_lock_left_by_a_dead_process(undisturbed, tmp_path, long):
     child = harness.start(harness.work, tmp_path, runs)
     harness.until(lambda: len(harness.record_files(tmp_path)) == len(runs) - 1, alive=child.is_alive)
     child.join(0.5)
-    assert (
-        child.is_alive() and len(harness.record_files(tmp_path)) == len(runs) - 1
-    )  # it waits: the holder lives
+    # it waits: the holder lives
+    assert child.is_alive() and len(harness.record_files(tmp_path)) == len(runs) - 1
     holder.kill()
     child.join(60)
     assert child.exitcode == 0 and (store.locks / key).exists()
@@ -116,9 +115,8 @@ def command_line(folder, *words):
     """`bbatch` with these words, its output in files, as the leader of a process group (as a shell starts
     it)."""
     os.setpgid(0, 0)
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # ignored where the tests run in a shell's background
+    # ignored where the tests run in a shell's background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["BBATCH_STORE"] = str(folder / "live")
     with open(folder / "out", "w") as out, open(folder / "err", "w") as err:
         os.dup2(out.fileno(), 1)
@@ -164,10 +162,9 @@ def narrow(folder, runs):
     torch.set_num_threads(1)
     harness.work(folder / "before", runs[:1], freeze=False)  # everything that is loaded on the way is loaded
     libc = ctypes.CDLL(None)
-    (
-        libc.mallopt(-1, 0),
-        libc.mallopt(-2, 0),
-    )  # M_TRIM_THRESHOLD, M_TOP_PAD: no reserve that would hide the need
+    # M_TRIM_THRESHOLD, M_TOP_PAD: no reserve that would hide the need
+    for option in (-1, -2):
+        libc.mallopt(option, 0)
     libc.malloc_trim(0)
     with open("/proc/self/statm") as file:
         now = int(file.read().split()[0]) * resource.getpagesize()
@@ -184,9 +181,8 @@ def test_a_batch_that_does_not_fit_in_memory(tmp_path):
     table = frame(store_in(tmp_path).live().values()).set_index(["batch_size", "seed"])
     assert table.loc[(30_000, 1), "failure"] == "out of memory"
     assert table.loc[[(128, 1), (128, 2)], "test_acc"].notna().all() and table["failure"].notna().sum() == 1
-    assert store_in(tmp_path).freeze() == {
-        "synthetic-50k": 2
-    }  # the failure says something of this machine: it stays
+    # the failure says something of this machine: it stays
+    assert store_in(tmp_path).freeze() == {"synthetic-50k": 2}
 
 
 def deadly(folder):

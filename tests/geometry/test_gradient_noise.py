@@ -16,7 +16,7 @@ from factories import refused, refuses_what_cannot_be_measured, small_cnn, small
 
 
 def gradients(net, x, y):
-    """The gradient of each sample's loss, one backward pass at a time, [n, P], and how many of P are the first weights."""
+    """Each sample's gradient by a backward pass of its own, [n, P], and how many of P are first weights."""
     rows = []
     for k in range(len(y)):
         net.zero_grad()
@@ -92,9 +92,8 @@ def test_the_parts_of_the_noise_scale_from_single_samples(make):
     left_out = np.array([ratio(np.delete(g, k, 0)) for k in range(n)])
     assert found.scale.mean == pytest.approx(n * ratio(g) - (n - 1) * left_out.mean(), rel=1e-6)
     error = np.sqrt((n - 1) * left_out.var())
-    assert found.scale.half_width == pytest.approx(
-        error * 2.0, rel=0.03
-    )  # Student's t at about 50 degrees is 2.0
+    # Student's t at about 50 degrees is 2.0
+    assert found.scale.half_width == pytest.approx(error * 2.0, rel=0.03)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
@@ -162,11 +161,16 @@ def test_bad_input():
     )
     refuses_what_cannot_be_measured(largest_share)
     for share in (0, -0.1, 1.5, float("nan"), "1", None):
-        refused(lambda: largest_share(net, F.cross_entropy, x, y, share), "share of samples is .*; it must")
+        refused(
+            lambda share=share: largest_share(net, F.cross_entropy, x, y, share),
+            "share of samples is .*; it must",
+        )
     for b in (0, -1, 61, 2.0, True, None):
-        refused(lambda: gradient_variance(net, F.cross_entropy, x, y, b), "batch size is .*; .* from 1 to 60")
-        refused(lambda: expected_variance(1.0, b, 60), "batch size is .*; .* from 1 to 60")
-        refused(lambda: noise_scale(net, F.cross_entropy, x, y, b), "batch size is .*; .* from 1 to 60")
+        refused(
+            lambda b=b: gradient_variance(net, F.cross_entropy, x, y, b), "batch size is .*; .* from 1 to 60"
+        )
+        refused(lambda b=b: expected_variance(1.0, b, 60), "batch size is .*; .* from 1 to 60")
+        refused(lambda b=b: noise_scale(net, F.cross_entropy, x, y, b), "batch size is .*; .* from 1 to 60")
     refused(lambda: gradient_variance(net, F.cross_entropy, x, y, 4, batches=1), "two mini-batches or more")
     refused(lambda: noise_scale(net, F.cross_entropy, x, y, 25), "60 samples give 2 mini-batches")
     refused(lambda: first_weight(torch.nn.ReLU()), "no weights of two dimensions")

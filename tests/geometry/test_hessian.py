@@ -11,11 +11,11 @@ from factories import Point, quadratic, refused, refuses_what_cannot_be_measured
 
 def exact(net, x, y):
     """The whole Hessian, entry by entry of PyTorch's own, in the order of the parameters."""
-    names, parameters = zip(*net.named_parameters())
+    names, parameters = zip(*net.named_parameters(), strict=True)
     sizes = [p.numel() for p in parameters]
 
     def loss(w):
-        parts = {n: v.view(p.shape) for n, p, v in zip(names, parameters, w.split(sizes))}
+        parts = {n: v.view(p.shape) for n, p, v in zip(names, parameters, w.split(sizes), strict=True)}
         return F.cross_entropy(torch.func.functional_call(net, parts, (x,)), y)
 
     return torch.autograd.functional.hessian(
@@ -31,7 +31,7 @@ def test_eigenvalues_and_trace_are_those_of_the_exact_hessian(make, piece):
     values = np.linalg.eigvalsh(hessian)[::-1]
     found = top_eigenvalues(net, F.cross_entropy, x, y, 3, iterations=30, piece=piece)
     assert found.values == pytest.approx(values[:3], rel=1e-4)
-    assert all(min(abs(values - v)) <= r + 1e-8 for v, r in zip(found.values, found.residuals))
+    assert all(min(abs(values - v)) <= r + 1e-8 for v, r in zip(found.values, found.residuals, strict=True))
     estimate = trace(net, F.cross_entropy, x, y, probes=100, piece=piece)
     assert estimate.low <= np.trace(hessian) <= estimate.high and estimate.n == 100
 
@@ -75,9 +75,8 @@ def test_pyhessian_agrees():
     )
     torch.manual_seed(0)
     probes = np.array(theirs.trace(maxIter=400, tol=0))
-    error = (
-        4 * probes.std() / np.sqrt(len(probes))
-    )  # of the mean of their probes, which are random as ours are
+    # of the mean of their probes, which are random as ours are
+    error = 4 * probes.std() / np.sqrt(len(probes))
     ours = trace(net, F.cross_entropy, x, y, probes=400)
     assert ours.mean == pytest.approx(probes.mean(), abs=2 * error)
 
@@ -88,14 +87,17 @@ def test_bad_input():
     net, x, y = small_mlp()
     for count, iterations in ((11, 10), (1, 10**6)):
         refused(
-            lambda: top_eigenvalues(net, F.cross_entropy, x, y, count, iterations=iterations), "cannot be had"
+            lambda count=count, iterations=iterations: top_eigenvalues(
+                net, F.cross_entropy, x, y, count, iterations=iterations
+            ),
+            "cannot be had",
         )
     for wrong in (0, 1.5, "3", None, True):
         refused(
-            lambda: top_eigenvalues(net, F.cross_entropy, x, y, wrong),
+            lambda wrong=wrong: top_eigenvalues(net, F.cross_entropy, x, y, wrong),
             f"number of eigenvalues is {wrong!r}; it must be a",
         )
         refused(
-            lambda: trace(net, F.cross_entropy, x, y, probes=wrong),
+            lambda wrong=wrong: trace(net, F.cross_entropy, x, y, probes=wrong),
             f"number of probes is {wrong!r}; it must be a",
         )

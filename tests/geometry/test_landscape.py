@@ -41,21 +41,21 @@ def test_every_point_is_the_loss_of_the_moved_network(make, piece):
 
 def test_a_direction_has_the_norm_of_each_filter_and_leaves_biases_alone():
     for net, *_ in (small_mlp(), small_cnn()):
-        for k, direction in enumerate(filter_directions(net, 3, seed=1)):
+        for direction in filter_directions(net, 3, seed=1):
             at = 0
             for p in net.parameters():
                 d = direction[at : at + p.numel()].view(p.shape)
                 at += p.numel()
-                for row, filter_ in zip(d, p):
+                for row, filter_ in zip(d, p, strict=True):
                     expected = 0 if p.dim() == 1 else filter_.detach().square().sum().sqrt().item()
                     assert row.square().sum().sqrt().item() == pytest.approx(expected)
     again, other = filter_directions(net, 3, seed=1), filter_directions(net, 3, seed=2)
-    assert torch.equal(again[k], direction) and not torch.equal(other[k], direction)
+    assert torch.equal(again[-1], direction) and not torch.equal(other[-1], direction)
     assert abs(torch.cosine_similarity(again[0], again[1], dim=0)) < 0.6  # two draws, not one twice
 
 
 def test_a_direction_is_gaussian_before_it_is_scaled():
-    """Not uniform, not of one sign: over many filters the shares of a unit Gaussian vector have its moments."""
+    """Not uniform, not of one sign: over many filters the moments are those of a unit Gaussian vector."""
     net = torch.nn.Linear(200, 500, bias=False).eval()
     unit = (
         filter_directions(net, 1)[0].view(500, 200) / net.weight.detach().norm(dim=1, keepdim=True) * 200**0.5
@@ -133,7 +133,9 @@ def test_bad_input():
         (torch.zeros(size), [[0.0]]),
     ):
         refused(
-            lambda: landscape(net, F.cross_entropy, x, y, directions, axes, progress=False),
+            lambda directions=directions, axes=axes: landscape(
+                net, F.cross_entropy, x, y, directions, axes, progress=False
+            ),
             "do not fit; 1 axes",
         )
     refused(

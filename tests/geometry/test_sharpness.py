@@ -20,7 +20,7 @@ def random_quadratic(size, seed, definite):
 
 
 def largest_in_euclidean_ball(hessian, slope, radius):
-    """max of g·d + dᵀHd/2 over |d| <= r, from the conditions (μI − H)d = g, μ >= λmax, |d| = r (Moré & Sorensen 1983)."""
+    """max of g·d + dᵀHd/2 over |d| <= r, where (μI − H)d = g, μ >= λmax, |d| = r (Moré & Sorensen 1983)."""
     values, vectors = np.linalg.eigh(hessian)
     g = vectors.T @ slope
     if values[-1] < 0 and np.linalg.norm(g / values) <= radius:
@@ -77,7 +77,7 @@ def test_each_ball_is_what_its_name_says():
     )
     at = 0
     for p in parameters:
-        for row, w in zip(inside["filter"][at : at + p.numel()].view(p.shape), p.detach()):
+        for row, w in zip(inside["filter"][at : at + p.numel()].view(p.shape), p.detach(), strict=True):
             assert row.norm().item() == pytest.approx(0.2 * w.norm().item() if p.dim() > 1 else 0)
         at += p.numel()
     for norm in NORMS:  # what lies inside stays
@@ -91,19 +91,18 @@ def test_no_random_point_and_no_fine_search_does_better_on_a_network():
     found = sharpness(net, F.cross_entropy, x, y, 0.3, "l2", steps=40, restarts=3)
     draws = torch.randn(1000, len(flat), dtype=flat.dtype)
     draws *= 0.3 / draws.norm(dim=1, keepdim=True)
-    names, shapes = zip(*((n, p.shape) for n, p in net.named_parameters()))
+    names, shapes = zip(*((n, p.shape) for n, p in net.named_parameters()), strict=True)
 
     def rise(d):
         parts = (flat + d).split([s.numel() for s in shapes])
-        parameters = {n: part.view(s) for n, part, s in zip(names, parts, shapes)}
+        parameters = {n: part.view(s) for n, part, s in zip(names, parts, shapes, strict=True)}
         return F.cross_entropy(torch.func.functional_call(net, parameters, (x,)), y)
 
     start = rise(torch.zeros_like(flat)).item()
     assert found.loss == pytest.approx(start)
     assert max(rise(d).item() for d in draws) - start < found.value
-    d = (
-        draws[0].clone().requires_grad_()
-    )  # plain gradient ascent with small fixed steps, projected onto the sphere
+    # plain gradient ascent with small fixed steps, projected onto the sphere
+    d = draws[0].clone().requires_grad_()
     for _ in range(500):
         (g,) = torch.autograd.grad(rise(d), d)
         d = (d + 0.2 * g).detach()
@@ -134,9 +133,8 @@ def test_metric_2_1_on_a_separable_quadratic():
     x, y = torch.zeros(1, 1, dtype=torch.float64), torch.zeros(1)
     at = 0.25 + (values * (start - 0.1) ** 2).sum() / 2
     half = 0.05 * (np.abs(start) + 1)
-    most = (
-        0.25 + (values * (np.abs(start - 0.1) + half) ** 2).sum() / 2
-    )  # each coordinate away from its minimum
+    # each coordinate away from its minimum
+    most = 0.25 + (values * (np.abs(start - 0.1) + half) ** 2).sum() / 2
     assert keskar(net, loss, x, y, 0.05) == pytest.approx(100 * (most - at) / (1 + at))
 
 
@@ -150,7 +148,7 @@ def test_metric_2_1_in_a_subspace_stays_in_its_box():
 
     def at(t):
         sizes, w = [p.numel() for p in net.parameters()], flat + t * a[:, 0]
-        parts = {n: v.view(p.shape) for (n, p), v in zip(net.named_parameters(), w.split(sizes))}
+        parts = {n: v.view(p.shape) for (n, p), v in zip(net.named_parameters(), w.split(sizes), strict=True)}
         return F.cross_entropy(torch.func.functional_call(net, parts, (x,)), y).item()
 
     most = max(at(t) for t in np.linspace(-half, half, 2001))
@@ -169,11 +167,11 @@ def test_bad_input():
     refuses_what_cannot_be_measured(keskar)
     for epsilon in (0, -0.1, float("nan"), float("inf"), True, "0.1", None):
         refused(
-            lambda: sharpness(net, F.cross_entropy, x, y, epsilon),
+            lambda epsilon=epsilon: sharpness(net, F.cross_entropy, x, y, epsilon),
             "epsilon is .*; it must be a finite number above 0",
         )
         refused(
-            lambda: keskar(net, F.cross_entropy, x, y, epsilon),
+            lambda epsilon=epsilon: keskar(net, F.cross_entropy, x, y, epsilon),
             "epsilon is .*; it must be a finite number above 0",
         )
     refused(
@@ -185,5 +183,5 @@ def test_bad_input():
     )
     refused(lambda: sharpness(net, lambda o, t: o.square().mean(), x, y, 1e200), "not finite within epsilon")
     for p in (0, size + 1, 2.5):
-        refused(lambda: keskar(net, F.cross_entropy, x, y, subspace=p), f"allow 1 to {size}")
+        refused(lambda p=p: keskar(net, F.cross_entropy, x, y, subspace=p), f"allow 1 to {size}")
     refused(lambda: rescale(net, net[0], net[3], 0), "factor is 0")

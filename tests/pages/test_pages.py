@@ -120,7 +120,7 @@ def test_pages_without_records_say_so_and_draw_the_paper_alone():
     assert len(figures.glance(empty).axes) == 6
     assert "No records" in report.provenance([]).data
     assert tables.compare(empty, "mnist")["n"].sum() == 0
-    holes = report.holes([], ["mnist"], "paper", 2).data
+    holes = report.missing_runs([], ["mnist"], "paper", 2).data
     assert (
         "bbatch sweep mnist --profile paper --seeds 2" in holes
         and "2 of 2 at B\u00a0=\u00a01, 8, 16, 32, 64, 128, 256, 512, 1024." in holes
@@ -135,7 +135,10 @@ def test_a_run_in_mixed_precision_fills_a_hole_until_there_is_one_in_32_bits(tmp
     put(store, "bf16", 9_000)
     found = report.obtain(["mnist"], seeds=1, store=store)
     assert [r["run"]["precision"] for r in found] == ["bf16"]
-    assert "1 of 1 at B\u00a0=\u00a01, 8, 16, 32, 128, 256" in report.holes(found, ["mnist"], seeds=1).data
+    assert (
+        "1 of 1 at B\u00a0=\u00a01, 8, 16, 32, 128, 256"
+        in report.missing_runs(found, ["mnist"], seeds=1).data
+    )
     assert "MNIST, 1 of 1 at B\u00a0=\u00a064." in report.arithmetic(metrics.frame(found)).data
     assert report.obtain(["mnist"], seeds=1, precision="fp32", store=store) == []
     put(store, "fp32", 9_100)
@@ -146,7 +149,7 @@ def test_a_run_in_mixed_precision_fills_a_hole_until_there_is_one_in_32_bits(tmp
 
 @pytest.fixture
 def mixed():
-    """MNIST as it may be recorded: one seed in 32 bits everywhere, two more in mixed precision at B = 32, none at 64."""
+    """MNIST as it may be: one seed in 32 bits, at B = 32 two more in mixed precision, none at all at 64."""
     return metrics.frame(
         [
             record("mnist", b, s, right, 59_500, 59_600, precision=p)
@@ -179,15 +182,14 @@ def test_a_page_says_which_runs_of_a_cell_are_in_mixed_precision(mixed):
 
 
 def test_a_sentence_says_where_a_pair_differs_in_arithmetic(mixed):
-    text = accuracy.accuracy_sentence(
-        mixed, "mnist"
-    )  # best: B = 32, mean over three seeds, two of them in bf16
+    # best: B = 32, mean over three seeds, two of them in bf16
+    text = accuracy.accuracy_sentence(mixed, "mnist")
     assert "of the 3 batch sizes recorded, at B = 32" in text and "(n = 3 seeds, 2 of them in bf16)" in text
     assert "At B = 8 it is 0.10 points lower (one pair of runs: no interval over seeds)." in text
     assert (
-        "At B = 128 it is 0.15 points lower (one pair of runs: no interval over seeds; in 1 of the pairs one run is in bf16"
-        in text
+        "At B = 128 it is 0.15 points lower (one pair of runs: no interval over seeds; in 1 of the " in text
     )
+    assert "pairs one run is in bf16" in text
 
 
 def test_single_seeds_are_drawn_apart_from_means(mixed):
@@ -204,21 +206,20 @@ def test_learning_curves_show_the_error_and_no_zero(runs):
     curves = metrics.curves([record(batch_size=8, seed=s, test_correct=c) for s, c in ((42, 190), (43, 200))])
     axis = figures.learning_curves(curves, "synthetic-1k").axes[0]
     assert axis.lines[0].get_ydata() == pytest.approx([50, 2.5]) and axis.get_yscale() == "log"
-    assert axis.collections[0].get_datalim(axis.transData).y0 == pytest.approx(
-        0.25
-    )  # half of one of 200 samples
+    # half of one of 200 samples
+    assert axis.collections[0].get_datalim(axis.transData).y0 == pytest.approx(0.25)
 
 
 def test_runs_trained_again_are_summed_up_by_agreement():
     from bbatch.sweeping import verify
 
     table = verify.sweep_again("synthetic-1k", "smoke", 1)
-    assert (
-        list(table["runs"]) == [1] * len(table) and (table["not committed"] == 1).all()
-    )  # no smoke run is committed
+    # no smoke run is committed
+    assert list(table["runs"]) == [1] * len(table) and (table["not committed"] == 1).all()
     assert (
         verify.again_sentence(table)
-        == f"{len(table)} runs trained while this page was made, against their committed records: {len(table)} not committed"
+        == f"{len(table)} runs trained while this page was made, against their committed records: "
+        f"{len(table)} not committed"
     )
     assert verify.sweep_again("synthetic-1k", "smoke", 0).empty
 
@@ -247,8 +248,8 @@ def test_results_as_json_have_the_documented_keys(store, capsys):
     assert main(["results", "synthetic-1k", "--json"]) == 0
     rows = [r for r in json.loads(capsys.readouterr().out) if r["batch_size"] == 4]
     keys = (
-        "dataset batch_size seed lr_rule lr optimizer epochs test_acc train_acc train_acc_running gap epoch_time_s "
-        "convergence_epoch diverged device data_source data_fingerprint commit"
+        "dataset batch_size seed lr_rule lr optimizer epochs test_acc train_acc train_acc_running gap "
+        "epoch_time_s convergence_epoch diverged device data_source data_fingerprint commit"
     ).split()
     assert set(keys) <= set(rows[0]) and rows[0]["test_acc"] == 95.0 and rows[0]["convergence_epoch"] == 2
 
@@ -276,7 +277,7 @@ def test_precision_is_compared_only_between_equal_runs():
     pairs = [
         record(seed=s, test_correct=c, precision=p)
         for p, cs in (("fp32", (190, 188)), ("bf16", (191, 187)))
-        for s, c in zip((42, 43), cs)
+        for s, c in zip((42, 43), cs, strict=True)
     ]
     alone = record(batch_size=64, precision="bf16")
     table = precision.precision_effect(metrics.frame([*pairs, alone]))
@@ -294,8 +295,6 @@ def test_a_critical_size_of_ours_is_said_with_the_name_as_it_is_written():
     sizes = DATASETS["cifar10"].protocol.batch_sizes
     runs = metrics.frame(record("cifar10", b, test_correct=7_600 if b <= 64 else 7_300) for b in sizes)
     said = " ".join(critical_batch_size.exponent_sentences(runs))
-    assert (
-        "give a B* on 1 of the 1 data sets with runs at every batch size: CIFAR-10 (B* = 128), too few for an exponent."
-        in said
-    )
+    assert "give a B* on 1 of the 1 data sets with runs at every batch size: CIFAR-10 (B* = 128), " in said
+    assert "too few for an exponent." in said
     assert "−" in said and " -" not in said  # the interval of Table VI's synthetic sets begins below zero

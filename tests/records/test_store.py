@@ -51,9 +51,8 @@ def test_what_is_put_is_there(store):
     store.put(r)
     assert store.live() == store.records() == {r["id"]: r} and store.get(r["id"]) == r
     assert store.get("unknown") is None
-    assert [p.name for p in (store.folder / "records").iterdir()] == [
-        f"{r['id']}.json"
-    ]  # no part left behind
+    # no part left behind
+    assert [p.name for p in (store.folder / "records").iterdir()] == [f"{r['id']}.json"]
 
 
 def test_an_empty_store_is_empty(tmp_path):
@@ -116,9 +115,8 @@ def test_frozen_records_are_the_live_ones(store):
     assert store.frozen_records() == store.live() == records
     assert all(Run.from_dict(r["run"]).key("f") for r in store.frozen_records().values())
     before = frozen_bytes(store)
-    assert (
-        store.freeze() == {} and frozen_bytes(store) == before
-    )  # again: nothing new, no conflict with itself
+    # again: nothing new, no conflict with itself
+    assert store.freeze() == {} and frozen_bytes(store) == before
 
 
 def test_frozen_bytes_do_not_depend_on_order_or_on_the_number_of_freezes(tmp_path):

@@ -34,11 +34,14 @@ def committed(frozen):
 
 
 def test_the_choice_is_random_and_reproducible(committed):
-    chosen = [r["id"] for r in verify.choose(committed, sample=3, seed=5)]
+    chosen = [r["id"] for r in verify.random_sample(committed, sample=3, seed=5)]
     assert len(set(chosen)) == 3 and chosen == [
-        r["id"] for r in verify.choose(committed, ["synthetic-1k"], 3, 5)
+        r["id"] for r in verify.random_sample(committed, ["synthetic-1k"], 3, 5)
     ]
-    assert len({tuple(r["id"] for r in verify.choose(committed, sample=2, seed=s)) for s in range(20)}) > 3
+    assert (
+        len({tuple(r["id"] for r in verify.random_sample(committed, sample=2, seed=s)) for s in range(20)})
+        > 3
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,7 +56,7 @@ def test_the_choice_is_random_and_reproducible(committed):
 )
 def test_a_bad_choice_is_refused(given, said, committed):
     with pytest.raises(BadInput, match=said):
-        verify.choose(committed, **given)
+        verify.random_sample(committed, **given)
 
 
 def test_expected_seconds():
@@ -72,7 +75,7 @@ def changed(record, **final):
 def test_agreement(committed):
     record = next(r for r in committed.values() if r["final"]["diverged_epoch"] is None)
     right, n = record["final"]["test_correct"], record["data"]["n_test"]
-    row = verify.compare(record, record)
+    row = verify.compare_records(record, record)
     assert row["agreement"] == "bit-identical" and row["why"] is None
     assert row["recorded"] == row["here"] == 100 * right / n
     inside = int(row["tolerance"] * n / 100)
@@ -81,17 +84,17 @@ def test_agreement(committed):
         (-inside, "within tolerance"),
         (-3 * inside // 2, "differs"),
     ):
-        found = verify.compare(record, changed(record, test_correct=right + change))
+        found = verify.compare_records(record, changed(record, test_correct=right + change))
         assert found["agreement"] == agreement and found["why"] == "same hardware, engine and versions"
-    assert verify.compare(record, changed(record, diverged_epoch=2))["agreement"] == "differs"
+    assert verify.compare_records(record, changed(record, diverged_epoch=2))["agreement"] == "differs"
     both = [changed(record, diverged_epoch=epoch, test_correct=c) for epoch, c in ((2, right), (1, 10))]
-    assert verify.compare(*both)["agreement"] == "within tolerance"
+    assert verify.compare_records(*both)["agreement"] == "within tolerance"
     elsewhere = changed(record, test_correct=right + 1)
     elsewhere["observed"] |= {"device_name": "another processor"}
-    assert "another processor here" in verify.compare(record, elsewhere)["why"]
+    assert "another processor here" in verify.compare_records(record, elsewhere)["why"]
     failed = deepcopy(record) | {"history": {}, "final": {}}
     failed["observed"] |= {"failure": "out of memory"}
-    row = verify.compare(record, failed)
+    row = verify.compare_records(record, failed)
     assert row["agreement"] == "failed" and not verify.agree([row])
 
 
@@ -103,7 +106,7 @@ def test_the_tolerance_is_the_two_sample_binomial_interval(committed):
     rng, n, p = np.random.default_rng(1), record["data"]["n_test"], 0.85
     a, b = rng.binomial(n, p, (2, 4000))
     rows = [
-        verify.compare(
+        verify.compare_records(
             changed(record, test_correct=int(x), diverged_epoch=None),
             changed(record, test_correct=int(y), diverged_epoch=None),
         )
