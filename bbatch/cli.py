@@ -292,7 +292,7 @@ def _freeze(options) -> list[dict]:
 def _verify(options) -> list[dict]:
     if options.integrity:
         return integrity.check(FROZEN)
-    records = verify.choose(Store().frozen_records(), options.datasets, options.sample, options.seed)
+    records = verify.random_sample(Store().frozen_records(), options.datasets, options.sample, options.seed)
     jobs = processes(options.jobs, data.usable(options.device))
     took = verify.seconds_expected(records, jobs)
     print(

@@ -77,9 +77,9 @@ def record(
             "diverged_epoch": None,
         },
         "observed": {
-            "seconds": [seconds, seconds],
-            "cpu_seconds": [seconds / 2] * 2,
-            "evaluate_seconds": [0.1, 0.1],
+            "seconds": [seconds] * run.epochs,
+            "cpu_seconds": [seconds / 2] * run.epochs,
+            "evaluate_seconds": [0.1] * run.epochs,
             "device": "cpu",
             "device_name": "a processor",
             "threads": 1,
