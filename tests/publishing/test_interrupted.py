@@ -34,27 +34,27 @@ def notebook(path: Path, source: str) -> None:
 
 @pytest.fixture
 def building(tmp_path):
-    """A build under way, in a process group of its own: one notebook is done, the other's kernel has begun."""
+    """A build under way, in a process group of its own: one notebook is done, the other's kernel has begun.
+    Gives its process, the ids of kernel and worker, and the stamp of what is done."""
     (tmp_path / "build.py").write_text(BUILD)
     notebook(tmp_path / "1_short.ipynb", "1")
     pids = tmp_path / "pids"
-    source = f"import os, time\nopen({str(pids)!r}, 'a').write(f'{{os.getpid()}} {{os.getppid()}} ')\ntime.sleep(600)"
-    notebook(tmp_path / "2_long.ipynb", source)
+    note = f"open({str(pids)!r}, 'a').write(f'{{os.getpid()}} {{os.getppid()}} ')"
+    notebook(tmp_path / "2_long.ipynb", f"import os, time\n{note}\ntime.sleep(600)")
     command = [sys.executable, str(tmp_path / "build.py"), str(tmp_path)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    child = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        start_new_session=True,
-    )
+    child = start(command, env=environment)
     stamp = tmp_path / "executed" / "1_short.sha256"
     until(lambda: pids.is_file() and len(pids.read_text().split()) == 2 and stamp.is_file(), child)
     yield child, list(map(int, pids.read_text().split())), stamp
     child.kill()
-    child.wait()
+    child.communicate()
+
+
+def start(command, **options):
+    """A process that leads a group of its own, as one started by a shell."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, start_new_session=True, **pipes, **options)
 
 
 def until(condition, child=None, seconds=120):
@@ -96,14 +96,7 @@ def test_no_process_outlives_a_build_that_is_killed(how, building):
 def test_ctrl_c_at_start_up_ends_in_a_line():
     command = [sys.executable, "-m", "bbatch.publishing", "book"]
     for seconds in (0.3, 1.0):
-        child = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        child = start(command, cwd=ROOT)
         time.sleep(seconds)
         os.killpg(child.pid, signal.SIGINT)
         _, said = child.communicate(timeout=20)
