@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from bbatch import data
+from bbatch.publishing.notebooks import use_this_checkout
 from factories import FILES
 
 torch.set_num_threads(1)  # as the sweep's workers do
+use_this_checkout()  # the kernels in which nbval runs the notebooks
 
 
 @pytest.fixture(scope="session")

@@ -77,13 +77,18 @@ def _alone():
         return lock.acquire()
 
 
+def pages() -> list[Path]:
+    """The committed notebooks that are pages."""
+    return [*notebooks.paths(), *sorted((ROOT / "book").glob("*.ipynb"))]
+
+
 def execute_all() -> list[Path]:
     """Execute the pages that are notebooks and whose stamp is out of date, two at once; returns all such
     pages.
 
     Raises `BookFailed` where one stops, and `KeyboardInterrupt` with a sentence that says how far they came.
     """
-    stamps = {path: stamp(path) for path in [*notebooks.paths(), *sorted((ROOT / "book").glob("*.ipynb"))]}
+    stamps = {path: stamp(path) for path in pages()}
     todo = [path for path, value in stamps.items() if not _fresh(path, value)]
     print(
         f"Notebooks: {len(todo)} to execute, {len(stamps) - len(todo)} unchanged since the last build.",
@@ -152,10 +157,10 @@ def stamp(path: Path) -> str:
     return digest.hexdigest()
 
 
-def stage(pages: list[Path], about: dict) -> None:
+def stage(made: list[Path], about: dict) -> None:
     """Lay out afresh what Jupyter Book reads, so that nothing of an earlier build is left.
 
-    `pages` are the committed notebooks; their executed copies take their places. `about`: `provenance.facts`.
+    `made` are the committed notebooks; their executed copies take their places. `about`: `provenance.facts`.
     """
     for folder in (SOURCE, HTML, BUILD / ".doctrees", BUILD / "jupyter_execute"):
         shutil.rmtree(folder, ignore_errors=True)
@@ -169,7 +174,7 @@ def stage(pages: list[Path], about: dict) -> None:
     settings = yaml.safe_dump(configuration(settings, about), sort_keys=False, allow_unicode=True)
     (SOURCE / "_config.yml").write_text(settings)
     (SOURCE / "notebooks").mkdir()
-    for path in pages:
+    for path in made:
         notebook = nbformat.read(_executed(path), as_version=4)
         for cell in notebook.cells:
             for output in cell.get("outputs", []):

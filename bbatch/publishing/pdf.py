@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from html import escape, unescape
+from html import escape
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -34,21 +34,12 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--host-resolver-rules=MAP * ~NOTFOUND",
 )
-
-
-class NotPrinted(RuntimeError):
-    """The browser could not print the book."""
-
-
 SECONDS = 300  # for Chromium to typeset and print everything
 STYLE = """
 @page { size: A4; margin: 18mm 16mm; @bottom-center { content: counter(page); font: 8pt sans-serif; } }
-@page :first { @bottom-center { content: none; } }
 body { font-size: 10pt; }
-.bbatch-front h1 { margin: 15mm 0 6mm; }
-.bbatch-front h2 { margin: 5mm 0 1mm; font-size: 12pt; }
-.bbatch-front :is(ol, li) { margin: 0; padding: 0; list-style: none; }
-article.bd-article { max-width: none; padding: 0; break-before: page; }
+article.bd-article { max-width: none; padding: 0; }
+article.bd-article + article { break-before: page; }
 h1, h2, h3, h4 { break-after: avoid; break-inside: avoid; }
 .bd-article .bbatch-table-box, .bd-article .output.text_html { overflow: visible !important; }
 .bd-article table { display: table !important; font-size: 7.5pt !important; }
@@ -62,6 +53,10 @@ pre { white-space: pre-wrap; }
 """
 
 
+class NotPrinted(RuntimeError):
+    """The browser could not print the book."""
+
+
 def find() -> str | None:
     """The first Chromium on the path, under any of its names."""
     return next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -70,7 +65,7 @@ def find() -> str | None:
 def make() -> Path:
     """Print the built book to _build/book.pdf and return its path.
 
-    Raises `BadInput` where there is no built book or no Chromium.
+    Raises `BadInput` where there is no built book or no Chromium, `NotPrinted` where it fails.
     """
     if not (HTML / "book" / "index.html").is_file():
         raise BadInput("the book is not built yet; `make book` builds it.")
@@ -96,46 +91,24 @@ def make() -> Path:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
+    except (subprocess.SubprocessError, OSError) as error:
+        raise NotPrinted(f"Chromium could not print the book ({type(error).__name__}).") from error
     finally:
         page.unlink()
     return pdf
 
 
 def joined(html: Path = HTML) -> str:
-    """All pages as one, to stand in `html`/book, after a list of them: ids and links carry the name of their
-    page."""
+    """All pages as one, to stand in `html`/book: ids and links carry the name of their page."""
     source = html.parent / "source"
     toc, book = (yaml.safe_load((source / name).read_text()) for name in ("_toc.yml", "_config.yml"))
-    parts = {part["caption"]: [chapter["file"] for chapter in part["chapters"]] for part in toc["parts"]}
-    names = [toc["root"], *(name for part in parts.values() for name in part)]
+    names = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
     texts = {name: (html / f"{name}.html").read_text() for name in names}
     head = f"<title>{escape(book['title'])}</title>{_head(texts)}"
     articles = "".join(_article(name, text, set(names)) for name, text in texts.items())
     return (
         f'<!DOCTYPE html><html lang="en" data-theme="light"><head>{head}<style>{STYLE}</style></head>'
-        f"<body>{_front(book, toc['root'], parts, texts)}{articles}</body></html>"
-    )
-
-
-def _front(book: dict, root: str, parts: dict[str, list[str]], texts: dict[str, str]) -> str:
-    """The first page: title, authors, what the pages rest on, and the list of pages with links."""
-
-    def line(name: str) -> str:
-        title = (
-            unescape(re.search(r"<title>(.*?)</title>", texts[name], re.DOTALL)[1]).split(" — ")[0].strip()
-        )
-        return f'<li><a href="#{name.replace("/", "-")}">{escape(title)}</a></li>'
-
-    lists = "".join(
-        f"<h2>{escape(part)}</h2><ol>{''.join(map(line, names))}</ol>" for part, names in parts.items()
-    )
-    foot = BeautifulSoup(texts[root], "html.parser").find(class_="bbatch-provenance")
-    for link in foot.find_all("a") if foot else ():
-        link.decompose()
-    title, author = escape(book["title"]), escape(book["author"])
-    return (
-        f'<section class="bbatch-front"><h1>{title}</h1><p>{author}</p>{foot or ""}'
-        f"<ol>{line(root)}</ol>{lists}</section>"
+        f"<body>{articles}</body></html>"
     )
 
 

@@ -13,6 +13,7 @@ import math
 import re
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import ExitStack, contextmanager
@@ -84,16 +85,28 @@ def executor(name: str, jobs: int | None = None, device: str = "cpu") -> Iterato
 
 
 def _greeted(host: str, port: int) -> None:
-    """Raise `OSError` unless what listens there greets as Dask does, with a message of some hundred bytes
-    behind its length.
+    """Raise `OSError` unless what listens there greets in time as Dask does: a length, and as many bytes.
 
-    Dask's own client waits for ever for a listener that says nothing, and takes the words of another for a
-    length.
+    Dask's own client waits for ever for a listener that says nothing or says it byte by byte, and takes the
+    words of another for a length.
     """
+    end = time.monotonic() + ANSWER_WITHIN
     with socket.create_connection((host, port), timeout=ANSWER_WITHIN) as connection:
-        length = int.from_bytes(connection.recv(8, socket.MSG_WAITALL), "little")
-    if not 0 < length < 2**20:
-        raise OSError("this is no Dask scheduler")
+
+        def read(size: int) -> bytes:
+            content = b""
+            while len(content) < size:
+                connection.settimeout(max(end - time.monotonic(), 0.001))
+                part = connection.recv(size - len(content))
+                if not part:
+                    raise OSError("this is no Dask scheduler")
+                content += part
+            return content
+
+        length = int.from_bytes(read(8), "little")
+        if not 0 < length < 2**20:
+            raise OSError("this is no Dask scheduler")
+        read(length)
 
 
 class _Runs(Executor):

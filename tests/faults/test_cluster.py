@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, suppress
 from io import StringIO
 
 import pytest
@@ -247,7 +247,9 @@ def test_an_unknown_executor_is_refused(name):
 
 
 @pytest.mark.parametrize(
-    "words", [b"", b"HTTP/1.0 400 Bad Request\r\n\r\n", b"\0" * 8], ids=["silent", "web", "zeros"]
+    "words",
+    [b"", b"HTTP/1.0 400 Bad Request\r\n\r\n", b"\0" * 8, b"\x28" + b"\0" * 47],
+    ids=["silent", "web", "zeros", "drips"],
 )
 def test_what_listens_but_is_no_scheduler(words, monkeypatch):
     """Dask's client would wait for ever for the first, and ask for exabytes of memory for the second."""
@@ -256,7 +258,10 @@ def test_what_listens_but_is_no_scheduler(words, monkeypatch):
 
         def answer():
             with server.accept()[0] as connection:
-                connection.sendall(words)
+                for k in range(len(words)):  # byte by byte: the last of them would need five seconds
+                    with suppress(OSError):
+                        connection.sendall(words[k : k + 1])
+                    time.sleep(0.1 if words[0] == 0x28 else 0)
                 time.sleep(1)
 
         threading.Thread(target=answer, daemon=True).start()

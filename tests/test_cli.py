@@ -1,0 +1,73 @@
+"""The command line where its output is closed, knows few letters, or is a terminal that obeys."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from bbatch import cli
+from bbatch.records import integrity
+from bbatch.repository import ROOT
+from factories import record_of_four_epochs as record
+
+
+def bbatch(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **environment):
+    command = [sys.executable, "-m", "bbatch", *words]
+    return subprocess.run(
+        command, cwd=ROOT, stdout=stdout, stderr=stderr, text=True, env=os.environ | environment
+    )
+
+
+def closed_pipe():
+    """The writing end of a pipe that nobody reads."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing
+
+
+def test_who_has_read_enough_disturbs_nothing():
+    done = bbatch("notebooks", stdout=closed_pipe())
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "words", [["sweep", "synthetic-1k", "--profile", "smoke"], ["verify", "synthetic-1k"]]
+)
+def test_work_that_was_cut_short_by_a_closed_pipe_is_no_success(words, tmp_path):
+    """What tells of the progress goes to stderr: a command that cannot tell either does its work or fails."""
+    done = bbatch(*words, "--jobs", "1", stderr=closed_pipe(), BBATCH_STORE=str(tmp_path))
+    records = list((tmp_path / "records").glob("*.json")) if words[0] == "sweep" else []
+    assert done.returncode == 1 or (
+        done.returncode == 0 and (len(records) == 2 or "identical" in done.stdout)
+    )
+
+
+def test_a_record_that_is_not_confirmed_is_told_to_a_closed_pipe_too(monkeypatch, tmp_path):
+    def broken(*words):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(cli, "_print", broken)
+    monkeypatch.setattr(os, "dup2", lambda *words: None)
+    for ok, code in ((False, 1), (True, 0), (None, 0)):
+        monkeypatch.setattr(
+            integrity, "check", lambda folder, ok=ok: [{"check": "x", "ok": ok, "finding": ""}]
+        )
+        assert cli.main(["verify", "--integrity"]) == code
+
+
+def test_a_terminal_without_letters_and_a_closed_stderr_get_no_traceback():
+    done = bbatch("tables", "3", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0 and done.stderr == "" and done.stdout.isascii()
+    shell = f'"{sys.executable}" -m bbatch results nothing 2>&-'
+    done = subprocess.run(shell, shell=True, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
+
+
+def test_a_terminal_obeys_no_record(monkeypatch, capsys):
+    said = "\x1b]0;title\x07\x1b[2Jcpu\n\u202e"
+    forged = record() | {"data": {"source": said, "fingerprint": "f" * 64, "n_test": 200}}
+    monkeypatch.setattr(cli.Store, "records", lambda self: {"x": forged})
+    assert cli.main(["results"]) == 0
+    shown = capsys.readouterr().out
+    assert "?]0;title??[2Jcpu??" in shown and not set(said) & set("\x1b\x07\u202e") & set(shown)
