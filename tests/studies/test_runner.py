@@ -186,7 +186,9 @@ def test_every_study_lists_each_trial_once():
     for study in STUDIES.values():
         trials = study.trials("fp32")
         assert len(set(trials)) == len(trials) > 0
-    assert {t.problem for t in data_size.data_size_trials()} == set(data_size.PROBLEMS)
+    sizes = data_size.data_size_trials()
+    assert {t.problem for t in sizes} == set(data_size.PROBLEMS)
+    assert {t.run.n_train for t in sizes if t.run.batch_size == t.run.n_train} == {800, 3_200, 8_000, 40_000}
     assert {t.run.warmup_epochs for t in warm_up.warm_up_trials()} == {0, 5}
 
 
