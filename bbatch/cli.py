@@ -90,21 +90,15 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     def add_training(sub):
-        sub.add_argument(
-            "--lr-rule",
-            default="linear",
-            metavar="|".join(config.LR_RULES),
-            help="how the learning rate follows the batch size (default: linear)",
-        )
-        sub.add_argument(
-            "--precision", default="fp32", metavar="|".join(config.PRECISIONS), help="default: fp32"
-        )
+        rule = "how the learning rate follows the batch size (default: linear)"
+        sub.add_argument("--lr-rule", default="linear", metavar="|".join(config.LR_RULES), help=rule)
+        precisions = "|".join(config.PRECISIONS)
+        sub.add_argument("--precision", default="fp32", metavar=precisions, help="default: fp32")
         sub.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
 
     def add_datasets(sub):
-        sub.add_argument(
-            "datasets", nargs="*", metavar="DATASET", help=f"default: all of {', '.join(config.DATASETS)}"
-        )
+        names = ", ".join(config.DATASETS)
+        sub.add_argument("datasets", nargs="*", metavar="DATASET", help=f"default: all of {names}")
 
     add("data", _data, "what data is available, from where, with its fingerprint")
     sub = add("run", _run, "train one configuration and record it")
@@ -112,35 +106,28 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--batch-size", type=int, required=True)
     sub.add_argument("--seed", type=int, default=42, help="default: 42, the paper's")
     sub.add_argument("--epochs", type=int, help="default: the paper's")
-    sub.add_argument(
-        "--base-lr", type=float, help="learning rate at the base batch size (default: the paper's)"
-    )
+    rate = "learning rate at the base batch size (default: the paper's)"
+    sub.add_argument("--base-lr", type=float, help=rate)
     add_training(sub)
     sub = add("sweep", _sweep, "train every run of a profile that has no record yet")
     add_datasets(sub)
     sub.add_argument("--profile", default="paper", metavar="|".join(config.PROFILES), help="default: paper")
     sub.add_argument("--seeds", type=int, help="how many, from 42 on (default: the profile's)")
     sub.add_argument("--jobs", type=int, help="processes (default: as many as cores)")
-    sub.add_argument(
-        "--executor",
-        default="processes",
-        metavar="processes|dask|dask://HOST:PORT",
-        help="what runs them: processes of its own, a Dask cluster on this machine, or one that is there",
-    )
-    sub.add_argument(
-        "--fresh", action="store_true", help="leave committed records out, and compare at the end"
-    )
+    kinds = "what runs them: processes of its own, a Dask cluster on this machine, or one that is there"
+    executors = "processes|dask|dask://HOST:PORT"
+    sub.add_argument("--executor", default="processes", metavar=executors, help=kinds)
+    fresh = "leave committed records out, and compare at the end"
+    sub.add_argument("--fresh", action="store_true", help=fresh)
     add_training(sub)
     sub = add("results", _results, "a row for each recorded run")
     add_datasets(sub)
     add("freeze", _freeze, "gather live records into the committed files under results/")
-    sub = add(
-        "verify", _verify, "train some of the committed runs again and compare: exit code 1 where one differs"
-    )
+    what = "train some of the committed runs again and compare: exit code 1 where one differs"
+    sub = add("verify", _verify, what)
     add_datasets(sub)
-    sub.add_argument(
-        "--sample", type=int, default=3, metavar="K", help="how many, chosen at random (default: 3)"
-    )
+    sample = "how many, chosen at random (default: 3)"
+    sub.add_argument("--sample", type=int, default=3, metavar="K", help=sample)
     sub.add_argument(
         "--integrity",
         action="store_true",
@@ -226,15 +213,8 @@ def _data(options) -> list[dict]:
 
 
 def _run(options) -> pd.DataFrame:
-    run = config.plan(
-        options.dataset,
-        options.batch_size,
-        options.seed,
-        epochs=options.epochs,
-        base_lr=options.base_lr,
-        lr_rule=options.lr_rule,
-        precision=options.precision,
-    )
+    changes = {name: getattr(options, name) for name in ("epochs", "base_lr", "lr_rule", "precision")}
+    run = config.plan(options.dataset, options.batch_size, options.seed, **changes)
     store = Store()
     sweep([run], store, jobs=1, device=options.device, progress=not options.json)
     key = run.key(data.load(run.dataset).fingerprint)
@@ -242,23 +222,12 @@ def _run(options) -> pd.DataFrame:
 
 
 def _sweep(options) -> list[dict]:
-    runs = config.grid(
-        options.datasets or config.DATASETS,
-        options.profile,
-        options.seeds,
-        options.lr_rule,
-        options.precision,
-    )
+    names = options.datasets or config.DATASETS
+    runs = config.grid(names, options.profile, options.seeds, options.lr_rule, options.precision)
     store = Store(frozen=None) if options.fresh else Store()
-    with dask_cluster.executor(options.executor, options.jobs, options.device) as executor:
-        done = sweep(
-            runs,
-            store,
-            jobs=options.jobs,
-            device=options.device,
-            executor=executor,
-            progress=not options.json,
-        )
+    jobs, device = options.jobs, options.device
+    with dask_cluster.executor(options.executor, jobs, device) as executor:
+        done = sweep(runs, store, jobs=jobs, device=device, executor=executor, progress=not options.json)
     failed = sum(bool(r["observed"].get("failure")) for k, r in store.live().items() if k in done)
     row = {"runs": len(runs), "computed_now": len(done), "failed": failed, "store": store.folder.name}
     return [row | store.agreement(Store().frozen_records()) if options.fresh else row]

@@ -18,7 +18,7 @@ import torch
 from bbatch.records.store import ROOT
 from bbatch.sweeping.worker import environment
 
-from . import landscape, measure
+from . import convolutional, landscape, measure
 
 FOLDER = ROOT / "results" / "benchmarks"
 
@@ -48,7 +48,9 @@ def on_cpu(full: bool) -> None:
     rows = [row for b in sizes for row in measure.synthetic_steps(b, rounds, progress(f"synthetic, B = {b}"))]
     write(rows, "synthetic.csv", "cpu")
     write(
-        measure.convolutional_steps((1, 128, 512), 5 if full else 2, progress("images")), "images.csv", "cpu"
+        convolutional.convolutional_steps((1, 128, 512), 5 if full else 2, progress("images")),
+        "images.csv",
+        "cpu",
     )
     write(measure.scaling(5 if full else 1, progress("scaling")), "scaling.csv", "cpu")
     torch.set_num_threads(os.cpu_count())  # a reader draws one surface at a time, with all the machine
@@ -60,9 +62,9 @@ def on_cuda(full: bool) -> None:
         sys.exit("benchmarks: no CUDA device is to be seen; nothing was measured.")
     rows = [
         row
-        for name in measure.IMAGES
+        for name in convolutional.IMAGES
         for b in ((1, 8, 32, 128, 1024) if full else (1, 32, 1024))
-        for row in measure.cuda_steps(name, b, 9 if full else 3, progress(f"{name}, B = {b}"))
+        for row in convolutional.cuda_steps(name, b, 9 if full else 3, progress(f"{name}, B = {b}"))
     ]
     write(rows, "cuda.csv", "cuda")
 

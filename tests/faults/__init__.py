@@ -1,2 +1,1 @@
-"""Faults that a sweep must survive. Short form in `make test`; long form (50 kills of each kind): `make
-faults`."""
+"""Faults that a sweep must survive: briefly in `make test`, at length (50 kills each) in `make faults`."""

@@ -138,8 +138,7 @@ def test_workers_that_share_nothing_and_one_that_is_killed(undisturbed, tmp_path
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
-    """The address of a scheduler of two separate workers, their folder, and the process of the one that has a
-    GPU."""
+    """Of two separate workers: their scheduler's address, their folder, the process of the one with a GPU."""
     folder = tmp_path_factory.mktemp("pair")
     with separate(folder, ((), ("--resources", "GPU=1"))) as (name, (_, _, gpu)):
         yield name, folder, gpu.pid
