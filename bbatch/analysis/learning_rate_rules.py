@@ -7,16 +7,91 @@ have run, a short run beside a long one.
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pandas as pd
+from scipy import stats
 
 from ..config import DATASETS, LR_RULES, SYNTHETIC, plan
 from ..metrics import interval
-from ..statistics import Interval, paired_difference
+from ..statistics import LEVEL, Interval, paired_difference
+from .accuracy import fall, level
+from .estimate import Estimate, combine, command, is_printed, lacking, number, sizes
 
 IMAGES = tuple(name for name in DATASETS if name not in SYNTHETIC)
 OTHERS = tuple(rule for rule in LR_RULES if rule != "linear")
 COLUMNS = ["dataset", "batch_size", "rule", "epoch", "n", "other", "linear", "difference"]
 LARGE = 128  # from here on: the four largest of the nine batch sizes on images
+
+
+UNSCALED = "synthetic-50k"  # the data set of Section IV-D
+
+
+def loss_without(runs, batch_size: int) -> Estimate:
+    """Test accuracy under the linear rule minus that at the fixed rate, on the data set of Section IV-D, in points."""
+    return combine(runs, UNSCALED, {(batch_size, "linear"): 1, (batch_size, "constant"): -1})
+
+
+def share_lost(runs, batch_size: int) -> Estimate:
+    """`loss_without` as a share of the accuracy with scaling, in percent of it (unit: points)."""
+    lost, whole = loss_without(runs, batch_size), level(runs, UNSCALED, batch_size)
+    if not lost.n:
+        return lost
+    per = 100 / whole.value
+    shown = f"({lost.shown}), of {whole.shown} = {number(lost.value * per)} %" if lost.shown else ""
+    scaled = {name: getattr(lost, name) * per for name in ("value", "error", "one_run", "span")}
+    return replace(lost, **scaled, bounds=tuple(per * end for end in lost.bounds), shown=shown)
+
+
+def fall_without(runs, batch_size: int) -> Estimate:
+    """Fall of test accuracy from B = 32 at the fixed rate: what is lost without scaling, not only by not scaling."""
+    return fall(runs, UNSCALED, 32, batch_size, lr_rule="constant")
+
+
+def largest(runs, loss) -> Estimate:
+    """The largest of a loss over the batch sizes above 32. The largest of several estimates is a choice, and its interval
+    allows for that: the bounds reach from the largest lower one to the largest upper one, each of them corrected."""
+    found = [loss(runs, b) for b in sizes(runs, UNSCALED) if b > 32]
+    have = [e for e in found if e.n]
+    if not have:
+        return found[-1]
+    most = max(have, key=lambda e: e.value)
+    level_ = 1 - (1 - LEVEL) / len(have)
+    ends = [e.interval(level_) for e in have]
+    bounds = (max(low for low, _ in ends), max(high for _, high in ends))
+    return replace(most, bounds=bounds, how=f"{most.how}, the largest of {len(have)}")
+
+
+def gap_ratio(runs, batch_size: int, metric: str) -> Estimate:
+    """Gap without scaling over gap with it; no number where the gap with scaling is not above 0, and none yet where it is
+    not told apart from it. The interval is Fieller's, of independent means."""
+    without, with_ = (level(runs, UNSCALED, batch_size, metric, rule) for rule in ("constant", "linear"))
+    about, ids = with_.about, without.ids + with_.ids
+    if not (without.n and with_.n):
+        return lacking(about, without.missing or with_.missing, unit="ratio", shown=without.shown or with_.shown)
+    (a, b), (low, high) = without.interval(), with_.interval()
+    if low <= 0 < high:
+        return lacking(about, command(UNSCALED, seeds=2 * with_.n), unit="ratio", ids=ids)
+    if high <= 0:
+        shown = f"the gap with scaling, {number(with_.value)}, is not above 0: it has no multiples"
+        return Estimate(n=with_.n, unit="ratio", about=about, ids=ids, shown=shown)
+    value = without.value / with_.value
+    shown = f"{number(without.value)} / {number(with_.value)} = {number(value)}"
+    if is_printed(runs):
+        bounds, how = (a / high, b / low), "rounding of what is printed"
+    else:
+        bounds, how = _fieller(without, with_), "Fieller's interval"
+    return Estimate(value, with_.n, "ratio", how, about, ids, bounds=bounds, shown=shown)
+
+
+def _fieller(a: Estimate, b: Estimate) -> tuple[float, float]:
+    """Fieller (1954): the interval of a / b, where b is told apart from 0."""
+    t = stats.t.ppf((1 + LEVEL) / 2, min(a.freedom, b.freedom))
+    g = (t * b.error / b.value) ** 2
+    r = a.value / b.value
+    half = t / b.value * math.sqrt(a.error**2 * (1 - g) + r**2 * b.error**2)
+    return (r - half) / (1 - g), (r + half) / (1 - g)
 
 
 def of_images(records: dict[str, dict]) -> list[dict]:
@@ -33,21 +108,14 @@ def of_images(records: dict[str, dict]) -> list[dict]:
 def effect(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> pd.DataFrame:
     """Each other rule minus the linear one at each batch size, paired by seed: test accuracy and running gap, in points.
 
-    Columns: batch_size, rule, then for test_acc and gap_running the difference as an `Interval`, and n.
+    Columns: batch_size, rule, then for test_acc and gap_running the difference as an `Estimate`, and n.
     """
-    runs = frame[frame["dataset"] == dataset]
-    rows = []
-    for b in sorted(runs["batch_size"].unique()):
+    runs, rows = frame[frame["dataset"] == dataset], []
+    for b in sorted(int(size) for size in runs["batch_size"].unique()):
         for rule in OTHERS:
-            pairs = {}
-            for metric in ("test_acc", "gap_running"):
-                wide = runs[runs["batch_size"] == b].pivot(index="seed", columns="lr_rule", values=metric)
-                have = {"linear", rule} <= set(wide.columns)
-                both = wide[["linear", rule]].dropna() if have else wide.iloc[:0]
-                pairs[metric] = (
-                    paired_difference(both[rule], both["linear"]) if have else paired_difference([], [])
-                )
-            rows.append({"batch_size": int(b), "rule": rule, **pairs, "n": pairs["test_acc"].n})
+            weights = {(b, rule): 1, (b, "linear"): -1}
+            found = {m: combine(runs, dataset, weights, m) for m in ("test_acc", "gap_running")}
+            rows.append({"batch_size": b, "rule": rule, **found, "n": found["test_acc"].n})
     return pd.DataFrame(rows, columns=["batch_size", "rule", "test_acc", "gap_running", "n"])
 
 

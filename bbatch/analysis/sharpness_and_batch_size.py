@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,10 @@ from .. import published
 from ..config import DATASETS
 from ..geometry.measurements import converged
 from ..geometry.one_network import LITERAL, MEASURES
-from ..statistics import LEVEL, Interval, mean_interval, power_laws, spearman
+from ..statistics import LEVEL, Interval, power_laws, spearman
+from .estimate import Estimate, lacking, mean, pooled, ratio
 
+MEASURE = "bbatch geometry"  # what computes what is missing
 SHARP = [name for name in MEASURES if name.startswith(("sharpness", "keskar", "hessian"))]
 
 
@@ -34,6 +37,53 @@ def _ends(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     ]
 
 
+def measured(table: pd.DataFrame, dataset: str, measure: str, split: str, lr_rule: str = "linear") -> pd.DataFrame:
+    """Values of one measure at the end of training: a row a seed, a column a batch size."""
+    t = final(table[(table["dataset"] == dataset) & table["measure"].isin([measure, "accuracy"])], dataset)
+    t = t[(t["measure"] == measure) & (t["split"] == split) & (t["lr_rule"] == lr_rule)]
+    return t.pivot_table(index="seed", columns="batch_size", values="value")
+
+
+def sharpness(table: pd.DataFrame, dataset: str, batch_size: int, measure: str, split: str) -> Estimate:
+    """Sharpness at one batch size; its scatter is that of logarithms, as sharpness differs by factors."""
+    wide, about = measured(table, dataset, measure, split), f"{DATASETS[dataset].title}, B = {batch_size}"
+    values = wide[batch_size].dropna() if batch_size in wide else pd.Series(dtype=float)
+    if values.empty:
+        return lacking(about, f"{MEASURE} {dataset}", unit="loss")
+    logs = np.log(wide.where(wide > 0))
+    ids = _ids(table, dataset, [batch_size], values.index)
+    if (values <= 0).any():  # along random directions the loss need not rise
+        return mean(values, "loss", about, ids)
+    found = ratio(values, about, ids, prior=pooled(logs), span=float(wide.max().max() - wide.min().min()))
+    return replace(found, unit="loss", how="geometric mean over seeds")
+
+
+def sharpness_ratio(
+    table: pd.DataFrame, dataset: str, small: int, large: int, measure: str, split: str, lr_rule: str = "linear"
+) -> Estimate:
+    """Sharpness at the large batch size over that at the small one: geometric mean of the seeds' ratios."""
+    wide = measured(table, dataset, measure, split, lr_rule)
+    about = f"{DATASETS[dataset].title}, B = {large} over {small}"
+    pairs = wide[[small, large]].dropna() if {small, large} <= set(wide) else wide.iloc[:0]
+    pairs = pairs[(pairs > 0).all(axis=1)]
+    if not len(pairs):
+        return lacking(about, f"{MEASURE} {dataset}", unit="ratio")
+    variance, freedom = pooled(np.log(wide.where(wide > 0)))
+    ids = _ids(table, dataset, (small, large), pairs.index)
+    return ratio(pairs[large] / pairs[small], about, ids, prior=(2 * variance, freedom))
+
+
+def sharpness_ratios(table: pd.DataFrame, datasets, measure: str, split: str) -> list[Estimate]:
+    """`sharpness_ratio` of B = 512 over 32 on each data set; on MNIST of 256, the large one of Fig. 10."""
+    return [sharpness_ratio(table, d, 32, 256 if d == "mnist" else 512, measure, split) for d in datasets]
+
+
+def _ids(table: pd.DataFrame, dataset: str, batch_sizes, seeds) -> tuple[str, ...]:
+    """The runs whose networks were measured."""
+    t = table[(table["dataset"] == dataset) & (table["lr_rule"] == "linear")]
+    return tuple(t[t["batch_size"].isin(batch_sizes) & t["seed"].isin(seeds)]["id"].unique())
+
+
 def ratios(
     table: pd.DataFrame, dataset: str, small: int = 32, large: int = 512, lr_rule: str = "linear"
 ) -> pd.DataFrame:
@@ -42,24 +92,12 @@ def ratios(
     Columns: measure, split, small, large (means), ratio, low, high (95 % over seeds; missing for one), n.
     """
     rows, t = [], final(table, dataset)
-    for (measure, split), cell in _each(t[t["lr_rule"] == lr_rule]):
-        wide = cell.pivot_table(index="seed", columns="batch_size", values="value")
-        pairs = wide[[small, large]].dropna() if {small, large} <= set(wide) else wide.iloc[:0]
-        pairs = pairs[(pairs > 0).all(axis=1)]
-        if len(pairs):
-            i = mean_interval(np.log(pairs[large] / pairs[small]))
-            rows.append(
-                {
-                    "measure": measure,
-                    "split": split,
-                    "small": pairs[small].mean(),
-                    "large": pairs[large].mean(),
-                    "ratio": math.exp(i.mean),
-                    "low": math.exp(i.low),
-                    "high": math.exp(i.high),
-                    "n": i.n,
-                }
-            )
+    for (measure, split), _ in _each(t[t["lr_rule"] == lr_rule]):
+        i = sharpness_ratio(table, dataset, small, large, measure, split, lr_rule)
+        if i.n:
+            wide = measured(table, dataset, measure, split, lr_rule)[[small, large]].dropna()
+            means = wide[(wide > 0).all(axis=1)].mean()
+            rows.append((measure, split, means[small], means[large], i.value, *i.interval(), i.n))
     return pd.DataFrame(rows, columns=["measure", "split", "small", "large", "ratio", "low", "high", "n"])
 
 
