@@ -183,7 +183,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = add(
         "claims", _claims, "every claim of the paper, judged against its own tables and against our runs"
     )
-    sub.add_argument("--statements", action="store_true", help="every statement and cell, not the distinct claims")
+    sub.add_argument(
+        "--statements", action="store_true", help="every statement and cell, not the distinct claims"
+    )
     sub.add_argument("--section", metavar="S", help="statements of one section: IV-D, abstract or 'Table V'")
     sub.add_argument("--id", nargs="+", default=[], metavar="ID", help="statements by their ids")
     add("notebooks", lambda o: notebooks.listing(), "the notebooks and their parameters")

@@ -74,12 +74,11 @@ def statements(section: str | None = None) -> pd.DataFrame:
 
 
 def frame() -> pd.DataFrame:
-    """Tables III, IV and VII with the columns of `metrics.frame`, one run a cell, so that the same question can be asked
-    of the paper and of our runs.
+    """Tables III, IV and VII with the columns of `metrics.frame`, one run a cell, so that the same question
+    can be asked of the paper and of our runs.
 
-    The one printed gap stands under both readings, and the printed training accuracy under both likewise. For each
-    number METRIC_rounding: half of the last digit that its column shows. `printed` marks the frame.
-    """
+    The one printed gap stands under both readings, and the printed training accuracy under both likewise. For
+    each number METRIC_rounding: half of the last digit that its column shows. `printed` marks the frame."""
     table = results().rename(columns={"train_acc": "train_acc_running"})
     return _as_runs(table.assign(lr_rule="linear"))
 
@@ -112,7 +111,8 @@ def statement(id: str) -> pd.Series:
 
 
 def printed(id: str) -> tuple[str, float]:
-    """The number of one statement as it is printed, and half of its last digit. Empty and NaN for words alone."""
+    """The number of one statement as it is printed, and half of its last digit. Empty and NaN for words
+    alone."""
     text = pd.read_csv(FOLDER / "text.csv", dtype=str, keep_default_na=False).set_index("id")["value"]
     one_of("statement", id, text.index)
     return text[id], 0.5 * 10.0 ** -len(text[id].partition(".")[2]) if text[id] else float("nan")

@@ -1,7 +1,8 @@
-"""Test accuracy against batch size (Section IV-A): levels, falls, trends, and whether the paper's values fit in.
+"""Test accuracy against batch size (Section IV-A): levels, falls, trends, and whether the paper's values fit
+in.
 
-Every function takes a frame of runs, ours or the paper's (`published.frame`), and returns an `Estimate` or several.
-"""
+Every function takes a frame of runs, ours or the paper's (`published.frame`), and returns an `Estimate` or
+several."""
 
 from __future__ import annotations
 
@@ -22,11 +23,14 @@ FEW = 5  # seeds; a share of fewer says nothing
 
 
 def level(runs, dataset: str, batch_size: int, metric: str = "test_acc", lr_rule: str = "linear") -> Estimate:
-    """The mean of a metric at one batch size (percent; gaps in points); `one_run`: where one more run falls."""
+    """The mean of a metric at one batch size (percent; gaps in points); `one_run`: where one more run
+    falls."""
     return combine(runs, dataset, {(batch_size, lr_rule): 1}, metric)
 
 
-def fall(runs, dataset: str, small: int, large: int, metric: str = "test_acc", lr_rule: str = "linear") -> Estimate:
+def fall(
+    runs, dataset: str, small: int, large: int, metric: str = "test_acc", lr_rule: str = "linear"
+) -> Estimate:
     """The metric at the small batch size minus that at the large one, paired by seed, in points."""
     return combine(runs, dataset, {(small, lr_rule): 1, (large, lr_rule): -1}, metric)
 
@@ -43,7 +47,7 @@ def from_end_to_end(runs, datasets: Iterable[str]) -> list[Estimate]:
 
 def rises(runs, datasets: Iterable[str], metric: str = "test_acc") -> list[Estimate]:
     """The rise from each batch size to the next larger one."""
-    pairs = [(d, a, b) for d in datasets for a, b in zip(sizes(runs, d), sizes(runs, d)[1:])]
+    pairs = [(d, a, b) for d in datasets for a, b in zip(sizes(runs, d), sizes(runs, d)[1:], strict=False)]
     return [fall(runs, d, b, a, metric) for d, a, b in pairs]
 
 
@@ -51,7 +55,7 @@ def slope(runs, dataset: str, metric: str = "test_acc") -> Estimate:
     """Points for each doubling of B: the line of least squares through the means at all batch sizes."""
     x = np.log2(sizes(runs, dataset))
     weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
-    found = {(b, "linear"): float(w) for b, w in zip(sizes(runs, dataset), weights)}
+    found = {(b, "linear"): float(w) for b, w in zip(sizes(runs, dataset), weights, strict=False)}
     return combine(runs, dataset, found, metric)
 
 
@@ -62,9 +66,7 @@ def slopes(runs, datasets: Iterable[str]) -> list[Estimate]:
 
 def excess(runs, pairs: Iterable[tuple[str, str]], small: int, large: int) -> list[Estimate]:
     """By how much the fall on the first data set of each pair exceeds that on the second."""
-    return [
-        minus(fall(runs, a, small, large), fall(runs, b, small, large), _over(a, b)) for a, b in pairs
-    ]
+    return [minus(fall(runs, a, small, large), fall(runs, b, small, large), _over(a, b)) for a, b in pairs]
 
 
 def floor(runs, dataset: str, start: int) -> list[Estimate]:
@@ -82,7 +84,8 @@ def peak(runs, dataset: str) -> Estimate:
 
 
 def seeds_that_agree(runs, datasets: Iterable[str]) -> list[Estimate]:
-    """Share of seeds, in percent, whose accuracy changes from end to end in the direction of the mean; Wilson's interval.
+    """Share of seeds, in percent, whose accuracy changes from end to end in the direction of the mean;
+    Wilson's interval.
 
     The paper prints one run a cell, which says nothing of it.
     """
@@ -96,11 +99,15 @@ def seeds_that_agree(runs, datasets: Iterable[str]) -> list[Estimate]:
             else pd.Series(dtype=float)
         )
         if len(changes) < FEW:
-            found.append(lacking(DATASETS[d].title, "" if is_printed(runs) else command(d), unit="percent of seeds"))
+            found.append(
+                lacking(DATASETS[d].title, "" if is_printed(runs) else command(d), unit="percent of seeds")
+            )
             continue
         agree = int((np.sign(changes) == np.sign(changes.mean())).sum())
         i = proportion_interval(agree, len(changes), LEVEL)
-        ids = tuple(runs[(runs["dataset"] == d) & runs["batch_size"].isin(ends) & (runs["lr_rule"] == "linear")]["id"])
+        ids = tuple(
+            runs[(runs["dataset"] == d) & runs["batch_size"].isin(ends) & (runs["lr_rule"] == "linear")]["id"]
+        )
         more = dict(unit="percent of seeds", how="Wilson's interval", about=DATASETS[d].title, ids=ids)
         found.append(Estimate(i.mean, len(changes), bounds=(i.low, i.high), **more))
     return found
@@ -109,11 +116,12 @@ def seeds_that_agree(runs, datasets: Iterable[str]) -> list[Estimate]:
 def share_at_most(runs, dataset: str, batch_size: int, accuracy: float) -> Estimate:
     """Share of seeds, in percent, that end with at most `accuracy` percent right; Wilson's interval.
 
-    Whether a training collapses may hang on its seed, so that a mean says little: one run out of one leaves the share
-    between 0 and 79 %, or 21 and 100 %. Of the paper's one run, the share is what it is.
-    """
+    Whether a training collapses may hang on its seed, so that a mean says little: one run out of one leaves
+    the share between 0 and 79 %, or 21 and 100 %. Of the paper's one run, the share is what it is."""
     table = by_seed(runs, dataset, "test_acc")
-    values = table[batch_size, "linear"].dropna() if (batch_size, "linear") in table else pd.Series(dtype=float)
+    values = (
+        table[batch_size, "linear"].dropna() if (batch_size, "linear") in table else pd.Series(dtype=float)
+    )
     about = f"{DATASETS[dataset].title}, B = {batch_size}"
     if values.empty:
         return lacking(about, command(dataset), unit="percent of seeds")
@@ -123,7 +131,9 @@ def share_at_most(runs, dataset: str, batch_size: int, accuracy: float) -> Estim
         shown = f"{values.iloc[0]:.2f} %"
         return Estimate(i.mean, 1, "percent of seeds", "one run", about, bounds=(i.mean, i.mean), shown=shown)
     ids = tuple(mine[(mine["dataset"] == dataset) & (mine["lr_rule"] == "linear")]["id"])
-    return Estimate(i.mean, len(values), "percent of seeds", "Wilson's interval", about, ids, bounds=(i.low, i.high))
+    return Estimate(
+        i.mean, len(values), "percent of seeds", "Wilson's interval", about, ids, bounds=(i.low, i.high)
+    )
 
 
 def best_batch_size(frame: pd.DataFrame, dataset: str, metric: str = "test_acc") -> tuple[int, Interval]:
@@ -136,12 +146,13 @@ def best_batch_size(frame: pd.DataFrame, dataset: str, metric: str = "test_acc")
     return int(best), interval(runs[runs["batch_size"] == best], metric)
 
 
-def one_more_run(runs: pd.DataFrame, dataset: str, metric: str = "test_acc", level_: float = LEVEL) -> pd.DataFrame:
+def one_more_run(
+    runs: pd.DataFrame, dataset: str, metric: str = "test_acc", level_: float = LEVEL
+) -> pd.DataFrame:
     """Could each published value be one more run of ours? A row for each batch size that both have.
 
-    Columns: batch_size, n, paper, low, high (95 % prediction interval for a single run), inside. A printed value counts
-    as inside where its rounding reaches. Cells without an interval are left out.
-    """
+    Columns: batch_size, n, paper, low, high (95 % prediction interval for a single run), inside. A printed
+    value counts as inside where its rounding reaches. Cells without an interval are left out."""
     paper = published.frame().query("dataset == @dataset").set_index("batch_size")
     column, rows = metric if metric in paper else "gap_running", []
     for b in sorted(set(runs[runs["dataset"] == dataset]["batch_size"]) & set(paper.index)):
@@ -165,7 +176,8 @@ def _over(a: str, b: str) -> str:
 
 
 def accuracy_sentence(frame: pd.DataFrame, dataset: str) -> str:
-    """Where the accuracy peaks, and what the smallest and largest batch sizes cost against that peak, paired by seed."""
+    """Where the accuracy peaks, and what the smallest and largest batch sizes cost against that peak, paired
+    by seed."""
     title, runs = DATASETS[dataset].title, frame[frame["dataset"] == dataset]
     if runs.empty:
         return f"**{title}**: no run recorded yet."
@@ -178,14 +190,13 @@ def accuracy_sentence(frame: pd.DataFrame, dataset: str) -> str:
     text = f"**{title}**: test accuracy is highest{among} at B = {best}, {peak.text()} % ({seeds})."
     for other in dict.fromkeys((sizes[0], sizes[-1])):
         if other != best:
-            text += (
-                f" {_against_best(fall(frame, dataset, best, other), other, _unlike(runs, best, other))}"
-            )
+            text += f" {_against_best(fall(frame, dataset, best, other), other, _unlike(runs, best, other))}"
     return text
 
 
 def _against_best(i: Estimate, other: int, unlike: int) -> str:
-    """A sentence: how far `other` lies from the best batch size (`i`: best minus other), and how sure that is."""
+    """A sentence: how far `other` lies from the best batch size (`i`: best minus other), and how sure that
+    is."""
     if i.n == 0:
         return f"B = {other} shares no seed with it."
     sure = "one pair of runs" if i.n == 1 else f"paired over {i.n} seeds"
@@ -198,7 +209,8 @@ def _against_best(i: Estimate, other: int, unlike: int) -> str:
 
 
 def _unlike(runs: pd.DataFrame, small: int, large: int) -> int:
-    """Pairs of runs with equal seeds, at two batch sizes of one data set, of which one is in mixed precision."""
+    """Pairs of runs with equal seeds, at two batch sizes of one data set, of which one is in mixed
+    precision."""
     wide = (
         runs.pivot(index="seed", columns="batch_size", values="precision")
         .reindex(columns=[small, large])
@@ -214,8 +226,8 @@ def one_more_run_sentence(frame: pd.DataFrame, dataset: str) -> str:
         return f"**{DATASETS[dataset].title}**: fewer than two seeds at every batch size."
     seeds = " to ".join(dict.fromkeys((str(table["n"].min()), str(table["n"].max()))))
     text = (
-        f"**{DATASETS[dataset].title}**: {int(table['inside'].sum())} of {len(table)} printed accuracies lie inside "
-        f"the intervals from {seeds} seeds"
+        f"**{DATASETS[dataset].title}**: {int(table['inside'].sum())} of {len(table)} printed accuracies "
+        f"lie inside the intervals from {seeds} seeds"
     )
     outside = table.loc[~table["inside"], "batch_size"]
     return text + (f"; outside: B = {', '.join(map(str, outside))}." if len(outside) else ".")

@@ -1,4 +1,5 @@
-"""What following Algorithm 2 of the paper costs against the best batch size, from what `regret.results` recorded."""
+"""What following Algorithm 2 of the paper costs against the best batch size, from what `regret.results`
+recorded."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ SELECT = "python -m bbatch.choosing.evaluation"  # what computes what is missing
 
 
 def losses(choices: pd.DataFrame, datasets: Iterable[str] = tuple(DATASETS)) -> list[Estimate]:
-    """Test accuracy of the best batch size minus that of what Algorithm 2 chose, paired by seed, in points."""
+    """Test accuracy of the best batch size minus that of what Algorithm 2 chose, paired by seed, in
+    points."""
     found = []
     for d in datasets:
         rows = choices[(choices["problem"] == d) & (choices["method"] == "Algorithm 2")]

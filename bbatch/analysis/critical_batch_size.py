@@ -1,9 +1,9 @@
 """Optimal and critical batch size by the paper's definition (Section IV-G), with the uncertainty over seeds.
 
-"We define B* as the smallest B at which test accuracy falls more than 1% below its peak." Read to the letter, the
-smallest such B may lie below the optimum (small batches can be the worse ones); as a bound on how far the batch may
-grow it must lie above. We look above the optimum, and name the cases in which nothing is found there.
-"""
+"We define B* as the smallest B at which test accuracy falls more than 1% below its peak." Read to the letter,
+the smallest such B may lie below the optimum (small batches can be the worse ones); as a bound on how far the
+batch may grow it must lie above. We look above the optimum, and name the cases in which nothing is found
+there."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from .accuracy import level
 from .estimate import Estimate, command, is_printed, lacking, number, sizes
 
 DROP = 1.0  # percentage points below the peak
-# Of the draws. In simulations the set holds the true optimum in 95 % of cases then (`claims.calibration`); with 95 % of the
-# draws it did so in 90 %, where there is one run a cell.
+# Of the draws. In simulations the set holds the true optimum in 95 % of cases then (`claims.calibration`);
+# with 95 % of the draws it did so in 90 %, where there is one run a cell.
 LIKELY = 0.99
 FOUND, NEVER, BELOW = "found", "none: never so low", "none: only smaller B"
 
 
 @dataclass(frozen=True)
 class Critical:
-    """`optimal`: the batch size of the peak; `critical`: B*, or None; `literal`: the smallest B of any that falls
-    below, or None; `case`: one of `FOUND`, `NEVER`, `BELOW`."""
+    """`optimal`: the batch size of the peak; `critical`: B*, or None; `literal`: the smallest B of any that
+    falls below, or None; `case`: one of `FOUND`, `NEVER`, `BELOW`."""
 
     optimal: int
     critical: int | None
@@ -75,27 +75,31 @@ def _means(runs: pd.DataFrame, dataset: str) -> dict[int, float]:
 def drawn(runs: pd.DataFrame, dataset: str, draws: int = 4_000, seed: int = 0) -> pd.DataFrame:
     """How the optimum and B* scatter with the means: a row for each draw, columns optimal, critical, case.
 
-    A parametric bootstrap: each mean is drawn again from its interval (Student's t with the scatter of `estimate`), the
-    batch sizes independently. `critical` is missing where the case is not `FOUND`. Raises `BadInput` where a batch size
-    of the protocol has no run, or no batch size has two.
-    """
+    A parametric bootstrap: each mean is drawn again from its interval (Student's t with the scatter of
+    `estimate`), the batch sizes independently. `critical` is missing where the case is not `FOUND`. Raises
+    `BadInput` where a batch size of the protocol has no run, or no batch size has two."""
     found = {b: level(runs, dataset, b) for b in sizes(runs, dataset)}
     if not all(e.n and not math.isnan(e.error) for e in found.values()):
-        raise BadInput(f"{dataset} has no run at some batch sizes, or two at none; `bbatch sweep {dataset}` adds some.")
+        raise BadInput(
+            f"{dataset} has no run at some batch sizes, or two at none; `bbatch sweep {dataset}` adds some."
+        )
     values = _drawn(found, draws, seed)
-    rows = [critical_batch_size(dict(zip(found, one))) for one in values]
-    table = pd.DataFrame([(c.optimal, c.critical, c.case) for c in rows], columns=["optimal", "critical", "case"])
+    rows = [critical_batch_size(dict(zip(found, one, strict=False))) for one in values]
+    table = pd.DataFrame(
+        [(c.optimal, c.critical, c.case) for c in rows], columns=["optimal", "critical", "case"]
+    )
     return table.astype({"critical": "Int64"})
 
 
 def _drawn(cells: Mapping[int, Estimate], draws: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     noise = [rng.standard_t(e.freedom, draws) * e.error for e in cells.values()]
-    return np.column_stack([e.value + x for e, x in zip(cells.values(), noise)])
+    return np.column_stack([e.value + x for e, x in zip(cells.values(), noise, strict=False)])
 
 
 def likeliest(outcomes: pd.Series) -> tuple[tuple[float, ...], pd.Series]:
-    """The commonest outcomes that make up `LIKELY` of draws, in order of size, and the share of each outcome."""
+    """The commonest outcomes that make up `LIKELY` of draws, in order of size, and the share of each
+    outcome."""
     shares = outcomes.value_counts(normalize=True)
     return tuple(sorted(shares[shares.cumsum().shift(fill_value=0.0) < LIKELY].index)), shares
 
@@ -115,8 +119,8 @@ def bootstraps(runs: pd.DataFrame, datasets) -> dict[str, pd.DataFrame]:
 def outcomes(runs: pd.DataFrame, dataset: str, what: str) -> Estimate:
     """The optimum ("optimal") or B* ("critical"), and the `likeliest` outcomes of `drawn`.
 
-    Infinity stands for no B*. Of the paper, the printed accuracies decide, and ties for the peak are all likely.
-    """
+    Infinity stands for no B*. Of the paper, the printed accuracies decide, and ties for the peak are all
+    likely."""
     title, grid = DATASETS[dataset].title, sizes(runs, dataset)
     means = _means(runs, dataset)
     if set(grid) - set(means):
@@ -136,7 +140,11 @@ def outcomes(runs: pd.DataFrame, dataset: str, what: str) -> Estimate:
         among, shares = likeliest(draws)
         shown = "; ".join(f"{_size(b)} in {100 * shares[b]:.0f} %" for b in among) + " of the draws"
         mine = runs[(runs["dataset"] == dataset) & (runs["lr_rule"] == "linear")]
-        how, n, ids = f"{100 * LIKELY:g} % of the draws", int(mine.groupby("batch_size").size().min()), tuple(mine["id"])
+        how, n, ids = (
+            f"{100 * LIKELY:g} % of the draws",
+            int(mine.groupby("batch_size").size().min()),
+            tuple(mine["id"]),
+        )
     return Estimate(value, n, "samples", how, title, ids, among=among, span=len(grid), shown=shown)
 
 
@@ -146,13 +154,16 @@ def optima(runs, datasets: Iterable[str]) -> list[Estimate]:
 
 
 def exponent(runs, datasets: Iterable[str]) -> Estimate:
-    """The power of N that B* follows over data sets; no number as soon as one data set is found to have no B*."""
+    """The power of N that B* follows over data sets; no number as soon as one data set is found to have no
+    B*."""
     found = {d: outcomes(runs, d, "critical") for d in datasets}
     about, ids = "B* against N", tuple(id for e in found.values() for id in e.ids)
     never = [DATASETS[d].title for d, e in found.items() if e.n and e.among == (math.inf,)]
     if never:
         shown = f"no B* on {', '.join(never)}: nothing to fit"
-        return Estimate(n=min(e.n for e in found.values() if e.n), about=about, unit="exponent", shown=shown, ids=ids)
+        return Estimate(
+            n=min(e.n for e in found.values() if e.n), about=about, unit="exponent", shown=shown, ids=ids
+        )
     unsettled = [d for d, e in found.items() if not e.n or len(e.among) > 1]
     if unsettled and not is_printed(runs):
         return lacking(about, command(unsettled[0]), unit="exponent", ids=ids)
@@ -170,7 +181,8 @@ def printed_exponent(_, datasets: Iterable[str]) -> Estimate:
 
 def _fit(found: dict[str, float]) -> Estimate:
     i = power_law([printed_n(d) for d in found], list(found.values())).exponent
-    shown = f"{', '.join(f'{b:g}' for b in found.values())} fitted to a power of N: {number(i.mean)} ({number(i.low)} to {number(i.high)})"
+    listed = ", ".join(format(b, "g") for b in found.values())
+    shown = f"{listed} fitted to a power of N: {number(i.mean)} ({number(i.low)} to {number(i.high)})"
     error = i.half_width / stats.t.ppf((1 + LEVEL) / 2, len(found) - 2)
     more = dict(counted="data sets", shown=shown, about="B* against N", how="the interval of the fit")
     return Estimate(i.mean, len(found), "exponent", error=error, freedom=len(found) - 2, **more)
@@ -197,10 +209,11 @@ def printed_n(dataset: str) -> int:
 
 
 def optimum_exponent(draws: Mapping[str, pd.DataFrame]) -> Interval:
-    """The power of N that the best batch size follows over data sets: one fit for each bootstrap draw, in the order drawn.
+    """The power of N that the best batch size follows over data sets: one fit for each bootstrap draw, in the
+    order drawn.
 
-    Mean and the middle 95 % of the fits; `n` is the number of data sets. For N see `printed_n`. Raises `BadInput` for fewer than three data sets.
-    """
+    Mean and the middle 95 % of the fits; `n` is the number of data sets. For N see `printed_n`. Raises
+    `BadInput` for fewer than three data sets."""
     if len(draws) < 3:
         raise BadInput(f"an exponent needs three data sets with a bootstrap or more, not {len(draws)}.")
     n = np.log([printed_n(name) for name in draws])
@@ -210,8 +223,8 @@ def optimum_exponent(draws: Mapping[str, pd.DataFrame]) -> Interval:
 
 
 def exponent_sentences(frame: pd.DataFrame) -> list[str]:
-    """The exponent of N in the paper's own critical batch sizes (Table VI), over all data sets and over the synthetic;
-    then what our runs give of it."""
+    """The exponent of N in the paper's own critical batch sizes (Table VI), over all data sets and over the
+    synthetic; then what our runs give of it."""
     table = published.critical().set_index("dataset")["critical_batch_size"]
     sentences = []
     for what, names in (

@@ -1,16 +1,17 @@
-"""Training efficiency (Section IV-C): what an epoch costs, how many epochs a fixed accuracy takes, and what is left.
+"""Training efficiency (Section IV-C): what an epoch costs, how many epochs a fixed accuracy takes, and what
+is left.
 
-Large batches make an epoch shorter and make more epochs necessary; what counts is the time to a fixed accuracy. All of
-it is given as ratios between batch sizes of one data set, paired by seed, because seconds belong to a machine. The cost
-of an epoch is its processor time where that was recorded, which other work on the machine does not lengthen, else its
-elapsed time; a run uses one thread, so that on a machine of its own the two agree. Costs are compared where both were
-taken by the same clock: in one sitting, on one kind of processor, in one arithmetic, both as processor or both as
-elapsed time. A sitting, because rented machines give several processors one name: the same epochs of CIFAR-10 took
-twice the processor time on one day as on the next.
+Large batches make an epoch shorter and make more epochs necessary; what counts is the time to a fixed
+accuracy. All of it is given as ratios between batch sizes of one data set, paired by seed, because seconds
+belong to a machine. The cost of an epoch is its processor time where that was recorded, which other work on
+the machine does not lengthen, else its elapsed time; a run uses one thread, so that on a machine of its own
+the two agree. Costs are compared where both were taken by the same clock: in one sitting, on one kind of
+processor, in one arithmetic, both as processor or both as elapsed time. A sitting, because rented machines
+give several processors one name: the same epochs of CIFAR-10 took twice the processor time on one day as on
+the next.
 
-Which accuracy "the same test accuracy" is, the paper does not say. We take one point below the best mean final accuracy
-of the data set (the margin of Section IV-G), and beside it the 80 % of Section III-D.
-"""
+Which accuracy "the same test accuracy" is, the paper does not say. We take one point below the best mean
+final accuracy of the data set (the margin of Section IV-G), and beside it the 80 % of Section III-D."""
 
 from __future__ import annotations
 
@@ -40,13 +41,13 @@ def target(frame: pd.DataFrame, dataset: str) -> float:
 
 
 def by_run(curves: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    """A row for each run of a data set: batch_size, seed, id, device, `clock` (what its costs are measured with, as a
-    name), epoch_cost (mean cost of an epoch, seconds), last (its final test accuracy, percent), and as arrays over epochs
-    accuracy and cost (since the start: processor time where recorded, else elapsed).
-    """
+    """A row for each run of a data set: batch_size, seed, id, device, `clock` (what its costs are measured
+    with, as a name), epoch_cost (mean cost of an epoch, seconds), last (its final test accuracy, percent),
+    and as arrays over epochs accuracy and cost (since the start: processor time where recorded, else
+    elapsed)."""
     mine = curves[curves["dataset"] == dataset].sort_values("epoch")
     starts = mine["started"].drop_duplicates().sort_values()
-    sitting = dict(zip(starts, (starts.diff() > GAP).cumsum()))
+    sitting = dict(zip(starts, (starts.diff() > GAP).cumsum(), strict=False))
     rows = []
     for (b, seed), run in mine.groupby(["batch_size", "seed"]):
         processor = run["cpu_seconds"].notna().all()
@@ -55,33 +56,50 @@ def by_run(curves: pd.DataFrame, dataset: str) -> pd.DataFrame:
         kind = "processor" if processor else "elapsed"
         clock = f"{one['device_name']} {one['precision']} {kind} {sitting[one['started']]}"
         accuracy = run["test_acc"].to_numpy()
-        rows.append((int(b), seed, one["id"], one["device"], clock, cost[-1] / len(cost), accuracy[-1], accuracy, cost))
+        rows.append(
+            (
+                int(b),
+                seed,
+                one["id"],
+                one["device"],
+                clock,
+                cost[-1] / len(cost),
+                accuracy[-1],
+                accuracy,
+                cost,
+            )
+        )
     names = ["batch_size", "seed", "id", "device", "clock", "epoch_cost", "last", "accuracy", "cost"]
     return pd.DataFrame(rows, columns=names)
 
 
 def reached(runs: pd.DataFrame, accuracy) -> pd.DataFrame:
-    """`by_run` with the first epoch (from 1) that had more than `accuracy` percent right, and the cost until then, as
-    epochs and cost: NaN where none had. `accuracy`: one number, or one for each row."""
+    """`by_run` with the first epoch (from 1) that had more than `accuracy` percent right, and the cost until
+    then, as epochs and cost: NaN where none had. `accuracy`: one number, or one for each row."""
     aims = np.broadcast_to(np.asarray(accuracy, float), len(runs))
-    firsts = [np.flatnonzero(curve > aim) for curve, aim in zip(runs["accuracy"], aims)]
-    costs = [cost[first[0]] if len(first) else np.nan for cost, first in zip(runs["cost"], firsts)]
+    firsts = [np.flatnonzero(curve > aim) for curve, aim in zip(runs["accuracy"], aims, strict=False)]
+    costs = [
+        cost[first[0]] if len(first) else np.nan for cost, first in zip(runs["cost"], firsts, strict=False)
+    ]
     epochs = [first[0] + 1.0 if len(first) else np.nan for first in firsts]
     return runs.assign(epochs=np.array(epochs, float), cost=np.array(costs, float))
 
 
-def against(runs: pd.DataFrame, dataset: str, base: int, large: int, accuracy: float | str) -> dict[str, Estimate]:
-    """A large batch size against `base`, paired by seed: `Estimate`s of three ratios, from the runs of `by_run`.
+def against(
+    runs: pd.DataFrame, dataset: str, base: int, large: int, accuracy: float | str
+) -> dict[str, Estimate]:
+    """A large batch size against `base`, paired by seed: `Estimate`s of three ratios, from the runs of
+    `by_run`.
 
-    epoch: how many times shorter an epoch is; epochs: how many times more epochs it takes to more than `accuracy`
-    percent; effective: how many times less time. `accuracy` may be "own": one point below the lower of the two final
-    accuracies of a pair, which a pair with a run at chance does not have. The last two count the seeds at which `base`
-    gets there. Where the large one does not in more than half of them, there is no such number. Where both do within
-    their first epoch, whole epochs cannot tell which was first: such pairs are left out, and where they are half or
-    more, the ratio is unresolved. The first and the last count costs of one clock: where the seed's own run at `base`
-    has another, an epoch there costs what it does in the other seeds' runs on this clock, for a seed decides how many
-    epochs a run takes and not how long one is.
-    """
+    epoch: how many times shorter an epoch is; epochs: how many times more epochs it takes to more than
+    `accuracy` percent; effective: how many times less time. `accuracy` may be "own": one point below the
+    lower of the two final accuracies of a pair, which a pair with a run at chance does not have. The last two
+    count the seeds at which `base` gets there. Where the large one does not in more than half of them, there
+    is no such number. Where both do within their first epoch, whole epochs cannot tell which was first: such
+    pairs are left out, and where they are half or more, the ratio is unresolved. The first and the last count
+    costs of one clock: where the seed's own run at `base` has another, an epoch there costs what it does in
+    the other seeds' runs on this clock, for a seed decides how many epochs a run takes and not how long one
+    is."""
     about = f"{DATASETS[dataset].title}, B = {large} over {base}"
     both = _pairs(runs, dataset, base, large, accuracy)
     done = both.dropna(subset="epochs_base")
@@ -103,7 +121,8 @@ def against(runs: pd.DataFrame, dataset: str, base: int, large: int, accuracy: f
 
 
 def _pairs(runs: pd.DataFrame, dataset: str, base: int, large: int, accuracy: float | str) -> pd.DataFrame:
-    """The runs of two batch sizes side by side, a row a seed, the costs of `base` on the clock of the large one."""
+    """The runs of two batch sizes side by side, a row a seed, the costs of `base` on the clock of the large
+    one."""
     mine, aims = runs[runs["batch_size"].isin([base, large])], accuracy
     if accuracy == "own":
         ends = mine.pivot_table(index="seed", columns="batch_size", values="last").min(axis=1, skipna=False)
@@ -121,7 +140,8 @@ def _pairs(runs: pd.DataFrame, dataset: str, base: int, large: int, accuracy: fl
 
 
 def _scatter(runs: pd.DataFrame) -> tuple[float, float]:
-    """Pooled variance of the logarithm of a ratio of two runs' costs, from the scatter within batch sizes and clocks."""
+    """Pooled variance of the logarithm of a ratio of two runs' costs, from the scatter within batch sizes and
+    clocks."""
     logs = np.log(runs["epoch_cost"].astype(float))
     cells = logs.groupby([runs["batch_size"], runs["clock"]])
     freedom = len(logs) - cells.ngroups
@@ -131,18 +151,21 @@ def _scatter(runs: pd.DataFrame) -> tuple[float, float]:
 
 
 def speedups(curves: pd.DataFrame, dataset: str, accuracy: float, base: int = BASE) -> pd.DataFrame:
-    """`against` for each batch size: batch_size, n (seeds that both have), reached (runs of this batch size that had the
-    accuracy, of all its runs), epoch, epochs, effective."""
+    """`against` for each batch size: batch_size, n (seeds that both have), reached (runs of this batch size
+    that had the accuracy, of all its runs), epoch, epochs, effective."""
     runs, rows = by_run(curves, dataset), []
     for b, cell in reached(runs, accuracy).groupby("batch_size"):
         n = len(set(cell["seed"]) & set(runs[runs["batch_size"] == base]["seed"]))
         told = f"{cell['epochs'].notna().sum()} of {len(cell)}"
-        rows.append({"batch_size": int(b), "n": n, "reached": told} | against(runs, dataset, base, int(b), accuracy))
+        rows.append(
+            {"batch_size": int(b), "n": n, "reached": told} | against(runs, dataset, base, int(b), accuracy)
+        )
     return pd.DataFrame(rows, columns=["batch_size", "n", "reached", "epoch", "epochs", "effective"])
 
 
 def all_speedups(frame: pd.DataFrame, curves: pd.DataFrame, accuracy: float | None = None) -> pd.DataFrame:
-    """`speedups` of every data set that has runs at the base, with the accuracy asked for: `target`, unless given."""
+    """`speedups` of every data set that has runs at the base, with the accuracy asked for: `target`, unless
+    given."""
     parts = []
     for name in DATASETS:
         wanted = target(frame, name) if accuracy is None else accuracy
@@ -154,12 +177,14 @@ def all_speedups(frame: pd.DataFrame, curves: pd.DataFrame, accuracy: float | No
 
 
 def on_the_papers_hardware(runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    """The runs on the kind of machine that the paper used for their data set: a CPU for the synthetic sets, else a GPU."""
+    """The runs on the kind of machine that the paper used for their data set: a CPU for the synthetic sets,
+    else a GPU."""
     return runs[runs["device"] == ("cpu" if dataset in SYNTHETIC else "cuda")]
 
 
 def printed_speedup(paper: pd.DataFrame, dataset: str, base: int) -> Estimate:
-    """How many times shorter an epoch is at the largest batch size than at `base`, from the printed epoch times."""
+    """How many times shorter an epoch is at the largest batch size than at `base`, from the printed epoch
+    times."""
     large = DATASETS[dataset].protocol.batch_sizes[-1]
     a, b = (level(paper, dataset, size, "epoch_time_s") for size in (base, large))
     about = f"{DATASETS[dataset].title}, B = {large} over {base}"
@@ -167,26 +192,31 @@ def printed_speedup(paper: pd.DataFrame, dataset: str, base: int) -> Estimate:
         return Estimate(about=about, unit="ratio", shown="no cell of the paper's tables")
     shown = f"{a.shown} / {b.shown} = {number(a.value / b.value, 1)}"
     bounds = (a.low / b.high, a.high / b.low)
-    return Estimate(a.value / b.value, 1, "ratio", "rounding of what is printed", about, bounds=bounds, shown=shown)
+    return Estimate(
+        a.value / b.value, 1, "ratio", "rounding of what is printed", about, bounds=bounds, shown=shown
+    )
 
 
 def epoch_speedups(evidence, base: int, datasets: Iterable[str] = tuple(DATASETS)) -> list[Estimate]:
-    """How many times shorter an epoch is at the largest batch size than at `base`, on each data set, on the hardware that
-    the paper used for it. `evidence` as in `claims`: runs, and trained (`by_run` by data set)."""
+    """How many times shorter an epoch is at the largest batch size than at `base`, on each data set, on the
+    hardware that the paper used for it. `evidence` as in `claims`: runs, and trained (`by_run` by data
+    set)."""
     if is_printed(evidence.runs):
         return [printed_speedup(evidence.runs, d, base) for d in datasets]
     return [e for _, e in _to_the_largest(evidence, 0, base, "epoch", True, datasets)]
 
 
 def more_epochs(evidence, accuracy: float | str, base: int) -> list[Estimate]:
-    """Epochs to an accuracy at the largest batch size over those at `base`, on each data set; a set where `base` never
-    gets there says nothing of it, and is left out. `accuracy` as in `against`, or "near": that of `target`."""
+    """Epochs to an accuracy at the largest batch size over those at `base`, on each data set; a set where
+    `base` never gets there says nothing of it, and is left out. `accuracy` as in `against`, or "near": that
+    of `target`."""
     return [e for _, e in _to_the_largest(evidence, accuracy, base, "epochs")]
 
 
 def wall_clock(evidence, accuracy: float | str, base: int) -> list[Estimate]:
-    """How many times less time the largest batch size takes to an accuracy than `base`, on each data set, on the hardware
-    that the paper used. Of the paper: its printed epoch times over how many times more epochs it says are needed."""
+    """How many times less time the largest batch size takes to an accuracy than `base`, on each data set, on
+    the hardware that the paper used. Of the paper: its printed epoch times over how many times more epochs it
+    says are needed."""
     if is_printed(evidence.runs):
         few, many = published.statement("iv-c-more-epochs")[["value", "upper"]]
         return [_over_epochs(e, few, many) for e in epoch_speedups(evidence, base) if e.n]
@@ -194,7 +224,8 @@ def wall_clock(evidence, accuracy: float | str, base: int) -> list[Estimate]:
 
 
 def _to_the_largest(evidence, accuracy, base: int, column: str, as_paper=False, datasets=tuple(DATASETS)):
-    """(data set, one ratio of `against`) at the largest batch size, without the sets where `base` never gets there."""
+    """(data set, one ratio of `against`) at the largest batch size, without the sets where `base` never gets
+    there."""
     for d in datasets:
         large, wanted = DATASETS[d].protocol.batch_sizes[-1], accuracy
         runs = on_the_papers_hardware(evidence.trained[d], d) if as_paper else evidence.trained[d]
@@ -215,10 +246,11 @@ def _over_epochs(e: Estimate, few: float, many: float) -> Estimate:
 
 
 def per_epoch(curves: pd.DataFrame) -> pd.DataFrame:
-    """How many times shorter an epoch is at the largest batch size than at B = 1, 8 and 32: the paper's and ours.
+    """How many times shorter an epoch is at the largest batch size than at B = 1, 8 and 32: the paper's and
+    ours.
 
-    Columns: dataset, largest, base, paper (from the printed epoch times), ours (`Estimate`), on whatever machine.
-    """
+    Columns: dataset, largest, base, paper (from the printed epoch times), ours (`Estimate`), on whatever
+    machine."""
     rows, paper = [], published.frame()
     for name, spec in DATASETS.items():
         runs, largest = by_run(curves, name), spec.protocol.batch_sizes[-1]
@@ -229,7 +261,8 @@ def per_epoch(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def epochs_needed(curves: pd.DataFrame, dataset: str, accuracy: float) -> dict[int, Interval]:
-    """Mean number of epochs to the accuracy by batch size, over the runs that had it, with its interval over seeds."""
+    """Mean number of epochs to the accuracy by batch size, over the runs that had it, with its interval over
+    seeds."""
     runs = reached(by_run(curves, dataset), accuracy).dropna(subset=["epochs"])
     return {int(b): mean_interval(cell["epochs"]) for b, cell in runs.groupby("batch_size")}
 
@@ -250,8 +283,8 @@ def sentences(frame: pd.DataFrame, curves: pd.DataFrame) -> list[str]:
             + (f" and by {_span(ours)} in our runs of {len(ours)} of them" if ours else "")
         )
     epoch = (
-        f"**An epoch**: the paper says that large batches shorten it by a factor of {low:g} to {high:g}. Over the data "
-        f"sets, the largest batch size shortens it {'; '.join(texts)}."
+        f"**An epoch**: the paper says that large batches shorten it by a factor of {low:g} to {high:g}. "
+        f"Over the data sets, the largest batch size shortens it {'; '.join(texts)}."
     )
     largest, lines = at_the_largest(all_speedups(frame, curves)), [epoch]
     for column, id, below, what in (
@@ -271,12 +304,13 @@ def sentences(frame: pd.DataFrame, curves: pd.DataFrame) -> list[str]:
     ):
         ours = "; ".join(
             f"{DATASETS[name].title} {ratio_text(i)}, n = {i.n}"
-            for name, i in zip(largest["dataset"], largest[column])
+            for name, i in zip(largest["dataset"], largest[column], strict=False)
             if i.n and not np.isnan(i.value)
         )
         lines.append(
-            f"{what.format(*(f'{v:g}' for v in said[id]))}. At the largest batch size against B = {BASE}, to one "
-            f"point below the best mean accuracy, we find (below ×1: {below}): {ours or 'no runs yet'}."
+            f"{what.format(*(f'{v:g}' for v in said[id]))}. At the largest batch size against B = {BASE}, "
+            f"to one point below the best mean accuracy, we find (below ×1: {below}): "
+            f"{ours or 'no runs yet'}."
         )
     never = [
         f"{DATASETS[r.dataset].title} (B = {r.batch_size})"
@@ -294,14 +328,19 @@ def at_the_largest(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def finding(table: pd.DataFrame) -> str:
-    """What `all_speedups` says at the largest batch sizes, in one sentence for a caption; "" without runs there."""
+    """What `all_speedups` says at the largest batch sizes, in one sentence for a caption; "" without runs
+    there."""
     largest, parts = at_the_largest(table), []
     for column, what in (
         ("epoch", "an epoch is {} as fast"),
         ("epochs", "it takes {} as many epochs to the accuracy"),
         ("effective", "it is there {} as fast"),
     ):
-        have = {DATASETS[name].title: i.value for name, i in zip(largest["dataset"], largest[column]) if i.n and not np.isnan(i.value)}
+        have = {
+            DATASETS[name].title: i.value
+            for name, i in zip(largest["dataset"], largest[column], strict=False)
+            if i.n and not np.isnan(i.value)
+        }
         if have:
             parts.append(f"{what.format(_span(have.values()))} ({', '.join(have)})")
     return f"The largest batch size against B = {BASE}: {'; '.join(parts)}." if parts else ""
@@ -322,13 +361,14 @@ def formatted(table: pd.DataFrame) -> pd.DataFrame:
             "base"
             if b == BASE
             else ratio_text(i) + f", n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{i.n}" * (0 < i.n < n)
-            for i, b, n in zip(table[column], table["batch_size"], table["n"])
+            for i, b, n in zip(table[column], table["batch_size"], table["n"], strict=False)
         ]
 
     return pd.DataFrame(
         {
             "data set, accuracy": [
-                f"{DATASETS[d].title}, {a:.4g} %" for d, a in zip(table["dataset"], table["accuracy"])
+                f"{DATASETS[d].title}, {a:.4g} %"
+                for d, a in zip(table["dataset"], table["accuracy"], strict=False)
             ],
             "B": table["batch_size"],
             "seeds": table["n"],

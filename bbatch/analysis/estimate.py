@@ -1,15 +1,16 @@
-"""One number, how sure it is, and where it comes from; and the sums of cells that most questions come down to.
+"""One number, how sure it is, and where it comes from; and the sums of cells that most questions come down
+to.
 
-A question is asked of a tidy frame (`metrics.frame`): of our runs, or of the paper's tables as `published.frame` gives
-them, one run a cell. Our intervals come from the scatter between seeds, the paper's from the rounding of what it prints.
+A question is asked of a tidy frame (`metrics.frame`): of our runs, or of the paper's tables as
+`published.frame` gives them, one run a cell. Our intervals come from the scatter between seeds, the paper's
+from the rounding of what it prints.
 
-**The scatter of few seeds.** A cell with one run or two says little about its own scatter. So the variance of every cell
-is drawn towards that of all cells of its data set under the same rules of the learning rate, pooled: their variance
-counts as much as `PRIOR` further runs would (a moderated t; Smyth 2004, doi:10.2202/1544-6115.1027). The model is that
-the variances of the cells of one data set scatter about a common one as those estimated from `PRIOR` + 1 runs do. On the
-synthetic sets, with 20 seeds a cell, they scatter less than that; a test says so. A data set with no cell of two seeds
-gives no interval at all.
-"""
+**The scatter of few seeds.** A cell with one run or two says little about its own scatter. So the variance of
+every cell is drawn towards that of all cells of its data set under the same rules of the learning rate,
+pooled: their variance counts as much as `PRIOR` further runs would (a moderated t; Smyth 2004,
+doi:10.2202/1544-6115.1027). The model is that the variances of the cells of one data set scatter about a
+common one as those estimated from `PRIOR` + 1 runs do. On the synthetic sets, with 20 seeds a cell, they
+scatter less than that; a test says so. A data set with no cell of two seeds gives no interval at all."""
 
 from __future__ import annotations
 
@@ -27,7 +28,12 @@ from ..statistics import LEVEL
 PRIOR = 10  # runs that the pooled scatter of a data set counts for, at most
 # What a quantity can be, by its unit.
 LIMITS = {"percent": (0.0, 100.0), "points": (-100.0, 100.0), "R^2": (-math.inf, 1.0), "r": (-1.0, 1.0)}
-LIMITS |= {"p": (0.0, 1.0), "percent of seeds": (0.0, 100.0), "ratio": (0.0, math.inf), "loss": (0.0, math.inf)}
+LIMITS |= {
+    "p": (0.0, 1.0),
+    "percent of seeds": (0.0, 100.0),
+    "ratio": (0.0, math.inf),
+    "loss": (0.0, math.inf),
+}
 TO = {"linear": lambda x: x, "log": math.log, "fisher": math.atanh}  # the scale on which errors are symmetric
 BACK = {"linear": lambda x: x, "log": math.exp, "fisher": math.tanh}
 
@@ -38,13 +44,13 @@ Cell = tuple[int, str]  # batch size and rule of the learning rate
 class Estimate:
     """A value with what its interval is made of.
 
-    `error` is its standard error on `scale`, with `freedom` degrees of freedom (t; infinite: normal), `one_run` that of
-    the distance of one more run from it, `bounds` what rounding or counting leaves open in their place. `n` counts seeds
-    (or what `counted` says), and is 0 where nothing is recorded; `missing` is then the command that gives it. `value` is
-    NaN where there is no such number (a ratio to nothing), and `shown` says why; of the paper, `shown` is the arithmetic.
-    `span` is how far single runs lie apart on the data set, over all batch sizes: what tolerances are fitted to.
-    `among` lists the batch sizes that an optimum was found to be one of, of `span` in all.
-    """
+    `error` is its standard error on `scale`, with `freedom` degrees of freedom (t; infinite: normal),
+    `one_run` that of the distance of one more run from it, `bounds` what rounding or counting leaves open in
+    their place. `n` counts seeds (or what `counted` says), and is 0 where nothing is recorded; `missing` is
+    then the command that gives it. `value` is NaN where there is no such number (a ratio to nothing), and
+    `shown` says why; of the paper, `shown` is the arithmetic. `span` is how far single runs lie apart on the
+    data set, over all batch sizes: what tolerances are fitted to. `among` lists the batch sizes that an
+    optimum was found to be one of, of `span` in all."""
 
     value: float = math.nan
     n: int = 0
@@ -68,7 +74,8 @@ class Estimate:
     half_width = property(lambda self: (self.high - self.low) / 2)
 
     def interval(self, level: float = LEVEL, one_run: bool = False) -> tuple[float, float]:
-        """Bounds of the value, or of one more run: what the paper's single one is compared with. NaN without any."""
+        """Bounds of the value, or of one more run: what the paper's single one is compared with. NaN without
+        any."""
         if not math.isnan(self.bounds[0]):
             return self.bounds
         error = self.one_run if one_run and not math.isnan(self.one_run) else self.error
@@ -80,10 +87,13 @@ class Estimate:
         return float(min(max(low, least), most)), float(min(max(high, least), most))
 
     def text(self, decimals: int = 2, sign: str = "") -> str:
-        """ "95.43 ± 0.21", or "1.75 (1.20 to 2.55)" where the interval is not symmetric; bare where there is none."""
+        """ "95.43 ± 0.21", or "1.75 (1.20 to 2.55)" where the interval is not symmetric; bare where there is
+        none."""
         low, high = self.interval()
         told = f"{self.value:{sign}z.{decimals}f}"
-        if not math.isnan(low) and math.isclose(high - self.value, self.value - low, rel_tol=0.02, abs_tol=1e-9):
+        if not math.isnan(low) and math.isclose(
+            high - self.value, self.value - low, rel_tol=0.02, abs_tol=1e-9
+        ):
             told += f"\u00a0±\u00a0{self.half_width:.{decimals}f}"
         elif not math.isnan(low):
             told += f" ({low:{sign}z.{decimals}f} to {high:{sign}z.{decimals}f})"
@@ -104,8 +114,8 @@ def command(dataset: str, rule: str = "linear", seeds: int = 0, more: str = "") 
 
 
 def sizes(runs: pd.DataFrame, dataset: str) -> list[int]:
-    """The batch sizes that a question about a data set is about: of our runs, those of the protocol; of the paper's
-    tables, those that are printed."""
+    """The batch sizes that a question about a data set is about: of our runs, those of the protocol; of the
+    paper's tables, those that are printed."""
     if is_printed(runs):
         mine = runs[(runs["dataset"] == dataset) & (runs["lr_rule"] == "linear")]
         return sorted(int(b) for b in mine["batch_size"])
@@ -117,7 +127,9 @@ def is_printed(table: pd.DataFrame) -> bool:
     return "printed" in table
 
 
-def by_seed(runs: pd.DataFrame, dataset: str, metric: str, rules: Iterable[str] = ("linear",)) -> pd.DataFrame:
+def by_seed(
+    runs: pd.DataFrame, dataset: str, metric: str, rules: Iterable[str] = ("linear",)
+) -> pd.DataFrame:
     """A row a seed, a column a cell (batch size, rule), of one data set under the given rules."""
     keys = ["seed", "batch_size", "lr_rule"]
     mine = runs[(runs["dataset"] == dataset) & runs["lr_rule"].isin(list(rules))].drop_duplicates(keys)
@@ -125,7 +137,8 @@ def by_seed(runs: pd.DataFrame, dataset: str, metric: str, rules: Iterable[str] 
 
 
 def pooled(cells: pd.DataFrame) -> tuple[float, float]:
-    """Variance within the columns of a table, pooled, and how many further runs it counts for; NaN and 0 without any."""
+    """Variance within the columns of a table, pooled, and how many further runs it counts for; NaN and 0
+    without any."""
     x = cells.to_numpy(float)
     counts = (~np.isnan(x)).sum(axis=0)
     x = x[:, counts > 0]
@@ -136,8 +149,8 @@ def pooled(cells: pd.DataFrame) -> tuple[float, float]:
 
 
 def moderated(values: np.ndarray, prior: float, freedom: float) -> tuple[float, float]:
-    """Standard deviation of single values, drawn towards the variance `prior` that counts for `freedom` runs; and the
-    degrees of freedom of both together."""
+    """Standard deviation of single values, drawn towards the variance `prior` that counts for `freedom` runs;
+    and the degrees of freedom of both together."""
     own = len(values) - 1
     if own + freedom == 0:
         return math.nan, math.nan
@@ -145,11 +158,13 @@ def moderated(values: np.ndarray, prior: float, freedom: float) -> tuple[float, 
     return math.sqrt(squares / (own + freedom)), own + freedom
 
 
-def combine(runs: pd.DataFrame, dataset: str, weights: Mapping[Cell, float], metric="test_acc", unit="") -> Estimate:
+def combine(
+    runs: pd.DataFrame, dataset: str, weights: Mapping[Cell, float], metric="test_acc", unit=""
+) -> Estimate:
     """The weighted sum of cells: one cell, a difference of two, a mean or a slope over many. Paired by seed.
 
-    `unit`: "percent" for one accuracy, else "points". The scatter is that of the module's text; of the paper, rounding.
-    """
+    `unit`: "percent" for one accuracy, else "points". The scatter is that of the module's text; of the paper,
+    rounding."""
     unit = unit or ("percent" if list(weights.values()) == [1] and metric.endswith("acc") else "points")
     about = _along(dataset, [b for b, _ in weights])
     if is_printed(runs):
@@ -163,12 +178,13 @@ def combine(runs: pd.DataFrame, dataset: str, weights: Mapping[Cell, float], met
         return lacking(about, command(dataset), unit=unit)
     shared = table[list(weights)].dropna().index
     held = runs[(runs["dataset"] == dataset) & runs["seed"].isin(shared)]
-    held = held[[cell in weights for cell in zip(held["batch_size"], held["lr_rule"])]]
+    held = held[[cell in weights for cell in zip(held["batch_size"], held["lr_rule"], strict=False)]]
     return replace(found, ids=tuple(held["id"]))
 
 
 def weighted(table: pd.DataFrame, weights: Mapping, unit: str, about: str = "") -> Estimate:
-    """The weighted sum of columns of a table of single runs (a row a seed), with the scatter of the module's text."""
+    """The weighted sum of columns of a table of single runs (a row a seed), with the scatter of the module's
+    text."""
     sums = (table[list(weights)].to_numpy(float) * list(weights.values())).sum(axis=1)
     sums = sums[~np.isnan(sums)]
     if not len(sums):
@@ -212,7 +228,8 @@ def minus(a: Estimate, b: Estimate, about: str) -> Estimate:
 
 
 def ratio(values, about: str, ids=(), prior: tuple[float, float] = (math.nan, 0.0), **more) -> Estimate:
-    """The geometric mean of ratios, one a seed; `prior` is the pooled variance of their logarithms, if any."""
+    """The geometric mean of ratios, one a seed; `prior` is the pooled variance of their logarithms, if
+    any."""
     logs = np.log(np.asarray(values, float))
     if not len(logs):
         return Estimate(about=about, unit="ratio", **more)
@@ -257,7 +274,9 @@ def _printed(runs, dataset: str, weights, metric: str, unit: str, about: str) ->
     cells = {cell: (mine.loc[cell, metric], mine.loc[cell, f"{metric}_rounding"]) for cell in weights}
     value = float(sum(w * cells[c][0] for c, w in weights.items()))
     give = float(sum(abs(w) * cells[c][1] for c, w in weights.items()))
-    told = [(w, number(v, digits(half))) for w, (v, half) in zip(weights.values(), cells.values())]
+    told = [
+        (w, number(v, digits(half))) for w, (v, half) in zip(weights.values(), cells.values(), strict=False)
+    ]
     if [w for w, _ in told] == [1]:
         shown = told[0][1]
     elif [w for w, _ in told] == [1, -1]:

@@ -1,7 +1,8 @@
-"""The generalization gap (Section IV-B): which training accuracy the paper's is made of, and whether it goes with B.
+"""The generalization gap (Section IV-B): which training accuracy the paper's is made of, and whether it goes
+with B.
 
-Every question is asked of a frame of runs, ours or the paper's; `metric` is "gap_running" or "gap" (see `metrics`).
-"""
+Every question is asked of a frame of runs, ours or the paper's; `metric` is "gap_running" or "gap" (see
+`metrics`)."""
 
 from __future__ import annotations
 
@@ -51,9 +52,8 @@ def between(runs, datasets: Iterable[str], metric: str) -> list[Estimate]:
 def correlation(runs, metric: str, datasets: Iterable[str] = tuple(DATASETS)) -> Estimate:
     """Pearson's correlation of log B with the mean gap, a pair a cell; the interval by Fisher's z.
 
-    No interval over seeds enters: the question is about cells. Fewer than four cells give none; where cells of the
-    protocol are not recorded, `missing` says so beside the value.
-    """
+    No interval over seeds enters: the question is about cells. Fewer than four cells give none; where cells
+    of the protocol are not recorded, `missing` says so beside the value."""
     means = _cells(runs, metric, datasets)
     wanted = [(d, b) for d in datasets for b in sizes(runs, d)]
     absent = [d for d, b in wanted if (d, b) not in means.index]
@@ -73,7 +73,9 @@ def p_value(runs, metric: str) -> Estimate:
     if not found.n:
         return lacking("all cells", found.missing, unit="p")
     c = pearson(np.log(means.index.get_level_values("batch_size")), means["gap"])
-    more = dict(counted="cells", shown=found.shown, missing=found.missing, how="Student's t", about="all cells")
+    more = dict(
+        counted="cells", shown=found.shown, missing=found.missing, how="Student's t", about="all cells"
+    )
     return Estimate(c.p, c.n, "p", ids=found.ids, bounds=(c.p, c.p), **more)
 
 
@@ -84,7 +86,8 @@ def _cells(runs, metric: str, datasets: Iterable[str]) -> pd.DataFrame:
 
 
 def which_training_accuracy(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    """Mean distance, over the published batch sizes, of the paper's gap from ours under each reading of "Train Acc"."""
+    """Mean distance, over the published batch sizes, of the paper's gap from ours under each reading of
+    "Train Acc"."""
     paper = published.results(dataset).set_index("batch_size")["gap"]
     ours = frame[frame["dataset"] == dataset].groupby("batch_size")[["gap_running", "gap"]].mean()
     both = ours.index.intersection(paper.index)
@@ -119,5 +122,6 @@ def correlation_sentence(frame: pd.DataFrame) -> str:
     pooled = correlations(frame).query("`pairs of` == 'all data sets'").set_index("source")
     text = f"The paper states r = {published.value('iv-b-correlation'):.2f}."
     for source, c in pooled.iterrows():
-        text += f" From {source}, pooled over {c['n']:.0f} cells, r = {c['r']:.2f} (95 % interval {c['low']:.2f} to {c['high']:.2f})."
+        span = f"95 % interval {c['low']:.2f} to {c['high']:.2f}"
+        text += f" From {source}, pooled over {c['n']:.0f} cells, r = {c['r']:.2f} ({span})."
     return text.replace("-", "−")

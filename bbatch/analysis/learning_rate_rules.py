@@ -1,9 +1,9 @@
-"""Learning-rate rules side by side (Section IV-D): what leaving the linear rule costs, and batch size told from rate.
+"""Learning-rate rules side by side (Section IV-D): what leaving the linear rule costs, and batch size told
+from rate.
 
-On MNIST and CIFAR-10 the rate never decays, and a warm-up, where there is one, takes its five epochs whatever follows, so
-that the first epochs of a run do not depend on how many there are: two rules are compared after as many epochs as both
-have run, a short run beside a long one.
-"""
+On MNIST and CIFAR-10 the rate never decays, and a warm-up, where there is one, takes its five epochs whatever
+follows, so that the first epochs of a run do not depend on how many there are: two rules are compared after
+as many epochs as both have run, a short run beside a long one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ UNSCALED = "synthetic-50k"  # the data set of Section IV-D
 
 
 def loss_without(runs, batch_size: int) -> Estimate:
-    """Test accuracy under the linear rule minus that at the fixed rate, on the data set of Section IV-D, in points."""
+    """Test accuracy under the linear rule minus that at the fixed rate, on the data set of Section IV-D, in
+    points."""
     return combine(runs, UNSCALED, {(batch_size, "linear"): 1, (batch_size, "constant"): -1})
 
 
@@ -45,13 +46,15 @@ def share_lost(runs, batch_size: int) -> Estimate:
 
 
 def fall_without(runs, batch_size: int) -> Estimate:
-    """Fall of test accuracy from B = 32 at the fixed rate: what is lost without scaling, not only by not scaling."""
+    """Fall of test accuracy from B = 32 at the fixed rate: what is lost without scaling, not only by not
+    scaling."""
     return fall(runs, UNSCALED, 32, batch_size, lr_rule="constant")
 
 
 def largest(runs, loss) -> Estimate:
-    """The largest of a loss over the batch sizes above 32. The largest of several estimates is a choice, and its interval
-    allows for that: the bounds reach from the largest lower one to the largest upper one, each of them corrected."""
+    """The largest of a loss over the batch sizes above 32. The largest of several estimates is a choice, and
+    its interval allows for that: the bounds reach from the largest lower one to the largest upper one, each
+    of them corrected."""
     found = [loss(runs, b) for b in sizes(runs, UNSCALED) if b > 32]
     have = [e for e in found if e.n]
     if not have:
@@ -64,12 +67,14 @@ def largest(runs, loss) -> Estimate:
 
 
 def gap_ratio(runs, batch_size: int, metric: str) -> Estimate:
-    """Gap without scaling over gap with it; no number where the gap with scaling is not above 0, and none yet where it is
-    not told apart from it. The interval is Fieller's, of independent means."""
+    """Gap without scaling over gap with it; no number where the gap with scaling is not above 0, and none yet
+    where it is not told apart from it. The interval is Fieller's, of independent means."""
     without, with_ = (level(runs, UNSCALED, batch_size, metric, rule) for rule in ("constant", "linear"))
     about, ids = with_.about, without.ids + with_.ids
     if not (without.n and with_.n):
-        return lacking(about, without.missing or with_.missing, unit="ratio", shown=without.shown or with_.shown)
+        return lacking(
+            about, without.missing or with_.missing, unit="ratio", shown=without.shown or with_.shown
+        )
     (a, b), (low, high) = without.interval(), with_.interval()
     if low <= 0 < high:
         return lacking(about, command(UNSCALED, seeds=2 * with_.n), unit="ratio", ids=ids)
@@ -95,7 +100,8 @@ def _fieller(a: Estimate, b: Estimate) -> tuple[float, float]:
 
 
 def of_images(records: dict[str, dict]) -> list[dict]:
-    """The finished runs of MNIST and CIFAR-10 on all their training samples, whatever the number of epochs."""
+    """The finished runs of MNIST and CIFAR-10 on all their training samples, whatever the number of
+    epochs."""
     return [
         r
         for r in records.values()
@@ -106,7 +112,8 @@ def of_images(records: dict[str, dict]) -> list[dict]:
 
 
 def effect(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> pd.DataFrame:
-    """Each other rule minus the linear one at each batch size, paired by seed: test accuracy and running gap, in points.
+    """Each other rule minus the linear one at each batch size, paired by seed: test accuracy and running gap,
+    in points.
 
     Columns: batch_size, rule, then for test_acc and gap_running the difference as an `Estimate`, and n.
     """
@@ -120,12 +127,13 @@ def effect(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> pd.DataFrame:
 
 
 def side_by_side(curves: pd.DataFrame, dataset: str, batch_size: int) -> pd.DataFrame:
-    """Each other rule beside the linear one at one batch size, after as many epochs as both have, on the same seeds.
+    """Each other rule beside the linear one at one batch size, after as many epochs as both have, on the same
+    seeds.
 
-    Columns: dataset, batch_size, rule, epoch, n (seeds that both have in the same arithmetic), other and linear (test
-    accuracy in percent, `Interval`: of a single seed, from the size of the test set), difference (other minus linear,
-    paired by seed). A row for each rule; epoch and n are 0 where one of the two has no run.
-    """
+    Columns: dataset, batch_size, rule, epoch, n (seeds that both have in the same arithmetic), other and
+    linear (test accuracy in percent, `Interval`: of a single seed, from the size of the test set), difference
+    (other minus linear, paired by seed). A row for each rule; epoch and n are 0 where one of the two has no
+    run."""
     runs = curves[(curves["dataset"] == dataset) & (curves["batch_size"] == batch_size)]
     same, rows = ["seed", "precision"], []
     for rule in OTHERS:
@@ -162,7 +170,8 @@ def _accuracy(values: pd.Series, dataset: str) -> Interval:
 
 
 def at_large_sizes(curves: pd.DataFrame, datasets: tuple[str, ...] = IMAGES) -> pd.DataFrame:
-    """`side_by_side` at every batch size of the data sets' protocols from 128 up, but for the base, where all rules are one."""
+    """`side_by_side` at every batch size of the data sets' protocols from 128 up, but for the base, where all
+    rules are one."""
     return pd.concat(
         [
             side_by_side(curves, name, b)
@@ -176,13 +185,14 @@ def at_large_sizes(curves: pd.DataFrame, datasets: tuple[str, ...] = IMAGES) -> 
 
 
 def batch_or_rate(curves: pd.DataFrame, dataset: str = "cifar10", batch_size: int = 1024) -> str:
-    """Which of the two brings the accuracy down: the same batch size under the linear rule and at smaller rates."""
+    """Which of the two brings the accuracy down: the same batch size under the linear rule and at smaller
+    rates."""
     table = side_by_side(curves, dataset, batch_size).set_index("rule")
     what, of = f"{DATASETS[dataset].title}, B = {batch_size}", DATASETS[dataset].protocol.epochs
     if not table.loc["constant", "n"]:
         return (
-            f"{what}: not yet run under both rules; `bbatch run {dataset} --batch-size {batch_size} --lr-rule constant` "
-            "and the same with `linear` would tell batch size and learning rate apart."
+            f"{what}: not yet run under both rules; `bbatch run {dataset} --batch-size {batch_size} "
+            "--lr-rule constant` and the same with `linear` would tell batch size and learning rate apart."
         )
     rates = {rule: plan(dataset, batch_size, lr_rule=rule).lr for rule in LR_RULES}
     parts = [
@@ -195,8 +205,8 @@ def batch_or_rate(curves: pd.DataFrame, dataset: str = "cifar10", batch_size: in
     better = constant.low > linear.high
     worse = linear.low > constant.high
     verdict = (
-        "The constant rate does better at the same batch size: the learning rate holds the accuracy down, not the "
-        "batch size alone"
+        "The constant rate does better at the same batch size: the learning rate holds the accuracy down, "
+        "not the batch size alone"
         if better
         else "The constant rate does worse: the linear rule's is not what holds the accuracy down"
         if worse
@@ -228,7 +238,9 @@ def side_by_side_text(table: pd.DataFrame) -> pd.DataFrame:
             "data set": table["dataset"].map(lambda d: DATASETS[d].title),
             "B": table["batch_size"],
             "rule": table["rule"],
-            "after epochs": [f"{e} of {of}" if e else "–" for e, of in zip(table["epoch"], epochs)],
+            "after epochs": [
+                f"{e} of {of}" if e else "–" for e, of in zip(table["epoch"], epochs, strict=False)
+            ],
             "under this rule (%)": _texts(table["other"], hole="not yet run"),
             "under the linear rule (%)": _texts(table["linear"]),
             "difference (points)": _texts(table["difference"], "+"),
@@ -238,7 +250,8 @@ def side_by_side_text(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def holes(table: pd.DataFrame) -> str:
-    """Which rows of `side_by_side` have no run, which none of full length, and the command that fills one; "" without."""
+    """Which rows of `side_by_side` have no run, which none of full length, and the command that fills one; ""
+    without."""
     none, cut = table["n"] == 0, table["epoch"] < table["dataset"].map(_epochs)
     parts = []
     for said, rows in (("Not yet run", table[none]), ("Not yet run to the end", table[cut & ~none])):

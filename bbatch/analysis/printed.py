@@ -1,8 +1,8 @@
-"""What the paper's numbers say of each other: counts, sums, sections and rates, in `Estimate`s that carry the arithmetic.
+"""What the paper's numbers say of each other: counts, sums, sections and rates, in `Estimate`s that carry the
+arithmetic.
 
-Every function takes the frame of the printed tables (`published.frame`) first, as the other questions do, and speaks of
-the paper alone.
-"""
+Every function takes the frame of the printed tables (`published.frame`) first, as the other questions do, and
+speaks of the paper alone."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ from .estimate import Estimate, minus, number
 
 
 def counted(runs, what: str) -> Estimate:
-    """What the paper counts of itself: "data sets", "networks", "batch sizes" or "orders" (of magnitude that they span)."""
+    """What the paper counts of itself: "data sets", "networks", "batch sizes" or "orders" (of magnitude that
+    they span)."""
     found, names = sorted(set(runs["batch_size"])), list(dict.fromkeys(runs["dataset"]))
     networks = len({DATASETS[d].network for d in names})
     orders = math.log10(max(found) / min(found))
     value, shown = {
-        "data sets": (len(names), f"the tables hold {len(names)}: {', '.join(DATASETS[d].title for d in names)}"),
+        "data sets": (
+            len(names),
+            f"the tables hold {len(names)}: {', '.join(DATASETS[d].title for d in names)}",
+        ),
         "networks": (networks, f"Section III-B describes {networks}"),
         "batch sizes": (len(found), f"the tables hold {len(found)}: {', '.join(map(str, found))}"),
         "orders": (orders, f"log10({max(found)} / {min(found)}) = {number(orders)}"),
@@ -37,10 +41,14 @@ def stands_in(runs, id: str, claimed: str) -> Estimate:
 
 
 def branch_rates(runs, branch: str) -> list[Estimate]:
-    """Line 9 of Algorithm 2 from the default rate, at both batch sizes of a branch ("small", "medium", "large")."""
+    """Line 9 of Algorithm 2 from the default rate, at both batch sizes of a branch ("small", "medium",
+    "large")."""
     rate, base = published.value("vi-default-lr"), published.value("vi-base-batch")
     pair = published.statement(f"vi-{branch}-batch")[["value", "upper"]]
-    return [_exact(f"B = {b:g}", rate * b / base, f"{rate:g} × {b:g} / {base:g} = {rate * b / base:g}") for b in pair]
+    return [
+        _exact(f"B = {b:g}", rate * b / base, f"{rate:g} × {b:g} / {base:g} = {rate * b / base:g}")
+        for b in pair
+    ]
 
 
 def budget(runs, datasets: Iterable[str], per: float, unit: str) -> Estimate:
@@ -63,7 +71,9 @@ def off_a_count(runs, dataset: str, batch_size: int, metric: str) -> list[Estima
         return []
     nearest = 100 * round(e.value * n / 100) / n
     beyond = max(0.0, abs(nearest - e.value) - half - 1e-9)
-    return [_exact(e.about, beyond, f"{round(e.value * n / 100)} of {n:,} samples are {number(nearest, 3)} %")]
+    return [
+        _exact(e.about, beyond, f"{round(e.value * n / 100)} of {n:,} samples are {number(nearest, 3)} %")
+    ]
 
 
 def difference_of_accuracies(runs, dataset: str, batch_size: int) -> list[Estimate]:
@@ -77,7 +87,13 @@ def stated(runs, id: str) -> Estimate:
     text, half = published.printed(id)
     value = float(text)
     more = dict(bounds=(value - half, value + half), shown=text.replace("-", "−"))
-    return Estimate(value, 1, how="rounding of what is printed", about=f"Section {published.statement(id)['section']}", **more)
+    return Estimate(
+        value,
+        1,
+        how="rounding of what is printed",
+        about=f"Section {published.statement(id)['section']}",
+        **more,
+    )
 
 
 def sharpness_ratio(runs) -> Estimate:
@@ -91,4 +107,3 @@ def sharpness_ratio(runs) -> Estimate:
 
 def _exact(about: str, value: float, shown: str) -> Estimate:
     return Estimate(float(value), 1, about=about, bounds=(float(value), float(value)), shown=shown)
-

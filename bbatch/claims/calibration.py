@@ -1,10 +1,11 @@
 """How often the rules are wrong: papers and reproductions simulated with the scatter of our records.
 
-A simulated paper prints what its protocol gave in one run, or a number that is off by one or two tolerances, or an effect
-of the other sign or none at all. A simulated reproduction has n runs of the cells in question, and, as on CIFAR-10, five
-of one other cell, whose scatter it borrows. Runs are drawn from the records: the mean of a cell of the synthetic sets plus
-the distance of one of its 20 runs from it. What counts as wrong is `WRONG`: a firm verdict that the truth contradicts. Off
-by one tolerance lies on the line, and contradicts nothing but a verdict on the sign.
+A simulated paper prints what its protocol gave in one run, or a number that is off by one or two tolerances,
+or an effect of the other sign or none at all. A simulated reproduction has n runs of the cells in question,
+and, as on CIFAR-10, five of one other cell, whose scatter it borrows. Runs are drawn from the records: the
+mean of a cell of the synthetic sets plus the distance of one of its 20 runs from it. What counts as wrong is
+`WRONG`: a firm verdict that the truth contradicts. Off by one tolerance lies on the line, and contradicts
+nothing but a verdict on the sign.
 
 `python -m bbatch.claims.calibration` writes the long form, which the page of verdicts shows.
 """
@@ -48,7 +49,12 @@ WRONG = {
         NOTHING: (REPRODUCED, DIRECTION),
         OTHER: (REPRODUCED, DIRECTION),
     },
-    "a range": {TRUE: (NOT, DIRECTION), ONE_OFF: (), TWO_OFF: (NOT, REPRODUCED), OTHER: (REPRODUCED, DIRECTION)},
+    "a range": {
+        TRUE: (NOT, DIRECTION),
+        ONE_OFF: (),
+        TWO_OFF: (NOT, REPRODUCED),
+        OTHER: (REPRODUCED, DIRECTION),
+    },
     "it falls": {TRUE: (NOT,), NOTHING: (REPRODUCED,), OTHER: (REPRODUCED,)},
     "it does not rise": {TRUE: (NOT,), NOTHING: (NOT,), TWO_OFF: (REPRODUCED,)},
     "it falls on each of three": {TRUE: (NOT,), NOTHING: (REPRODUCED,), OTHER: (REPRODUCED,)},
@@ -104,7 +110,8 @@ def _number(s: Scatter, truth: str, n: int, readings: int = 1) -> str:
 
 
 def _difference(s: Scatter, effect: float, n: int) -> tuple[Estimate, float]:
-    """An estimate of a difference of two cells whose truth is `effect`, and the scatter of one more pair of runs."""
+    """An estimate of a difference of two cells whose truth is `effect`, and the scatter of one more pair of
+    runs."""
     a, b = s.pair()
     table = s.table({a: s.means[b] + effect, b: s.means[b]}, n)
     noise = s.runs(a, 0.0, 1)[0] - s.runs(b, 0.0, 1)[0]
@@ -112,7 +119,9 @@ def _difference(s: Scatter, effect: float, n: int) -> tuple[Estimate, float]:
 
 
 def _effect(s: Scatter, truth: str, n: int) -> str:
-    effect = 20 * s.tolerance  # far beyond the scatter of a pair of runs, so that the printed sign is that of the effect
+    effect = (
+        20 * s.tolerance
+    )  # far beyond the scatter of a pair of runs, so that the printed sign is that of the effect
     found, noise = _difference(s, {NOTHING: 0.0, OTHER: -effect}.get(truth, effect), n)
     tolerance = Says("=", effect, unit="points").tolerance(effect, found.span)  # the effect widens the span
     printed = effect + _shift(truth, tolerance, s.rng) + noise
@@ -120,7 +129,8 @@ def _effect(s: Scatter, truth: str, n: int) -> str:
 
 
 def _ratio(s: Scatter, truth: str, n: int) -> str:
-    """On the scale of logarithms: accuracies stand in for logarithms, scaled to the scatter of sharpness, 15 %."""
+    """On the scale of logarithms: accuracies stand in for logarithms, scaled to the scatter of sharpness, 15
+    %."""
     scale = 0.15 / float(s.residuals.to_numpy().std())
     effect = math.log(6.9) * {NOTHING: 0.0, OTHER: -1.0}.get(truth, 1.0)
     found, noise = _difference(s, effect / scale, n)
@@ -142,14 +152,20 @@ def _range(s: Scatter, truth: str, n: int) -> str:
     found, _ = _difference(s, -effect if truth == OTHER else effect, n)
     tolerance = Says("=", effect, unit="points").tolerance(effect, found.span)
     off = {TRUE: 0.0, ONE_OFF: 1.0, TWO_OFF: 2.0}.get(truth, 0.0) * tolerance
-    first = effect + off if s.rng.random() < 0.5 else effect - off - width  # the effect lies at an end, or outside
+    first = (
+        effect + off if s.rng.random() < 0.5 else effect - off - width
+    )  # the effect lies at an end, or outside
     return rules.judge(Says("range", first, first + width, "points", nothing=0.0), [found])
 
 
 def _falls(s: Scatter, truth: str, n: int, parts: int = 1, relation: str = ">") -> str:
     """Strict: a fall of two tolerances, none, a rise of two. Not strict: it must not rise by two."""
-    effect = {TRUE: 2.0 if relation == ">" else -2.0, NOTHING: 0.0, OTHER: -2.0, TWO_OFF: 2.0}[truth] * s.tolerance
-    found = [_difference(s, effect if k == 0 or truth == TRUE else 2 * s.tolerance, n)[0] for k in range(parts)]
+    effect = {TRUE: 2.0 if relation == ">" else -2.0, NOTHING: 0.0, OTHER: -2.0, TWO_OFF: 2.0}[
+        truth
+    ] * s.tolerance
+    found = [
+        _difference(s, effect if k == 0 or truth == TRUE else 2 * s.tolerance, n)[0] for k in range(parts)
+    ]
     return rules.judge(Says(relation, 0.0, unit="points", nothing=0.0), found)
 
 
@@ -182,9 +198,8 @@ KINDS = {
 def simulate(draws: int, seeds=SEEDS, kinds=tuple(KINDS), seed: int = 0) -> pd.DataFrame:
     """Shares of each verdict, in percent: a row for each kind of claim, truth and number of seeds.
 
-    Columns: kind, truth, n, the verdicts, wrong (the firm ones that the truth contradicts), draws. The synthetic data
-    sets are drawn from in turn, for they alone have 20 runs a cell.
-    """
+    Columns: kind, truth, n, the verdicts, wrong (the firm ones that the truth contradicts), draws. The
+    synthetic data sets are drawn from in turn, for they alone have 20 runs a cell."""
     runs = metrics.full_protocol(metrics.frame(Store().records().values()))
     rng, rows = np.random.default_rng(seed), []
     scatters = [Scatter(runs, d, rng) for d in SYNTHETIC]
@@ -203,11 +218,17 @@ def recorded(path: Path = FILE) -> pd.DataFrame:
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """For the page: for each kind and n, the largest share of wrong verdicts over truths, and the mean share without any
-    firm verdict, in percent."""
+    """For the page: for each kind and n, the largest share of wrong verdicts over truths, and the mean share
+    without any firm verdict, in percent."""
     table = table.assign(open=100 - table[list(rules.FIRM)].sum(axis=1))
-    found = table.groupby(["kind", "n"], sort=False).agg(wrong=("wrong", "max"), open=("open", "mean")).reset_index()
-    text = found.assign(text=[f"{w:.1f} / {o:.0f}" for w, o in zip(found["wrong"], found["open"])])
+    found = (
+        table.groupby(["kind", "n"], sort=False)
+        .agg(wrong=("wrong", "max"), open=("open", "mean"))
+        .reset_index()
+    )
+    text = found.assign(
+        text=[f"{w:.1f} / {o:.0f}" for w, o in zip(found["wrong"], found["open"], strict=False)]
+    )
     wide = text.pivot(index="kind", columns="n", values="text").loc[list(dict.fromkeys(found["kind"]))]
     return wide.rename(columns=lambda n: f"n = {n}").rename_axis(columns=None).reset_index()
 

@@ -1,8 +1,8 @@
 """The form of a claim: what the paper says, which question it comes down to, and under which readings.
 
-A `Reading` asks one function of `analysis`, of our runs as of the paper's tables. `Put` says how a statement of the prose
-is put; `claims.statements` brings it together with the statement's text and number, which `published` holds.
-"""
+A `Reading` asks one function of `analysis`, of our runs as of the paper's tables. `Put` says how a statement
+of the prose is put; `claims.statements` brings it together with the statement's text and number, which
+`published` holds."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ from .rules import NOTHING, Says
 class Evidence:
     """What a question is asked of: tables of our runs, or of the paper's.
 
-    runs: `metrics.frame` of the full protocol, or `published.frame`; ablation: the same, or Table V; measures: what
-    `geometry.measured` gives; choices: what `regret.results` gives; records: ours by id.
-    """
+    runs: `metrics.frame` of the full protocol, or `published.frame`; ablation: the same, or Table V;
+    measures: what `geometry.measured` gives; choices: what `regret.results` gives; records: ours by id."""
 
     runs: pd.DataFrame
     ablation: pd.DataFrame
@@ -57,8 +56,8 @@ def paper() -> Evidence:
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to understand a claim: a question, the part of the evidence it is asked of, the label of the reading, and
-    the `key` under which claims that were computed together must agree (`Claim.shares`)."""
+    """One way to understand a claim: a question, the part of the evidence it is asked of, the label of the
+    reading, and the `key` under which claims that were computed together must agree (`Claim.shares`)."""
 
     asks: Callable
     of: str = "runs"
@@ -68,8 +67,9 @@ class Reading:
 
 @dataclass(frozen=True)
 class Put:
-    """How a statement is put. Readings of ours and of the paper's tables (none where it cannot know); `says` where it
-    replaces the printed relation, as for a claim in words; `words` explain it, or why nothing can be asked."""
+    """How a statement is put. Readings of ours and of the paper's tables (none where it cannot know); `says`
+    where it replaces the printed relation, as for a claim in words; `words` explain it, or why nothing can be
+    asked."""
 
     ours: tuple[Reading, ...] = ()
     paper: tuple[Reading, ...] = ()
@@ -81,8 +81,9 @@ class Put:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of the prose or a cell of a table, ready to be judged. `section` is "Table IV" for a cell; `page` the
-    section that it belongs to; `printed` the number as text; `question` the distinct claim that it is evidence of."""
+    """A statement of the prose or a cell of a table, ready to be judged. `section` is "Table IV" for a cell;
+    `page` the section that it belongs to; `printed` the number as text; `question` the distinct claim that it
+    is evidence of."""
 
     id: str
     section: str
@@ -102,7 +103,9 @@ class Claim:
     unit = property(lambda self: self.says.unit)
 
 
-def says(relation: str, value: float = math.nan, unit: str = "", rounding: float = 0.0, level: bool = False) -> Says:
+def says(
+    relation: str, value: float = math.nan, unit: str = "", rounding: float = 0.0, level: bool = False
+) -> Says:
     """What a claim is put as, where that is not the printed relation."""
     return Says(relation, value, math.nan, unit, rounding, math.nan if level else NOTHING.get(unit, math.nan))
 
@@ -114,9 +117,10 @@ def one(asks: Callable, of: str = "runs") -> tuple[Reading, ...]:
 
 @dataclass(frozen=True)
 class Question:
-    """A distinct claim: what is asked, the statements of the paper that are evidence of it, the one whose verdict stands
-    for it (`leads`), and the answer, a function of the committed evidence. The words of an answer are written by a
-    person, its numbers are computed, and every word that other records could overturn is asserted beside it."""
+    """A distinct claim: what is asked, the statements of the paper that are evidence of it, the one whose
+    verdict stands for it (`leads`), and the answer, a function of the committed evidence. The words of an
+    answer are written by a person, its numbers are computed, and every word that other records could overturn
+    is asserted beside it."""
 
     id: str
     asks: str

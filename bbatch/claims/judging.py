@@ -1,4 +1,5 @@
-"""Every claim of the paper, judged twice: against its own tables and against our runs, by `rules`, and nowhere else."""
+"""Every claim of the paper, judged twice: against its own tables and against our runs, by `rules`, and
+nowhere else."""
 
 from __future__ import annotations
 
@@ -37,9 +38,8 @@ class Read:
 class Judgement:
     """A claim with every reading against our runs and against the paper's tables, the one that decides first.
 
-    `level`: of the intervals that decided, raised for the number of parts and readings; `command`: what would give the
-    data that a verdict lacks.
-    """
+    `level`: of the intervals that decided, raised for the number of parts and readings; `command`: what would
+    give the data that a verdict lacks."""
 
     claim: Claim
     ours: tuple[Read, ...]
@@ -66,12 +66,15 @@ class Judgement:
         return list(dict.fromkeys(id for read in self.ours for part in read.parts for id in part.ids))
 
 
-def evidence(records: dict[str, dict] | None = None, *, seeds: int = 0, precision: str = "recorded") -> Evidence:
-    """Our runs as evidence: the given records and nothing else, or all there is, measurements and choices included.
+def evidence(
+    records: dict[str, dict] | None = None, *, seeds: int = 0, precision: str = "recorded"
+) -> Evidence:
+    """Our runs as evidence: the given records and nothing else, or all there is, measurements and choices
+    included.
 
-    `seeds` keeps the runs of the first so many seeds, `precision` those in one arithmetic ("recorded": in any);
-    measurements and choices stay. Raises `BadInput` for an unknown precision or a number of seeds below 0.
-    """
+    `seeds` keeps the runs of the first so many seeds, `precision` those in one arithmetic ("recorded": in
+    any); measurements and choices stay. Raises `BadInput` for an unknown precision or a number of seeds below
+    0."""
     one_of("precision", precision, ("recorded", *PRECISIONS))
     if seeds < 0:
         raise BadInput(f"number of seeds is {seeds}; it must be 0, for all, or more.")
@@ -89,7 +92,9 @@ def evidence(records: dict[str, dict] | None = None, *, seeds: int = 0, precisio
     return Evidence(frame, frame, measures, choices, records)
 
 
-def judged(ours: Evidence | None = None, section: str | None = None, ids: Iterable[str] = ()) -> list[Judgement]:
+def judged(
+    ours: Evidence | None = None, section: str | None = None, ids: Iterable[str] = ()
+) -> list[Judgement]:
     """The claims with their verdicts: all of them, those of a section ("IV-D", "Table V"), or those named.
 
     Raises `BadInput` for a section or an id that no claim has.
@@ -101,17 +106,26 @@ def judged(ours: Evidence | None = None, section: str | None = None, ids: Iterab
     for id in ids:
         if id not in there:
             where = f" in section {section}" if section else ""
-            raise BadInput(f"claim {id!r} is unknown{where}; `bbatch claims --statements` lists those there are.")
+            raise BadInput(
+                f"claim {id!r} is unknown{where}; `bbatch claims --statements` lists those there are."
+            )
     ours = evidence() if ours is None else ours
     wanted = {c.shares for c in found if c.id in there and (not ids or c.id in ids)} - {""}
     asked = [c for c in found if c.shares in wanted or (c.id in there and (not ids or c.id in ids))]
     answers, theirs = {}, paper()
-    raw = [_judge(c, ours, theirs, answers) for c in asked]  # with those that share a reading with a claim asked for
-    return [_complete(j, ours.runs) for j in _shared(raw) if j.claim.id in there and (not ids or j.claim.id in ids)]
+    raw = [
+        _judge(c, ours, theirs, answers) for c in asked
+    ]  # with those that share a reading with a claim asked for
+    return [
+        _complete(j, ours.runs)
+        for j in _shared(raw)
+        if j.claim.id in there and (not ids or j.claim.id in ids)
+    ]
 
 
 def _judge(claim: Claim, ours: Evidence, theirs: Evidence, answers: dict) -> Judgement:
-    """Both judgements of one claim under each reading. `answers` keeps what was asked, for claims that ask the same."""
+    """Both judgements of one claim under each reading. `answers` keeps what was asked, for claims that ask
+    the same."""
 
     def parts(of: Evidence, reading) -> tuple[Estimate, ...]:
         asks = reading.asks
@@ -136,7 +150,8 @@ def _judge(claim: Claim, ours: Evidence, theirs: Evidence, answers: dict) -> Jud
 
 
 def _distance(claim: Claim, read: Read) -> float:
-    """How far the worst part lies from the printed number or range, to choose between readings with one verdict."""
+    """How far the worst part lies from the printed number or range, to choose between readings with one
+    verdict."""
     if claim.says.bound or claim.cell:
         return 0.0
     first, last = claim.says.ends
@@ -145,7 +160,8 @@ def _distance(claim: Claim, read: Read) -> float:
 
 
 def _shared(raw: list[Judgement]) -> list[Judgement]:
-    """Claims that share a reading (`Claim.shares`) are decided by one: the key under which they fare best together."""
+    """Claims that share a reading (`Claim.shares`) are decided by one: the key under which they fare best
+    together."""
     best = {}
     for name in {j.claim.shares for j in raw} - {""}:
         group = [j for j in raw if j.claim.shares == name]
@@ -154,7 +170,7 @@ def _shared(raw: list[Judgement]) -> list[Judgement]:
         def fares(key: str, group=group) -> tuple:
             got = [_under(j, key).ours[0] for j in group]
             ranks = [rules.FAVOUR.index(read.verdict) for read in got]
-            far = sum(min(_distance(j.claim, read), 1e9) for j, read in zip(group, got))
+            far = sum(min(_distance(j.claim, read), 1e9) for j, read in zip(group, got, strict=False))
             return (sum(ranks), far)
 
         best[name] = min(keys, key=fares) if keys else ""
@@ -197,7 +213,8 @@ def counted(reads: tuple[Read, ...]) -> str:
 
 
 def _notes(j: Judgement, runs: pd.DataFrame) -> tuple[str, ...]:
-    """How the readings fare, where the runs behind a judgement differ from the paper's, and whose scatter they have."""
+    """How the readings fare, where the runs behind a judgement differ from the paper's, and whose scatter
+    they have."""
     notes = [said] if (said := counted(j.ours)) and j.claim.testable else []
     rows = runs[runs["id"].isin(j.ids)]
     if low := int((rows["precision"] == "bf16").sum()):
@@ -205,7 +222,9 @@ def _notes(j: Judgement, runs: pd.DataFrame) -> tuple[str, ...]:
     if (rows["device"] == "cpu").any() and rows["dataset"].isin(["mnist", "cifar10"]).any():
         notes.append("Trained on a CPU; the paper has a GPU for this data set.")
     if any(p.n and p.n < 5 and p.counted == "seeds" and p.ids for p in j.ours[0].parts):
-        notes.append("Fewer than five seeds: the scatter is drawn towards that of the data set's other batch sizes.")
+        notes.append(
+            "Fewer than five seeds: the scatter is drawn towards that of the data set's other batch sizes."
+        )
     return tuple(notes)
 
 
@@ -221,8 +240,9 @@ def frame(judgements: Iterable[Judgement]) -> pd.DataFrame:
 
 
 def distinct(judgements: Iterable[Judgement]) -> pd.DataFrame:
-    """A row a distinct claim: id, claim (a question), verdict (of the statement that stands for it), statements (how many
-    there are, cells included), reproduced, not_reproduced (how many of them), where (the sections that make it)."""
+    """A row a distinct claim: id, claim (a question), verdict (of the statement that stands for it),
+    statements (how many there are, cells included), reproduced, not_reproduced (how many of them), where (the
+    sections that make it)."""
     by_question: dict[str, list[Judgement]] = {}
     for j in judgements:
         by_question.setdefault(j.claim.question, []).append(j)
@@ -244,8 +264,10 @@ def _chapter(section: str) -> str:
 
 
 def totals(judgements: Iterable[Judgement]) -> pd.DataFrame:
-    """How many claims have each verdict: a row a section in the order of the paper (Section IV by its parts, then each
-    table), columns `rules.VERDICTS`."""
+    """How many claims have each verdict: a row a section in the order of the paper (Section IV by its parts,
+    then each table), columns `rules.VERDICTS`."""
     found = pd.DataFrame([{"section": _chapter(j.claim.section), "verdict": j.verdict} for j in judgements])
     counts = pd.crosstab(found["section"], found["verdict"])
-    return counts.reindex(index=found["section"].drop_duplicates(), columns=list(rules.VERDICTS), fill_value=0)
+    return counts.reindex(
+        index=found["section"].drop_duplicates(), columns=list(rules.VERDICTS), fill_value=0
+    )

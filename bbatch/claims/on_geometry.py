@@ -8,7 +8,7 @@ from ..analysis import algorithm_2_loss, critical_batch_size, printed
 from ..analysis import noise_and_batch_size as noise
 from ..analysis import sharpness_and_batch_size as sharp
 from ..config import DATASETS, SYNTHETIC
-from .claim import Evidence, Put, Question, Reading, one, says
+from .claim import Put, Reading, one, says
 
 TITLES = {"1K": "synthetic-1k", "10K": "synthetic-10k", "50K": "synthetic-50k"}
 BALLS = {
@@ -26,12 +26,16 @@ EQ3 = {  # readings of Eq. (3): which ball, whether its maximum was searched for
 NETWORKS = {
     "each B on the network it trained": {"measure": "gradient_variance", "at": "convergence"},
     "all B on one network": {"measure": "gradient_variance_one_network", "at": "convergence"},
-    "all B on one network before training": {"measure": "gradient_variance_one_network", "at": "initialisation"},
+    "all B on one network before training": {
+        "measure": "gradient_variance_one_network",
+        "at": "initialisation",
+    },
 }
 UNSAID = (
-    "The paper says neither of which data set and in which norm, nor whether the maximum was searched for or sampled, nor on "
-    "which loss. Its two values and their ratio must come from one reading. The page on sharpness has measures beyond "
-    "Eq. (3), too: the trace of the Hessian falls with B on all three synthetic sets."
+    "The paper says neither of which data set and in which norm, nor whether the maximum was searched for "
+    "or sampled, nor on which loss. Its two values and their ratio must come from one reading. The page on "
+    "sharpness has measures beyond Eq. (3), too: the trace of the Hessian falls with B on all three "
+    "synthetic sets."
 )
 PRINTED_RATIO = one(printed.sharpness_ratio)
 
@@ -62,7 +66,10 @@ def _variance(of: str, id: str = "", relation: str = "") -> Put:
         for d, spec in DATASETS.items()
         for label, how in NETWORKS.items()
     )
-    words = "The paper says neither of which data set nor of which network. Slope and R² must come from one reading."
+    words = (
+        "The paper says neither of which data set nor of which network. Slope and R² must come from one "
+        "reading."
+    )
     theirs = one(partial(printed.stated, id=id)) if id else ()
     put = says(relation, -1, "exponent") if relation else None
     return Put(found, theirs, put, words, "gradient variance")
@@ -81,26 +88,30 @@ SHARPNESS = {
     "vii-sharpness-ratio": RATIO,
     "abstract-sharp-large": _sharper(
         SEVEN,
-        "Put as: the sharpness is larger at the large batch size than at B = 32, on each synthetic set and on MNIST.",
+        "Put as: the sharpness is larger at the large batch size than at B = 32, on each synthetic set and "
+        "on MNIST.",
     ),
     "abstract-flat-small": _sharper(
         SEVEN,
-        "Put as: sharper at the large batch size on the synthetic sets and on MNIST. That small batches generalize better "
-        "is judged as the claim of Section I.",
+        "Put as: sharper at the large batch size on the synthetic sets and on MNIST. That small batches "
+        "generalize better is judged as the claim of Section I.",
     ),
     "iv-e-shapes": _sharper(
         SEVEN,
-        "Put as: sharper at the large batch size than at B = 32 on each synthetic set and on MNIST. The shape of a surface "
-        "has no number in the paper.",
+        "Put as: sharper at the large batch size than at B = 32 on each synthetic set and on MNIST. The "
+        "shape of a surface has no number in the paper.",
     ),
     "v-a-agnostic": _sharper(
         tuple(DATASETS),
-        "Put as: sharper at the large batch size with each network. The paper prints a sharpness of one network alone.",
+        "Put as: sharper at the large batch size with each network. The paper prints a sharpness of one "
+        "network alone.",
         (),
     ),
     "iv-e-cifar10-memory": Put(
-        words="What the authors' program held in memory is not known. Point by point, a landscape needs what one evaluation "
-        "of the network needs."
+        words=(
+            "What the authors' program held in memory is not known. Point by point, a landscape needs what "
+            "one evaluation of the network needs."
+        )
     ),
 }
 VARIANCE = {
@@ -117,8 +128,10 @@ VARIANCE = {
 }
 MECHANISM = {
     "v-b-mechanism": Put(
-        words="That noise and geometry both change with B does not show that one causes the other; an intervention on the "
-        "noise alone would be needed."
+        words=(
+            "That noise and geometry both change with B does not show that one causes the other; an "
+            "intervention on the noise alone would be needed."
+        )
     )
 }
 
@@ -126,7 +139,8 @@ MECHANISM = {
 def _exponent() -> Put:
     over = {"over all data sets": tuple(DATASETS), "over the synthetic sets": SYNTHETIC}
     ours = tuple(
-        Reading(partial(critical_batch_size.exponent, datasets=names), label=label) for label, names in over.items()
+        Reading(partial(critical_batch_size.exponent, datasets=names), label=label)
+        for label, names in over.items()
     )
     theirs = tuple(
         Reading(partial(critical_batch_size.printed_exponent, datasets=names), label=label)
@@ -141,7 +155,12 @@ def _exponent() -> Put:
 
 CRITICAL = {
     id: _exponent()
-    for id in ("abstract-critical-exponent", "iv-g-critical-exponent", "vi-bound-exponent", "vii-critical-exponent")
+    for id in (
+        "abstract-critical-exponent",
+        "iv-g-critical-exponent",
+        "vi-bound-exponent",
+        "vii-critical-exponent",
+    )
 } | {
     "iv-g-literature": Put(
         words="Rests on works by others; the page on ambiguities says what one of them finds instead."
@@ -151,8 +170,8 @@ CRITICAL = {
 
 def _branch(name: str) -> Put:
     words = (
-        "Line 9 of Algorithm 2, from the default rate and base batch, must give rates in the range that its own branch "
-        "prints."
+        "Line 9 of Algorithm 2, from the default rate and base batch, must give rates in the range that "
+        "its own branch prints."
     )
     return Put((), one(partial(printed.branch_rates, branch=name)), words=words)
 
@@ -161,8 +180,10 @@ ALGORITHM = {
     "vi-algorithm": Put(
         one(algorithm_2_loss.losses, "choices"),
         says=says("<=", 1, "points"),
-        words="Put as: what it chooses is no more than the point of Section IV-G worse than the best batch size, on each "
-        "data set.",
+        words=(
+            "Put as: what it chooses is no more than the point of Section IV-G worse than the best batch "
+            "size, on each data set."
+        ),
     ),
     "vi-small-lr": _branch("small"),
     "vi-medium-lr": _branch("medium"),
@@ -181,10 +202,15 @@ def _section(id: str, claimed: str) -> Put:
 
 def _budget(datasets, per: float, unit: str, value: float) -> Put:
     words = (
-        "The epoch times of the tables, times the epochs, must fit into what is stated; evaluation and other work may take "
-        "the rest. How much of it they make up is shown."
+        "The epoch times of the tables, times the epochs, must fit into what is stated; evaluation and "
+        "other work may take the rest. How much of it they make up is shown."
     )
-    return Put((), one(partial(printed.budget, datasets=datasets, per=per, unit=unit)), says("<=", value, unit), words)
+    return Put(
+        (),
+        one(partial(printed.budget, datasets=datasets, per=per, unit=unit)),
+        says("<=", value, unit),
+        words,
+    )
 
 
 ITSELF = {

@@ -1,4 +1,5 @@
-"""The paper's claims on gaps, epochs, time and learning rates (Sections II, IV-B, IV-C, IV-D, V-D, V-E, VII)."""
+"""The paper's claims on gaps, epochs, time and learning rates (Sections II, IV-B, IV-C, IV-D, V-D, V-E,
+VII)."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from functools import partial
 from ..analysis import accuracy, efficiency, learning_rate_rules
 from ..analysis import generalization_gap as gap
 from ..config import DATASETS, SYNTHETIC
-from .claim import Put, Question, Reading, one, says
+from .claim import Put, Reading, one, says
 
 TRAINED = {"running training accuracy": "gap_running", "clean training accuracy": "gap"}
 REACHED = {
@@ -16,13 +17,15 @@ REACHED = {
     "to just below both final accuracies": "own",
 }
 COMPARED = (
-    "The largest batch size against a small one, on each data set; where the small one does not get there, the data set is "
-    "left out. The paper names neither the small one nor the accuracy to reach; Section III-D has one. On MNIST the five "
-    "epochs of warm-up begin at B = 256, and delay the large batches by as much."
+    "The largest batch size against a small one, on each data set; where the small one does not get there, "
+    "the data set is left out. The paper names neither the small one nor the accuracy to reach; Section "
+    "III-D has one. On MNIST the five epochs of warm-up begin at B = 256, and delay the large batches by "
+    "as much."
 )
 PER_EPOCH = (
-    "The paper does not say compared with what. Judged on each data set; those it trained on a GPU need one here, too. The "
-    "gain depends on the code as well: ours spends little time on a step, so it has less to gain."
+    "The paper does not say compared with what. Judged on each data set; those it trained on a GPU need "
+    "one here, too. The gain depends on the code as well: ours spends little time on a step, so it has "
+    "less to gain."
 )
 
 
@@ -81,7 +84,9 @@ def _unscaled(at: str, words: str) -> Put:
     }
     found = tuple(
         Reading(
-            partial(learning_rate_rules.largest, loss=loss) if at == "most" else partial(loss, batch_size=512),
+            partial(learning_rate_rules.largest, loss=loss)
+            if at == "most"
+            else partial(loss, batch_size=512),
             "ablation",
             label,
             label,
@@ -94,8 +99,10 @@ def _unscaled(at: str, words: str) -> Put:
 
 UP_TO = _unscaled(
     "most",
-    '"Up to" is read as: the largest loss over the batch sizes is about that large. A mere upper bound would hold without '
-    "any loss, and Section V-D gives the same number as observed. Against what accuracy is lost, the paper does not say.",
+    '"Up to" is read as: the largest loss over the batch sizes is about that large. A mere upper bound '
+    "would hold without "
+    "any loss, and Section V-D gives the same number as observed. Against what accuracy is lost, the paper "
+    "does not say.",
 )
 LOSS = one(partial(learning_rate_rules.loss_without, batch_size=512), "ablation")
 TRIPLES = of_gap(
@@ -114,7 +121,11 @@ GAP = {
     "iv-b-cifar10-steepest": _steepest(),
     "iv-b-mnist-stable": Put(
         tuple(
-            Reading(partial(gap.spread, dataset="mnist", metric=metric, largest=b), label=f"{where}, {label}", key=label)
+            Reading(
+                partial(gap.spread, dataset="mnist", metric=metric, largest=b),
+                label=f"{where}, {label}",
+                key=label,
+            )
             for where, b in (("over all batch sizes", 1024), ("without the largest", 512))
             for label, metric in TRAINED.items()
         ),
@@ -123,27 +134,33 @@ GAP = {
             for where, b in (("over all batch sizes", 1024), ("without the largest", 512))
         ),
         says("<=", 1, "points"),
-        'Put as: the largest gap lies at most a point above the smallest. "Mostly stable" is not given in numbers; this one '
+        'Put as: the largest gap lies at most a point above the smallest. "Mostly stable" is not '
+        "given in numbers; this one "
         "is ours.",
         "training accuracy",
     ),
     "iv-b-synthetic-between": of_gap(
         partial(gap.between, datasets=SYNTHETIC),
         says(">=", 0, "points"),
-        "Put as: the mean gap over the batch sizes that all sets share lies above MNIST's and below CIFAR-10's, for each "
-        "synthetic set.",
+        "Put as: the mean gap over the batch sizes that all sets share lies above MNIST's and below "
+        "CIFAR-10's, for each synthetic set.",
     ),
     "iv-b-mnist-reason": Put(
         words="No experiment of the paper varies the variation within a class, and none of ours does."
     ),
 }
-EPOCH_TIME = {id: _speedup() for id in ("i-epoch-speedup", "iv-c-epoch-speedup", "v-e-epoch-speedup", "vii-epoch-speedup")}
+EPOCH_TIME = {
+    id: _speedup()
+    for id in ("i-epoch-speedup", "iv-c-epoch-speedup", "v-e-epoch-speedup", "vii-epoch-speedup")
+}
 EPOCHS = {id: _to_accuracy(efficiency.more_epochs) for id in ("iv-c-more-epochs", "vii-more-epochs")}
 WALL_CLOCK = {
     "v-e-wall-clock": _to_accuracy(
         efficiency.wall_clock,
         tuple(
-            Reading(partial(efficiency.wall_clock, accuracy=80, base=b), "all", f"from B = {b} to the largest")
+            Reading(
+                partial(efficiency.wall_clock, accuracy=80, base=b), "all", f"from B = {b} to the largest"
+            )
             for b in (32, 1)
         ),
     )
@@ -158,7 +175,13 @@ SCALING = {
         words="The same configuration stands in Tables V and VII, several points apart.",
     ),
     "iv-d-fixed": Put(
-        *2 * (one(partial(accuracy.level, dataset="synthetic-50k", batch_size=512, lr_rule="constant"), "ablation"),)
+        *2
+        * (
+            one(
+                partial(accuracy.level, dataset="synthetic-50k", batch_size=512, lr_rule="constant"),
+                "ablation",
+            ),
+        )
     ),
     "iv-d-drop": Put(LOSS, LOSS, words="The number printed is the gap in the same row of Table V."),
     "iv-d-gap-scaled": _level_of_gap(
@@ -174,7 +197,8 @@ SCALING = {
         LOSS,
         LOSS,
         says(">", 1, "points"),
-        "Put as: without scaling, accuracy at B = 512 is lower by more than the point that Section IV-G calls a fall.",
+        "Put as: without scaling, accuracy at B = 512 is lower by more than the point that Section IV-G "
+        "calls a fall.",
     ),
     "abstract-unscaled-loss": UP_TO,
     "i-b-unscaled-loss": UP_TO,
@@ -185,7 +209,10 @@ SCALING = {
 }
 WARMUP = {
     "ii-c-warmup-from": Put(
-        words="Our runs keep to the paper's protocol: no network is trained both with and without a warm-up. The protocol "
-        "itself warms up MNIST alone, not CIFAR-10 and not the synthetic sets, where B reaches the same sizes."
+        words=(
+            "Our runs keep to the paper's protocol: no network is trained both with and without a warm-up. "
+            "The protocol itself warms up MNIST alone, not CIFAR-10 and not the synthetic sets, where B "
+            "reaches the same sizes."
+        )
     )
 }

@@ -1,11 +1,12 @@
 """The rules by which a claim is judged. Whatever is not written here does not enter a verdict.
 
-A claim says something of a quantity (`Says`): that it has a value, lies in a range, keeps to a bound. The quantity is an
-`Estimate`, or several where a claim speaks of several data sets. A verdict is firm where it could be wrong: *reproduced*,
-*direction only*, *not reproduced*. Each firm verdict needs the whole of an interval, so that it is wrong in few cases
-whatever the number of runs; `python -m bbatch.claims.calibration` counts them. Where the interval is too wide, the
-verdict is not firm: *not enough data* or, for a number that our runs could have given but not pinned down, *compatible*.
-The rules were revised after the first results were known; they were tuned on simulated papers alone.
+A claim says something of a quantity (`Says`): that it has a value, lies in a range, keeps to a bound. The
+quantity is an `Estimate`, or several where a claim speaks of several data sets. A verdict is firm where it
+could be wrong: *reproduced*, *direction only*, *not reproduced*. Each firm verdict needs the whole of an
+interval, so that it is wrong in few cases whatever the number of runs; `python -m bbatch.claims.calibration`
+counts them. Where the interval is too wide, the verdict is not firm: *not enough data* or, for a number that
+our runs could have given but not pinned down, *compatible*. The rules were revised after the first results
+were known; they were tuned on simulated papers alone.
 
 The rules in words, with an example each, are `EXPLAINED`.
 """
@@ -24,53 +25,88 @@ NOT, DATA, UNTESTABLE = "not reproduced", "not enough data", "not testable"
 VERDICTS = (REPRODUCED, COMPATIBLE, DIRECTION, NOT, DATA, UNTESTABLE)
 FIRM = (REPRODUCED, DIRECTION, NOT)
 WORST_FIRST = (NOT, DATA, DIRECTION, COMPATIBLE, REPRODUCED)
-FAVOUR = (REPRODUCED, COMPATIBLE, DIRECTION, DATA, NOT, UNTESTABLE)  # of several readings, the first of these is named
+FAVOUR = (
+    REPRODUCED,
+    COMPATIBLE,
+    DIRECTION,
+    DATA,
+    NOT,
+    UNTESTABLE,
+)  # of several readings, the first of these is named
 CONSISTENT, INCONSISTENT, UNCHECKABLE = "consistent", "inconsistent", "not checkable"
 CHECKS = (CONSISTENT, UNCHECKABLE, INCONSISTENT)  # the most favourable first
 
-# How far two values may differ and still count as one: at most this (half a point is half of what Section IV-G calls a
-# fall), and no more than a tenth of how far single runs of that data set lie apart. A share of the number elsewhere.
+# How far two values may differ and still count as one: at most this (half a point is half of what Section
+# IV-G calls a fall), and no more than a tenth of how far single runs of that data set lie apart. A share of
+# the number elsewhere.
 ABSOLUTE = {"percent": 0.5, "points": 0.5, "exponent": 0.05, "r": 0.05, "R^2": 0.01}
 RELATIVE = {"ratio": 0.1, "loss": 0.1}
 OF_SPAN, OF_CLAIM = 0.1, 0.1
-NOTHING = {"points": 0.0, "ratio": 1.0, "exponent": 0.0, "r": 0.0}  # no effect, by unit; other units are levels
+NOTHING = {
+    "points": 0.0,
+    "ratio": 1.0,
+    "exponent": 0.0,
+    "r": 0.0,
+}  # no effect, by unit; other units are levels
 
 EXPLAINED = {
-    "1. Few runs": "The scatter of a cell with few seeds is borrowed from the cells of its data set that have more. "
-    "*Example:* one run of CIFAR-10 at B = 256 has no scatter of its own; that of the five runs at B = 8 stands in for it, "
-    "and the interval is wider than five runs would give. Where no cell has two seeds, there is no verdict.",
-    "2. Wide intervals": "An interval that holds more than the claim could tell apart decides nothing, wherever its centre "
-    "lies. *Example:* an accuracy of 85 ± 60 % is not enough data, though the paper's 83 % lies near the middle. "
-    "Intervals stay inside what a quantity can be: an accuracy in 0 to 100 %, R² at most 1.",
-    "3. A number": "An accuracy, a gap or a loss is *reproduced* where all that one more run of ours could give lies "
-    "within two tolerances of the printed number, *not reproduced* where none of it lies within one, and *compatible* where "
-    "the printed number could be a run of ours but numbers further off could be, too. *Example:* 96.0 printed, one more "
-    "run of ours between 93.8 and 98.4: compatible, as the paper has one run of it.",
-    "4. An effect": "A difference or a ratio must first be there: our interval for its mean clear of none, on the printed "
-    "side. Where all of it lies on the other side, or nearer to none than the tolerance or a tenth of the printed effect, the "
-    "effect is *not reproduced*. Then its size is judged like a number; a wrong size is *direction only*, unless ours is that "
-    "near to none. *Example:* 0.10 points against the printed 10 is no such effect, not a smaller one.",
-    "5. Tolerances": "Half a point at most, and a tenth of what single runs of the data set differ by over all batch sizes. "
-    "*Example:* on MNIST all runs lie within half a point, so the tolerance is a twentieth of a point.",
-    "6. Bounds, ranges and words": "A claim in words is put as a bound: \"falls\" is a change below nothing. It is "
-    "*reproduced* where the whole interval keeps to the bound, *not reproduced* where none of it does, or where all of it lies "
-    "within the tolerance of nothing. A range is treated alike. *Example:* a fall between −0.2 and 0.3 points, where the "
-    "tolerance is 0.5, is no fall; one between −2 and 3 may be.",
-    "7. Batch sizes": "An optimum is *reproduced* where all its likely places are the printed one or its neighbours, "
-    "*compatible* where the printed one is likely among others, *not reproduced* where it is not likely, and nothing is told "
-    "where every batch size is likely. *Example:* a best batch size between 1 and 256 is compatible with 64, no more.",
-    "8. Parts and readings": "A claim about several data sets holds where it holds on each; the worst part decides. Where "
-    "the paper leaves open what it means, every reading is judged and the most favourable one decides. Intervals are widened "
-    "for the number of parts and readings (Bonferroni), and what the paper computed together is read in one way. *Example:* "
-    "with 48 readings of Eq. (3), an interval must hold at 99.9 % to count for one of them; S at both batch sizes and their "
-    "ratio must come from the same one.",
+    "1. Few runs": (
+        "The scatter of a cell with few seeds is borrowed from the cells of its data set that have more. "
+        "*Example:* one run of CIFAR-10 at B = 256 has no scatter of its own; that of the five runs at B = "
+        "8 stands in for it, and the interval is wider than five runs would give. Where no cell has two "
+        "seeds, there is no verdict."
+    ),
+    "2. Wide intervals": (
+        "An interval that holds more than the claim could tell apart decides nothing, wherever its centre "
+        "lies. *Example:* an accuracy of 85 ± 60 % is not enough data, though the paper's 83 % lies near "
+        "the middle. Intervals stay inside what a quantity can be: an accuracy in 0 to 100 %, R² at most 1."
+    ),
+    "3. A number": (
+        "An accuracy, a gap or a loss is *reproduced* where all that one more run of ours could give lies "
+        "within two tolerances of the printed number, *not reproduced* where none of it lies within one, "
+        "and *compatible* where the printed number could be a run of ours but numbers further off could be, "
+        "too. *Example:* 96.0 printed, one more run of ours between 93.8 and 98.4: compatible, as the paper "
+        "has one run of it."
+    ),
+    "4. An effect": (
+        "A difference or a ratio must first be there: our interval for its mean clear of none, on the "
+        "printed side. Where all of it lies on the other side, or nearer to none than the tolerance or a "
+        "tenth of the printed effect, the effect is *not reproduced*. Then its size is judged like a "
+        "number; a wrong size is *direction only*, unless ours is that near to none. *Example:* 0.10 points "
+        "against the printed 10 is no such effect, not a smaller one."
+    ),
+    "5. Tolerances": (
+        "Half a point at most, and a tenth of what single runs of the data set differ by over all batch "
+        "sizes. *Example:* on MNIST all runs lie within half a point, so the tolerance is a twentieth of a "
+        "point."
+    ),
+    "6. Bounds, ranges and words": (
+        'A claim in words is put as a bound: "falls" is a change below nothing. It is *reproduced* where '
+        "the whole interval keeps to the bound, *not reproduced* where none of it does, or where all of it "
+        "lies within the tolerance of nothing. A range is treated alike. *Example:* a fall between −0.2 and "
+        "0.3 points, where the tolerance is 0.5, is no fall; one between −2 and 3 may be."
+    ),
+    "7. Batch sizes": (
+        "An optimum is *reproduced* where all its likely places are the printed one or its neighbours, "
+        "*compatible* where the printed one is likely among others, *not reproduced* where it is not "
+        "likely, and nothing is told where every batch size is likely. *Example:* a best batch size between "
+        "1 and 256 is compatible with 64, no more."
+    ),
+    "8. Parts and readings": (
+        "A claim about several data sets holds where it holds on each; the worst part decides. Where the "
+        "paper leaves open what it means, every reading is judged and the most favourable one decides. "
+        "Intervals are widened for the number of parts and readings (Bonferroni), and what the paper "
+        "computed together is read in one way. *Example:* with 48 readings of Eq. (3), an interval must "
+        "hold at 99.9 % to count for one of them; S at both batch sizes and their ratio must come from the "
+        "same one."
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Says:
-    """What is claimed of a quantity: `relation` value (to `upper` for a range). `rounding` is half of the last printed
-    digit; `nothing` the value that means no effect, NaN for a level."""
+    """What is claimed of a quantity: `relation` value (to `upper` for a range). `rounding` is half of the
+    last printed digit; `nothing` the value that means no effect, NaN for a level."""
 
     relation: str
     value: float
@@ -151,7 +187,8 @@ def _range(says: Says, e: Estimate, level: float) -> str:
 
 
 def _little(says: Says, claimed: float, span: float) -> float:
-    """How far from nothing an effect is no effect worth the name: the tolerance, or a tenth of what is claimed."""
+    """How far from nothing an effect is no effect worth the name: the tolerance, or a tenth of what is
+    claimed."""
     tenth = abs(claimed) ** OF_CLAIM - 1 if says.unit == "ratio" else OF_CLAIM * abs(claimed - says.nothing)
     return max(says.tolerance(says.nothing, span), tenth if claimed > 0 or says.unit != "ratio" else 0.0)
 
@@ -181,7 +218,8 @@ def _batch_size(says: Says, e: Estimate) -> str:
 
 
 def check(says: Says, parts: Sequence[Estimate]) -> str:
-    """What the paper's own tables say of a claim: one of `CHECKS`. Parts carry the rounding of their cells."""
+    """What the paper's own tables say of a claim: one of `CHECKS`. Parts carry the rounding of their
+    cells."""
     parts = [part for part in parts if part.n]
     if not parts:
         return UNCHECKABLE

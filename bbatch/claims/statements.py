@@ -1,8 +1,7 @@
 """Every claim of the paper: the statements of its prose, and Tables III to VII cell by cell.
 
-The prose is put in words of `analysis` by `on_accuracy`, `on_training` and `on_geometry`; the cells are put here, from
-the published tables. Nothing is evaluated.
-"""
+The prose is put in words of `analysis` by `on_accuracy`, `on_training` and `on_geometry`; the cells are put
+here, from the published tables. Nothing is evaluated."""
 
 from __future__ import annotations
 
@@ -20,7 +19,13 @@ from .claim import Claim, Put, Question, Reading, one, says
 from .questions import QUESTIONS
 from .rules import NOTHING, Says
 
-UNITS = {"percent": " %", "points": " points", "ratio": "×", "percent of seeds": " % of seeds", "seconds": " s"}
+UNITS = {
+    "percent": " %",
+    "points": " points",
+    "ratio": "×",
+    "percent of seeds": " % of seeds",
+    "seconds": " s",
+}
 UNITS |= dict.fromkeys(("exponent", "r", "R^2", "p", "samples"), "")
 # What was chosen or counted is exact; all else is rounded.
 CHOSEN = ("samples", "learning rate", "data sets", "networks", "batch sizes", "places")
@@ -39,7 +44,8 @@ GAPS = (("running training accuracy", "gap_running"), ("clean training accuracy"
 
 
 def claims() -> list[Claim]:
-    """Every claim: the prose in the order of the paper, then Tables III-VII. What claims nothing is left out."""
+    """Every claim: the prose in the order of the paper, then Tables III-VII. What claims nothing is left
+    out."""
     put = {id: (question, one_put) for question in QUESTIONS for id, one_put in question.statements.items()}
     prose = [_prose(row, *put[row.id]) for row in published.statements().itertuples() if row.id in put]
     order = [f"Table {table}" for table in TABLES]
@@ -67,7 +73,18 @@ def _prose(row, question: Question, put: Put) -> Claim:
     shown = _printed(printed_says, text)
     what = row.text.replace("<=", "≤")
     return Claim(
-        row.id, row.section, row.section, what, shown, question.id, said, put.ours, put.paper, said, words, put.shares
+        row.id,
+        row.section,
+        row.section,
+        what,
+        shown,
+        question.id,
+        said,
+        put.ours,
+        put.paper,
+        said,
+        words,
+        put.shares,
     )
 
 
@@ -80,10 +97,13 @@ def _printed(said: Says, text: str) -> str:
 
 
 def _cell(table: str, row, column: str, ours, paper, put: Says | None = None, rate: str = "") -> Claim:
-    """The claim of one cell; `put` is what the paper's own tables must keep, where that is not the printed number."""
+    """The claim of one cell; `put` is what the paper's own tables must keep, where that is not the printed
+    number."""
     value, half = getattr(row, column), getattr(row, f"{column}_rounding")
     unit = {"gap_running": "points", "epoch_time_s": "seconds"}.get(column, "percent")
-    said = Says("=", value, math.nan, unit, half)  # a level, also where it is a gap: not an effect of anything
+    said = Says(
+        "=", value, math.nan, unit, half
+    )  # a level, also where it is a gap: not an effect of anything
     old = {"gap_running": "gap", "train_acc_running": "train_acc"}.get(column, column).replace("_", "-")
     id = "-".join(filter(None, (f"table-{table.lower()}", row.dataset, f"b{row.batch_size}", rate, old)))
     text = f"{COLUMNS[column]} on {DATASETS[row.dataset].title} at B = {row.batch_size}"
@@ -93,7 +113,9 @@ def _cell(table: str, row, column: str, ours, paper, put: Says | None = None, ra
     shares = "training accuracy" if column == "gap_running" else ""
     words = SECONDS if unit == "seconds" else ""
     section = f"Table {table}"
-    return Claim(id, section, TABLES[table], text, shown, question, said, ours, paper, put or said, words, shares)
+    return Claim(
+        id, section, TABLES[table], text, shown, question, said, ours, paper, put or said, words, shares
+    )
 
 
 def _asked(row, column: str, of: str = "runs", rule: str = "linear") -> tuple[Reading, ...]:
@@ -105,7 +127,8 @@ def _asked(row, column: str, of: str = "runs", rule: str = "linear") -> tuple[Re
 
 
 def _results() -> Iterable[Claim]:
-    """Tables III, IV and VII. Accuracies must be counts of whole samples, gaps differences of printed accuracies."""
+    """Tables III, IV and VII. Accuracies must be counts of whole samples, gaps differences of printed
+    accuracies."""
     whole = says("<=", 0, "points", level=True)
     for row in published.frame().itertuples():
         at = {"dataset": row.dataset, "batch_size": row.batch_size}

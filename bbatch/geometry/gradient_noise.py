@@ -151,12 +151,11 @@ def noise_scale(
     """tr(Σ)/|G|² from the gradients of disjoint mini-batches of `batch_size` samples, of single ones for 1.
 
     The scatter of m mini-batch gradients estimates tr(Σ)/B without bias, and |ḡ|² less scatter/m estimates
-    |G|² likewise (McCandlish et al. 2018, appendix A). Where the samples are all there are
-    (`whole`), their mean gradient is G itself: |G|² is exact, and nothing is subtracted. The ratio's bias is
-    taken out, and its interval made, by the jackknife over mini-batches. Samples of a last, partial mini-batch are left out. Memory: m
-    gradients. Raises `BadInput` for what cannot be measured (see `objective.Objective`) and for fewer than
-    three mini-batches.
-    """
+    |G|² likewise (McCandlish et al. 2018, appendix A). Where the samples are all there are (`whole`), their
+    mean gradient is G itself: |G|² is exact, and nothing is subtracted. The ratio's bias is taken out, and
+    its interval made, by the jackknife over mini-batches. Samples of a last, partial mini-batch are left out.
+    Memory: m gradients. Raises `BadInput` for what cannot be measured (see `objective.Objective`) and for
+    fewer than three mini-batches."""
     n = len(targets)
     _batch_size(batch_size, n)
     m = n // batch_size

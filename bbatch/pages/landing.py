@@ -10,7 +10,8 @@ from .. import claims
 from ..claims import rules
 from .style import COLORS
 
-# The colours say what the words beside them say: green yes, pale green not against it, orange half, red no, blue and grey not told.
+# The colours say what the words beside them say: green yes, pale green not against it, orange half, red no,
+# blue and grey not told.
 SHADES = {
     rules.REPRODUCED: COLORS["mnist"],
     rules.COMPATIBLE: "#9BD3BF",

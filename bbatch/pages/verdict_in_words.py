@@ -1,4 +1,5 @@
-"""The verdicts in words and at a glance: totals, and the distinct claims under what holds, what does not, what is open.
+"""The verdicts in words and at a glance: totals, and the distinct claims under what holds, what does not,
+what is open.
 
 The answers are `claims.answers`; every number in them comes from the records or from what is printed.
 """
@@ -40,9 +41,10 @@ def split(judgements: list[Judgement]) -> tuple[list[Judgement], list[Judgement]
 
 
 def totals_sentence(judgements: list[Judgement]) -> str:
-    """The totals at a glance: of the prose and of the tables, each against our runs and against the paper itself."""
+    """The totals at a glance: of the prose and of the tables, each against our runs and against the paper
+    itself."""
     said, kinds = [], ("claims of the paper's text", "cells of its tables")
-    for what, some in zip(kinds, split(judgements)):
+    for what, some in zip(kinds, split(judgements), strict=False):
         if not some:
             continue
         verdicts = pd.Series([j.verdict for j in some]).value_counts()
@@ -58,8 +60,8 @@ def totals_sentence(judgements: list[Judgement]) -> str:
 def left_out_sentence() -> str:
     """How many statements are no claims."""
     return (
-        f"Another {len(protocol())} statements say what was done, or define something; they claim nothing that "
-        "could fail, and are left out."
+        f"Another {len(protocol())} statements say what was done, or define something; they claim nothing "
+        "that could fail, and are left out."
     )
 
 
@@ -109,7 +111,8 @@ def figure_totals(judgements: list[Judgement]) -> Figure:
 
 
 def figure_calibration(table: pd.DataFrame) -> Figure:
-    """Wrong firm verdicts against the number of runs, a line for each kind of claim: the worst of its truths."""
+    """Wrong firm verdicts against the number of runs, a line for each kind of claim: the worst of its
+    truths."""
     worst = table.groupby(["kind", "n"], sort=False)["wrong"].max().unstack("n")
     with mpl.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(7.2, 4.0))
@@ -123,14 +126,24 @@ def figure_calibration(table: pd.DataFrame) -> Figure:
         axis.legend(fontsize=8.5)
     plt.close(figure)
     most = worst.to_numpy().max()
-    return describe(figure, f"Wrong firm verdicts in simulated papers: at most {most:.1f} % for any kind of claim.")
+    return describe(
+        figure, f"Wrong firm verdicts in simulated papers: at most {most:.1f} % for any kind of claim."
+    )
 
 
 def rules_table() -> pd.DataFrame:
     """The tolerances, a row a unit."""
     fits = f", and no more than {100 * rules.OF_SPAN:g} % of what single runs of the data set differ by"
-    names = {"percent": "percent (accuracies)", "points": "points (gaps, differences)", "r": "correlation", "R^2": "R²"}
-    rows = [(names.get(u, u), f"{size:g}{fits if u in ('percent', 'points') else ''}") for u, size in rules.ABSOLUTE.items()]
+    names = {
+        "percent": "percent (accuracies)",
+        "points": "points (gaps, differences)",
+        "r": "correlation",
+        "R^2": "R²",
+    }
+    rows = [
+        (names.get(u, u), f"{size:g}{fits if u in ('percent', 'points') else ''}")
+        for u, size in rules.ABSOLUTE.items()
+    ]
     rows += [(unit, f"{100 * share:g} % of the printed number") for unit, share in rules.RELATIVE.items()]
     return pd.DataFrame(rows, columns=["unit", "tolerance"])
 
@@ -147,13 +160,15 @@ def in_words(judgements: list[Judgement], ours: Evidence) -> dict[str, list[str]
     for question in QUESTIONS:
         lead = by_id[question.leads]
         heading = next(h for h, verdicts in HEADINGS.items() if lead.verdict in verdicts)
-        said[heading].append(paragraph(question, [j for j in judgements if j.claim.question == question.id], ours))
+        said[heading].append(
+            paragraph(question, [j for j in judgements if j.claim.question == question.id], ours)
+        )
     return {heading: some or ["Nothing, so far."] for heading, some in said.items()}
 
 
 def paragraph(question, statements: list[Judgement], ours: Evidence) -> str:
-    """A distinct claim, its answer, and a list: the statement that stands for it with its verdicts, and how the others
-    fare."""
+    """A distinct claim, its answer, and a list: the statement that stands for it with its verdicts, and how
+    the others fare."""
     lead = next(j for j in statements if j.claim.id == question.leads)
     printed = f": {lead.claim.printed}" if lead.claim.printed else ""
     text = f"**{question.asks}** {question.answer(ours)}\n\n- *The paper:* {lead.claim.text}{printed}.\n"

@@ -1,4 +1,5 @@
-"""Verdicts as HTML: the table of all statements, which a reader filters and sorts, and the box of one section's.
+"""Verdicts as HTML: the table of all statements, which a reader filters and sorts, and the box of one
+section's.
 
 The table is whole without its script, every row open; `verdicts.js` closes the rows and shows the controls.
 """
@@ -35,8 +36,22 @@ MARKS = {
     rules.UNCHECKABLE: "?",
 }
 # Which notebook shows the subject of a distinct claim; one of a single image set has its own.
-PAGES = {"gap": "05", "epoch-time": "06", "epochs": "06", "wall-clock": "06", "scaling": "07", "warm-up": "07"}
-PAGES |= {"sharpness": "08", "variance": "09", "mechanism": "09", "critical": "10", "best": "10", "algorithm": "11"}
+PAGES = {
+    "gap": "05",
+    "epoch-time": "06",
+    "epochs": "06",
+    "wall-clock": "06",
+    "scaling": "07",
+    "warm-up": "07",
+}
+PAGES |= {
+    "sharpness": "08",
+    "variance": "09",
+    "mechanism": "09",
+    "critical": "10",
+    "best": "10",
+    "algorithm": "11",
+}
 IMAGES = {"mnist": "03", "cifar10": "04"}
 
 
@@ -48,7 +63,8 @@ def table(judgements: list[Judgement], ours: Evidence) -> HTML:
     )
     rows = "".join(_row(j, ours) for j in judgements)
     return HTML(
-        f'{_style()}<div class="bbatch-claims bbatch-wide full-width"><table class="bbatch-claims-table" role="table">'
+        f'{_style()}<div class="bbatch-claims bbatch-wide full-width">'
+        '<table class="bbatch-claims-table" role="table">'
         f"<caption>{len(judgements)} claims; each opens to its reasoning</caption>"
         f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
         f'<tbody role="rowgroup">{rows}</tbody></table></div>'
@@ -57,7 +73,8 @@ def table(judgements: list[Judgement], ours: Evidence) -> HTML:
 
 
 def box(section: str, about: str = "", ours: Evidence | None = None) -> HTML:
-    """The verdicts on the claims of one section ("IV-D"), for the section's own page, with links to their reasoning.
+    """The verdicts on the claims of one section ("IV-D"), for the section's own page, with links to their
+    reasoning.
 
     `about` keeps the claims on data sets whose names begin with it. Cells of tables are counted, not listed.
     Raises `BadInput` for an unknown section.
@@ -76,7 +93,9 @@ def box(section: str, about: str = "", ours: Evidence | None = None) -> HTML:
         if not j.claim.cell
     ]
     lines = "".join(
-        "<tr>" + "".join(f'<td data-label="{name}">{html}</td>' for name, html in zip(names, row)) + "</tr>"
+        "<tr>"
+        + "".join(f'<td data-label="{name}">{html}</td>' for name, html in zip(names, row, strict=False))
+        + "</tr>"
         for row in rows
     )
     cells = [j for j in found if j.claim.cell]
@@ -130,7 +149,8 @@ def _row(j: Judgement, ours: Evidence) -> str:
     return (
         f'<tr role="row" class="bbatch-claim" id="{id}" data-section="{escape(c.section)}" '
         f'data-verdict="{j.verdict}" data-check="{j.check}" data-kind="{kind}">{tds}</tr>'
-        f'<tr role="row" class="bbatch-why" id="{id}-why"><td role="cell" colspan="6">{_why(j, ours)}</td></tr>'
+        f'<tr role="row" class="bbatch-why" id="{id}-why"><td role="cell" colspan="6">'
+        f"{_why(j, ours)}</td></tr>"
     )
 
 
@@ -140,7 +160,8 @@ def _why(j: Judgement, ours: Evidence) -> str:
     if c.words:
         blocks.append(f"<p>{escape(c.words)}</p>")
     blocks.append(
-        f"<h4>Against the paper: {j.check}</h4>" + "".join(_reading(r, j, len(j.paper), False) for r in j.paper)
+        f"<h4>Against the paper: {j.check}</h4>"
+        + "".join(_reading(r, j, len(j.paper), False) for r in j.paper)
     )
     blocks.append(
         f"<h4>Against our runs: {j.verdict}</h4>" + "".join(_reading(r, j, len(j.ours), True) for r in j.ours)
@@ -156,7 +177,11 @@ def _why(j: Judgement, ours: Evidence) -> str:
 
 
 def _reading(read: Read, j: Judgement, readings: int, ours: bool) -> str:
-    named = f"<p><em>Read as {escape(read.label)}: {read.verdict}.</em></p>" if readings > 1 and read.label else ""
+    named = (
+        f"<p><em>Read as {escape(read.label)}: {read.verdict}.</em></p>"
+        if readings > 1 and read.label
+        else ""
+    )
     lines = []
     for part in read.parts:
         said = [escape(part.about)]
@@ -206,7 +231,15 @@ def _measured(j: Judgement) -> str:
 
 def _rule(j: Judgement) -> str:
     p, many = j.claim.says, len(j.ours[0].parts)
-    kind = "bound" if p.bound else "batch size" if p.unit == "samples" else "range" if p.relation == "range" else ""
+    kind = (
+        "bound"
+        if p.bound
+        else "batch size"
+        if p.unit == "samples"
+        else "range"
+        if p.relation == "range"
+        else ""
+    )
     kind = kind or ("a number" if math.isnan(p.nothing) else "an effect")
     part = j.deciding
     tolerance = p.tolerance(p.value, part.span if part else math.nan)

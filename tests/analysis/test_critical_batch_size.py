@@ -34,7 +34,11 @@ def test_definition_applied_to_printed_cells_by_brute_force():
 
 
 def frame(accuracies, dataset="synthetic-1k", seeds=4):
-    rows = [(dataset, b, s, "linear", a + 0.01 * (s % 2), f"{b}-{s}") for b, a in accuracies.items() for s in range(seeds)]
+    rows = [
+        (dataset, b, s, "linear", a + 0.01 * (s % 2), f"{b}-{s}")
+        for b, a in accuracies.items()
+        for s in range(seeds)
+    ]
     return pd.DataFrame(rows, columns=["dataset", "batch_size", "seed", "lr_rule", "test_acc", "id"])
 
 

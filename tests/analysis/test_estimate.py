@@ -16,7 +16,9 @@ from factories import record
 
 
 def frame(accuracies: dict[int, list[int]], dataset="mnist"):
-    runs = [record(dataset, b, 42 + k, right) for b, all_ in accuracies.items() for k, right in enumerate(all_)]
+    runs = [
+        record(dataset, b, 42 + k, right) for b, all_ in accuracies.items() for k, right in enumerate(all_)
+    ]
     return metrics.frame(runs)
 
 
@@ -70,7 +72,9 @@ def test_the_paper_is_asked_the_same_and_answers_with_its_rounding():
     assert found.interval() == pytest.approx((0.04, 0.06))
     level = accuracy.level(published.frame(), "mnist", 1, "gap")
     assert level.shown == "0.360" and level.high == pytest.approx(0.3605)
-    assert accuracy.level(published.frame(), "cifar10", 1024).shown == "10.00"  # two digits, as its column has
+    assert (
+        accuracy.level(published.frame(), "cifar10", 1024).shown == "10.00"
+    )  # two digits, as its column has
     assert accuracy.level(published.frame(), "synthetic-1k", 16).n == 0
     assert accuracy.level(published.ablation(), "synthetic-50k", 512, lr_rule="constant").value == 82.1
 
@@ -83,8 +87,9 @@ def test_a_missing_cell_names_the_command_that_gives_it():
 
 
 def test_the_records_scatter_as_the_model_says():
-    """The variances of cells of one data set scatter about a common one no more than `PRIOR` says (the method of moments
-    of Smyth 2004: the variance of log s² is the trigamma function of half of either degrees of freedom)."""
+    """The variances of cells of one data set scatter about a common one no more than `PRIOR` says (the method
+    of moments of Smyth 2004: the variance of log s² is the trigamma function of half of either degrees of
+    freedom)."""
     runs = metrics.full_protocol(metrics.frame(Store().records().values()))
     for d in SYNTHETIC:
         for metric in ("test_acc", "gap_running", "gap"):

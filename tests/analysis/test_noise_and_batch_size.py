@@ -31,15 +31,28 @@ def test_a_scale_beyond_the_samples_is_no_number(table):
     assert (partial["value"].dropna() < partial["n_samples"].max()).all()
     rows = [("gradient_trace", 10.0), ("gradient_norm2", -1e-3)]
     made = pd.DataFrame(rows, columns=["measure", "value"]).assign(
-        dataset="mnist", batch_size=32, seed=42, epoch=12, n_samples=2000, id="x", lr_rule="linear", split="train"
+        dataset="mnist",
+        batch_size=32,
+        seed=42,
+        epoch=12,
+        n_samples=2000,
+        id="x",
+        lr_rule="linear",
+        split="train",
     )
     assert math.isnan(noise.noise_scales(made)["value"].iloc[0])
-    assert "not told apart" in noise.noise_sentences(made, pd.DataFrame({"dataset": [], "lr_rule": [], "batch_size": []}))[0]
+    assert (
+        "not told apart"
+        in noise.noise_sentences(made, pd.DataFrame({"dataset": [], "lr_rule": [], "batch_size": []}))[0]
+    )
 
 
 def test_one_rule_for_slopes_where_sizes_are_missing(table):
-    """The slope of a seed is fitted over the sizes that it has: by hand, and equal in the table and for the claims."""
-    t = table[(table["measure"] == "gradient_variance") & (table["epoch"] > 0) & (table["lr_rule"] == "linear")]
+    """The slope of a seed is fitted over the sizes that it has: by hand, and equal in the table and for the
+    claims."""
+    t = table[
+        (table["measure"] == "gradient_variance") & (table["epoch"] > 0) & (table["lr_rule"] == "linear")
+    ]
     fits = noise.variance_fits(table).set_index(["dataset", "at", "measure"])
     for name in t["dataset"].unique():
         mine = t[t["dataset"] == name]
@@ -51,4 +64,6 @@ def test_one_rule_for_slopes_where_sizes_are_missing(table):
         if name == "mnist" or len(by_hand) > 1:
             found = noise.variance_fit(table, name, "gradient_variance", "convergence", "exponent")
             assert found.value == pytest.approx(np.mean(by_hand)), DATASETS[name].title
-            assert fits.loc[(name, "convergence", "gradient_variance"), "exponent"].mean == pytest.approx(found.value)
+            assert fits.loc[(name, "convergence", "gradient_variance"), "exponent"].mean == pytest.approx(
+                found.value
+            )

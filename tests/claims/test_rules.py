@@ -45,7 +45,11 @@ def ratio(value, mean, run=None, n=20):
         # A number: one more run within two tolerances, outside of one, or too wide to say.
         (p("=", 90.0, "percent"), around(90.1, 0.1, 0.4), REPRODUCED),
         (p("=", 90.0, "percent"), around(90.1, 0.1, 1.5), COMPATIBLE),
-        (p("=", 90.0, "percent"), around(90.1, 0.1, 6.0), DATA),  # 12 points wide, where all runs lie within 10
+        (
+            p("=", 90.0, "percent"),
+            around(90.1, 0.1, 6.0),
+            DATA,
+        ),  # 12 points wide, where all runs lie within 10
         (p("=", 90.0, "percent"), around(47.7, 130, 130, span=60), DATA),  # and not for its centre, either
         (p("=", 90.0, "percent"), around(92.0, 0.1, 1.4), NOT),
         (p("=", 99.0, "percent"), around(99.2, 0.1, 0.1, span=0.8), NOT),  # the tolerance fits the range
@@ -54,7 +58,11 @@ def ratio(value, mean, run=None, n=20):
         # An effect: there, of that size, of another, on the other side, within the tolerance of nothing.
         (p("=", 4.0, "points"), around(4.1, 0.3, 0.6), REPRODUCED),
         (p("=", 4.0, "points"), around(4.1, 0.3, 1.5), COMPATIBLE),
-        (p("=", 4.0, "points"), around(4.1, 2.0, 4.0), DATA),  # one more run could be nothing, or twice as much
+        (
+            p("=", 4.0, "points"),
+            around(4.1, 2.0, 4.0),
+            DATA,
+        ),  # one more run could be nothing, or twice as much
         (p("=", 4.0, "points"), around(1.6, 0.5, 0.8), DIRECTION),
         (p("=", 4.0, "points"), around(-1.0, 0.5), NOT),
         (p("=", 4.0, "points"), around(0.1, 0.3), NOT),
@@ -76,7 +84,11 @@ def ratio(value, mean, run=None, n=20):
         # A bound.
         (p(">", 0, "points"), around(0.7, 0.2), REPRODUCED),
         (p(">", 0, "points"), around(-0.7, 0.2), NOT),
-        (p(">", 0, "points"), around(0.1, 0.3), NOT),  # if there is an effect, it is within the tolerance of none
+        (
+            p(">", 0, "points"),
+            around(0.1, 0.3),
+            NOT,
+        ),  # if there is an effect, it is within the tolerance of none
         (p("<=", 0, "points"), around(0.1, 0.3), REPRODUCED),  # and this claims none
         (p("<=", 0, "points"), around(0.1, 0.6), DATA),
         (p(">", 0, "points"), around(0.1, 0.9), DATA),

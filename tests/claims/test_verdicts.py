@@ -1,4 +1,5 @@
-"""Verdicts: the paper's arithmetic recomputed, records and CSV files changed, readings, words without typed numbers."""
+"""Verdicts: the paper's arithmetic recomputed, records and CSV files changed, readings, words without typed
+numbers."""
 
 import ast
 import json
@@ -37,10 +38,13 @@ def nothing_run(empty):
 
 
 def grid(dataset="synthetic-50k", seeds=6, rule="linear", noise=0.02, **accuracy) -> list[dict]:
-    """Records of some batch sizes (b8=99.0, ...) whose accuracies scatter by `noise` points, each size in its own way."""
+    """Records of some batch sizes (b8=99.0, ...) whose accuracies scatter by `noise` points, each size in its
+    own way."""
     rng, n = np.random.default_rng(1), DATASETS[dataset].n_test
     return [
-        record(dataset, int(b[1:]), 42 + k, round((a + noise * rng.standard_normal()) * n / 100), lr_rule=rule)
+        record(
+            dataset, int(b[1:]), 42 + k, round((a + noise * rng.standard_normal()) * n / 100), lr_rule=rule
+        )
         for b, a in accuracy.items()
         for k in range(seeds)
     ]
@@ -85,7 +89,9 @@ def test_printed_numbers_are_those_of_the_published_tables():
     assert found["table-iv-cifar10-b64-test-acc"].printed == f"{cell['test_acc']:.2f} %"
     assert found["table-iv-cifar10-b64-gap"].says.value == cell["gap"]
     assert found["iv-a-1k-b512"].printed == "85.0 %" and found["iv-a-1k-b512"].says.rounding == 0.05
-    assert found["i-epoch-speedup"].printed == "10 to 50×" and found["abstract-variance-slope"].printed == "−1"
+    assert (
+        found["i-epoch-speedup"].printed == "10 to 50×" and found["abstract-variance-slope"].printed == "−1"
+    )
     # What a claim repeats of a definition is what the paper prints.
     assert found["iv-c-cifar10-never"].says.value == published.value("iii-d-converged")
     assert found["iv-d-prerequisite"].says.value == published.value("iv-g-critical-drop")
@@ -133,11 +139,10 @@ def test_the_definition_of_the_critical_batch_size_is_applied_to_the_printed_acc
 
 def test_a_falling_trend_is_a_line_through_the_cells(nothing_run):
     at_each_step, as_trend = nothing_run["iv-a-monotone"].paper
-    for found, name in zip(as_trend.parts, SYNTHETIC):
+    for found, name in zip(as_trend.parts, SYNTHETIC, strict=False):
         cells = published.results(name)
         assert found.value == pytest.approx(np.polyfit(np.log2(cells["batch_size"]), cells["test_acc"], 1)[0])
     assert at_each_step.verdict == as_trend.verdict == INCONSISTENT
-
 
 
 def test_the_exponent_is_fitted_to_table_vi(nothing_run):
@@ -184,7 +189,6 @@ def test_counts_sections_and_rates_of_the_paper_are_checked(nothing_run):
     slow, fast = (times[32] / times[1024] / more for more in (2, 1.5))  # too few to be a gain of 2 to 5 times
     assert f"{slow:.2f} to {fast:.2f}" in shown("v-e-wall-clock", nothing_run) and fast < 1
     assert check("v-e-wall-clock", nothing_run) == INCONSISTENT
-
 
 
 def test_epoch_times_of_the_sets_on_a_gpu_bear_out_the_range_against_b_1(nothing_run):
@@ -249,7 +253,8 @@ def test_one_run_decides_nothing_where_no_cell_has_two():
 
 
 def test_what_was_computed_together_is_read_in_one_way():
-    """Sharpness at both batch sizes fits the paper under one reading, their ratio under another: none has them all."""
+    """Sharpness at both batch sizes fits the paper under one reading, their ratio under another: none has
+    them all."""
     rows = []
     for k in range(5):
         more = 1 + k / 1000
@@ -291,10 +296,13 @@ def test_the_answers_hold_for_the_committed_records(committed):
 
 
 def test_table_vii_could_be_ours(committed):
-    """The textbook interval of one more run, from the cell's own seeds alone: 60 of 63 inside, where 60 are expected."""
+    """The textbook interval of one more run, from the cell's own seeds alone: 60 of 63 inside, where 60 are
+    expected."""
     inside = total = clean = 0
     for row in published.results().query("table == 'VII'").itertuples():
-        mine = committed.runs.query("dataset == @row.dataset and batch_size == @row.batch_size and lr_rule == 'linear'")
+        mine = committed.runs.query(
+            "dataset == @row.dataset and batch_size == @row.batch_size and lr_rule == 'linear'"
+        )
         for metric, value in (
             ("test_acc", row.test_acc),
             ("train_acc_running", row.train_acc),
@@ -314,7 +322,9 @@ def test_table_vii_could_be_ours(committed):
 
 
 def test_readings_are_counted_and_the_most_favourable_decides():
-    clean_only = [record("synthetic-50k", 512, 42 + k, 9020, running=30_000, clean=37_200 + k) for k in range(6)]
+    clean_only = [
+        record("synthetic-50k", 512, 42 + k, 9020, running=30_000, clean=37_200 + k) for k in range(6)
+    ]
     j = claims.judged(evidence(*clean_only), ids=["iv-d-gap-scaled"])[0]
     assert len(j.ours) == 2 and any("readings" in note for note in j.notes)
     assert [(r.label, r.verdict) for r in j.paper] == [("Table V", CONSISTENT), ("Table VII", INCONSISTENT)]
@@ -333,7 +343,12 @@ def test_an_optimum_among_many_is_compatible_alone():
 
 
 def test_a_missing_optimum_settles_the_exponent():
-    flat = [r for d in SYNTHETIC for b in DATASETS[d].protocol.batch_sizes for r in grid(d, **{f"b{b}": 97.0 + (b == 32)})]
+    flat = [
+        r
+        for d in SYNTHETIC
+        for b in DATASETS[d].protocol.batch_sizes
+        for r in grid(d, **{f"b{b}": 97.0 + (b == 32)})
+    ]
     j = claims.judged(evidence(*flat), ids=["iv-g-critical-exponent"])[0]
     assert j.verdict == NOT and "no B*" in j.deciding.shown
 
@@ -358,7 +373,10 @@ def test_a_share_of_seeds_has_an_interval():
 
     few = claims.judged(trend(20), ids=["iii-g-stable"])[0]
     assert few.verdict == DATA and few.deciding.value == 100 and "--seeds 40" in few.command
-    assert verdict("iii-g-stable", trend(60)) == REPRODUCED and verdict("iii-g-stable", trend(40, wrong=15)) == NOT
+    assert (
+        verdict("iii-g-stable", trend(60)) == REPRODUCED
+        and verdict("iii-g-stable", trend(40, wrong=15)) == NOT
+    )
 
 
 def test_a_run_that_does_not_collapse_says_little_of_others():
@@ -397,7 +415,8 @@ NUMBER = re.compile(
 
 
 def typed_numbers(text: str) -> list[str]:
-    """Numbers that are typed rather than computed: batch sizes, sections and names are no numbers in this sense."""
+    """Numbers that are typed rather than computed: batch sizes, sections and names are no numbers in this
+    sense."""
     sizes = {b for spec in DATASETS.values() for b in spec.protocol.batch_sizes}
     named = [
         int(n)
@@ -417,7 +436,12 @@ def literals(path):
         and node.body
         and isinstance(node.body[0], ast.Expr)
     }
-    skip |= {id(sub) for node in ast.walk(tree) if isinstance(node, ast.Assert) and node.msg for sub in ast.walk(node.msg)}
+    skip |= {
+        id(sub)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assert) and node.msg
+        for sub in ast.walk(node.msg)
+    }
     skip |= {
         id(sub)
         for node in ast.walk(tree)
@@ -529,12 +553,14 @@ def test_a_box_lists_the_claims_of_its_section(empty):
 
 
 USE = """(() => {
-  const shown = () => [...document.querySelectorAll(".bbatch-claim")].filter((row) => !row.hidden).map((row) => row.id);
+  const rows = () => [...document.querySelectorAll(".bbatch-claim")];
+  const shown = () => rows().filter((row) => !row.hidden).map((row) => row.id);
   const type = (element, value) => {
     element.value = value;
     element.dispatchEvent(new Event("input", {bubbles: true}));
   };
-  const controls = document.querySelector(".bbatch-claims-controls"), selects = controls.querySelectorAll("select");
+  const controls = document.querySelector(".bbatch-claims-controls");
+  const selects = controls.querySelectorAll("select");
   const seen = {labels: [...controls.querySelectorAll("input, select")].every((e) => e.labels.length === 1),
                 hash: shown().length && document.querySelector("#claim-iv-d-drop-why").hidden === false,
                 start: shown().length};
@@ -573,11 +599,9 @@ def test_the_table_filters_sorts_and_opens_in_a_browser(tmp_path, empty, nothing
     assert seen["start"] == len(prose) and seen["back"] == f"claim-{prose[0].claim.id}"
     assert seen["section"] == [f"claim-{j.claim.id}" for j in prose if j.claim.section == "IV-D"]
     assert seen["search"] == ["claim-iv-b-cifar10-steepest"] and seen["sorted"] == "descending"
-    names = sorted((j.claim.text.lower() for j in prose))
+    names = sorted(j.claim.text.lower() for j in prose)
     first, last = (
         {j.claim.text.lower() for j in prose if f"claim-{j.claim.id}" == seen[k]}
         for k in ("rising", "falling")
     )
     assert first == {names[0]} and last == {names[-1]}
-
-

@@ -120,7 +120,9 @@ def test_over_all_samples_there_are_nothing_is_subtracted(batch_size):
     assert found.norm2 == pytest.approx((g.mean(0) ** 2).sum(), rel=1e-5)
     assert found.scale.mean == pytest.approx(found.trace / found.norm2, rel=1e-4)
     partial = noise_scale(net, F.cross_entropy, x, y, batch_size)
-    assert partial.norm2 == pytest.approx(found.norm2 - found.trace / len(y), rel=1e-5)  # what a reader adds again
+    assert partial.norm2 == pytest.approx(
+        found.norm2 - found.trace / len(y), rel=1e-5
+    )  # what a reader adds again
 
 
 def test_no_true_gradient_no_scale():
