@@ -170,8 +170,11 @@ def _parser() -> argparse.ArgumentParser:
     sub = add(
         "claims", _claims, "every claim of the paper, judged against its own tables and against our runs"
     )
-    sub.add_argument("--section", metavar="S", help="such as IV-D, abstract or 'Table V' (default: all)")
-    sub.add_argument("--id", nargs="+", default=[], metavar="ID", help="claims by their ids (default: all)")
+    sub.add_argument(
+        "--statements", action="store_true", help="every statement and cell, not the distinct claims"
+    )
+    sub.add_argument("--section", metavar="S", help="statements of one section: IV-D, abstract or 'Table V'")
+    sub.add_argument("--id", nargs="+", default=[], metavar="ID", help="statements by their ids")
     add("notebooks", lambda o: notebooks.listing(), "the notebooks and their parameters")
     sub = add(
         "notebook", _notebook, "execute a notebook; unknown parameters are refused before anything runs"
@@ -278,6 +281,8 @@ def _tables(options) -> pd.DataFrame:
 
 def _claims(options) -> pd.DataFrame:
     judged = claims.judged(section=options.section, ids=options.id)
+    if not (options.statements or options.section or options.id):
+        return claims.distinct(judged)
     table = claims.frame(judged)
     return table.assign(records=[j.ids for j in judged]) if options.json else table[claims.COLUMNS[:10]]
 

@@ -34,7 +34,7 @@ COLUMNS = """
     disturbed_epochs id
 """.split()
 CURVE_COLUMNS = """
-    dataset batch_size seed lr_rule precision device_name started epoch
+    dataset batch_size seed lr_rule precision device_name device id started epoch
     test_acc train_acc_running train_loss test_loss seconds cpu_seconds
 """.split()
 
@@ -118,7 +118,8 @@ def curves(records: Iterable[dict]) -> pd.DataFrame:
     """Learning curves: a row for each run and epoch, with `CURVE_COLUMNS`, also when empty.
 
     test_acc and train_acc_running are in percent; seconds and cpu_seconds run from the start, evaluation left
-    out (the latter missing where not recorded), on the machine device_name; started is in UTC.
+    out (the latter missing where not recorded), on the machine device_name, a device "cpu" or "cuda";
+    started is in UTC.
     """
     parts = []
     for r in records:
@@ -132,6 +133,8 @@ def curves(records: Iterable[dict]) -> pd.DataFrame:
                     "lr_rule": r["run"]["lr_rule"],
                     "precision": r["run"]["precision"],
                     "device_name": r["observed"]["device_name"],
+                    "device": r["observed"]["device"],
+                    "id": r["id"],
                     "started": pd.Timestamp(r["observed"]["started"]),
                     "epoch": np.arange(1, len(h["test_correct"]) + 1),
                     "test_acc": 100 * np.array(h["test_correct"]) / n_test,

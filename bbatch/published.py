@@ -73,18 +73,49 @@ def statements(section: str | None = None) -> pd.DataFrame:
     return table[table["section"] == section].reset_index(drop=True)
 
 
-def ledger() -> pd.DataFrame:
-    """Every statement with what it is put as (see `claims`), all as text.
+def frame() -> pd.DataFrame:
+    """Tables III, IV and VII with the columns of `metrics.frame`, one run a cell, so that the same question
+    can be asked of the paper and of our runs.
 
-    Columns: those of `statements`, then `quantity`, `paper` and `words`, and `put_relation`, `put_value`,
-    `put_upper`, `put_unit` where they replace the printed ones.
-    """
+    The one printed gap stands under both readings, and the printed training accuracy under both likewise. For
+    each number METRIC_rounding: half of the last digit that its column shows. `printed` marks the frame."""
+    table = results().rename(columns={"train_acc": "train_acc_running"})
+    return _as_runs(table.assign(lr_rule="linear"))
 
-    def text(name):
-        return pd.read_csv(FOLDER / f"{name}.csv", dtype=str, keep_default_na=False)
 
-    put = text("ledger").rename(columns={c: f"put_{c}" for c in ("relation", "value", "upper", "unit")})
-    return text("text").merge(put, on="id", how="left", validate="one_to_one").fillna("")
+def ablation() -> pd.DataFrame:
+    """Table V in the form of `frame`."""
+    return _as_runs(learning_rate_ablation().assign(dataset="synthetic-50k"))
+
+
+def _as_runs(table: pd.DataFrame) -> pd.DataFrame:
+    table = table.rename(columns={"gap": "gap_running"})
+    for column in [c for c in table if c in ("train_acc_running", "test_acc", "gap_running", "epoch_time_s")]:
+        shown = table[column].map(lambda v: len(repr(float(v)).partition(".")[2]), na_action="ignore")
+        most = shown.groupby(table["table"]).transform("max")  # of the cell that shows most: 67.0 is 67.00
+        table[f"{column}_rounding"] = 0.5 * 10.0**-most
+    for reading, column in (("gap", "gap_running"), ("train_acc", "train_acc_running")):
+        if column in table:
+            table[[reading, f"{reading}_rounding"]] = table[[column, f"{column}_rounding"]]
+    where = "Table " + table["table"] + ", row " + table["row"].astype(str)
+    protocols = {name: spec.protocol for name, spec in DATASETS.items()}
+    epochs = table["dataset"].map(lambda name: protocols[name].epochs)
+    return table.assign(seed=42, epochs=epochs, id=where, printed=True)
+
+
+def statement(id: str) -> pd.Series:
+    """The row of one statement. Raises `BadInput` for an unknown id."""
+    table = _read("text").set_index("id")
+    one_of("statement", id, table.index)
+    return table.loc[id]
+
+
+def printed(id: str) -> tuple[str, float]:
+    """The number of one statement as it is printed, and half of its last digit. Empty and NaN for words
+    alone."""
+    text = pd.read_csv(FOLDER / "text.csv", dtype=str, keep_default_na=False).set_index("id")["value"]
+    one_of("statement", id, text.index)
+    return text[id], 0.5 * 10.0 ** -len(text[id].partition(".")[2]) if text[id] else float("nan")
 
 
 def value(id: str) -> float:
@@ -92,9 +123,7 @@ def value(id: str) -> float:
 
     Raises `BadInput` for an unknown id, and where the statement gives a range or no number.
     """
-    table = _read("text").set_index("id")
-    one_of("statement", id, table.index)
-    row = table.loc[id]
+    row = statement(id)
     if pd.isna(row["value"]) or row["relation"] == "range":
         what = "no number" if pd.isna(row["value"]) else f"a range, {row['value']:g} to {row['upper']:g}"
         raise BadInput(f"statement {id!r} gives {what}; `value` serves statements of one number.")

@@ -1,30 +1,36 @@
-"""Training efficiency (Section IV-C): what an epoch costs, how many epochs a fixed accuracy takes, and what is left.
+"""Training efficiency (Section IV-C): what an epoch costs, how many epochs a fixed accuracy takes, and what
+is left.
 
-Large batches make an epoch shorter and make more epochs necessary; what counts is the time to a fixed accuracy. All of
-it is given as ratios between batch sizes of one data set, paired by seed, because seconds belong to a machine. The cost
-of an epoch is its processor time where that was recorded, which other work on the machine does not lengthen, else its
-elapsed time; a run uses one thread, so that on a machine of its own the two agree. Costs are compared where both were
-taken by the same clock: in one sitting, on one kind of processor, in one arithmetic, both as processor or both as
-elapsed time. A sitting, because rented machines give several processors one name: the same epochs of CIFAR-10 took
-twice the processor time on one day as on the next.
+Large batches make an epoch shorter and make more epochs necessary; what counts is the time to a fixed
+accuracy. All of it is given as ratios between batch sizes of one data set, paired by seed, because seconds
+belong to a machine. The cost of an epoch is its processor time where that was recorded, which other work on
+the machine does not lengthen, else its elapsed time; a run uses one thread, so that on a machine of its own
+the two agree. Costs are compared where both were taken by the same clock: in one sitting, on one kind of
+processor, in one arithmetic, both as processor or both as elapsed time. A sitting, because rented machines
+give several processors one name: the same epochs of CIFAR-10 took twice the processor time on one day as on
+the next.
 
-Which accuracy "the same test accuracy" is, the paper does not say. We take one point below the best mean final accuracy
-of the data set (the margin of Section IV-G), and beside it the 80 % of Section III-D.
-"""
+Which accuracy "the same test accuracy" is, the paper does not say. We take one point below the best mean
+final accuracy of the data set (the margin of Section IV-G), and beside it the 80 % of Section III-D."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from .. import published
-from ..config import DATASETS
-from ..statistics import Interval, mean_interval, paired_ratio
+from ..config import DATASETS, SYNTHETIC
+from ..statistics import Interval, mean_interval
+from .accuracy import level
 from .critical_batch_size import DROP
+from .estimate import PRIOR, Estimate, command, is_printed, number, ratio
 
-GAP = pd.Timedelta(
-    hours=6
-)  # between two runs' starts, several times our longest run; a longer pause ends a sitting
+# Between two runs' starts, several times our longest run; a longer pause ends a sitting.
+GAP = pd.Timedelta(hours=6)
+CHANCE = 5.0  # percent; a run that ends no more than this above chance has learned nothing
 BASE = 32  # the paper's base batch size (Table II, Algorithm 2), against which the ratios are taken
 
 
@@ -34,82 +40,132 @@ def target(frame: pd.DataFrame, dataset: str) -> float:
     return float(means.max() - DROP) if len(means) else float("nan")
 
 
-def cost(curves: pd.DataFrame) -> pd.Series:
-    """Seconds since the start for each row of `metrics.curves`: processor time where recorded, else elapsed."""
-    return curves["cpu_seconds"].fillna(curves["seconds"])
+def by_run(curves: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """A row for each run of a data set: batch_size, seed, id, device, `clock` (what its costs are measured
+    with, as a name), epoch_cost (mean cost of an epoch, seconds), last (its final test accuracy, percent),
+    and as arrays over epochs accuracy and cost (since the start: processor time where recorded, else
+    elapsed)."""
+    mine = curves[curves["dataset"] == dataset].sort_values("epoch")
+    starts = mine["started"].drop_duplicates().sort_values()
+    sitting = dict(zip(starts, (starts.diff() > GAP).cumsum(), strict=False))
+    rows = []
+    for (b, seed), run in mine.groupby(["batch_size", "seed"]):
+        processor = run["cpu_seconds"].notna().all()
+        cost = run["cpu_seconds" if processor else "seconds"].to_numpy()
+        one = run.iloc[0]
+        kind = "processor" if processor else "elapsed"
+        clock = f"{one['device_name']} {one['precision']} {kind} {sitting[one['started']]}"
+        accuracy = run["test_acc"].to_numpy()
+        rows.append(
+            (
+                int(b),
+                seed,
+                one["id"],
+                one["device"],
+                clock,
+                cost[-1] / len(cost),
+                accuracy[-1],
+                accuracy,
+                cost,
+            )
+        )
+    names = ["batch_size", "seed", "id", "device", "clock", "epoch_cost", "last", "accuracy", "cost"]
+    return pd.DataFrame(rows, columns=names)
 
 
-def clock(curves: pd.DataFrame) -> pd.Series:
-    """What the cost of each row of `metrics.curves` is measured with, as a name."""
-    starts = curves["started"].drop_duplicates().sort_values()
-    sitting = dict(zip(starts, (starts.diff() > GAP).cumsum()))
-    kind = pd.Series(np.where(curves["cpu_seconds"].notna(), "processor", "elapsed"), curves.index)
-    return (
-        curves["device_name"]
-        + " "
-        + curves["precision"]
-        + " "
-        + kind
-        + " "
-        + curves["started"].map(sitting).astype(str)
-    )
-
-
-def reached(curves: pd.DataFrame, dataset: str, accuracy: float) -> pd.DataFrame:
-    """When each run first had at least `accuracy` percent of test accuracy after an epoch.
-
-    A row for each run: batch_size, seed, epochs and cost (seconds) until then, missing where it never had, and
-    epoch_cost, the mean cost of one of its epochs; `clock`, which made both.
-    """
-    runs = curves.assign(cost=cost(curves), clock=clock(curves))[curves["dataset"] == dataset]
-    keys = ["batch_size", "seed"]
-    whole = runs.groupby(keys).agg(last=("epoch", "max"), spent=("cost", "max"), clock=("clock", "first"))
-    first = runs[runs["test_acc"] >= accuracy].sort_values("epoch").groupby(keys)[["epoch", "cost"]].first()
-    table = whole.join(first).reset_index().rename(columns={"epoch": "epochs"})
-    return table.assign(epoch_cost=table["spent"] / table["last"])[
-        [*keys, "epochs", "cost", "epoch_cost", "clock"]
+def reached(runs: pd.DataFrame, accuracy) -> pd.DataFrame:
+    """`by_run` with the first epoch (from 1) that had more than `accuracy` percent right, and the cost until
+    then, as epochs and cost: NaN where none had. `accuracy`: one number, or one for each row."""
+    aims = np.broadcast_to(np.asarray(accuracy, float), len(runs))
+    firsts = [np.flatnonzero(curve > aim) for curve, aim in zip(runs["accuracy"], aims, strict=False)]
+    costs = [
+        cost[first[0]] if len(first) else np.nan for cost, first in zip(runs["cost"], firsts, strict=False)
     ]
+    epochs = [first[0] + 1.0 if len(first) else np.nan for first in firsts]
+    return runs.assign(epochs=np.array(epochs, float), cost=np.array(costs, float))
+
+
+def against(
+    runs: pd.DataFrame, dataset: str, base: int, large: int, accuracy: float | str
+) -> dict[str, Estimate]:
+    """A large batch size against `base`, paired by seed: `Estimate`s of three ratios, from the runs of
+    `by_run`.
+
+    epoch: how many times shorter an epoch is; epochs: how many times more epochs it takes to more than
+    `accuracy` percent; effective: how many times less time. `accuracy` may be "own": one point below the
+    lower of the two final accuracies of a pair, which a pair with a run at chance does not have. The last two
+    count the seeds at which `base` gets there. Where the large one does not in more than half of them, there
+    is no such number. Where both do within their first epoch, whole epochs cannot tell which was first: such
+    pairs are left out, and where they are half or more, the ratio is unresolved. The first and the last count
+    costs of one clock: where the seed's own run at `base` has another, an epoch there costs what it does in
+    the other seeds' runs on this clock, for a seed decides how many epochs a run takes and not how long one
+    is."""
+    about = f"{DATASETS[dataset].title}, B = {large} over {base}"
+    both = _pairs(runs, dataset, base, large, accuracy)
+    done = both.dropna(subset="epochs_base")
+    never, tied = done["epochs"].isna(), (done["epochs"] == 1) & (done["epochs_base"] == 1)
+    more = {"ids": [*both["id"], *both["id_base"]], "about": about}
+    timed = both.dropna(subset="epoch_cost_base")
+    found = {"epoch": ratio(timed["epoch_cost_base"] / timed["epoch_cost"], prior=_scatter(runs), **more)}
+    if len(done) and 2 * never.sum() > len(done):
+        shown = f"never reached by B = {large} in {never.sum()} of {len(done)} seeds"
+        nothing = Estimate(n=len(done), unit="ratio", shown=shown, about=about, ids=tuple(more["ids"]))
+        return found | {"epochs": nothing, "effective": nothing}
+    timed = done[~never].dropna(subset="cost_base")
+    found["effective"] = ratio(timed["cost_base"] / timed["cost"], **more)
+    if len(done) and 2 * tied.sum() >= len(done):
+        shown = f"both within the first epoch in {tied.sum()} of {len(done)} seeds: unresolved"
+        return found | {"epochs": Estimate(unit="ratio", shown=shown, about=about)}
+    counted = done[~never & ~tied]
+    return found | {"epochs": ratio(counted["epochs"] / counted["epochs_base"], **more)}
+
+
+def _pairs(runs: pd.DataFrame, dataset: str, base: int, large: int, accuracy: float | str) -> pd.DataFrame:
+    """The runs of two batch sizes side by side, a row a seed, the costs of `base` on the clock of the large
+    one."""
+    mine, aims = runs[runs["batch_size"].isin([base, large])], accuracy
+    if accuracy == "own":
+        ends = mine.pivot_table(index="seed", columns="batch_size", values="last").min(axis=1, skipna=False)
+        learnt = ends > 100 / DATASETS[dataset].classes + CHANCE
+        mine = mine[mine["seed"].map(learnt).fillna(False).astype(bool)]
+        aims = mine["seed"].map(ends) - DROP
+    got = reached(mine, aims).set_index("seed").drop(columns="accuracy")
+    big, small = (got[got["batch_size"] == b] for b in (large, base))
+    both = big.merge(small, left_index=True, right_index=True, suffixes=("", "_base"))
+    an_epoch = runs[runs["batch_size"] == base].groupby("clock")["epoch_cost"].mean()
+    same = both["clock"] == both["clock_base"]
+    both["epoch_cost_base"] = both["epoch_cost_base"].where(same, both["clock"].map(an_epoch))
+    both["cost_base"] = both["cost_base"].where(same, both["epochs_base"] * both["epoch_cost_base"])
+    return both
+
+
+def _scatter(runs: pd.DataFrame) -> tuple[float, float]:
+    """Pooled variance of the logarithm of a ratio of two runs' costs, from the scatter within batch sizes and
+    clocks."""
+    logs = np.log(runs["epoch_cost"].astype(float))
+    cells = logs.groupby([runs["batch_size"], runs["clock"]])
+    freedom = len(logs) - cells.ngroups
+    if freedom <= 0:
+        return np.nan, 0.0
+    return float(2 * ((logs - cells.transform("mean")) ** 2).sum() / freedom), float(min(PRIOR, freedom))
 
 
 def speedups(curves: pd.DataFrame, dataset: str, accuracy: float, base: int = BASE) -> pd.DataFrame:
-    """Each batch size against `base`, paired by seed.
-
-    Columns: batch_size, n (seeds that both have), reached (runs of this batch size that had the accuracy, of all its
-    runs), and as `Interval`s of a ratio epoch (how many times shorter an epoch is), epochs (how many times more epochs
-    to the accuracy) and effective (how many times less time to it). The last two count the seeds at which both reached
-    it: where some never did, they flatter that batch size. The first and the last count costs of one `clock`: where
-    the seed's own run at `base` has another, an epoch there costs what it does in the other seeds' runs on this clock,
-    for a seed decides how many epochs a run takes and not how long one is.
-    """
-    return _against(base, reached(curves, dataset, accuracy))
-
-
-def _against(base: int, runs: pd.DataFrame) -> pd.DataFrame:
-    """`speedups` of the runs of `reached`."""
-    at_base = runs[runs["batch_size"] == base]
-    an_epoch, rows = at_base.groupby("clock")["epoch_cost"].mean(), []
-    for b, cell in runs.groupby("batch_size"):
-        both = cell.set_index("seed").join(at_base.set_index("seed"), how="inner", suffixes=("", "_base"))
-        same = both["clock"] == both["clock_base"]
-        both["epoch_cost_base"] = both["epoch_cost_base"].where(same, both["clock"].map(an_epoch))
-        both["cost_base"] = both["cost_base"].where(same, both["epochs_base"] * both["epoch_cost_base"])
-        timed, done = both.dropna(subset="epoch_cost_base"), both.dropna(subset=["epochs", "epochs_base"])
-        timed_done = done.dropna(subset="cost_base")
+    """`against` for each batch size: batch_size, n (seeds that both have), reached (runs of this batch size
+    that had the accuracy, of all its runs), epoch, epochs, effective."""
+    runs, rows = by_run(curves, dataset), []
+    for b, cell in reached(runs, accuracy).groupby("batch_size"):
+        n = len(set(cell["seed"]) & set(runs[runs["batch_size"] == base]["seed"]))
+        told = f"{cell['epochs'].notna().sum()} of {len(cell)}"
         rows.append(
-            {
-                "batch_size": int(b),
-                "n": len(both),
-                "reached": f"{cell['epochs'].notna().sum()} of {len(cell)}",
-                "epoch": paired_ratio(timed["epoch_cost_base"], timed["epoch_cost"]),
-                "epochs": paired_ratio(done["epochs"], done["epochs_base"]),
-                "effective": paired_ratio(timed_done["cost_base"], timed_done["cost"]),
-            }
+            {"batch_size": int(b), "n": n, "reached": told} | against(runs, dataset, base, int(b), accuracy)
         )
     return pd.DataFrame(rows, columns=["batch_size", "n", "reached", "epoch", "epochs", "effective"])
 
 
 def all_speedups(frame: pd.DataFrame, curves: pd.DataFrame, accuracy: float | None = None) -> pd.DataFrame:
-    """`speedups` of every data set that has runs at the base, with the accuracy asked for: `target`, unless given."""
+    """`speedups` of every data set that has runs at the base, with the accuracy asked for: `target`, unless
+    given."""
     parts = []
     for name in DATASETS:
         wanted = target(frame, name) if accuracy is None else accuracy
@@ -120,35 +176,94 @@ def all_speedups(frame: pd.DataFrame, curves: pd.DataFrame, accuracy: float | No
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def per_epoch(curves: pd.DataFrame) -> pd.DataFrame:
-    """How many times shorter an epoch is at the largest batch size than at B = 1, 8 and 32: the paper's and ours.
+def on_the_papers_hardware(runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """The runs on the kind of machine that the paper used for their data set: a CPU for the synthetic sets,
+    else a GPU."""
+    return runs[runs["device"] == ("cpu" if dataset in SYNTHETIC else "cuda")]
 
-    Columns: dataset, largest, base, paper (from the printed epoch times), ours (`Interval` over seeds).
-    """
-    rows = []
+
+def printed_speedup(paper: pd.DataFrame, dataset: str, base: int) -> Estimate:
+    """How many times shorter an epoch is at the largest batch size than at `base`, from the printed epoch
+    times."""
+    large = DATASETS[dataset].protocol.batch_sizes[-1]
+    a, b = (level(paper, dataset, size, "epoch_time_s") for size in (base, large))
+    about = f"{DATASETS[dataset].title}, B = {large} over {base}"
+    if not (a.n and b.n):
+        return Estimate(about=about, unit="ratio", shown="no cell of the paper's tables")
+    shown = f"{a.shown} / {b.shown} = {number(a.value / b.value, 1)}"
+    bounds = (a.low / b.high, a.high / b.low)
+    return Estimate(
+        a.value / b.value, 1, "ratio", "rounding of what is printed", about, bounds=bounds, shown=shown
+    )
+
+
+def epoch_speedups(evidence, base: int, datasets: Iterable[str] = tuple(DATASETS)) -> list[Estimate]:
+    """How many times shorter an epoch is at the largest batch size than at `base`, on each data set, on the
+    hardware that the paper used for it. `evidence` as in `claims`: runs, and trained (`by_run` by data
+    set)."""
+    if is_printed(evidence.runs):
+        return [printed_speedup(evidence.runs, d, base) for d in datasets]
+    return [e for _, e in _to_the_largest(evidence, 0, base, "epoch", True, datasets)]
+
+
+def more_epochs(evidence, accuracy: float | str, base: int) -> list[Estimate]:
+    """Epochs to an accuracy at the largest batch size over those at `base`, on each data set; a set where
+    `base` never gets there says nothing of it, and is left out. `accuracy` as in `against`, or "near": that
+    of `target`."""
+    return [e for _, e in _to_the_largest(evidence, accuracy, base, "epochs")]
+
+
+def wall_clock(evidence, accuracy: float | str, base: int) -> list[Estimate]:
+    """How many times less time the largest batch size takes to an accuracy than `base`, on each data set, on
+    the hardware that the paper used. Of the paper: its printed epoch times over how many times more epochs it
+    says are needed."""
+    if is_printed(evidence.runs):
+        few, many = published.statement("iv-c-more-epochs")[["value", "upper"]]
+        return [_over_epochs(e, few, many) for e in epoch_speedups(evidence, base) if e.n]
+    return [e for _, e in _to_the_largest(evidence, accuracy, base, "effective", True)]
+
+
+def _to_the_largest(evidence, accuracy, base: int, column: str, as_paper=False, datasets=tuple(DATASETS)):
+    """(data set, one ratio of `against`) at the largest batch size, without the sets where `base` never gets
+    there."""
+    for d in datasets:
+        large, wanted = DATASETS[d].protocol.batch_sizes[-1], accuracy
+        runs = on_the_papers_hardware(evidence.trained[d], d) if as_paper else evidence.trained[d]
+        wanted = target(evidence.runs, d) if accuracy == "near" else accuracy
+        pairs = _pairs(runs, d, base, large, wanted)
+        if len(pairs) and pairs["epochs_base"].isna().all():
+            continue
+        found = against(runs, d, base, large, wanted)[column]
+        if not (found.n or found.shown):
+            found = replace(found, missing=command(d, more="" if d in SYNTHETIC else " --device cuda"))
+        yield d, found
+
+
+def _over_epochs(e: Estimate, few: float, many: float) -> Estimate:
+    span = f"{number(e.value / many)} to {number(e.value / few)}"
+    shown = f"({e.shown}) / ({few:g} to {many:g}) = {span}"
+    return replace(e, value=2 * e.value / (few + many), bounds=(e.low / many, e.high / few), shown=shown)
+
+
+def per_epoch(curves: pd.DataFrame) -> pd.DataFrame:
+    """How many times shorter an epoch is at the largest batch size than at B = 1, 8 and 32: the paper's and
+    ours.
+
+    Columns: dataset, largest, base, paper (from the printed epoch times), ours (`Estimate`), on whatever
+    machine."""
+    rows, paper = [], published.frame()
     for name, spec in DATASETS.items():
-        largest, printed = (
-            spec.protocol.batch_sizes[-1],
-            published.results(name).set_index("batch_size")["epoch_time_s"],
-        )
-        runs = reached(curves, name, 0)  # whatever they reached: epochs alone are compared
+        runs, largest = by_run(curves, name), spec.protocol.batch_sizes[-1]
         for base in (1, 8, BASE):
-            found = _against(base, runs).set_index("batch_size")["epoch"]
-            rows.append(
-                {
-                    "dataset": name,
-                    "largest": largest,
-                    "base": base,
-                    "paper": printed.get(base, np.nan) / printed[largest],
-                    "ours": found.get(largest, paired_ratio([], [])),
-                }
-            )
-    return pd.DataFrame(rows)
+            ours = against(runs, name, base, largest, 0)["epoch"]
+            rows.append((name, largest, base, printed_speedup(paper, name, base).value, ours))
+    return pd.DataFrame(rows, columns=["dataset", "largest", "base", "paper", "ours"])
 
 
 def epochs_needed(curves: pd.DataFrame, dataset: str, accuracy: float) -> dict[int, Interval]:
-    """Mean number of epochs to the accuracy by batch size, over the runs that had it, with its interval over seeds."""
-    runs = reached(curves, dataset, accuracy).dropna(subset=["epochs"])
+    """Mean number of epochs to the accuracy by batch size, over the runs that had it, with its interval over
+    seeds."""
+    runs = reached(by_run(curves, dataset), accuracy).dropna(subset=["epochs"])
     return {int(b): mean_interval(cell["epochs"]) for b, cell in runs.groupby("batch_size")}
 
 
@@ -162,14 +277,14 @@ def sentences(frame: pd.DataFrame, curves: pd.DataFrame) -> list[str]:
     table = per_epoch(curves)
     texts = []
     for base, some in table.groupby("base"):
-        printed, ours = some["paper"].dropna(), [i.mean for i in some["ours"] if i.n]
+        printed, ours = some["paper"].dropna(), [i.value for i in some["ours"] if i.n]
         texts.append(
             f"against B = {base} by {_span(printed)} in the paper's tables"
             + (f" and by {_span(ours)} in our runs of {len(ours)} of them" if ours else "")
         )
     epoch = (
-        f"**An epoch**: the paper says that large batches shorten it by a factor of {low:g} to {high:g}. Over the data "
-        f"sets, the largest batch size shortens it {'; '.join(texts)}."
+        f"**An epoch**: the paper says that large batches shorten it by a factor of {low:g} to {high:g}. "
+        f"Over the data sets, the largest batch size shortens it {'; '.join(texts)}."
     )
     largest, lines = at_the_largest(all_speedups(frame, curves)), [epoch]
     for column, id, below, what in (
@@ -189,12 +304,13 @@ def sentences(frame: pd.DataFrame, curves: pd.DataFrame) -> list[str]:
     ):
         ours = "; ".join(
             f"{DATASETS[name].title} {ratio_text(i)}, n = {i.n}"
-            for name, i in zip(largest["dataset"], largest[column])
-            if i.n
+            for name, i in zip(largest["dataset"], largest[column], strict=False)
+            if i.n and not np.isnan(i.value)
         )
         lines.append(
-            f"{what.format(*(f'{v:g}' for v in said[id]))}. At the largest batch size against B = {BASE}, to one "
-            f"point below the best mean accuracy, we find (below ×1: {below}): {ours or 'no runs yet'}."
+            f"{what.format(*(f'{v:g}' for v in said[id]))}. At the largest batch size against B = {BASE}, "
+            f"to one point below the best mean accuracy, we find (below ×1: {below}): "
+            f"{ours or 'no runs yet'}."
         )
     never = [
         f"{DATASETS[r.dataset].title} (B = {r.batch_size})"
@@ -212,24 +328,29 @@ def at_the_largest(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def finding(table: pd.DataFrame) -> str:
-    """What `all_speedups` says at the largest batch sizes, in one sentence for a caption; "" without runs there."""
+    """What `all_speedups` says at the largest batch sizes, in one sentence for a caption; "" without runs
+    there."""
     largest, parts = at_the_largest(table), []
     for column, what in (
         ("epoch", "an epoch is {} as fast"),
         ("epochs", "it takes {} as many epochs to the accuracy"),
         ("effective", "it is there {} as fast"),
     ):
-        have = {DATASETS[name].title: i.mean for name, i in zip(largest["dataset"], largest[column]) if i.n}
+        have = {
+            DATASETS[name].title: i.value
+            for name, i in zip(largest["dataset"], largest[column], strict=False)
+            if i.n and not np.isnan(i.value)
+        }
         if have:
             parts.append(f"{what.format(_span(have.values()))} ({', '.join(have)})")
     return f"The largest batch size against B = {BASE}: {'; '.join(parts)}." if parts else ""
 
 
-def ratio_text(i: Interval) -> str:
-    """ "×2.31 (2.20 to 2.42)", or the bare ratio where n gives no interval."""
-    if not i.n:
-        return "–"
-    return f"×{_three(i.mean)}" + ("" if np.isnan(i.low) else f" ({_three(i.low)} to {_three(i.high)})")
+def ratio_text(i: Estimate) -> str:
+    """ "×2.31 (2.20 to 2.42)", the bare ratio where n gives no interval, or why there is none."""
+    if np.isnan(i.value):
+        return "unresolved" if "unresolved" in i.shown else "never" if "never" in i.shown else "–"
+    return f"×{_three(i.value)}" + ("" if np.isnan(i.low) else f" ({_three(i.low)} to {_three(i.high)})")
 
 
 def formatted(table: pd.DataFrame) -> pd.DataFrame:
@@ -240,13 +361,14 @@ def formatted(table: pd.DataFrame) -> pd.DataFrame:
             "base"
             if b == BASE
             else ratio_text(i) + f", n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{i.n}" * (0 < i.n < n)
-            for i, b, n in zip(table[column], table["batch_size"], table["n"])
+            for i, b, n in zip(table[column], table["batch_size"], table["n"], strict=False)
         ]
 
     return pd.DataFrame(
         {
             "data set, accuracy": [
-                f"{DATASETS[d].title}, {a:.4g} %" for d, a in zip(table["dataset"], table["accuracy"])
+                f"{DATASETS[d].title}, {a:.4g} %"
+                for d, a in zip(table["dataset"], table["accuracy"], strict=False)
             ],
             "B": table["batch_size"],
             "seeds": table["n"],

@@ -1,6 +1,13 @@
-"""The generalization gap: which training accuracy the paper's is made of, and whether it goes with the batch size."""
+"""The generalization gap (Section IV-B): which training accuracy the paper's is made of, and whether it goes
+with B.
+
+Every question is asked of a frame of runs, ours or the paper's; `metric` is "gap_running" or "gap" (see
+`metrics`)."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -8,10 +15,79 @@ import pandas as pd
 from .. import published
 from ..config import DATASETS
 from ..statistics import pearson
+from .accuracy import level, slope
+from .estimate import Estimate, combine, command, is_printed, lacking, minus, sizes
+
+
+def gaps(runs, metric: str, largest: int) -> list[Estimate]:
+    """The mean gap at each batch size up to `largest` of every data set, in points."""
+    return [level(runs, d, b, metric) for d in DATASETS for b in sizes(runs, d) if b <= largest]
+
+
+def spread(runs, dataset: str, metric: str, largest: int) -> Estimate:
+    """The largest mean gap minus the smallest, over the batch sizes up to `largest`."""
+    means = {b: level(runs, dataset, b, metric) for b in sizes(runs, dataset) if b <= largest}
+    if not all(e.n for e in means.values()):
+        return lacking(DATASETS[dataset].title, command(dataset), unit="points")
+    high, low = (pick(means, key=lambda b: means[b].value) for pick in (max, min))
+    return combine(runs, dataset, {(high, "linear"): 1, (low, "linear"): -1}, metric)
+
+
+def steeper(runs, dataset: str, metric: str) -> list[Estimate]:
+    """Points of gap for each doubling of B (least squares), on one data set minus on each other."""
+    slopes = {d: slope(runs, d, metric) for d in DATASETS}
+    pairs = [(dataset, d) for d in DATASETS if d != dataset]
+    return [minus(slopes[a], slopes[b], f"{DATASETS[a].title} over {DATASETS[b].title}") for a, b in pairs]
+
+
+def between(runs, datasets: Iterable[str], metric: str) -> list[Estimate]:
+    """Mean gap over the batch sizes that all sets share: each data set over MNIST, and CIFAR-10 over each."""
+    shared = sorted(set.intersection(*(set(sizes(runs, d)) for d in DATASETS)))
+    weights = {(b, "linear"): 1 / len(shared) for b in shared}
+    means = {d: combine(runs, d, weights, metric) for d in DATASETS}
+    pairs = [pair for d in datasets for pair in ((d, "mnist"), ("cifar10", d))]
+    return [minus(means[a], means[b], f"{DATASETS[a].title} over {DATASETS[b].title}") for a, b in pairs]
+
+
+def correlation(runs, metric: str, datasets: Iterable[str] = tuple(DATASETS)) -> Estimate:
+    """Pearson's correlation of log B with the mean gap, a pair a cell; the interval by Fisher's z.
+
+    No interval over seeds enters: the question is about cells. Fewer than four cells give none; where cells
+    of the protocol are not recorded, `missing` says so beside the value."""
+    means = _cells(runs, metric, datasets)
+    wanted = [(d, b) for d in datasets for b in sizes(runs, d)]
+    absent = [d for d, b in wanted if (d, b) not in means.index]
+    missing = "" if is_printed(runs) or not absent else command(absent[0])
+    if len(means) < 4:
+        return lacking("all cells", missing, unit="r")
+    c = pearson(np.log(means.index.get_level_values("batch_size")), means["gap"])
+    shown = f"r = {c.r:.2f} over {c.n} cells, p = {c.p:.2g}".replace("-", "−")
+    more = dict(counted="cells", shown=shown, missing=missing, how="Fisher's z", about="all cells")
+    error = 1 / math.sqrt(c.n - 3)
+    return Estimate(c.r, c.n, "r", ids=tuple(means["ids"].sum()), error=error, scale="fisher", **more)
+
+
+def p_value(runs, metric: str) -> Estimate:
+    """The two-sided p-value of that correlation (Student's t)."""
+    means, found = _cells(runs, metric, DATASETS), correlation(runs, metric)
+    if not found.n:
+        return lacking("all cells", found.missing, unit="p")
+    c = pearson(np.log(means.index.get_level_values("batch_size")), means["gap"])
+    more = dict(
+        counted="cells", shown=found.shown, missing=found.missing, how="Student's t", about="all cells"
+    )
+    return Estimate(c.p, c.n, "p", ids=found.ids, bounds=(c.p, c.p), **more)
+
+
+def _cells(runs, metric: str, datasets: Iterable[str]) -> pd.DataFrame:
+    """Mean gap by data set and batch size under the linear rule, with the ids of the runs."""
+    mine = runs[(runs["lr_rule"] == "linear") & runs["dataset"].isin(list(datasets))]
+    return mine.groupby(["dataset", "batch_size"]).agg(gap=(metric, "mean"), ids=("id", list)).dropna()
 
 
 def which_training_accuracy(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    """Mean distance, over the published batch sizes, of the paper's gap from ours under each reading of "Train Acc"."""
+    """Mean distance, over the published batch sizes, of the paper's gap from ours under each reading of
+    "Train Acc"."""
     paper = published.results(dataset).set_index("batch_size")["gap"]
     ours = frame[frame["dataset"] == dataset].groupby("batch_size")[["gap_running", "gap"]].mean()
     both = ours.index.intersection(paper.index)
@@ -25,35 +101,19 @@ def which_training_accuracy(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
     )
 
 
-def correlations(frame: pd.DataFrame) -> pd.DataFrame:
-    """Pearson's correlation between log B and the gap (Section IV-B): pooled and for each data set.
+def correlations(runs: pd.DataFrame) -> pd.DataFrame:
+    """`correlation` of the running gap, pooled and for each data set, in the paper's tables and in our runs.
 
-    A pair is one cell: the mean over seeds of our running gap (the paper's reading) at one batch size of one data set,
-    or a cell of the paper's tables. Columns: source, pairs of, r, low, high (95 %), p, n. Rows with fewer than four
-    pairs are left out.
+    Columns: source, pairs of, r, low, high (95 %), p, n. Rows with fewer than four pairs are left out.
     """
-    ours = frame.groupby(["dataset", "batch_size"])["gap_running"].mean().reset_index(name="gap")
-    paper = published.results()[["dataset", "batch_size", "gap"]]
     rows = []
-    for source, cells in (("the paper's tables", paper), ("our runs", ours)):
-        groups = [
-            ("all data sets", cells),
-            *((DATASETS[d].title, cells[cells["dataset"] == d]) for d in DATASETS),
-        ]
-        for title, group in groups:
-            if len(group) >= 4:
-                c = pearson(np.log(group["batch_size"]), group["gap"])
-                rows.append(
-                    {
-                        "source": source,
-                        "pairs of": title,
-                        "r": c.r,
-                        "low": c.low,
-                        "high": c.high,
-                        "p": c.p,
-                        "n": c.n,
-                    }
-                )
+    for source, table in (("the paper's tables", published.frame()), ("our runs", runs)):
+        for title, names in (("all data sets", DATASETS), *((DATASETS[d].title, [d]) for d in DATASETS)):
+            found = correlation(table, "gap_running", names)
+            if found.n:
+                means = _cells(table, "gap_running", names)
+                p = pearson(np.log(means.index.get_level_values("batch_size")), means["gap"]).p
+                rows.append((source, title, found.value, *found.interval(), p, found.n))
     return pd.DataFrame(rows, columns=["source", "pairs of", "r", "low", "high", "p", "n"])
 
 
@@ -62,5 +122,6 @@ def correlation_sentence(frame: pd.DataFrame) -> str:
     pooled = correlations(frame).query("`pairs of` == 'all data sets'").set_index("source")
     text = f"The paper states r = {published.value('iv-b-correlation'):.2f}."
     for source, c in pooled.iterrows():
-        text += f" From {source}, pooled over {c['n']:.0f} cells, r = {c['r']:.2f} (95 % interval {c['low']:.2f} to {c['high']:.2f})."
+        span = f"95 % interval {c['low']:.2f} to {c['high']:.2f}"
+        text += f" From {source}, pooled over {c['n']:.0f} cells, r = {c['r']:.2f} ({span})."
     return text.replace("-", "−")

@@ -1,11 +1,12 @@
-"""Choosing the batch size on held-out training data, beside choosing it on the test set as the paper does (IV-G).
+"""Choosing the batch size on held-out training data, beside choosing it on the test set as the paper does
+(IV-G).
 
-The best of eight accuracies on one test set is the best partly by luck on that test set, and is then reported on it. Here
-a fifth of the training samples is held out: each network learns from the rest, the batch size is chosen by held-out
-accuracy, and the test set only judges. Both ways choose among the same networks, so that the difference between the
-accuracy that the paper's way prints and the one that an honest choice attains is paired by seed. It holds the optimism of
-the first way and the luck of the second, and so bounds the optimism from above.
-"""
+The best of eight accuracies on one test set is the best partly by luck on that test set, and is then reported
+on it. Here a fifth of the training samples is held out: each network learns from the rest, the batch size is
+chosen by held-out accuracy, and the test set only judges. Both ways choose among the same networks, so that
+the difference between the accuracy that the paper's way prints and the one that an honest choice attains is
+paired by seed. It holds the optimism of the first way and the luck of the second, and so bounds the optimism
+from above."""
 
 from __future__ import annotations
 
@@ -40,15 +41,17 @@ SEEDS = 10
 
 
 def recorded(path: Path = FILE) -> pd.DataFrame:
-    """A row for each run: counts of right answers on held-out and on test samples; empty where none was measured."""
+    """A row for each run: counts of right answers on held-out and on test samples; empty where none was
+    measured."""
     return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=COLUMNS)
 
 
 def measure(datasets=SYNTHETIC, seeds: int = SEEDS, path: Path = FILE, progress: bool = True) -> list[dict]:
-    """Train what the table lacks, a fifth of the training samples held out, and add it: the paper's protocol otherwise.
+    """Train what the table lacks, a fifth of the training samples held out, and add it: the paper's protocol
+    otherwise.
 
-    Returns the new rows, of seeds 42, 43, ... at every batch size. What is finished stays when it is interrupted.
-    """
+    Returns the new rows, of seeds 42, 43, ... at every batch size. What is finished stays when it is
+    interrupted."""
     have, found = recorded(path), []
     done = set(have[["dataset", "batch_size", "seed"]].itertuples(index=False, name=None))
     todo = [
@@ -97,8 +100,8 @@ def _write(table: pd.DataFrame, path: Path) -> None:
 def choices(table: pd.DataFrame) -> pd.DataFrame:
     """A row for each data set and seed: what each way chooses, and what the test set says of it.
 
-    Columns: dataset, seed, by_test and by_heldout (batch sizes; ties to the smallest), printed (test accuracy of the
-    former, percent, chosen and reported on one test set) and attained (test accuracy of the latter).
+    Columns: dataset, seed, by_test and by_heldout (batch sizes; ties to the smallest), printed (test accuracy
+    of the former, percent, chosen and reported on one test set) and attained (test accuracy of the latter).
     """
     rows = []
     for (name, seed), runs in table.sort_values("batch_size").groupby(["dataset", "seed"]):

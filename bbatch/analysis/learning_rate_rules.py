@@ -1,17 +1,23 @@
-"""Learning-rate rules side by side (Section IV-D): what leaving the linear rule costs, and batch size told from rate.
+"""Learning-rate rules side by side (Section IV-D): what leaving the linear rule costs, and batch size told
+from rate.
 
-On MNIST and CIFAR-10 the rate never decays, and a warm-up, where there is one, takes its five epochs whatever follows, so
-that the first epochs of a run do not depend on how many there are: two rules are compared after as many epochs as both
-have run, a short run beside a long one.
-"""
+On MNIST and CIFAR-10 the rate never decays, and a warm-up, where there is one, takes its five epochs whatever
+follows, so that the first epochs of a run do not depend on how many there are: two rules are compared after
+as many epochs as both have run, a short run beside a long one."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pandas as pd
+from scipy import stats
 
 from ..config import DATASETS, LR_RULES, SYNTHETIC, plan
 from ..metrics import interval
-from ..statistics import Interval, paired_difference
+from ..statistics import LEVEL, Interval, paired_difference
+from .accuracy import fall, level
+from .estimate import Estimate, combine, command, is_printed, lacking, number, sizes
 
 IMAGES = tuple(name for name in DATASETS if name not in SYNTHETIC)
 OTHERS = tuple(rule for rule in LR_RULES if rule != "linear")
@@ -19,8 +25,83 @@ COLUMNS = ["dataset", "batch_size", "rule", "epoch", "n", "other", "linear", "di
 LARGE = 128  # from here on: the four largest of the nine batch sizes on images
 
 
+UNSCALED = "synthetic-50k"  # the data set of Section IV-D
+
+
+def loss_without(runs, batch_size: int) -> Estimate:
+    """Test accuracy under the linear rule minus that at the fixed rate, on the data set of Section IV-D, in
+    points."""
+    return combine(runs, UNSCALED, {(batch_size, "linear"): 1, (batch_size, "constant"): -1})
+
+
+def share_lost(runs, batch_size: int) -> Estimate:
+    """`loss_without` as a share of the accuracy with scaling, in percent of it (unit: points)."""
+    lost, whole = loss_without(runs, batch_size), level(runs, UNSCALED, batch_size)
+    if not lost.n:
+        return lost
+    per = 100 / whole.value
+    shown = f"({lost.shown}), of {whole.shown} = {number(lost.value * per)} %" if lost.shown else ""
+    scaled = {name: getattr(lost, name) * per for name in ("value", "error", "one_run", "span")}
+    return replace(lost, **scaled, bounds=tuple(per * end for end in lost.bounds), shown=shown)
+
+
+def fall_without(runs, batch_size: int) -> Estimate:
+    """Fall of test accuracy from B = 32 at the fixed rate: what is lost without scaling, not only by not
+    scaling."""
+    return fall(runs, UNSCALED, 32, batch_size, lr_rule="constant")
+
+
+def largest(runs, loss) -> Estimate:
+    """The largest of a loss over the batch sizes above 32. The largest of several estimates is a choice, and
+    its interval allows for that: the bounds reach from the largest lower one to the largest upper one, each
+    of them corrected."""
+    found = [loss(runs, b) for b in sizes(runs, UNSCALED) if b > 32]
+    have = [e for e in found if e.n]
+    if not have:
+        return found[-1]
+    most = max(have, key=lambda e: e.value)
+    level_ = 1 - (1 - LEVEL) / len(have)
+    ends = [e.interval(level_) for e in have]
+    bounds = (max(low for low, _ in ends), max(high for _, high in ends))
+    return replace(most, bounds=bounds, how=f"{most.how}, the largest of {len(have)}")
+
+
+def gap_ratio(runs, batch_size: int, metric: str) -> Estimate:
+    """Gap without scaling over gap with it; no number where the gap with scaling is not above 0, and none yet
+    where it is not told apart from it. The interval is Fieller's, of independent means."""
+    without, with_ = (level(runs, UNSCALED, batch_size, metric, rule) for rule in ("constant", "linear"))
+    about, ids = with_.about, without.ids + with_.ids
+    if not (without.n and with_.n):
+        return lacking(
+            about, without.missing or with_.missing, unit="ratio", shown=without.shown or with_.shown
+        )
+    (a, b), (low, high) = without.interval(), with_.interval()
+    if low <= 0 < high:
+        return lacking(about, command(UNSCALED, seeds=2 * with_.n), unit="ratio", ids=ids)
+    if high <= 0:
+        shown = f"the gap with scaling, {number(with_.value)}, is not above 0: it has no multiples"
+        return Estimate(n=with_.n, unit="ratio", about=about, ids=ids, shown=shown)
+    value = without.value / with_.value
+    shown = f"{number(without.value)} / {number(with_.value)} = {number(value)}"
+    if is_printed(runs):
+        bounds, how = (a / high, b / low), "rounding of what is printed"
+    else:
+        bounds, how = _fieller(without, with_), "Fieller's interval"
+    return Estimate(value, with_.n, "ratio", how, about, ids, bounds=bounds, shown=shown)
+
+
+def _fieller(a: Estimate, b: Estimate) -> tuple[float, float]:
+    """Fieller (1954): the interval of a / b, where b is told apart from 0."""
+    t = stats.t.ppf((1 + LEVEL) / 2, min(a.freedom, b.freedom))
+    g = (t * b.error / b.value) ** 2
+    r = a.value / b.value
+    half = t / b.value * math.sqrt(a.error**2 * (1 - g) + r**2 * b.error**2)
+    return (r - half) / (1 - g), (r + half) / (1 - g)
+
+
 def of_images(records: dict[str, dict]) -> list[dict]:
-    """The finished runs of MNIST and CIFAR-10 on all their training samples, whatever the number of epochs."""
+    """The finished runs of MNIST and CIFAR-10 on all their training samples, whatever the number of
+    epochs."""
     return [
         r
         for r in records.values()
@@ -31,33 +112,28 @@ def of_images(records: dict[str, dict]) -> list[dict]:
 
 
 def effect(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> pd.DataFrame:
-    """Each other rule minus the linear one at each batch size, paired by seed: test accuracy and running gap, in points.
+    """Each other rule minus the linear one at each batch size, paired by seed: test accuracy and running gap,
+    in points.
 
-    Columns: batch_size, rule, then for test_acc and gap_running the difference as an `Interval`, and n.
+    Columns: batch_size, rule, then for test_acc and gap_running the difference as an `Estimate`, and n.
     """
-    runs = frame[frame["dataset"] == dataset]
-    rows = []
-    for b in sorted(runs["batch_size"].unique()):
+    runs, rows = frame[frame["dataset"] == dataset], []
+    for b in sorted(int(size) for size in runs["batch_size"].unique()):
         for rule in OTHERS:
-            pairs = {}
-            for metric in ("test_acc", "gap_running"):
-                wide = runs[runs["batch_size"] == b].pivot(index="seed", columns="lr_rule", values=metric)
-                have = {"linear", rule} <= set(wide.columns)
-                both = wide[["linear", rule]].dropna() if have else wide.iloc[:0]
-                pairs[metric] = (
-                    paired_difference(both[rule], both["linear"]) if have else paired_difference([], [])
-                )
-            rows.append({"batch_size": int(b), "rule": rule, **pairs, "n": pairs["test_acc"].n})
+            weights = {(b, rule): 1, (b, "linear"): -1}
+            found = {m: combine(runs, dataset, weights, m) for m in ("test_acc", "gap_running")}
+            rows.append({"batch_size": b, "rule": rule, **found, "n": found["test_acc"].n})
     return pd.DataFrame(rows, columns=["batch_size", "rule", "test_acc", "gap_running", "n"])
 
 
 def side_by_side(curves: pd.DataFrame, dataset: str, batch_size: int) -> pd.DataFrame:
-    """Each other rule beside the linear one at one batch size, after as many epochs as both have, on the same seeds.
+    """Each other rule beside the linear one at one batch size, after as many epochs as both have, on the same
+    seeds.
 
-    Columns: dataset, batch_size, rule, epoch, n (seeds that both have in the same arithmetic), other and linear (test
-    accuracy in percent, `Interval`: of a single seed, from the size of the test set), difference (other minus linear,
-    paired by seed). A row for each rule; epoch and n are 0 where one of the two has no run.
-    """
+    Columns: dataset, batch_size, rule, epoch, n (seeds that both have in the same arithmetic), other and
+    linear (test accuracy in percent, `Interval`: of a single seed, from the size of the test set), difference
+    (other minus linear, paired by seed). A row for each rule; epoch and n are 0 where one of the two has no
+    run."""
     runs = curves[(curves["dataset"] == dataset) & (curves["batch_size"] == batch_size)]
     same, rows = ["seed", "precision"], []
     for rule in OTHERS:
@@ -94,7 +170,8 @@ def _accuracy(values: pd.Series, dataset: str) -> Interval:
 
 
 def at_large_sizes(curves: pd.DataFrame, datasets: tuple[str, ...] = IMAGES) -> pd.DataFrame:
-    """`side_by_side` at every batch size of the data sets' protocols from 128 up, but for the base, where all rules are one."""
+    """`side_by_side` at every batch size of the data sets' protocols from 128 up, but for the base, where all
+    rules are one."""
     return pd.concat(
         [
             side_by_side(curves, name, b)
@@ -108,13 +185,14 @@ def at_large_sizes(curves: pd.DataFrame, datasets: tuple[str, ...] = IMAGES) -> 
 
 
 def batch_or_rate(curves: pd.DataFrame, dataset: str = "cifar10", batch_size: int = 1024) -> str:
-    """Which of the two brings the accuracy down: the same batch size under the linear rule and at smaller rates."""
+    """Which of the two brings the accuracy down: the same batch size under the linear rule and at smaller
+    rates."""
     table = side_by_side(curves, dataset, batch_size).set_index("rule")
     what, of = f"{DATASETS[dataset].title}, B = {batch_size}", DATASETS[dataset].protocol.epochs
     if not table.loc["constant", "n"]:
         return (
-            f"{what}: not yet run under both rules; `bbatch run {dataset} --batch-size {batch_size} --lr-rule constant` "
-            "and the same with `linear` would tell batch size and learning rate apart."
+            f"{what}: not yet run under both rules; `bbatch run {dataset} --batch-size {batch_size} "
+            "--lr-rule constant` and the same with `linear` would tell batch size and learning rate apart."
         )
     rates = {rule: plan(dataset, batch_size, lr_rule=rule).lr for rule in LR_RULES}
     parts = [
@@ -127,8 +205,8 @@ def batch_or_rate(curves: pd.DataFrame, dataset: str = "cifar10", batch_size: in
     better = constant.low > linear.high
     worse = linear.low > constant.high
     verdict = (
-        "The constant rate does better at the same batch size: the learning rate holds the accuracy down, not the "
-        "batch size alone"
+        "The constant rate does better at the same batch size: the learning rate holds the accuracy down, "
+        "not the batch size alone"
         if better
         else "The constant rate does worse: the linear rule's is not what holds the accuracy down"
         if worse
@@ -160,7 +238,9 @@ def side_by_side_text(table: pd.DataFrame) -> pd.DataFrame:
             "data set": table["dataset"].map(lambda d: DATASETS[d].title),
             "B": table["batch_size"],
             "rule": table["rule"],
-            "after epochs": [f"{e} of {of}" if e else "–" for e, of in zip(table["epoch"], epochs)],
+            "after epochs": [
+                f"{e} of {of}" if e else "–" for e, of in zip(table["epoch"], epochs, strict=False)
+            ],
             "under this rule (%)": _texts(table["other"], hole="not yet run"),
             "under the linear rule (%)": _texts(table["linear"]),
             "difference (points)": _texts(table["difference"], "+"),
@@ -170,7 +250,8 @@ def side_by_side_text(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def holes(table: pd.DataFrame) -> str:
-    """Which rows of `side_by_side` have no run, which none of full length, and the command that fills one; "" without."""
+    """Which rows of `side_by_side` have no run, which none of full length, and the command that fills one; ""
+    without."""
     none, cut = table["n"] == 0, table["epoch"] < table["dataset"].map(_epochs)
     parts = []
     for said, rows in (("Not yet run", table[none]), ("Not yet run to the end", table[cut & ~none])):

@@ -9,11 +9,11 @@ from ..statistics import paired_difference
 
 
 def precision_effect(frame: pd.DataFrame) -> pd.DataFrame:
-    """bf16 minus fp32 where both are recorded with all else equal, seed included: a row for each configuration.
+    """bf16 minus fp32 where both are recorded with all else equal, seed included: a row for each
+    configuration.
 
-    Columns: data set, B, epochs, training samples, the range of test accuracies in fp32 and in bf16 (percent), the effect on
-    test accuracy and on the clean gap (points, ± half of the 95 % interval), n.
-    """
+    Columns: data set, B, epochs, training samples, the range of test accuracies in fp32 and in bf16
+    (percent), the effect on test accuracy and on the clean gap (points, ± half of the 95 % interval), n."""
     cell, rows = ["dataset", "batch_size", "epochs", "n_train"], []
     columns = [
         "data set",
@@ -51,6 +51,7 @@ def precision_effect(frame: pd.DataFrame) -> pd.DataFrame:
                             effect["gap"],
                             len(pairs),
                         ),
+                        strict=False,
                     )
                 )
             )

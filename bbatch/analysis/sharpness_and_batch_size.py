@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,14 +12,17 @@ from .. import published
 from ..config import DATASETS
 from ..geometry.measurements import converged
 from ..geometry.one_network import LITERAL, MEASURES
-from ..statistics import LEVEL, Interval, mean_interval, power_laws, spearman
+from ..statistics import LEVEL, Interval, power_laws, spearman
+from .estimate import Estimate, lacking, mean, pooled, ratio
 
+MEASURE = "bbatch geometry"  # what computes what is missing
 SHARP = [name for name in MEASURES if name.startswith(("sharpness", "keskar", "hessian"))]
 
 
 def final(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    """The measures of sharpness of a data set's networks at the end of training, without those that `collapsed`. Where the
-    rules of the learning rate coincide, at the base batch size, the one run stands under each."""
+    """The measures of sharpness of a data set's networks at the end of training, without those that
+    `collapsed`. Where the rules of the learning rate coincide, at the base batch size, the one run stands
+    under each."""
     spec, rows = DATASETS[dataset].protocol, _ends(table, dataset)
     both = rows[(rows["batch_size"] == spec.base_batch) & (rows["lr_rule"] == "linear")]
     others = [rule for rule in rows["lr_rule"].unique() if rule != "linear"]
@@ -34,6 +38,61 @@ def _ends(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     ]
 
 
+def measured(
+    table: pd.DataFrame, dataset: str, measure: str, split: str, lr_rule: str = "linear"
+) -> pd.DataFrame:
+    """Values of one measure at the end of training: a row a seed, a column a batch size."""
+    t = final(table[(table["dataset"] == dataset) & table["measure"].isin([measure, "accuracy"])], dataset)
+    t = t[(t["measure"] == measure) & (t["split"] == split) & (t["lr_rule"] == lr_rule)]
+    return t.pivot_table(index="seed", columns="batch_size", values="value")
+
+
+def sharpness(table: pd.DataFrame, dataset: str, batch_size: int, measure: str, split: str) -> Estimate:
+    """Sharpness at one batch size; its scatter is that of logarithms, as sharpness differs by factors."""
+    wide, about = measured(table, dataset, measure, split), f"{DATASETS[dataset].title}, B = {batch_size}"
+    values = wide[batch_size].dropna() if batch_size in wide else pd.Series(dtype=float)
+    if values.empty:
+        return lacking(about, f"{MEASURE} {dataset}", unit="loss")
+    logs = np.log(wide.where(wide > 0))
+    ids = _ids(table, dataset, [batch_size], values.index)
+    if (values <= 0).any():  # along random directions the loss need not rise
+        return mean(values, "loss", about, ids)
+    found = ratio(values, about, ids, prior=pooled(logs), span=float(wide.max().max() - wide.min().min()))
+    return replace(found, unit="loss", how="geometric mean over seeds")
+
+
+def sharpness_ratio(
+    table: pd.DataFrame,
+    dataset: str,
+    small: int,
+    large: int,
+    measure: str,
+    split: str,
+    lr_rule: str = "linear",
+) -> Estimate:
+    """Sharpness at the large batch size over that at the small one: geometric mean of the seeds' ratios."""
+    wide = measured(table, dataset, measure, split, lr_rule)
+    about = f"{DATASETS[dataset].title}, B = {large} over {small}"
+    pairs = wide[[small, large]].dropna() if {small, large} <= set(wide) else wide.iloc[:0]
+    pairs = pairs[(pairs > 0).all(axis=1)]
+    if not len(pairs):
+        return lacking(about, f"{MEASURE} {dataset}", unit="ratio")
+    variance, freedom = pooled(np.log(wide.where(wide > 0)))
+    ids = _ids(table, dataset, (small, large), pairs.index)
+    return ratio(pairs[large] / pairs[small], about, ids, prior=(2 * variance, freedom))
+
+
+def sharpness_ratios(table: pd.DataFrame, datasets, measure: str, split: str) -> list[Estimate]:
+    """`sharpness_ratio` of B = 512 over 32 on each data set; on MNIST of 256, the large one of Fig. 10."""
+    return [sharpness_ratio(table, d, 32, 256 if d == "mnist" else 512, measure, split) for d in datasets]
+
+
+def _ids(table: pd.DataFrame, dataset: str, batch_sizes, seeds) -> tuple[str, ...]:
+    """The runs whose networks were measured."""
+    t = table[(table["dataset"] == dataset) & (table["lr_rule"] == "linear")]
+    return tuple(t[t["batch_size"].isin(batch_sizes) & t["seed"].isin(seeds)]["id"].unique())
+
+
 def ratios(
     table: pd.DataFrame, dataset: str, small: int = 32, large: int = 512, lr_rule: str = "linear"
 ) -> pd.DataFrame:
@@ -42,24 +101,12 @@ def ratios(
     Columns: measure, split, small, large (means), ratio, low, high (95 % over seeds; missing for one), n.
     """
     rows, t = [], final(table, dataset)
-    for (measure, split), cell in _each(t[t["lr_rule"] == lr_rule]):
-        wide = cell.pivot_table(index="seed", columns="batch_size", values="value")
-        pairs = wide[[small, large]].dropna() if {small, large} <= set(wide) else wide.iloc[:0]
-        pairs = pairs[(pairs > 0).all(axis=1)]
-        if len(pairs):
-            i = mean_interval(np.log(pairs[large] / pairs[small]))
-            rows.append(
-                {
-                    "measure": measure,
-                    "split": split,
-                    "small": pairs[small].mean(),
-                    "large": pairs[large].mean(),
-                    "ratio": math.exp(i.mean),
-                    "low": math.exp(i.low),
-                    "high": math.exp(i.high),
-                    "n": i.n,
-                }
-            )
+    for (measure, split), _ in _each(t[t["lr_rule"] == lr_rule]):
+        i = sharpness_ratio(table, dataset, small, large, measure, split, lr_rule)
+        if i.n:
+            wide = measured(table, dataset, measure, split, lr_rule)[[small, large]].dropna()
+            means = wide[(wide > 0).all(axis=1)].mean()
+            rows.append((measure, split, means[small], means[large], i.value, *i.interval(), i.n))
     return pd.DataFrame(rows, columns=["measure", "split", "small", "large", "ratio", "low", "high", "n"])
 
 
@@ -106,28 +153,29 @@ def ratio_sentence(table: pd.DataFrame, dataset: str, small: int = 32, large: in
     above, below = (found["low"] > 1).sum(), (found["high"] < 1).sum()
     if seeds > 1:
         said = (
-            f"of {len(found)} readings {above} {_are(above)} above 1 with {_their(above)} whole interval, {below} below, and "
-            f"{len(found) - above - below} cannot be told apart from 1 (n = {seeds} seeds"
+            f"of {len(found)} readings {above} {_are(above)} above 1 with {_their(above)} whole interval, "
+            f"{below} below, and {len(found) - above - below} cannot be told apart from 1 (n = {seeds} seeds"
         )
     else:
         above = (found["ratio"] > 1).sum()
-        said = f"of {len(found)} readings {above} {_are(above)} above 1 and {len(found) - above} below, without intervals (n = 1 seed"
+        said = f"of {len(found)} readings {above} {_are(above)} above 1 and {len(found) - above} below, "
+        said += "without intervals (n = 1 seed"
     text = f"**{title}**, B = {large} over B = {small}: {said}; at most {samples:,} samples of a split)."
     letter = found[(found["measure"] == LITERAL[0]) & (found["split"] == LITERAL[1])]
     if len(letter):
         text += (
-            f" To the letter, the Euclidean ball and the training loss, the ratio is {_span(letter.iloc[0])}; the paper prints "
-            f"{_g(published.value('iv-e-sharpness-ratio'))}."
+            " To the letter, the Euclidean ball and the training loss, the ratio is "
+            f"{_span(letter.iloc[0])}; the paper prints {_g(published.value('iv-e-sharpness-ratio'))}."
         )
     return text
 
 
 def growth(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    """How sharpness follows B: the exponent a of S ∝ B^a, fitted seed by seed, with the interval of its mean over seeds.
+    """How sharpness follows B: the exponent a of S ∝ B^a, fitted seed by seed, with the interval of its mean
+    over seeds.
 
-    Columns: lr_rule, measure, split, exponent (an `Interval`), sizes (the most batch sizes of a seed), seeds. A seed needs
-    three batch sizes.
-    """
+    Columns: lr_rule, measure, split, exponent (an `Interval`), sizes (the most batch sizes of a seed), seeds.
+    A seed needs three batch sizes."""
     rows, t = [], final(table, dataset)
     for rule, part in t.groupby("lr_rule", sort=False):
         for (measure, split), cell in _each(part):
@@ -158,7 +206,8 @@ def growth_table(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
 
 
 def growth_sentence(table: pd.DataFrame, dataset: str) -> str:
-    """Does sharpness, Eq. (3) to the letter, grow with B under each rule? And how many of the other readings agree?"""
+    """Does sharpness, Eq. (3) to the letter, grow with B under each rule? And how many of the other readings
+    agree?"""
     found, parts = growth(table, dataset), []
     for rule, rows in found.groupby("lr_rule", sort=False):
         first = rows[(rows["measure"] == LITERAL[0]) & (rows["split"] == LITERAL[1])]["exponent"]
@@ -169,7 +218,7 @@ def growth_sentence(table: pd.DataFrame, dataset: str) -> str:
         exponents = "".join(
             f"Eq. (3) to the letter follows B to the power {i.text(2, '+')} ({_sense(i)}; "
             f"{f'n = {n} seeds' if n > 1 else 'one seed, ± of the fit'}); "
-            for i, n in zip(first, rows["seeds"])
+            for i, n in zip(first, rows["seeds"], strict=False)
         )
         parts.append(f"Under the {rule} rule, {exponents}of all {len(rows)} readings, {counts}.")
     if not parts:
@@ -178,13 +227,13 @@ def growth_sentence(table: pd.DataFrame, dataset: str) -> str:
 
 
 def against_gap(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    """Does a measure of sharpness rank the runs as their generalization gap does? Spearman's rho over single runs.
+    """Does a measure of sharpness rank the runs as their generalization gap does? Spearman's rho over single
+    runs.
 
-    `runs` as from `metrics.frame`; the gap is that of clean training accuracy, in points. Columns: measure, split, over
-    ("all runs", or "runs of equal B and rule": only what differs inside each such cell), rho, low, high, p, n (net of
-    cells), clear (whether the interval at the level divided by the number of measures, Bonferroni, leaves zero out).
-    Four runs or more are needed.
-    """
+    `runs` as from `metrics.frame`; the gap is that of clean training accuracy, in points. Columns: measure,
+    split, over ("all runs", or "runs of equal B and rule": only what differs inside each such cell), rho,
+    low, high, p, n (net of cells), clear (whether the interval at the level divided by the number of
+    measures, Bonferroni, leaves zero out). Four runs or more are needed."""
     rows = []
     t = _ends(table, dataset).merge(runs.drop_duplicates("id")[["id", "gap"]], on="id").dropna(subset=["gap"])
     groups = list(_each(t))
@@ -233,9 +282,9 @@ def gap_sentence(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> str:
         best = rows.loc[rows["rho"].abs().idxmax()]
         count = int(rows["clear"].sum())
         parts.append(
-            f"Over {over}, “{MEASURES[best['measure']]}” on the {best['split']} loss is tied to the gap most closely, "
-            f"ρ = {best['rho']:.2f} (95 % interval {best['low']:.2f} to {best['high']:.2f}, n = {best['n']}); after "
-            f"Bonferroni's correction, {count or 'none'} of the {len(rows)} readings "
+            f"Over {over}, “{MEASURES[best['measure']]}” on the {best['split']} loss is tied to the gap "
+            f"most closely, ρ = {best['rho']:.2f} (95 % interval {best['low']:.2f} to {best['high']:.2f}, n "
+            f"= {best['n']}); after Bonferroni's correction, {count or 'none'} of the {len(rows)} readings "
             f"{'is' if count < 2 else 'are'} clear of zero."
         )
     if not parts:

@@ -1,9 +1,9 @@
 """Every claim of the paper, judged twice: by its own tables and by our runs.
 
-`ledger` says what is claimed, `rules` how a claim is judged, `witnesses` and `quantities*` measure it, `judging` brings
-them together, `explanations` says why a claim fails.
-"""
+`on_accuracy`, `on_training` and `on_geometry` put the statements of the prose, `statements` brings them
+together with the cells of the tables, `questions` holds the distinct claims with their answers, `rules` say
+how a claim is judged, `judging` judges, and `calibration` counts how often the rules are wrong."""
 
-from .judging import COLUMNS, Judgement, Reading, frame, judge, judged, totals, witness
+from .judging import COLUMNS, Judgement, Read, distinct, evidence, frame, judged, totals
 
-__all__ = ["COLUMNS", "Judgement", "Reading", "frame", "judge", "judged", "totals", "witness"]
+__all__ = ["COLUMNS", "Judgement", "Read", "distinct", "evidence", "frame", "judged", "totals"]

@@ -1,251 +1,261 @@
-"""Every claim of the paper, judged twice: against its own tables and against our runs.
-
-What is claimed and how it is put stands in `ledger`, the rules in `rules`, what is measured in `quantities*`, who is
-asked in `witnesses`. A verdict is a function of the records and the published CSV files, computed here and nowhere else.
-"""
+"""Every claim of the paper, judged twice: against its own tables and against our runs, by `rules`, and
+nowhere else."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cache
 
 import pandas as pd
 
 from .. import geometry, metrics
+from ..analysis import regret
+from ..analysis.estimate import Estimate, command
 from ..config import DATASETS, PRECISIONS
 from ..errors import BadInput, one_of
 from ..records.store import Store
-from ..statistics import LEVEL
-from . import ledger, quantities_costs, quantities_scaling, rules  # noqa: F401 (fill QUANTITIES)
-from .ledger import WHY_NOT, Claim
-from .quantities import QUANTITIES
-from .rules import DATA, UNCHECKABLE, UNTESTABLE, Part
-from .witnesses import Paper, Runs, command
+from . import rules
+from .claim import Claim, Evidence, paper
+from .questions import QUESTIONS
+from .rules import DATA, UNCHECKABLE, UNTESTABLE
+from .statements import claims
 
-COLUMNS = [
-    "id",
-    "section",
-    "claim",
-    "published",
-    "paper_check",
-    "measured",
-    "low",
-    "high",
-    "n",
-    "verdict",
-    "unit",
-    "at",
-    "reading",
-    "command",
-    "note",
-]
+COLUMNS = ["id", "section", "claim", "published", "paper_check", "measured", "low", "high", "n", "verdict"]
+COLUMNS += ["unit", "at", "reading", "question", "command", "note"]
 
 
 @dataclass(frozen=True)
-class Reading:
-    """One reading of a claim, its parts, and what a witness says of it."""
+class Read:
+    """One reading of a claim, its parts, and what the evidence says of it."""
 
     label: str
     verdict: str
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Estimate, ...] = ()
+    key: str = ""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A claim with what each witness says: every reading, the most favourable first, of several the nearest."""
+    """A claim with every reading against our runs and against the paper's tables, the one that decides first.
+
+    `level`: of the intervals that decided, raised for the number of parts and readings; `command`: what would
+    give the data that a verdict lacks."""
 
     claim: Claim
-    ours: tuple[Reading, ...]
-    paper: tuple[Reading, ...]
+    ours: tuple[Read, ...]
+    paper: tuple[Read, ...]
     notes: tuple[str, ...] = ()
-    command: str = ""  # what would give the data that a verdict lacks
+    command: str = ""
 
     verdict = property(lambda self: self.ours[0].verdict)
     check = property(lambda self: self.paper[0].verdict)
 
     @property
-    def deciding(self) -> Part | None:
-        """The part that decides the most favourable reading: the first that is judged like the whole."""
-        reading = self.ours[0]
-        same = [p for p in reading.parts if rules.judge_part(self.claim.proposition, p) == reading.verdict]
-        return next(iter(same or reading.parts), None)
+    def level(self) -> float:
+        return 1 - (1 - rules.LEVEL) / max(1, len(self.ours[0].parts)) / max(1, len(self.claim.ours))
+
+    @property
+    def deciding(self) -> Estimate | None:
+        """The part that decides: the first that is judged like the whole."""
+        first = self.ours[0]
+        same = [p for p in first.parts if rules.judge_part(self.claim.says, p, self.level) == first.verdict]
+        return next(iter(same or first.parts), None)
 
     @property
     def ids(self) -> list[str]:
-        return list(dict.fromkeys(id for reading in self.ours for part in reading.parts for id in part.ids))
+        return list(dict.fromkeys(id for read in self.ours for part in read.parts for id in part.ids))
 
 
-def witness(records: dict[str, dict] | None = None, *, seeds: int = 0, precision: str = "recorded") -> Runs:
-    """Our runs as a witness: the given records and nothing else, or all there is, measurements and choices included.
+def evidence(
+    records: dict[str, dict] | None = None, *, seeds: int = 0, precision: str = "recorded"
+) -> Evidence:
+    """Our runs as evidence: the given records and nothing else, or all there is, measurements and choices
+    included.
 
-    `seeds` keeps the runs of the first so many seeds, `precision` those in one arithmetic ("recorded": in any);
-    measurements and choices stay. A run recorded on official data and on a mirror's counts once, on the official.
-    Raises `BadInput` for an unknown precision or a number of seeds below 0.
-    """
+    `seeds` keeps the runs of the first so many seeds, `precision` those in one arithmetic ("recorded": in
+    any); measurements and choices stay. Raises `BadInput` for an unknown precision or a number of seeds below
+    0."""
     one_of("precision", precision, ("recorded", *PRECISIONS))
     if seeds < 0:
         raise BadInput(f"number of seeds is {seeds}; it must be 0, for all, or more.")
     given = records is not None
     records = records if given else Store().records()
     frame = metrics.full_protocol(metrics.frame(records.values()))
-    frame = frame.sort_values("data_source", key=lambda source: source.str.contains("mirror"), kind="stable")
     frame = frame.drop_duplicates(["dataset", "lr_rule", "batch_size", "seed"])
     if precision in PRECISIONS:
         frame = frame[frame["precision"] == precision]
     if seeds:
         frame = frame[frame["seed"].isin(sorted(frame["seed"].unique())[:seeds])]
-    return Runs(frame, records) if given else Runs(frame, records, geometry.measured(), _selected)
+    measures, choices = geometry.measured(), regret.results()
+    if given:
+        measures, choices = measures.iloc[:0], choices.iloc[:0]
+    return Evidence(frame, frame, measures, choices, records)
 
 
-@cache
-def _selected() -> pd.DataFrame:
-    """What Algorithm 2 and others chose, and how that did. Read when a claim asks: the module behind it trains."""
-    from ..analysis import regret
-
-    return regret.results()
-
-
-def judged(ours: Runs | None = None, section: str | None = None, ids: Iterable[str] = ()) -> list[Judgement]:
+def judged(
+    ours: Evidence | None = None, section: str | None = None, ids: Iterable[str] = ()
+) -> list[Judgement]:
     """The claims with their verdicts: all of them, those of a section ("IV-D", "Table V"), or those named.
 
     Raises `BadInput` for a section or an id that no claim has.
     """
-    found, ids = ledger.claims(), list(ids)
+    found, ids = claims(), list(ids)
     if section is not None:
         one_of("section", section, dict.fromkeys([*(c.page for c in found), *(c.section for c in found)]))
-        found = [c for c in found if section in (c.page, c.section)]
+    there = {c.id for c in found if section in (None, c.page, c.section)}
     for id in ids:
-        if id not in {c.id for c in found}:
+        if id not in there:
+            where = f" in section {section}" if section else ""
             raise BadInput(
-                f"claim {id!r} is unknown"
-                + (f" in section {section}" if section else "")
-                + "; `bbatch claims` lists those there are."
+                f"claim {id!r} is unknown{where}; `bbatch claims --statements` lists those there are."
             )
-    ours, memo = witness() if ours is None else ours, {}
-    return [judge(c, ours, memo) for c in found if not ids or c.id in ids]
+    ours = evidence() if ours is None else ours
+    wanted = {c.shares for c in found if c.id in there and (not ids or c.id in ids)} - {""}
+    asked = [c for c in found if c.shares in wanted or (c.id in there and (not ids or c.id in ids))]
+    answers, theirs = {}, paper()
+    raw = [
+        _judge(c, ours, theirs, answers) for c in asked
+    ]  # with those that share a reading with a claim asked for
+    return [
+        _complete(j, ours.runs)
+        for j in _shared(raw)
+        if j.claim.id in there and (not ids or j.claim.id in ids)
+    ]
 
 
-def judge(claim: Claim, ours: Runs, memo: dict | None = None) -> Judgement:
-    """Both judgements of one claim. `memo` keeps what quantities gave, for other claims that ask the same."""
-    memo = {} if memo is None else memo
-    paper = memo.setdefault(Paper, Paper())
+def _judge(claim: Claim, ours: Evidence, theirs: Evidence, answers: dict) -> Judgement:
+    """Both judgements of one claim under each reading. `answers` keeps what was asked, for claims that ask
+    the same."""
 
-    def parts(who, text):
-        if (key := (type(who), text)) not in memo:
-            name, *words = text.split()
-            found = QUANTITIES[name](who, *words)
-            if len(found) > 1 and isinstance(who, Runs):
-                found = QUANTITIES[name](who.at(1 - (1 - LEVEL) / len(found)), *words)
-            memo[key] = tuple(found)
-        return memo[key]
+    def parts(of: Evidence, reading) -> tuple[Estimate, ...]:
+        asks = reading.asks
+        key = (id(of), reading.of, getattr(asks, "func", asks), repr(getattr(asks, "keywords", {})))
+        if key not in answers:
+            found = asks(getattr(of, reading.of))
+            answers[key] = tuple(found) if isinstance(found, list) else (found,)
+        return answers[key]
 
-    def read(who, readings, put, verdict_of, favour):
-        asked = [(label, parts(who, text)) for label, text in readings]
-        return tuple(
-            sorted(
-                (Reading(label, verdict_of(found), found) for label, found in asked),
-                key=lambda reading: (favour.index(reading.verdict), far(put, reading.parts)),
-            )
-        )
-
-    def far(put, found):  # the cells of a table keep to one reading, as far as the verdicts allow
-        return 0.0 if claim.cell else rules.distance(put, found)
-
-    def verdict_of(found):
-        return rules.judge(claim.proposition, found) if claim.testable else UNTESTABLE
-
-    mine = read(ours, claim.ours, claim.proposition, verdict_of, rules.FAVOUR)
-    theirs = read(
-        paper,
-        claim.paper,
-        claim.paper_proposition,
-        lambda found: rules.check(claim.paper_proposition, found),
-        rules.CHECKS_FAVOUR,
-    )
-    judgement = Judgement(claim, mine or (Reading("", UNTESTABLE),), theirs or (Reading("", UNCHECKABLE),))
-    return replace(judgement, notes=_notes(judgement, ours.frame), command=_command(judgement, ours.frame))
+    mine, against = [], []
+    for reading in claim.ours:
+        found = parts(ours, reading)
+        verdict = rules.judge(claim.says, found, len(claim.ours))
+        mine.append(Read(reading.label, verdict, found, reading.key))
+    for reading in claim.paper:
+        found = parts(theirs, reading)
+        against.append(Read(reading.label, rules.check(claim.paper_says, found), found))
+    mine.sort(key=lambda read: (rules.FAVOUR.index(read.verdict), _distance(claim, read)))
+    against.sort(key=lambda read: rules.CHECKS.index(read.verdict))
+    nothing = (Read("", UNTESTABLE),), (Read("", UNCHECKABLE),)
+    return Judgement(claim, tuple(mine) or nothing[0], tuple(against) or nothing[1])
 
 
-def _command(j: Judgement, frame: pd.DataFrame) -> str:
+def _distance(claim: Claim, read: Read) -> float:
+    """How far the worst part lies from the printed number or range, to choose between readings with one
+    verdict."""
+    if claim.says.bound or claim.cell:
+        return 0.0
+    first, last = claim.says.ends
+    far = [max(first - p.value, p.value - last, 0.0) for p in read.parts]
+    return max((x if x < float("inf") else 1e9 for x in far), default=1e9)
+
+
+def _shared(raw: list[Judgement]) -> list[Judgement]:
+    """Claims that share a reading (`Claim.shares`) are decided by one: the key under which they fare best
+    together."""
+    best = {}
+    for name in {j.claim.shares for j in raw} - {""}:
+        group = [j for j in raw if j.claim.shares == name]
+        keys = list(dict.fromkeys(read.key for j in group for read in j.ours if read.key))
+
+        def fares(key: str, group=group) -> tuple:
+            got = [_under(j, key).ours[0] for j in group]
+            ranks = [rules.FAVOUR.index(read.verdict) for read in got]
+            far = sum(min(_distance(j.claim, read), 1e9) for j, read in zip(group, got, strict=False))
+            return (sum(ranks), far)
+
+        best[name] = min(keys, key=fares) if keys else ""
+    return [_under(j, best[j.claim.shares]) if j.claim.shares else j for j in raw]
+
+
+def _under(j: Judgement, key: str) -> Judgement:
+    """A judgement with the reading of a key first."""
+    return replace(j, ours=tuple(sorted(j.ours, key=lambda read: read.key != key))) if key else j
+
+
+def _complete(j: Judgement, runs: pd.DataFrame) -> Judgement:
+    return replace(j, notes=_notes(j, runs), command=_command(j, runs))
+
+
+def _command(j: Judgement, runs: pd.DataFrame) -> str:
     """What would give the data that a verdict lacks: the runs that are missing, else twice as many seeds."""
     if j.verdict != DATA:
         return ""
-    undecided = [p for p in j.ours[0].parts if rules.judge_part(j.claim.proposition, p) == DATA]
-    missing = next((p.missing for p in undecided if p.missing), "")
-    rows = frame[frame["id"].isin(undecided[0].ids)]
+    open_ = [p for p in j.ours[0].parts if rules.judge_part(j.claim.says, p, j.level) == DATA]
+    rows = runs[runs["id"].isin(open_[0].ids)]
+    missing = next((p.missing for p in open_ if p.missing), "")
     if missing or rows.empty:
         return missing
-    name = rows["dataset"].iloc[0]
-    if j.claim.ours[0][1].startswith(("sharpness", "variance")):
-        return f"{quantities_scaling.MEASURE} {name} --seeds {2 * undecided[0].n}"
+    name, of = rows["dataset"].iloc[0], j.claim.ours[0].of
+    if of == "measures":
+        return f"bbatch geometry {name} --seeds {2 * open_[0].n}"
     return command(name, seeds=2 * max(rows["seed"].nunique(), DATASETS[name].seeds))
 
 
-def counted(readings: tuple[Reading, ...]) -> str:
+def counted(reads: tuple[Read, ...]) -> str:
     """How the readings of a claim fare; empty where there is one."""
-    counts = pd.Series([reading.verdict for reading in readings]).value_counts()
-    if len(readings) < 2 or len(counts) < 2:
-        all_ = "Both" if len(readings) == 2 else f"All {len(readings)}"
-        return f"{all_} readings: {counts.index[0]}." if len(readings) > 1 else ""
-    said = ", ".join(
-        f"{counts[verdict]} {verdict}" for verdict in (*rules.VERDICTS, *rules.CHECKS) if verdict in counts
-    )
-    return f"Of {len(readings)} readings: {said}."
+    if len(reads) < 2:
+        return ""
+    counts = pd.Series([read.verdict for read in reads]).value_counts()
+    if len(counts) == 1:
+        return f"{'Both' if len(reads) == 2 else f'All {len(reads)}'} readings: {counts.index[0]}."
+    told = [f"{counts[v]} {v}" for v in (*rules.VERDICTS, *rules.CHECKS) if v in counts]
+    return f"Of {len(reads)} readings: {', '.join(told)}."
 
 
-def _notes(j: Judgement, frame: pd.DataFrame) -> tuple[str, ...]:
-    """How the readings fare, where the protocol of the runs behind a judgement differs from the paper's, and why there
-    is no judgement."""
-    notes = [WHY_NOT["itself"]] if j.verdict == UNTESTABLE and j.claim.testable else []
-    notes += [said] if (said := counted(j.ours)) and j.claim.testable else []
-    if not j.ids:
-        return tuple(notes)
-    rows = frame[frame["id"].isin(j.ids)]
-    images = rows[rows["dataset"].isin(["mnist", "cifar10"])]
-    if images["data_source"].str.contains("JPEG").any():
-        notes.append("CIFAR-10 from a mirror that compressed the images once, as JPEG.")
+def _notes(j: Judgement, runs: pd.DataFrame) -> tuple[str, ...]:
+    """How the readings fare, where the runs behind a judgement differ from the paper's, and whose scatter
+    they have."""
+    notes = [said] if (said := counted(j.ours)) and j.claim.testable else []
+    rows = runs[runs["id"].isin(j.ids)]
     if low := int((rows["precision"] == "bf16").sum()):
         notes.append(f"{low} of {len(rows)} runs trained in mixed precision (bf16); the paper has 32 bits.")
-    if (images["device"] == "cpu").any():
+    if (rows["device"] == "cpu").any() and rows["dataset"].isin(["mnist", "cifar10"]).any():
         notes.append("Trained on a CPU; the paper has a GPU for this data set.")
-    if (
-        j.deciding is not None
-        and j.deciding.n == 1
-        and rows.groupby(["dataset", "batch_size"]).size().min() == 1
-    ):
+    if any(p.n and p.n < 5 and p.counted == "seeds" and p.ids for p in j.ours[0].parts):
         notes.append(
-            "One seed: the interval is the test set's sampling error, without the scatter between seeds."
+            "Fewer than five seeds: the scatter is drawn towards that of the data set's other batch sizes."
         )
     return tuple(notes)
 
 
 def frame(judgements: Iterable[Judgement]) -> pd.DataFrame:
-    """A row a claim, columns `COLUMNS`: what `bbatch claims` prints. `at` names the part that decides."""
+    """A row a statement, columns `COLUMNS`. `at` names the part that decides."""
     rows = []
     for j in judgements:
-        part = j.deciding or Part("")
-        several = len(j.ours[0].parts) > 1
-        rows.append(
-            {
-                "id": j.claim.id,
-                "section": j.claim.section,
-                "claim": j.claim.text,
-                "published": j.claim.printed,
-                "paper_check": j.check,
-                "measured": part.value,
-                "low": part.low,
-                "high": part.high,
-                "n": part.n,
-                "verdict": j.verdict,
-                "unit": j.claim.unit,
-                "at": part.label if several else "",
-                "reading": j.ours[0].label,
-                "command": j.command,
-                "note": " ".join(j.notes),
-            }
-        )
+        c, part = j.claim, j.deciding or Estimate()
+        about = part.about if len(j.ours[0].parts) > 1 else ""
+        at = (c.id, c.section, c.text, c.printed, j.check, part.value, *part.interval(), part.n, j.verdict)
+        rows.append((*at, c.unit, about, j.ours[0].label, c.question, j.command, " ".join(j.notes)))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def distinct(judgements: Iterable[Judgement]) -> pd.DataFrame:
+    """A row a distinct claim: id, claim (a question), verdict (of the statement that stands for it),
+    statements (how many there are, cells included), reproduced, not_reproduced (how many of them), where (the
+    sections that make it)."""
+    by_question: dict[str, list[Judgement]] = {}
+    for j in judgements:
+        by_question.setdefault(j.claim.question, []).append(j)
+    rows = []
+    for question in QUESTIONS:
+        found = by_question.get(question.id, [])
+        lead = next((j for j in found if j.claim.id == question.leads), None)
+        if lead:
+            counts = [sum(j.verdict == v for j in found) for v in (rules.REPRODUCED, rules.NOT)]
+            where = ", ".join(dict.fromkeys(j.claim.section for j in found))
+            rows.append((question.id, question.asks, lead.verdict, lead.check, len(found), *counts, where))
+    names = ["id", "claim", "verdict", "paper_check", "statements", "reproduced", "not_reproduced", "where"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def _chapter(section: str) -> str:
@@ -254,8 +264,8 @@ def _chapter(section: str) -> str:
 
 
 def totals(judgements: Iterable[Judgement]) -> pd.DataFrame:
-    """How many claims have each verdict: a row a section in the order of the paper (Section IV by its parts, then each
-    table), columns `rules.VERDICTS`."""
+    """How many claims have each verdict: a row a section in the order of the paper (Section IV by its parts,
+    then each table), columns `rules.VERDICTS`."""
     found = pd.DataFrame([{"section": _chapter(j.claim.section), "verdict": j.verdict} for j in judgements])
     counts = pd.crosstab(found["section"], found["verdict"])
     return counts.reindex(

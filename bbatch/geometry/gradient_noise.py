@@ -145,16 +145,17 @@ def noise_scale(
     targets: torch.Tensor,
     batch_size: int = 50,
     *,
+    whole: bool = False,
     piece: int | None = None,
 ) -> NoiseScale:
     """tr(Σ)/|G|² from the gradients of disjoint mini-batches of `batch_size` samples, of single ones for 1.
 
     The scatter of m mini-batch gradients estimates tr(Σ)/B without bias, and |ḡ|² less scatter/m estimates
-    |G|² likewise (McCandlish et al. 2018, appendix A). The ratio's bias is taken out, and its interval made,
-    by the jackknife over mini-batches. Samples of a last, partial mini-batch are left out. Memory: m
-    gradients. Raises `BadInput` for what cannot be measured (see `objective.Objective`) and for fewer than
-    three mini-batches.
-    """
+    |G|² likewise (McCandlish et al. 2018, appendix A). Where the samples are all there are (`whole`), their
+    mean gradient is G itself: |G|² is exact, and nothing is subtracted. The ratio's bias is taken out, and
+    its interval made, by the jackknife over mini-batches. Samples of a last, partial mini-batch are left out.
+    Memory: m gradients. Raises `BadInput` for what cannot be measured (see `objective.Objective`) and for
+    fewer than three mini-batches."""
     n = len(targets)
     _batch_size(batch_size, n)
     m = n // batch_size
@@ -169,6 +170,9 @@ def noise_scale(
     sum2, squares = float(with_sum.sum()), float(own.sum())
     trace, norm2 = _estimates(sum2, squares, m, batch_size)
     left_out = _estimates(sum2 - 2 * with_sum + own, squares - own, m - 1, batch_size)
+    if whole:
+        norm2 = sum2 / m**2
+        left_out = (left_out[0], torch.full_like(left_out[1], norm2))
     scales = (left_out[0] / left_out[1]).cpu().numpy()
     return NoiseScale(trace, norm2, _jackknife(trace / norm2, scales, norm2))
 

@@ -34,7 +34,7 @@ def efficiency(speedups: pd.DataFrame) -> Figure:
             for name, table in speedups.groupby("dataset", sort=False):
                 sizes, drawn = table["batch_size"], lines.setdefault(DATASETS[name].title, [])
                 mean, low, high = (
-                    np.array([getattr(i, k) for i in table[column]], float) for k in ("mean", "low", "high")
+                    np.array([getattr(i, k) for i in table[column]], float) for k in ("value", "low", "high")
                 )
                 seeds = " to ".join(dict.fromkeys(f"{n}" for n in (table["n"].min(), table["n"].max())))
                 label = f"{DATASETS[name].title} (n = {seeds})"

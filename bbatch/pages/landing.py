@@ -10,9 +10,11 @@ from .. import claims
 from ..claims import rules
 from .style import COLORS
 
-# The colours say what the words beside them say: green yes, orange half, red no, blue and grey not told.
+# The colours say what the words beside them say: green yes, pale green not against it, orange half, red no,
+# blue and grey not told.
 SHADES = {
     rules.REPRODUCED: COLORS["mnist"],
+    rules.COMPATIBLE: "#9BD3BF",
     rules.DIRECTION: COLORS["synthetic-1k"],
     rules.NOT: COLORS["cifar10"],
     rules.DATA: COLORS["synthetic-10k"],

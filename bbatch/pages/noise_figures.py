@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from .. import published
+from ..analysis.noise_and_batch_size import noise_scales
 from ..config import DATASETS
 from ..geometry.gradient_noise import expected_variance
 from ..geometry.measurements import converged
@@ -62,15 +63,10 @@ def variance(table: pd.DataFrame, datasets) -> Figure:
 def noise_scale_in_training(table: pd.DataFrame, dataset: str) -> Figure:
     """The gradient noise scale through training, a line a batch size: mean over seeds, and every network.
 
-    Estimates that are missing or below 0, where the true gradient is lost in its noise, are not drawn.
+    Networks whose gradient is not told apart from zero have no scale, and are not drawn.
     """
-    t = converged(table)
-    t = t[
-        (t["measure"] == "noise_scale")
-        & (t["dataset"] == dataset)
-        & (t["lr_rule"] == "linear")
-        & (t["value"] > 0)
-    ]
+    t = noise_scales(table)
+    t = t[t["dataset"] == dataset].dropna(subset="value")
     with mpl.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(7.2, 4.0))
         sizes = sorted(t["batch_size"].unique())

@@ -14,16 +14,16 @@ from .style import COLORS, PAPER, STYLE
 
 
 def optimum_scatter(draws: dict[str, pd.DataFrame]) -> Figure:
-    """How often each batch size comes out best when seeds are drawn again.
+    """How often each batch size comes out best when means are drawn again.
 
-    `draws`: tables of `critical_batch_size.bootstrap` by data set.
+    `draws`: tables of `critical_batch_size.drawn` by data set.
     """
     found = []
     with mpl.rc_context(STYLE):
         panels = max(1, len(draws))
         figure, axes = plt.subplots(1, panels, figsize=(max(6, 4.1 * panels), 3.6), squeeze=False)
         if not draws:
-            axes[0, 0].set_title("No data set has two seeds at every batch size yet")
+            axes[0, 0].set_title("No data set has runs at every batch size yet")
         for axis, (name, table) in zip(axes[0], draws.items(), strict=False):  # one panel, too, for none
             sizes, title = DATASETS[name].protocol.batch_sizes, DATASETS[name].title
             share = 100 * table["optimal"].value_counts(normalize=True).reindex(sizes, fill_value=0)
@@ -48,6 +48,6 @@ def optimum_scatter(draws: dict[str, pd.DataFrame]) -> Figure:
     n = max(map(len, draws.values()), default=0)
     return describe(
         figure,
-        f"How often each batch size has the highest mean accuracy in {n:,} draws of the seeds with "
-        f"replacement. {'; '.join(found)}. Diamonds: the optima of Table VI.",
+        f"How often each batch size has the highest mean accuracy in {n:,} draws of the means from "
+        f"their intervals. {'; '.join(found)}. Diamonds: the optima of Table VI.",
     )

@@ -1,8 +1,7 @@
 """The paper's tables beside ours: published cells, our means with 95 % intervals, and the difference.
 
-Every function takes the frame of `metrics.frame` and returns a DataFrame of numbers; `formatted` turns one into
-the text that a page shows. Nothing here reads a file or trains.
-"""
+Every function takes the frame of `metrics.frame` and returns a DataFrame of numbers; `formatted` turns one
+into the text that a page shows. Nothing here reads a file or trains."""
 
 from __future__ import annotations
 
@@ -31,10 +30,9 @@ KEYS = {"batch_size": "B", "lr_rule": "rule", "lr": "learning rate"}
 def compare(frame: pd.DataFrame, dataset: str, metrics=tuple(METRICS)) -> pd.DataFrame:
     """A row for each batch size of the protocol or of the paper, with and without records.
 
-    Columns: batch_size, n, n_bf16 (how many of them in mixed precision), then for each metric: METRIC_paper (where
-    published), METRIC, METRIC_low, METRIC_high, METRIC_difference (ours minus the paper's). Cells without records are NaN
-    with n = 0.
-    """
+    Columns: batch_size, n, n_bf16 (how many of them in mixed precision), then for each metric: METRIC_paper
+    (where published), METRIC, METRIC_low, METRIC_high, METRIC_difference (ours minus the paper's). Cells
+    without records are NaN with n = 0."""
     ours = frame[frame["dataset"] == dataset]
     paper = published.results(dataset).set_index("batch_size")
     rows = []
@@ -53,18 +51,21 @@ def compare(frame: pd.DataFrame, dataset: str, metrics=tuple(METRICS)) -> pd.Dat
 
 
 def formatted(table: pd.DataFrame) -> pd.DataFrame:
-    """The numbers of `compare` or `ablation` as text: n, paper, ours ± half of the interval, difference; holes as "–".
+    """The numbers of `compare` or `ablation` as text: n, paper, ours ± half of the interval, difference;
+    holes as "–".
 
     Times have three digits, the paper's all that it prints; those of different machines are not subtracted.
     """
     out = table[[c for c in KEYS if c in table]].rename(columns=KEYS)
     low = table.get("n_bf16", pd.Series(0, table.index))
-    out["n"] = [f"{n} ({f'{k} in ' * (k < n)}bf16)" if k else str(n) for n, k in zip(table["n"], low)]
+    out["n"] = [
+        f"{n} ({f'{k} in ' * (k < n)}bf16)" if k else str(n) for n, k in zip(table["n"], low, strict=False)
+    ]
     for metric in (m for m in METRICS if m in table):
         name, time = METRICS[metric], metric == "epoch_time_s"
         if f"{metric}_paper" in table:
             out[name, "paper"] = [_text(v, None if time else 2) for v in table[f"{metric}_paper"]]
-        bounds = zip(table[metric], table[f"{metric}_low"], table[f"{metric}_high"])
+        bounds = zip(table[metric], table[f"{metric}_low"], table[f"{metric}_high"], strict=False)
         out[name, "ours"] = [
             "–" if pd.isna(m) else Interval(m, low, high, 0).text(_digits(m) if time else 2)
             for m, low, high in bounds
@@ -171,15 +172,16 @@ def by_number(number: int, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def text_against_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Accuracies of the synthetic sets as Section IV-A.1 words them, as Table VII prints them, and as we find them.
+    """Accuracies of the synthetic sets as Section IV-A.1 words them, as Table VII prints them, and as we find
+    them.
 
     The text names its batch sizes for the 1K set alone; the other two are read likewise.
     """
     rows = []
-    for size, name in zip(("1k", "10k", "50k"), SYNTHETIC):
+    for size, name in zip(("1k", "10k", "50k"), SYNTHETIC, strict=False):
         printed = published.results(name).set_index("batch_size")["test_acc"]
         ends = ("b8", "b512") if size == "1k" else ("small", "large")
-        for end, b in zip(ends, (8, 512)):
+        for end, b in zip(ends, (8, 512), strict=False):
             cell = frame[(frame["dataset"] == name) & (frame["batch_size"] == b)]
             rows.append(
                 {
@@ -195,12 +197,14 @@ def text_against_table(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def critical_sizes(frame: pd.DataFrame) -> pd.DataFrame:
-    """Table VI: the optimum and B* that the paper states, that its own accuracies give, and that our means give.
+    """Table VI: the optimum and B* that the paper states, that its own accuracies give, and that our means
+    give.
 
-    The last columns: at how many batch sizes of the protocol we have runs, and the least number of seeds at one of them.
-    """
+    The last columns: at how many batch sizes of the protocol we have runs, and the least number of seeds at
+    one of them."""
     rows = []
     for cell in published.critical().itertuples():
+        planned = len(DATASETS[cell.dataset].protocol.batch_sizes)
         own, runs = critical_batch_size.from_paper(cell.dataset), frame[frame["dataset"] == cell.dataset]
         ours = (
             critical_batch_size.from_runs(frame, cell.dataset) if runs["batch_size"].nunique() > 1 else None
@@ -214,7 +218,7 @@ def critical_sizes(frame: pd.DataFrame) -> pd.DataFrame:
                 "B*, Table VI": cell.critical_batch_size,
                 "B*, the paper's accuracies": own.critical or own.case,
                 "B*, ours": (ours.critical or ours.case) if ours else "no runs yet",
-                "batch sizes": f"{runs['batch_size'].nunique()} of {len(DATASETS[cell.dataset].protocol.batch_sizes)}",
+                "batch sizes": f"{runs['batch_size'].nunique()} of {planned}",
                 "seeds": int(runs.groupby("batch_size").size().min()) if len(runs) else 0,
             }
         )

@@ -1,12 +1,10 @@
-"""The verdicts in words and at a glance: totals for the landing page, and what holds, what does not, what is open.
+"""The verdicts in words and at a glance: totals, and the distinct claims under what holds, what does not,
+what is open.
 
-The words are typed; every number in them comes from a judgement or from the published statements.
+The answers are `claims.answers`; every number in them comes from the records or from what is printed.
 """
 
 from __future__ import annotations
-
-import math
-import re
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -15,37 +13,23 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..claims import rules
-from ..claims.explanations import UNEXPLAINED, reasons
-from ..claims.judging import Judgement, Runs, counted, totals
-from ..claims.ledger import UNITS, protocol
-from ..claims.witnesses import number
+from ..claims.claim import Evidence
+from ..claims.judging import Judgement, counted, totals
+from ..claims.questions import QUESTIONS
+from ..claims.statements import protocol
 from .figures import STYLE
 from .picture import describe, tip
 
 COLORS = {
     rules.REPRODUCED: "#009E73",
+    rules.COMPATIBLE: "#9BD3BF",
     rules.DIRECTION: "#E69F00",
     rules.NOT: "#D55E00",
     rules.DATA: "#56B4E9",
     rules.UNTESTABLE: "#BBBBBB",
 }
-# What a reader comes for: a claim that stands for its subject, and the subject in plain words.
-SUBJECTS = (
-    ("i-smaller-better", "Do small batches give better accuracy, on every data set?"),
-    ("iv-a-monotone", "Does accuracy fall steadily as batches grow, on the synthetic sets?"),
-    ("iv-a-cifar10-collapse", "Does CIFAR-10 collapse at large batches?"),
-    ("vii-drop", "Is the fall from B = 32 to 512 as large as the conclusions say?"),
-    ("iv-b-correlation", "Does the generalization gap go with the logarithm of the batch size?"),
-    ("iv-d-prerequisite", "Must the learning rate be scaled with the batch?"),
-    ("abstract-sharpness-ratio", "Do large batches end in minima as much sharper as the abstract says?"),
-    ("iv-f-variance-slope", "Does gradient noise fall like one over the batch size?"),
-    ("iv-g-critical-exponent", "Does the critical batch size grow like the root of the data?"),
-    ("iv-c-more-epochs", "Do large batches need more epochs?"),
-    ("i-epoch-speedup", "Do large batches make an epoch as much faster as is said?"),
-    ("vi-algorithm", "Does Algorithm 2 choose well?"),
-)
 HEADINGS = {
-    "What it gets right": (rules.REPRODUCED,),
+    "What it gets right, or may get right": (rules.REPRODUCED, rules.COMPATIBLE),
     "What it does not": (rules.DIRECTION, rules.NOT),
     "What we could not tell": (rules.DATA, rules.UNTESTABLE),
 }
@@ -57,9 +41,10 @@ def split(judgements: list[Judgement]) -> tuple[list[Judgement], list[Judgement]
 
 
 def totals_sentence(judgements: list[Judgement]) -> str:
-    """The totals at a glance: of the prose and of the tables, each against our runs and against the paper itself."""
+    """The totals at a glance: of the prose and of the tables, each against our runs and against the paper
+    itself."""
     said, kinds = [], ("claims of the paper's text", "cells of its tables")
-    for what, some in zip(kinds, split(judgements)):
+    for what, some in zip(kinds, split(judgements), strict=False):
         if not some:
             continue
         verdicts = pd.Series([j.verdict for j in some]).value_counts()
@@ -75,8 +60,8 @@ def totals_sentence(judgements: list[Judgement]) -> str:
 def left_out_sentence() -> str:
     """How many statements are no claims."""
     return (
-        f"Another {len(protocol())} statements say what was done, or define something; they claim nothing that "
-        "could fail, and are left out."
+        f"Another {len(protocol())} statements say what was done, or define something; they claim nothing "
+        "that could fail, and are left out."
     )
 
 
@@ -125,110 +110,72 @@ def figure_totals(judgements: list[Judgement]) -> Figure:
     )
 
 
+def figure_calibration(table: pd.DataFrame) -> Figure:
+    """Wrong firm verdicts against the number of runs, a line for each kind of claim: the worst of its
+    truths."""
+    worst = table.groupby(["kind", "n"], sort=False)["wrong"].max().unstack("n")
+    with mpl.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(7.2, 4.0))
+        at = range(len(worst.columns))
+        for kind, row in worst.iterrows():
+            axis.plot(at, row, marker="o", markersize=4, label=kind)
+            tip(axis, at, row, [f"{kind}, n = {n}: {wrong:.1f} %" for n, wrong in row.items()])
+        axis.axhline(100 * (1 - rules.LEVEL), color="#333333", linewidth=0.8)
+        axis.set_xticks(at, worst.columns)
+        axis.set(xlabel="Runs of each cell", ylabel="Wrong firm verdicts (%)", ylim=(0, None))
+        axis.legend(fontsize=8.5)
+    plt.close(figure)
+    most = worst.to_numpy().max()
+    return describe(
+        figure, f"Wrong firm verdicts in simulated papers: at most {most:.1f} % for any kind of claim."
+    )
+
+
 def rules_table() -> pd.DataFrame:
     """The tolerances, a row a unit."""
+    fits = f", and no more than {100 * rules.OF_SPAN:g} % of what single runs of the data set differ by"
+    names = {
+        "percent": "percent (accuracies)",
+        "points": "points (gaps, differences)",
+        "r": "correlation",
+        "R^2": "R²",
+    }
     rows = [
-        {
-            "unit": {
-                "percent": "percent (accuracies, gaps)",
-                "points": "points (differences)",
-                "r": "correlation",
-                "R^2": "R²",
-            }.get(unit, unit),
-            "tolerance": f"{size:g}",
-        }
-        for unit, size in rules.ABSOLUTE.items()
+        (names.get(u, u), f"{size:g}{fits if u in ('percent', 'points') else ''}")
+        for u, size in rules.ABSOLUTE.items()
     ]
-    return pd.DataFrame(
-        rows
-        + [
-            {"unit": unit, "tolerance": f"{100 * share:g} % of the printed number"}
-            for unit, share in rules.RELATIVE.items()
-        ]
-    )
+    rows += [(unit, f"{100 * share:g} % of the printed number") for unit, share in rules.RELATIVE.items()]
+    return pd.DataFrame(rows, columns=["unit", "tolerance"])
 
 
 def rules_in_words() -> str:
     """The rules, a paragraph each."""
-    return "\n\n".join(f"**{name[0].upper()}{name[1:]}.** {text}" for name, text in rules.EXPLAINED.items())
+    return "\n\n".join(f"**{name}.** {text}" for name, text in rules.EXPLAINED.items())
 
 
-def in_words(judgements: list[Judgement], ours: Runs) -> dict[str, list[str]]:
-    """For each of `HEADINGS`, a paragraph on every subject whose claim was judged so."""
-    by_id, told = {j.claim.id: j for j in judgements}, set()
+def in_words(judgements: list[Judgement], ours: Evidence) -> dict[str, list[str]]:
+    """For each of `HEADINGS`, a paragraph on every distinct claim that was judged so."""
+    by_id = {j.claim.id: j for j in judgements}
     said = {heading: [] for heading in HEADINGS}
-    for heading, text in _tables(split(judgements)[1]).items():
-        said[heading].append(text)
-    for id, question in SUBJECTS:
-        said[_heading(by_id[id].verdict)].append(paragraph(by_id[id], question, ours, told))
-    return {
-        heading: some or ["Nothing of the subjects of this page, so far."] for heading, some in said.items()
-    }
+    for question in QUESTIONS:
+        lead = by_id[question.leads]
+        heading = next(h for h, verdicts in HEADINGS.items() if lead.verdict in verdicts)
+        said[heading].append(
+            paragraph(question, [j for j in judgements if j.claim.question == question.id], ours)
+        )
+    return {heading: some or ["Nothing, so far."] for heading, some in said.items()}
 
 
-def _heading(verdict: str) -> str:
-    return next(heading for heading, verdicts in HEADINGS.items() if verdict in verdicts)
-
-
-def _tables(cells: list[Judgement]) -> dict[str, str]:
-    """The tables, each under the heading of the commonest verdict on its cells (what cannot be tested left out)."""
-    said = {}
-    for table in dict.fromkeys(j.claim.section for j in cells):
-        verdicts = pd.Series(
-            [j.verdict for j in cells if j.claim.section == table and j.claim.testable]
-        ).value_counts()
-        listed = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
-        said.setdefault(_heading(verdicts.idxmax()), []).append(f"{table}: {listed}")
-    return {
-        heading: f"**Cell by cell, times left out.** {'; '.join(some)}." for heading, some in said.items()
-    }
-
-
-def paragraph(j: Judgement, question: str, ours: Runs, told: set[str]) -> str:
-    """A question, and a list: what the paper says, what its tables say of that, what our runs say, and why unless it was
-    `told`."""
-    printed = f": {j.claim.printed}" if j.claim.printed else ""
-    claim = re.sub(r' \("[^)]*\)$', "", j.claim.text)  # without the paper's own word for it
-    text = f"**{question}**\n\n- *The paper:* {claim}{printed}.\n- *Its tables* "
-    several = len(j.paper[0].parts) > 1
-    shown = [
-        f"{p.label}: {p.shown}" if several else p.shown
-        for p in j.paper[0].parts
-        if p.shown and p.n and rules.check(j.claim.paper_proposition, [p]) == j.check
-    ]
-    arithmetic = f" ({shown[0]})" if shown else ""
-    text += {
-        rules.CONSISTENT: f"agree with it{arithmetic}.",
-        rules.INCONSISTENT: f"contradict it{arithmetic}.",
-        rules.UNCHECKABLE: "cannot settle it.",
-    }[j.check]
-    text += f" {said}" if (said := counted(j.paper)) else ""
-    text += (
-        "\n- *Our runs* "
-        + {
-            rules.REPRODUCED: "confirm it",
-            rules.DIRECTION: "go that way, by another amount",
-            rules.NOT: "do not confirm it",
-            rules.DATA: "leave it open",
-            rules.UNTESTABLE: "cannot test it",
-        }[j.verdict]
-        + f"{_found(j)}."
-    )
-    if said := counted(j.ours):
-        text += f" Read as: {j.ours[0].label}. {said}"
-    why = [] if j.verdict == rules.DATA else [s for s in reasons(j, ours) if s not in told | {UNEXPLAINED}]
-    told.update(why[:1])
-    missing = f"\n- *What would tell:* `{j.command}`" if j.command else ""
-    return text + (f"\n- *Why:* {why[0]}" if why else "") + missing
-
-
-def _found(j: Judgement) -> str:
-    """What was measured, for the end of a sentence."""
-    part, unit = j.deciding, UNITS.get(j.claim.unit, f" {j.claim.unit}")
-    if part is None or part.n == 0:
-        return ""
-    if math.isnan(part.value):
-        return f": {part.shown}"
-    span = "" if math.isnan(part.low) else f", {number(part.low)} to {number(part.high)}"
-    where = f"{part.label}: " if len(j.ours[0].parts) > 1 else ""
-    return f" ({where}{number(part.value)}{unit}{span}, n = {part.n})"
+def paragraph(question, statements: list[Judgement], ours: Evidence) -> str:
+    """A distinct claim, its answer, and a list: the statement that stands for it with its verdicts, and how
+    the others fare."""
+    lead = next(j for j in statements if j.claim.id == question.leads)
+    printed = f": {lead.claim.printed}" if lead.claim.printed else ""
+    text = f"**{question.asks}** {question.answer(ours)}\n\n- *The paper:* {lead.claim.text}{printed}.\n"
+    text += f"- *Verdict:* {lead.verdict}; against the paper's own tables, {lead.check}."
+    text += f" {said}" if (said := counted(lead.ours)) else ""
+    if len(statements) > 1:
+        verdicts = pd.Series([j.verdict for j in statements]).value_counts()
+        listed = ", ".join(f"{verdicts[v]} {v}" for v in rules.VERDICTS if v in verdicts)
+        text += f"\n- *Its {len(statements)} statements and cells:* {listed}."
+    return text + (f"\n- *What would tell:* `{lead.command}`" if lead.command else "")

@@ -1,4 +1,5 @@
-"""Verdicts as HTML: the table of all claims, which a reader filters and sorts, and the box of one section's claims.
+"""Verdicts as HTML: the table of all statements, which a reader filters and sorts, and the box of one
+section's.
 
 The table is whole without its script, every row open; `verdicts.js` closes the rows and shows the controls.
 """
@@ -12,12 +13,12 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import HTML
 
+from ..analysis.estimate import Estimate, number
 from ..claims import rules
-from ..claims.explanations import reasons
-from ..claims.judging import Judgement, Runs, judged, witness
-from ..claims.ledger import UNITS
-from ..claims.rules import Part
-from ..claims.witnesses import number
+from ..claims.claim import Evidence
+from ..claims.judging import Judgement, Read, evidence, judged
+from ..claims.questions import QUESTIONS
+from ..claims.statements import UNITS
 from ..config import DATASETS
 from ..records.store import ROOT
 
@@ -25,6 +26,7 @@ PAGE = "12_verdicts"
 STYLE, SCRIPT = (Path(__file__).with_suffix(kind) for kind in (".css", ".js"))
 MARKS = {
     rules.REPRODUCED: "●",
+    rules.COMPATIBLE: "○",
     rules.DIRECTION: "◐",
     rules.NOT: "✕",
     rules.DATA: "…",
@@ -33,30 +35,27 @@ MARKS = {
     rules.INCONSISTENT: "≠",
     rules.UNCHECKABLE: "?",
 }
-# Which notebook shows a claim's subject, by a word of its quantity: the first that fits. Those not there are left out.
-SUBJECTS = (
-    ("unscaled", "07"),
-    ("synthetic-50k 512 ", "07"),
-    ("sharpness", "08"),
-    ("variance", "09"),
-    ("algorithm", "11"),
-    ("exponent", "10"),
-    ("critical", "10"),
-    ("speedup", "06"),
-    ("epochs", "06"),
-    ("wall-clock", "06"),
-    ("correlation", "05"),
-    ("p-value", "05"),
-    ("gaps", "05"),
-    ("gap-s", "05"),
-    ("mnist", "03"),
-    ("cifar10", "04"),
-    ("synthetic", "02"),
-    ("all", "02"),
-)
+# Which notebook shows the subject of a distinct claim; one of a single image set has its own.
+PAGES = {
+    "gap": "05",
+    "epoch-time": "06",
+    "epochs": "06",
+    "wall-clock": "06",
+    "scaling": "07",
+    "warm-up": "07",
+}
+PAGES |= {
+    "sharpness": "08",
+    "variance": "09",
+    "mechanism": "09",
+    "critical": "10",
+    "best": "10",
+    "algorithm": "11",
+}
+IMAGES = {"mnist": "03", "cifar10": "04"}
 
 
-def table(judgements: list[Judgement], ours: Runs) -> HTML:
+def table(judgements: list[Judgement], ours: Evidence) -> HTML:
     """Every judgement as a row that opens to the reasoning."""
     head = "".join(
         f'<th role="columnheader" scope="col">{name}</th>'
@@ -64,7 +63,8 @@ def table(judgements: list[Judgement], ours: Runs) -> HTML:
     )
     rows = "".join(_row(j, ours) for j in judgements)
     return HTML(
-        f'{_style()}<div class="bbatch-claims bbatch-wide full-width"><table class="bbatch-claims-table" role="table">'
+        f'{_style()}<div class="bbatch-claims bbatch-wide full-width">'
+        '<table class="bbatch-claims-table" role="table">'
         f"<caption>{len(judgements)} claims; each opens to its reasoning</caption>"
         f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
         f'<tbody role="rowgroup">{rows}</tbody></table></div>'
@@ -72,13 +72,14 @@ def table(judgements: list[Judgement], ours: Runs) -> HTML:
     )
 
 
-def box(section: str, about: str = "", ours: Runs | None = None) -> HTML:
-    """The verdicts on the claims of one section ("IV-D"), for the section's own page, with links to their reasoning.
+def box(section: str, about: str = "", ours: Evidence | None = None) -> HTML:
+    """The verdicts on the claims of one section ("IV-D"), for the section's own page, with links to their
+    reasoning.
 
-    `about` keeps the claims whose quantity names it, such as a data set. Cells of tables are counted, not listed.
+    `about` keeps the claims on data sets whose names begin with it. Cells of tables are counted, not listed.
     Raises `BadInput` for an unknown section.
     """
-    found = [j for j in judged(ours or witness(), section) if not about or _names(j, about)]
+    found = [j for j in judged(ours or evidence(), section) if not about or _names(j, about)]
     names = ("Claim", "Printed", "Against the paper", "Ours", "Against our runs")
     rows = [
         (
@@ -92,7 +93,9 @@ def box(section: str, about: str = "", ours: Runs | None = None) -> HTML:
         if not j.claim.cell
     ]
     lines = "".join(
-        "<tr>" + "".join(f'<td data-label="{name}">{html}</td>' for name, html in zip(names, row)) + "</tr>"
+        "<tr>"
+        + "".join(f'<td data-label="{name}">{html}</td>' for name, html in zip(names, row, strict=False))
+        + "</tr>"
         for row in rows
     )
     cells = [j for j in found if j.claim.cell]
@@ -107,7 +110,9 @@ def box(section: str, about: str = "", ours: Runs | None = None) -> HTML:
 
 
 def _names(j: Judgement, about: str) -> bool:
-    return any(about in q or q.split()[-1] == "all" for _, q in (*j.claim.ours, *j.claim.paper))
+    titles = [spec.title for name, spec in DATASETS.items() if name.startswith(about)]
+    parts = [part for read in (*j.ours, *j.paper) for part in read.parts]
+    return any(part.about.startswith(title) for part in parts for title in titles)
 
 
 def _counted(cells: list[Judgement]) -> str:
@@ -121,7 +126,7 @@ def _style() -> str:
     return f"<style>{STYLE.read_text()}</style>"
 
 
-def _row(j: Judgement, ours: Runs) -> str:
+def _row(j: Judgement, ours: Evidence) -> str:
     c, id = j.claim, f"claim-{j.claim.id}"
     cells = (
         (
@@ -144,57 +149,66 @@ def _row(j: Judgement, ours: Runs) -> str:
     return (
         f'<tr role="row" class="bbatch-claim" id="{id}" data-section="{escape(c.section)}" '
         f'data-verdict="{j.verdict}" data-check="{j.check}" data-kind="{kind}">{tds}</tr>'
-        f'<tr role="row" class="bbatch-why" id="{id}-why"><td role="cell" colspan="6">{_why(j, ours)}</td></tr>'
+        f'<tr role="row" class="bbatch-why" id="{id}-why"><td role="cell" colspan="6">'
+        f"{_why(j, ours)}</td></tr>"
     )
 
 
-def _why(j: Judgement, ours: Runs) -> str:
+def _why(j: Judgement, ours: Evidence) -> str:
     """The reasoning behind a row."""
     c, blocks = j.claim, []
     if c.words:
         blocks.append(f"<p>{escape(c.words)}</p>")
     blocks.append(
-        f"<h4>Against the paper: {j.check}</h4>" + "".join(_reading(r, None, len(j.paper)) for r in j.paper)
+        f"<h4>Against the paper: {j.check}</h4>"
+        + "".join(_reading(r, j, len(j.paper), False) for r in j.paper)
     )
     blocks.append(
-        f"<h4>Against our runs: {j.verdict}</h4>" + "".join(_reading(r, c, len(j.ours)) for r in j.ours)
+        f"<h4>Against our runs: {j.verdict}</h4>" + "".join(_reading(r, j, len(j.ours), True) for r in j.ours)
     )
     if c.testable:
         blocks.append(f"<p>Rule: {_rule(j)}</p>")
-    notes = [*j.notes, *(["Why it fails. " + " ".join(why)] if (why := reasons(j, ours)) else [])]
-    if j.command:
-        notes.append(f"What is missing: `{j.command}` gives it.")
+    asks = next(question.asks for question in QUESTIONS if question.id == c.question)
+    notes = [*j.notes, *([f"What is missing: `{j.command}` gives it."] if j.command else [])]
+    notes.append(f"Evidence of the claim: {asks}")
     blocks += [f"<p>{_code(text)}</p>" for text in notes]
     blocks.append(f"<p>{_records(j, ours)}{_link(j)} <span class='bbatch-id'>{c.id}</span></p>")
     return "".join(blocks)
 
 
-def _reading(r, claim, readings: int) -> str:
-    named = f"<p><em>Read as {escape(r.label)}: {r.verdict}.</em></p>" if readings > 1 and r.label else ""
+def _reading(read: Read, j: Judgement, readings: int, ours: bool) -> str:
+    named = (
+        f"<p><em>Read as {escape(read.label)}: {read.verdict}.</em></p>"
+        if readings > 1 and read.label
+        else ""
+    )
     lines = []
-    for part in r.parts:
-        said = [escape(part.label)]
-        if claim:
-            said += [_interval(part, claim.unit)] if part.n and not math.isnan(part.value) else []
-            said += [rules.judge_part(claim.proposition, part)] if claim.testable and len(r.parts) > 1 else []
+    for part in read.parts:
+        said = [escape(part.about)]
+        if ours and part.n and not math.isnan(part.value):
+            said.append(_interval(part, j.claim.unit))
+        if ours and j.claim.testable and len(read.parts) > 1:
+            said.append(rules.judge_part(j.claim.says, part, j.level))
         said += [escape(part.shown)] if part.shown else []
-        said += [_code(f"needs `{part.missing}`")] if part.missing and claim else []
-        lines.append(f"<li>{': '.join(said[:2])}{''.join(f' · {text}' for text in said[2:])}</li>")
+        said += [_code(f"needs `{part.missing}`")] if part.missing and ours else []
+        more = "".join(f" · {text}" for text in said[2:])
+        lines.append(f"<li>{': '.join(said[:2])}{more}</li>")
     return named + (f"<ul>{''.join(lines)}</ul>" if lines else "")
 
 
-def _interval(part: Part, unit: str) -> str:
+def _interval(part: Estimate, unit: str) -> str:
     places = _places(unit)
-    text = number(part.value, places) + UNITS.get(unit, f" {unit}")
+    how = f"{part.how}, " if part.how else ""
     if part.among:
-        return f"{_size(part.value)} ({part.of}, n = {part.n})"
-    if not math.isnan(part.low) and not math.isnan(part.high):
-        text += f" ({number(part.low, places)} to {number(part.high, places)})"
-    return (
-        f"{text}, {part.of}, n = {part.n} {part.counted}"
-        if part.of
-        else f"{text}, n = {part.n} {part.counted}"
-    )
+        return f"{_size(part.value)} ({how}n = {part.n})"
+    text = number(part.value, places) + UNITS.get(unit, f" {unit}")
+    if not math.isnan(part.low):
+        text += f" ({number(part.low, places)} to {number(part.high, places)}"
+        if not math.isnan(part.one_run):
+            low, high = part.interval(one_run=True)
+            text += f"; one more run {number(low, places)} to {number(high, places)}"
+        text += ")"
+    return f"{text}, {how}n = {part.n} {part.counted}"
 
 
 def _measured(j: Judgement) -> str:
@@ -216,25 +230,28 @@ def _measured(j: Judgement) -> str:
 
 
 def _rule(j: Judgement) -> str:
-    p = j.claim.proposition
+    p, many = j.claim.says, len(j.ours[0].parts)
     kind = (
         "bound"
-        if p.relation in ("<", "<=", ">", ">=")
+        if p.bound
         else "batch size"
         if p.unit == "samples"
-        else ("range" if p.relation == "range" else "effect" if p.unit in rules.NEUTRAL else "level")
+        else "range"
+        if p.relation == "range"
+        else ""
     )
-    tolerance = p.tolerance(p.value)
-    said = f"{kind}; tolerance {tolerance:.3g}{UNITS.get(p.unit, ' ' + p.unit)}" if tolerance else kind
-    many = len(j.ours[0].parts)
-    return said + (
-        f"; each of {many} parts, intervals at {100 * (1 - 0.05 / many):.4g} %" if many > 1 else ""
-    )
+    kind = kind or ("a number" if math.isnan(p.nothing) else "an effect")
+    part = j.deciding
+    tolerance = p.tolerance(p.value, part.span if part else math.nan)
+    said = f"{kind}; tolerance {tolerance:.2g}{UNITS.get(p.unit, ' ' + p.unit)}" if tolerance else kind
+    if many * len(j.claim.ours) > 1:
+        said += f"; {many} parts and {len(j.claim.ours)} readings, intervals at {100 * j.level:.4g} %"
+    return said
 
 
-def _records(j: Judgement, ours: Runs) -> str:
+def _records(j: Judgement, ours: Evidence) -> str:
     """Which records stand behind a judgement."""
-    rows = ours.frame[ours.frame["id"].isin(j.ids)]
+    rows = ours.runs[ours.runs["id"].isin(j.ids)]
     said = []
     for (name, rule), some in rows.groupby(["dataset", "lr_rule"], sort=False):
         sizes = ", ".join(map(str, sorted(some["batch_size"].unique())))
@@ -248,8 +265,8 @@ def _records(j: Judgement, ours: Runs) -> str:
 
 
 def _link(j: Judgement) -> str:
-    asked = " | ".join(q for _, q in (*j.claim.ours, *j.claim.paper)) + " "
-    page = next((stem for word, digits in SUBJECTS if word in asked for stem in _pages(digits)), None)
+    image = next((digits for name, digits in IMAGES.items() if name in j.claim.id), "02")
+    page = next(iter(_pages(PAGES.get(j.claim.question, image))), None)
     return f'<a href="{page}.html">The page with its figures</a>.' if page else ""
 
 

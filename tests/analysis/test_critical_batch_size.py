@@ -1,4 +1,4 @@
-"""B* by the paper's definition, on accuracies made for each case, and the bootstrap over seeds."""
+"""B* by the paper's definition, on accuracies made for each case, and the scatter of the optimum."""
 
 import numpy as np
 import pandas as pd
@@ -7,6 +7,7 @@ import pytest
 from bbatch import published
 from bbatch.analysis import critical_batch_size as module
 from bbatch.analysis.critical_batch_size import BELOW, FOUND, NEVER, Critical, critical_batch_size
+from bbatch.config import DATASETS
 from bbatch.errors import BadInput
 
 
@@ -32,15 +33,27 @@ def test_definition_applied_to_printed_cells_by_brute_force():
         assert module.from_paper(name).literal == (min(below) if below else None)
 
 
-def test_bootstrap_draws_seeds_in_pairs():
-    # B = 32 beats B = 8 for every seed, though the seeds differ by far more than the batch sizes do
-    rows = [("made", 8, s, 50.0 + 10 * s) for s in range(4)] + [
-        ("made", 32, s, 50.5 + 10 * s) for s in range(4)
+def frame(accuracies, dataset="synthetic-1k", seeds=4):
+    rows = [
+        (dataset, b, s, "linear", a + 0.01 * (s % 2), f"{b}-{s}")
+        for b, a in accuracies.items()
+        for s in range(seeds)
     ]
-    frame = pd.DataFrame(rows, columns=["dataset", "batch_size", "seed", "test_acc"])
-    draws = module.bootstrap(frame, "made", draws=200)
+    return pd.DataFrame(rows, columns=["dataset", "batch_size", "seed", "lr_rule", "test_acc", "id"])
+
+
+def test_the_optimum_is_drawn_from_the_intervals_of_the_means():
+    sizes = DATASETS["synthetic-1k"].protocol.batch_sizes
+    clear = frame({b: 96.0 if b == 32 else 95.5 for b in sizes})
+    draws = module.drawn(clear, "synthetic-1k", draws=200)
     assert (draws["optimal"] == 32).all() and (draws["case"] == NEVER).all()
-    assert list(module.bootstraps(frame, ["made", "other"])) == ["made"]
+    assert module.outcomes(clear, "synthetic-1k", "optimal").among == (32.0,)
+    assert module.outcomes(clear, "synthetic-1k", "critical").among == (np.inf,)
+    assert list(module.bootstraps(clear, ["synthetic-1k", "mnist"])) == ["synthetic-1k"]
+    tie = frame({b: 96.0 if b in (32, 128) else 95.5 for b in sizes})
+    share = module.drawn(tie, "synthetic-1k")["optimal"].value_counts(normalize=True)
+    assert set(share.index) == {32, 128} and share.max() < 0.6  # either, about as often
+    assert module.outcomes(tie, "synthetic-1k", "optimal").among == (32.0, 128.0)
 
 
 @pytest.mark.parametrize(
@@ -48,12 +61,7 @@ def test_bootstrap_draws_seeds_in_pairs():
     [
         (lambda: critical_batch_size({8: 95.0}), "two batch sizes"),
         (lambda: critical_batch_size({8: 95.0, 16: 94.0}, drop=0), "drop above 0"),
-        (
-            lambda: module.bootstrap(
-                pd.DataFrame({"dataset": ["a"], "batch_size": [8], "seed": [1], "test_acc": [9.0]}), "a"
-            ),
-            "two or more",
-        ),
+        (lambda: module.drawn(frame({8: 90.0}), "synthetic-1k"), "no run at some batch sizes"),
     ],
 )
 def test_bad_input_is_one_sentence(call, words):

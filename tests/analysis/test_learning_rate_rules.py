@@ -31,9 +31,12 @@ def test_rules_are_compared_seed_by_seed():
         for k, c in enumerate(cs)
     ]
     effect = learning_rate_rules.effect(metrics.frame(runs)).set_index(["batch_size", "rule"])["test_acc"]
-    low, high = stats.t.interval(0.95, 2, np.mean([-0.1, -0.05, -0.2]), stats.sem([-0.1, -0.05, -0.2]))
+    cells = [99.0, 99.1, 98.9], [98.9, 99.05, 98.7]
+    pooled = sum(np.var(c, ddof=1) for c in cells) / 2  # counts for its own four degrees of freedom
+    variance = (2 * np.var([-0.1, -0.05, -0.2], ddof=1) + 4 * 2 * pooled) / 6
+    low, high = stats.t.interval(0.95, 6, -0.35 / 3, np.sqrt(variance / 3))
     constant = effect[512, "constant"]
-    assert (constant.mean, constant.low, constant.high) == pytest.approx((-0.35 / 3, low, high))
+    assert (constant.value, constant.low, constant.high) == pytest.approx((-0.35 / 3, low, high))
     assert effect[512, "sqrt"].n == 0
 
 

@@ -112,6 +112,19 @@ def test_both_parts_are_unbiased(batch_size):
     assert abs(found.mean(0) - (trace, norm2)) / error == pytest.approx(0, abs=3.5)
 
 
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_over_all_samples_there_are_nothing_is_subtracted(batch_size):
+    net, x, y = small_mlp()
+    g, _ = gradients(net, x, y)
+    found = noise_scale(net, F.cross_entropy, x, y, batch_size, whole=True)
+    assert found.norm2 == pytest.approx((g.mean(0) ** 2).sum(), rel=1e-5)
+    assert found.scale.mean == pytest.approx(found.trace / found.norm2, rel=1e-4)
+    partial = noise_scale(net, F.cross_entropy, x, y, batch_size)
+    assert partial.norm2 == pytest.approx(
+        found.norm2 - found.trace / len(y), rel=1e-5
+    )  # what a reader adds again
+
+
 def test_no_true_gradient_no_scale():
     """Where the samples' gradients cancel, |G|² is estimated at or below 0, and the ratio is left open."""
     net = torch.nn.Linear(1, 1, bias=False).double().eval()

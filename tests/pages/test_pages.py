@@ -56,22 +56,21 @@ def test_a_single_seed_carries_the_sampling_error_of_the_test_set():
 def test_best_batch_size_and_paired_change(runs):
     best, peak = accuracy.best_batch_size(runs, "synthetic-1k")
     assert best == 64 and peak.mean == pytest.approx(96.0) and peak.n == 3
-    change = accuracy.change(runs, "synthetic-1k", 64, 512)
-    differences = np.array([93.0, 94.5, 90.0]) - np.array([96.0, 96.5, 95.5])
-    low, high = stats.t.interval(0.95, 2, differences.mean(), stats.sem(differences))
-    assert (change.mean, change.low, change.high, change.n) == pytest.approx(
-        (differences.mean(), low, high, 3)
-    )
-    assert accuracy.change(runs, "synthetic-1k", 64, 128).n == 0  # no run at 128
+    fall, by_hand = accuracy.fall(runs, "synthetic-1k", 64, 512), [96.0 - 93.0, 96.5 - 94.5, 95.5 - 90.0]
+    assert (fall.value, fall.n) == (pytest.approx(np.mean(by_hand)), 3)
+    assert accuracy.fall(runs, "synthetic-1k", 64, 128).n == 0  # no run at 128
 
 
 def test_one_more_run_uses_the_scatter_of_single_runs(runs):
     table = accuracy.one_more_run(runs, "synthetic-1k").set_index("batch_size")
-    values = np.array([95.0, 94.0, 96.0])
-    half = stats.t.ppf(0.975, 2) * values.std(ddof=1) * math.sqrt(1 + 1 / 3)
-    assert (table.loc[8, "low"], table.loc[8, "high"]) == pytest.approx((95 - half, 95 + half))
+    cells = [95.0, 94.0, 96.0], [96.0, 96.5, 95.5], [93.0, 94.5, 90.0]
+    pooled = sum(np.var(c, ddof=1) for c in cells) / 3  # of six degrees of freedom, beside the cell's own two
+    variance = (2 * np.var(cells[0], ddof=1) + 6 * pooled) / 8
+    half = stats.t.ppf(0.975, 8) * math.sqrt(variance * (1 + 1 / 3))
+    assert (table.loc[8, "low"], table.loc[8, "high"]) == pytest.approx((95 - half, min(95 + half, 100)))
     assert 16 not in table.index  # the paper has no such cell
-    assert all(table["inside"] == ((table["low"] <= table["paper"]) & (table["paper"] <= table["high"])))
+    give = 0.005  # half of the last digit that is printed
+    assert all(table["inside"] == table["paper"].between(table["low"] - give, table["high"] + give))
 
 
 def test_sentences_follow_the_records(runs):
@@ -80,7 +79,7 @@ def test_sentences_follow_the_records(runs):
         "B = 64" in text
         and "96.00" in text
         and "At B = 512 it is 3.50" in text
-        and "points lower (paired over 3 seeds" in text
+        and "points lower (paired over 3 seeds, scatter" in text
     )
     moved = metrics.frame([record(batch_size=8, test_correct=200), record(batch_size=64, test_correct=100)])
     assert "at B = 8" in accuracy.accuracy_sentence(moved, "synthetic-1k")
@@ -185,9 +184,10 @@ def test_a_sentence_says_where_a_pair_differs_in_arithmetic(mixed):
     # best: B = 32, mean over three seeds, two of them in bf16
     text = accuracy.accuracy_sentence(mixed, "mnist")
     assert "of the 3 batch sizes recorded, at B = 32" in text and "(n = 3 seeds, 2 of them in bf16)" in text
-    assert "At B = 8 it is 0.10 points lower (one pair of runs: no interval over seeds)." in text
+    assert "At B = 8 it is 0.10\u00a0±\u00a0" in text
     assert (
-        "At B = 128 it is 0.15 points lower (one pair of runs: no interval over seeds; in 1 of the " in text
+        "(one pair of runs, scatter of the data set's other cells, not told apart from zero; in 1 of the "
+        in text
     )
     assert "pairs one run is in bf16" in text
 

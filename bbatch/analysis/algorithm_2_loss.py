@@ -1,0 +1,26 @@
+"""What following Algorithm 2 of the paper costs against the best batch size, from what `regret.results`
+recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from ..config import DATASETS
+from .estimate import Estimate, lacking, mean
+
+SELECT = "python -m bbatch.choosing.evaluation"  # what computes what is missing
+
+
+def losses(choices: pd.DataFrame, datasets: Iterable[str] = tuple(DATASETS)) -> list[Estimate]:
+    """Test accuracy of the best batch size minus that of what Algorithm 2 chose, paired by seed, in
+    points."""
+    found = []
+    for d in datasets:
+        rows = choices[(choices["problem"] == d) & (choices["method"] == "Algorithm 2")]
+        lost = (rows["best_acc"] - rows["test_acc"]).dropna()
+        about = DATASETS[d].title
+        nothing = lacking(about, f"{SELECT} {d}", unit="points")
+        found.append(mean(lost, "points", about, how="paired by seed") if len(lost) else nothing)
+    return found

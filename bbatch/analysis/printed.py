@@ -1,0 +1,109 @@
+"""What the paper's numbers say of each other: counts, sums, sections and rates, in `Estimate`s that carry the
+arithmetic.
+
+Every function takes the frame of the printed tables (`published.frame`) first, as the other questions do, and
+speaks of the paper alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from .. import published
+from ..config import DATASETS
+from .accuracy import level
+from .estimate import Estimate, minus, number
+
+
+def counted(runs, what: str) -> Estimate:
+    """What the paper counts of itself: "data sets", "networks", "batch sizes" or "orders" (of magnitude that
+    they span)."""
+    found, names = sorted(set(runs["batch_size"])), list(dict.fromkeys(runs["dataset"]))
+    networks = len({DATASETS[d].network for d in names})
+    orders = math.log10(max(found) / min(found))
+    value, shown = {
+        "data sets": (
+            len(names),
+            f"the tables hold {len(names)}: {', '.join(DATASETS[d].title for d in names)}",
+        ),
+        "networks": (networks, f"Section III-B describes {networks}"),
+        "batch sizes": (len(found), f"the tables hold {len(found)}: {', '.join(map(str, found))}"),
+        "orders": (orders, f"log10({max(found)} / {min(found)}) = {number(orders)}"),
+    }[what]
+    return _exact(what, value, shown)
+
+
+def stands_in(runs, id: str, claimed: str) -> Estimate:
+    """1 where the statement `id` stands in the section that is claimed, else 0."""
+    section = published.statement(id)["section"]
+    wrong = "" if section == claimed else f", not {claimed}"
+    return _exact(id, float(section == claimed), f"the measurement stands in Section {section}{wrong}")
+
+
+def branch_rates(runs, branch: str) -> list[Estimate]:
+    """Line 9 of Algorithm 2 from the default rate, at both batch sizes of a branch ("small", "medium",
+    "large")."""
+    rate, base = published.value("vi-default-lr"), published.value("vi-base-batch")
+    pair = published.statement(f"vi-{branch}-batch")[["value", "upper"]]
+    return [
+        _exact(f"B = {b:g}", rate * b / base, f"{rate:g} × {b:g} / {base:g} = {rate * b / base:g}")
+        for b in pair
+    ]
+
+
+def budget(runs, datasets: Iterable[str], per: float, unit: str) -> Estimate:
+    """Epoch times of the tables times the epochs, summed, in units of `per` seconds."""
+    totals = {d: float(runs.loc[runs["dataset"] == d, "epoch_time_s"].sum()) for d in datasets}
+    epochs = {d: DATASETS[d].protocol.epochs for d in totals}
+    value = sum(total * epochs[d] for d, total in totals.items()) / per
+    terms = " + ".join(f"{number(total)} s × {epochs[d]}" for d, total in totals.items())
+    return _exact(unit, value, f"{terms} = {number(value)} {unit}")
+
+
+def off_a_count(runs, dataset: str, batch_size: int, metric: str) -> list[Estimate]:
+    """How far a printed accuracy is from the nearest count of whole samples, beyond its rounding (points).
+
+    Nothing where the samples are so many that every printed number is such a count.
+    """
+    e, spec = level(runs, dataset, batch_size, metric), DATASETS[dataset]
+    n, half = spec.n_train if metric.startswith("train") else spec.n_test, e.half_width
+    if not e.n or 100 / n <= 2 * half + 1e-9:
+        return []
+    nearest = 100 * round(e.value * n / 100) / n
+    beyond = max(0.0, abs(nearest - e.value) - half - 1e-9)
+    return [
+        _exact(e.about, beyond, f"{round(e.value * n / 100)} of {n:,} samples are {number(nearest, 3)} %")
+    ]
+
+
+def difference_of_accuracies(runs, dataset: str, batch_size: int) -> list[Estimate]:
+    """Printed training accuracy minus printed test accuracy; nothing where the former is not printed."""
+    train, test = (level(runs, dataset, batch_size, m) for m in ("train_acc", "test_acc"))
+    return [minus(train, test, train.about)] if train.n else []
+
+
+def stated(runs, id: str) -> Estimate:
+    """A number of the text with its rounding, half of the last digit that is printed."""
+    text, half = published.printed(id)
+    value = float(text)
+    more = dict(bounds=(value - half, value + half), shown=text.replace("-", "−"))
+    return Estimate(
+        value,
+        1,
+        how="rounding of what is printed",
+        about=f"Section {published.statement(id)['section']}",
+        **more,
+    )
+
+
+def sharpness_ratio(runs) -> Estimate:
+    """S at B = 512 over S at B = 32, from the two numbers of Section IV-E."""
+    small, large = (stated(runs, f"iv-e-sharpness-b{b}") for b in (32, 512))
+    value = large.value / small.value
+    shown = f"{large.shown} / {small.shown} = {number(value)}"
+    bounds = (large.low / small.high, large.high / small.low)
+    return Estimate(value, 1, "ratio", "rounding of what is printed", small.about, bounds=bounds, shown=shown)
+
+
+def _exact(about: str, value: float, shown: str) -> Estimate:
+    return Estimate(float(value), 1, about=about, bounds=(float(value), float(value)), shown=shown)

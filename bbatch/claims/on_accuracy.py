@@ -1,0 +1,217 @@
+"""The paper's claims on test accuracy (Sections I, IV-A, V-C, VII), and what became of them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ..analysis import accuracy, critical_batch_size
+from ..config import DATASETS, SYNTHETIC
+from .claim import Put, Reading, one, says
+
+ALL = tuple(DATASETS)
+ENDS = partial(accuracy.from_end_to_end, datasets=ALL)
+MIDDLE = partial(accuracy.falls, datasets=ALL, small=[32], large=[512])
+EACH_STEP, TREND = (partial(f, datasets=SYNTHETIC) for f in (accuracy.rises, accuracy.slopes))
+COMPLEX = [*zip(SYNTHETIC, SYNTHETIC[1:], strict=False), ("cifar10", "mnist")]
+
+
+def _put(*readings: Reading, says=None, words="") -> Put:
+    """The same question to our runs and to the paper's tables."""
+    return Put(readings, readings, says, words)
+
+
+def _level(dataset: str, batch_size: int) -> Put:
+    return _put(*one(partial(accuracy.level, dataset=dataset, batch_size=batch_size)))
+
+
+def _fall(dataset: str, small: int = 8, large: int = 512) -> Put:
+    return _put(*one(partial(accuracy.fall, dataset=dataset, small=small, large=large)))
+
+
+def _falls(datasets, small, large, **more) -> Put:
+    return _put(*one(partial(accuracy.falls, datasets=datasets, small=small, large=large)), **more)
+
+
+def _excess(pairs, small: int, large: int, words: str) -> Put:
+    asked = partial(accuracy.excess, pairs=pairs, small=small, large=large)
+    return _put(*one(asked), says=says(">", 0, "points"), words=words)
+
+
+def _optimum(datasets, words: str = "") -> Put:
+    return _put(*one(partial(critical_batch_size.optima, datasets=datasets)), words=words)
+
+
+SMALLER = {
+    "i-smaller-better": _put(
+        Reading(ENDS, label="from the smallest batch size to the largest"),
+        Reading(MIDDLE, label="from B = 32 to 512"),
+        says=says(">", 0, "points"),
+        words=(
+            "Put as a fall of test accuracy with growing B on each data set; that it falls at every step "
+            "is a claim of its own in Section IV-A."
+        ),
+    ),
+    "iv-a-monotone": _put(
+        Reading(EACH_STEP, label="at every step"),
+        Reading(TREND, label="as a trend over all batch sizes"),
+        says=says("<=", 0, "points"),
+        words=(
+            "Put as: accuracy rises from no batch size to the next larger one, or, as a trend, with no "
+            "doubling of B."
+        ),
+    ),
+    "iii-g-stable": Put(
+        one(partial(accuracy.seeds_that_agree, datasets=SYNTHETIC)),
+        says=says(">=", 90, "percent of seeds"),
+        words=(
+            "Put as: on each synthetic set, nine of ten seeds agree on whether accuracy falls or rises from "
+            "the smallest batch size to the largest. The paper gives no number; this one is ours."
+        ),
+    ),
+}
+HOW_FAR = {
+    "iv-a-1k-drop": _fall("synthetic-1k"),
+    "iv-a-10k-drop": _fall("synthetic-10k"),
+    "iv-a-50k-drop": _fall("synthetic-50k"),
+    "vii-drop": _falls(ALL, [32], [512], words="On each data set."),
+}
+WHERE = {
+    "iv-a-smallest-most": _excess(
+        [(SYNTHETIC[0], other) for other in SYNTHETIC[1:]],
+        8,
+        512,
+        "Put as: the fall from B = 8 to 512 is larger on the smallest set than on each of the others.",
+    ),
+    "vii-drop-where": _excess(
+        COMPLEX,
+        32,
+        512,
+        "Put as: the fall is larger on synthetic-1k than on 10k, on 10k than on 50k, and on CIFAR-10 than "
+        "on MNIST.",
+    ),
+    "v-c-small": _excess(
+        [("synthetic-1k", "synthetic-50k")],
+        32,
+        512,
+        "Put as: the fall from B = 32 to 512 is larger on the smallest synthetic set than on the largest.",
+    ),
+    "v-c-large": _put(
+        *(
+            Reading(
+                partial(
+                    accuracy.falls,
+                    datasets=["synthetic-50k", "mnist", "cifar10"],
+                    small=[32],
+                    large=[largest],
+                ),
+                label=f"to B = {largest}",
+            )
+            for largest in (64, 128)
+        ),
+        says=says("<=", 1, "points"),
+        words=(
+            "The paper speaks of catastrophic sharpening, and measures no sharpness on these sets at two "
+            "sizes of data; what it tabulates is accuracy. Put as: from B = 32 to a batch size that "
+            "Algorithm 2 gives to large sets, accuracy falls by no more than the point of Section IV-G on "
+            "each of them."
+        ),
+    ),
+    "v-c-default": _falls(
+        ["synthetic-1k"],
+        [8, 16],
+        [32],
+        says=says(">", 0, "points"),
+        words=(
+            "Put as: on the smallest set, batch sizes below the default give more accuracy than the default."
+        ),
+    ),
+    "iv-a-cifar10-severer": _excess(
+        [("cifar10", "mnist")],
+        64,
+        1024,
+        "Put as: the fall from B = 64 to 1024 is larger on CIFAR-10 than on MNIST.",
+    ),
+}
+VALUES = {
+    "iv-a-1k-b8": _level("synthetic-1k", 8),
+    "iv-a-1k-b512": _level("synthetic-1k", 512),
+    "iv-a-10k-small": _level("synthetic-10k", 8),
+    "iv-a-10k-large": _level("synthetic-10k", 512),
+    "iv-a-50k-small": _level("synthetic-50k", 8),
+    "iv-a-50k-large": _level("synthetic-50k", 512),
+    "iv-a-mnist-best": _put(*one(partial(accuracy.peak, dataset="mnist"))),
+}
+BEST = {
+    "iv-a-synthetic-sweet-spot": _optimum(
+        SYNTHETIC, "Each of the three sets must have its likely optima there."
+    ),
+    "iv-a-mnist-optimum": _optimum(["mnist"]),
+    "iv-a-mnist-sweet-spot": _optimum(["mnist"]),
+}
+MNIST = {
+    "iv-a-mnist-floor": _put(
+        *one(partial(accuracy.floor, dataset="mnist", start=512)),
+        says=says(">", 0, "points"),
+        words="Put as: each batch size from the named one on gives less accuracy than every smaller one.",
+    ),
+    "iv-a-mnist-underfits": Put(
+        tuple(
+            Reading(
+                partial(accuracy.level, dataset="mnist", batch_size=1024, metric=metric),
+                label=label,
+                key=label,
+            )
+            for label, metric in (
+                ("running training accuracy", "gap_running"),
+                ("clean training accuracy", "gap"),
+            )
+        ),
+        one(partial(accuracy.level, dataset="mnist", batch_size=1024, metric="gap")),
+        says("<", 0, "points"),
+        "Put as: the gap is negative. Only the clean training accuracy, of the network as it was in the "
+        "end, could show underfitting; the running one lags behind.",
+        shares="training accuracy",
+    ),
+}
+DEGRADES = {
+    "iv-a-cifar10-collapse": _falls(
+        ["cifar10"],
+        [64],
+        [256, 512, 1024],
+        says=says(">", 5, "points"),
+        words=(
+            "The caption of Fig. 4 calls it strong degradation. Put as: from the named batch size on, "
+            "accuracy lies more than five points below that at B = 64. The paper gives no number for it; "
+            "this one is ours."
+        ),
+    )
+}
+CHANCE = {
+    "iv-a-cifar10-random": _put(
+        *one(partial(accuracy.share_at_most, dataset="cifar10", batch_size=1024, accuracy=15)),
+        says=says(">=", 50, "percent of seeds"),
+        words=(
+            "Put as: most runs end with at most fifteen percent right. Chance is a tenth; how near is near "
+            "is ours to say, as the paper gives no number. Whether a run collapses may hang on its seed, "
+            "so runs are counted."
+        ),
+    ),
+    "iv-c-cifar10-never": _put(
+        *one(partial(accuracy.level, dataset="cifar10", batch_size=1024)),
+        says=says("<=", 80, "percent"),
+        words=(
+            "Put as: does not end above the accuracy that Section III-D calls converged. By that measure no "
+            "batch size of Table IV converges."
+        ),
+    ),
+    "v-e-cifar10-slower": _falls(
+        ["cifar10"],
+        [64],
+        [1024],
+        says=says(">", 1, "points"),
+        words=(
+            "Put as: within the same epochs, B = 1024 ends more than the point of Section IV-G below B = 64. "
+            "What is not reached has no time."
+        ),
+    ),
+}

@@ -1,0 +1,248 @@
+"""The paper's claims on sharpness, gradient noise, the critical batch size, Algorithm 2, and on itself."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ..analysis import algorithm_2_loss, critical_batch_size, printed
+from ..analysis import noise_and_batch_size as noise
+from ..analysis import sharpness_and_batch_size as sharp
+from ..config import DATASETS, SYNTHETIC
+from .claim import Put, Reading, one, says
+
+TITLES = {"1K": "synthetic-1k", "10K": "synthetic-10k", "50K": "synthetic-50k"}
+BALLS = {
+    "Euclidean ball": "sharpness_l2",
+    "largest coordinate": "sharpness_linf",
+    "by filter": "sharpness_filter",
+    "relative to all weights": "sharpness_relative",
+}
+EQ3 = {  # readings of Eq. (3): which ball, whether its maximum was searched for or sampled, and on which loss
+    f"{ball}, {how}, {split} loss": {"measure": name + drawn, "split": split}
+    for ball, name in BALLS.items()
+    for how, drawn in (("searched", ""), ("random directions", "_random"))
+    for split in ("train", "test")
+}
+NETWORKS = {
+    "each B on the network it trained": {"measure": "gradient_variance", "at": "convergence"},
+    "all B on one network": {"measure": "gradient_variance_one_network", "at": "convergence"},
+    "all B on one network before training": {
+        "measure": "gradient_variance_one_network",
+        "at": "initialisation",
+    },
+}
+UNSAID = (
+    "The paper says neither of which data set and in which norm, nor whether the maximum was searched for "
+    "or sampled, nor on which loss. Its two values and their ratio must come from one reading. The page on "
+    "sharpness has measures beyond Eq. (3), too: the trace of the Hessian falls with B on all three "
+    "synthetic sets."
+)
+PRINTED_RATIO = one(printed.sharpness_ratio)
+
+
+def _eq3(asks, paper=()) -> Put:
+    found = tuple(
+        Reading(partial(asks, dataset=d, **how), "measures", f"{title}, {label}", f"{title}, {label}")
+        for title, d in TITLES.items()
+        for label, how in EQ3.items()
+    )
+    return Put(found, paper, words=UNSAID, shares="sharpness")
+
+
+def _sharper(datasets, words: str, paper=PRINTED_RATIO) -> Put:
+    asked = partial(sharp.sharpness_ratios, datasets=datasets)
+    found = tuple(Reading(partial(asked, **how), "measures", label) for label, how in EQ3.items())
+    return Put(found, paper, says(">", 1, "ratio"), words)
+
+
+def _variance(of: str, id: str = "", relation: str = "") -> Put:
+    found = tuple(
+        Reading(
+            partial(noise.variance_fit, dataset=d, of=of, **how),
+            "measures",
+            f"{spec.title}, {label}",
+            f"{spec.title}, {label}",
+        )
+        for d, spec in DATASETS.items()
+        for label, how in NETWORKS.items()
+    )
+    words = (
+        "The paper says neither of which data set nor of which network. Slope and R² must come from one "
+        "reading."
+    )
+    theirs = one(partial(printed.stated, id=id)) if id else ()
+    put = says(relation, -1, "exponent") if relation else None
+    return Put(found, theirs, put, words, "gradient variance")
+
+
+RATIO = _eq3(partial(sharp.sharpness_ratio, small=32, large=512), PRINTED_RATIO)
+SLOPE = _variance("exponent", "iv-f-variance-slope", "~")
+FIT = _variance("r_squared", "iv-f-variance-r2")
+SEVEN = (*SYNTHETIC, "mnist")
+SHARPNESS = {
+    "abstract-sharpness-ratio": RATIO,
+    "iv-e-sharpness-b32": _eq3(partial(sharp.sharpness, batch_size=32)),
+    "iv-e-sharpness-b512": _eq3(partial(sharp.sharpness, batch_size=512)),
+    "iv-e-sharpness-ratio": RATIO,
+    "v-a-sharpness-ratio": RATIO,
+    "vii-sharpness-ratio": RATIO,
+    "abstract-sharp-large": _sharper(
+        SEVEN,
+        "Put as: the sharpness is larger at the large batch size than at B = 32, on each synthetic set and "
+        "on MNIST.",
+    ),
+    "abstract-flat-small": _sharper(
+        SEVEN,
+        "Put as: sharper at the large batch size on the synthetic sets and on MNIST. That small batches "
+        "generalize better is judged as the claim of Section I.",
+    ),
+    "iv-e-shapes": _sharper(
+        SEVEN,
+        "Put as: sharper at the large batch size than at B = 32 on each synthetic set and on MNIST. The "
+        "shape of a surface has no number in the paper.",
+    ),
+    "v-a-agnostic": _sharper(
+        tuple(DATASETS),
+        "Put as: sharper at the large batch size with each network. The paper prints a sharpness of one "
+        "network alone.",
+        (),
+    ),
+    "iv-e-cifar10-memory": Put(
+        words=(
+            "What the authors' program held in memory is not known. Point by point, a landscape needs what "
+            "one evaluation of the network needs."
+        )
+    ),
+}
+VARIANCE = {
+    "abstract-variance-slope": SLOPE,
+    "ii-b-variance-slope": SLOPE,
+    "iv-f-variance-slope": _variance("exponent"),
+    "iv-f-theory-slope": SLOPE,
+    "vii-variance-slope": SLOPE,
+    "iv-f-variance-r2": _variance("r_squared"),
+    "abstract-variance-r2": FIT,
+    "i-b-variance-r2": FIT,
+    "v-b-variance-r2": FIT,
+    "vii-variance-r2": FIT,
+}
+MECHANISM = {
+    "v-b-mechanism": Put(
+        words=(
+            "That noise and geometry both change with B does not show that one causes the other; an "
+            "intervention on the noise alone would be needed."
+        )
+    )
+}
+
+
+def _exponent() -> Put:
+    over = {"over all data sets": tuple(DATASETS), "over the synthetic sets": SYNTHETIC}
+    ours = tuple(
+        Reading(partial(critical_batch_size.exponent, datasets=names), label=label)
+        for label, names in over.items()
+    )
+    theirs = tuple(
+        Reading(partial(critical_batch_size.printed_exponent, datasets=names), label=label)
+        for label, names in over.items()
+    )
+    defined = Reading(
+        partial(critical_batch_size.exponent, datasets=tuple(DATASETS)),
+        label="by the definition from the printed accuracies",
+    )
+    return Put(ours, (*theirs, defined))
+
+
+CRITICAL = {
+    id: _exponent()
+    for id in (
+        "abstract-critical-exponent",
+        "iv-g-critical-exponent",
+        "vi-bound-exponent",
+        "vii-critical-exponent",
+    )
+} | {
+    "iv-g-literature": Put(
+        words="Rests on works by others; the page on ambiguities says what one of them finds instead."
+    )
+}
+
+
+def _branch(name: str) -> Put:
+    words = (
+        "Line 9 of Algorithm 2, from the default rate and base batch, must give rates in the range that "
+        "its own branch prints."
+    )
+    return Put((), one(partial(printed.branch_rates, branch=name)), words=words)
+
+
+ALGORITHM = {
+    "vi-algorithm": Put(
+        one(algorithm_2_loss.losses, "choices"),
+        says=says("<=", 1, "points"),
+        words=(
+            "Put as: what it chooses is no more than the point of Section IV-G worse than the best batch "
+            "size, on each data set."
+        ),
+    ),
+    "vi-small-lr": _branch("small"),
+    "vi-medium-lr": _branch("medium"),
+    "vi-large-lr": _branch("large"),
+}
+
+
+def _counted(what: str) -> Put:
+    return Put((), one(partial(printed.counted, what=what)))
+
+
+def _section(id: str, claimed: str) -> Put:
+    asked = one(partial(printed.stands_in, id=id, claimed=claimed))
+    return Put((), asked, says("=", 1, "places"))
+
+
+def _budget(datasets, per: float, unit: str, value: float) -> Put:
+    words = (
+        "The epoch times of the tables, times the epochs, must fit into what is stated; evaluation and "
+        "other work may take the rest. How much of it they make up is shown."
+    )
+    return Put(
+        (),
+        one(partial(printed.budget, datasets=datasets, per=per, unit=unit)),
+        says("<=", value, unit),
+        words,
+    )
+
+
+ITSELF = {
+    "abstract-datasets": _counted("data sets"),
+    "abstract-networks": _counted("networks"),
+    "i-b-datasets": _counted("data sets"),
+    "i-b-batch-sizes": _counted("batch sizes"),
+    "i-b-networks": _counted("networks"),
+    "vii-datasets": _counted("data sets"),
+    "vii-networks": _counted("networks"),
+    "vii-batch-sizes": _counted("batch sizes"),
+    "vii-orders": _counted("orders"),
+    "v-a-section": _section("iv-e-sharpness-ratio", "IV-F"),
+    "v-b-section": _section("iv-f-variance-r2", "IV-G"),
+    "v-d-section": _section("iv-d-prerequisite", "IV-D"),
+    "c-synthetic-hours": _budget(SYNTHETIC, 3600.0, "CPU hours", 3),
+    "c-mnist-minutes": _budget(["mnist"], 60.0, "GPU minutes", 40),
+    "c-cifar10-hours": _budget(["cifar10"], 3600.0, "GPU hours", 2),
+}
+REPORTS = "Reports work of others; nothing of it was run, by the paper or here."
+OTHERS = {
+    id: Put(words=REPORTS)
+    for id in (
+        "i-historical-batch",
+        "i-foundation-batch",
+        "ii-a-flat-better",
+        "ii-a-sharp-large",
+        "ii-b-noise-flat",
+        "ii-d-equal-updates",
+        "ii-e-lr-batch-equivalence",
+        "ii-e-lamb-batch",
+        "ii-e-lamb-minutes",
+        "v-a-prior",
+    )
+}
