@@ -80,7 +80,7 @@ class Scatter:
         return mean + self.rng.choice(self.draw_from[batch_size], n)
 
     def table(self, means: dict[int, float], n: int) -> pd.DataFrame:
-        """A reproduction: n runs of each cell, those given with these means; one of the others has `LENDER`, if more."""
+        """n runs of each cell, those given with these means; one of the others has `LENDER`, if more."""
         others = [b for b in self.means.index if b not in means]
         lender = self.rng.choice(others or list(means))
         columns = {b: self.runs(b, means.get(b, self.means[b]), n) for b in self.means.index}
@@ -234,5 +234,5 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    write_whole(FILE, simulate(1_000).round(2).to_csv(index=False).encode())
+    write_whole(FILE, simulate(500).round(2).to_csv(index=False).encode())
     print(summary(recorded()).to_string(index=False))
