@@ -85,7 +85,7 @@ def frame() -> pd.DataFrame:
     return _as_runs(table.assign(lr_rule="linear"))
 
 
-def ablation() -> pd.DataFrame:
+def ablation_frame() -> pd.DataFrame:
     """Table V in the form of `frame`."""
     return _as_runs(learning_rate_ablation().assign(dataset="synthetic-50k"))
 
