@@ -20,8 +20,10 @@ FOLDER = Path(__file__).with_name("paper")
 
 
 @lru_cache
-def _read(name: str) -> pd.DataFrame:
+def _read(name: str, as_text: bool = False) -> pd.DataFrame:
     """A CSV file of the folder; "None" and the like stay text, only an empty cell is missing."""
+    if as_text:
+        return pd.read_csv(FOLDER / f"{name}.csv", dtype=str, keep_default_na=False)
     return pd.read_csv(FOLDER / f"{name}.csv", keep_default_na=False, na_values=[""])
 
 
@@ -83,7 +85,7 @@ def frame() -> pd.DataFrame:
     return _as_runs(table.assign(lr_rule="linear"))
 
 
-def ablation() -> pd.DataFrame:
+def ablation_frame() -> pd.DataFrame:
     """Table V in the form of `frame`."""
     return _as_runs(learning_rate_ablation().assign(dataset="synthetic-50k"))
 
@@ -113,7 +115,7 @@ def statement(id: str) -> pd.Series:
 def printed(id: str) -> tuple[str, float]:
     """The number of one statement as it is printed, and half of its last digit. Empty and NaN for words
     alone."""
-    text = pd.read_csv(FOLDER / "text.csv", dtype=str, keep_default_na=False).set_index("id")["value"]
+    text = _read("text", as_text=True).set_index("id")["value"]
     one_of("statement", id, text.index)
     return text[id], 0.5 * 10.0 ** -len(text[id].partition(".")[2]) if text[id] else float("nan")
 

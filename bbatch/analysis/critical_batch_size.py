@@ -148,7 +148,7 @@ def outcomes(runs: pd.DataFrame, dataset: str, what: str) -> Estimate:
     return Estimate(value, n, "samples", how, title, ids, among=among, span=len(grid), shown=shown)
 
 
-def optima(runs, datasets: Iterable[str]) -> list[Estimate]:
+def optima_of(runs, datasets: Iterable[str]) -> list[Estimate]:
     """The optimum of each data set."""
     return [outcomes(runs, d, "optimal") for d in datasets]
 

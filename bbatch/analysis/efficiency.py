@@ -85,7 +85,7 @@ def reached(runs: pd.DataFrame, accuracy) -> pd.DataFrame:
     return runs.assign(epochs=np.array(epochs, float), cost=np.array(costs, float))
 
 
-def against(
+def against_base(
     runs: pd.DataFrame, dataset: str, base: int, large: int, accuracy: float | str
 ) -> dict[str, Estimate]:
     """A large batch size against `base`, paired by seed: `Estimate`s of three ratios, from the runs of
@@ -151,14 +151,15 @@ def _scatter(runs: pd.DataFrame) -> tuple[float, float]:
 
 
 def speedups(curves: pd.DataFrame, dataset: str, accuracy: float, base: int = BASE) -> pd.DataFrame:
-    """`against` for each batch size: batch_size, n (seeds that both have), reached (runs of this batch size
-    that had the accuracy, of all its runs), epoch, epochs, effective."""
+    """`against_base` for each batch size: batch_size, n (seeds that both have), reached (runs of this batch
+    size that had the accuracy, of all its runs), epoch, epochs, effective."""
     runs, rows = by_run(curves, dataset), []
     for b, cell in reached(runs, accuracy).groupby("batch_size"):
         n = len(set(cell["seed"]) & set(runs[runs["batch_size"] == base]["seed"]))
         told = f"{cell['epochs'].notna().sum()} of {len(cell)}"
         rows.append(
-            {"batch_size": int(b), "n": n, "reached": told} | against(runs, dataset, base, int(b), accuracy)
+            {"batch_size": int(b), "n": n, "reached": told}
+            | against_base(runs, dataset, base, int(b), accuracy)
         )
     return pd.DataFrame(rows, columns=["batch_size", "n", "reached", "epoch", "epochs", "effective"])
 
@@ -208,8 +209,8 @@ def epoch_speedups(evidence, base: int, datasets: Iterable[str] = tuple(DATASETS
 
 def more_epochs(evidence, accuracy: float | str, base: int) -> list[Estimate]:
     """Epochs to an accuracy at the largest batch size over those at `base`, on each data set; a set where
-    `base` never gets there says nothing of it, and is left out. `accuracy` as in `against`, or "near": that
-    of `target`."""
+    `base` never gets there says nothing of it, and is left out. `accuracy` as in `against_base`, or "near":
+    that of `target`."""
     return [e for _, e in _to_the_largest(evidence, accuracy, base, "epochs")]
 
 
@@ -224,8 +225,8 @@ def wall_clock(evidence, accuracy: float | str, base: int) -> list[Estimate]:
 
 
 def _to_the_largest(evidence, accuracy, base: int, column: str, as_paper=False, datasets=tuple(DATASETS)):
-    """(data set, one ratio of `against`) at the largest batch size, without the sets where `base` never gets
-    there."""
+    """(data set, one ratio of `against_base`) at the largest batch size, without the sets where `base` never
+    gets there."""
     for d in datasets:
         large, wanted = DATASETS[d].protocol.batch_sizes[-1], accuracy
         runs = on_the_papers_hardware(evidence.trained[d], d) if as_paper else evidence.trained[d]
@@ -233,7 +234,7 @@ def _to_the_largest(evidence, accuracy, base: int, column: str, as_paper=False, 
         pairs = _pairs(runs, d, base, large, wanted)
         if len(pairs) and pairs["epochs_base"].isna().all():
             continue
-        found = against(runs, d, base, large, wanted)[column]
+        found = against_base(runs, d, base, large, wanted)[column]
         if not (found.n or found.shown):
             found = replace(found, missing=command(d, more="" if d in SYNTHETIC else " --device cuda"))
         yield d, found
@@ -255,7 +256,7 @@ def per_epoch(curves: pd.DataFrame) -> pd.DataFrame:
     for name, spec in DATASETS.items():
         runs, largest = by_run(curves, name), spec.protocol.batch_sizes[-1]
         for base in (1, 8, BASE):
-            ours = against(runs, name, base, largest, 0)["epoch"]
+            ours = against_base(runs, name, base, largest, 0)["epoch"]
             rows.append((name, largest, base, printed_speedup(paper, name, base).value, ours))
     return pd.DataFrame(rows, columns=["dataset", "largest", "base", "paper", "ours"])
 

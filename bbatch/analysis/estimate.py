@@ -136,7 +136,7 @@ def by_seed(
     return mine.set_index(keys)[metric].unstack([1, 2])
 
 
-def pooled(cells: pd.DataFrame) -> tuple[float, float]:
+def pooled_variance(cells: pd.DataFrame) -> tuple[float, float]:
     """Variance within the columns of a table, pooled, and how many further runs it counts for; NaN and 0
     without any."""
     x = cells.to_numpy(float)
@@ -189,7 +189,7 @@ def weighted(table: pd.DataFrame, weights: Mapping, unit: str, about: str = "") 
     sums = sums[~np.isnan(sums)]
     if not len(sums):
         return Estimate(about=about, unit=unit)
-    variance, freedom = pooled(table)
+    variance, freedom = pooled_variance(table)
     deviation, freedom = moderated(sums, variance * sum(w * w for w in weights.values()), freedom)
     total = sum(abs(w) for w in weights.values()) / (2 if abs(sum(weights.values())) < 1e-9 else 1)
     return Estimate(

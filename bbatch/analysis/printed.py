@@ -15,7 +15,7 @@ from .accuracy import level
 from .estimate import Estimate, minus, number
 
 
-def counted(runs, what: str) -> Estimate:
+def counts_itself(runs, what: str) -> Estimate:
     """What the paper counts of itself: "data sets", "networks", "batch sizes" or "orders" (of magnitude that
     they span)."""
     found, names = sorted(set(runs["batch_size"])), list(dict.fromkeys(runs["dataset"]))
@@ -96,7 +96,7 @@ def stated(runs, id: str) -> Estimate:
     )
 
 
-def sharpness_ratio(runs) -> Estimate:
+def stated_ratio(runs) -> Estimate:
     """S at B = 512 over S at B = 32, from the two numbers of Section IV-E."""
     small, large = (stated(runs, f"iv-e-sharpness-b{b}") for b in (32, 512))
     value = large.value / small.value

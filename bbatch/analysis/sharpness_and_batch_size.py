@@ -13,7 +13,7 @@ from ..config import DATASETS
 from ..geometry.measurements import converged
 from ..geometry.one_network import LITERAL, MEASURES
 from ..statistics import LEVEL, Interval, power_laws, spearman
-from .estimate import Estimate, lacking, mean, pooled, ratio
+from .estimate import Estimate, lacking, mean, pooled_variance, ratio
 
 MEASURE = "bbatch geometry"  # what computes what is missing
 SHARP = [name for name in MEASURES if name.startswith(("sharpness", "keskar", "hessian"))]
@@ -57,7 +57,9 @@ def sharpness(table: pd.DataFrame, dataset: str, batch_size: int, measure: str, 
     ids = _ids(table, dataset, [batch_size], values.index)
     if (values <= 0).any():  # along random directions the loss need not rise
         return mean(values, "loss", about, ids)
-    found = ratio(values, about, ids, prior=pooled(logs), span=float(wide.max().max() - wide.min().min()))
+    found = ratio(
+        values, about, ids, prior=pooled_variance(logs), span=float(wide.max().max() - wide.min().min())
+    )
     return replace(found, unit="loss", how="geometric mean over seeds")
 
 
@@ -77,7 +79,7 @@ def sharpness_ratio(
     pairs = pairs[(pairs > 0).all(axis=1)]
     if not len(pairs):
         return lacking(about, f"{MEASURE} {dataset}", unit="ratio")
-    variance, freedom = pooled(np.log(wide.where(wide > 0)))
+    variance, freedom = pooled_variance(np.log(wide.where(wide > 0)))
     ids = _ids(table, dataset, (small, large), pairs.index)
     return ratio(pairs[large] / pairs[small], about, ids, prior=(2 * variance, freedom))
 

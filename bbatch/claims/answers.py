@@ -142,7 +142,7 @@ def gap_grows(e: Evidence) -> str:
 
 
 def epoch_time(e: Evidence) -> str:
-    ours = {d: efficiency.against(e.trained[d], d, 1, 512, 0)["epoch"] for d in SYNTHETIC}
+    ours = {d: efficiency.against_base(e.trained[d], d, 1, 512, 0)["epoch"] for d in SYNTHETIC}
     theirs = {d: efficiency.printed_speedup(published.frame(), d, 1) for d in DATASETS}
     from_32 = [efficiency.printed_speedup(published.frame(), d, 32).value for d in DATASETS]
     assert max(o.high for o in ours.values()) < 10 and min(theirs[d].value for d in SYNTHETIC) > 50
@@ -156,7 +156,7 @@ def epoch_time(e: Evidence) -> str:
 
 def epochs(e: Evidence) -> str:
     found = {
-        d: efficiency.against(e.trained[d], d, 32, 512, efficiency.target(e.runs, d))["epochs"]
+        d: efficiency.against_base(e.trained[d], d, 32, 512, efficiency.target(e.runs, d))["epochs"]
         for d in SYNTHETIC
     }
     assert max(f.high for f in found.values()) < 1, "fewer on each"
@@ -169,12 +169,12 @@ def epochs(e: Evidence) -> str:
     )
 
 
-def wall_clock(e: Evidence) -> str:
+def time_left(e: Evidence) -> str:
     found = {
-        d: efficiency.against(e.trained[d], d, 32, 512, efficiency.target(e.runs, d))["effective"]
+        d: efficiency.against_base(e.trained[d], d, 32, 512, efficiency.target(e.runs, d))["effective"]
         for d in SYNTHETIC
     }
-    mnist = efficiency.wall_clock(Evidence(published.frame(), published.ablation()), 80, 32)[3]
+    mnist = efficiency.wall_clock(Evidence(published.frame(), published.ablation_frame()), 80, 32)[3]
     assert min(f.low for f in found.values()) > 1, "faster"
     assert mnist.high < 2, "the paper's times do not allow it on MNIST"
     return (
@@ -186,11 +186,11 @@ def wall_clock(e: Evidence) -> str:
 
 def scaling(e: Evidence) -> str:
     lost = learning_rate_rules.loss_without(e.ablation, 512)
-    theirs = learning_rate_rules.loss_without(published.ablation(), 512)
+    theirs = learning_rate_rules.loss_without(published.ablation_frame(), 512)
     assert -0.5 < lost.low and lost.high < 0.5 < theirs.low, "hardly anything is lost"
     apart = [
         level.value - row.test_acc
-        for row in published.ablation().query("lr_rule == 'linear'").itertuples()
+        for row in published.ablation_frame().query("lr_rule == 'linear'").itertuples()
         for level in [accuracy.level(published.frame(), row.dataset, row.batch_size)]
     ]
     assert min(apart) > 1, "Table V is not Table VII"
@@ -234,7 +234,7 @@ def sharpness(e: Evidence) -> str:
     )
 
 
-def variance(e: Evidence) -> str:
+def variance_law(e: Evidence) -> str:
     at = ("gradient_variance_one_network", "initialisation")
     slopes = [noise.variance_fit(e.measures, d, *at, "exponent") for d in SYNTHETIC]
     own = [
@@ -291,7 +291,8 @@ def algorithm(e: Evidence) -> str:
 def itself(e: Evidence) -> str:
     tables = published.frame()
     sets, networks, sizes, orders = (
-        printed.counted(tables, what).value for what in ("data sets", "networks", "batch sizes", "orders")
+        printed.counts_itself(tables, what).value
+        for what in ("data sets", "networks", "batch sizes", "orders")
     )
     hours = printed.budget(tables, SYNTHETIC, 3600.0, "hours")
     references = {"iv-e-sharpness-ratio": "IV-F", "iv-f-variance-r2": "IV-G", "iv-d-prerequisite": "IV-D"}

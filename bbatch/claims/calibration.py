@@ -71,21 +71,24 @@ class Scatter:
         self.means = table.mean()
         spread = table - self.means
         self.residuals = spread * math.sqrt(len(table) / (len(table) - 1))  # of the runs, not of their mean
+        self.draw_from = {b: self.residuals[b].to_numpy() for b in table}
         self.tolerance = min(rules.ABSOLUTE["points"], rules.OF_SPAN * float(np.ptp(table.to_numpy())))
         self.rng = rng
 
     def runs(self, batch_size: int, mean: float, n: int) -> np.ndarray:
         """n runs of a cell whose mean is set, with the scatter of that batch size."""
-        return mean + self.rng.choice(self.residuals[batch_size].to_numpy(), n)
+        return mean + self.rng.choice(self.draw_from[batch_size], n)
 
     def table(self, means: dict[int, float], n: int) -> pd.DataFrame:
-        """A reproduction: n runs of each of the given cells, and `LENDER` (or n, if more) of another one."""
+        """n runs of each cell, those given with these means; one of the others has `LENDER`, if more."""
         others = [b for b in self.means.index if b not in means]
-        lender = self.rng.choice(others)
-        columns = {b: self.runs(b, mean, n) for b, mean in means.items()}
-        columns |= {lender: self.runs(lender, self.means[lender], max(n, LENDER))}
-        columns |= {b: self.runs(b, self.means[b], n) for b in others if b != lender}
-        return pd.DataFrame({b: pd.Series(x) for b, x in columns.items()})
+        lender = self.rng.choice(others or list(means))
+        columns = {b: self.runs(b, means.get(b, self.means[b]), n) for b in self.means.index}
+        columns[lender] = self.runs(lender, means.get(lender, self.means[lender]), max(n, LENDER))
+        filled = np.full((max(n, LENDER), len(columns)), np.nan)
+        for k, x in enumerate(columns.values()):
+            filled[: len(x), k] = x
+        return pd.DataFrame(filled, columns=list(columns))
 
     def pair(self) -> tuple[int, int]:
         """Two batch sizes."""
@@ -171,10 +174,7 @@ def _falls(s: Scatter, truth: str, n: int, parts: int = 1, relation: str = ">") 
 
 def _batch_size(s: Scatter, truth: str, n: int) -> str:
     grid = list(s.means.index)
-    columns = {b: s.runs(b, s.means[b], n) for b in grid}
-    lender = s.rng.choice(grid)
-    columns[lender] = s.runs(lender, s.means[lender], max(n, LENDER))
-    table = pd.DataFrame({b: pd.Series(x) for b, x in columns.items()})
+    table = s.table(dict(s.means), n)
     cells = {b: weighted(table, {b: 1}, "percent") for b in grid}
     among = likely_optima(cells, draws=400, seed=int(s.rng.integers(1 << 30)))
     at = grid.index(s.means.idxmax()) + {TRUE: 0, ONE_OFF: 1, TWO_OFF: 2}[truth] * int(s.rng.choice([-1, 1]))
@@ -234,5 +234,5 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    write_whole(FILE, simulate(1_000).round(2).to_csv(index=False).encode())
+    write_whole(FILE, simulate(500).round(2).to_csv(index=False).encode())
     print(summary(recorded()).to_string(index=False))

@@ -75,7 +75,7 @@ def changed(judgements: Iterable[Judgement]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["id", "claim", "before", "now", "reason"])
 
 
-def counted(judgements: Iterable[Judgement]) -> pd.DataFrame:
+def summed_up(judgements: Iterable[Judgement]) -> pd.DataFrame:
     """The same summed up: before, now, reason, how many claims, and which of the prose."""
     table = changed(judgements)
     rows = []

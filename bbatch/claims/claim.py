@@ -51,7 +51,7 @@ class Evidence:
 
 def paper() -> Evidence:
     """The paper's tables as evidence."""
-    return Evidence(published.frame(), published.ablation())
+    return Evidence(published.frame(), published.ablation_frame())
 
 
 @dataclass(frozen=True)

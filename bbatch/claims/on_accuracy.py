@@ -38,7 +38,7 @@ def _excess(pairs, small: int, large: int, words: str) -> Put:
 
 
 def _optimum(datasets, words: str = "") -> Put:
-    return _put(*one(partial(critical_batch_size.optima, datasets=datasets)), words=words)
+    return _put(*one(partial(critical_batch_size.optima_of, datasets=datasets)), words=words)
 
 
 SMALLER = {

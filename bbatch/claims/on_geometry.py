@@ -37,7 +37,7 @@ UNSAID = (
     "sharpness has measures beyond Eq. (3), too: the trace of the Hessian falls with B on all three "
     "synthetic sets."
 )
-PRINTED_RATIO = one(printed.sharpness_ratio)
+PRINTED_RATIO = one(printed.stated_ratio)
 
 
 def _eq3(asks, paper=()) -> Put:
@@ -192,7 +192,7 @@ ALGORITHM = {
 
 
 def _counted(what: str) -> Put:
-    return Put((), one(partial(printed.counted, what=what)))
+    return Put((), one(partial(printed.counts_itself, what=what)))
 
 
 def _section(id: str, claimed: str) -> Put:

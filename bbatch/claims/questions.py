@@ -82,7 +82,7 @@ QUESTIONS = (
         "Is what is left a gain of 2 to 5 times?",
         t.WALL_CLOCK,
         "v-e-wall-clock",
-        answers.wall_clock,
+        answers.time_left,
     ),
     Question(
         "scaling",
@@ -104,7 +104,7 @@ QUESTIONS = (
         "Does the variance of the gradient fall as 1/B?",
         g.VARIANCE,
         "iv-f-variance-slope",
-        answers.variance,
+        answers.variance_law,
     ),
     Question(
         "mechanism",

@@ -146,7 +146,7 @@ def _results() -> Iterable[Claim]:
 def _ablation() -> Iterable[Claim]:
     """Table V; where its rate is that of Table VII, the cells of the two must be equal."""
     protocol_ = DATASETS["synthetic-50k"].protocol
-    for row in published.ablation().itertuples():
+    for row in published.ablation_frame().itertuples():
         rate = {"linear": "scaled", "constant": "fixed"}[row.lr_rule]
         same = math.isclose(row.lr, protocol_.base_lr * row.batch_size / protocol_.base_batch)
         for column in ("test_acc", "gap_running"):

@@ -154,7 +154,7 @@ def test_the_page_says_what_the_ratios_say():
 
 def test_both_within_the_first_epoch_is_unresolved_and_not_as_fast():
     first = curves({(b, seed): ([90, 91, 92], 1.0) for b in (32, 512) for seed in range(4)})
-    found = efficiency.against(efficiency.by_run(first, "synthetic-1k"), "synthetic-1k", 32, 512, 80)[
+    found = efficiency.against_base(efficiency.by_run(first, "synthetic-1k"), "synthetic-1k", 32, 512, 80)[
         "epochs"
     ]
     assert found.n == 0 and math.isnan(found.value) and "unresolved" in found.shown
@@ -164,13 +164,13 @@ def test_both_within_the_first_epoch_is_unresolved_and_not_as_fast():
 def test_a_collapsed_run_has_no_accuracy_to_get_to():
     collapsed = {(32, s): ([60, 90], 1.0) for s in range(3)} | {(512, s): ([51, 52], 1.0) for s in range(3)}
     runs = efficiency.by_run(curves(collapsed), "synthetic-1k")  # two classes: chance is 50 %
-    assert efficiency.against(runs, "synthetic-1k", 32, 512, "own")["epochs"].n == 0
+    assert efficiency.against_base(runs, "synthetic-1k", 32, 512, "own")["epochs"].n == 0
     learnt = collapsed | {
         (512, s): ([60, 70, 80], 1.0) for s in range(3)
     }  # to 79 %: the second epoch, the third
     runs = efficiency.by_run(curves(learnt), "synthetic-1k")
-    assert efficiency.against(runs, "synthetic-1k", 32, 512, "own")["epochs"].value == pytest.approx(1.5)
-    never = efficiency.against(runs, "synthetic-1k", 32, 512, 85)["epochs"]
+    assert efficiency.against_base(runs, "synthetic-1k", 32, 512, "own")["epochs"].value == pytest.approx(1.5)
+    never = efficiency.against_base(runs, "synthetic-1k", 32, 512, 85)["epochs"]
     assert never.n == 3 and math.isnan(never.value) and "never reached" in never.shown
 
 

@@ -76,7 +76,7 @@ def test_the_paper_is_asked_the_same_and_answers_with_its_rounding():
         accuracy.level(published.frame(), "cifar10", 1024).shown == "10.00"
     )  # two digits, as its column has
     assert accuracy.level(published.frame(), "synthetic-1k", 16).n == 0
-    assert accuracy.level(published.ablation(), "synthetic-50k", 512, lr_rule="constant").value == 82.1
+    assert accuracy.level(published.ablation_frame(), "synthetic-50k", 512, lr_rule="constant").value == 82.1
 
 
 def test_a_missing_cell_names_the_command_that_gives_it():

@@ -26,17 +26,6 @@ from bbatch.records.store import ROOT
 from factories import record
 
 
-@pytest.fixture(scope="module")
-def empty() -> Evidence:
-    return claims.evidence({})
-
-
-@pytest.fixture(scope="module")
-def nothing_run(empty):
-    """Every claim, judged without a single record."""
-    return {j.claim.id: j for j in claims.judged(empty)}
-
-
 def grid(dataset="synthetic-50k", seeds=6, rule="linear", noise=0.02, **accuracy) -> list[dict]:
     """Records of some batch sizes (b8=99.0, ...) whose accuracies scatter by `noise` points, each size in its
     own way."""
@@ -276,17 +265,6 @@ def test_what_was_computed_together_is_read_in_one_way():
 def test_all_gaps_keep_to_one_training_accuracy(real):
     shared = [j for j in real.values() if j.claim.shares == "training accuracy"]
     assert len(shared) > 30 and len({read.key for j in shared for read in j.ours[:1]}) == 1
-
-
-@pytest.fixture(scope="module")
-def committed() -> Evidence:
-    return claims.evidence()
-
-
-@pytest.fixture(scope="module")
-def real(committed):
-    """Every claim, judged by the committed records."""
-    return {j.claim.id: j for j in claims.judged(committed)}
 
 
 def test_the_answers_hold_for_the_committed_records(committed):

@@ -1,0 +1,70 @@
+"""The rules' error rates by simulation, in short, and what becomes of a verdict where seeds are dropped."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bbatch import metrics, published
+from bbatch.analysis import accuracy
+from bbatch.claims import calibration, rules
+from bbatch.claims.rules import DATA, FIRM, Says
+from bbatch.config import SYNTHETIC
+from bbatch.records.store import Store
+
+DRAWS = 60
+
+
+def test_few_firm_verdicts_are_wrong_in_simulated_papers():
+    table = calibration.simulate(DRAWS, seeds=(1, 3, 20))
+    most = stats.binom.ppf(1 - 0.01 / len(table), DRAWS, 0.05)  # what 5 % gives at most, in this many rows
+    wrong = table[table["wrong"] / 100 * DRAWS > most + 1e-6]
+    assert wrong.empty, wrong.to_string()
+    assert (table.loc[table["truth"] == calibration.OTHER, rules.NOT] > 0).any()  # they decide, too
+
+
+def test_the_simulation_finds_rules_that_are_too_sure(monkeypatch):
+    monkeypatch.setattr(rules, "LEVEL", 0.3)
+    table = calibration.simulate(DRAWS, seeds=(3,), kinds=("it falls",))
+    assert table["wrong"].max() > 15
+
+
+def test_the_long_form_is_recorded_and_keeps_to_five_percent():
+    table = calibration.recorded()
+    assert set(table["kind"]) == set(calibration.KINDS) and set(table["n"]) == set(calibration.SEEDS)
+    error = 100 * np.sqrt(0.05 * 0.95 / table["draws"])
+    assert (table["wrong"] <= 5 + 3 * error).all(), table[table["wrong"] > 5].to_string()
+
+
+@pytest.mark.parametrize("metric", ["test_acc", "gap_running"])
+def test_no_verdict_is_firmer_for_less_data(metric):
+    """Of the cells that 20 seeds leave undecided, few are decided by fewer seeds: no more than the level
+    allows."""
+    runs = metrics.full_protocol(metrics.frame(Store().records().values()))
+    runs = runs[runs["lr_rule"] == "linear"]
+    paper, rng = published.frame().set_index(["dataset", "batch_size"]), np.random.default_rng(0)
+    firmer = drawn = 0
+    for d in SYNTHETIC:
+        mine = runs[runs["dataset"] == d]
+        for b in (1, 8, 32, 128, 512):
+            says = Says(
+                "=", paper.loc[(d, b), metric], unit="points" if metric == "gap_running" else "percent"
+            )
+            whole = rules.judge_part(says, accuracy.level(runs, d, b, metric))
+            if whole in FIRM:
+                continue
+            for n in (1, 2, 3, 5):
+                for _ in range(8):
+                    kept = rng.choice(sorted(mine["seed"].unique()), n, replace=False)
+                    few = mine[(mine["batch_size"] != b) | mine["seed"].isin(kept)]
+                    drawn += 1
+                    firmer += rules.judge_part(says, accuracy.level(few, d, b, metric)) in FIRM
+    assert drawn > 150 and firmer <= stats.binom.ppf(0.99, drawn, 0.05)
+
+
+def test_test_set_sampling_error_alone_decides_nothing():
+    """One run a cell, of every cell: whatever is printed, there is no verdict."""
+    runs = metrics.full_protocol(metrics.frame(Store().records().values()))
+    one = runs[(runs["lr_rule"] == "linear") & (runs["seed"] == 42) & (runs["dataset"] == "synthetic-10k")]
+    for printed in (50.0, 90.0, 98.9):
+        says = Says("=", printed, unit="percent")
+        assert rules.judge_part(says, accuracy.level(one, "synthetic-10k", 32)) == DATA
