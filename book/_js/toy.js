@@ -92,7 +92,7 @@
       ? `Rate over batch size: ${(rateOf(settings) / batchOf(settings)).toPrecision(2)}.`
       : `Rate over the root of batch size: ${(rateOf(settings) / Math.sqrt(batchOf(settings))).toPrecision(2)}.`);
     if (settings.valleys === "one") said.push(`Spread: ${rounded(spread)}; the formula says ${rounded(formula(settings))}.`);
-    else said.push(`Time spent in the wide valley: ${Math.round(100 * inWide)} %.`);
+    else said.push(`Time spent in the wide valley: ${Math.round(100 * inWide)}\u00a0%.`);
     return said.join(" ");
   };
 
@@ -120,7 +120,7 @@
       `<text x="${x(TO)}" y="${(down(WARM_UP) - 5).toFixed(1)}" text-anchor="end">warm-up ends</text>`);
     parts.push(`<text x="${x(TO)}" y="16" text-anchor="end">line: loss; area: where the walkers are</text>`,
       `<text x="${x(TO)}" y="${down(0) + 4}" text-anchor="end">three walkers, step by step</text>`,
-      `<text x="${LEFT}" y="16">loss</text>`, `<text x="6" y="${down(0) + 4}">step</text>`,
+      `<text x="${LEFT}" y="16">loss</text>`, `<text x="${LEFT - 8}" y="${down(0) - 8}" text-anchor="end">step</text>`,
       `<text x="${x(TO)}" y="${ABOVE - 8}" text-anchor="end">weight</text>`);
     return parts.join("");
   };
