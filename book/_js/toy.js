@@ -3,9 +3,9 @@
 (() => {
   const SIGMA = 4;  // standard deviation of a single sample's gradient
   const STEPS = 4000, WALKERS = 100, SHOWN = 3, START = -1, WARM_UP = 200;
-  const VALLEYS = {  // each valley is a parabola: where its bottom is, and its curvature
-    two: [{at: -1, curvature: 16}, {at: 1, curvature: 1}],
-    one: [{at: 1, curvature: 1}],
+  const VALLEYS = {  // each valley is a parabola: its bottom, its curvature, and the ridge to its right
+    two: [{at: -1, curvature: 16, until: -0.6}, {at: 1, curvature: 1, until: Infinity}],
+    one: [{at: 1, curvature: 1, until: Infinity}],
   };
   const DEFAULT = {valleys: "two", optimizer: "sgd", batch: 0, rate: -8, warmUp: false};
   const RATES = {least: -12, most: -2};  // the rate is a power of the square root of two
@@ -13,11 +13,7 @@
 
   const batchOf = ({batch}) => 2 ** batch, rateOf = ({rate}) => 2 ** (rate / 2);
   const height = (valley, w) => 0.5 * valley.curvature * (w - valley.at) ** 2;
-  const lower = (valleys, w) => {
-    let best = valleys[0];
-    for (const one of valleys) if (height(one, w) < height(best, w)) best = one;
-    return best;
-  };
+  const around = (valleys, w) => (w < valleys[0].until ? valleys[0] : valleys.at(-1));
 
   // Numbers from a fixed seed: uniform ones by mulberry32, pairs of normal ones from those by Box and Muller's transform.
   const normals = (count, seed = 42) => {
@@ -48,7 +44,7 @@
       let w = START, m = 0, v = 0, decay1 = 1, decay2 = 1;
       paths[n * (steps + 1)] = w;
       for (let t = 0; t < steps; t++) {
-        const valley = lower(valleys, w), g = valley.curvature * (w - valley.at) + size * random[n * steps + t];
+        const valley = around(valleys, w), g = valley.curvature * (w - valley.at) + size * random[n * steps + t];
         const rate = full * Math.min(1, (t + 1) / rising);
         if (!adam) w -= rate * g;
         else {  // Adam as its authors give it: 0.9, 0.999, 1e-8
@@ -67,7 +63,7 @@
     const half = steps / 2, late = new Float64Array(walkers * half);
     for (let n = 0; n < walkers; n++) late.set(paths.subarray(n * (steps + 1) + half + 1, (n + 1) * (steps + 1)), n * half);
     let sum = 0, squares = 0, inWide = 0;
-    for (const w of late) { sum += w; if (lower(valleys, w) === wide) inWide++; }
+    for (const w of late) { sum += w; if (around(valleys, w) === wide) inWide++; }
     const mean = sum / late.length;
     for (const w of late) squares += (w - mean) ** 2;
     return {paths, late, mean, spread: Math.sqrt(squares / late.length), inWide: inWide / late.length};
@@ -83,10 +79,10 @@
   };
 
   // The drawing: w across; above, the loss and where the walkers are; below, three walkers, their steps downwards.
-  const WIDTH = 640, ABOVE = 190, HEIGHT = 420, LEFT = 46, FROM = -3, TO = 5, HIGHEST = 4;
+  const WIDTH = 640, ABOVE = 200, HEIGHT = 430, LEFT = 58, FROM = -3, TO = 5, HIGHEST = 4;
   const x = (w) => LEFT + ((Math.min(Math.max(w, FROM), TO) - FROM) / (TO - FROM)) * (WIDTH - LEFT - 10);
-  const y = (loss) => ABOVE - (Math.min(loss, HIGHEST) / HIGHEST) * (ABOVE - 24);
-  const down = (t) => ABOVE + 40 + (Math.log10(t + 1) / Math.log10(STEPS + 1)) * (HEIGHT - ABOVE - 50);
+  const y = (loss) => ABOVE - (Math.min(loss, HIGHEST) / HIGHEST) * (ABOVE - 30);
+  const down = (t) => ABOVE + 44 + (Math.log10(t + 1) / Math.log10(STEPS + 1)) * (HEIGHT - ABOVE - 54);
   const line = (points) => "M" + points.map(([a, b]) => `${a.toFixed(1)} ${b.toFixed(1)}`).join("L");
   const rounded = (value) => (Number.isFinite(value) && value < 1000 ? value.toPrecision(2) : "beyond all bounds");
 
@@ -96,7 +92,7 @@
       ? `Rate over batch size: ${(rateOf(settings) / batchOf(settings)).toPrecision(2)}.`
       : `Rate over the root of batch size: ${(rateOf(settings) / Math.sqrt(batchOf(settings))).toPrecision(2)}.`);
     if (settings.valleys === "one") said.push(`Spread: ${rounded(spread)}; the formula says ${rounded(formula(settings))}.`);
-    else said.push(`Time spent in the wide valley: ${Math.round(100 * inWide)} %.`);
+    else said.push(`Time spent in the wide valley: ${Math.round(100 * inWide)}\u00a0%.`);
     return said.join(" ");
   };
 
@@ -110,22 +106,22 @@
     const area = counts.map((count, k) => [x(middle(k)), ABOVE - (count / most) * (ABOVE - 60)]);
     parts.push(`<path class="bbatch-toy-where" d="${line([[x(FROM), ABOVE], ...area, [x(TO), ABOVE]])}Z"/>`);
     const curve = Array.from({length: bins + 1}, (_, k) => FROM + (k / bins) * (TO - FROM));
-    parts.push(`<path class="bbatch-toy-loss" d="${line(curve.map((w) => [w, height(lower(valleys, w), w)])
+    parts.push(`<path class="bbatch-toy-loss" d="${line(curve.map((w) => [w, height(around(valleys, w), w)])
       .filter(([, loss]) => loss <= HIGHEST).map(([w, loss]) => [x(w), y(loss)]))}"/>`);
     const times = [...new Set(Array.from({length: 161}, (_, k) => Math.round((STEPS + 1) ** (k / 160)) - 1))];
     for (let n = 0; n < SHOWN; n++) {
       const path = times.map((t) => [x(found.paths[n * (STEPS + 1) + t]), down(t)]);
       parts.push(`<path class="bbatch-toy-walk bbatch-toy-walk-${n}" d="${line(path)}"/>`);
     }
-    for (let w = FROM; w <= TO; w++) parts.push(`<text x="${x(w)}" y="${ABOVE + 16}" text-anchor="middle">${w}</text>`);
+    for (let w = FROM; w <= TO; w++) parts.push(`<text x="${x(w)}" y="${ABOVE + 18}" text-anchor="middle">${String(w).replace("-", "−")}</text>`);
     for (const t of [1, 10, 100, 1000]) parts.push(`<text x="${LEFT - 8}" y="${(down(t) + 4).toFixed(1)}" text-anchor="end">${t}</text>`);
     parts.push(`<path class="bbatch-toy-axis" d="M${x(FROM)} ${ABOVE}H${x(TO)}M${x(FROM)} ${down(0)}V${down(STEPS)}"/>`);
     if (settings.warmUp) parts.push(`<path class="bbatch-toy-axis" stroke-dasharray="4 4" d="M${x(FROM)} ${down(WARM_UP).toFixed(1)}H${x(TO)}"/>`,
       `<text x="${x(TO)}" y="${(down(WARM_UP) - 5).toFixed(1)}" text-anchor="end">warm-up ends</text>`);
-    parts.push(`<text x="${x(TO)}" y="14" text-anchor="end">line: loss; area: where 100 walkers are</text>`,
-      `<text x="${x(TO)}" y="${down(0) + 4}" text-anchor="end">three of them, step by step, downwards</text>`,
-      `<text x="${LEFT}" y="14">loss</text>`, `<text x="6" y="${down(0) + 4}">step</text>`,
-      `<text x="6" y="${ABOVE + 16}">weight</text>`);
+    parts.push(`<text x="${x(TO)}" y="16" text-anchor="end">line: loss; area: where the walkers are</text>`,
+      `<text x="${x(TO)}" y="${down(0) + 4}" text-anchor="end">three walkers, step by step</text>`,
+      `<text x="${LEFT}" y="16">loss</text>`, `<text x="${LEFT - 8}" y="${down(0) - 8}" text-anchor="end">step</text>`,
+      `<text x="${x(TO)}" y="${ABOVE - 8}" text-anchor="end">weight</text>`);
     return parts.join("");
   };
 
