@@ -16,7 +16,7 @@ SEEDS = 5
 
 
 def _batch_sizes(n_train: int) -> list[int]:
-    """Powers of two from 1, and the full batch: the paper's grid ends at 512, where most B* are still to come."""
+    """Powers of two from 1, and the full batch: few B* are below the paper's 512."""
     return sorted({2**k for k in range(n_train.bit_length())} | {n_train})
 
 
