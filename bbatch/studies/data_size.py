@@ -16,7 +16,7 @@ SEEDS = 5
 
 
 def _batch_sizes(n_train: int) -> list[int]:
-    """Powers of two from 1, and the full batch: the paper's grid ends at 512, where most B* are still to come."""
+    """Powers of two from 1, and the full batch: at 512, where the paper's grid ends, most B* are to come."""
     return sorted({2**k for k in range(n_train.bit_length())} | {n_train})
 
 
