@@ -82,7 +82,7 @@ def noting_epochs(log: Path):
     def noting(train_epoch):
         def noted(self, epoch):
             with open(log, "a") as file:
-                file.write(json.dumps([name(self.run), epoch, os.getpid()]) + "\n")
+                file.write(json.dumps([name(self), epoch, os.getpid()]) + "\n")
             return train_epoch(self, epoch)
 
         return noted
@@ -96,8 +96,10 @@ def noting_epochs(log: Path):
             kind.train_epoch = train_epoch
 
 
-def name(run: Run) -> str:
-    return f"{run.optimizer} B={run.batch_size} seed={run.seed}"
+def name(engine: eager.TorchEngine) -> str:
+    """Of the run that an engine has in hand: each of `grid` another."""
+    recipe = engine.recipe
+    return f"{type(engine).__name__} B={recipe.batch_size(0)} seed={recipe.seed}"
 
 
 def noted(folder: Path) -> list[tuple[str, int, int]]:
