@@ -124,7 +124,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(out, columns=COLUMNS)
 
 
-def against(rows: pd.DataFrame, method: str = "recommended", other: str = "always 32") -> pd.DataFrame:
+def by_problem(rows: pd.DataFrame, method: str = "recommended", other: str = "always 32") -> pd.DataFrame:
     """`method` less `other` in test accuracy, paired by seed, a row a problem that has both.
 
     Columns: problem, difference (`Interval` at 95 %), won and lost (told apart from zero when all problems
@@ -153,7 +153,7 @@ def _pairs(rows: pd.DataFrame, method: str, other: str) -> pd.DataFrame:
     return own.merge(others, on=["problem", "seed"], suffixes=("", "_other"))
 
 
-def pooled(rows: pd.DataFrame, method: str = "recommended", other: str = "always 32") -> Interval:
+def mean_difference(rows: pd.DataFrame, method: str = "recommended", other: str = "always 32") -> Interval:
     """`method` less `other` in test accuracy, the mean over the problems, each counted once; n counts the
     pairs.
 

@@ -10,7 +10,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from ..analysis.regret import against, grid, pooled, summary
+from ..analysis.regret import by_problem, grid, mean_difference, summary
 from ..choosing import algorithm_2
 from ..choosing.evaluation import CHOICES, FOLDER, METHODS, SEEDS, recorded, table
 from ..choosing.evaluation import runs as all_runs
@@ -34,7 +34,7 @@ NAMES = {
 
 def sentence(rows: pd.DataFrame, method: str = "recommended", other: str = "always 32") -> str:
     """Who wins, where, by how much, and in how many comparisons."""
-    found = against(rows, method, other)
+    found = by_problem(rows, method, other)
     if found.empty:
         return f"**{_title(method)} against {_name(other)}**: not measured yet."
 
@@ -47,7 +47,7 @@ def sentence(rows: pd.DataFrame, method: str = "recommended", other: str = "alwa
             or "none"
         )
 
-    whole = pooled(rows, method, other)
+    whole = mean_difference(rows, method, other)
     verdict = "beats" if whole.low > 0 else "loses to" if whole.high < 0 else "cannot be told apart from"
     neither = ~found["won"] & ~found["lost"]
     return (

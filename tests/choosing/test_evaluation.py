@@ -107,7 +107,7 @@ def test_regret_is_paired_with_the_best_cell_and_time_counts_to_within_a_point(r
     assert s.loc["always 32", "reached"] == sum(near) and s.loc["range test", "reached"] == 0
     spread = found.assign(method="recommended", batch_size=found["batch_size"].where(found["seed"] < 44, 64))
     assert regret.summary(spread)["batch_sizes"].tolist() == ["32 (32 to 142)"]
-    versus = regret.against(found, "range test", "always 32")
+    versus = regret.by_problem(found, "range test", "always 32")
     assert versus["lost"].tolist() == [True] and versus["won"].tolist() == [False]
     text = choice_comparison.sentence(found, "range test", "always 32")
     assert "loses to always 32" in text and "worse on Wine (−1" in text and "same choice" not in text
@@ -115,7 +115,9 @@ def test_regret_is_paired_with_the_best_cell_and_time_counts_to_within_a_point(r
     better = found["test_acc"] + 2 * (found["method"] == "range test")
     twice = pd.concat([found, found.assign(problem="digits", test_acc=better)])
     differences = [acc[142, k] - acc[32, k] + 1 for k in (42, 43, 44)]
-    assert regret.pooled(twice, "range test", "always 32").mean == pytest.approx(np.mean(differences))
+    assert regret.mean_difference(twice, "range test", "always 32").mean == pytest.approx(
+        np.mean(differences)
+    )
     sooner = found.assign(to_target_torch_s=[4.0, 1, 8, 1, 2, 1])  # always 32 and range test in turn, by seed
     assert "Wine 4 (" in choice_comparison.time_sentence(
         sooner, "range test", "always 32"
@@ -138,13 +140,13 @@ def test_problems_with_fewer_seeds_count_as_much_and_the_pooled_interval_is_welc
         for name, d in (("wine", one), ("digits", two))
         for method in ("recommended", "always 32")
     ]
-    found = regret.pooled(pd.concat(frames), "recommended", "always 32")
+    found = regret.mean_difference(pd.concat(frames), "recommended", "always 32")
     welch = stats.ttest_ind(
         one, -two, equal_var=False
     ).confidence_interval()  # the mean of two is half a difference
     assert (2 * found.low, 2 * found.high) == pytest.approx((welch.low, welch.high)) and found.n == 14
     assert 2 * found.mean == pytest.approx(one.mean() + two.mean())
-    same = regret.pooled(
+    same = regret.mean_difference(
         pd.concat([frames[1], frames[1].assign(method="recommended")]), "recommended", "always 32"
     )
     assert (same.mean, same.low, same.high) == (0, 0, 0)
