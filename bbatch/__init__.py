@@ -1,7 +1,7 @@
-"""A paper on batch sizes that runs. `select_batch_size` and `measure_batch_size` serve any model and data."""
+"""A paper on batch sizes that runs. `recommend` and `select_batch_size` serve any model and data."""
 
-_EXPORTED = {"select_batch_size": "choosing.algorithm_2", "measure_batch_size": "choosing.by_measurement"}
-__all__ = ["measure_batch_size", "select_batch_size"]
+_EXPORTED = {"recommend": "choosing.recommend", "select_batch_size": "choosing.algorithm_2"}
+__all__ = ["recommend", "select_batch_size"]
 
 
 def __getattr__(name: str):

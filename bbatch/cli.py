@@ -13,6 +13,7 @@ import pandas as pd
 from . import claims, config, data, extensions, geometry, metrics
 from .analysis import held_out_choice
 from .choosing import problems, recommend
+from .choosing.answer import Told
 from .errors import BadInput, one_of, printable, whole
 from .geometry.networks import EFFORT
 from .pages import figures, style, tables
@@ -33,8 +34,8 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code.
 
-    0 where it did its work, 1 where a record is not confirmed, a book or notebook failed, or the output was
-    closed before the work was done, 2 for bad input, 130 for Ctrl-C.
+    0 where it did its work, 1 where a record is not confirmed, nothing can be recommended, a book or notebook
+    failed, or the output was closed before the work was done, 2 for bad input, 130 for Ctrl-C.
     """
     _speak_anywhere()
     try:
@@ -47,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(end="", flush=True)  # here, where a full disk can still be told
         except BrokenPipeError:  # the reader of a pipe, `head` say, has seen enough; the work is done
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(rows, Told):
+            return int(rows.batch_size is None)
         return int(options.command is _verify and not verify.agree(rows))
     except BadInput as error:
         print(f"bbatch: {printable(str(error))}", file=sys.stderr)
@@ -153,28 +156,39 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("tables", _tables, "a table of the paper beside ours")
     sub.add_argument("number", type=int, metavar="N", help="1 to 8")
     sub = add(
-        "recommend", _recommend, "which batch size and learning rate: by Algorithm 2 and by measurement"
+        "recommend", _recommend, "one batch size and learning rate for a model: how sure, why, what next"
     )
     sub.add_argument("problem", nargs="?", metavar="PROBLEM", help=", ".join(problems.PROBLEMS))
     sub.add_argument(
         "--model", metavar="MODULE:FUNCTION", help="makes your model, new each time it is called"
     )
+    sub.add_argument("--data", metavar="MODULE:FUNCTION", help="gives (train, validation), or one data set")
     sub.add_argument(
-        "--data", metavar="MODULE:FUNCTION", help="gives (train, validation), each a pair or a data set"
+        "--loss", metavar="NAME|MODULE:FUNCTION", help="such as mse_loss (default: cross_entropy)"
     )
     sub.add_argument(
-        "--optimizer", metavar="|".join(config.OPTIMIZERS), help="default: the problem's, else adam"
+        "--optimizer",
+        metavar="NAME|MODULE:FUNCTION",
+        help="of torch.optim (default: the problem's, else adam)",
     )
+    sub.add_argument(
+        "--metric", metavar="MODULE:FUNCTION", help="of (outputs, targets), the higher the better"
+    )
+    sub.add_argument("--base-lr", type=float, help="rate at a batch of 32, where the search begins")
+    sub.add_argument("--max-batch-size", type=int, help="try none that is larger")
     sub.add_argument("--epochs", type=int, default=20, help="of a training (default: 20)")
-    sub.add_argument("--budget", type=float, default=60.0, help="seconds for each of the two (default: 60)")
+    sub.add_argument("--budget", type=float, default=60.0, help="seconds for all of it (default: 60)")
+    sub.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    sub.add_argument("--precision", default="fp32", metavar="|".join(config.PRECISIONS), help="default: fp32")
+    sub.add_argument("--seed", type=int, default=0, help="default: 0")
+    sub.add_argument(
+        "--algorithm-2", action="store_true", help="what the paper's Algorithm 2 chooses, instead"
+    )
     sub = add(
         "claims", _claims, "every claim of the paper, judged against its own tables and against our runs"
     )
-    sub.add_argument(
-        "--statements", action="store_true", help="every statement and cell, not the distinct claims"
-    )
-    sub.add_argument("--section", metavar="S", help="statements of one section: IV-D, abstract or 'Table V'")
-    sub.add_argument("--id", nargs="+", default=[], metavar="ID", help="statements by their ids")
+    sub.add_argument("--section", metavar="S", help="such as IV-D, abstract or 'Table V' (default: all)")
+    sub.add_argument("--id", nargs="+", default=[], metavar="ID", help="claims by their ids (default: all)")
     add("notebooks", lambda o: notebooks.listing(), "the notebooks and their parameters")
     sub = add(
         "notebook", _notebook, "execute a notebook; unknown parameters are refused before anything runs"
@@ -187,7 +201,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _print(rows: pd.DataFrame | list[dict], as_json: bool) -> None:
+def _print(rows: pd.DataFrame | list[dict] | Told, as_json: bool) -> None:
+    if isinstance(rows, Told):
+        print(
+            json.dumps(rows.to_dict(), indent=1)
+            if as_json
+            else "\n".join(map(printable, repr(rows).splitlines()))
+        )
+        return
     table = pd.DataFrame(rows)
     if as_json:
         print(json.dumps(json.loads(table.to_json(orient="records", double_precision=15)), indent=1))
@@ -281,25 +302,15 @@ def _tables(options) -> pd.DataFrame:
 
 def _claims(options) -> pd.DataFrame:
     judged = claims.judged(section=options.section, ids=options.id)
-    if not (options.statements or options.section or options.id):
-        return claims.distinct(judged)
     table = claims.frame(judged)
     return table.assign(records=[j.ids for j in judged]) if options.json else table[claims.COLUMNS[:10]]
 
 
-def _recommend(options) -> list[dict] | None:
-    found = recommend.recommend(
-        options.problem,
-        options.model,
-        options.data,
-        epochs=options.epochs,
-        budget=options.budget,
-        optimizer=options.optimizer,
-        progress=not options.json,
-    )
-    if options.json:
-        return [one.to_dict() for one in found]
-    print("\n\n".join(map(repr, found)))
+def _recommend(options) -> Told:
+    wanted = ("model", "data", "loss", "optimizer", "metric", "base_lr", "max_batch_size", "epochs", "budget")
+    given = {name: getattr(options, name) for name in (*wanted, "device", "precision", "seed")}
+    more = {"by_algorithm_2": options.algorithm_2, "progress": not options.json}
+    return recommend.named(options.problem, **given, **more)
 
 
 def _notebook(options) -> None:

@@ -26,6 +26,7 @@ FLOORS = (
     ("data", "extensions", "metrics", "published"),
     ("config",),
     ("models", "optimizers"),
+    ("adapter",),
     ("errors", "files", "repository", "statistics", "streams"),
 )
 FLOOR = {room: len(FLOORS) - level for level, rooms in enumerate(FLOORS) for room in rooms}
@@ -106,7 +107,7 @@ def public(path: Path) -> set[str]:
 # Names that still stand in more than one module. The list may only become shorter.
 TWICE = set(
     """
-    build check correlations critical evaluate find formatted frame grid holes main measure
+    build check correlations critical find formatted frame grid holes judge main
     measured protocol provenance ratios recorded results sharpness show summary
     table
     """.split()

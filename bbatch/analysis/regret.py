@@ -1,9 +1,9 @@
 """What a way to choose a batch size costs against the best cell of the full grid, in numbers.
 
-Regret: the test accuracy of the grid's best batch size under the linear rule (highest mean over seeds) less that of the
-choice, in points, paired by seed. The best cell is picked with the same test set, which flatters it: regrets lie on the
-high side by up to about the scatter of a cell's mean. A choice at another rate than the linear rule's may have a regret
-below 0.
+Regret: the test accuracy of the grid's best batch size under the linear rule (highest mean over seeds) less
+that of the choice, in points, paired by seed. The best cell is picked with the same test set, which flatters
+it: regrets lie on the high side by up to about the scatter of a cell's mean. A choice at another rate than
+the linear rule's may have a regret below 0.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ COLUMNS = ["problem", "method", "batch_sizes", "n", "test_acc", "regret", "reach
 
 
 def grid(runs: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The problem's runs under the linear rule where every batch size of its protocol has them, for the seeds that all
-    have; empty where the grid has holes. A problem that the store does not hold has the sizes that its rows allow."""
+    """The problem's runs under the linear rule where every batch size of its protocol has them, for the seeds
+    that all have; empty where the grid has holes. A problem that the store does not hold has the sizes that
+    its rows allow."""
     sizes = protocol(name).batch_sizes
     here = runs[runs["problem"] == name]
     by_rule = rate(base_rate(name), here["batch_size"].astype(float))
@@ -48,10 +49,10 @@ def results(
 ) -> pd.DataFrame:
     """A row for each problem, method and seed whose choice has been trained, where the grid is full.
 
-    Columns of `evaluation.CHOICES`, then test_acc, best_acc (of the best cell, same seed), and what training took until
-    test accuracy first came within a point of the best cell's mean, missing where it never did: to_target_epochs;
-    to_target_cpu_s, processor seconds as it was trained; to_target_torch_s, those epochs at the time of a step in
-    PyTorch.
+    Columns of `evaluation.CHOICES`, then test_acc, best_acc (of the best cell, same seed), and what training
+    took until test accuracy first came within a point of the best cell's mean, missing where it never did:
+    to_target_epochs; to_target_cpu_s, processor seconds as it was trained; to_target_torch_s, those epochs at
+    the time of a step in PyTorch.
     """
     runs = all_runs() if runs is None else runs
     choices = table("choices", CHOICES) if choices is None else choices
@@ -90,16 +91,15 @@ def _with_fixed(choices: pd.DataFrame, name: str, seeds) -> pd.DataFrame:
     """The choices, with those that need no measurement added where the problem has none yet."""
     if len(choices) or name not in DATASETS:
         return choices
-    n, lr = DATASETS[name].n_train, base_rate(name)
-    return pd.DataFrame([fixed(name, m, s, n, lr) for m in METHODS[2:] for s in seeds])
+    return pd.DataFrame([fixed(name, "always 32", s, base_rate(name)) for s in seeds])
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for each problem and method, `COLUMNS`.
 
-    batch_sizes: the most frequent and the range, as text; accuracies and regrets: `Interval`; `reached`: how many of n
-    runs came within a point of the best; the columns `TARGET`: means over those; choice_cpu_s: mean processor seconds of
-    choosing.
+    batch_sizes: the most frequent and the range, as text; accuracies and regrets: `Interval`; `reached`: how
+    many of n runs came within a point of the best; the columns `TARGET`: means over those; choice_cpu_s: mean
+    processor seconds of choosing.
     """
     out = []
     for name in dict.fromkeys(rows["problem"]):
@@ -124,11 +124,11 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(out, columns=COLUMNS)
 
 
-def against(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "always 32") -> pd.DataFrame:
+def by_problem(rows: pd.DataFrame, method: str = "recommended", other: str = "always 32") -> pd.DataFrame:
     """`method` less `other` in test accuracy, paired by seed, a row a problem that has both.
 
-    Columns: problem, difference (`Interval` at 95 %), won and lost (told apart from zero when all problems are compared
-    at once, Bonferroni), same (batch size and rate are equal for every seed).
+    Columns: problem, difference (`Interval` at 95 %), won and lost (told apart from zero when all problems
+    are compared at once, Bonferroni), same (batch size and rate are equal for every seed).
     """
     pairs, out = _pairs(rows, method, other), []
     for name, both in pairs.groupby("problem", sort=False):
@@ -153,11 +153,13 @@ def _pairs(rows: pd.DataFrame, method: str, other: str) -> pd.DataFrame:
     return own.merge(others, on=["problem", "seed"], suffixes=("", "_other"))
 
 
-def pooled(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "always 32") -> Interval:
-    """`method` less `other` in test accuracy, the mean over the problems, each counted once; n counts the pairs.
+def mean_difference(rows: pd.DataFrame, method: str = "recommended", other: str = "always 32") -> Interval:
+    """`method` less `other` in test accuracy, the mean over the problems, each counted once; n counts the
+    pairs.
 
-    Problems may have different numbers of seeds: their squared standard errors add up, with the degrees of freedom of
-    Welch and Satterthwaite, as for independent samples (a seed draws other data, networks and orders in each problem).
+    Problems may have different numbers of seeds: their squared standard errors add up, with the degrees of
+    freedom of Welch and Satterthwaite, as for independent samples (a seed draws other data, networks and
+    orders in each problem).
     """
     pairs = _pairs(rows, method, other)
     each = (

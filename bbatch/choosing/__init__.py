@@ -1,1 +1,1 @@
-"""Which batch size? Algorithm 2 of the paper (Section VI) and a measured alternative, for any model, and their evaluation."""
+"""Which batch size? One answer for any model, the paper's Algorithm 2 (Section VI), and their evaluation."""

@@ -1,23 +1,24 @@
 """Algorithm 2 of the paper (Section VI), for the reader's own model and data.
 
-Its constants are the paper's, read from `published`. Where the printed steps contradict each other or lead nowhere,
-this is what is done; the book lists the same points under "Resolved ambiguities":
+Its constants are the paper's, read from `published`. Where the printed steps contradict each other or lead
+nowhere, this is what is done; the book lists the same points under "Resolved ambiguities":
 
-* A branch gives two batch sizes and an interval of rates; then line 9 sets the rate by Eq. (2). We start from the
-  member of the pair nearest to the default of 32: it alone agrees with "start at B = 32" as far as the branch lets it,
-  and with it the rate of line 9 falls into the printed interval in every branch. The interval itself is not used.
-* Warm-up "if B >= 256" stands in a branch whose B is at most 128. It is applied in every branch, where doubling has led
-  there; for the five epochs of Table II, or half of the training where that is less.
-* Halving (too large a gap) and doubling (too long a time) may both apply, and may undo each other for ever. The gap
-  goes first; no batch size is tried twice; where the next one was tried before, the procedure ends.
+* A branch gives two batch sizes and an interval of rates; then line 9 sets the rate by Eq. (2). We start from
+  the member of the pair nearest to the default of 32: it alone agrees with "start at B = 32" as far as the
+  branch lets it, and with it the rate of line 9 falls into the printed interval in every branch. The interval
+  itself is not used.
+* Warm-up "if B >= 256" stands in a branch whose B is at most 128. It is applied in every branch, where
+  doubling has led there; for the five epochs of Table II, or half of the training where that is less.
+* Halving (too large a gap) and doubling (too long a time) may both apply, and may undo each other for ever.
+  The gap goes first; no batch size is tried twice; where the next one was tried before, the procedure ends.
 * "Retrain" ends the printed procedure after one change. We go back to line 10 until no rule applies.
-* "Accuracy acceptable" is the caller's to say; else within one point of the best trial so far, the paper's own
-  tolerance.
-* Nothing is said for a model whose gap stays above the limit down to B = 1, or which diverges. Divergence counts as too
-  large a gap, since halving B halves the rate; where no trial keeps the limit, the one with the best validation score
-  wins.
-* The c of the upper bound c * sqrt(N) is not given: it is taken from Table VI. For small N the bound lies below the
-  branch's own batch sizes; it goes first.
+* "Accuracy acceptable" is the caller's to say; else within one point of the best trial so far, the paper's
+  own tolerance.
+* Nothing is said for a model whose gap stays above the limit down to B = 1, or which diverges. Divergence
+  counts as too large a gap, since halving B halves the rate; where no trial keeps the limit, the one with the
+  best validation score wins.
+* The c of the upper bound c * sqrt(N) is not given: it is taken from Table VI. For small N the bound lies
+  below the branch's own batch sizes; it goes first.
 * The gap is measured on validation data. Test data decides nothing.
 """
 
@@ -27,18 +28,18 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from torch import nn
 from tqdm import tqdm
 
 from .. import published
 from ..config import DATASETS
-from ..errors import BadInput
-from .fitting import Fit, fit
-from .recommendation import Recommendation, check_limits, frame, one_epoch
-from .task import Rows, Task
+from ..errors import BadInput, whole
+from .answer import Told
+from .task import Task
+from .training import Fit, epoch_seconds, fit
 
 
 def branch(n: int) -> tuple[tuple[int, int], tuple[float, float]]:
@@ -50,14 +51,16 @@ def branch(n: int) -> tuple[tuple[int, int], tuple[float, float]]:
 
 
 def bound(n: int) -> float:
-    """The upper bound c * sqrt(n), with c the geometric mean of B* / sqrt(N) over Table VI (N: training samples)."""
+    """The upper bound c * sqrt(n), with c the geometric mean of B* / sqrt(N) over Table VI (N: training
+    samples)."""
     table = published.critical()
     roots = np.sqrt([DATASETS[name].n_train for name in table["dataset"]])
     return float(np.exp(np.log(table["critical_batch_size"] / roots).mean()) * math.sqrt(n))
 
 
 def start(n: int) -> int:
-    """The batch size that the procedure starts from: the branch's member nearest to the default, within the bound."""
+    """The batch size that the procedure starts from: the branch's member nearest to the default, within the
+    bound."""
     b = min(branch(n)[0], key=lambda member: abs(member - published.value("vi-default-batch")))
     while b > bound(n):
         b //= 2
@@ -104,8 +107,8 @@ def follow(
     acceptable: float | None = None,
     smallest: int = 1,
 ) -> tuple[Fit, list[tuple[Fit, str]]]:
-    """Algorithm 2 with `train(batch_size)` for line 10; returns the chosen trial, and each trial with what was
-    decided."""
+    """Algorithm 2 with `train(batch_size)` for line 10; returns the chosen trial, and each trial with what
+    was decided."""
     limit, tolerance = published.value("vi-gap-limit"), published.value("iv-g-critical-drop")
     b, doubled, trials, sound = max(start(n), smallest), False, [], []
     while True:
@@ -152,8 +155,33 @@ def _barred(b: int, trials: list[Fit], n: int, smallest: int) -> str:
     return "is too small to train" if b < smallest else ""
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Followed(Told):
+    """What Algorithm 2 led to. `trials`: a row a training, columns of `Fit`, with its gap and what was
+    decided; `seconds` and `cpu_seconds`: what all of it took."""
+
+    batch_size: int
+    lr: float
+    warmup_epochs: float
+    reasons: tuple[str, ...]
+    trials: pd.DataFrame
+    seconds: float
+    cpu_seconds: float
+
+    def rows(self) -> list[tuple[str, str]]:
+        warm = f", warm-up over {self.warmup_epochs} epochs" if self.warmup_epochs else ""
+        return [
+            ("Algorithm 2", f"batch size {self.batch_size}, learning rate {self.lr:.3g}{warm}"),
+            *(("because" if k == 0 else "", reason) for k, reason in enumerate(self.reasons)),
+            (
+                "took",
+                f"{self.seconds:.0f} s, {len(self.trials)} training{'' if len(self.trials) == 1 else 's'}",
+            ),
+        ]
+
+
 def select_batch_size(
-    model_factory: Callable[[], nn.Module],
+    model,
     train,
     validation,
     *,
@@ -162,19 +190,20 @@ def select_batch_size(
     seconds_per_training: float | None = None,
     acceptable: float | None = None,
     base_lr: float | None = None,
-    loss: Callable = nn.functional.cross_entropy,
-    optimizer: str | Callable = "adam",
+    loss: Callable | None = None,
+    optimizer="adam",
     device: str = "cpu",
+    precision: str = "fp32",
     seed: int = 0,
     progress: bool = True,
-) -> Recommendation:
+) -> Followed:
     """Algorithm 2 of the paper for any model and data (see the module for where it had to be completed).
 
-    `model_factory()` makes a new, untrained model. `train`, `validation`: pairs (features, targets) of tensors, or
-    map-style data sets. `budget`: seconds for the whole selection; a training that would go beyond is cut short and
-    decides nothing unless it is the only one. `seconds_per_training`: the paper's T, by default without limit.
-    `acceptable`: validation score in percent from which larger batches may be tried for speed. `base_lr`: rate at a
-    batch of 32, by default the paper's 0.001.
+    `model`, `train`, `validation`, `loss`, `optimizer`: see `task.Task`. `budget`: seconds for the whole
+    selection; a training that would go beyond is cut short and decides nothing unless it is the only one.
+    `seconds_per_training`: the paper's T, by default without limit. `acceptable`: validation score in percent
+    from which larger batches may be tried for speed. `base_lr`: rate at a batch of 32, by default the paper's
+    0.001.
 
     Raises `BadInput` for data or a model that cannot serve, and for a budget too small for one epoch.
     """
@@ -182,15 +211,18 @@ def select_batch_size(
     check_limits(epochs, budget, seed, {"base_lr": base_lr, "seconds_per_training": seconds_per_training})
     if acceptable is not None and not (isinstance(acceptable, (int, float)) and acceptable <= 100):
         raise BadInput(f"acceptable is {acceptable!r}; it must be a score in percent, at most 100.")
-    task = Task(
-        model_factory, Rows(train, "training"), Rows(validation, "validation"), loss, optimizer, device
-    )
+    task = Task(model, train, validation, loss, optimizer, None, device, precision)
     n, base_lr = len(task.train), base_lr or published.value("vi-default-lr")
     first = max(start(n), task.smallest)
-    expected = epochs * one_epoch(task, first, budget)
+    epoch = epoch_seconds(task, first, deadline=begun + budget)
+    if epoch > budget:
+        raise BadInput(
+            f"a budget of {budget:g} s is too small for one epoch, which takes about {epoch:.2g} s here at B "
+            f"= {first}."
+        )
     if progress:
         print(
-            f"Algorithm 2: about {expected:.2g} s for a training of {epochs} epochs at B = {first}; "
+            f"Algorithm 2: about {epochs * epoch:.2g} s for a training of {epochs} epochs at B = {first}; "
             f"one or more of them, {budget:g} s at most.",
             file=sys.stderr,
         )
@@ -218,22 +250,34 @@ def select_batch_size(
             smallest=task.smallest,
         )
     pair, rates = branch(n)
-    reasons = [
+    first_line = (
         f"N = {n} rows: the paper starts from B = {pair[0]} or {pair[1]} with rates from {rates[0]:g} to "
-        f"{rates[1]:g}, and bounds B by c√N = {bound(n):.0f}; this starts at {first}.",
+        f"{rates[1]:g}, and bounds B by c√N = {bound(n):.0f}; this starts at {first}."
+    )
+    reasons = [
+        first_line,
         *(
-            f"B = {t.batch_size}: validation {t.validation_score:.2f} %, gap {t.gap:.2f} points, {t.seconds:.2g} "
-            f"s; {why}."
+            f"B = {t.batch_size}: validation {t.validation_score:.2f} %, gap {t.gap:.2f} points, "
+            f"{t.seconds:.2g} s; {why}."
             for t, why in trials
         ),
     ]
-    return Recommendation(
-        "Algorithm 2",
+    return Followed(
         chosen.batch_size,
         chosen.lr,
         chosen.warmup_epochs,
         tuple(reasons),
-        frame([t for t, _ in trials], [why for _, why in trials]),
+        pd.DataFrame([vars(t) | {"gap": t.gap, "decision": why} for t, why in trials]),
         time.perf_counter() - begun,
         time.process_time() - worked,
     )
+
+
+def check_limits(epochs, budget, seed, positive: dict) -> None:
+    """Raise `BadInput` for a number of epochs, a budget, a seed, or one of `positive` (None allowed) that
+    cannot be."""
+    whole("number of epochs", epochs, 1)
+    whole("seed", seed, 0, 2**32 - 1)
+    for what, value in ({"budget": budget} | {k: v for k, v in positive.items() if v is not None}).items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+            raise BadInput(f"{what} is {value!r}; it must be a finite number above 0.")

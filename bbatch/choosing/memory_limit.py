@@ -1,82 +1,152 @@
-"""How large a batch fits in memory, found in a process of its own, so that nothing of the reader's is lost when one
-does not.
+"""How large a batch fits in memory while training.
 
-`memory_ceiling` starts `python -m bbatch.choosing.memory_limit`, which trains single steps at doubling batch sizes and prints each
-that succeeded. The child may fail in any way, by an exception, a signal or the kernel's hand; what it printed stands.
-On Linux it first limits its own address space to what is available and offers itself to the kernel as the first process
-to end, so that a machine short of memory does not end another.
+Most models need a hundredth of what there is: `estimate` counts what a forward pass keeps for the backward
+one, and a generous multiple of it settles the matter. Where it does not, `memory_ceiling` starts `python -m
+bbatch.choosing.memory_limit`, a process of its own that trains some steps at doubling batch sizes and reports
+each through a pipe of its own, whatever the model prints. It may fail in any way, by an exception, a signal
+or the kernel's hand: what it reported stands. On Linux it first limits its own address space and offers
+itself to the kernel as the first process to end; on a GPU it leaves a tenth free.
 """
 
 from __future__ import annotations
 
+import math
 import os
+import pickle
+import select
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from .task import LEAST, Task
+from ..adapter import move
+from .rows import LEAST
+from .task import Task
+from .training import Training
 
 SHARE = 0.8  # of the memory available now: the rest is for whatever else the machine does
+SPARE = 3.0  # times the estimate: what fits with that much to spare is not tried
+STEPS = (
+    3  # of training at each size: the second holds the optimizer's state, the third what the allocator keeps
+)
 
 
 @dataclass(frozen=True)
 class Ceiling:
-    """`fits`: the largest batch size that trained a step, 0 for none; `failed`: the first that did not, None where the
-    search ended at its cap or its time first; `why`: what ended it, in words."""
+    """`fits`: the largest batch size known to fit, 0 for none; `failed`: the first that did not, None where
+    the search ended for another reason, so that nothing larger is ruled out; `why`: what ended it, in
+    words."""
 
     fits: int
     failed: int | None
     why: str
 
 
+def estimate(task: Task) -> tuple[float, float]:
+    """(bytes for each row, bytes whatever the batch) of a training step: what is kept for the backward pass,
+    and weights, gradients and the optimizer's state."""
+    model, seen = task.model(0), {}
+    weights = {p.untyped_storage().data_ptr() for p in (*model.parameters(), *model.buffers())}
+
+    def note(tensor: torch.Tensor):
+        if tensor.layout is torch.strided and (at := tensor.untyped_storage().data_ptr()) not in weights:
+            seen[at] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    batch = move(task.train.take(torch.arange(LEAST)), task.device)
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor), torch.random.fork_rng():
+        task.run(model, batch)
+    return sum(seen.values()) / LEAST, 4.0 * sum(p.numel() * p.element_size() for p in model.parameters())
+
+
 def memory_ceiling(task: Task, cap: int, seconds: float = 20.0, allowance: int | None = None) -> Ceiling:
-    """The largest power of two up to `cap` (and `cap` itself) whose step fits in memory: forward, backward, optimizer.
+    """The largest power of two up to `cap` (and `cap` itself) whose training steps fit in memory.
 
-    `seconds`: the child is stopped after this time. `allowance`: bytes that it may take beyond what it begins with, by
-    default most of what is available now. A task that cannot be sent to another process is not probed: fits = 0.
+    `seconds`: the search is stopped after this time, which begins when the process is ready. `allowance`:
+    bytes that it may take beyond what it begins with, by default most of what is available now. A task that
+    cannot be sent to another process is judged by the estimate.
     """
-    import cloudpickle
-
-    x, y = task.train.take(torch.arange(LEAST))
-    try:
-        sent = cloudpickle.dumps(
-            (task.factory, task.loss, task.optimizer, task.device, x, y, cap, allowance or _available())
-        )
-    except Exception as error:  # whatever the reader's objects raise when they are written down
-        return Ceiling(0, None, f"the model cannot be sent to another process ({type(error).__name__})")
-    path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), *filter(None, sys.path)])
-    child = subprocess.Popen(
-        [sys.executable, "-m", "bbatch.choosing.memory_limit"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": path},
+    room = allowance or available(task.device)
+    each, fixed = estimate(task)
+    guessed = int(max(0.0, room / SPARE - fixed) / max(each, 1.0)) if room else 0
+    if guessed >= cap:
+        return Ceiling(cap, None, "by an estimate, with much to spare")
+    parts = (
+        task.source,
+        task.train.few(),
+        task.adapter.loss,
+        task.optimizer,
+        task.metric,
+        task.device,
+        task.precision,
     )
-    late = False
     try:
-        printed, _ = child.communicate(sent, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        late = True
-        child.kill()
-        printed, _ = child.communicate()
-    tried = [line.split() for line in printed.decode().splitlines()]
-    fits = max((int(size) for word, size in tried if word == "fits"), default=0)
-    trying = max((int(size) for word, size in tried if word == "trying"), default=None)
+        import cloudpickle
+
+        sent = cloudpickle.dumps((parts, cap, room))
+    except Exception as error:  # noqa: BLE001 - whatever the reader's objects raise when they are written down
+        return Ceiling(
+            _power(guessed), None, f"by an estimate: no other process can try it ({type(error).__name__})"
+        )
+    fits, trying, late = _watch(sent, seconds)
     if fits == cap:
         return Ceiling(fits, None, "nothing larger was tried")
-    return (
-        Ceiling(fits, None, "the search ran out of time")
-        if late
-        else Ceiling(fits, trying, "the next one failed")
+    if late:
+        return Ceiling(max(fits, _power(guessed)), None, "the search ran out of time")
+    return Ceiling(fits, trying, "the next one failed")
+
+
+def _power(b: int) -> int:
+    return 2 ** int(math.log2(b)) if b >= 1 else 0
+
+
+def _watch(sent: bytes, seconds: float) -> tuple[int, int | None, bool]:
+    """What the child reports on its pipe: largest size that fits, the one that it tried last, whether time
+    ran out."""
+    read, write = os.pipe()
+    path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), *filter(None, sys.path)])
+    child = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            __spec__.name if __name__ != "__main__" else "bbatch.choosing.memory_limit",
+            str(write),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=[write],
+        env=os.environ | {"PYTHONPATH": path},
     )
+    os.close(write)
+    with suppress(BrokenPipeError), child.stdin:
+        child.stdin.write(sent)
+    text, late, deadline = b"", False, time.perf_counter() + 120  # to import what the model needs
+    with os.fdopen(read, "rb", buffering=0) as reports:
+        while not late:
+            late = not select.select([reports], [], [], max(0.0, deadline - time.perf_counter()))[0]
+            if not late and not (part := reports.read(4096)):
+                break
+            if not late:
+                if not text:
+                    deadline = time.perf_counter() + seconds
+                text += part
+    child.kill()
+    child.wait()
+    told = [line.split() for line in text.decode().splitlines()]
+    fits = max((int(size) for word, size in told if word == "fits"), default=0)
+    return fits, max((int(size) for word, size in told if word == "trying"), default=None), late
 
 
-def _available() -> int:
-    """Bytes that this process may take: of the machine, and of its control group where it has one."""
+def available(device: str) -> int:
+    """Bytes that a process may take: of the GPU, or of the machine and of its control group where it has one.
+    0: unknown."""
+    if torch.device(device).type == "cuda":
+        return int(0.9 * torch.cuda.mem_get_info(device)[0])
     free = []
     with suppress(OSError, StopIteration):
         lines = Path("/proc/meminfo").read_text().splitlines()
@@ -87,41 +157,57 @@ def _available() -> int:
     return int(SHARE * min(free)) if free else 0
 
 
-def _limit(allowance: int) -> None:
-    """Bound this process's address space, where the system can."""
+def _limit(allowance: int, device: str) -> None:
+    """Bound this process's memory, where the system can."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    if torch.device(device).type == "cuda":
+        whole = torch.cuda.mem_get_info(device)[1]
+        torch.cuda.set_per_process_memory_fraction(min(1.0, allowance / whole), device)
+        return
     with suppress(ImportError, OSError, ValueError, StopIteration):
         import resource
 
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         most = pages * resource.getpagesize() + allowance
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def _child() -> None:
-    import cloudpickle
+class _Repeated:
+    """A few rows, over and over, in the place of as many as are asked for."""
 
-    factory, loss, optimizer, device, x, y, cap, allowance = cloudpickle.loads(sys.stdin.buffer.read())
-    task = Task.__new__(Task)  # checked already; here every megabyte and millisecond is the model's
-    for name, value in (("factory", factory), ("loss", loss), ("optimizer", optimizer), ("device", device)):
-        object.__setattr__(task, name, value)
-    model = task.model(0)
-    stepper = task.optimizer_of(model, 1e-6)
-    if allowance and device == "cpu":
-        _limit(allowance)
+    def __init__(self, rows, length: int):
+        self.rows, self.length, self.shuffles = rows, length, False
+
+    def __len__(self) -> int:
+        return self.length
+
+    def batches(self, size: int, seed=None, most=None, skip: int = 0):
+        while True:
+            yield self.rows.take(torch.arange(size) % len(self.rows)), size
+
+
+def _child(report: int) -> None:
+    def tell(word: str, size: int) -> None:
+        os.write(report, f"{word} {size}\n".encode())
+
+    (source, few, loss, optimizer, metric, device, precision), cap, allowance = pickle.loads(
+        sys.stdin.buffer.read()
+    )
+    task = Task(source, few.source, few.few().source, loss, optimizer, metric, device, precision)
     size = task.smallest
+    if allowance:
+        _limit(allowance, device)
+    tell("ready", 0)
     while True:
-        print("trying", size, flush=True)
-        index = torch.arange(size) % len(x)
-        stepper.zero_grad()
-        task.loss(model(x[index].to(device)), y[index].to(device)).backward()
-        stepper.step()
-        print("fits", size, flush=True)
+        tell("trying", size)
+        task.train = _Repeated(few, size)
+        Training(task, size, 1e-9, 0, STEPS).advance(STEPS)
+        tell("fits", size)
         if size == cap:
             return
         size = min(2 * size, cap)
 
 
 if __name__ == "__main__":
-    _child()
+    _child(int(sys.argv[1]))

@@ -1,16 +1,21 @@
-"""What the ways to choose a batch size are tried on: the data sets of the paper, small parts of its two sets of images,
-and three sets that it never touched.
+"""What the ways to choose a batch size are tried on: the data sets of the paper, small parts of its two sets
+of images, three sets that it never touched, a text, and a regression.
 
-A problem trains its network at a batch size and a learning rate, through the engines of the package: to decide (on the
-training samples less a fifth, judged on that fifth) or to be judged (on all training samples and the test set). The
-sets from scikit-learn come with it and follow the paper's protocol for its synthetic sets: that network with as many
-inputs and outputs as they need, Adam, 50 epochs, the same grid of batch sizes, an 80/20 split with seed 42,
-standardized features.
+A problem trains its network at a batch size and a learning rate, through the engines of the package: to
+decide (on the training samples less a fifth, judged on that fifth) or to be judged (on all training samples
+and the test set). The sets from scikit-learn come with it and follow the paper's protocol for its synthetic
+sets: that network with as many inputs and outputs as they need, Adam, 50 epochs, the same grid of batch
+sizes, an 80/20 split with seed 42, standardized features.
 
-A grid over the whole of MNIST or CIFAR-10, ten seeds each, takes days on a CPU. `mnist-512` and `cifar10-512` are what a
-CPU allows: 512 of the training images and 512 of the test images, drawn once with seed 42, the protocol's network,
-optimizer, epochs, rates and warm-up, the batch sizes of its grid up to 512 (where a batch is an epoch), bf16 arithmetic.
-What is best on them need not be best on the whole sets; and N decides which branch of Algorithm 2 is taken.
+A grid over the whole of MNIST or CIFAR-10, ten seeds each, takes days on a CPU. `mnist-512` and `cifar10-512`
+are what a CPU allows: 512 of the training images and 512 of the test images, drawn once with seed 42, the
+protocol's network, optimizer, epochs, rates and warm-up, the batch sizes of its grid up to 512 (where a batch
+is an epoch), bf16 arithmetic. What is best on them need not be best on the whole sets; and N decides which
+branch of Algorithm 2 is taken.
+
+`text`: the character that follows 32 others in Python's own reference (which comes with it, in slightly other
+words from version to version), by a small transformer. `friedman`: Friedman's first function of ten features
+with noise, scored by the share of the variance that is explained. Both in plain PyTorch, 20 epochs of Adam.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -31,25 +37,29 @@ from ..data import Data
 from ..errors import one_of
 from ..models import NETWORKS
 from ..trainer import train
-from .fitting import Fit
-from .task import Rows, Task
+from .task import Task
+from .training import Fit, fit
 
 BORROWED = {"digits": "Digits", "breast-cancer": "Breast cancer", "wine": "Wine"}  # from scikit-learn
-IMAGES = 512  # to train on, and as many to test on: the fewest that leave all but the largest batch size of the grid
+# Images to train on, and to test on: the fewest that leave all but the largest batch size of the grid.
+IMAGES = 512
 PARTS = {f"{name}-{IMAGES}": name for name in ("mnist", "cifar10")}
+PLAIN = {"text": "Text", "friedman": "Friedman #1"}  # trained in plain PyTorch
+WINDOW, WINDOWS = 32, 4000  # characters, and as many samples
 PROBLEMS = {
     **{name: spec.title for name, spec in DATASETS.items()},
     **{part: f"{DATASETS[name].title}, {IMAGES} images" for part, name in PARTS.items()},
     **BORROWED,
+    **PLAIN,
 }
 HELD_OUT = 0.2  # of the training samples, to decide by
 
 
 @dataclass(frozen=True)
 class Problem:
-    """`train(batch_size, lr, epochs, seed, data, warmup_epochs)`: a `Fit` judged on the test part of `data`, and the
-    test accuracy after each epoch. `whole`: all training samples and the test set; `split`: a fifth of the training
-    samples in the place of the test set. `base_lr`: the protocol's rate at a batch of 32."""
+    """`train(batch_size, lr, epochs, seed, data, warmup_epochs)`: a `Fit` judged on the test part of `data`,
+    and the test accuracy after each epoch. `whole`: all training samples and the test set; `split`: a fifth
+    of the training samples in the place of the test set. `base_lr`: the protocol's rate at a batch of 32."""
 
     name: str
     whole: Data
@@ -59,20 +69,30 @@ class Problem:
     epochs: int
     optimizer: str
     base_lr: float
-    train: Callable[..., Fit]
+    train: Callable[..., Fit] | None
 
-    def task(self) -> Task:
-        """The problem of deciding as readers pose theirs, in plain PyTorch (augmentation left out)."""
-        d = self.split
-        rows = [
-            Rows((d.inputs(x), y), what)
-            for x, y, what in ((d.train_x, d.train_y, "training"), (d.test_x, d.test_y, "validation"))
-        ]
-        return Task(self.network, *rows, optimizer=self.optimizer)
+    loss: Callable | None = None
+
+    def task(self, on: Data | None = None, metric: Callable | None = None) -> Task:
+        """The problem as readers pose theirs, in plain PyTorch (augmentation left out): of deciding, or on
+        other data."""
+        d = on or self.split
+        pairs = ((d.inputs(x), y) for x, y in ((d.train_x, d.train_y), (d.test_x, d.test_y)))
+        return Task(self.network, *pairs, self.loss, self.optimizer, metric)
+
+    def train_plainly(
+        self, batch_size: int, lr: float, epochs: float, seed: int, on: Data, warmup_epochs: int | None = None
+    ) -> Fit:
+        """As `train`, in plain PyTorch; a regression is scored by the variance that it explains."""
+        task = self.task(on, explained if self.loss else None)
+        return fit(task, batch_size, lr, max(1, math.ceil(epochs)), seed, warmup_epochs=warmup_epochs or 0)
 
 
 def protocol(name: str) -> Protocol:
-    """The column of Table II that a problem follows; that of the synthetic sets for the borrowed."""
+    """The column of Table II that a problem follows; that of the synthetic sets for those that the paper has
+    not."""
+    if name in PLAIN:
+        return replace(DATASETS[SYNTHETIC[0]].protocol, epochs=20)
     return DATASETS[SYNTHETIC[0] if name in BORROWED else PARTS.get(name, name)].protocol
 
 
@@ -84,10 +104,14 @@ def base_rate(name: str) -> float:
 
 @cache
 def problem(name: str) -> Problem:
-    """The named problem, one of `PROBLEMS`. Raises `BadInput` for another name, `DataMissing` without its files."""
+    """The named problem, one of `PROBLEMS`. Raises `BadInput` for another name, `DataMissing` without its
+    files."""
     one_of("problem", name, PROBLEMS)
-    p, source = protocol(name), PARTS.get(name, name)
-    if name in BORROWED:
+    p, source, loss = protocol(name), PARTS.get(name, name), None
+    if name in PLAIN:
+        whole, network, loss = _text() if name == "text" else _friedman()
+        learn = None
+    elif name in BORROWED:
         whole = _borrowed(name)
         widths = (whole.train_x.shape[1], 64, 32, int(whole.train_y.max()) + 1)
         network, learn = partial(_dense, widths), partial(_train_dense, widths)
@@ -95,8 +119,10 @@ def problem(name: str) -> Problem:
         whole = _part(data.load(source)) if name in PARTS else data.load(source)
         network, precision = NETWORKS[DATASETS[source].network], "bf16" if name in PARTS else "fp32"
         learn = partial(_train_paper, source, precision=precision)
-    sizes = tuple(b for b in p.batch_sizes if b <= len(whole.train_y))
-    return Problem(name, whole, _split(whole), network, sizes, p.epochs, p.optimizer, base_rate(name), learn)
+    sizes = tuple(b for b in p.batch_sizes if b <= len(whole.train_y) and (b > 1 or name not in PLAIN))
+    rate = base_rate(name)
+    made = Problem(name, whole, _split(whole), network, sizes, p.epochs, p.optimizer, rate, learn, loss)
+    return made if learn else replace(made, train=made.train_plainly)
 
 
 def _part(whole: Data) -> Data:
@@ -139,6 +165,55 @@ def _borrowed(name: str) -> Data:
     return data.made(name, "scikit-learn", train_x, train_y, test_x, test_y)
 
 
+class NextCharacter(nn.Module):
+    """A transformer layer over `WINDOW` characters, int64 [n, WINDOW], and the logits of the one after, [n,
+    characters]."""
+
+    def __init__(self, characters: int, width: int = 32):
+        super().__init__()
+        self.characters, self.places = nn.Embedding(characters, width), nn.Embedding(WINDOW, width)
+        self.layer = nn.TransformerEncoderLayer(width, 2, 2 * width, 0.1, batch_first=True)
+        self.out = nn.Linear(width, characters)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(self.layer(self.characters(x) + self.places.weight)[:, -1])
+
+
+def _text() -> tuple[Data, Callable, None]:
+    from pydoc_data.topics import topics
+
+    text = " ".join(" ".join(topics[name] for name in sorted(topics)).lower().split())
+    known = " abcdefghijklmnopqrstuvwxyz.,()_'"
+    code = np.array([known.find(c) + 1 for c in text])  # 0: any other character
+    x = np.lib.stride_tricks.sliding_window_view(code, WINDOW + 1)
+    x = x[
+        np.linspace(0, len(x) - 1, WINDOWS + WINDOWS // 4).astype(int)
+    ]  # the last fifth of the text is the test set
+    train, test = np.split(np.ascontiguousarray(x, np.int64), [WINDOWS])
+    whole = data.made("text", "Python's reference", train[:, :-1], train[:, -1], test[:, :-1], test[:, -1])
+    return whole, partial(NextCharacter, len(known) + 1), None
+
+
+def _friedman() -> tuple[Data, Callable, Callable]:
+    from sklearn.datasets import make_friedman1
+
+    x, y = make_friedman1(2500, noise=1.0, random_state=42)
+    x, y = (
+        (2 * x - 1).astype(np.float32),
+        ((y - y[:2000].mean()) / y[:2000].std()).astype(np.float32)[:, None],
+    )
+    parts = (x[:2000], y[:2000], x[2000:], y[2000:])
+    whole = Data(
+        "friedman", "scikit-learn make_friedman1", data.fingerprint(*parts), *map(torch.from_numpy, parts)
+    )
+    return whole, partial(_dense, (10, 64, 32, 1)), nn.functional.mse_loss
+
+
+def explained(outputs: torch.Tensor, targets: torch.Tensor) -> float:
+    """Share of the targets' variance that outputs explain, in percent."""
+    return 100 * (1 - ((outputs - targets) ** 2).mean() / ((targets - targets.mean()) ** 2).mean()).item()
+
+
 def _train_paper(
     name: str,
     batch_size: int,
@@ -149,7 +224,8 @@ def _train_paper(
     warmup_epochs: int | None = None,
     precision: str = "fp32",
 ) -> Fit:
-    """One run of the paper's protocol at any rate; whole epochs, warm-up as the protocol has it unless given."""
+    """One run of the paper's protocol at any rate; whole epochs, warm-up as the protocol has it unless
+    given."""
     run = plan(
         name,
         batch_size,
@@ -206,7 +282,8 @@ def _dense(widths: tuple[int, ...], seed: int | None = None) -> nn.Sequential:
 def _train_dense(
     widths, batch_size: int, lr: float, epochs: float, seed: int, on: Data, warmup_epochs: int | None = None
 ) -> Fit:
-    """One training of the network at these widths with the compiled loop, by the streams of a run; no warm-up."""
+    """One training of the network at these widths with the compiled loop, by the streams of a run; no
+    warm-up."""
     from ..engines.compiled import epoch_of_adam
 
     seeds, n = streams.seeds_of(seed), len(on.train_y)
@@ -263,7 +340,7 @@ def _lay(net: nn.Sequential, flat: np.ndarray, widths) -> None:
     """Put the loop's flat weights, [in, out] layer by layer, into the network."""
     at = 0
     with torch.no_grad():
-        for k, (i, o) in zip((0, 3, 6), zip(widths, widths[1:])):
+        for k, (i, o) in zip((0, 3, 6), pairwise(widths), strict=True):
             net[k].weight.copy_(torch.from_numpy(flat[at : at + i * o].reshape(i, o)).T)
             net[k].bias.copy_(torch.from_numpy(flat[at + i * o : at + i * o + o]))
             at += i * o + o

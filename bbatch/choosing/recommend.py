@@ -1,98 +1,172 @@
-"""`bbatch recommend`: both ways to choose a batch size, on a built-in problem or on the reader's own model and data."""
+"""One answer for the reader's own model: `bbatch.recommend` in Python, `bbatch recommend` in the terminal."""
 
 from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
 import sys
+import time
 from collections.abc import Callable
 
-import pandas as pd
+from tqdm import tqdm
 
-from ..errors import BadInput
+from ..errors import BadInput, whole
 from ..files import write_whole
 from ..records.store import FROZEN
-from ..statistics import Interval
-from .algorithm_2 import select_batch_size
-from .by_measurement import Measured, measure_batch_size
-from .memory_limit import Ceiling
+from .advice import answer
+from .algorithm_2 import Followed, check_limits, select_batch_size
+from .answer import Answer, restored
+from .memory_limit import memory_ceiling
 from .problems import problem
-from .recommendation import TRIALS, Recommendation
+from .rows import pair_of
+from .search import MOST, Search
+from .task import Task
 
 EXAMPLE = (
     FROZEN / "selection" / "example.json"
-)  # digits, as recorded; `python -m bbatch.choosing.recommend` records it anew
+)  # digits; `python -m bbatch.choosing.recommend` records it anew
+MEMORY_SHARE = 0.2  # of the budget, at most, for the search of what fits
 
 
 def recommend(
+    model,
+    data,
+    loss: Callable | None = None,
+    *,
+    epochs: int = 20,
+    budget: float = 60.0,
+    optimizer="adam",
+    metric: Callable | None = None,
+    base_lr: float | None = None,
+    max_batch_size: int | None = None,
+    device: str = "cpu",
+    precision: str = "fp32",
+    seed: int = 0,
+    progress: bool = True,
+) -> Answer:
+    """One batch size and learning rate for training `model` on `data` for `epochs` epochs (see `search` for
+    how).
+
+    model       an `nn.Module`, of which copies are trained, or a function that makes one
+    data        (train, validation), each a pair (features, targets) of tensors or arrays, a dict of them, a
+                map-style data set or a DataLoader; or one of these alone, of which a fifth is held out
+    loss        loss(outputs, targets) or loss(model, batch); None: the model's own `.loss`, else
+                cross-entropy
+    budget      seconds for all of it; about seven trainings are worth having
+    optimizer, metric    see `task.Task`
+    base_lr     the default's rate, at B = 32, where the search begins: the paper's for Adam and SGD, else
+                PyTorch's
+
+    Raises `BadInput`, before anything trains, for what cannot be served.
+    """
+    begun, worked = time.perf_counter(), time.process_time()
+    check_limits(epochs, budget, seed, {"base_lr": base_lr})
+    if max_batch_size is not None:
+        whole("max_batch_size", max_batch_size, 2)
+    train, validation = pair_of(data)
+    task = Task(model, train, validation, loss, optimizer, metric, device, precision)
+    deadline = begun + budget
+    with Progress(budget, progress) as tell:
+        tell("memory")
+        cap = 2 ** int(math.log2(min(max_batch_size or MOST, MOST, max(2, len(task.train) // 2))))
+        ceiling = memory_ceiling(task, cap, MEMORY_SHARE * budget)
+        if ceiling.failed is not None and not ceiling.fits:
+            raise BadInput("not even the smallest batch fits in memory while training.")
+        task.fits = ceiling.fits if ceiling.failed is not None else 0
+        search = Search(task, epochs, deadline, base_lr or task.default_rate, seed, cap, tell)
+        search.run()
+    return answer(search, ceiling, time.perf_counter() - begun, time.process_time() - worked)
+
+
+class Progress:
+    """What is being done and how much of the budget is left, on the error stream; silent where it is not
+    wanted."""
+
+    def __init__(self, budget: float, wanted: bool):
+        self.begun = time.perf_counter()
+        form = "{desc} |{bar:20}| {n:.0f} of {total:.0f} s"
+        self.bar = tqdm(total=budget, disable=not wanted, bar_format=form, leave=False)
+
+    def __enter__(self):
+        return self
+
+    def __call__(self, text: str) -> None:
+        self.bar.n = min(self.bar.total or 0, time.perf_counter() - self.begun)
+        self.bar.set_description_str(text)
+
+    def __exit__(self, *_) -> None:
+        self.bar.close()
+
+
+def named(
     name: str | None = None,
     model: str | None = None,
     data: str | None = None,
     *,
-    epochs: int = 20,
-    budget: float = 60.0,
+    loss: str | None = None,
     optimizer: str | None = None,
-    progress: bool = True,
-) -> list[Recommendation]:
-    """What Algorithm 2 and the measurements recommend, each within `budget` seconds.
+    metric: str | None = None,
+    by_algorithm_2: bool = False,
+    **more,
+) -> Answer | Followed:
+    """`recommend`, or `select_batch_size`, with everything by name, as the terminal has it.
 
-    Either `name`, one of `problems.PROBLEMS`, which brings its network, optimizer and rate; or `model` and `data`, each
-    "module:function", looked for in the working folder too: one makes a new model, the other gives (train, validation),
-    each a pair (features, targets) or a map-style data set. Raises `BadInput` for anything else.
+    Either `name`, one of `problems.PROBLEMS`, which brings its network, loss, optimizer and rate; or `model`
+    and `data`, each "module:name", looked for in the working folder too. `loss`, `optimizer`, `metric`:
+    "module:name", or a name of `torch.nn.functional` or `torch.optim`.
     """
     if bool(name) == bool(model or data) or bool(model) != bool(data):
         raise BadInput(
             "give either a built-in problem, or both --model module:function and --data module:function."
         )
+    more |= {
+        "optimizer": _found(optimizer, "optimizer") if optimizer and ":" in optimizer else optimizer or "adam"
+    }
+    more |= {"loss": _loss(loss) if loss else None, "metric": _found(metric, "metric") if metric else None}
     if name:
         p = problem(name)
-        task, more = p.task(), {"base_lr": p.base_lr, "optimizer": optimizer or p.optimizer}
-        if optimizer and optimizer != p.optimizer:
-            del more["base_lr"]
-        factory, train, validation = p.network, task.train.source, task.validation.source
+        task, made = p.task(), p.network
+        rows, more["loss"] = (task.train.source, task.validation.source), more["loss"] or p.loss
+        if optimizer in (None, p.optimizer):
+            more |= {"optimizer": p.optimizer, "base_lr": more.get("base_lr") or p.base_lr}
     else:
-        factory, more = _found(model, "model"), {"optimizer": optimizer or "adam"}
-        train, validation = _pair(_found(data, "data"), data)
-    common = {"epochs": epochs, "budget": budget, "progress": progress} | more
-    return [way(factory, train, validation, **common) for way in (select_batch_size, measure_batch_size)]
+        made, rows = _found(model, "model"), _made(_found(data, "data"), data)
+    if not by_algorithm_2:
+        return recommend(made, rows, **more)
+    if more.pop("metric") or more.pop("max_batch_size", None):
+        raise BadInput("Algorithm 2 knows neither a metric nor a largest batch size.")
+    return select_batch_size(made, *pair_of(rows), **more)
 
 
-def example(compute: bool = False) -> list[Recommendation]:
-    """Both recommendations for the digits: as recorded, or measured here and now. Raises `BadInput` without a
-    record."""
-    if compute:
-        return recommend("digits")
-    if not EXAMPLE.is_file():
-        raise BadInput(f"{EXAMPLE.name} is not recorded; `python -m bbatch.choosing.recommend` records it.")
-    return [_restored(values) for values in json.loads(EXAMPLE.read_text())]
+def _loss(text: str) -> Callable:
+    from torch.nn import functional
 
-
-def _restored(values: dict) -> Recommendation:
-    """A recommendation from what its `to_dict` gave."""
-    values = {k: pd.DataFrame(v) if k in ("throughput", "noise") else v for k, v in values.items()}
-    values["trials"] = pd.DataFrame(values["trials"], columns=TRIALS)  # there may be none
-    values["reasons"] = tuple(values["reasons"])
-    if "ceiling" not in values:
-        return Recommendation(**values)
-    return Measured(
-        **values | {"ceiling": Ceiling(**values["ceiling"]), "exponent": Interval(**values["exponent"])}
-    )
+    if ":" in text:
+        return _found(text, "loss")
+    found = getattr(functional, text, None)
+    if not callable(found):
+        raise BadInput(
+            f"--loss {text!r} is no loss of torch.nn.functional; give one, such as mse_loss, or "
+            "module:function."
+        )
+    return found
 
 
 def _found(text: str, what: str) -> Callable:
-    """The function that "module:function" names."""
-    module, colon, function = text.partition(":")
-    if not (colon and module and function.isidentifier()):
+    """The function, class or object that "module:name" names."""
+    module, colon, name = text.partition(":")
+    if not (colon and module and name.isidentifier()):
         raise BadInput(f"--{what} {text!r} cannot be read; write module:function, such as mymodel:make.")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        found = getattr(importlib.import_module(module), function)
+        found = getattr(importlib.import_module(module), name)
     except ImportError as error:
         raise BadInput(f"--{what} {text!r}: module {module!r} cannot be imported ({error}).") from error
     except AttributeError as error:
-        raise BadInput(f"--{what} {text!r}: module {module!r} has no {function!r}.") from error
+        raise BadInput(f"--{what} {text!r}: module {module!r} has no {name!r}.") from error
     except (Exception, SystemExit) as error:  # whatever the reader's module does when it is imported
         raise BadInput(
             f"--{what} {text!r}: importing {module!r} failed with {type(error).__name__} "
@@ -105,22 +179,31 @@ def _found(text: str, what: str) -> Callable:
     return found
 
 
-def _pair(function: Callable, text: str) -> tuple:
+def _made(function: Callable, text: str):
+    """What the reader's function gives for data."""
     try:
         given = function()
     except (Exception, SystemExit) as error:
         raise BadInput(
             f"--data {text!r} failed with {type(error).__name__} ({' '.join(str(error).split())})."
         ) from error
-    if not isinstance(given, (tuple, list)) or len(given) != 2:
+    if isinstance(given, str) or not hasattr(given, "__len__"):
         raise BadInput(
-            f"--data {text!r} returns a {type(given).__name__}; it must return (train, validation)."
+            f"--data {text!r} returns a {type(given).__name__}; it must return (train, validation), or one "
+            "data set."
         )
     return given
 
 
+def example(compute: bool = False) -> Answer:
+    """The answer for the digits: as recorded, or found here and now. Raises `BadInput` without a record."""
+    if compute:
+        return named("digits", progress=False)
+    if not EXAMPLE.is_file():
+        raise BadInput(f"{EXAMPLE.name} is not recorded; `python -m bbatch.choosing.recommend` records it.")
+    return restored(json.loads(EXAMPLE.read_text()))
+
+
 if __name__ == "__main__":
     EXAMPLE.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(
-        EXAMPLE, (json.dumps([one.to_dict() for one in example(compute=True)], indent=1) + "\n").encode()
-    )
+    write_whole(EXAMPLE, (json.dumps(example(compute=True).to_dict(), indent=1) + "\n").encode())

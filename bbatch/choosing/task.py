@@ -1,246 +1,397 @@
-"""The reader's own model and data: checked once, when a :class:`Task` is made of them, and served batch by batch.
-
-Nothing here knows a data set of the paper, and nothing is written anywhere.
-"""
+"""The reader's own model, data, loss, optimizer and metric, checked once, when a :class:`Task` is made of
+them."""
 
 from __future__ import annotations
 
+import copy
+import inspect
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import TensorDataset, default_collate
+from torch.nn.parameter import UninitializedTensorMixin
 
-from ..config import OPTIMIZERS
+from .. import published
+from ..adapter import FAILURES, Adapter, Result, cut, is_memory, leaves, line, move, wants_model
+from ..config import DATASETS, PRECISIONS
 from ..data import usable
 from ..errors import BadInput, one_of
+from .rows import LEAST, Rows
 
-LEAST = 16  # rows: fewer make no batch worth choosing
-MOMENTUM = 0.9  # of SGD, Table II
-
-
-class Rows:
-    """Rows of features and targets, by index: a pair of tensors (or arrays), or a map-style data set.
-
-    Raises `BadInput` where there are fewer than `LEAST`, where features and targets differ in number, or where a
-    feature is NaN or infinite (of tensors at once, of a data set when a row is taken).
-    """
-
-    def __init__(self, source, what: str):
-        self.what, self.pair, self.source = what, None, source
-        if isinstance(source, TensorDataset):
-            source = source.tensors
-        if isinstance(source, (tuple, list)) and len(source) == 2:
-            self.pair = tuple(_tensor(part, what) for part in source)
-            if len(self.pair[0]) != len(self.pair[1]):
-                raise BadInput(
-                    f"the {what} data has {len(self.pair[0])} rows of features and {len(self.pair[1])} "
-                    "targets; give one target for each row."
-                )
-        elif not (hasattr(source, "__getitem__") and hasattr(source, "__len__")) or isinstance(
-            source, (str, dict)
-        ):
-            raise BadInput(
-                f"the {what} data is of type {type(source).__name__}; give a pair (features, targets) of "
-                "tensors, or a data set with __getitem__ and __len__."
-            )
-        if len(self) < LEAST:
-            raise BadInput(f"the {what} data has {len(self)} rows; at least {LEAST} are needed.")
-        if self.pair:
-            self._finite(self.pair[0])
-
-    def __len__(self) -> int:
-        return len(self.pair[0] if self.pair else self.source)
-
-    def take(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features [n, ...] and targets [n, ...] of the rows `index`, int64 [n]."""
-        if self.pair:
-            return self.pair[0][index], self.pair[1][index]
-        many = getattr(self.source, "__getitems__", lambda wanted: [self.source[k] for k in wanted])
-        try:
-            x, y = (_tensor(part, self.what) for part in default_collate(many(index.tolist())))
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise BadInput(
-                f"the {self.what} data does not give pairs (features, target) that make a batch "
-                f"({_line(error)})."
-            ) from error
-        self._finite(x)
-        return x, y
-
-    def _finite(self, x: torch.Tensor) -> None:
-        if x.is_floating_point() and not torch.isfinite(x).all():
-            bad = (~torch.isfinite(x.reshape(len(x), -1))).any(1).sum().item()
-            raise BadInput(
-                f"the {self.what} data has NaN or infinite features in {bad} of {len(x)} rows; fill or drop "
-                "them first."
-            )
+MOMENTUM = 0.9  # of "sgd", Table II
+CLOSURES = {"LBFGS"}  # optimizers that want the loss computed anew at their bidding
+NAMES = {
+    name.lower(): found
+    for name, found in vars(torch.optim).items()
+    if inspect.isclass(found)
+    and issubclass(found, torch.optim.Optimizer)
+    and found is not torch.optim.Optimizer
+    and name not in CLOSURES
+}
 
 
-def _tensor(part, what: str) -> torch.Tensor:
-    """A tensor of a part of the data; double precision becomes what models have by default."""
-    try:
-        tensor = torch.as_tensor(np.asarray(part) if not isinstance(part, torch.Tensor) else part)
-    except (TypeError, ValueError) as error:
-        raise BadInput(f"the {what} data holds what no tensor can ({_line(error)}); give numbers.") from error
-    if not tensor.dim():
-        raise BadInput(
-            f"the {what} data holds a single number where rows are needed; give tensors of a row a sample."
-        )
-    if tensor.dtype == torch.float64:
-        return tensor.to(torch.get_default_dtype())
-    return tensor.long() if tensor.dtype in (torch.int8, torch.int16, torch.int32) else tensor
-
-
-@dataclass(frozen=True, eq=False)
 class Task:
-    """A model to be made afresh for each training, and the rows to train and to judge it by.
+    """A model to be trained afresh again and again, and the rows to train and to judge it by.
 
-    `factory`: called without arguments, returns a new, untrained `nn.Module`. `loss(outputs, targets)`: mean over the
-    batch, a scalar. `optimizer`: "adam", "sgd" (momentum 0.9), or a function of (parameters, lr).
+    model       an `nn.Module`, each training of which begins with a copy of its weights as they are; or a
+                function (or class) that makes one, each time with other random weights. Submodules that were
+                put in eval mode stay so
+    loss        see `adapter.Adapter`
+    optimizer   the name of one of `torch.optim` ("sgd" with momentum 0.9), a class, or a function of
+                (parameters, lr) or (model, lr): it returns an optimizer, or (optimizer, scheduler). The
+                scheduler is stepped after each epoch; after each step where the function has a third
+                parameter, the number of all steps
+    metric      metric(outputs, targets) over all validation rows, or metric(model, batch), a mean over
+                batches; the higher the better. Without: accuracy in percent where targets are classes, else
+                the loss
+    precision   "bf16": under autocast
+
+    Raises `BadInput`, before anything trains, for what cannot be served. `notes`: what the reader should
+    know.
     """
 
-    factory: Callable[[], nn.Module]
-    train: Rows
-    validation: Rows
-    loss: Callable = nn.functional.cross_entropy
-    optimizer: str | Callable = "adam"
-    device: str = "cpu"
-
-    def __post_init__(self):
-        if not callable(self.optimizer):
-            one_of("optimizer", self.optimizer, OPTIMIZERS)
-        usable(self.device)
-        if not callable(self.loss):
+    def __init__(
+        self,
+        model,
+        train,
+        validation,
+        loss: Callable | None = None,
+        optimizer="adam",
+        metric: Callable | None = None,
+        device: str = "cpu",
+        precision: str = "fp32",
+    ):
+        if isinstance(optimizer, str):
+            one_of("optimizer", optimizer, NAMES)
+        elif not callable(optimizer):
             raise BadInput(
-                f"the loss is {self.loss!r}; give a function of (outputs, targets), such as cross_entropy."
+                f"the optimizer is {optimizer!r}; give a name, a class, or a function of (parameters, lr)."
             )
-        if self.train.source is self.validation.source or (
-            self.train.pair
-            and self.validation.pair
-            and self.train.pair[0].data_ptr() == self.validation.pair[0].data_ptr()
-        ):
-            raise BadInput("the validation data is the training data itself; hold some rows out.")
-        self._check_factory()
-        self._check_targets()
-
-    @cached_property
-    def accuracy(self) -> bool:
-        """Whether the score is an accuracy: whole-number targets [n] and outputs [n, classes]."""
-        x, y = self.validation.take(torch.arange(2))
-        whole = not y.is_floating_point() and y.dim() == 1
-        return whole and forward(self.model(0).eval(), x.to(self.device)).dim() == 2
-
-    @cached_property
-    def smallest(self) -> int:
-        """The smallest batch that the model can be trained on: batch normalization needs two samples."""
-        return (
-            2 if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.model(0).modules()) else 1
+        if metric is not None and not callable(metric):
+            raise BadInput(f"the metric is {metric!r}; give a function of (outputs, targets).")
+        one_of("precision", precision, PRECISIONS)
+        usable(device)
+        self.source, self.optimizer, self.metric = model, optimizer, metric
+        self.adapter, self.device, self.precision, self.notes = Adapter(loss), device, precision, []
+        self.fits = (
+            0  # rows that memory holds while training, where that is known; larger batches are accumulated
         )
+        with torch.random.fork_rng():
+            first = self._made()
+        weights = [p for p in first.parameters() if p.requires_grad]
+        if not weights:
+            raise BadInput("the model has no trainable parameters; there is nothing to train.")
+        known = (
+            p.dtype for p in weights if not isinstance(p, UninitializedTensorMixin) and p.is_floating_point()
+        )
+        dtype = next(known, torch.float32)
+        self.train, self.validation = Rows(train, "training", dtype), Rows(validation, "validation", dtype)
+        if self.train.same(self.validation):
+            raise BadInput("the validation data is the training data itself; hold some rows out.")
+        with torch.random.fork_rng():
+            self._check_batches()
+            self._check_step()
 
     def model(self, seed: int) -> nn.Module:
-        """A new model whose initial weights `seed` decides; the caller's own random state is left as it was."""
+        """A new model in train mode on the device; `seed` decides whatever is random in making it."""
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            return self.factory().to(self.device)
+            model = self._made()
+            if any(isinstance(p, UninitializedTensorMixin) for p in (*model.parameters(), *model.buffers())):
+                with torch.no_grad():  # lazy layers take their shapes from a batch
+                    self.run(model.to(self.device), self.train.take(torch.arange(LEAST)))
+            return model.to(self.device)
 
-    def optimizer_of(self, model: nn.Module, lr: float) -> torch.optim.Optimizer:
-        if callable(self.optimizer):
-            return self.optimizer(model.parameters(), lr)
-        if self.optimizer == "adam":
-            return torch.optim.Adam(model.parameters(), lr, fused=True)
-        return torch.optim.SGD(model.parameters(), lr, MOMENTUM, fused=True)
-
-    def _check_factory(self) -> None:
-        if isinstance(self.factory, nn.Module) or not callable(self.factory):
-            raise BadInput(
-                f"the model factory is of type {type(self.factory).__name__}; give a function that makes a "
-                "new model each time it is called."
-            )
+    def _made(self) -> nn.Module:
         try:
-            first, second = self.model(0), self.model(1)
+            if isinstance(self.source, nn.Module):
+                model = copy.deepcopy(self.source)
+            elif callable(self.source):
+                model = self.source()
+                if isinstance(model, nn.Module) and self._shared(model):
+                    model = copy.deepcopy(model)
+            else:
+                raise BadInput(
+                    f"the model is of type {type(self.source).__name__}; give a torch.nn.Module, or a "
+                    "function that makes one."
+                )
+        except BadInput:
+            raise
         except (
             Exception,
             SystemExit,
         ) as error:  # whatever the reader's code raises, this is what it means here
             raise BadInput(
-                f"the model factory failed with {type(error).__name__}: {_line(error)}."
+                f"the model cannot be made or copied ({type(error).__name__}: {line(error)}); give a "
+                "function that makes a new one."
             ) from error
-        if not isinstance(first, nn.Module):
+        if not isinstance(model, nn.Module):
             raise BadInput(
-                f"the model factory returns a {type(first).__name__}; it must return a torch.nn.Module."
+                f"the model function returns a {type(model).__name__}; it must return a torch.nn.Module."
             )
-        weights = [p for p in first.parameters() if p.requires_grad]
-        if not weights:
-            raise BadInput(
-                "the model factory returns a model without trainable parameters; there is nothing to train."
+        # A submodule in eval mode was put there on purpose; a whole model in eval mode is what a file holds.
+        return model if model.training else model.train()
+
+    def _shared(self, model: nn.Module) -> bool:
+        """Whether a model uses the very weights of the first, a backbone made once for all: then it is
+        copied."""
+        if not hasattr(self, "_first_made"):
+            self._first_made = model  # never trained
+            return False
+        first = {id(p) for p in (*self._first_made.parameters(), *self._first_made.buffers())}
+        return any(id(p) in first for p in (*model.parameters(), *model.buffers()))
+
+    def run(self, model: nn.Module, batch) -> Result:
+        """One batch through the model, on the device and in the precision of the task."""
+        if self.precision == "fp32":
+            return self.adapter(model, move(batch, self.device))
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16):
+            return self.adapter(model, move(batch, self.device))
+
+    @cached_property
+    def smallest(self) -> int:
+        """The smallest batch that the model can be trained on: batch normalization needs two samples."""
+        return 2 if any(_normalizes(m) for m in self.model(0).modules()) else 1
+
+    @cached_property
+    def accuracy(self) -> bool:
+        """Whether an accuracy can be told: whole-number targets [n], outputs [n, classes], two classes or
+        more."""
+        scores, targets = self._first.scores, self._first.targets
+        return (
+            isinstance(scores, torch.Tensor)
+            and isinstance(targets, torch.Tensor)
+            and not targets.is_floating_point()
+            and targets.dim() == 1
+            and scores.dim() == 2
+            and scores.shape[1] > 1
+        )
+
+    @property
+    def unit(self) -> str:
+        """What decides, in words."""
+        if self.metric is not None:
+            return getattr(self.metric, "__name__", "metric").strip("<>")
+        return "% accuracy" if self.accuracy else "loss"
+
+    @property
+    def default_rate(self) -> float:
+        """The rate at a batch of 32 where none is given: the paper's for Adam and SGD, else PyTorch's."""
+        cls = NAMES.get(self.optimizer) if isinstance(self.optimizer, str) else self.optimizer
+        if self.optimizer == "sgd":
+            p = DATASETS["mnist"].protocol
+            return p.base_lr * published.value("vi-base-batch") / p.base_batch
+        own = inspect.signature(cls).parameters.get("lr") if inspect.isclass(cls) else None
+        usual = own.default if own is not None and isinstance(own.default, float) else None
+        return usual or published.value("vi-default-lr")
+
+    def optimizer_of(self, model: nn.Module, lr: float, steps: int = 1) -> tuple:
+        """(optimizer, scheduler or None, whether it is stepped at each step) for a model, of `steps` steps in
+        all."""
+        weights = [p for p in model.parameters() if p.requires_grad]
+        if isinstance(self.optimizer, str):
+            more = {"momentum": MOMENTUM} if self.optimizer == "sgd" else {}
+            sparse = any(getattr(m, "sparse", False) for m in model.modules())
+            fused = self.optimizer in ("adam", "adamw", "sgd") and not sparse
+            return (
+                NAMES[self.optimizer](weights, lr=lr, **more, **({"fused": True} if fused else {})),
+                None,
+                False,
             )
-        if first is second or {p.data_ptr() for p in weights} & {p.data_ptr() for p in second.parameters()}:
+        if inspect.isclass(self.optimizer):
+            return self.optimizer(weights, lr=lr), None, False
+        given = model if wants_model(self.optimizer) else weights
+        each = _parameters(self.optimizer) > 2
+        made = self.optimizer(given, lr, steps) if each else self.optimizer(given, lr)
+        made, scheduler = made if isinstance(made, tuple) else (made, None)
+        if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
             raise BadInput(
-                "the model factory returns the same model twice; it must make a new one each time it is "
-                "called."
+                "ReduceLROnPlateau waits for a score after each epoch; give a scheduler that needs none."
             )
-        counted = [b for n, b in first.named_buffers() if n.endswith("num_batches_tracked")]
-        alike = all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters()))
-        plain = all(len(p.unique()) == 1 for p in weights)  # zeros, say: a start that needs no chance
-        if any(b.item() for b in counted) or (alike and not plain):
+        return made, scheduler, each
+
+    def _check_batches(self) -> None:
+        """One batch of each kind of rows through the model: what does not fit is named here."""
+        for rows in (self.validation, self.train):
+            batch = rows.take(torch.arange(LEAST))
+            model = self.model(0).eval()
+            with torch.no_grad():
+                self._check_classes(rows, batch, model)
+                result = self.run(model, batch)
+                self._check_numbers(rows, model)
+                self._check_shapes(rows, model, result)
+                self._check_metric(result, model, batch)
+            self._first = result
+
+    def _check_classes(self, rows: Rows, batch, model) -> None:
+        """Labels that the default loss cannot take are named, of tensors all, of a data set the first."""
+        if self.adapter.loss not in (None, nn.functional.cross_entropy):
+            return
+        inputs, targets = cut(batch)
+        if not isinstance(targets, torch.Tensor) or not isinstance(inputs, torch.Tensor):
+            return
+        out = Adapter(lambda outputs, targets: torch.zeros(()))(model, move(batch, self.device)).scores
+        if out is None:
+            return
+        whole = cut(rows.tensors)[1] if rows.tensors is not None else targets
+        classes = out.shape[1] if out.dim() > 1 else 0
+        if targets.is_floating_point() and targets.shape != out.shape or classes < 2:
             raise BadInput(
-                "the model factory returns a fitted model, or one of fixed weights: its weights are the "
-                "same under two seeds; it must return an untrained one."
+                f"the {rows.what} targets are {str(targets.dtype).removeprefix('torch.')} of shape "
+                f"{tuple(targets.shape)} and the model's outputs of shape {tuple(out.shape)}; classification "
+                "needs whole numbers [n] and outputs [n, classes], anything else a loss."
+            )
+        if not targets.is_floating_point() and targets.dim() != out.dim() - 1:
+            raise BadInput(
+                f"the {rows.what} targets are of shape {tuple(targets.shape)} and the model's outputs of "
+                f"shape {tuple(out.shape)}; classification needs whole numbers [n] and outputs [n, classes]."
+            )
+        if not targets.is_floating_point():
+            ignored = getattr(self.adapter.loss, "ignore_index", -100)
+            known = whole[whole != ignored]
+            if len(known) and (known.min() < 0 or known.max() >= classes):
+                raise BadInput(
+                    f"the {rows.what} labels run from {known.min()} to {known.max()}; the model has "
+                    f"{classes} outputs, so 0 to {classes - 1} are allowed."
+                )
+
+    def _check_numbers(self, rows: Rows, model) -> None:
+        """NaN and infinity in features or targets are refused where they make the loss one: a model or a loss
+        may know what to do with them."""
+        if rows.tensors is None:
+            batch = rows.take(torch.arange(LEAST))
+            found = [
+                name for name, t in leaves(batch) if t.is_floating_point() and not torch.isfinite(t).all()
+            ]
+            self._refuse_numbers(rows, model, batch, found, "the first rows")
+            return
+        bad, found = torch.zeros(len(rows), dtype=torch.bool), []
+        for name, t in leaves(rows.tensors):
+            if (
+                t.is_floating_point()
+                and not (fine := torch.isfinite(t.reshape(len(t), -1)).all(1).cpu()).all()
+            ):
+                bad |= ~fine
+                found.append(name)
+        if found:
+            few = bad.nonzero().flatten()[:LEAST]
+            self._refuse_numbers(rows, model, rows.take(few), found, f"{int(bad.sum())} of {len(rows)} rows")
+
+    def _refuse_numbers(self, rows: Rows, model, batch, found: list[str], where: str) -> None:
+        if found and not math.isfinite(self.run(model, batch).loss.item()):
+            pair = isinstance(batch, (tuple, list)) and len(batch) > 1
+            names = {str(len(batch) - 1): "targets"} | ({"0": "features"} if pair and len(batch) == 2 else {})
+            words = [names.get(name, name) if pair else name or "features" for name in found]
+            raise BadInput(
+                f"the {rows.what} data has NaN or infinite {' and '.join(words)} in {where}, and the loss of "
+                "those is no number; fill or drop them first."
             )
 
-    def _check_targets(self) -> None:
-        for rows in (self.train, self.validation):
-            x, y = rows.take(torch.arange(LEAST))
-            out = forward(self.model(0).eval(), x.to(self.device))
-            if self.loss is nn.functional.cross_entropy:
-                y = rows.pair[1] if rows.pair else y  # of a data set, the first rows
-                classes = out.shape[1] if out.dim() > 1 else 0
-                if y.is_floating_point() or y.dim() != 1 or classes < 2:
-                    raise BadInput(
-                        f"the {rows.what} targets are {str(y.dtype).removeprefix('torch.')} of shape "
-                        f"{tuple(y.shape)} and the model's outputs of shape {tuple(out.shape)}; "
-                        "classification needs whole numbers [n] and outputs [n, classes], anything else a "
-                        "loss."
-                    )
-                if y.min() < 0 or y.max() >= classes:
-                    raise BadInput(
-                        f"the {rows.what} labels run from {y.min()} to {y.max()}; the model has {classes} "
-                        f"outputs, so 0 to {classes - 1} are allowed."
-                    )
-            self.loss_of(out, y[:LEAST].to(out.device))
-
-    def loss_of(self, out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def _check_shapes(self, rows: Rows, model, result: Result) -> None:
+        """Outputs [n, 1] against targets [n] spread into [n, n] without an error; a sum over the batch grows
+        with it. Both show where the loss of a batch is not the mean over its rows."""
+        if self.adapter.general or not isinstance(result.targets, torch.Tensor) or result.scores is None:
+            return
+        out, targets, n = tuple(result.scores.shape), tuple(result.targets.shape), 4
         try:
-            value = self.loss(out, y)
+            each = [self.run(model, rows.take(torch.tensor([k]))).loss.item() for k in range(n)]
+        except BadInput:  # a model may need more than one row
+            return
+        mean, whole = sum(each) / n, self.run(model, rows.take(torch.arange(n))).loss.item()
+        if not (math.isfinite(whole) and math.isfinite(mean)) or abs(whole - mean) <= 1e-3 * max(
+            abs(mean), 1e-6
+        ):
+            return
+        if {out, targets} == {(LEAST, 1), (LEAST,)}:
+            raise BadInput(
+                f"the model's outputs are of shape {list(out)} and the {rows.what} targets of "
+                f"{list(targets)}, which the loss spreads to every pair of rows; give both the same shape, "
+                "such as targets[:, None]."
+            )
+        if abs(whole / n - mean) <= 1e-3 * abs(mean):
+            raise BadInput(
+                "the loss is a sum over the batch; it must return the mean, or no rate fits two batch sizes."
+            )
+
+    def _check_metric(self, result: Result, model, batch) -> None:
+        if self.metric is None:
+            return
+        if self.adapter.general and not wants_model(self.metric):
+            raise BadInput("a metric beside a loss(model, batch) must be a metric(model, batch) too.")
+        value = self.measured(model, batch, result)
+        if not isinstance(value, float):
+            raise BadInput("the metric gives no single number; it must return one, the higher the better.")
+
+    def measured(self, model, batch, result: Result) -> float | None:
+        """The metric of one batch, or of all rows put together as one; None where it is no number yet (one
+        class)."""
+        try:
+            if wants_model(self.metric):
+                value = self.metric(model, move(batch, self.device))
+            else:
+                given = result.scores if result.scores is not None else result.outputs
+                value = self.metric(given, result.targets)
+            return float(value)
+        except FAILURES as error:
+            if is_memory(error):
+                raise
+            raise BadInput(
+                f"the metric cannot be computed ({type(error).__name__}: {line(error)})."
+            ) from error
+
+    def _check_step(self) -> None:
+        """One true training step at a rate of almost nothing: gradients that an optimizer cannot take show
+        here."""
+        model = self.model(0)
+        try:
+            optimizer, *_ = self.optimizer_of(model, 1e-9)
+        except BadInput:
+            raise
         except Exception as error:
             raise BadInput(
-                f"the loss cannot be computed ({type(error).__name__}: {_line(error)}); labels and outputs "
-                "must fit it."
+                f"the optimizer cannot be made ({type(error).__name__}: {line(error)}); give a name, a "
+                "class, or a function of (parameters, lr) or (model, lr)."
             ) from error
-        if not isinstance(value, torch.Tensor) or value.dim():
+        if not hasattr(optimizer, "step") or not hasattr(optimizer, "param_groups"):
             raise BadInput(
-                "the loss gives more than one number; it must return the mean over the batch, a scalar."
+                f"the optimizer function returns a {type(optimizer).__name__}; it must return an optimizer."
             )
-        return value
-
-
-def forward(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    try:
-        out = model(x)
-    except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
+        loss = self.run(model, self.train.take(torch.arange(LEAST))).loss
+        if not loss.requires_grad:
+            raise BadInput(
+                "the loss does not depend on the model's trainable parameters; there is nothing to train."
+            )
+        try:
+            loss.backward()
+            if all(p.grad is None for group in optimizer.param_groups for p in group["params"]):
+                raise BadInput("the optimizer holds none of the parameters that the loss depends on.")
+            optimizer.step()
+        except BadInput:
             raise
-        raise BadInput(
-            f"the model cannot take features of shape {tuple(x.shape)} ({_line(error)})."
-        ) from error
-    if not isinstance(out, torch.Tensor):
-        raise BadInput(f"the model returns a {type(out).__name__}; it must return a tensor of outputs.")
-    return out
+        except FAILURES as error:
+            if is_memory(error):
+                raise
+            hint = (
+                "; for sparse gradients give optimizer='sgd' or 'sparseadam'"
+                if "sparse" in str(error)
+                else ""
+            )
+            raise BadInput(
+                f"a training step fails with {type(optimizer).__name__} ({type(error).__name__}: "
+                f"{line(error)}){hint}."
+            ) from error
+        if isinstance(self.source, nn.Module):
+            self.notes.append("Every training starts from the weights that the model has.")
 
 
-def _line(error: Exception) -> str:
-    """The first line of an error, without a full stop."""
-    return (str(error).strip().splitlines() or ["no message"])[0].rstrip(".")
+def _normalizes(module: nn.Module) -> bool:
+    return isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training
+
+
+def _parameters(function: Callable) -> int:
+    """How many positional parameters without a default a function has."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    found = inspect.signature(function).parameters.values()
+    return sum(p.kind in kinds and p.default is p.empty for p in found)

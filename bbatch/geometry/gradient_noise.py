@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from scipy import stats
 from torch import nn
-from torch.func import functional_call, grad, vmap
+from torch.func import grad, vmap
 
+from ..adapter import mapped
 from ..errors import BadInput
 from ..statistics import LEVEL, Interval
 from .objective import Objective, finite, positive
@@ -27,12 +28,14 @@ class NoiseScale:
     norm2   |G|², the squared norm of the true gradient
     scale   tr(Σ)/|G|² in samples, with its interval
 
-    `trace` and `norm2` are unbiased, so `norm2` may come out below 0: then `scale` is NaN.
+    `trace` and `norm2` are unbiased, so `norm2` may come out below 0: then `scale` is NaN. It is never
+    negative. `held`: what was held still (running averages of batch normalization), in words.
     """
 
     trace: float
     norm2: float
     scale: Interval
+    held: str = ""
 
 
 def first_weight(net: nn.Module) -> str:
@@ -47,9 +50,9 @@ def first_weight(net: nn.Module) -> str:
 
 def gradient_variance(
     net: nn.Module,
-    loss: Callable,
-    inputs: torch.Tensor,
-    targets: torch.Tensor,
+    loss: Callable | None,
+    inputs,
+    targets,
     batch_size: int,
     *,
     batches: int = BATCHES,
@@ -70,14 +73,14 @@ def gradient_variance(
     mini-batches, and for a mini-batch larger than the samples.
     """
     objective = Objective(net, loss, inputs, targets, piece)
-    n = len(targets)
+    n = objective.count
     _batch_size(batch_size, n)
     if batches < 2:
         raise BadInput(f"a variance needs two mini-batches or more, not {batches}.")
     rng = np.random.default_rng(seed)
     total = squares = 0.0
     for _ in range(batches):
-        chosen = torch.from_numpy(rng.choice(n, batch_size, replace=replacement)).to(targets.device)
+        chosen = torch.from_numpy(rng.choice(n, batch_size, replace=replacement)).to(objective.device)
         loss_here, g = objective.gradient(objective.start, chosen, names or [first_weight(net)])
         finite(loss_here)
         g = g.double()
@@ -87,9 +90,9 @@ def gradient_variance(
 
 def largest_share(
     net: nn.Module,
-    loss: Callable,
-    inputs: torch.Tensor,
-    targets: torch.Tensor,
+    loss: Callable | None,
+    inputs,
+    targets,
     share: float = 0.01,
     *,
     names=None,
@@ -112,13 +115,12 @@ def largest_share(
     fixed = {name: p.detach() for name, p in objective.cut(objective.start).items()}
     moved = {name: fixed.pop(name) for name in names or [first_weight(net)]}
 
-    def one(moved, x, y):
-        return loss(functional_call(net, fixed | moved, (x[None],)), y[None])
+    def one(moved, sample):
+        return objective.of(fixed | moved, mapped(lambda t: t[None], sample))
 
     norms = []
-    pieces = (objective.inputs.split(objective.piece), objective.targets.split(objective.piece))
-    for x, y in zip(*pieces, strict=True):
-        slopes = vmap(grad(one), (None, 0, 0))(moved, x, y)
+    for a in range(0, objective.count, objective.piece):
+        slopes = vmap(grad(one), (None, 0))(moved, objective.take(slice(a, a + objective.piece)))
         norms.append(sum(g.flatten(1).double().square().sum(1) for g in slopes.values()))
     falling = torch.cat(norms).sort(descending=True).values
     total = float(falling.sum())
@@ -140,9 +142,9 @@ def expected_variance(
 
 def noise_scale(
     net: nn.Module,
-    loss: Callable,
-    inputs: torch.Tensor,
-    targets: torch.Tensor,
+    loss: Callable | None,
+    inputs,
+    targets,
     batch_size: int = 50,
     *,
     whole: bool = False,
@@ -156,13 +158,13 @@ def noise_scale(
     its interval made, by the jackknife over mini-batches. Samples of a last, partial mini-batch are left out.
     Memory: m gradients. Raises `BadInput` for what cannot be measured (see `objective.Objective`) and for
     fewer than three mini-batches."""
-    n = len(targets)
+    objective = Objective(net, loss, inputs, targets, piece)
+    n = objective.count
     _batch_size(batch_size, n)
     m = n // batch_size
     if m < 3:
         raise BadInput(f"{n} samples give {m} mini-batches of {batch_size}; three or more are needed.")
-    objective = Objective(net, loss, inputs, targets, piece)
-    order = torch.arange(m * batch_size, device=targets.device).view(m, batch_size)
+    order = torch.arange(m * batch_size, device=objective.device).view(m, batch_size)
     losses, gradients = zip(*(objective.gradient(objective.start, chosen) for chosen in order), strict=True)
     finite(sum(losses))
     g = torch.stack(gradients).double()
@@ -174,7 +176,7 @@ def noise_scale(
         norm2 = sum2 / m**2
         left_out = (left_out[0], torch.full_like(left_out[1], norm2))
     scales = (left_out[0] / left_out[1]).cpu().numpy()
-    return NoiseScale(trace, norm2, _jackknife(trace / norm2, scales, norm2))
+    return NoiseScale(trace, norm2, _jackknife(trace / norm2, scales, norm2), objective.held)
 
 
 def _estimates(sum2, squares, m: int, batch_size: int):
@@ -184,13 +186,15 @@ def _estimates(sum2, squares, m: int, batch_size: int):
 
 
 def _jackknife(whole: float, left_out: np.ndarray, norm2: float) -> Interval:
+    """The ratio, its bias taken out where that leaves it above 0; its interval begins at 0 at least."""
     m = len(left_out)
     if norm2 <= 0:
         return Interval(math.nan, math.nan, math.nan, m)
     mean = m * whole - (m - 1) * left_out.mean()
     error = math.sqrt((m - 1) / m * ((left_out - left_out.mean()) ** 2).sum())
     half = stats.t.ppf((1 + LEVEL) / 2, m - 1) * error
-    return Interval(float(mean), float(mean - half), float(mean + half), m)
+    mean = mean if mean > 0 else whole
+    return Interval(float(mean), float(max(0.0, mean - half)), float(mean + half), m)
 
 
 def _batch_size(batch_size: int, n: int) -> None:

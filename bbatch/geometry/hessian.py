@@ -16,33 +16,39 @@ from .objective import Objective, counts, generator
 
 @dataclass(frozen=True)
 class Spectrum:
-    """The largest eigenvalues, falling, and for each a bound on its distance to a true one."""
+    """The largest eigenvalues, falling, and for each a bound on its distance to a true one.
+
+    `held`: what was held still besides the samples (running averages of batch normalization), in words.
+    """
 
     values: tuple[float, ...]
     residuals: tuple[float, ...]
+    held: str = ""
 
 
 def top_eigenvalues(
     net: nn.Module,
-    loss: Callable,
-    inputs: torch.Tensor,
-    targets: torch.Tensor,
+    loss: Callable | None,
+    inputs,
+    targets,
     count: int = 1,
     *,
     iterations: int = 20,
     seed: int = 0,
     piece: int | None = None,
+    names=None,
 ) -> Spectrum:
     """The `count` largest (most positive) eigenvalues of the loss's Hessian, by Lanczos.
 
     iterations  Hessian-vector products. Every new vector is made orthogonal to all before it, twice, so that
                 rounding cannot bring an eigenvalue back as a copy. Fewer suffice where the Krylov space
                 closes.
+    names       of parameters or modules: the block of the Hessian that is theirs
 
     Use a fixed, large sample: on single mini-batches the value scatters severalfold. Raises `BadInput` for
     what cannot be measured (see `objective.Objective`), and unless 1 <= count <= iterations <= P.
     """
-    objective = Objective(net, loss, inputs, targets, piece)
+    objective = Objective(net, loss, inputs, targets, piece, names)
     w, size = objective.start, len(objective.start)
     _ = objective.initial  # refused here if not finite
     counts(eigenvalues=count, iterations=iterations)
@@ -66,28 +72,57 @@ def top_eigenvalues(
     values, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(off[:-1], 1) + np.diag(off[:-1], -1))
     order = np.argsort(values)[::-1][:count]
     residuals = abs(off[-1] * vectors[-1])
-    return Spectrum(tuple(values[order].tolist()), tuple(residuals[order].tolist()))
+    return Spectrum(tuple(values[order].tolist()), tuple(residuals[order].tolist()), objective.held)
 
 
 def trace(
     net: nn.Module,
-    loss: Callable,
-    inputs: torch.Tensor,
-    targets: torch.Tensor,
+    loss: Callable | None,
+    inputs,
+    targets,
     *,
     probes: int = 30,
     seed: int = 0,
     piece: int | None = None,
+    names=None,
 ) -> Interval:
     """Trace of the loss's Hessian by Hutchinson: the mean of vᵀHv over random v of ±1, with its interval.
 
-    Raises `BadInput` for what cannot be measured (see `objective.Objective`) and fewer than one probe.
+    Batch normalization is held at its running averages, see `objective.Objective`; `names` as there. Raises
+    `BadInput` for what cannot be measured and fewer than one probe.
     """
+    products = _probed(net, loss, inputs, targets, probes, seed, piece, names)
+    return mean_interval([float(product.sum()) for product, _ in products])
+
+
+def trace_by_parameter(
+    net: nn.Module,
+    loss: Callable | None,
+    inputs,
+    targets,
+    *,
+    probes: int = 30,
+    seed: int = 0,
+    piece: int | None = None,
+    names=None,
+) -> dict[str, Interval]:
+    """Which parts are sharp: the trace of each parameter's own block of the Hessian, by name.
+
+    From the same probes as `trace`, to which they add up; arguments and errors as there.
+    """
+    found: dict[str, list[float]] = {}
+    for product, objective in _probed(net, loss, inputs, targets, probes, seed, piece, names):
+        for name, part in objective.cut(product).items():
+            found.setdefault(name, []).append(float(part.sum()))
+    return {name: mean_interval(values) for name, values in found.items()}
+
+
+def _probed(net, loss, inputs, targets, probes, seed, piece, names):
+    """For each random v of ±1 the products v_i (Hv)_i, float64 [P], and the objective."""
     counts(probes=probes)
-    objective = Objective(net, loss, inputs, targets, piece)
-    draw, w, found = generator(seed, "cpu"), objective.start, []
+    objective = Objective(net, loss, inputs, targets, piece, names)
+    draw, w = generator(seed, "cpu"), objective.start
     _ = objective.initial  # refused here if not finite
     for _ in range(probes):
         v = (2 * torch.randint(0, 2, (len(w),), generator=draw) - 1).to(w)
-        found.append(float(objective.curvature(w, v).double() @ v.double()))
-    return mean_interval(found)
+        yield objective.curvature(w, v).double() * v.double(), objective

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from ..adapter import leaves
 from ..errors import BadInput
 from ..files import seal, set_aside, unseal, write_whole
 from .objective import Objective, finite, generator, vector
@@ -48,9 +49,9 @@ def filter_directions(net: nn.Module, count: int = 2, seed: int = 0) -> torch.Te
 
 def landscape(
     net: nn.Module,
-    loss: Callable,
-    inputs: torch.Tensor,
-    targets: torch.Tensor,
+    loss: Callable | None,
+    inputs,
+    targets,
     directions: torch.Tensor,
     axes: Sequence[Sequence[float]],
     *,
@@ -78,7 +79,7 @@ def landscape(
     points = np.array(list(product(*axes)), dtype=np.float32)
     if not np.isfinite(points).all():
         raise BadInput("a coordinate of the grid is not finite; only finite ones are allowed.")
-    key = _fingerprint(objective.start, directions, points, inputs, targets)
+    key = _fingerprint(objective.start, directions, points, *(t for _, t in leaves(objective.batch)))
     losses = _saved(resume, key, len(points))
     saved = time.monotonic()
     for k in tqdm(

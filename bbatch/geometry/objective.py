@@ -1,52 +1,81 @@
-"""The loss of any network as a function of one flat vector of its parameters.
+"""The loss of any network as a function of one flat vector of its parameters: what every measurement of
+geometry uses.
 
 Samples are taken in pieces, so that memory grows neither with their number nor with that of the points asked
-for.
+for. What the network is called with and what its loss is, `adapter` says: inputs may be tensors, tuples or
+dicts, losses functions of (outputs, targets) or of (model, batch).
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 
 import torch
 from torch import nn
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from ..adapter import Adapter, leaves, mapped
 from ..config import LARGEST
 from ..errors import BadInput, whole
 
-# Samples at a time: as many as keep a piece's activations in cache. Larger pieces cost fresh memory.
+# Samples at a time: as many as keep a piece's activations in cache. Larger ones cost fresh, page-faulting
+# memory.
 PIECE = {"cpu": {"images": 32, "features": 10000}, "cuda": {"images": 1024, "features": 65536}}
 
 
 class Objective:
     """L(w): mean loss of a network at the parameters w, a flat tensor [P], over a fixed set of samples.
 
-    net      in eval mode, without batch normalisation: L must be a function of w and the samples alone
-    loss     loss(outputs, targets) -> mean over the samples, such as `torch.nn.functional.cross_entropy`
-    inputs   [n, ...] on the network's device; `targets` [n, ...]
+    net      in eval mode: L must be a function of w and the samples alone
+    loss     loss(outputs, targets) -> mean over the samples given, such as
+             `torch.nn.functional.cross_entropy`; or loss(model, batch), see `adapter.Adapter`; None: the
+             model's own `.loss`, else cross-entropy
+    inputs   [n, ...] on the network's device, or a tuple or dict of such tensors
+    targets  [n, ...], or such a nest; None where the inputs are whole batches
     piece    samples at a time (on a CPU 32 images or 10,000 rows of features)
+    names    of parameters, or of modules whose parameters are meant: w is made of these alone, the others
+             stay as they are; None: all trainable parameters
 
-    `start`: the network's own w, its trainable parameters in their order; `shapes`: by name. The network
-    itself is never changed. Raises `BadInput` for what cannot be measured.
+    `start`: the network's own w; `shapes`: by name, in the network's order. The network itself is never
+    changed. Batch normalization keeps the running averages that it has (`held`), as in Li et al. 2018 and
+    PyHessian: in training they would move along with w. For averages of the samples themselves, at every w,
+    take them away (`running_mean = running_var = None`) and make `piece` the number of samples.
+    Raises `BadInput` for what cannot be measured.
     """
 
     def __init__(
         self,
         net: nn.Module,
-        loss: Callable,
-        inputs: torch.Tensor,
-        targets: torch.Tensor,
+        loss: Callable | None,
+        inputs,
+        targets,
         piece: int | None = None,
+        names: Iterable[str] | None = None,
     ):
+        self.batch = inputs if targets is None else (inputs, targets)
         check_measurable(net, loss, inputs, targets)
-        self.net, self.loss, self.inputs, self.targets = net, loss, inputs, targets
-        sizes = PIECE["cpu" if inputs.device.type == "cpu" else "cuda"]
-        self.piece = piece or sizes["images" if inputs.dim() > 2 else "features"]
-        self.shapes = {name: p.shape for name, p in net.named_parameters() if p.requires_grad}
-        self.start = vector(net)
+        first = next(leaves(self.batch))[1]
+        self.net, self.adapter, self.count, self.device = net, Adapter(loss), len(first), first.device
+        sizes = PIECE["cpu" if self.device.type == "cpu" else "cuda"]
+        self.piece = piece or sizes["images" if first.dim() > 2 else "features"]
+        parameters = chosen(net, names)
+        self.shapes = {name: p.shape for name, p in parameters.items()}
+        self.start = torch.cat([p.detach().flatten() for p in parameters.values()])
+        self.whole = _Whole(net, self.adapter)
+
+    @property
+    def held(self) -> str:
+        """What is held still besides the samples, in words; empty where nothing is."""
+        norms = (m for m in self.net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
+        layers = sum(m.running_mean is not None for m in norms)
+        many = "" if layers == 1 else "s"
+        return (
+            f"batch normalization held at the running averages of its {layers} layer{many}" if layers else ""
+        )
 
     @cached_property
     def initial(self) -> float:
@@ -56,29 +85,24 @@ class Objective:
     def cut(self, w: torch.Tensor) -> dict[str, torch.Tensor]:
         """The flat w as parameters by name, views of it."""
         parts = w.split([shape.numel() for shape in self.shapes.values()])
-        return {n: part.view(shape) for (n, shape), part in zip(self.shapes.items(), parts, strict=True)}
+        return {
+            name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
+        }
+
+    def take(self, index: torch.Tensor | slice):
+        """Samples as a batch."""
+        return mapped(lambda t: t[index], self.batch)
+
+    def of(self, parameters: dict[str, torch.Tensor], batch) -> torch.Tensor:
+        """The mean loss of a batch with these parameters, a scalar."""
+        return functional_call(self.whole, {f"net.{k}": v for k, v in parameters.items()}, (batch,))
 
     def pieces(self, parameters: dict[str, torch.Tensor], chosen: torch.Tensor | None = None):
         """The loss in parts that add up to it, over all samples or those with the indices `chosen`."""
-        n = len(self.targets) if chosen is None else len(chosen)
+        n = self.count if chosen is None else len(chosen)
         for a in range(0, n, self.piece):
             part = slice(a, a + self.piece) if chosen is None else chosen[a : a + self.piece]
-            x, y = self.inputs[part], self.targets[part]
-            try:
-                part = self.loss(functional_call(self.net, parameters, (x,)), y)
-            except (RuntimeError, TypeError, ValueError, IndexError) as error:
-                if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error):
-                    raise
-                why = " ".join(str(error).split()).rstrip(".")
-                raise BadInput(
-                    f"the loss cannot be computed ({why}); network, inputs, targets and loss must fit one "
-                    "another."
-                ) from error
-            if not isinstance(part, torch.Tensor) or part.dim():
-                raise BadInput(
-                    "the loss gives more than one number; it must return the mean over the samples, a scalar."
-                )
-            yield part * (len(y) / n)
+            yield self.of(parameters, self.take(part)) * (min(self.piece, n - a) / n)
 
     def value(self, w: torch.Tensor) -> float:
         """L(w)."""
@@ -88,16 +112,14 @@ class Objective:
     def gradient(
         self, w: torch.Tensor, chosen: torch.Tensor | None = None, names=None
     ) -> tuple[float, torch.Tensor]:
-        """L(w) and its gradient [P], or that of the parameters `names` alone, one after another.
-
-        Over all samples, or those with the indices `chosen`.
-        """
+        """L(w) and its gradient, flat: [P], or with respect to the parameters `names` alone; over all samples
+        or those with the indices `chosen`."""
         parameters = {name: p.detach() for name, p in self.cut(w).items()}
-        leaves = [parameters[name].requires_grad_() for name in names or parameters]
-        total, sums = 0.0, [torch.zeros_like(p) for p in leaves]
+        leaf = [parameters[name].requires_grad_() for name in names or parameters]
+        total, sums = 0.0, [torch.zeros_like(p) for p in leaf]
         for part in self.pieces(parameters, chosen):
             total += part.item()
-            for total_g, g in zip(sums, torch.autograd.grad(part, leaves), strict=True):
+            for total_g, g in zip(sums, torch.autograd.grad(part, leaf), strict=True):
                 total_g += g
         return total, torch.cat([g.flatten() for g in sums])
 
@@ -105,53 +127,101 @@ class Objective:
         """The Hessian of L at w times v, [P]."""
         w = w.detach().clone().requires_grad_()
         product = torch.zeros_like(v)
-        for part in self.pieces(self.cut(w)):
-            (slope,) = torch.autograd.grad(part, w, create_graph=True)
-            product += torch.autograd.grad(slope @ v, w)[0]
+        with twice_differentiable(self.net):
+            for part in self.pieces(self.cut(w)):
+                (slope,) = torch.autograd.grad(part, w, create_graph=True)
+                product += torch.autograd.grad(slope @ v, w)[0]
         return product
 
 
-def vector(net: nn.Module) -> torch.Tensor:
-    """A copy of a network's trainable parameters as one flat vector [P]. Raises `BadInput` without any."""
-    parts = [p.detach().flatten() for p in net.parameters() if p.requires_grad]
-    if not parts:
+class _Whole(nn.Module):
+    """A network with its loss as one module, so that both see the parameters that are put in their place."""
+
+    def __init__(self, net: nn.Module, adapter: Adapter):
+        super().__init__()
+        self.net, self.adapter = net, adapter
+        self.training = False
+
+    def forward(self, batch) -> torch.Tensor:
+        return self.adapter(self.net, batch).loss
+
+
+@contextlib.contextmanager
+def twice_differentiable(net: nn.Module):
+    """Kernels that have a second derivative: those of fused attention and of fused recurrent layers have
+    none."""
+    fused = (
+        [torch.backends.mkldnn, torch.backends.cudnn]
+        if any(isinstance(m, nn.RNNBase) for m in net.modules())
+        else []
+    )
+    before = [library.set_flags(False)[0] for library in fused]
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        for library, enabled in zip(fused, before, strict=True):
+            library.set_flags(enabled)
+
+
+def chosen(net: nn.Module, names: Iterable[str] | None) -> dict[str, nn.Parameter]:
+    """The trainable parameters that `names` mean (see `Objective`), by name. Raises `BadInput` where there
+    are none."""
+    trainable = {name: p for name, p in net.named_parameters() if p.requires_grad}
+    if not trainable:
         raise BadInput("the network has no trainable parameter; there is nothing to move.")
-    return torch.cat(parts)
-
-
-def check_measurable(net: nn.Module, loss: Callable, inputs: torch.Tensor, targets: torch.Tensor) -> None:
-    """Raise `BadInput` where the loss cannot be computed, or depends on more than the weights and samples."""
-    for what, given, kind in (
-        ("network", net, nn.Module),
-        ("inputs", inputs, torch.Tensor),
-        ("targets", targets, torch.Tensor),
-    ):
-        if not isinstance(given, kind):
+    if names is None:
+        return trainable
+    names = [names] if isinstance(names, str) else list(names)
+    found = {k: p for k, p in trainable.items() if any(k == n or k.startswith(f"{n}.") for n in names)}
+    for name in names:
+        if not any(k == name or k.startswith(f"{name}.") for k in trainable):
             raise BadInput(
-                f"a {type(given).__name__} was given as {what}; it must be a torch {kind.__name__}."
+                f"no trainable parameter is called {name!r} or belongs to a module of that name; there are "
+                f"{', '.join(list(trainable)[:8])}{' and others' if len(trainable) > 8 else ''}."
             )
-    if not callable(loss):
-        raise BadInput(f"the loss is {loss!r}; give a function of (outputs, targets), such as cross_entropy.")
-    for name, module in net.named_modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+    return found
+
+
+def vector(net: nn.Module) -> torch.Tensor:
+    """The trainable parameters of a network as one flat vector [P], a copy. Raises `BadInput` where there are
+    none."""
+    return torch.cat([p.detach().flatten() for p in chosen(net, None).values()])
+
+
+def check_measurable(net: nn.Module, loss: Callable | None, inputs, targets) -> None:
+    """Raise `BadInput` in one sentence where the loss cannot be computed, or would not be a function of the
+    weights and these samples alone."""
+    if not isinstance(net, nn.Module):
+        raise BadInput(f"a {type(net).__name__} was given as network; it must be a torch Module.")
+    Adapter(loss)
+    for what, given in (("inputs", inputs), ("targets", targets)):
+        if given is not None and not any(True for _ in leaves(given)):
             raise BadInput(
-                f"layer {name or 'itself'!r} is batch normalisation, whose running averages belong to the "
-                "weights that they were gathered with; only networks without it can be measured."
+                f"a {type(given).__name__} was given as {what}; it must be a torch Tensor, or a nest of them."
             )
     if any(module.training for module in net.modules()):
         raise BadInput(
             "the network is in train mode, in which dropout makes its loss random; put it in eval mode first."
         )
-    if len(inputs) != len(targets) or len(targets) == 0:
+    tensors = [t for part in (inputs, targets) for _, t in leaves(part)]
+    counts = {len(t) if t.dim() else 0 for t in tensors}
+    if len(counts) != 1 or counts == {0}:
         raise BadInput(
-            f"{len(inputs)} inputs and {len(targets)} targets are no samples; one target an input, and one "
-            "sample or more, are allowed."
+            f"{_rows(inputs)} inputs and {_rows(targets)} targets are no samples; one target an input, and "
+            "one sample or more, are allowed."
         )
-    devices = {str(t.device) for t in (*net.parameters(), inputs, targets)}
+    devices = {str(t.device) for t in (*net.parameters(), *tensors)}
     if len(devices) > 1:
         raise BadInput(
             f"the network and the samples are on {' and '.join(sorted(devices))}; they must be on one device."
         )
+
+
+def _rows(part) -> str:
+    """How many rows a nest has; where its tensors differ, each of them."""
+    found = dict.fromkeys(len(t) if t.dim() else 0 for _, t in leaves(part))
+    return " or ".join(map(str, found)) or "no"
 
 
 def finite(loss: float) -> float:

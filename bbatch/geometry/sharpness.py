@@ -27,12 +27,14 @@ class Sharpness:
     random    the largest that random directions alone show
     loss      L(w)
     restarts  the rise that each start of the ascent reached, which tells how far they agree
+    held      what was held still besides the samples (running averages of batch normalization), in words
     """
 
     value: float
     random: float
     loss: float
     restarts: tuple[float, ...]
+    held: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,9 @@ def ball(net: nn.Module, norm: str, epsilon: float) -> Ball:
 
 def sharpness(
     net: nn.Module,
-    loss: Callable,
-    inputs: torch.Tensor,
-    targets: torch.Tensor,
+    loss: Callable | None,
+    inputs,
+    targets,
     epsilon: float = 0.1,
     norm: str = "l2",
     *,
@@ -125,7 +127,7 @@ def sharpness(
     best_first = [points[k] for k in np.argsort(rises)[::-1]]
     starts = [room.reach(objective.gradient(objective.start)[1]), *best_first][:restarts]
     found = [ascend(objective, room, start, steps) for start in starts]
-    return Sharpness(max(*found, *rises), max(rises), objective.initial, tuple(found))
+    return Sharpness(max(*found, *rises), max(rises), objective.initial, tuple(found), objective.held)
 
 
 def ascend(objective: Objective, room: Ball, delta: torch.Tensor, steps: int) -> float:
@@ -148,9 +150,9 @@ def ascend(objective: Objective, room: Ball, delta: torch.Tensor, steps: int) ->
 
 def keskar(
     net: nn.Module,
-    loss: Callable,
-    inputs: torch.Tensor,
-    targets: torch.Tensor,
+    loss: Callable | None,
+    inputs,
+    targets,
     epsilon: float = 1e-3,
     *,
     subspace: int | None = None,

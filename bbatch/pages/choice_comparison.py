@@ -10,7 +10,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from ..analysis.regret import against, grid, pooled, summary
+from ..analysis.regret import by_problem, grid, mean_difference, summary
 from ..choosing import algorithm_2
 from ..choosing.evaluation import CHOICES, FOLDER, METHODS, SEEDS, recorded, table
 from ..choosing.evaluation import runs as all_runs
@@ -19,22 +19,22 @@ from ..config import DATASETS
 from ..statistics import mean_interval, paired_difference
 
 CAPTION = (
-    "What each way chose (most often, and the range over seeds), and what it gave: means ± half of the 95 % interval; "
-    "regret in points of test accuracy, paired by seed; how many runs reached the best cell's mean less a point, after how many "
-    "epochs, in how many processor seconds as they were trained here (images: PyTorch in bf16; else our compiled "
-    "loop), and in how many seconds at the time of a step in plain PyTorch (means over the runs that got there); "
-    "processor seconds of choosing"
+    "What each way chose (most often, and the range over seeds), and what it gave: means ± half of the 95 % "
+    "interval; regret in points of test accuracy, paired by seed; how many runs reached the best cell's mean "
+    "less a point, after how many epochs, in how many processor seconds as they were trained here (images: "
+    "PyTorch in bf16; else our compiled loop), and in how many seconds at the time of a step in plain "
+    "PyTorch (means over the runs that got there); processor seconds of choosing"
 )
 NAMES = {
-    "measured": "the measured way",
-    "scikit-learn": "scikit-learn's default",
-    "Lightning": "Lightning's finder",
+    "recommended": "`recommend`",
+    "grid of 25": "the grid of 25",
+    "range test": "the rate range test at the largest batch",
 }
 
 
-def sentence(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "always 32") -> str:
+def sentence(rows: pd.DataFrame, method: str = "recommended", other: str = "always 32") -> str:
     """Who wins, where, by how much, and in how many comparisons."""
-    found = against(rows, method, other)
+    found = by_problem(rows, method, other)
     if found.empty:
         return f"**{_title(method)} against {_name(other)}**: not measured yet."
 
@@ -47,20 +47,22 @@ def sentence(rows: pd.DataFrame, method: str = "Algorithm 2", other: str = "alwa
             or "none"
         )
 
-    whole = pooled(rows, method, other)
+    whole = mean_difference(rows, method, other)
     verdict = "beats" if whole.low > 0 else "loses to" if whole.high < 0 else "cannot be told apart from"
     neither = ~found["won"] & ~found["lost"]
     return (
-        f"**{_title(method)} {verdict} {_name(other)}** in test accuracy: {whole.text(sign='+')} points in the mean "
-        f"over {len(found)} problems ({whole.n} pairs of equal seeds; ± half of the 95 % interval). Of the single "
-        f"problems, judged at 95 % for all {len(found)} at once, it is better on {listed(found[found['won']])}; worse "
-        f"on {listed(found[found['lost']])}; not told apart on {listed(found[neither])}."
+        f"**{_title(method)} {verdict} {_name(other)}** in test accuracy: {whole.text(sign='+')} points in "
+        f"the mean over {len(found)} problems ({whole.n} pairs of equal seeds; ± half of the 95 % interval). "
+        f"Of the single problems, judged at 95 % for all {len(found)} at once, it is better on "
+        f"{listed(found[found['won']])}; worse on {listed(found[found['lost']])}; not told apart on "
+        f"{listed(found[neither])}."
     )
 
 
 def time_sentence(rows: pd.DataFrame, method: str, other: str = "always 32") -> str:
-    """How many times sooner `method` came within a point of the best than `other`, in plain PyTorch: geometric means of
-    the ratios paired by seed, with 95 % intervals, over the seeds with which both got there."""
+    """How many times sooner `method` came within a point of the best than `other`, in plain PyTorch:
+    geometric means of the ratios paired by seed, with 95 % intervals, over the seeds with which both got
+    there."""
     parts = []
     for name in dict.fromkeys(rows["problem"]):
         wide = rows[rows["problem"] == name].pivot(index="seed", columns="method", values="to_target_torch_s")
@@ -70,8 +72,8 @@ def time_sentence(rows: pd.DataFrame, method: str, other: str = "always 32") -> 
             mean, low, high = np.exp([i.mean, i.low, i.high])
             parts.append(f"{PROBLEMS[name]} {mean:.2g} ({low:.2g} to {high:.2g}, n = {i.n})")
     return (
-        f"**{_title(method)} against {_name(other)} in time**: how many times sooner it comes within a point of the "
-        "best cell, at the time of a step in plain PyTorch (below 1: later; 95 % intervals): "
+        f"**{_title(method)} against {_name(other)} in time**: how many times sooner it comes within a point "
+        "of the best cell, at the time of a step in plain PyTorch (below 1: later; 95 % intervals): "
         f"{'; '.join(parts) or 'not measured yet'}."
     )
 
@@ -83,8 +85,9 @@ def mean_sentence(rows: pd.DataFrame) -> str:
     wide = means.pivot(index="problem", columns="method", values="value").dropna()
     ways = sorted((m for m in METHODS if m in wide.columns), key=lambda m: wide[m].mean())
     return (
-        f"Mean regret over the {len(wide)} problems on which all ways were tried, and the largest on one of them, in "
-        "points: " + "; ".join(f"{_name(m)} {wide[m].mean():+.2f}, {wide[m].max():+.2f}" for m in ways) + "."
+        f"Mean regret over the {len(wide)} problems on which all ways were tried, and the largest on one of "
+        "them, in points: "
+        "" + "; ".join(f"{_name(m)} {wide[m].mean():+.2f}, {wide[m].max():+.2f}" for m in ways) + "."
     ).replace(" -", " −")
 
 
@@ -107,7 +110,7 @@ def formatted(rows: pd.DataFrame) -> pd.DataFrame:
             "B": s["batch_sizes"].str.replace(" to ", "–"),
             "test accuracy, %": [i.text() for i in s["test_acc"]],
             "regret, points": [i.text(sign="+") for i in s["regret"]],
-            "reached": [f"{k} of {n}" for k, n in zip(s["reached"], s["n"])],
+            "reached": [f"{k} of {n}" for k, n in zip(s["reached"], s["n"], strict=True)],
         }
     )
     for title, column in (
@@ -125,7 +128,10 @@ def formatted(rows: pd.DataFrame) -> pd.DataFrame:
 
 def holes(rows: pd.DataFrame) -> str:
     """What the table lacks, and the command that computes it."""
-    have, seeds = set(zip(rows["problem"], rows["method"])), rows.groupby("problem")["seed"].nunique()
+    have, seeds = (
+        set(zip(rows["problem"], rows["method"], strict=True)),
+        rows.groupby("problem")["seed"].nunique(),
+    )
     few = [f"{PROBLEMS[name]} ({n})" for name, n in seeds.items() if n < SEEDS]
     few = f" Fewer than {SEEDS} seeds: {', '.join(few)}." if few else ""
     missing = {name: [m for m in METHODS if (name, m) not in have] for name in PROBLEMS}
@@ -139,14 +145,15 @@ def holes(rows: pd.DataFrame) -> str:
     ]
     first = f"`bbatch sweep {' '.join(grids)}`, then " if grids else ""
     return (
-        f"**Not yet computed**: {'; '.join(parts)}. {first}`python -m {table.__module__} {' '.join(lacking)}` fills these "
+        f"**Not yet computed**: {'; '.join(parts)}. {first}`python -m {table.__module__} "
+        f"{' '.join(lacking)}` fills these "
         "holes" + (" (days on a CPU)." if set(lacking) & set(PARTS.values()) else ".") + few
     )
 
 
 def parts_sentence(runs: pd.DataFrame | None = None) -> str:
-    """What the parts of the image sets do not say of the whole ones: where Algorithm 2 would begin there, and what the
-    records of the full protocol hold of that first step."""
+    """What the parts of the image sets do not say of the whole ones: where Algorithm 2 would begin there, and
+    what the records of the full protocol hold of that first step."""
     runs = recorded() if runs is None else runs
     kept, first, known = 1 - HELD_OUT, [], []
     for name in PARTS.values():
@@ -173,10 +180,11 @@ def parts_sentence(runs: pd.DataFrame | None = None) -> str:
         )
     part = round(kept * IMAGES)
     return (
-        f"**{IMAGES} images are not the whole set.** Algorithm 2 looks at N, which is {part} on the parts of MNIST and "
-        f"CIFAR-10 (a fifth is held out): it takes its branch for small data sets and starts at B = "
+        f"**{IMAGES} images are not the whole set.** Algorithm 2 looks at N, which is {part} on the parts of "
+        "MNIST and CIFAR-10 (a fifth is held out): it takes its branch for small data sets and starts at B = "
         f"{algorithm_2.start(part)}. On the whole sets it would take the branch for large ones and start at "
-        f"{', at '.join(first)}. Of that first step alone, the records of the full protocol hold: {'; '.join(known)}."
+        f"{', at '.join(first)}. Of that first step alone, the records of the full protocol hold: "
+        f"{'; '.join(known)}."
     )
 
 
@@ -187,11 +195,16 @@ def provenance() -> str:
         return "No choices recorded."
     p = json.loads(path.read_text())
     versions = ", ".join(f"{k} {v}" for k, v in p["versions"].items())
-    made = table("choices", CHOICES).query("method == 'measured'")
+    made = table("choices", CHOICES).query("method == 'recommended'")
     busy = made["seconds"].sum() / made["cpu_seconds"].sum() if len(made) else np.nan
+    took = (
+        f" `recommend` took {busy:.1f} elapsed seconds for each of processor time: 1 would be a machine with "
+        "nothing else to do. On a busier one it has time for fewer trainings."
+        if len(made)
+        else ""
+    )
     return (
         f"**Where this table comes from.** `python -m {table.__module__}`, {p['date']}, {p['device_name']}, "
-        f"{p['threads']} thread, code {p['commit']}, Python {p['python']}, {versions} (its latest call); the grids of "
-        f"the synthetic data sets from the committed records. The measured way took {busy:.1f} elapsed seconds for each of processor "
-        "time: 1 would be a machine with nothing else to do. On a busier one its trial trainings are shorter."
+        f"{p['threads']} thread, code {p['commit']}, Python {p['python']}, {versions} (its latest call); the "
+        f"grids of the synthetic data sets from the committed records.{took}"
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,75 +9,54 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..analysis.regret import summary
-from ..choosing.by_measurement import Measured
+from ..choosing.answer import Answer
 from ..choosing.evaluation import METHODS
-from ..choosing.limits import PASSES
 from .choice_comparison import mean_sentence
 from .figures import COLORS, FAINT, INK, STYLE
 from .picture import describe, series, tip
 
-MARKS = dict(zip(METHODS, ("o", "D", "s", "^", "v")))
+MARKS = dict(zip(METHODS, ("o", "D", "s", "^", "v"), strict=True))
 SHADES = dict(
-    zip(METHODS, (COLORS["cifar10"], COLORS["synthetic-50k"], INK, COLORS["mnist"], COLORS["synthetic-1k"]))
+    zip(
+        METHODS,
+        (COLORS["cifar10"], COLORS["synthetic-50k"], INK, COLORS["mnist"], COLORS["synthetic-1k"]),
+        strict=True,
+    )
 )
 
 
-def measurements(found: Measured) -> Figure:
-    """Seconds an epoch against B with the limits; validation loss against the rate at the two batch sizes."""
+def search(found: Answer) -> Figure:
+    """Seconds an epoch against B; validation loss against the rate for each B, after the short trainings and
+    at the end."""
     with mpl.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.0))
-        left.plot(
-            "batch_size",
-            "seconds_per_epoch",
-            "o-",
-            data=found.throughput,
-            color=COLORS["synthetic-50k"],
-            label="an epoch",
-        )
-        if found.noise_limit and found.noise_limit < math.inf:
-            left.axvline(
-                found.noise_limit, color=COLORS["cifar10"], linestyle="--", label="noise scale, median"
-            )
-        left.axvline(found.knee, color=COLORS["mnist"], linestyle=":", linewidth=2, label="knee of the time")
-        left.axvline(found.batch_size, color=FAINT, linewidth=9, zorder=0, label="recommended")
-        left.set(
-            xscale="log",
-            yscale="log",
-            xlabel="Batch size B (log scale)",
-            ylabel="Seconds an epoch (log scale)",
-            title="Time and limits",
-        )
-        left.set_xticks(
-            found.throughput["batch_size"], found.throughput["batch_size"].astype(str), fontsize=8.5
-        )
+        times = found.times
+        left.plot("batch_size", "seconds_per_epoch", "o-", data=times, color=COLORS["synthetic-50k"])
+        left.set(xscale="log", yscale="log", xlabel="Batch size B (log scale)", title="Time")
+        left.set_ylabel("Seconds an epoch (log scale)")
+        left.set_xticks(times["batch_size"], times["batch_size"].astype(str), fontsize=8.5)
         left.minorticks_off()
-        left.legend(fontsize=9)
-        finite = found.trials[
-            ~found.trials["diverged"].astype(bool)
-            & np.isfinite(found.trials["validation_loss"].astype(float))
-        ]
-        for (b, trials), color in zip(finite.groupby("batch_size"), (COLORS["synthetic-1k"], INK)):
-            loss = trials.groupby("lr")["validation_loss"].agg(["mean", "min", "max"])
-            bars = [loss["mean"] - loss["min"], loss["max"] - loss["mean"]]
-            right.errorbar(
-                loss.index, loss["mean"], bars, color=color, marker="o", capsize=3, label=f"B = {b}"
-            )
-        right.axvline(found.lr, color=FAINT, linewidth=9, zorder=0)
+        first = found.trials[found.trials["seed"] == found.trials["seed"].min()]
+        shades = plt.get_cmap("viridis")(np.linspace(0, 0.85, max(1, first["batch_size"].nunique())))
+        for (b, trials), color in zip(first.sort_values("lr").groupby("batch_size"), shades, strict=True):
+            right.plot("lr", "short_loss", "o:", data=trials, color=color, markersize=4, label=f"B = {b}")
+            done = trials[trials["complete"].astype(bool)]
+            right.plot("lr", "loss", "s", data=done, color=color, markersize=7, label="_")
+        right.set(xscale="log", yscale="log", xlabel="Learning rate (log scale)")
         right.set(
-            xscale="log",
-            yscale="log",
-            xlabel="Learning rate (log scale)",
-            ylabel="Validation loss (log scale)",
-            title="Rates (mean and range over seeds)",
+            ylabel="Validation loss (log scale)", title="Rates (dots: short trainings, squares: whole ones)"
         )
-        if len(finite):  # else there was no time for any
+        if len(first):
             right.legend(fontsize=9)
+        if found.batch_size is not None:
+            left.axvline(found.batch_size, color=FAINT, linewidth=9, zorder=0)
+            right.axvline(found.lr, color=FAINT, linewidth=9, zorder=0)
     plt.close(figure)
     return describe(
         figure,
-        f"{found.headline}. Left: elapsed seconds of an epoch at each batch size, the least of up to "
-        f"{PASSES} timings, with the limits on B. Right: validation loss of short trainings against their rate, "
-        f"mean and range over {found.trials['seed'].nunique()} seeds. The grey bands are what is recommended.",
+        f"{found.headline}. Left: elapsed seconds of an epoch at each batch size that was timed. Right: "
+        "validation loss against the rate, after the short trainings that the search begins with (dots) and "
+        "of those that went to the end (squares), one seed. The grey bands are the answer.",
     )
 
 
@@ -112,7 +89,7 @@ def regrets(rows: pd.DataFrame) -> Figure:
                 at,
                 [
                     f"{p}, {method}, B = {b}: regret {i.text(sign='+')} points (n = {i.n})"
-                    for p, b, i in zip(some["problem"], some["batch_sizes"], some["regret"])
+                    for p, b, i in zip(some["problem"], some["batch_sizes"], some["regret"], strict=True)
                 ],
             )
         axis.axvline(0, color=INK, linewidth=1)
@@ -131,8 +108,8 @@ def regrets(rows: pd.DataFrame) -> Figure:
     n = sorted(set(s["n"]))
     return describe(
         fig,
-        f"Regret in test accuracy of each way to choose a batch size on {len(names)} problems: the best batch "
-        f"size of the full grid less the choice, in percentage points, paired by seed; mean and 95 % interval, n = "
-        f"{' or '.join(map(str, n))} seeds; {len(s)} intervals, of which about {0.05 * len(s):.0f} may be "
-        f"expected to miss. {mean_sentence(rows)}",
+        f"Regret in test accuracy of each way to choose a batch size on {len(names)} problems: the best "
+        "batch size of the full grid less the choice, in percentage points, paired by seed; mean and 95 % "
+        f"interval, n = {' or '.join(map(str, n))} seeds; {len(s)} intervals, of which about "
+        f"{0.05 * len(s):.0f} may be expected to miss. {mean_sentence(rows)}",
     )

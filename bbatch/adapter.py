@@ -1,0 +1,269 @@
+"""How any model is called with any batch, and what its loss is. `choosing` and `geometry` both go through
+here.
+
+A batch is a tensor, a packed sequence, or any nest of them: tuples, lists, dicts, dataclasses. What the model
+is given:
+
+    batch                          the model is called with       targets
+    (inputs, targets)              inputs                         targets
+    (a, b, ..., targets)           a, b, ...                      targets
+    a dict, a dataclass            its fields by name             "labels", "label", "targets" or "target"
+    a tensor, (tensor,)            the tensor                     none
+
+Inputs that are a tuple or list are laid out as positional arguments, a dict as named ones; nothing is ever
+stacked.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import PackedSequence
+
+from .errors import BadInput
+
+MODEL_NAMES = (
+    "model",
+    "net",
+    "network",
+    "module",
+)  # a first parameter of this name is given the model itself
+TARGET_NAMES = ("labels", "label", "targets", "target")
+# What a reader's own code may raise while it is tried. Nothing here stops Ctrl-C.
+FAILURES = (
+    RuntimeError,
+    TypeError,
+    ValueError,
+    LookupError,
+    NotImplementedError,
+    AttributeError,
+    ArithmeticError,
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One batch through the model. `loss`: mean over the batch, a tensor without dimensions. `outputs`: what
+    the model returned; None for a loss(model, batch), which keeps it to itself. `targets`: as in the batch,
+    or None."""
+
+    loss: torch.Tensor
+    outputs: object
+    targets: object
+
+    @property
+    def scores(self) -> torch.Tensor | None:
+        """The tensor among the outputs."""
+        return tensor_of(self.outputs)
+
+
+class Adapter:
+    """The loss of a model on a batch, whatever the two look like.
+
+    loss    loss(outputs, targets), the short form: a loss of `torch.nn` is given the tensor among the outputs
+            (`.logits`, or the first of a tuple), a function of one's own exactly what the model returned;
+            loss(model, batch), the general form, told by the name of its first parameter (`MODEL_NAMES`);
+            None: the model's own `.loss` where it gives one, as in Hugging Face's models, else cross-entropy
+    """
+
+    def __init__(self, loss: Callable | None = None):
+        if loss is not None and not callable(loss):
+            raise BadInput(
+                f"the loss is {loss!r}; give a function of (outputs, targets), such as cross_entropy, or of "
+                "(model, batch)."
+            )
+        self.loss, self.general = loss, loss is not None and wants_model(loss)
+
+    def __call__(self, model: Callable, batch) -> Result:
+        """Raises `BadInput` where model, batch and loss do not fit one another; running out of memory passes
+        through."""
+        if self.general:
+            return Result(self._scalar(lambda: self.loss(model, batch)), None, cut(batch)[1])
+        inputs, targets = cut(batch)
+        named = isinstance(inputs, Mapping)
+        whole = as_mapping(batch) if named and not isinstance(batch, (tuple, list)) else None
+        if self.loss is None and whole and takes_all(model, whole):
+            inputs = whole  # a model with a loss of its own takes its labels with the rest
+        try:
+            outputs = call(model, inputs)
+        except FAILURES as error:
+            if is_memory(error):
+                raise
+            if named:
+                raise BadInput(
+                    f"the model cannot be called with the fields {', '.join(map(str, inputs))} by name "
+                    f"({line(error)}); give a loss(model, batch), whose first parameter is called model."
+                ) from error
+            raise BadInput(f"the model cannot take features of {shapes(inputs)} ({line(error)}).") from error
+        if self.loss is None and (own := field(outputs, "loss")) is not None:
+            return Result(self._scalar(lambda: own), outputs, targets)
+        return Result(self._short(outputs, targets, named), outputs, targets)
+
+    def _short(self, outputs, targets, named: bool) -> torch.Tensor:
+        if targets is None:
+            raise BadInput(
+                "the batches have no targets and the model gives no .loss; give a loss(model, batch), whose "
+                "first parameter is called model."
+            )
+        given, loss = outputs, self.loss or nn.functional.cross_entropy
+        if of_torch(loss):
+            given = tensor_of(outputs)
+            if given is None:
+                more = " and no .loss" if named else ""
+                raise BadInput(
+                    f"the model returns a {type(outputs).__name__} without a tensor of outputs{more}; give a "
+                    "loss(outputs, targets) of your own that takes it."
+                )
+        return self._scalar(lambda: loss(given, targets))
+
+    @staticmethod
+    def _scalar(compute: Callable) -> torch.Tensor:
+        try:
+            value = compute()
+        except BadInput:
+            raise
+        except FAILURES as error:
+            if is_memory(error):
+                raise
+            raise BadInput(
+                f"the loss cannot be computed ({type(error).__name__}: {line(error)}); model, data and loss "
+                "must fit one another, and a loss(model, batch) is told by its first parameter's name, model."
+            ) from error
+        if not isinstance(value, torch.Tensor) or value.numel() != 1:
+            raise BadInput(
+                "the loss gives no single number as a tensor; it must return the mean over the batch."
+            )
+        return value.reshape(())
+
+
+def wants_model(function: Callable) -> bool:
+    """Whether the first parameter of a function is called model (or as `MODEL_NAMES` has it)."""
+    try:
+        target = function.forward if isinstance(function, nn.Module) else function
+        first = next(iter(inspect.signature(target).parameters), "")
+    except (TypeError, ValueError):  # built in: no signature
+        return False
+    return first in MODEL_NAMES
+
+
+def takes_all(model: Callable, names) -> bool:
+    """Whether a model can be called with all these names."""
+    try:
+        inspect.signature(model.forward if isinstance(model, nn.Module) else model).bind(
+            **dict.fromkeys(names)
+        )
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def of_torch(loss: Callable) -> bool:
+    """Whether a loss is one of PyTorch's own."""
+    home = type(loss).__module__ if isinstance(loss, nn.Module) else getattr(loss, "__module__", None)
+    return str(home).split(".")[0] == "torch"
+
+
+def cut(batch) -> tuple[object, object]:
+    """Inputs and targets of a batch (see the module); targets None where it has none."""
+    if isinstance(batch, (tuple, list)) and not isinstance(batch, PackedSequence):
+        if len(batch) == 1:
+            return batch[0], None
+        return (batch[0] if len(batch) == 2 else tuple(batch[:-1])), batch[-1]
+    if isinstance(batch, Mapping) or is_dataclass(batch):
+        named = as_mapping(batch)
+        target = next((name for name in TARGET_NAMES if name in named), None)
+        return {k: v for k, v in named.items() if k != target}, named.get(target)
+    return batch, None
+
+
+def as_mapping(batch) -> dict:
+    if is_dataclass(batch):
+        return {f.name: getattr(batch, f.name) for f in fields(batch)}
+    return dict(batch)
+
+
+def call(model: Callable, inputs):
+    if isinstance(inputs, Mapping):
+        return model(**inputs)
+    if isinstance(inputs, (tuple, list)) and not isinstance(inputs, PackedSequence):
+        return model(*inputs)
+    return model(inputs)
+
+
+def field(outputs, name: str):
+    """`outputs.name` or `outputs[name]`; None where there is neither."""
+    return outputs.get(name) if isinstance(outputs, Mapping) else getattr(outputs, name, None)
+
+
+def tensor_of(outputs) -> torch.Tensor | None:
+    """The tensor of outputs: itself, `.logits`, or the first of a tuple or list; None where there is none."""
+    if isinstance(outputs, torch.Tensor):
+        return outputs
+    if isinstance(outputs, (tuple, list)):
+        return tensor_of(outputs[0]) if len(outputs) else None
+    found = field(outputs, "logits")
+    return found if isinstance(found, torch.Tensor) else None
+
+
+def mapped(function: Callable[[torch.Tensor], object], part):
+    """The nest with `function` in the place of each tensor (a packed sequence: of its data); the rest as it
+    is."""
+    if isinstance(part, torch.Tensor):
+        return function(part)
+    if isinstance(part, PackedSequence):
+        return part._replace(data=function(part.data))
+    if isinstance(part, Mapping):
+        return type(part)({k: mapped(function, v) for k, v in part.items()})
+    if isinstance(part, tuple) and hasattr(part, "_fields"):
+        return type(part)(*(mapped(function, v) for v in part))
+    if isinstance(part, (tuple, list)):
+        return type(part)(mapped(function, v) for v in part)
+    if is_dataclass(part):
+        return replace(
+            part, **{f.name: mapped(function, getattr(part, f.name)) for f in fields(part) if f.init}
+        )
+    return part
+
+
+def leaves(part, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """Every tensor of a nest with its place in it, such as "features" or "0.mask"; the tensor alone is ""."""
+    if isinstance(part, PackedSequence):
+        part = part.data
+    if isinstance(part, torch.Tensor):
+        yield name, part
+        return
+    if isinstance(part, Mapping) or is_dataclass(part):
+        inner = as_mapping(part).items()
+    else:
+        inner = enumerate(part) if isinstance(part, (tuple, list)) else ()
+    for key, value in inner:
+        yield from leaves(value, f"{name}.{key}".lstrip("."))
+
+
+def move(batch, device):
+    """The batch on a device; objects of other kinds by their own `.to`, where they have one."""
+    if isinstance(batch, PackedSequence) or not (
+        isinstance(batch, (torch.Tensor, Mapping, tuple, list)) or is_dataclass(batch)
+    ):
+        return batch.to(device) if hasattr(batch, "to") else batch
+    return mapped(lambda t: t.to(device), batch)
+
+
+def shapes(part) -> str:
+    """ "shape (8, 20)", or "shapes (8, 20), (8,)" for a nest."""
+    found = [str(tuple(t.shape)) for _, t in leaves(part)]
+    return f"shape {found[0]}" if len(found) == 1 else f"shapes {', '.join(found) or 'unknown'}"
+
+
+def is_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on any device."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error)
+
+
+def line(error: BaseException) -> str:
+    """The first line of an error, without a full stop."""
+    return (str(error).strip().splitlines() or ["no message"])[0].rstrip(".")

@@ -1,0 +1,135 @@
+"""What `recommend` gives back: one answer, how sure it is, why, and what to do next; in plain English."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from html import escape
+
+import pandas as pd
+
+from ..statistics import Interval
+
+TRIALS = [
+    "batch_size",
+    "lr",
+    "warmup_epochs",
+    "seed",
+    "epochs",
+    "short_loss",
+    "loss",
+    "value",
+    "seconds",
+    "cpu_seconds",
+    "complete",
+    "diverged",
+]
+
+
+class Told:
+    """A result that says itself: as text, as HTML, as plain values. `rows`: its lines, each a name and a
+    text."""
+
+    def rows(self) -> list[tuple[str, str]]:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{name:<12} {text}" for name, text in self.rows())
+
+    def _repr_html_(self) -> str:
+        body = "".join(
+            f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in self.rows()
+        )
+        return f"<table>{body}</table>"
+
+    def to_dict(self) -> dict:
+        """Plain values, for JSON: tables as lists of rows, the rest by name; what is not finite is None."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Answer(Told):
+    """One batch size and learning rate; or none, where nothing was learned (`batch_size` is None).
+
+    warmup_epochs   over which the rate climbs linearly, step by step
+    accumulate      parts that a batch is cut into, their gradients added up, where memory does not hold it
+                    whole
+    sure            "high", "medium" or "low"
+    difference      answer less default in `unit`, the higher the better, on the validation rows
+    default         (batch size, rate) that it was compared with
+    reasons, following   why, and what to do next
+    trials          a row a training, columns `TRIALS`: on the validation rows the loss after the short
+                    training that all began with, then loss and value (in `unit`) where it ended; seconds
+                    elapsed and of the processor
+    times           batch_size, seconds_per_epoch
+    algorithm_2     what the paper's procedure starts from, for comparison
+    seconds, cpu_seconds    what all of it took
+    """
+
+    batch_size: int | None
+    lr: float | None
+    warmup_epochs: int
+    accumulate: int
+    sure: str
+    unit: str
+    difference: Interval | None
+    default: tuple[int, float]
+    reasons: tuple[str, ...]
+    following: str
+    trials: pd.DataFrame
+    times: pd.DataFrame
+    algorithm_2: str
+    seconds: float
+    cpu_seconds: float
+
+    @property
+    def headline(self) -> str:
+        if self.batch_size is None:
+            return f"no recommendation: {self.reasons[0]}"
+        size = f"batch size {self.batch_size}"
+        if self.accumulate > 1:
+            size += f" ({math.ceil(self.batch_size / self.accumulate)} fits: accumulate {self.accumulate})"
+        warm = (
+            f", warm-up over {self.warmup_epochs} epoch{'' if self.warmup_epochs == 1 else 's'}"
+            if self.warmup_epochs
+            else ""
+        )
+        return f"{size}, learning rate {self.lr:.3g}{warm}"
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The answer as a short table: name and text."""
+        why = self.reasons if self.batch_size is not None else self.reasons[1:]
+        return [
+            ("answer", self.headline),
+            *([("how sure", self.sure)] if self.batch_size is not None else []),
+            *(("because" if k == 0 else "", reason) for k, reason in enumerate(why)),
+            ("next", self.following),
+            ("Algorithm 2", self.algorithm_2),
+            ("took", f"{self.seconds:.0f} s, {len(self.trials)} trainings"),
+        ]
+
+
+def _plain(value):
+    if isinstance(value, pd.DataFrame):
+        return _plain(value.to_dict(orient="records"))
+    if is_dataclass(value):
+        return _plain(asdict(value))
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def restored(values: dict) -> Answer:
+    """An answer from what its `to_dict` gave."""
+    return Answer(
+        **values
+        | {
+            "trials": pd.DataFrame(values["trials"], columns=TRIALS),
+            "times": pd.DataFrame(values["times"]),
+            "reasons": tuple(values["reasons"]),
+            "default": tuple(values["default"]),
+            "difference": Interval(**values["difference"]) if values["difference"] else None,
+        }
+    )

@@ -1,0 +1,251 @@
+"""The reader's own data, served as batches of any size: tensors and arrays, data sets, data loaders.
+
+Nothing here knows a data set of the paper, and nothing is written anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    TensorDataset,
+    default_collate,
+)
+
+from ..adapter import FAILURES, leaves, line, mapped
+from ..errors import BadInput
+
+LEAST = 16  # rows: fewer make no batch worth choosing
+HELD_OUT = 0.2  # of the rows, where no validation data are given
+
+
+class Rows:
+    """Rows of a data source, as batches. `len`: rows an epoch.
+
+    source  a nest of tensors or arrays whose first dimension counts rows ((features, targets), a dict, ...),
+            a `TensorDataset`, a map-style data set, or a `DataLoader`, of which everything but the batch size
+            is kept
+    what    "training" or "validation", for messages
+    dtype   what double precision is turned into: that of the model
+
+    Raises `BadInput` where there are fewer than `LEAST` rows, where parts differ in their number of rows, and
+    for data that cannot be cut into batches of another size.
+    """
+
+    def __init__(self, source, what: str, dtype: torch.dtype = torch.float32):
+        self.source, self.what, self.dtype, self.tensors, self.loader = source, what, dtype, None, None
+        self.shuffles = not (isinstance(source, DataLoader) and isinstance(source.sampler, SequentialSampler))
+        if isinstance(source, DataLoader):
+            self.loader, source = source, self._checked(source)
+        if isinstance(source, TensorDataset) and not self.loader:
+            source = source.tensors
+        if (
+            isinstance(source, (torch.Tensor, np.ndarray, tuple, Mapping))
+            or _pair(source)
+            or is_dataclass(source)
+        ):
+            self.tensors = self._nest(source)
+        elif isinstance(source, IterableDataset) or not (
+            hasattr(source, "__getitem__")
+            and hasattr(source, "__len__")
+            and not isinstance(source, (str, bytes))
+        ):
+            raise BadInput(
+                f"the {what} data is of type {type(source).__name__}, which has no rows to be drawn by "
+                "number; give a pair (features, targets) of tensors, a data set with __getitem__ and "
+                "__len__, or a DataLoader of one."
+            )
+        elif self.loader is None:
+            self.loader = DataLoader(source, collate_fn=collate)
+        if len(self) < LEAST:
+            raise BadInput(f"the {what} data has {len(self)} rows; at least {LEAST} are needed.")
+
+    def __len__(self) -> int:
+        return len(self.loader.sampler) if self.loader else len(next(leaves(self.tensors))[1])
+
+    def batches(
+        self, size: int, seed: int | None = None, most: int | None = None, skip: int = 0
+    ) -> Iterator[tuple[object, int]]:
+        """One epoch in batches of `size`, the last one smaller: (batch, its number of rows).
+
+        seed    of the order; None: the order that they have. A loader that does not shuffle keeps its order,
+                and one with a sampler of its own draws by it
+        most    of the rows, a random part that is the same at each call, in place of an epoch of all
+        skip    so many rows of the order, which were served before
+        """
+        n, generator = len(self), torch.Generator().manual_seed(seed or 0)
+        shuffled = (seed is not None and self.shuffles) or (most is not None and most < n)
+        order = torch.randperm(n, generator=generator) if shuffled else torch.arange(n)
+        order = order[skip:most]
+        if self.tensors is not None:
+            for index in order.split(size):
+                yield self.take(index), len(index)
+            return
+        own = not isinstance(self.loader.sampler, (RandomSampler, SequentialSampler))
+        left = len(order)
+        for batch in self._fetched(self._loader(size, self.loader.sampler if own else order.tolist())):
+            yield batch, min(size, left)
+            left -= size
+            if left <= 0:
+                return
+
+    def take(self, index: torch.Tensor):
+        """The rows of these numbers, int64 [n], as one batch."""
+        if self.tensors is not None:
+            return mapped(lambda t: t[index], self.tensors)
+        many = getattr(
+            self.loader.dataset, "__getitems__", lambda wanted: [self.loader.dataset[k] for k in wanted]
+        )
+        return next(self._fetched(self.loader.collate_fn(many(numbers)) for numbers in [index.tolist()]))
+
+    def few(self, count: int = LEAST) -> Rows:
+        """The first rows alone, which are small enough to be sent to another process."""
+        if self.tensors is not None:
+            return Rows(mapped(lambda t: t[:count].clone(), self.tensors), self.what, self.dtype)
+        rows = [self.loader.dataset[k] for k in range(count)]
+        return Rows(DataLoader(rows, collate_fn=self.loader.collate_fn), self.what, self.dtype)
+
+    def same(self, other: Rows) -> bool:
+        """Whether both are the same rows."""
+        mine, theirs = ({t.data_ptr() for _, t in leaves(r.tensors)} for r in (self, other))
+        inner = [r.loader.dataset if isinstance(r.source, DataLoader) else r.source for r in (self, other)]
+        plain = not any(
+            r.loader and _own_sampler(r.loader) for r in (self, other)
+        )  # a sampler may hold rows apart
+        return bool(mine & theirs) or (inner[0] is inner[1] and plain)
+
+    def _loader(self, size: int, sampler) -> DataLoader:
+        old = self.loader
+        more = {"prefetch_factor": old.prefetch_factor} if old.num_workers else {}
+        return DataLoader(
+            old.dataset,
+            size,
+            sampler=sampler,
+            collate_fn=old.collate_fn,
+            num_workers=old.num_workers,
+            pin_memory=old.pin_memory,
+            timeout=old.timeout,
+            worker_init_fn=old.worker_init_fn,
+            multiprocessing_context=old.multiprocessing_context,
+            **more,
+        )
+
+    def _fetched(self, batches) -> Iterator:
+        """The batches, double precision as the model has it. Raises `BadInput` for what makes none."""
+        try:
+            for batch in batches:
+                yield mapped(self._cast, batch)
+        except BadInput:
+            raise
+        except FAILURES as error:
+            raise BadInput(
+                f"the {self.what} data does not make batches ({type(error).__name__}: {line(error)}); give a "
+                "DataLoader with a collate_fn that does."
+            ) from error
+
+    def _cast(self, tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.dtype == torch.float64:
+            return tensor.to(self.dtype)
+        return tensor.long() if tensor.dtype in (torch.int8, torch.int16, torch.int32) else tensor
+
+    def _nest(self, source):
+        """The tensors of a nest of tensors and arrays, all of as many rows."""
+
+        def tensor(part):
+            if isinstance(part, Mapping):
+                return {k: tensor(v) for k, v in part.items()}
+            if isinstance(part, tuple):
+                return tuple(map(tensor, part))
+            if is_dataclass(part):
+                return type(part)(**{f.name: tensor(getattr(part, f.name)) for f in fields(part)})
+            try:
+                return self._cast(torch.as_tensor(part if torch.is_tensor(part) else np.asarray(part)))
+            except FAILURES as error:
+                raise BadInput(
+                    f"the {self.what} data holds what no tensor can ({line(error)}); give numbers."
+                ) from error
+
+        nest = tensor(tuple(source) if isinstance(source, list) else source)
+        counts = {name: len(t) if t.dim() else 0 for name, t in leaves(nest)}
+        if len(set(counts.values())) != 1:
+            if isinstance(nest, tuple) and len(nest) == 2 and len(counts) == 2:
+                raise BadInput(
+                    f"the {self.what} data has {counts['0']} rows of features and {counts['1']} targets; "
+                    "give one target for each row."
+                )
+            listed = ", ".join(f"{name} {count}" for name, count in counts.items()) or "nothing"
+            raise BadInput(f"the parts of the {self.what} data differ in their number of rows: {listed}.")
+        return nest
+
+    def _checked(self, loader: DataLoader):
+        """The data set of a loader. Raises `BadInput` where its batches are made by other means than a batch
+        size."""
+        if isinstance(loader.dataset, IterableDataset):
+            return loader.dataset
+        if loader.batch_sampler is None or type(loader.batch_sampler) is not BatchSampler:
+            raise BadInput(
+                f"the {self.what} DataLoader makes its batches by a batch sampler of its own (or has none), "
+                "so that no other batch size can be tried; give one with batch_size=."
+            )
+        plain = loader.collate_fn is default_collate and not _own_sampler(loader) and not loader.num_workers
+        if isinstance(loader.dataset, TensorDataset) and plain:
+            self.loader = None  # the same batches, cut from the tensors at once
+        return loader.dataset
+
+
+def _own_sampler(loader: DataLoader) -> bool:
+    """Whether a loader draws its rows in another way than all of them once, in order or at random."""
+    sampler = loader.sampler
+    if isinstance(sampler, RandomSampler):
+        return sampler.replacement or len(sampler) != len(loader.dataset)
+    return not isinstance(sampler, SequentialSampler)
+
+
+def _pair(source) -> bool:
+    """Whether a list is a pair of arrays rather than a data set of rows."""
+    return isinstance(source, list) and len(source) == 2
+
+
+def collate(rows: list):
+    """PyTorch's own way to make a batch of rows; of dataclasses too, field by field."""
+    first = rows[0]
+    if is_dataclass(first):
+        return type(first)(
+            **{f.name: default_collate([getattr(r, f.name) for r in rows]) for f in fields(first)}
+        )
+    return default_collate(rows)
+
+
+def pair_of(data) -> tuple:
+    """(train, validation): as given, or the one source cut in two at random, a fifth held out.
+
+    Two bare tensors or arrays of one length are one pair (features, targets). Raises `BadInput` where it
+    cannot be cut.
+    """
+    bare = isinstance(data, (tuple, list)) and all(isinstance(p, (torch.Tensor, np.ndarray)) for p in data)
+    bare = bare and len({len(part) for part in data}) == 1
+    if isinstance(data, (tuple, list)) and len(data) == 2 and not bare:
+        return tuple(data)
+    rows = Rows(data, "whole")
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
+    held, kept = order.split([round(HELD_OUT * len(order)), len(order) - round(HELD_OUT * len(order))])
+    if rows.tensors is not None:
+        return rows.take(kept), rows.take(held)
+    if _own_sampler(rows.loader):
+        raise BadInput(
+            "a DataLoader with a sampler of its own cannot be cut in two; give (train, validation)."
+        )
+    if rows.loader.collate_fn is collate:
+        return tuple(Subset(rows.loader.dataset, index.tolist()) for index in (kept, held))
+    parts = (Subset(rows.loader.dataset, index.tolist()) for index in (kept, held))
+    old = rows.loader
+    return tuple(DataLoader(p, collate_fn=old.collate_fn, num_workers=old.num_workers) for p in parts)

@@ -1,0 +1,291 @@
+"""One training of the reader's model, at one batch size and learning rate, in plain PyTorch: it can be
+stopped, judged and taken up again. Everything in `choosing` trains through here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..adapter import Result, leaves, mapped, wants_model
+from ..errors import BadInput
+from .rows import Rows
+from .task import Task
+
+PIECE = 128  # rows evaluated at a time, or the batch size where it is larger: what trains without harm fits
+PIECES = 10  # or more, where there are as many rows: their scatter tells how sure a difference is
+ROUGHLY = 512  # rows that a training is scored on where there is no time for more
+LOOK = 25  # steps between two looks at whether the loss is still a number
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model on rows in eval mode. `loss`: mean; `value`: what decides, the higher the better (the metric,
+    accuracy in percent, or minus the loss). `losses`, `values`: of each piece [pieces], rows in the same
+    order each time; `values` is None for a metric over all rows at once. `shares`: of the rows, for each
+    piece."""
+
+    loss: float
+    value: float
+    losses: np.ndarray
+    values: np.ndarray | None
+    shares: np.ndarray
+
+
+class Late(Exception):
+    """The deadline came first."""
+
+
+class Training:
+    """A training of `epochs` epochs, none of which has been made yet. `fit` makes one to its end.
+
+    seed       decides weights, order and dropout
+    warmup     epochs over which the rate climbs linearly, step by step; not with a scheduler of the reader's
+    micro, accumulate      rows in memory at a time, and how many such parts make a step
+    done, diverged         steps so far; whether the loss was no number
+    seconds, cpu_seconds   of the training steps so far, elapsed and of the processor
+    """
+
+    def __init__(self, task: Task, batch_size: int, lr: float, seed: int, epochs: float, warmup: float = 0.0):
+        self.task, self.batch_size, self.lr, self.seed, self.epochs = task, batch_size, lr, seed, epochs
+        self.micro, self.accumulate = parts(task, batch_size)
+        self.steps_per_epoch = math.ceil(len(task.train) / (self.micro * self.accumulate))
+        self.model = task.model(seed)
+        self._modes = [m.training for m in self.model.modules()]
+        with torch.random.fork_rng():
+            self.optimizer, self.scheduler, self._each_step = task.optimizer_of(
+                self.model, lr, max(1, round(epochs * self.steps_per_epoch))
+            )
+        self._rates = [group["lr"] for group in self.optimizer.param_groups]
+        self._warm = 0.0 if self.scheduler else warmup * self.steps_per_epoch
+        self.warmup = warmup if self._warm else 0.0
+        self.done, self.diverged, self.seconds, self.cpu_seconds = 0, False, 0.0, 0.0
+
+    @property
+    def epochs_done(self) -> float:
+        return self.done / self.steps_per_epoch
+
+    def advance(self, epochs: float, deadline: float = math.inf) -> bool:
+        """Go on until `epochs` epochs are done in all. False where `deadline` (of `time.perf_counter`) came
+        first.
+
+        Where it is cut into stretches changes neither the order of the rows nor the rates, only what dropout
+        draws.
+        """
+        target = max(1, round(epochs * self.steps_per_epoch))
+        begun, worked, late = time.perf_counter(), time.process_time(), False
+        for module, mode in zip(self.model.modules(), self._modes, strict=True):
+            module.training = mode
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed * 1_000_003 + self.done + 1)  # dropout's, and a sampler's
+            batches = self._batches()
+            while self.done < target and not self.diverged and not late:
+                loss = self._step(batches)
+                if self.done % LOOK == 0 or self.done == target:
+                    self.diverged = not math.isfinite(loss.item())  # a NaN stays one
+                late = time.perf_counter() > deadline
+            batches.close()
+        self.seconds += time.perf_counter() - begun
+        self.cpu_seconds += time.process_time() - worked
+        return self.done >= target or self.diverged
+
+    def step_loss(self) -> float:
+        """Make one step, at whatever rate the optimizer has; its loss."""
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed * 1_000_003 + self.done + 1)
+            return self._step(self._batches()).item()
+
+    def judge(self, rows: Rows | None = None, most: int | None = None, deadline: float = math.inf) -> Judged:
+        """The model as it stands on the validation rows, or others. Raises `Late`."""
+        return judge(self.task, self.model, rows or self.task.validation, most, deadline)
+
+    def _step(self, batches: Iterator) -> torch.Tensor:
+        """One step of the optimizer; returns the loss of its last part."""
+        whole, loss = self.micro * self.accumulate, torch.zeros(())
+        left = size = min(whole, len(self.task.train) - self.done % self.steps_per_epoch * whole)
+        self.optimizer.zero_grad(set_to_none=True)
+        if self._warm:
+            for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+                group["lr"] = rate * min(1.0, (self.done + 1) / self._warm)
+        while left > 0:
+            batch, rows = next(batches)
+            left -= rows
+            if rows >= self.task.smallest:  # a last row alone is nothing that batch normalization takes
+                loss = self.task.run(self.model, batch).loss
+                (loss if rows == size else loss * (rows / size)).backward()
+        self.optimizer.step()
+        self.done += 1
+        if self.scheduler and (self._each_step or self.done % self.steps_per_epoch == 0):
+            self.scheduler.step()
+        return loss.detach()
+
+    def _batches(self) -> Iterator[tuple[object, int]]:
+        """Parts of `micro` rows from where the training stands on, epoch after epoch."""
+        epoch, within = divmod(self.done, self.steps_per_epoch)
+        skip = within * self.micro * self.accumulate
+        while True:
+            yield from self.task.train.batches(self.micro, self.seed * 1_000_003 + epoch, skip=skip)
+            epoch, skip = epoch + 1, 0
+
+
+def parts(task: Task, batch_size: int) -> tuple[int, int]:
+    """(rows in memory at a time, parts that make a step) for a batch size on this machine."""
+    if not task.fits or batch_size <= task.fits:
+        return batch_size, 1
+    count = math.ceil(batch_size / task.fits)
+    return math.ceil(batch_size / count), count
+
+
+@torch.no_grad()
+def judge(task: Task, model, rows: Rows, most: int | None = None, deadline: float = math.inf) -> Judged:
+    """The model on `rows` (on `most` of them), in pieces that memory holds, in eval mode. Raises `Late`."""
+    model.eval()
+    n = min(len(rows), most or len(rows))
+    size = max(1, min(PIECE, math.ceil(n / PIECES), task.fits or PIECE))
+    per_batch = task.metric is not None and wants_model(task.metric)
+    losses, values, shares, kept = [], [], [], []
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # of a sampler that draws: the same rows each time
+        for batch, count in rows.batches(size, most=most):
+            if time.perf_counter() > deadline:
+                raise Late
+            result = task.run(model, batch)
+            losses.append(result.loss.item())
+            shares.append(count / n)
+            if per_batch:
+                values.append(task.measured(model, batch, result))
+            elif task.metric is not None:
+                scores = result.scores if result.scores is not None else result.outputs
+                kept.append(
+                    mapped(
+                        lambda t: t.float().cpu() if t.is_floating_point() else t.cpu(),
+                        (scores, result.targets),
+                    )
+                )
+            elif task.accuracy:
+                right = result.scores.argmax(1) == result.targets
+                values.append(100 * right.float().mean().item())
+    losses, shares = np.array(losses), np.array(shares)
+    loss = float(losses @ shares)
+    if kept:
+        outputs, targets = (_joined(part) for part in zip(*kept, strict=True))
+        return Judged(
+            loss,
+            task.measured(model, None, Result(torch.tensor(loss), outputs, targets)),
+            losses,
+            None,
+            shares,
+        )
+    values = np.array(values) if values else -losses
+    return Judged(loss, float(values @ shares), losses, values, shares)
+
+
+def _joined(pieces: tuple):
+    """Nests of tensors laid end to end, [n, ...]."""
+    columns = zip(*([t for _, t in leaves(piece)] for piece in pieces), strict=True)
+    whole = iter([torch.cat(column) for column in columns])
+    return mapped(lambda _: next(whole), pieces[0])
+
+
+def epoch_seconds(task: Task, batch_size: int, at_least: float = 0.05, deadline: float = math.inf) -> float:
+    """Elapsed seconds of an epoch of training at a batch size, by some steps of it: the least of two rounds
+    or more, which other work on the machine disturbs least. Raises an error of memory where it does not
+    fit."""
+    training, took, begun = Training(task, batch_size, 1e-9, 0, 1), [], time.perf_counter()
+    training.advance(1 / training.steps_per_epoch)  # the first step allocates
+    steps = 3 if training.seconds < at_least else 1
+    while len(took) < 2 or (time.perf_counter() < begun + at_least and len(took) < 20):
+        before, at, training.diverged = training.done, training.seconds, False  # time is all that is asked
+        training.advance((before + steps) / training.steps_per_epoch, min(deadline, begun + 20 * at_least))
+        took.append((training.seconds - at) / (training.done - before))
+        if time.perf_counter() > min(deadline, begun + 20 * at_least):
+            break
+    return min(took) * training.steps_per_epoch
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One whole training. Scores in percent: accuracy where there is one (the task's metric, if it has one),
+    else the share of the untrained model's validation loss that training removed, so that the gap between the
+    two scores reads alike. `seconds` elapsed and `cpu_seconds` of the training steps alone; `curve`:
+    validation score after each epoch; `complete`: not cut short."""
+
+    batch_size: int
+    lr: float
+    warmup_epochs: float
+    epochs: float
+    seed: int
+    train_score: float
+    validation_score: float
+    validation_loss: float
+    seconds: float
+    cpu_seconds: float
+    complete: bool
+    diverged: bool
+    curve: tuple[float, ...]
+
+    @property
+    def gap(self) -> float:
+        """Training minus validation score, in points: the paper's Delta with validation data in place of test
+        data."""
+        return self.train_score - self.validation_score
+
+
+def fit(
+    task: Task,
+    batch_size: int,
+    lr: float,
+    epochs: int,
+    seed: int = 0,
+    *,
+    warmup_epochs: float = 0,
+    deadline: float = math.inf,
+    tick: Callable[[], object] = lambda: None,
+) -> Fit:
+    """Train a new model and score it; `tick` is called after each epoch. What the deadline cuts short is
+    scored on as many rows as there is a moment for."""
+    training, curve, complete = Training(task, batch_size, lr, seed, epochs, warmup_epochs), [], True
+    start = training.judge(most=ROUGHLY).loss
+    percent = task.accuracy or task.metric is not None
+    if not percent and not start > 0:
+        raise BadInput(
+            f"the untrained model's loss is {start:.3g}; a loss that is not above 0 cannot be judged in "
+            "percent of where it began."
+        )
+
+    def score(judged: Judged) -> float:
+        return judged.value if percent else 100 * (1 - judged.loss / start)
+
+    try:
+        for epoch in range(1, epochs + 1):
+            complete = training.advance(epoch, deadline)
+            if training.diverged or not complete:
+                break
+            last = training.judge(deadline=deadline)
+            curve.append(score(last))
+            tick()
+        complete = complete and (training.diverged or len(curve) == epochs)
+    except Late:
+        complete = False
+    most = None if complete else ROUGHLY
+    last = training.judge(most=most) if training.diverged or not complete else last
+    return Fit(
+        batch_size,
+        lr,
+        warmup_epochs,
+        training.epochs_done,
+        seed,
+        score(training.judge(task.train, most)),
+        score(last),
+        last.loss,
+        training.seconds,
+        training.cpu_seconds,
+        complete,
+        training.diverged,
+        tuple(curve),
+    )

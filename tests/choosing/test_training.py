@@ -1,0 +1,230 @@
+"""Training and judging, against the same arithmetic by hand."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset, TensorDataset
+
+from bbatch.choosing import training as module
+from bbatch.choosing.rows import Rows
+from bbatch.choosing.task import Task
+from bbatch.choosing.training import Late, Training, epoch_seconds, fit, judge
+from bbatch.errors import BadInput
+from factories import HELD, TRAIN, X, Y, net
+
+W = torch.tensor([1.0, -2.0, 0.5, 0.0, 3.0, -1.0])
+
+
+def line():
+    return nn.Linear(6, 1, bias=False)
+
+
+def plain(parameters, lr):
+    return torch.optim.SGD(parameters, lr)
+
+
+def regression(n=64, **more):
+    y = (X @ W)[:, None]
+    return Task(line, (X[:n], y[:n]), (X[300:], y[300:]), F.mse_loss, **{"optimizer": plain} | more)
+
+
+def weights(training):
+    return torch.cat([p.detach().flatten() for p in training.model.parameters()])
+
+
+def test_a_full_batch_of_plain_descent_is_what_the_formula_says():
+    task = regression()
+    found = fit(task, 64, 0.1, 7, seed=3)
+    v, w = task.model(3).weight.detach().double().numpy()[0], W.double().numpy()
+    a, held = X[:64].double().numpy(), X[300:].double().numpy()
+    first = np.mean((held @ (v - w)) ** 2)
+    for _ in range(7):
+        v = v - 0.1 * 2 / 64 * a.T @ (a @ (v - w))
+    last = np.mean((held @ (v - w)) ** 2)
+    assert found.validation_loss == pytest.approx(last, rel=1e-4)
+    assert found.validation_score == pytest.approx(100 * (1 - last / first), rel=1e-4)
+    assert found.gap == pytest.approx(found.train_score - found.validation_score) and len(found.curve) == 7
+
+
+def test_a_batch_that_memory_does_not_hold_is_accumulated_and_comes_to_the_same():
+    whole, cut = Training(regression(100), 40, 0.05, 1, 3), regression(100)
+    cut.fits = 8
+    parts = Training(cut, 40, 0.05, 1, 3)
+    assert (parts.micro, parts.accumulate, parts.steps_per_epoch) == (8, 5, 3)
+    for training in (whole, parts):
+        training.advance(3)
+    assert parts.done == whole.done == 9 and torch.allclose(weights(parts), weights(whole), atol=1e-6)
+
+
+def test_a_training_in_stretches_sees_the_same_rows_at_the_same_rates():
+    def scheduled(parameters, lr, steps):
+        made = torch.optim.SGD(parameters, lr)
+        return made, torch.optim.lr_scheduler.LambdaLR(made, lambda k: 1 - k / steps)
+
+    for optimizer, warmup in ((plain, 1.5), (scheduled, 0)):
+        one, other = (
+            Training(regression(100, optimizer=optimizer), 16, 0.05, 1, 4, warmup) for _ in range(2)
+        )
+        assert one.advance(4)
+        for epochs in (0.3, 1, 2.7, 4):
+            assert other.advance(epochs)
+            other.judge()
+        assert one.done == other.done == 28 and torch.equal(weights(one), weights(other))
+
+
+def test_warm_up_climbs_from_a_step_to_the_rate_and_a_scheduler_does_without():
+    rates = []
+
+    class Noted(torch.optim.SGD):
+        def step(self, closure=None):
+            rates.append(self.param_groups[0]["lr"])
+            return super().step(closure)
+
+    def scheduled(parameters, lr, steps):
+        made = Noted(parameters, lr)
+        return made, torch.optim.lr_scheduler.LambdaLR(made, lambda k: 1 - k / steps)
+
+    def by_epoch(parameters, lr):
+        made = Noted(parameters, lr)
+        return made, torch.optim.lr_scheduler.ExponentialLR(made, 0.5)
+
+    for optimizer, expected in (
+        (lambda p, lr: Noted(p, lr), [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.6, 0.6, 0.6]),
+        (scheduled, [0.6 * (1 - k / 9) for k in range(9)]),
+        (by_epoch, [0.6] * 3 + [0.3] * 3 + [0.15] * 3),
+    ):
+        rates.clear()
+        Training(Task(net, TRAIN, HELD, optimizer=optimizer), 100, 0.6, 0, 3, warmup=2).advance(3)
+        assert rates[-9:] == pytest.approx(expected)
+
+
+def test_half_an_epoch_is_half_the_steps():
+    training = Training(Task(net, TRAIN, HELD), 30, 0.1, 0, 1)
+    training.advance(0.5)
+    assert (training.done, training.epochs_done) == (5, 0.5)
+
+
+def test_equal_seeds_give_equal_results_and_the_callers_random_numbers_stay_as_they_were():
+    task, state = Task(net, TRAIN, HELD), torch.get_rng_state()
+    one, two, other = (fit(task, 32, 0.01, 2, seed=s) for s in (1, 1, 2))
+    assert torch.equal(state, torch.get_rng_state())
+    assert (one.curve, one.validation_loss) == (two.curve, two.validation_loss)
+    assert one.validation_loss != other.validation_loss
+
+
+class Listed(Dataset):
+    def __len__(self):
+        return 300
+
+    def __getitem__(self, k):
+        return TRAIN[0][k], int(TRAIN[1][k])
+
+
+def test_tensors_arrays_and_data_sets_give_the_same():
+    arrays = (TRAIN[0].double().numpy(), TRAIN[1].to(torch.int32).numpy())
+    sources = (TRAIN, TensorDataset(*TRAIN), Listed(), arrays)
+    # without dropout: a loader draws numbers of its own
+    losses = [
+        fit(Task(lambda: nn.Linear(6, 2), source, HELD), 50, 0.01, 2).validation_loss for source in sources
+    ]
+    assert losses == [losses[0]] * 4
+
+
+def test_batch_normalization_survives_a_last_batch_of_one():
+    def factory():
+        return nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2))
+
+    task = Task(factory, (X[:65], Y[:65]), HELD)
+    assert task.smallest == 2 and fit(task, 32, 0.01, 1).epochs == 1
+
+
+def test_a_diverged_training_stops_and_says_so():
+    def broken(out, y):
+        return F.cross_entropy(out, y) * (math.nan if out.requires_grad and calls.append(1) is None else 1)
+
+    calls = []
+    found = fit(Task(net, TRAIN, HELD, broken), 100, 0.01, 5)
+    assert found.diverged and found.epochs == 1
+
+
+# Judging
+
+
+def test_a_judgement_is_the_mean_over_rows_and_its_pieces_add_up_to_it():
+    task = Task(net, TRAIN, HELD)
+    model = task.model(0)
+    found = judge(task, model, task.validation)
+    out = model.eval()(HELD[0])
+    assert found.loss == pytest.approx(F.cross_entropy(out, HELD[1]).item())
+    assert found.value == pytest.approx(100 * (out.argmax(1) == HELD[1]).float().mean().item())
+    assert len(found.losses) >= 10 and found.shares.sum() == pytest.approx(1)
+    assert found.losses @ found.shares == pytest.approx(found.loss)
+    assert found.values @ found.shares == pytest.approx(found.value)
+    rough = judge(task, model, task.validation, most=40)
+    assert rough.loss != found.loss and rough.loss == judge(task, model, task.validation, most=40).loss
+
+
+def test_a_metric_is_of_all_rows_at_once_and_one_of_model_and_batch_a_mean():
+    def spread(outputs, targets):
+        return (outputs[:, 1] - outputs[:, 0]).std()
+
+    def share(model, batch):
+        return (model(batch[0]).argmax(1) == batch[1]).float().mean()
+
+    for metric in (spread, share):
+        task = Task(net, TRAIN, HELD, metric=metric)
+        model = task.model(0)
+        found, out = judge(task, model, task.validation), model.eval()(HELD[0])
+        expected = spread(out, HELD[1]) if metric is spread else (out.argmax(1) == HELD[1]).float().mean()
+        assert found.value == pytest.approx(expected.item(), rel=1e-5) and (found.values is None) == (
+            metric is spread
+        )
+
+
+def test_evaluation_takes_pieces_that_memory_holds_and_keeps_its_deadline():
+    largest = []
+
+    class Noted(nn.Linear):
+        def forward(self, x):
+            largest.append(len(x))
+            return super().forward(x)
+
+    many = (X.repeat(10, 1), Y.repeat(10))
+    task = Task(lambda: Noted(6, 2), TRAIN, many)
+    largest.clear()
+    judge(task, task.model(0), task.validation)
+    assert max(largest) == module.PIECE
+    task.fits = 4
+    largest.clear()
+    judge(task, task.model(0), task.validation)
+    assert max(largest) == 4 and sum(largest) == 4000
+    with pytest.raises(Late):
+        judge(task, task.model(0), task.validation, deadline=0.0)
+
+
+def test_the_deadline_is_kept_and_steps_are_timed(monkeypatch):
+    clock = SimpleNamespace(now=0.0, perf_counter=lambda: clock.now, process_time=lambda: clock.now / 2)
+    monkeypatch.setattr(module, "time", clock)
+
+    def slow(out, y):
+        clock.now += 0.25 * out.requires_grad
+        return F.cross_entropy(out, y)
+
+    task = Task(net, TRAIN, HELD, slow)
+    clock.now = 0.0
+    found = fit(task, 1, 0.01, 50, deadline=10.0)
+    assert not found.complete and found.epochs == 41 / 300  # begun at 10.0, the last is allowed
+    assert (found.seconds, found.cpu_seconds) == (41 / 4, 41 / 8)
+    assert epoch_seconds(task, 4) == pytest.approx(75 * 0.25)
+
+
+def test_a_loss_below_zero_cannot_be_judged_in_percent():
+    task = Task(net, TRAIN, HELD, lambda model, batch: -model(batch[0]).square().mean())
+    with pytest.raises(BadInput, match="not above 0 cannot be judged in percent"):
+        fit(task, 32, 0.01, 1)
+    assert Rows(TRAIN, "training").few(20).source[0].shape == (20, 6)
