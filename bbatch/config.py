@@ -171,6 +171,13 @@ class Run:
             rates *= (before + 1 + np.arange(len(rates))) / warm
         return rates
 
+    def follows_the_paper(self) -> bool:
+        """Whether this is the paper's protocol in full, under the run's own rule and arithmetic."""
+        planned = plan(
+            self.dataset, self.batch_size, self.seed, lr_rule=self.lr_rule, precision=self.precision
+        )
+        return self == planned
+
     def as_dict(self) -> dict:
         """The fields by name, as a record keeps them. What was added since the first records is left out at
         its default, so that those keep their addresses."""

@@ -18,12 +18,13 @@ convergence_epoch   first epoch (from 1) with more than 80 % test accuracy; miss
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
-from .config import DATASETS, Run
+from .config import Run
 from .statistics import Interval, mean_interval, proportion_interval
 
 CONVERGED = 80.0  # percent of test accuracy, Section III-D
@@ -31,7 +32,7 @@ COLUMNS = """
     dataset batch_size seed lr_rule lr optimizer epochs
     test_acc train_acc train_acc_running gap gap_running epoch_time_s convergence_epoch diverged
     device data_source data_fingerprint commit precision n_train n_test epoch_cpu_s engine device_name failure
-    disturbed_epochs id
+    disturbed_epochs follows_the_paper id
 """.split()
 CURVE_COLUMNS = """
     dataset batch_size seed lr_rule precision device_name device id started epoch
@@ -61,6 +62,7 @@ def row(record: dict) -> dict:
         "engine": observed["engine"],
         "device_name": observed["device_name"],
         "failure": observed.get("failure"),
+        "follows_the_paper": run.follows_the_paper(),
         "id": record["id"],
     }
     if same["failure"]:
@@ -75,13 +77,25 @@ def row(record: dict) -> dict:
         "train_acc_running": running,
         "gap": train - test,
         "gap_running": running - test,
-        "epoch_time_s": float(np.mean(observed["seconds"])),
+        # Runs that share a GPU lengthen each other's epochs: such a time says nothing of the batch size.
+        "epoch_time_s": None if shared(observed) else float(np.mean(observed["seconds"])),
         "epoch_cpu_s": float(np.mean(observed["cpu_seconds"])) if observed.get("cpu_seconds") else None,
         "disturbed_epochs": _disturbed(observed),
         "convergence_epoch": int(above[0]) + 1 if len(above) else None,
         # The loss is None where it was not finite after the last epoch.
         "diverged": final["diverged_epoch"] is not None or final["train_loss"] is None,
     }
+
+
+def shared(observed: dict) -> bool:
+    """Whether the run shared its GPU with others (`side_by_side` of them), which a CPU's processes do not."""
+    return (observed.get("side_by_side") or 1) > 1
+
+
+def _elapsed(observed: dict) -> np.ndarray:
+    """Seconds since the start after each epoch; missing for a run that shared its GPU."""
+    seconds = np.cumsum(observed["seconds"])
+    return np.full(len(seconds), math.nan) if shared(observed) else seconds
 
 
 def _disturbed(observed: dict) -> int | None:
@@ -102,13 +116,12 @@ def frame(records: Iterable[dict]) -> pd.DataFrame:
 
 
 def full_protocol(table: pd.DataFrame) -> pd.DataFrame:
-    """The finished rows that followed the paper's protocol in full: all epochs, all samples.
+    """The finished rows of the paper's protocol in full, decided on every field of the run: another rate,
+    warm-up, network or number of epochs is another experiment.
 
     One row for each configuration and seed: of a run in both arithmetics, the one in 32-bit floats.
     """
-    epochs = table["dataset"].map({name: spec.protocol.epochs for name, spec in DATASETS.items()})
-    samples = table["dataset"].map({name: spec.n_train for name, spec in DATASETS.items()})
-    whole = table[(table["epochs"] == epochs) & (table["n_train"] == samples) & table["failure"].isna()]
+    whole = table[table["follows_the_paper"].astype(bool) & table["failure"].isna()]
     same = ["dataset", "batch_size", "seed", "lr_rule", "lr", "optimizer", "data_fingerprint"]
     best = whole.sort_values("precision", key=lambda p: p != "fp32", kind="stable").drop_duplicates(same)
     return whole.loc[sorted(best.index)]
@@ -141,7 +154,7 @@ def curves(records: Iterable[dict]) -> pd.DataFrame:
                     "train_acc_running": 100 * np.array(h["train_correct"]) / n,
                     "train_loss": h["train_loss"],
                     "test_loss": h["test_loss"],
-                    "seconds": np.cumsum(r["observed"]["seconds"]),
+                    "seconds": _elapsed(r["observed"]),
                     "cpu_seconds": np.cumsum(
                         r["observed"].get("cpu_seconds") or [np.nan] * len(h["test_correct"])
                     ),

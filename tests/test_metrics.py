@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bbatch import metrics
+from bbatch import metrics, models
 from bbatch.config import plan
+from factories import record as whole_record
 from factories import record_of_four_epochs as record
 
 
@@ -87,3 +88,24 @@ def test_full_protocol_takes_the_32_bit_run_where_both_are_recorded():
     # the last: 4 epochs
     table = metrics.frame([made(8, 42, "bf16"), made(8, 42, "fp32"), made(8, 43, "bf16"), record(16)])
     assert metrics.full_protocol(table)["id"].tolist() == ["8-43-bf16", "8-42-fp32"]
+
+
+@pytest.mark.parametrize(
+    "how", [{"base_lr": 0.5}, {"epochs": 3}, {"n_train": 700}, {"warmup_epochs": 5}, {"network": "wide"}]
+)
+def test_another_experiment_does_not_enter_the_protocols_means(monkeypatch, how):
+    """The same data set, batch size, seed and rule, and one thing changed."""
+    monkeypatch.setitem(models.NETWORKS, "wide", lambda: models.mlp())
+    table = metrics.frame([whole_record("synthetic-1k", 32, 42), whole_record("synthetic-1k", 32, 42, **how)])
+    assert len(table) == 2 and table["follows_the_paper"].sum() == 1
+    kept = metrics.full_protocol(table)
+    assert list(kept["id"]) == [plan("synthetic-1k", 32).key("f")]
+
+
+def test_a_run_that_shared_its_gpu_has_no_epoch_time():
+    alone, beside = whole_record("synthetic-1k", 32, 42), whole_record("synthetic-1k", 32, 43)
+    beside["observed"]["side_by_side"] = 3
+    table = metrics.frame([alone, beside]).set_index("seed")
+    assert table.loc[42, "epoch_time_s"] == 2.0 and pd.isna(table.loc[43, "epoch_time_s"])
+    curves = metrics.curves([alone, beside]).groupby("seed")["seconds"].last()
+    assert curves[42] == 100.0 and pd.isna(curves[43])

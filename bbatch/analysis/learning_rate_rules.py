@@ -13,7 +13,7 @@ from dataclasses import replace
 import pandas as pd
 from scipy import stats
 
-from ..config import DATASETS, LR_RULES, SYNTHETIC, plan
+from ..config import DATASETS, LR_RULES, SYNTHETIC, Run, plan
 from ..metrics import interval
 from ..statistics import LEVEL, Interval, paired_difference
 from .accuracy import fall, level
@@ -100,15 +100,15 @@ def _fieller(a: Estimate, b: Estimate) -> tuple[float, float]:
 
 
 def of_images(records: dict[str, dict]) -> list[dict]:
-    """The finished runs of MNIST and CIFAR-10 on all their training samples, whatever the number of
-    epochs."""
-    return [
-        r
-        for r in records.values()
-        if (name := r["run"]["dataset"]) in IMAGES
-        and r["run"]["n_train"] == DATASETS[name].n_train
-        and not r["observed"].get("failure")
-    ]
+    """The finished runs of MNIST and CIFAR-10 under the paper's protocol, but for the number of epochs."""
+    found = []
+    for record in records.values():
+        run = Run.from_dict(record["run"])
+        if run.dataset in IMAGES and not record["observed"].get("failure"):
+            whole = replace(run, epochs=DATASETS[run.dataset].protocol.epochs)
+            if whole.follows_the_paper():
+                found.append(record)
+    return found
 
 
 def effect(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> pd.DataFrame:

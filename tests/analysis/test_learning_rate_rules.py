@@ -83,7 +83,7 @@ def test_runs_on_part_of_the_samples_and_failed_ones_stay_out():
         images("linear", 1_000, 5, 43),
         images("linear", 1_000, 5, 44),
     )
-    part["run"]["n_train"] = 512
+    part["run"]["n_train"] = 2048
     failed["observed"]["failure"] = "out of memory"
     records = dict(enumerate([whole, part, failed, record("synthetic-1k")]))
     assert learning_rate_rules.of_images(records) == [whole]

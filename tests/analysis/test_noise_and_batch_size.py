@@ -38,6 +38,7 @@ def test_a_scale_beyond_the_samples_is_no_number(table):
         n_samples=2000,
         id="x",
         lr_rule="linear",
+        precision="fp32",
         split="train",
     )
     assert math.isnan(noise.noise_scales(made)["value"].iloc[0])
