@@ -52,9 +52,12 @@ def building(tmp_path):
 
 
 def start(command, **options):
-    """A process that leads a group of its own, as one started by a shell."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, start_new_session=True, **pipes, **options)
+    """A process that leads a group of its own and hears Ctrl-C, as one started by a shell, whatever started
+    the tests."""
+    options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    return subprocess.Popen(
+        command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options
+    )
 
 
 def until(condition, child=None, seconds=120):
