@@ -1,5 +1,4 @@
-"""How long the checks take that the page "How to check this book" proposes: writes
-results/benchmarks/checks.csv.
+"""How long the checks take that "How to check this book" proposes: writes results/benchmarks/checks.csv.
 
 `python -m benchmarks.checks` runs those named (by default all but the long ones) and renews their rows.
 Elapsed time belongs to the machine and to what else it does; processor time is that of all processes started.

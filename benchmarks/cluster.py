@@ -1,5 +1,4 @@
-"""`python -m benchmarks.cluster`: what a run costs besides its training, in the sweep's own processes and on
-Dask.
+"""`python -m benchmarks.cluster`: what a run costs beside training, in the sweep's processes and on Dask.
 
 Interleaved: in every round each executor sweeps the same runs, with one worker and with two, into an empty
 store. Written to results/benchmarks/cluster.csv: executor, workers, round, runs, elapsed_s (first run begun

@@ -1,5 +1,4 @@
-"""What the package is measured against: the DataLoader loop, the plain loop on tensors, JAX, and a loop in
-C++.
+"""What the package is measured against: a DataLoader loop, a plain loop on tensors, JAX, and one in C++.
 
 Each is written as its own users would write it, shares nothing with `bbatch.engines.eager` or
 `bbatch.engines.compiled`, and includes dropout, shuffling, loss and accuracy. A rival is made once for a run
@@ -107,8 +106,7 @@ class Loop:
 
 
 class Jax:
-    """JAX on the synthetic network: `lax.scan` over the steps of an epoch, `vmap` over `seeds` replicas, one
-    `jit`.
+    """JAX on the synthetic network: `lax.scan` over an epoch's steps, `vmap` over `seeds` replicas, one `jit`.
 
     JAX has no partial batch inside a scan: the last one is dropped. The call returns when the epoch has been
     computed.

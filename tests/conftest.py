@@ -1,5 +1,4 @@
-"""Shared fixtures: tiny data sets that are made on the spot, and the real ones where their files are at
-hand."""
+"""What all tests share: one thread, the real data sets, an empty place for measurements of geometry."""
 
 from functools import cache
 
@@ -9,6 +8,7 @@ import torch
 from bbatch import data
 from bbatch.publishing.notebooks import use_this_checkout
 from factories import FILES
+from small_geometry import empty_place
 
 torch.set_num_threads(1)  # as the sweep's workers do
 use_this_checkout()  # the kernels in which nbval runs the notebooks
@@ -16,8 +16,7 @@ use_this_checkout()  # the kernels in which nbval runs the notebooks
 
 @pytest.fixture(scope="session")
 def real():
-    """real(name): the named data set of Table I. Skips the test where its files are not at hand; never
-    downloads."""
+    """real(name): the named data set of Table I; the test is skipped where its files are not at hand."""
 
     @cache  # `load` keeps two: here each is read once
     def get(name):
@@ -26,3 +25,9 @@ def real():
         return data.load(name)
 
     return get
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty store beside empty tables of geometry, tiny data, and little effort."""
+    return empty_place(tmp_path, monkeypatch)

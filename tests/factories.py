@@ -23,8 +23,7 @@ FILES = {
 
 
 def tiny(name: str, n_train: int = 600, n_test: int = 100) -> data.Data:
-    """Random samples in the form of the named data set: 20 features or uint8 images, labels that depend on
-    them."""
+    """Random samples in the form of the named data set, 20 features or uint8 images, that tell their labels."""
     rng = np.random.default_rng(7)
     n, classes = n_train + n_test, DATASETS[name].classes
     y = rng.integers(0, classes, n)
@@ -266,8 +265,7 @@ def refused(call, said):
 
 
 def refuses_what_cannot_be_measured(measure):
-    """`measure(net, loss, inputs, targets)` refuses, in a sentence, all that no measurement of geometry can
-    take."""
+    """`measure(net, loss, inputs, targets)` refuses, in a sentence, what no measurement of geometry takes."""
     net, x, y = small_mlp()
     loss = F.cross_entropy
     refused(lambda: measure(net.train(), loss, x, y), "train mode")

@@ -1,5 +1,4 @@
-"""Bad input: one sentence that names the thing and what is allowed, exit code 2, nothing written, never a
-traceback."""
+"""Bad input: one sentence that names it and what is allowed, exit code 2, nothing written, no traceback."""
 
 import json
 import math
@@ -35,8 +34,7 @@ def sentence(text):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """An empty store and no data but what can be made on the spot; sweeping is refused, so nothing may get
-    that far."""
+    """An empty store, and no data but what is made on the spot; sweeping is refused: nothing gets there."""
     monkeypatch.setenv("BBATCH_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("BBATCH_DATA", raising=False)

@@ -7,8 +7,7 @@ from pathlib import Path
 import bbatch
 
 PACKAGE = Path(bbatch.__file__).parent
-# A floor a line, the top one first. What stands on one floor may import from the same floor, but in no
-# circle.
+# A floor a line, the top one first. Modules of one floor may import each other, but in no circle.
 FLOORS = (
     ("cli", "__main__"),
     ("publishing",),

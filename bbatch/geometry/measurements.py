@@ -90,8 +90,7 @@ def converged(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def pictured(points: pd.DataFrame, dataset: str, rule: str = "linear", sizes=None) -> pd.DataFrame:
-    """The rows of `surfaces` that make up the surfaces under a rule, of one seed and precision: that with
-    most.
+    """The rows of `surfaces` under a rule that make up surfaces, of one seed and precision: that with most.
 
     `sizes`: batch sizes, in place of those of the paper's figures.
     """

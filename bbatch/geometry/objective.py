@@ -1,5 +1,4 @@
-"""The loss of any network as a function of one flat vector of its parameters: what every measurement of
-geometry uses.
+"""The loss of any network as a function of one flat vector of its parameters.
 
 Samples are taken in pieces, so that memory grows neither with their number nor with that of the points asked
 for. What the network is called with and what its loss is, `adapter` says: inputs may be tensors, tuples or
@@ -112,8 +111,10 @@ class Objective:
     def gradient(
         self, w: torch.Tensor, chosen: torch.Tensor | None = None, names=None
     ) -> tuple[float, torch.Tensor]:
-        """L(w) and its gradient, flat: [P], or with respect to the parameters `names` alone; over all samples
-        or those with the indices `chosen`."""
+        """L(w) and its gradient [P], or that of the parameters `names` alone, one after another.
+
+        Over all samples, or those with the indices `chosen`.
+        """
         parameters = {name: p.detach() for name, p in self.cut(w).items()}
         leaf = [parameters[name].requires_grad_() for name in names or parameters]
         total, sums = 0.0, [torch.zeros_like(p) for p in leaf]
@@ -148,8 +149,7 @@ class _Whole(nn.Module):
 
 @contextlib.contextmanager
 def twice_differentiable(net: nn.Module):
-    """Kernels that have a second derivative: those of fused attention and of fused recurrent layers have
-    none."""
+    """Kernels that have a second derivative: those of fused attention and recurrent layers have none."""
     fused = (
         [torch.backends.mkldnn, torch.backends.cudnn]
         if any(isinstance(m, nn.RNNBase) for m in net.modules())
@@ -165,8 +165,7 @@ def twice_differentiable(net: nn.Module):
 
 
 def chosen(net: nn.Module, names: Iterable[str] | None) -> dict[str, nn.Parameter]:
-    """The trainable parameters that `names` mean (see `Objective`), by name. Raises `BadInput` where there
-    are none."""
+    """The trainable parameters that `names` mean (see `Objective`), by name. Raises `BadInput` for none."""
     trainable = {name: p for name, p in net.named_parameters() if p.requires_grad}
     if not trainable:
         raise BadInput("the network has no trainable parameter; there is nothing to move.")
@@ -184,14 +183,12 @@ def chosen(net: nn.Module, names: Iterable[str] | None) -> dict[str, nn.Paramete
 
 
 def vector(net: nn.Module) -> torch.Tensor:
-    """The trainable parameters of a network as one flat vector [P], a copy. Raises `BadInput` where there are
-    none."""
+    """A copy of a network's trainable parameters as one flat vector [P]. Raises `BadInput` without any."""
     return torch.cat([p.detach().flatten() for p in chosen(net, None).values()])
 
 
 def check_measurable(net: nn.Module, loss: Callable | None, inputs, targets) -> None:
-    """Raise `BadInput` in one sentence where the loss cannot be computed, or would not be a function of the
-    weights and these samples alone."""
+    """Raise `BadInput` where the loss cannot be computed, or depends on more than the weights and samples."""
     if not isinstance(net, nn.Module):
         raise BadInput(f"a {type(net).__name__} was given as network; it must be a torch Module.")
     Adapter(loss)

@@ -1,5 +1,4 @@
-"""The explorer page's data: every cell and every run of the full protocol, and the paper's points, as one
-JSON block.
+"""The explorer page's data: cells and runs of the full protocol and the paper's points, as one JSON block.
 
 Means and intervals are computed here, by the functions that make the tables; the page's script
 (book/_js/explorer.js) chooses and draws, and computes nothing.
@@ -57,8 +56,7 @@ def data(runs: pd.DataFrame) -> dict:
 
 
 def _paper() -> list[dict]:
-    """The points of Tables III, IV and VII (linear rule) and of Table V (its two rules, on the largest
-    synthetic set)."""
+    """The points of Tables III, IV and VII (linear rule) and of Table V (both rules, on Synthetic 50K)."""
     points = []
     for row in published.results().to_dict("records"):
         p = DATASETS[row["dataset"]].protocol
@@ -88,8 +86,7 @@ def _paper() -> list[dict]:
 
 
 def page(runs: pd.DataFrame) -> HTML:
-    """The explorer: an element for the script to fill, its data, and a word for readers without
-    JavaScript."""
+    """The explorer: an element for the script to fill, its data, and a word to readers without JavaScript."""
     return HTML(
         '<div id="explorer" class="bbatch-explorer"><noscript><p>Choosing needs JavaScript. The figures and '
         "tables of the results pages show the same records.</p></noscript>"

@@ -28,8 +28,7 @@ NEXT = ".next"
 
 
 def read(folder: Path) -> dict[str, dict]:
-    """Records by id, empty without a folder. Raises `StoreError` naming the file that is damaged or
-    missing."""
+    """Records by id, if there is a folder. Raises `StoreError` naming a file that is damaged or missing."""
     while True:
         sums = _sums(folder)
         try:
@@ -199,8 +198,7 @@ def _replace(folder: Path, contents: dict[str, bytes], sums: dict[str, str]) -> 
 
 
 def _settle(folder: Path, sums: dict[str, str]) -> None:
-    """Move what lies ready and is listed to its place, and remove the rest; may be cut short and called
-    again."""
+    """Move what lies ready and is listed to its place, and remove the rest; may be cut short and repeated."""
     ready = folder / NEXT
     for path in [p for p in ready.rglob("*") if p.is_file()]:
         name = path.relative_to(ready).as_posix()
@@ -214,8 +212,7 @@ def _settle(folder: Path, sums: dict[str, str]) -> None:
 
 
 def _bare(value):
-    """A record without its empty fields: a column that some rows lack comes back as one that is empty
-    there."""
+    """A record without its empty fields: a column that some rows lack comes back empty in them."""
     if isinstance(value, dict):
         return {key: _bare(item) for key, item in value.items() if item is not None}
     return value

@@ -75,8 +75,7 @@ class Store:
         write_whole(self.folder / "records" / name, _document(record))
 
     def get(self, key: str) -> dict | None:
-        """The live record of this id. A damaged file is set aside under a name that says so, and gives
-        None."""
+        """The live record of this id. A damaged file is set aside under another name, and gives None."""
         path = self.folder / "records" / f"{key}.json"
         try:
             content = path.read_bytes()
@@ -122,8 +121,7 @@ class Store:
         return {"identical": same, "different": both - same, "not_committed": len(live) - both}
 
     def freeze(self) -> dict[str, int]:
-        """Merge live records into the committed files (see `committed.merge`); returns how many were added by
-        data set."""
+        """Merge live records into the committed files (`committed.merge`); returns how many by data set."""
         if self.frozen is None:
             raise StoreError(
                 "this store was opened without a folder of committed records; there is none to freeze into."

@@ -68,3 +68,48 @@ def test_one_rule_for_slopes_where_sizes_are_missing(table):
             assert fits.loc[(name, "convergence", "gradient_variance"), "exponent"].mean == pytest.approx(
                 found.value
             )
+
+
+def test_the_fit_of_the_variance_is_the_law_that_made_the_table():
+    rows = [
+        {
+            "dataset": "mnist",
+            "batch_size": b,
+            "lr_rule": "linear",
+            "precision": "fp32",
+            "seed": 42 + k,
+            "epoch": e,
+            "split": "train",
+            "measure": "gradient_variance_one_network",
+            "value": (2 + k) / b,
+            "n_samples": 60_000,
+            "id": "x",
+        }
+        for b in (1, 8, 64, 512)
+        for k in range(2)
+        for e in (0, 12)
+    ]
+    table = pd.DataFrame(rows).assign(settings="", source="", commit="")
+    fits = noise.variance_fits(table)
+    assert fits["at"].tolist() == ["initialisation", "convergence"] and fits["seeds"].tolist() == [2, 2]
+    assert [f.mean for f in fits["exponent"]] == pytest.approx([-1, -1]) and [
+        r.mean for r in fits["r_squared"]
+    ] == pytest.approx([1, 1])
+    assert "−1" in noise.variance_table(table).iloc[1]["slope"]
+
+
+def test_the_share_of_the_gradient_is_said_before_and_after_training():
+    rows = [
+        {
+            "dataset": "mnist",
+            "epoch": e,
+            "measure": "gradient_top_share",
+            "value": v,
+            "n_samples": 2000,
+            "id": i,
+        }
+        for e, v, i in ((0, 4.0, "a"), (12, 90.0, "b"), (12, 99.0, "c"))
+    ]
+    said = noise.share_sentence(pd.DataFrame(rows))
+    assert "MNIST 4 % at initialisation (n = 1 network) and 94 % after training (90 to 99; n = 2" in said
+    assert "networks), among 2,000" in said

@@ -1,5 +1,4 @@
-"""What the fault tests share: a small grid, children that may be killed at any moment, and what they left
-behind."""
+"""What the fault tests share: a small grid, children that may be killed, and what they left behind."""
 
 from __future__ import annotations
 
@@ -26,8 +25,7 @@ PYTHONPATH = os.pathsep.join([str(TESTS), str(TESTS.parent)])
 
 
 def _server():
-    """A process that has imported and compiled everything once and forks the children, each within
-    milliseconds."""
+    """A process that has imported and compiled everything and forks the children within milliseconds."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["faults.warm"])
     with pytest.MonkeyPatch.context() as patch:

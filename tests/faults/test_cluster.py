@@ -62,8 +62,7 @@ def test_workers_killed_on_a_cluster_of_this_machine(undisturbed, tmp_path, long
 
 @contextmanager
 def separate(folder, options=((), ())):
-    """A scheduler, and workers with these options that share no folder: each its own working folder, home and
-    cache."""
+    """A scheduler, and workers with these options, each with its own working folder, home and cache."""
     environment = os.environ | {
         "PYTHONPATH": harness.PYTHONPATH,
         "OMP_NUM_THREADS": "1",

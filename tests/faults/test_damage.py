@@ -1,5 +1,4 @@
-"""Files cut short at every sixteenth of their length, or with one bit flipped: found, never used, never a
-traceback."""
+"""Files cut short at every sixteenth of their length, or with a flipped bit: found, never used, told."""
 
 import random
 import shutil

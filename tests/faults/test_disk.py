@@ -1,5 +1,4 @@
-"""The disk fills up, or a permission goes, in the middle of a write: one sentence, the old file whole, no
-part left."""
+"""The disk fills up, or a permission goes, amid a write: one sentence, the old file whole, no part left."""
 
 import ctypes
 import os
@@ -16,8 +15,7 @@ from faults.harness import store_in
 
 
 def limited(limit, folder, runs):
-    """Sweep and freeze where no file may grow over `limit` bytes: the write that crosses it fails with an
-    error."""
+    """Sweep and freeze where no file may grow over `limit` bytes: a write that crosses it fails."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     with pytest.raises(StoreError) as refusal:
         harness.work(folder, runs)
@@ -105,8 +103,7 @@ def losing(what, folder, runs):
 
 @pytest.mark.parametrize("what", ["records", "checkpoints", "weights", "locks"])
 def test_permission_lost_in_a_sweep(what, undisturbed, tmp_path, long):
-    """Without locks the runs that are left are computed in the cache folder, and their records reach the
-    store."""
+    """Without locks the runs left are computed in the cache folder, and their records reach the store."""
     runs = harness.grid(long)
     harness.run(losing, what, tmp_path, runs)
     (tmp_path / "live" / what).chmod(0o700)

@@ -1,5 +1,4 @@
-"""SIGKILL of a sweep, of its workers, of a notebook's kernel, of a freeze: nothing lost, nothing done
-again."""
+"""SIGKILL of a sweep, its workers, a notebook's kernel, a freeze: nothing lost, nothing done again."""
 
 import os
 import random
@@ -46,8 +45,7 @@ def begin_noting(log):
 
 
 def pool(folder, runs):
-    """A sweep as the command line makes it: a pool of two processes, which note the epochs that they
-    begin."""
+    """A sweep as the command line makes it: two processes, which note the epochs that they begin."""
     worker.begin = partial(begin_noting, folder / "epochs.log")
     sweep(runs, harness.store_in(folder), jobs=2, progress=False)
     harness.store_in(folder).freeze()
@@ -75,8 +73,7 @@ def pool_grid(long):
 
 
 def test_workers_and_their_sweep_killed(tmp_path, long):
-    """Workers are killed under a sweep, which goes on; then the sweep is killed, and its workers end with
-    it."""
+    """Workers are killed under a sweep, which goes on; then the sweep itself, and its workers end too."""
     rng, runs, store, seen = random.Random(3), pool_grid(long), harness.store_in(tmp_path), []
     killed, finished = 0, {}
     for _ in range(3 if long else 1):
@@ -165,8 +162,7 @@ def freeze_to_the(call, folder):
 
 
 def test_freeze_killed_at_every_step(undisturbed, tmp_path, long):
-    """Whatever the moment, the committed files are the old ones or become the new ones; never half of
-    each."""
+    """At any moment the committed files are the old ones or become the new ones, never half of each."""
     runs = harness.grid(long)
     harness.run(harness.work, tmp_path, runs[:2])
     harness.run(harness.work, tmp_path, runs, freeze=False)

@@ -65,8 +65,7 @@ def test_a_lock_left_by_a_dead_process(undisturbed, tmp_path, long):
 
 
 def test_sleep_is_seen_in_the_times(tmp_path):
-    """Stopped for a second in an epoch: its elapsed time shows it, its processor time does not, the result
-    neither."""
+    """Stopped for a second in an epoch: its elapsed time shows it; processor time and result do not."""
     slow = harness.replace(plan("synthetic-1k", 4, 7, epochs=5), optimizer="sgd", momentum=0.9)
     child = harness.start(harness.work, tmp_path, [slow])
     harness.until(lambda: len(harness.noted(tmp_path)) >= 3, alive=child.is_alive)
@@ -112,8 +111,7 @@ def test_a_clock_that_jumps_moves_no_epoch(undisturbed, tmp_path, long):
 
 
 def command_line(folder, *words):
-    """`bbatch` with these words, its output in files, as the leader of a process group (as a shell starts
-    it)."""
+    """`bbatch` with these words, its output in files, as the leader of a process group, as in a shell."""
     os.setpgid(0, 0)
     # ignored where the tests run in a shell's background
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -135,8 +133,7 @@ def command_line(folder, *words):
     ids=["processes", "dask"],
 )
 def test_ctrl_c(words, tmp_path, long):
-    """To the whole process group, as a terminal sends it: exit code 130, one sentence, the run in hand on
-    disk."""
+    """To the process group, as a terminal sends it: exit code 130, one sentence, the run in hand on disk."""
     if "dask" in words and not long:
         pytest.skip("in the long form: make faults")
     child = harness.start(command_line, tmp_path, *words)
@@ -186,8 +183,7 @@ def test_a_batch_that_does_not_fit_in_memory(tmp_path):
 
 
 def deadly(folder):
-    """A run that kills its worker each time (as the system does where memory ends) beside one that does
-    not."""
+    """A run that kills its worker each time, as the system does where memory ends, beside another."""
     worker.begin = deadly_begin
     assert (
         len(

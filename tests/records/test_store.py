@@ -24,8 +24,7 @@ def store(tmp_path):
 
 
 def several():
-    """Records of two batch sizes, three seeds and two rules; one diverged, with no loss that a number can
-    name."""
+    """Records of two batch sizes, three seeds and two rules; one diverged, its loss no number."""
     records = [
         record(b, s, lr_rule=rule) for b in (8, 64) for s in (42, 43, 44) for rule in ("linear", "sqrt")
     ]

@@ -164,8 +164,7 @@ def test_a_killed_sweep_resumes_to_the_same_bits(undisturbed, tmp_path, monkeypa
 
 @pytest.mark.parametrize("failure", [None, "out of memory"])
 def test_the_checkpoint_of_a_finished_run_does_not_stay(failure, tmp_path):
-    """Killed between record and checkpoint: gone with the next sweep, whatever is asked; a failed run's
-    stays."""
+    """Killed between record and checkpoint: gone with the next sweep, of any runs; a failed run's stays."""
     store, (run, other) = new_store(tmp_path), (plan("synthetic-1k", 256, s, epochs=1) for s in (1, 2))
     (key,) = in_process([run], store)
     record = store.live()[key]

@@ -139,8 +139,7 @@ def test_command_line(frozen, monkeypatch, capsys):
 
 
 def test_interrupted_it_promises_nothing(committed, monkeypatch):
-    """The sweep's own sentence says that runs go on from their checkpoints; those of a check are gone with
-    its folder."""
+    """The sweep's sentence says that runs go on from checkpoints; a check's are gone with its folder."""
 
     def interrupted(runs, store, **options):
         in_process(runs[:1], store)
