@@ -35,6 +35,11 @@ def fall(
     return combine(runs, dataset, {(small, lr_rule): 1, (large, lr_rule): -1}, metric)
 
 
+def change(runs, dataset: str, small: int, large: int, metric: str = "test_acc") -> Estimate:
+    """The metric at the large batch size minus that at the small one: `fall` with the other sign."""
+    return fall(runs, dataset, large, small, metric)
+
+
 def falls(runs, datasets: Iterable[str], small: Iterable[int], large: Iterable[int]) -> list[Estimate]:
     """`fall` on each data set, from each small batch size to each large one."""
     return [fall(runs, d, s, b) for d in datasets for s in small for b in large]

@@ -106,18 +106,21 @@ def against_base(
     never, tied = done["epochs"].isna(), (done["epochs"] == 1) & (done["epochs_base"] == 1)
     more = {"ids": [*both["id"], *both["id_base"]], "about": about}
     timed = both.dropna(subset="epoch_cost_base")
-    found = {"epoch": ratio(timed["epoch_cost_base"] / timed["epoch_cost"], prior=_scatter(runs), **more)}
+    costs = timed["epoch_cost_base"] / timed["epoch_cost"]
+    found = {"epoch": ratio(costs, prior=_scatter(runs, "epoch_cost"), **more)}
     if len(done) and 2 * never.sum() > len(done):
         shown = f"never reached by B = {large} in {never.sum()} of {len(done)} seeds"
         nothing = Estimate(n=len(done), unit="ratio", shown=shown, about=about, ids=tuple(more["ids"]))
         return found | {"epochs": nothing, "effective": nothing}
     timed = done[~never].dropna(subset="cost_base")
-    found["effective"] = ratio(timed["cost_base"] / timed["cost"], **more)
+    got = reached(runs, runs["last"] - DROP if accuracy == "own" else accuracy)
+    found["effective"] = ratio(timed["cost_base"] / timed["cost"], prior=_scatter(got, "cost"), **more)
     if len(done) and 2 * tied.sum() >= len(done):
         shown = f"both within the first epoch in {tied.sum()} of {len(done)} seeds: unresolved"
         return found | {"epochs": Estimate(unit="ratio", shown=shown, about=about)}
     counted = done[~never & ~tied]
-    return found | {"epochs": ratio(counted["epochs"] / counted["epochs_base"], **more)}
+    ratios = counted["epochs"] / counted["epochs_base"]
+    return found | {"epochs": ratio(ratios, prior=_scatter(got, "epochs"), **more)}
 
 
 def _pairs(runs: pd.DataFrame, dataset: str, base: int, large: int, accuracy: float | str) -> pd.DataFrame:
@@ -139,10 +142,11 @@ def _pairs(runs: pd.DataFrame, dataset: str, base: int, large: int, accuracy: fl
     return both
 
 
-def _scatter(runs: pd.DataFrame) -> tuple[float, float]:
-    """Pooled variance of the logarithm of a ratio of two runs' costs, from the scatter within batch sizes and
-    clocks."""
-    logs = np.log(runs["epoch_cost"].astype(float))
+def _scatter(runs: pd.DataFrame, column: str) -> tuple[float, float]:
+    """Pooled variance of the logarithm of a ratio of two runs, from the scatter within batch sizes and
+    clocks; runs without the number are left out."""
+    logs = np.log(runs[column].astype(float)).dropna()
+    runs = runs.loc[logs.index]
     cells = logs.groupby([runs["batch_size"], runs["clock"]])
     freedom = len(logs) - cells.ngroups
     if freedom <= 0:

@@ -71,6 +71,7 @@ class Estimate:
 
     low = property(lambda self: self.interval()[0])
     high = property(lambda self: self.interval()[1])
+    mean = property(lambda self: self.value)  # as `statistics.Interval` has it: either is shown alike
     half_width = property(lambda self: (self.high - self.low) / 2)
 
     def interval(self, level: float = LEVEL, one_run: bool = False) -> tuple[float, float]:
