@@ -186,7 +186,7 @@ def _estimates(sum2, squares, m: int, batch_size: int):
 
 
 def _jackknife(whole: float, left_out: np.ndarray, norm2: float) -> Interval:
-    """The ratio, its bias taken out where that leaves something above 0; its interval begins at 0 at least."""
+    """The ratio, its bias taken out where that leaves more than 0; its interval begins at 0 at least."""
     m = len(left_out)
     if norm2 <= 0:
         return Interval(math.nan, math.nan, math.nan, m)
