@@ -12,7 +12,7 @@ import numpy as np
 from .. import published
 from .search import MOST, STEP
 from .task import Task
-from .training import Late, Training, epoch_seconds
+from .training import Training
 
 SIDE = 5  # batch sizes, and rates, of the grid
 TESTED = (
@@ -24,27 +24,33 @@ SMOOTH, STOP = 0.05, 5.0  # of its losses; it ends where the loss is so many tim
 
 
 def grid(task: Task, epochs: int, budget: float, base_lr: float, seed: int) -> tuple[int, float, int]:
-    """The best of 25 pairs on the validation rows, each trained for as many epochs as the budget (seconds)
-    allows for all; (batch size, rate, trainings). Batch sizes: five powers of two around 32; rates: half a
-    decade apart."""
-    deadline = time.perf_counter() + budget
+    """The best of 25 pairs on the validation rows; (batch size, rate, trainings).
+
+    Batch sizes: five powers of two around 32; rates: half a decade apart. All train in turn, an epoch at a
+    time, until `epochs` are done or the budget (seconds) is: each has as many as the others.
+    """
+    deadline, pace = time.perf_counter() + budget, 0.0
     middle, half = int(published.value("vi-base-batch")), SIDE // 2
-    sizes = [b for k in range(SIDE) if task.smallest <= (b := middle * 4**k // 4) <= len(task.train) // 2]
-    paces = {b: epoch_seconds(task, b) for b in sizes}
-    length = min(epochs, 0.9 * (deadline - time.perf_counter()) / (SIDE * sum(paces.values())))
+    sizes = [
+        b for k in range(-half, half + 1) if task.smallest <= (b := int(middle * 2**k)) <= len(task.train)
+    ]
+    cells = [
+        Training(task, b, base_lr * STEP**k, seed, epochs) for b in sizes for k in range(-half, half + 1)
+    ]
+    for epoch in range(1, epochs + 1):
+        begun = time.perf_counter()
+        if begun + pace > deadline:  # the last round is one that all have finished
+            break
+        for cell in cells:
+            cell.advance(epoch)
+        pace = time.perf_counter() - begun
     found = []
-    for b in sizes:
-        for k in range(-half, half + 1):
-            training = Training(task, b, base_lr * STEP**k, seed, epochs)
-            try:
-                if training.advance(length, deadline) and not training.diverged:
-                    judged = training.judge(deadline=deadline)
-                    if math.isfinite(judged.loss):
-                        found.append((judged.value, -judged.loss, b, training.lr))
-            except Late:
-                break
+    for cell in cells:
+        judged = None if cell.diverged else cell.judge()
+        if judged and math.isfinite(judged.loss):
+            found.append((judged.value, -judged.loss, cell.batch_size, cell.lr))
     _, _, b, lr = max(found, default=(0, 0, middle, base_lr))
-    return b, lr, len(found)
+    return b, lr, len(cells)
 
 
 def range_test(task: Task, seed: int) -> tuple[int, float]:

@@ -34,6 +34,7 @@ from .rows import LEAST
 from .task import Task
 from .training import Judged, Late, Training, epoch_seconds, judge
 
+FEWEST = 8  # samples in a batch, where the search goes down: still smaller ones cost more time than they gain
 MOST = 8192  # samples in a batch: no model for which this is meant wants more
 STEP = math.sqrt(10)  # between rates: half a decade
 APART = 4  # between batch sizes
@@ -216,7 +217,7 @@ class Search:
         b = second if up else first
         while time.perf_counter() < deadline:
             following = APART * b if up else b // APART
-            if following > self.largest or following < max(self.task.smallest, 2):
+            if not max(self.task.smallest, FEWEST) <= following <= self.largest:
                 return
             if 3 * self.length / RUNGS[0] * self.speed(following) > (deadline - time.perf_counter()):
                 self.cut.append(f"B = {following}")
