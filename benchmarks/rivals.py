@@ -106,7 +106,7 @@ class Loop:
 
 
 class Jax:
-    """JAX on the synthetic network: `lax.scan` over an epoch's steps, `vmap` over `seeds` replicas, one `jit`.
+    """JAX on the synthetic network: `lax.scan` over the steps, `vmap` over `seeds` replicas, one `jit`.
 
     JAX has no partial batch inside a scan: the last one is dropped. The call returns when the epoch has been
     computed.

@@ -23,7 +23,7 @@ FILES = {
 
 
 def tiny(name: str, n_train: int = 600, n_test: int = 100) -> data.Data:
-    """Random samples in the form of the named data set, 20 features or uint8 images, that tell their labels."""
+    """Random samples in the form of a data set, 20 features or uint8 images that tell their labels."""
     rng = np.random.default_rng(7)
     n, classes = n_train + n_test, DATASETS[name].classes
     y = rng.integers(0, classes, n)
