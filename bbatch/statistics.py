@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 from scipy import stats
@@ -12,6 +13,7 @@ from scipy import stats
 from .errors import BadInput
 
 LEVEL = 0.95
+EXACT = 8  # pairs up to which a rank correlation's p-value counts all their orders
 Values = Sequence[float] | np.ndarray  # of one dimension
 
 
@@ -150,9 +152,10 @@ def spearman(x: Values, y: Values, level: float = LEVEL, cells: Sequence | None 
 
     Fisher's z of the ranks with the standard error sqrt((1 + r²/2) / (n - 3)). With `cells`, a label for each
     pair, ranks are taken within each cell and their cell mean away, so that only differences inside a cell
-    count; each cell after the first costs one of n. Raises `BadInput` for fewer than four pairs net of that,
-    or where x or y does not vary.
-    """
+    count; each cell after the first costs one of n. Up to `EXACT` pairs without cells, p is exact: the share
+    of all orders of y with a correlation as large. Where the ranks agree in full, z is that of half a swap of
+    neighbours less, so that few pairs do not make an interval of one point. Raises `BadInput` for fewer than
+    four pairs net of that, or where x or y does not vary."""
     table = np.array([np.asarray(x, float), np.asarray(y, float)]) if len(x) == len(y) else np.zeros((2, 0))
     groups = np.unique(np.zeros(len(x)) if cells is None else np.asarray(cells), return_inverse=True)[1]
     n = table.shape[1] - len(set(groups.tolist())) + 1
@@ -165,11 +168,19 @@ def spearman(x: Values, y: Values, level: float = LEVEL, cells: Sequence | None 
             f"a rank correlation needs four pairs or more that vary in both, not {len(x)} against {len(y)}."
         )
     r = float(np.clip((ranks[0] @ ranks[1]) / np.sqrt((ranks[0] @ ranks[0]) * (ranks[1] @ ranks[1])), -1, 1))
-    z, error = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12)), math.sqrt((1 + r * r / 2) / (n - 3))
+    most = 1 - 6 / (n * (n * n - 1))
+    z, error = np.arctanh(np.clip(r, -most, most)), math.sqrt((1 + r * r / 2) / (n - 3))
     half = stats.norm.ppf((1 + level) / 2) * error
-    return Correlation(
-        r, float(np.tanh(z - half)), float(np.tanh(z + half)), float(2 * stats.norm.sf(abs(z) / error)), n
-    )
+    exact = cells is None and n <= EXACT
+    p = _exact_p(*ranks) if exact else float(2 * stats.norm.sf(abs(z) / error))
+    low, high = float(np.tanh(z - half)), float(np.tanh(z + half))
+    return Correlation(r, -1.0 if r == -1 else low, 1.0 if r == 1 else high, p, n)
+
+
+def _exact_p(x: np.ndarray, y: np.ndarray) -> float:
+    """The share of all orders of y whose product with x is as far from 0 as the one given."""
+    orders = np.array(list(permutations(y)))
+    return float((np.abs(orders @ x) >= abs(x @ y) - 1e-9).mean())
 
 
 def power_law(x: Values, y: Values, level: float = LEVEL) -> PowerLaw:

@@ -142,3 +142,13 @@ def test_power_law_finds_exponent_and_factor():
 def test_fits_refuse_what_they_cannot_fit(call):
     with pytest.raises(BadInput):
         call()
+
+
+def test_few_ranks_have_an_exact_p_value_and_no_interval_of_one_point():
+    found = statistics.spearman([1, 2, 3, 4, 5], [2, 3, 5, 7, 11])
+    assert found.r == 1.0 and found.p == pytest.approx(2 / 120) and found.low < 0.9 and found.high == 1.0
+    x, y = [1.0, 4.0, 2.0, 8.0, 5.0, 7.0], [2.0, 3.0, 1.0, 9.0, 7.0, 4.0]
+    test = stats.permutation_test(
+        (y,), lambda a: stats.spearmanr(x, a).statistic, permutation_type="pairings", n_resamples=np.inf
+    )
+    assert statistics.spearman(x, y).p == pytest.approx(test.pvalue)
