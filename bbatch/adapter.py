@@ -133,11 +133,11 @@ class Adapter:
                 f"the loss cannot be computed ({type(error).__name__}: {line(error)}); model, data and loss "
                 "must fit one another, and a loss(model, batch) is told by its first parameter's name, model."
             ) from error
-        if not isinstance(value, torch.Tensor) or value.numel() != 1:
+        if not isinstance(value, torch.Tensor) or value.dim():
             raise BadInput(
                 "the loss gives no single number as a tensor; it must return the mean over the batch."
             )
-        return value.reshape(())
+        return value
 
 
 def wants_model(function: Callable) -> bool:

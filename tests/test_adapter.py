@@ -81,7 +81,7 @@ def test_a_loss_of_torch_is_given_the_tensor_among_the_outputs_and_one_of_ones_o
             F.cross_entropy(LAYER(X), Y).item()
         )
     seen = []
-    Adapter(lambda outputs, targets: seen.append(outputs) or torch.zeros(1))(gives(make), (X, Y))
+    Adapter(lambda outputs, targets: seen.append(outputs) or torch.zeros(()))(gives(make), (X, Y))
     assert type(seen[0]) is type(make(X))
 
 

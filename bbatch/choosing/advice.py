@@ -247,8 +247,10 @@ def _reasons(search: Search, ceiling: Ceiling) -> tuple[str, ...]:
             if search.lost is None
             else f"B = {against.batch_size} at {against.lr:.3g} was dropped: against"
         )
+        # better by less than its error, and slower, or met with no other seed
+        short = ", which is too little to tell" if search.lost and search.difference.mean >= 0 else ""
         reasons.append(
-            f"{who} the default, B = {default.batch_size} at {default.lr:.3g}: {told}, with {seeds}."
+            f"{who} the default, B = {default.batch_size} at {default.lr:.3g}: {told}, with {seeds}{short}."
         )
     reasons.append(_time_reason(search))
     if ceiling.failed:

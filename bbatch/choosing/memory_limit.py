@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 import os
-import pickle
 import select
 import subprocess
 import sys
@@ -188,10 +187,12 @@ class _Repeated:
 
 
 def _child(report: int) -> None:
+    import cloudpickle
+
     def tell(word: str, size: int) -> None:
         os.write(report, f"{word} {size}\n".encode())
 
-    (source, few, loss, optimizer, metric, device, precision), cap, allowance = pickle.loads(
+    (source, few, loss, optimizer, metric, device, precision), cap, allowance = cloudpickle.loads(
         sys.stdin.buffer.read()
     )
     task = Task(source, few.source, few.few().source, loss, optimizer, metric, device, precision)

@@ -111,7 +111,7 @@ def test_the_budget_is_kept_and_lengths_are_cut_alike_where_it_is_short(monkeypa
         world = World(monkeypatch, bowl(128, 0.01))
         found = world.search(budget)
         assert world.now <= 1.01 * budget
-        assert found.length == pytest.approx(18 * min(1, budget / module.PLAN / whole))
+        assert found.length == pytest.approx(18 * min(1, budget / module.PLAN / whole), rel=1e-4)
         assert found.leader is not None and found.confirmed == (budget > 7 * whole)
 
 
