@@ -47,7 +47,9 @@ def caption(frame: pd.DataFrame, datasets, metric: str) -> str:
     """What a metric does over the batch sizes of each data set, with n and what is drawn."""
     findings = []
     for name in datasets:
-        have = compare(frame[frame["dataset"] == name], name, (metric,)).query("n > 0")
+        have = (
+            compare(frame[frame["dataset"] == name], name, (metric,)).query("n > 0").dropna(subset=[metric])
+        )
         if len(have) > 1:
             top, low = (have.loc[have[metric].agg(which)] for which in ("idxmax", "idxmin"))
             high, low = (
@@ -226,7 +228,8 @@ def _peaks(frame: pd.DataFrame, metric: str) -> str:
     """At which batch size a metric is highest on each data set, and on how many of them at B = 1."""
     said, at_one = [], []
     for name in DATASETS:
-        means = frame[frame["dataset"] == name].groupby("batch_size")[metric].mean()
+        # Runs that shared a GPU have no epoch times.
+        means = frame[frame["dataset"] == name].groupby("batch_size")[metric].mean().dropna()
         if len(means) > 1:
             whole = len(means) == len(DATASETS[name].protocol.batch_sizes)
             few = "" if whole else f" (of {len(means)} batch sizes recorded)"

@@ -114,6 +114,16 @@ def test_figures_draw_every_mean_and_every_published_point(runs):
     assert any("n = 3 seeds" in text.get_text() for text in axis.get_legend().get_texts())
 
 
+def test_a_metric_that_a_data_set_lacks_is_no_peak(runs):
+    """Runs that shared a GPU have no epoch times."""
+    for metric, said in (("epoch_time_s", False), ("test_acc", True)):
+        figure = figures.glance(runs.assign(epoch_time_s=np.nan), metric)
+        page = picture.html(figure).replace("\N{NO-BREAK SPACE}", " ")
+        assert ("is highest at B = 64 on Synthetic 1K" in page) == said
+        caption = figures.caption(runs.assign(epoch_time_s=np.nan), ["synthetic-1k"], metric)
+        assert ("Too few runs yet" in caption) != said
+
+
 def test_pages_without_records_say_so_and_draw_the_paper_alone():
     empty = metrics.frame([])
     assert len(figures.glance(empty).axes) == 6
