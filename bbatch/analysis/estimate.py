@@ -10,7 +10,8 @@ every cell is drawn towards that of all cells of its data set under the same rul
 pooled: their variance counts as much as `PRIOR` further runs would (a moderated t; Smyth 2004,
 doi:10.2202/1544-6115.1027). The model is that the variances of the cells of one data set scatter about a
 common one as those estimated from `PRIOR` + 1 runs do. On the synthetic sets, with 20 seeds a cell, they
-scatter less than that; a test says so. A data set with no cell of two seeds gives no interval at all."""
+scatter less than that; a test says so. Pairs by seed agree more than the model has it, so that
+intervals are rather too wide. A data set with no cell of two seeds gives no interval at all."""
 
 from __future__ import annotations
 
