@@ -14,8 +14,8 @@ from IPython.display import HTML
 from .. import published
 from ..config import DATASETS, LR_RULES
 from ..metrics import interval
-from .figures import COLORS
 from .picture import dark, json_block
+from .style import COLORS
 from .tables import DECIMALS, METRICS
 
 SHOWN = METRICS | {
