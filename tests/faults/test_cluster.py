@@ -174,24 +174,6 @@ def test_a_worker_with_other_data_or_without_the_device_refuses_the_run(pair, tm
     harness.run(refused, pair[0], tmp_path, harness.grid()[0])
 
 
-def at_a_url(name, folder, runs):
-    os.environ["XDG_CACHE_HOME"] = str(folder / "sweep")
-    through(name, folder, runs, store=Store(f"file://{folder}/there", folder / "results"))
-
-
-def test_records_meet_at_a_url(pair, undisturbed, tmp_path, long):
-    """The sweep and each worker have a cache of their own; the URL is all that they share."""
-    name, folder, _ = pair
-    runs = harness.grid(long)
-    harness.run(at_a_url, name, tmp_path, runs)
-    assert harness.decided_files(tmp_path) == undisturbed
-    delivered = {path.name for path in (tmp_path / "there").iterdir()}
-    made = [path.name for path in folder.glob("worker */cache/bbatch/stores/*/weights/*.pt")]
-    assert len(delivered) == len(runs) == len(made) and {n.split(".")[0] for n in delivered} == {
-        n.split(".")[0] for n in made
-    }
-
-
 def to_the_end_of_the_scheduler(name, folder, runs):
     with pytest.raises(
         BadInput, match="the cluster dropped a run, as when its scheduler ends; .* goes on from there"
