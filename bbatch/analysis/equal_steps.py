@@ -58,8 +58,11 @@ def _share(accuracy: pd.DataFrame, first: Interval) -> Interval:
         return Interval(math.nan, math.nan, math.nan, n)
     chosen = np.random.default_rng(0).integers(n, size=(DRAWS, n))
     means = {k: accuracy[k].to_numpy(float)[chosen].mean(1) for k in accuracy}
-    shares = (means["steps"] - means["epochs"]) / (means["base"] - means["epochs"])
-    low, high = np.quantile(shares, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    with np.errstate(
+        divide="ignore", invalid="ignore"
+    ):  # a draw without a gap has an infinite share, or none
+        shares = (means["steps"] - means["epochs"]) / (means["base"] - means["epochs"])
+    low, high = np.nanquantile(shares, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     m = accuracy.mean()
     share = (m["steps"] - m["epochs"]) / (m["base"] - m["epochs"])
     return Interval(float(share), float(low), float(high), n)

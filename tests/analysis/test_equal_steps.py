@@ -41,6 +41,13 @@ def test_gaps_and_the_share_that_steps_close():
     )
 
 
+def test_a_draw_without_a_gap_is_no_error():
+    base, epochs, steps = [90.0] * 6, [91.0, 88, 88, 88, 88, 88], [90.0, 91, 90, 90, 90, 90]
+    runs = table({("linear", 32, 50): base, ("sqrt", 512, 50): epochs, ("sqrt", 512, 625): steps})
+    share = equal_steps.gaps_closed(runs).iloc[0]["share_closed"]
+    assert share.mean == pytest.approx(10 / 9) and share.low < 10 / 9 < share.high < math.inf
+
+
 def test_a_share_of_no_gap_is_missing_and_seeds_without_all_three_are_left_out():
     runs = table(
         {
