@@ -118,6 +118,8 @@ class Run:
     def __post_init__(self):
         one_of("data set", self.dataset, DATASETS)
         one_of("network", self.network_name, NETWORKS)
+        if self.network == DATASETS[self.dataset].network:
+            object.__setattr__(self, "network", None)  # named or not, it is one run, and must have one key
         one_of("schedule of batch sizes", self.batch_schedule, BATCH_SCHEDULES)
         one_of("learning-rate rule", self.lr_rule, LR_RULES)
         one_of("optimizer", self.optimizer, OPTIMIZERS)

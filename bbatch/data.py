@@ -155,27 +155,28 @@ _FIRST_PREPARED = {
 }
 
 
+# What Section III-A gives to `make_classification`, beside the number of samples and the seed.
+GENERATOR = {"n_features": 20, "n_informative": 15, "n_redundant": 5, "n_classes": 2}
+
+
+def standardised(train_x: np.ndarray, test_x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both parts [N, D] as float32, scaled by the training part alone: nothing of the test set leaks."""
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(train_x)
+    return tuple(np.ascontiguousarray(scaler.transform(part), np.float32) for part in (train_x, test_x))
+
+
 def _synthetic(name: str) -> Data:
     from sklearn.datasets import make_classification
     from sklearn.model_selection import train_test_split
-    from sklearn.preprocessing import StandardScaler
 
     spec = DATASETS[name]
-    x, y = make_classification(
-        n_samples=spec.n_train + spec.n_test,
-        n_features=20,
-        n_informative=15,
-        n_redundant=5,
-        n_classes=2,
-        random_state=42,
-    )
+    x, y = make_classification(n_samples=spec.n_train + spec.n_test, random_state=42, **GENERATOR)
     # The paper gives sizes (Table I) but not how the split is drawn: a seeded 80/20 split, not stratified.
     train_x, test_x, train_y, test_y = train_test_split(x, y, test_size=0.2, random_state=42)
-    scaler = StandardScaler().fit(
-        train_x
-    )  # on the training part alone, so that nothing of the test set leaks
-    train_x, test_x = (scaler.transform(part).astype(np.float32) for part in (train_x, test_x))
-    return made(name, "scikit-learn make_classification", train_x, train_y, test_x, test_y)
+    parts = standardised(train_x, test_x)
+    return made(name, "scikit-learn make_classification", parts[0], train_y, parts[1], test_y)
 
 
 def _folders() -> list[Path]:

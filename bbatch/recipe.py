@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -27,8 +26,8 @@ class Recipe:
     """Everything that decides a training but the network and the data.
 
     `optimizer(parameters, lr)` makes the optimizer; `lr` is a float, or a tensor where steps are captured.
-    `batch_size(epoch)`: samples in a batch; `rates(epoch)`: learning rate of each step, float64
-    [steps(epoch)]. Epochs count from 0.
+    `batch_size(epoch)`: samples in a batch; `rates(epoch)`: learning rate of each step, float64 [steps], the
+    last, partial batch's among them. Epochs count from 0.
     """
 
     seed: int
@@ -38,10 +37,6 @@ class Recipe:
     batch_size: Callable[[int], int]
     rates: Callable[[int], np.ndarray]
     precision: str = "fp32"  # the paper's; "bf16": the layers compute in bfloat16, weights stay in 32 bits
-
-    def steps(self, epoch: int) -> int:
-        """Steps in an epoch; the last, partial batch is used."""
-        return math.ceil(self.n_train / self.batch_size(epoch))
 
 
 def recipe_of(run: Run) -> Recipe:

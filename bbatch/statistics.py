@@ -39,6 +39,15 @@ class Interval:
         return f"{self.mean:{sign}z.{decimals}f}{half}".replace("-", "−")
 
 
+def span(interval, decimals: int = 2, sign: str = "") -> str:
+    """As in "0.48 (0.43 to 0.52)", of anything with mean, low and high: intervals need not be symmetric.
+
+    `sign` is "+" for differences. No zero has a minus.
+    """
+    value, low, high = (f"{x:{sign}z.{decimals}f}" for x in (interval.mean, interval.low, interval.high))
+    return f"{value} ({low} to {high})".replace("-", "−")
+
+
 @dataclass(frozen=True)
 class Correlation:
     """A correlation with its confidence interval, its two-sided p-value and the number of pairs."""

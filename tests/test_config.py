@@ -206,3 +206,8 @@ def test_grids():
     quick = grid(["synthetic-1k"], "quick")  # a profile larger than the data set takes all of it
     assert {r.n_train for r in quick} == {800} and {r.batch_size for r in quick} == {8, 32, 128, 512}
     assert {r.lr_rule for r in grid(["mnist"], "smoke", lr_rule="sqrt")} == {"sqrt"}
+
+
+def test_a_data_sets_own_network_may_be_named():
+    named = plan("mnist", 32, network="mnist-cnn")
+    assert named == plan("mnist", 32) and named.key("f") == plan("mnist", 32).key("f")

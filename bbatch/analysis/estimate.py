@@ -24,7 +24,7 @@ import pandas as pd
 from scipy import stats
 
 from ..config import DATASETS
-from ..statistics import LEVEL
+from ..statistics import LEVEL, Interval, span
 
 PRIOR = 10  # runs that the pooled scatter of a data set counts for, at most
 # What a quantity can be, by its unit.
@@ -92,14 +92,10 @@ class Estimate:
         """ "95.43 ± 0.21", or "1.75 (1.20 to 2.55)" where the interval is not symmetric; bare where there is
         none."""
         low, high = self.interval()
-        told = f"{self.value:{sign}z.{decimals}f}"
-        if not math.isnan(low) and math.isclose(
-            high - self.value, self.value - low, rel_tol=0.02, abs_tol=1e-9
-        ):
-            told += f"\u00a0±\u00a0{self.half_width:.{decimals}f}"
-        elif not math.isnan(low):
-            told += f" ({low:{sign}z.{decimals}f} to {high:{sign}z.{decimals}f})"
-        return told.replace("-", "−")
+        symmetric = math.isclose(high - self.value, self.value - low, rel_tol=0.02, abs_tol=1e-9)
+        if math.isnan(low) or symmetric:
+            return Interval(self.value, low, high, self.n).text(decimals, sign)
+        return span(self, decimals, sign)
 
     __str__ = text
 

@@ -13,17 +13,15 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import torch
 from tqdm import tqdm
 
-from .. import data, streams
 from ..config import DATASETS, SYNTHETIC, plan
-from ..engines import engine_for
 from ..files import write_whole
 from ..records.store import FROZEN
 from ..statistics import Interval, paired_difference
+from ..studies.batch_and_rate import SHARE
+from ..studies.trial import Trial, train_trial
 
 FILE = FROZEN / "heldout.csv"
 COLUMNS = [
@@ -36,7 +34,7 @@ COLUMNS = [
     "n_test",
     "test_correct",
 ]
-SHARE = 0.2  # of the training samples; as large as the share that Section III-A gives to the test set
+OF_TRIAL = {"n_heldout": "n_held_out", "heldout_correct": "held_out_correct"}  # as `studies` calls them
 SEEDS = 10
 
 
@@ -69,26 +67,10 @@ def measure(datasets=SYNTHETIC, seeds: int = SEEDS, path: Path = FILE, progress:
 
 
 def _one(name: str, batch_size: int, seed: int) -> dict:
-    source = data.load(name)
-    n = len(source.train_y)
-    run = plan(name, batch_size, seed, n_train=n - round(SHARE * n))
-    engine = engine_for(run, source, "cpu")
-    for epoch in range(run.epochs):
-        engine.train_epoch(epoch)
-    used = streams.subset(streams.seeds_of(seed), n, run.n_train)
-    rest = torch.from_numpy(np.setdiff1d(np.arange(n), used))
-    _, heldout = engine.evaluate(source.train_x[rest], source.train_y[rest])
-    _, test = engine.evaluate(source.test_x, source.test_y)
-    return {
-        "dataset": name,
-        "batch_size": batch_size,
-        "seed": seed,
-        "n_train": run.n_train,
-        "n_heldout": len(rest),
-        "heldout_correct": int(heldout),
-        "n_test": len(source.test_y),
-        "test_correct": int(test),
-    }
+    n = DATASETS[name].n_train
+    held_out = round(SHARE * n)
+    row = train_trial(Trial(plan(name, batch_size, seed, n_train=n - held_out), held_out))
+    return {column: row[OF_TRIAL.get(column, column)] for column in COLUMNS}
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:

@@ -156,13 +156,11 @@ def _split(whole: Data) -> Data:
 def _borrowed(name: str) -> Data:
     from sklearn import datasets
     from sklearn.model_selection import train_test_split
-    from sklearn.preprocessing import StandardScaler
 
     x, y = getattr(datasets, f"load_{name.replace('-', '_')}")(return_X_y=True)
     train_x, test_x, train_y, test_y = train_test_split(x, y, test_size=0.2, random_state=42)
-    scaler = StandardScaler().fit(train_x)
-    train_x, test_x = (np.ascontiguousarray(scaler.transform(part), np.float32) for part in (train_x, test_x))
-    return data.made(name, "scikit-learn", train_x, train_y, test_x, test_y)
+    parts = data.standardised(train_x, test_x)
+    return data.made(name, "scikit-learn", parts[0], train_y, parts[1], test_y)
 
 
 class NextCharacter(nn.Module):

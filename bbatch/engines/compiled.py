@@ -238,7 +238,7 @@ class CompiledEngine(TorchEngine):
         self.steps = 0
 
     def train_epoch(self, epoch: int) -> tuple[float, int]:
-        recipe, n = self.recipe, self.recipe.n_train
+        recipe, n, rates = self.recipe, self.recipe.n_train, self.recipe.rates(epoch)
         order = self.chosen.numpy()[streams.order(self.seeds, epoch, n)]
         generator = torch.Generator().manual_seed(streams.noise_seed(self.seeds, epoch))
         bits = streams.noise_bits((n, self.widths[1] + self.widths[2]), generator).numpy()
@@ -255,11 +255,11 @@ class CompiledEngine(TorchEngine):
             bits,
             self.dropouts[0].p,
             recipe.batch_size(epoch),
-            float(recipe.rates(epoch)[0]),
+            float(rates[0]),
             self.steps,
         )
         torch.set_flush_denormal(False)
-        self.steps += recipe.steps(epoch)
+        self.steps += len(rates)
         return loss, correct
 
     def state(self) -> dict:

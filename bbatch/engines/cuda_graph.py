@@ -13,6 +13,7 @@ stream, so the card runs them at once, and each computes exactly what it would c
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -66,7 +67,7 @@ class GraphEngine(TorchEngine):
             outputs = self.net.eval()(one).shape[1]
         self.x = torch.zeros((n, *one.shape[1:]), dtype=one.dtype, **on)  # the epoch's inputs, in its order
         self.y = torch.zeros(n, dtype=torch.int64, **on)
-        self.rates = torch.zeros(recipe.steps(0), **on)
+        self.rates = torch.zeros(len(recipe.rates(0)), **on)
         self.logits = torch.zeros((n, outputs), **on)
         self.where = torch.zeros(size, dtype=torch.int64, **on)  # the samples of the next batch
         self.step = torch.zeros((), dtype=torch.int64, **on)
@@ -142,9 +143,9 @@ class GraphEngine(TorchEngine):
         self.where += size
         self.step += 1
 
-    def _captured(self) -> dict:
+    def _captured(self) -> tuple[dict, Callable | None]:
         """Capture one full step, and a chain of them where an epoch has many: number of steps to what replays
-        them.
+        them, and what replays the last, partial batch, where there is one.
 
         Weights, buffers and optimizer are left as they were.
         """

@@ -13,9 +13,8 @@ from functools import lru_cache
 
 import numpy as np
 from sklearn.datasets import make_classification
-from sklearn.preprocessing import StandardScaler
 
-from ..data import Data, made
+from ..data import GENERATOR, Data, made, standardised
 from ..errors import whole
 
 POOL = 50_000  # the largest N; 80 % of it train, as in the paper's split
@@ -25,14 +24,7 @@ TEST = 50_000
 @lru_cache(maxsize=1)
 def _draw(problem: int) -> tuple[np.ndarray, np.ndarray]:
     """All samples of a problem, shuffled by the generator; Section III-A's features and classes."""
-    return make_classification(
-        n_samples=POOL + TEST,
-        n_features=20,
-        n_informative=15,
-        n_redundant=5,
-        n_classes=2,
-        random_state=problem,
-    )
+    return make_classification(n_samples=POOL + TEST, random_state=problem, **GENERATOR)
 
 
 @lru_cache(maxsize=2)
@@ -42,7 +34,6 @@ def problem_data(problem: int, n_train: int) -> Data:
     `POOL`."""
     whole("number of training samples", n_train, 1, POOL * 4 // 5)
     x, y = _draw(problem)
-    scaler = StandardScaler().fit(x[:n_train])
-    train_x, test_x = (scaler.transform(part).astype(np.float32) for part in (x[:n_train], x[POOL:]))
+    train_x, test_x = standardised(x[:n_train], x[POOL:])
     name = "generator-problem"
     return made(name, "scikit-learn make_classification", train_x, y[:n_train], test_x, y[POOL:])

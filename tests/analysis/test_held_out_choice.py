@@ -5,6 +5,7 @@ import pytest
 
 from bbatch import data
 from bbatch.analysis import held_out_choice
+from bbatch.studies import trial
 from factories import tiny
 
 
@@ -39,7 +40,7 @@ def test_choices_by_hand():
 
 def test_training_leaves_out_what_is_held_out(monkeypatch, tmp_path):
     source = tiny("synthetic-1k")
-    monkeypatch.setattr(data, "load", lambda name: source)
+    monkeypatch.setattr(data, "load", lambda name, device="cpu": source)
     seen = {}
 
     def engine_for(run, given, device):
@@ -48,7 +49,7 @@ def test_training_leaves_out_what_is_held_out(monkeypatch, tmp_path):
         seen["engine"] = TorchEngine.of(run, given, device)
         return seen["engine"]
 
-    monkeypatch.setattr(held_out_choice, "engine_for", engine_for)
+    monkeypatch.setattr(trial, "engine_for", engine_for)
     monkeypatch.setitem(
         held_out_choice.DATASETS,
         "synthetic-1k",

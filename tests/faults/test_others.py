@@ -182,20 +182,15 @@ def test_a_batch_that_does_not_fit_in_memory(tmp_path):
     assert store_in(tmp_path).freeze() == {"synthetic-50k": 2}
 
 
+def both_are_done(folder):
+    runs = [plan("synthetic-1k", 64, seed, epochs=2) for seed in (1, 2)]
+    assert len(sweep(runs, store_in(folder), jobs=2, progress=False)) == 2
+
+
 def deadly(folder):
     """A run that kills its worker each time, as the system does where memory ends, beside another."""
     worker.begin = deadly_begin
-    assert (
-        len(
-            sweep(
-                [plan("synthetic-1k", 64, seed, epochs=2) for seed in (1, 2)],
-                store_in(folder),
-                jobs=2,
-                progress=False,
-            )
-        )
-        == 2
-    )
+    both_are_done(folder)
 
 
 def deadly_begin():
@@ -227,17 +222,7 @@ class Deadly(harness.Here):
 
 def deadly_without_processes(folder):
     sys.modules["bbatch.sweeping.sweep"]._Process = Deadly
-    assert (
-        len(
-            sweep(
-                [plan("synthetic-1k", 64, seed, epochs=2) for seed in (1, 2)],
-                store_in(folder),
-                jobs=2,
-                progress=False,
-            )
-        )
-        == 2
-    )
+    both_are_done(folder)
 
 
 def test_a_run_that_no_worker_survives_is_recorded_and_the_sweep_goes_on(tmp_path, long):
