@@ -1,0 +1,60 @@
+"""The figures of the studies draw what the analysis says: cells, intervals, rules."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bbatch.analysis import batch_and_rate
+from bbatch.pages import study_figures
+
+RATES = [0.0005, 0.001, 0.002, 0.004]
+
+
+@pytest.fixture(scope="module")
+def runs():
+    """Accuracy peaks at 0.001 for B = 8, at 0.002 for 32, 64 and 128; three seeds scatter about it."""
+    rows = []
+    for b, lr, seed in itertools.product((8, 32, 64, 128, 256), RATES, (42, 43, 44)):
+        away = abs(np.log2(lr / (0.001 if b == 8 else 0.002)))
+        accuracy = 95 - 2 * away - b / 64 + 0.1 * (seed - 43) * (1 + away)
+        rows.append(["synthetic-1k", b, lr, seed, accuracy, accuracy - 1, 0.2, 0.3, False])
+    columns = "dataset batch_size lr seed test_acc held_out_acc test_loss held_out_loss diverged".split()
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_the_map_is_points_below_its_best_cell(runs):
+    axis = study_figures.maps({"synthetic-1k": runs}).axes[0]
+    drawn = np.asarray(axis.collections[0].get_array()).reshape(len(RATES), 5)
+    means = runs.groupby(["lr", "batch_size"])["test_acc"].mean().unstack().to_numpy()
+    assert drawn == pytest.approx(means.max() - means)
+    assert drawn.min() == 0 and np.unravel_index(drawn.argmin(), drawn.shape) == (1, 0)  # 0.001 at B = 8
+
+
+def test_each_rule_passes_through_the_papers_rate_with_its_own_power(runs):
+    axis = study_figures.maps({"synthetic-1k": runs}).axes[0]
+    for name, power in (("constant rule", 0), ("square root rule", 0.5), ("linear rule", 1)):
+        line = next(line for line in axis.lines if line.get_label() == name)
+        (b0, b1), (r0, r1) = line.get_data()
+        assert np.log(r1 / r0) / np.log(b1 / b0) == pytest.approx(power)
+        assert r0 * (32 / b0) ** power == pytest.approx(0.001)
+
+
+def test_bars_end_where_the_intervals_do(runs):
+    best = batch_and_rate.best_rates(runs)
+    for figure, what in (
+        (study_figures.maps({"synthetic-1k": runs}), "optimum"),
+        (study_figures.accuracy_by_rule({"synthetic-1k": runs}), "accuracy"),
+    ):
+        container = figure.axes[0].containers[0]
+        ends = [segment[:, 1] for segment in container.lines[2][0].get_segments()]
+        assert np.array(ends) == pytest.approx(np.array([[i.low, i.high] for i in best[what]]))
+        assert container.lines[0].get_ydata() == pytest.approx([i.mean for i in best[what]])
+
+
+def test_a_rules_line_lies_below_the_best_by_what_the_rule_loses(runs):
+    axis = study_figures.accuracy_by_rule({"synthetic-1k": runs}).axes[0]
+    line = next(line for line in axis.lines if line.get_label() == "constant rule")
+    at_base = runs[runs["lr"] == 0.001].groupby("batch_size")["test_acc"].mean()
+    assert line.get_ydata() == pytest.approx(at_base.to_numpy())
