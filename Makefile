@@ -14,7 +14,7 @@ FLAGS    ?=
 EMPTY    :=
 FRESH    := store/reproduce/$(PROFILE)/$(or $(subst $(EMPTY) $(EMPTY),+,$(strip $(DATASETS))),all)
 
-ALL      := tests notebooks --nbval-lax --nbval-current-env
+ALL      := tests notebooks book --nbval-lax --nbval-current-env
 CORE     := $(patsubst %,tests/test_%.py,config streams models trainer metrics statistics published house lint) \
             tests/engines tests/records -m "not slow"
 
@@ -26,7 +26,7 @@ PYTHON ?= $(shell for p in python3 python python3.13 python3.12 python3.11 pytho
 UV ?= $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test lint lab reproduce bench faults lock clean
+.PHONY: help book pdf outputs test lint lab reproduce bench faults lock clean
 
 help:           ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## */|/' | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -38,6 +38,9 @@ book: $(VENV)/.installed  ## build the book from the committed records, into _bu
 pdf: book       ## the book as one PDF, _build/book.pdf (needs Chromium or Chrome on the path; no LaTeX)
 	@echo "Printing the pages."
 	@$(BIN)/python -m bbatch.publishing pdf
+
+outputs: $(VENV)/.installed  ## renew the outputs that nbval compares, from the committed records: NOTEBOOKS="03 07", or all
+	@$(BIN)/python -m bbatch.publishing outputs $(NOTEBOOKS)
 
 test: $(VENV)/.installed  ## run all tests: package, notebooks, book and its pages (up to 15 minutes); FAST=1: the core's, in one
 	@echo "Testing $(if $(FAST),the core,package and notebooks and book)."

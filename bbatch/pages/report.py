@@ -22,6 +22,24 @@ RECORDED = "recorded"  # a precision that a page may ask for: fp32 where it is r
 SHORT = 26  # characters that a cell of a table keeps on one line: "×1.08 (1.06 to 1.09)" and its like
 
 
+class Words(Markdown):
+    """Paragraphs; as text, their words: what a committed output holds and nbval compares."""
+
+    def __repr__(self) -> str:
+        return self.data
+
+
+class Table(HTML):
+    """A table as HTML, and the same rows as text for where there is no browser, and for nbval to compare."""
+
+    def __init__(self, html: str, text: str):
+        super().__init__(html)
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
 def obtain(
     datasets,
     profile: str = "paper",
@@ -126,12 +144,12 @@ def arithmetic(runs: pd.DataFrame) -> Markdown:
     return paragraphs([said] if parts else [])
 
 
-def paragraphs(sentences) -> Markdown:
+def paragraphs(sentences) -> Words:
     """Computed sentences, a paragraph each."""
-    return Markdown(picture.unbroken("\n\n".join(sentences)))
+    return Words(picture.unbroken("\n\n".join(sentences)))
 
 
-def show(table: pd.DataFrame, caption: str) -> HTML:
+def show(table: pd.DataFrame, caption: str) -> Table:
     """A table with its caption, in a box that takes the margin too, and scrolls on a narrow screen.
 
     Short texts, such as a value with its interval, and lists of numbers stay on one line.
@@ -140,20 +158,16 @@ def show(table: pd.DataFrame, caption: str) -> HTML:
         titles = [DATASETS[name].title for name in table["dataset"]]
         table = table.assign(dataset=titles).rename(columns={"dataset": "data set"})
     named = table.rename(columns=lambda c: str(c).replace("_", " ")) if table.columns.nlevels == 1 else table
-    named = named.astype(object).where(named.notna(), "–").map(_cell)
+    named = named.astype(object).where(named.notna(), "–")
     named.columns.names = [None] * named.columns.nlevels  # a name of the columns would take one of its own
     if table.empty:
         caption += " (no runs recorded for it yet)"
-    html = named.to_html(
-        index=False,
-        border=0,
-        classes="bbatch-table",
-        justify="right",
-        float_format=lambda v: f"{v:.4g}".replace("-", "−"),
-    )
+    plain = dict(index=False, float_format=lambda v: f"{v:.4g}".replace("-", "−"))
+    html = named.map(_cell).to_html(border=0, classes="bbatch-table", justify="right", **plain)
     box = "bbatch-table-box bbatch-wide full-width" if len(named.columns) > 5 else "bbatch-table-box"
     above = f"<figcaption>{escape(picture.unbroken(caption))}</figcaption>"
-    return HTML(f'<figure class="{box}">{above}{html}</figure>')
+    text = f"{caption}\n\n{named.to_string(**plain)}"
+    return Table(f'<figure class="{box}">{above}{html}</figure>', text)
 
 
 def _cell(value):
@@ -163,14 +177,15 @@ def _cell(value):
     return f"{value:,}" if isinstance(value, int) and value >= 10_000 else value
 
 
-def stack_text(pieces) -> Markdown:
+def stack_text(pieces) -> Words:
     """Several paragraphs, one below the other, without repeating equal ones."""
-    return Markdown("\n\n".join(dict.fromkeys(piece.data for piece in pieces)))
+    return Words("\n\n".join(dict.fromkeys(piece.data for piece in pieces)))
 
 
-def stack(pieces) -> HTML:
-    """Several pieces of HTML, one below the other."""
-    return HTML("".join(piece.data for piece in pieces))
+def stack(pieces) -> Table:
+    """Several tables, one below the other."""
+    pieces = list(pieces)
+    return Table("".join(piece.data for piece in pieces), "\n\n".join(map(repr, pieces)))
 
 
 def comparison(runs: pd.DataFrame, dataset: str) -> HTML:

@@ -1,18 +1,25 @@
-"""`python -m bbatch.publishing book` builds the book, `pdf` prints it: what `make book` and `make pdf`
-call."""
+"""`python -m bbatch.publishing book` builds the book, `pdf` prints it, `outputs` renews the outputs that are
+committed: what `make book`, `make pdf` and `make outputs` call."""
 
+import os
 import sys
+import tempfile
 
 
-def main(what: str) -> int:
+def main(what: str, *names: str) -> int:
     try:
         from ..errors import BadInput  # here, so that Ctrl-C while they are imported ends in a line, too
         from . import book, notebooks, pdf
 
         try:
-            print(
-                f"The book is ready: {book.build()}" if what == "book" else f"The book as a PDF: {pdf.make()}"
-            )
+            if what == "outputs":
+                print(f"Renewed: {_outputs(names) or 'nothing; all outputs are as committed'}.")
+            else:
+                print(
+                    f"The book is ready: {book.build()}"
+                    if what == "book"
+                    else f"The book as a PDF: {pdf.make()}"
+                )
         except (book.BookFailed, notebooks.NotebookFailed, pdf.NotPrinted, BadInput) as error:
             print(f"{error}\nThe {what} was not made.", file=sys.stderr)
             return 2 if isinstance(error, BadInput) else 1
@@ -22,5 +29,14 @@ def main(what: str) -> int:
     return 0
 
 
+def _outputs(names) -> str:
+    """Renew committed outputs from the committed records alone; the names of the notebooks that changed."""
+    from . import outputs
+
+    with tempfile.TemporaryDirectory() as empty:
+        os.environ["BBATCH_STORE"] = empty
+        return ", ".join(path.name for path in outputs.renew(names))
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

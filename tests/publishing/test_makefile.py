@@ -51,7 +51,7 @@ def test_each_target_works_where_the_path_holds_blanks_and_quotes(place):
     assert [line.split()[1] for line in asked] == ["venv", "pip", "pip", "bbatch.publishing"]
     assert f"The environment is ready: {place}/.venv" in said
     assert make(place, "test")[0] == [
-        "-m pytest tests notebooks --nbval-lax --nbval-current-env in _build/store"
+        "-m pytest tests notebooks book --nbval-lax --nbval-current-env in _build/store"
     ]
     for target, module in (("lab", "jupyterlab"), ("bench", "benchmarks"), ("faults", "tests.faults")):
         assert make(place, target)[0][0].startswith(f"-m {module}"), target

@@ -8,7 +8,7 @@ import pytest
 from nbformat.sign import NotebookNotary
 
 from bbatch.errors import BadInput
-from bbatch.publishing import notebooks
+from bbatch.publishing import notebooks, outputs
 from bbatch.records.store import ROOT
 
 COMMITTED = notebooks.paths()
@@ -46,9 +46,16 @@ def test_there_are_notebooks_and_each_is_listed():
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
-def test_committed_without_outputs_and_in_short_cells(path):
+def test_committed_in_short_cells_and_with_the_outputs_alone_that_are_compared(path):
+    """Outputs are text: no HTML, no object without text. `make outputs` renews them."""
     nbformat.validate(nbformat.read(path, as_version=4))
-    assert [cell.source for cell in cells(path) if cell.outputs or cell.execution_count] == []
+    tagged = outputs.compared(nbformat.read(path, as_version=4))
+    others = [cell for cell in cells(path) if cell not in tagged]
+    assert [cell.source for cell in others if cell.outputs or cell.execution_count] == []
+    assert [cell.source for cell in tagged if not (cell.outputs and cell.execution_count)] == []
+    for output in (output for cell in tagged for output in cell.outputs):
+        text = output.get("text") or output.data["text/plain"]
+        assert set(output.get("data", {})) <= {"text/plain"} and not outputs.UNTOLD.search(text)
     assert [cell.source for cell in cells(path) if len(cell.source.splitlines()) > 15] == []
 
 

@@ -1,0 +1,62 @@
+"""Committed outputs: what nbval holds a notebook's numbers against.
+
+A cell tagged `nbval-check-output` keeps its output in the committed notebook, as text. A wrong sign in the
+package then fails the notebook, and not the tests of that module alone. All other cells are committed without
+outputs."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+import nbformat
+
+from ..errors import BadInput
+from . import book, notebooks
+
+TAG = "nbval-check-output"
+UNTOLD = re.compile(r"<[\w.]+ object|\bat 0x[0-9a-f]+")  # what stands for an object that has no text
+
+
+def compared(notebook) -> list:
+    """The cells of a notebook whose outputs are compared."""
+    return [cell for cell in notebook.cells if TAG in cell.metadata.get("tags", [])]
+
+
+def renew(names: list[str] = ()) -> list[Path]:
+    """Execute the notebooks named (all that have such cells, where none is) and write the outputs of their
+    tagged cells into them; returns those that changed. Records that are not committed take no part: run
+    under an empty store.
+
+    Raises `NotebookFailed` where a cell raises, `BadInput` where a tagged cell shows nothing as text."""
+    wanted = [notebooks.find(name) for name in names] or book.pages()
+    return [path for path in wanted if compared(nbformat.read(path, as_version=4)) and _renewed(path)]
+
+
+def _renewed(path: Path) -> bool:
+    notebook, before = nbformat.read(path, as_version=4), path.read_text()
+    with tempfile.TemporaryDirectory() as folder:
+        executed = notebooks.execute(path, output=Path(folder) / path.name)
+        outputs = {cell.id: cell.get("outputs", []) for cell in nbformat.read(executed, as_version=4).cells}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    for cell in compared(notebook):
+        cell.outputs = [_as_text(output, path, cell) for output in outputs[cell.id]]
+        cell.execution_count = 1  # nbval compares no cell without one
+    nbformat.write(notebook, path)
+    return path.read_text() != before
+
+
+def _as_text(output, path: Path, cell):
+    """An output with its text alone."""
+    if output.output_type == "stream":
+        return output
+    text = output.get("data", {}).get("text/plain", "")
+    if not text or UNTOLD.search(text):
+        raise BadInput(
+            f"cell {cell.id!r} of {path.name} is tagged {TAG} and shows {text or 'nothing'!r}, which is no "
+            "text that could be compared; print it, or show a table."
+        )
+    return nbformat.v4.new_output("display_data", {"text/plain": text})
