@@ -1,38 +1,21 @@
 """The five data sets of Table I as tensors, each with a fingerprint and a human name for its source.
 
-A file is looked for in the folder named by BBATCH_DATA, then in the cache folder, then downloaded through
-torchvision. A file that is altered or truncated is refused by name, never replaced in silence.
+The files of MNIST and CIFAR-10 are read in `image_files`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
-import os
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
 
+from . import image_files
 from .config import DATASETS, SYNTHETIC
-from .errors import BadInput, DataMissing, one_of
-from .repository import folder_named
+from .errors import BadInput, one_of
 
-MNIST_FILES = {  # md5 of the four canonical IDX files, unpacked
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-}
-# sha256 of CIFAR-10 packed without loss: columns `img` (WebP, lossless) and `label`. Not the official files,
-# but the official pixels, which the fingerprint shows.
-CIFAR10_PACKED = {
-    "cifar10/train.parquet": "76522599dde7113367db9eb81c6927c21f2a73be7a98e623e27bf1ca08817e55",
-    "cifar10/test.parquet": "e5c8674c4444ea82643b7ceda5aff3f55e891d9e8d1f775099de538501185ee6",
-}
-CIFAR10_FINGERPRINT = "97f32195dab0d164aaab005fc1ebb69556a1a5493916f4de37b54bff17371658"
 # Channel mean and standard deviation. MNIST's are the paper's. The paper names none for CIFAR-10; these are
 # the training set's own, to the digits in common use (our choice, recorded in the book).
 MNIST_STATS = ((0.1307,), (0.3081,))
@@ -99,8 +82,13 @@ def usable(device: str) -> str:
 def _read(name: str, download: bool) -> Data:
     if name in SYNTHETIC:
         return _synthetic(name)
-    read = DATASETS[name].read or {"mnist": _mnist, "cifar10": _cifar10}[name]
-    return read(download)
+    if (read := DATASETS[name].read) is not None:
+        return read(download)
+    if name == "mnist":
+        x, y, test_x, test_y = image_files.mnist(download)
+        return made(name, "MNIST, canonical files", x, y, test_x, test_y, MNIST_STATS)
+    x, y, test_x, test_y = image_files.cifar10(download)
+    return made(name, "CIFAR-10, exact pixels", x, y, test_x, test_y, CIFAR10_STATS, augment=True)
 
 
 def random_crop_flip(images: torch.Tensor, dx, dy, flip) -> torch.Tensor:
@@ -130,11 +118,6 @@ def fingerprint(*arrays: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def cache_folder() -> Path:
-    """Where downloads are kept: XDG_CACHE_HOME/bbatch, else ~/.cache/bbatch."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bbatch"
-
-
 def made(name: str, source: str, train_x, train_y, test_x, test_y, stats=None, augment: bool = False) -> Data:
     """A data set from NumPy arrays: features float32 [N, D] or images uint8 [N, H, W, C], and labels [N].
 
@@ -145,7 +128,8 @@ def made(name: str, source: str, train_x, train_y, test_x, test_y, stats=None, a
     prepared = (stats, CROP_PADDING if augment else None)
     if prepared != _FIRST_PREPARED.get(name, (None, None)):
         digest = hashlib.sha256(f"{digest} {prepared}".encode()).hexdigest()
-    return Data(name, source, digest, *(torch.from_numpy(a) for a in arrays), stats, augment)
+    x, y, x2, y2 = map(torch.from_numpy, arrays)
+    return Data(name, source, digest, x, y, x2, y2, stats, augment)
 
 
 # Channel statistics and border of the crops of the first records, whose fingerprints cover the arrays alone.
@@ -164,7 +148,8 @@ def standardised(train_x: np.ndarray, test_x: np.ndarray) -> tuple[np.ndarray, n
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler().fit(train_x)
-    return tuple(np.ascontiguousarray(scaler.transform(part), np.float32) for part in (train_x, test_x))
+    train, test = (np.ascontiguousarray(scaler.transform(part), np.float32) for part in (train_x, test_x))
+    return train, test
 
 
 def _synthetic(name: str) -> Data:
@@ -177,130 +162,3 @@ def _synthetic(name: str) -> Data:
     train_x, test_x, train_y, test_y = train_test_split(x, y, test_size=0.2, random_state=42)
     parts = standardised(train_x, test_x)
     return made(name, "scikit-learn make_classification", parts[0], train_y, parts[1], test_y)
-
-
-def _folders() -> list[Path]:
-    named = folder_named("BBATCH_DATA")
-    if named and not named.is_dir():
-        raise DataMissing(
-            f"BBATCH_DATA names {str(named)!r}, which is not a folder; name an existing one or unset it."
-        )
-    return ([named] if named else []) + [cache_folder()]
-
-
-def _find(*needed: str) -> Path | None:
-    """The first folder that holds any of the needed files; they are then all taken from there."""
-    return next((f for f in _folders() if any((f / n).exists() for n in needed)), None)
-
-
-def _checked(path: Path, kind: str, expected: str) -> Path:
-    """`path`, once its checksum has been found as expected."""
-    remedy = "restore it, or remove it to have it downloaded again"
-    if not path.is_file():
-        raise DataMissing(f"{path} is missing ({kind} {expected} expected); {remedy}.")
-    found = hashlib.new(kind, path.read_bytes()).hexdigest()
-    if found != expected:
-        raise DataMissing(
-            f"{path} is altered or truncated: {kind} {expected} expected, {found} found; {remedy}."
-        )
-    return path
-
-
-def _download(what: str, fetch, allowed: bool) -> None:
-    if not allowed:
-        raise DataMissing(f"{what} is not here yet; the first run that needs it downloads it.")
-    try:
-        cache_folder().mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataMissing(
-            f"{what} is not here and its folder {str(cache_folder())!r} cannot be made ({error.strerror}); "
-            "name a writable one in XDG_CACHE_HOME, or put the files into one named by BBATCH_DATA."
-        ) from error
-    try:
-        fetch()
-    except Exception as error:  # torchvision raises many kinds here; all mean the same to the user
-        raise DataMissing(
-            f"{what} is not in BBATCH_DATA nor in the cache and could not be downloaded "
-            f"({type(error).__name__}); put its files there or connect to a network."
-        ) from error
-
-
-def _mnist(download: bool) -> Data:
-    from torchvision.datasets import MNIST
-
-    names = [f"MNIST/raw/{f}" for f in MNIST_FILES]
-    root = _find(*names)
-    if root is None:
-        root = cache_folder()
-        _download("MNIST", lambda: MNIST(root, download=True), download)
-    arrays = [_idx(_checked(root / "MNIST/raw" / f, "md5", md5)) for f, md5 in MNIST_FILES.items()]
-    return made(
-        "mnist",
-        "MNIST, canonical files",
-        arrays[0][..., None],
-        arrays[1],
-        arrays[2][..., None],
-        arrays[3],
-        stats=MNIST_STATS,
-    )
-
-
-def _idx(path: Path) -> np.ndarray:
-    """A file in IDX format: two zero bytes, type 8 (bytes), number of dimensions, each as a big-endian int32,
-    contents.
-
-    Read here and not through torchvision, which would take an older processed copy beside it, unchecked.
-    """
-    content = path.read_bytes()
-    shape = np.frombuffer(content, ">i4", content[3], 4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * content[3]).reshape(shape).copy()
-
-
-def _cifar10(download: bool) -> Data:
-    """CIFAR-10, exact pixels: from the official batches, or packed without loss, in one order
-    (`in_byte_order`)."""
-    from torchvision.datasets import CIFAR10
-
-    official = {
-        f"{CIFAR10.base_folder}/{f}": md5
-        for f, md5 in (
-            *CIFAR10.train_list,
-            *CIFAR10.test_list,
-            (CIFAR10.meta["filename"], CIFAR10.meta["md5"]),
-        )
-    }
-    root = _find(*official)
-    packed = _find(*CIFAR10_PACKED)
-    if root is None and packed is not None:
-        parts = [_unpacked(_checked(packed / f, "sha256", sha)) for f, sha in CIFAR10_PACKED.items()]
-    else:
-        if root is None:
-            root = cache_folder()
-            _download("CIFAR-10", lambda: CIFAR10(root, download=True), download)
-        for f, md5 in official.items():
-            _checked(root / f, "md5", md5)
-        parts = [(p.data, np.array(p.targets)) for p in (CIFAR10(root, train=t) for t in (True, False))]
-    arrays = [a for images, labels in parts for a in in_byte_order(images, labels)]
-    return made("cifar10", "CIFAR-10, exact pixels", *arrays, stats=CIFAR10_STATS, augment=True)
-
-
-def in_byte_order(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 [N, H, W, C] and labels [N], sorted by the images' bytes, row by row.
-
-    The order in which a copy of CIFAR-10 lists its images is a matter of packing. Sorted, every copy with the
-    same pixels gives the same arrays, so the same fingerprint and, from one seed, the same training. No two
-    images of a split of CIFAR-10 are equal.
-    """
-    rows = np.ascontiguousarray(images).reshape(len(images), -1)
-    order = np.argsort(rows.view(f"S{rows.shape[1]}").ravel(), kind="stable")
-    return images[order], labels[order]
-
-
-def _unpacked(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 [N, 32, 32, 3] and labels of a Parquet file of encoded images (columns `img`, `label`)."""
-    import pyarrow.parquet as pq
-    from PIL import Image
-
-    table = pq.read_table(path, columns=["img", "label"])
-    images = [np.asarray(Image.open(io.BytesIO(b)).convert("RGB")) for b in table["img"].to_pylist()]
-    return np.stack(images), table["label"].to_numpy().astype(np.int64)

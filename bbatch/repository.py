@@ -21,6 +21,11 @@ def folder_named(variable: str) -> Path | None:
     return ROOT / Path(named).expanduser() if named else None
 
 
+def cache_folder() -> Path:
+    """Where downloads are kept: XDG_CACHE_HOME/bbatch, else ~/.cache/bbatch."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bbatch"
+
+
 def git(*words: str) -> bytes | None:
     """What git answers about this checkout; None without git, or where this is no repository of its own.
 

@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 import torch
 
-from bbatch import data
+from bbatch import data, image_files
 from bbatch.publishing.notebooks import use_this_checkout
 from factories import FILES
 from small_geometry import empty_place
@@ -20,7 +20,7 @@ def real():
 
     @cache  # `load` keeps two: here each is read once
     def get(name):
-        if name in FILES and data._find(*FILES[name]) is None:
+        if name in FILES and image_files._find(*FILES[name]) is None:
             pytest.skip(f"the files of {name} are in neither BBATCH_DATA nor the cache folder")
         return data.load(name)
 

@@ -10,15 +10,15 @@ from torch import nn
 from torch.nn import functional as F
 
 import reference
-from bbatch import config, data, streams
+from bbatch import config, data, image_files, streams
 from bbatch.config import DATASETS, plan
 from bbatch.errors import BadInput
 from bbatch.models import NETWORKS, Dropout
 
 IMAGES = {"mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
 FILES = {
-    "mnist": [f"MNIST/raw/{f}" for f in data.MNIST_FILES],
-    "cifar10": ["cifar-10-batches-py/data_batch_1", *data.CIFAR10_PACKED],
+    "mnist": [f"MNIST/raw/{f}" for f in image_files.MNIST_FILES],
+    "cifar10": ["cifar-10-batches-py/data_batch_1", *image_files.CIFAR10_PACKED],
 }
 
 

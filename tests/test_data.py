@@ -14,7 +14,7 @@ import torchvision
 from sklearn.datasets import make_classification
 
 import reference
-from bbatch import data
+from bbatch import data, image_files, repository
 from bbatch.config import DATASETS, SYNTHETIC
 from bbatch.errors import BadInput, DataMissing
 from factories import FILES, tiny
@@ -58,7 +58,8 @@ def test_cifar10_at_hand_has_the_official_pixels(real):
     """The fingerprint was taken from the official release; channel means and deviations are those published
     for it."""
     d = real("cifar10")
-    assert d.fingerprint == data.CIFAR10_FINGERPRINT and d.source == "CIFAR-10, exact pixels"
+    assert d.fingerprint == "97f32195dab0d164aaab005fc1ebb69556a1a5493916f4de37b54bff17371658"
+    assert d.source == "CIFAR-10, exact pixels"
     pixels = d.train_x.double().reshape(-1, 3)
     assert pixels.mean(0).tolist() == pytest.approx([125.30691805, 122.95039414, 113.86538318], abs=1e-8)
     assert pixels.std(0, correction=0).tolist() == pytest.approx(
@@ -120,7 +121,7 @@ def packed_files(folder, images, labels, monkeypatch):
 
     (folder / "cifar10").mkdir()
     test = len(images) - 20
-    for name, part in zip(data.CIFAR10_PACKED, (slice(test, None), slice(test)), strict=True):
+    for name, part in zip(image_files.CIFAR10_PACKED, (slice(test, None), slice(test)), strict=True):
         encoded = []
         for image in images[part]:
             buffer = io.BytesIO()
@@ -128,7 +129,7 @@ def packed_files(folder, images, labels, monkeypatch):
             encoded.append(buffer.getvalue())
         pq.write_table(pa.table({"img": encoded, "label": pa.array(labels[part], pa.uint8())}), folder / name)
         monkeypatch.setitem(
-            data.CIFAR10_PACKED, name, hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            image_files.CIFAR10_PACKED, name, hashlib.sha256((folder / name).read_bytes()).hexdigest()
         )
 
 
@@ -239,7 +240,7 @@ def load_afresh(name):
 
 def copied(files, to):
     """Copies of real files under another folder; skips the test where they are not at hand."""
-    source = data._find(*files)
+    source = image_files._find(*files)
     if source is None or not all((source / f).is_file() for f in files):
         pytest.skip("the real files are in neither BBATCH_DATA nor the cache folder")
     for f in files:
@@ -275,7 +276,7 @@ def test_damaged_mnist_files_are_named_with_both_checksums(damage, mnist_copy, e
     with pytest.raises(DataMissing) as error:
         load_afresh("mnist")
     message = one_sentence(error)
-    assert str(path) in message and data.MNIST_FILES[name] in message and "restore it" in message
+    assert str(path) in message and image_files.MNIST_FILES[name] in message and "restore it" in message
     if damage == "missing":
         assert "is missing" in message
     else:
@@ -284,7 +285,7 @@ def test_damaged_mnist_files_are_named_with_both_checksums(damage, mnist_copy, e
 
 def test_damage_in_bbatch_data_is_not_papered_over_by_a_whole_cache(mnist_copy, elsewhere, monkeypatch):
     """No silent fallback: what BBATCH_DATA holds in part is refused, though the cache holds it whole."""
-    shutil.copytree(mnist_copy, data.cache_folder())
+    shutil.copytree(mnist_copy, repository.cache_folder())
     assert load_afresh("mnist").source.startswith("MNIST")  # from the cache
     (elsewhere / "MNIST/raw").mkdir(parents=True)
     (elsewhere / "MNIST/raw/train-images-idx3-ubyte").write_bytes(b"half a file")
@@ -295,9 +296,9 @@ def test_damage_in_bbatch_data_is_not_papered_over_by_a_whole_cache(mnist_copy, 
 @pytest.mark.parametrize("damage", ["altered", "truncated", "missing"])
 def test_damaged_packed_files_are_named_with_both_checksums(damage, elsewhere, tmp_path, monkeypatch):
     """Any content does for the check: it comes before decoding."""
-    train, test = data.CIFAR10_PACKED
+    train, test = image_files.CIFAR10_PACKED
     whole = b"what the file holds" * 100
-    monkeypatch.setitem(data.CIFAR10_PACKED, train, hashlib.sha256(whole).hexdigest())
+    monkeypatch.setitem(image_files.CIFAR10_PACKED, train, hashlib.sha256(whole).hexdigest())
     content = {"altered": b"W" + whole[1:], "truncated": whole[:50]}.get(damage)
     (elsewhere / "cifar10").mkdir()
     (elsewhere / test).write_bytes(b"there")
@@ -306,12 +307,12 @@ def test_damaged_packed_files_are_named_with_both_checksums(damage, elsewhere, t
     with pytest.raises(DataMissing) as error:
         load_afresh("cifar10")
     message = one_sentence(error)
-    assert str(elsewhere / train) in message and data.CIFAR10_PACKED[train] in message
+    assert str(elsewhere / train) in message and image_files.CIFAR10_PACKED[train] in message
     assert damage == "missing" or hashlib.sha256(content).hexdigest() in message
 
 
 def test_a_damaged_official_batch_is_not_replaced_by_packed_files(elsewhere):
-    for name in data.CIFAR10_PACKED:
+    for name in image_files.CIFAR10_PACKED:
         (elsewhere / name).parent.mkdir(exist_ok=True)
         (elsewhere / name).write_bytes(b"never looked at")
     (elsewhere / "cifar-10-batches-py").mkdir()

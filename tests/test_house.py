@@ -26,6 +26,7 @@ FLOORS = (
     ("config",),
     ("models", "optimizers"),
     ("adapter",),
+    ("image_files",),
     ("errors", "files", "repository", "statistics", "streams"),
 )
 FLOOR = {room: len(FLOORS) - level for level, rooms in enumerate(FLOORS) for room in rooms}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bbatch import data, repository
+from bbatch import image_files, repository
 from bbatch.records.store import Store
 
 
@@ -51,7 +51,9 @@ def test_a_relative_folder_is_the_same_from_everywhere(monkeypatch, tmp_path):
     (tmp_path / "files").mkdir()
     for place in (tmp_path, tmp_path / "files", Path("/")):
         monkeypatch.chdir(place)
-        assert Store().folder == tmp_path / "mine" / "store" and data._folders()[0] == tmp_path / "files"
+        assert (
+            Store().folder == tmp_path / "mine" / "store" and image_files._folders()[0] == tmp_path / "files"
+        )
     monkeypatch.setenv("BBATCH_STORE", str(tmp_path / "absolute"))
     assert Store().folder == tmp_path / "absolute"
     monkeypatch.setenv("BBATCH_STORE", "~/store")

@@ -282,7 +282,7 @@ def _train_dense(
 ) -> Fit:
     """One training of the network at these widths with the compiled loop, by the streams of a run; no
     warm-up."""
-    from ..engines.compiled import epoch_of_adam
+    from ..engines.kernels import epoch_of_adam
 
     seeds, n = streams.seeds_of(seed), len(on.train_y)
     net = _dense(widths, seeds.init)

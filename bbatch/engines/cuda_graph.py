@@ -57,27 +57,30 @@ class GraphEngine(TorchEngine):
     name = "cuda-graph"
 
     def __init__(self, network: nn.Module, data: Data, recipe: Recipe, device: str):
-        on = {"device": torch.device(device)}
-        self.rate = torch.zeros((), **on)
+        on = torch.device(device)
+        self.rate = torch.zeros((), device=on)
         super().__init__(network, data, recipe, device)
         n, size = recipe.n_train, recipe.batch_size(0)
         self.generator = torch.Generator(self.device)
         one = data.inputs(data.train_x[:1])
         with torch.no_grad():
             outputs = self.net.eval()(one).shape[1]
-        self.x = torch.zeros((n, *one.shape[1:]), dtype=one.dtype, **on)  # the epoch's inputs, in its order
-        self.y = torch.zeros(n, dtype=torch.int64, **on)
-        self.rates = torch.zeros(len(recipe.rates(0)), **on)
-        self.logits = torch.zeros((n, outputs), **on)
-        self.where = torch.zeros(size, dtype=torch.int64, **on)  # the samples of the next batch
-        self.step = torch.zeros((), dtype=torch.int64, **on)
-        self.share = {k: torch.tensor(1 / k, **on) for k in (size, n % size) if k}  # of a sample in its batch
+        # the epoch's inputs, in its order
+        self.x = torch.zeros((n, *one.shape[1:]), dtype=one.dtype, device=on)
+        self.y = torch.zeros(n, dtype=torch.int64, device=on)
+        self.rates = torch.zeros(len(recipe.rates(0)), device=on)
+        self.logits = torch.zeros((n, outputs), device=on)
+        self.where = torch.zeros(size, dtype=torch.int64, device=on)  # the samples of the next batch
+        self.step = torch.zeros((), dtype=torch.int64, device=on)
+        # of a sample in its batch
+        self.share = {k: torch.tensor(1 / k, device=on) for k in (size, n % size) if k}
+        self.stream: torch.cuda.Stream | None = None  # entering none changes nothing
+        self.last: Callable[[], None] | None
         if self.device.type == "cuda":
             # A small step waits for no large one: its kernels go first wherever a multiprocessor is free.
             self.stream = torch.cuda.Stream(self.device, priority=-1 if size < 32 else 0)
             self.replays, self.last = self._captured()
         else:
-            self.stream = None  # entering no stream changes nothing
             self.replays = {1: lambda: self._step(size)}
             self.last = lambda: self._step(n % size)
 
@@ -102,10 +105,10 @@ class GraphEngine(TorchEngine):
                 replay()
                 if self.stream and k % IN_FLIGHT == 0:
                     self.stream.synchronize()
-        if rest:
+        if rest and self.last:
             self.last()
         loss = nn.functional.cross_entropy(self.logits.double(), self.y, reduction="sum")
-        return loss.item(), (self.logits.argmax(1) == self.y).sum().item()
+        return float(loss), int((self.logits.argmax(1) == self.y).sum())
 
     def _prepare(self, epoch: int) -> None:
         """Fill the buffers with what the steps of this epoch read."""
@@ -167,7 +170,7 @@ class GraphEngine(TorchEngine):
             for p in self.net.parameters():
                 for moment in self.optimizer.state[p].values():
                     moment.zero_()  # as before the first step: Adam's moments and step count, SGD's momentum
-            self.stream.synchronize()
+            torch.cuda.current_stream(self.device).synchronize()
         return replays, last
 
     def _graph(self, size: int, steps: int):

@@ -79,7 +79,7 @@ class TorchEngine:
                 loss_sum += loss.detach()
                 correct += (logits.detach().argmax(1) == y).sum()
             self.optimizer.step()
-        return loss_sum.item(), correct.item()
+        return float(loss_sum), int(correct)
 
     def _augmentation(self, n: int, generator: torch.Generator) -> tuple:
         """Shifts [2, n] and flips [n] of an epoch's images, drawn before its masks; None twice without
@@ -98,7 +98,7 @@ class TorchEngine:
             for a in range(0, len(y), piece):
                 logits, target = self._logits(x[a : a + piece]), y[a : a + piece]
                 loss += nn.functional.cross_entropy(logits, target, reduction="sum").item()
-                correct += (logits.argmax(1) == target).sum().item()
+                correct += int((logits.argmax(1) == target).sum())
         return loss, correct
 
     def _logits(self, x: torch.Tensor) -> torch.Tensor:

@@ -24,7 +24,7 @@ from ..config import Run, plan
 from ..errors import DataMissing, StoreError
 from ..files import seal, write_whole
 from ..records.store import Store
-from ..repository import commit
+from ..repository import cache_folder, commit
 from ..trainer import Checkpoint, Outcome, train
 
 # Read when a worker starts. One thread a worker: two processes of one thread beat one of two. The MALLOC_
@@ -65,7 +65,7 @@ def compute(run: Run, store: Store, device: str, fingerprint: str, patient: bool
     try:
         store.prepare()
     except StoreError:
-        store = Store(data.cache_folder() / "store").prepare()
+        store = Store(cache_folder() / "store").prepare()
     try:
         with FileLock(
             store.locks / key, timeout=-1 if patient else 0

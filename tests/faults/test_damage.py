@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from bbatch import data
+from bbatch import data, image_files
 from bbatch.errors import DataMissing, StoreError
 from bbatch.files import unseal
 from bbatch.trainer import Checkpoint
@@ -128,10 +128,10 @@ def test_frozen_file(name, folder):
 def test_data_file(tmp_path, monkeypatch, real):
     real("mnist")  # skips where its files are not at hand
     root = tmp_path / "data"
-    at = data._find("MNIST/raw/t10k-labels-idx1-ubyte") / "MNIST" / "raw"
+    at = image_files._find("MNIST/raw/t10k-labels-idx1-ubyte") / "MNIST" / "raw"
     (root / "MNIST" / "raw").mkdir(parents=True)
     for path in at.iterdir():
-        if path.name in data.MNIST_FILES:
+        if path.name in image_files.MNIST_FILES:
             (root / "MNIST" / "raw" / path.name).symlink_to(path)
     monkeypatch.setenv("BBATCH_DATA", str(root))
     path = root / "MNIST" / "raw" / "t10k-labels-idx1-ubyte"
