@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -74,7 +75,7 @@ class GraphEngine(TorchEngine):
         self.step = torch.zeros((), dtype=torch.int64, device=on)
         # of a sample in its batch
         self.share = {k: torch.tensor(1 / k, device=on) for k in (size, n % size) if k}
-        self.stream: torch.cuda.Stream | None = None  # entering none changes nothing
+        self.stream: Any = None  # a stream of CUDA; entering none changes nothing
         self.last: Callable[[], None] | None
         if self.device.type == "cuda":
             # A small step waits for no large one: its kernels go first wherever a multiprocessor is free.
@@ -170,7 +171,7 @@ class GraphEngine(TorchEngine):
             for p in self.net.parameters():
                 for moment in self.optimizer.state[p].values():
                     moment.zero_()  # as before the first step: Adam's moments and step count, SGD's momentum
-            torch.cuda.current_stream(self.device).synchronize()
+            self.stream.synchronize()
         return replays, last
 
     def _graph(self, size: int, steps: int):
