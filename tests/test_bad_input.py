@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bbatch import cli, config, data, models, published, statistics
+from bbatch import cli, commands, config, data, models, published, statistics
 from bbatch.analysis import critical_batch_size
 from bbatch.config import Run, grid, plan
 from bbatch.errors import BadInput, StoreError
@@ -618,7 +618,7 @@ def test_any_value_of_a_plan_is_taken_or_refused_in_a_sentence(name, value):
     )
 )
 def test_any_words_on_the_command_line(words):
-    parser = cli._parser()
+    parser = commands.parser()
     try:
         parser.parse_args(words)
     except BadInput as refusal:
