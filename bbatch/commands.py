@@ -30,7 +30,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of all commands. What it parses holds its `command`, and the `exit_code` of what that gives."""
+    """The parser of all commands. What it parses holds its `command` and the `exit_code` of what it gives."""
     top = _Parser(prog="bbatch", description="Large-batch against small-batch training, measured.")
     names = top.add_subparsers(required=True, metavar="COMMAND")
 
