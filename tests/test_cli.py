@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bbatch import cli
+from bbatch import cli, commands
 from bbatch.records import integrity
 from bbatch.repository import ROOT
 from factories import record_of_four_epochs as record
@@ -67,7 +67,7 @@ def test_a_terminal_without_letters_and_a_closed_stderr_get_no_traceback():
 def test_a_terminal_obeys_no_record(monkeypatch, capsys):
     said = "\x1b]0;title\x07\x1b[2Jcpu\n\u202e"
     forged = record() | {"data": {"source": said, "fingerprint": "f" * 64, "n_test": 200}}
-    monkeypatch.setattr(cli.Store, "records", lambda self: {"x": forged})
+    monkeypatch.setattr(commands.Store, "records", lambda self: {"x": forged})
     assert cli.main(["results"]) == 0
     shown = capsys.readouterr().out
     assert "?]0;title??[2Jcpu??" in shown and not set(said) & set("\x1b\x07\u202e") & set(shown)

@@ -5,7 +5,7 @@ from copy import deepcopy
 
 import pytest
 
-from bbatch import cli
+from bbatch import cli, commands
 from bbatch.config import plan
 from bbatch.errors import BadInput
 from bbatch.records.store import Store
@@ -117,7 +117,7 @@ def test_the_tolerance_is_the_two_sample_binomial_interval(committed):
 
 
 def test_command_line(frozen, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "Store", lambda: Store("nowhere", frozen))
+    monkeypatch.setattr(commands, "Store", lambda: Store("nowhere", frozen))
     monkeypatch.setattr(verify, "sweep", in_process)
     assert cli.main(["verify", "--sample", "4", "--jobs", "1", "--json"]) == 0
     said = capsys.readouterr()
