@@ -77,17 +77,6 @@ def mean_interval(values: Values, level: float = LEVEL) -> Interval:
     return Interval(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x))
 
 
-def prediction_interval(values: Values, level: float = LEVEL) -> Interval:
-    """Interval that one more independent run falls into: what a single published run is compared with.
-
-    Student's t with s * sqrt(1 + 1/n), for n >= 2 (Hahn & Meeker 1991); NaN bounds for fewer.
-    """
-    x = np.asarray(values, dtype=float)
-    i = mean_interval(x, level)
-    half = i.half_width * math.sqrt(len(x) + 1)  # from s / sqrt(n) to s * sqrt(1 + 1/n)
-    return Interval(i.mean, i.mean - half, i.mean + half, i.n)
-
-
 def paired_difference(a: Values, b: Values, level: float = LEVEL) -> Interval:
     """t interval for the mean of a - b over pairs (same seed, same position).
 
@@ -96,18 +85,6 @@ def paired_difference(a: Values, b: Values, level: float = LEVEL) -> Interval:
     if len(a) != len(b):
         raise BadInput(f"a paired difference needs pairs, not {len(a)} values against {len(b)}.")
     return mean_interval(np.asarray(a, float) - np.asarray(b, float), level)
-
-
-def paired_ratio(a: Values, b: Values, level: float = LEVEL) -> Interval:
-    """Geometric mean of a / b over pairs; its bounds are the t interval of the mean logarithm, carried back.
-
-    Raises `BadInput` where the two differ in length or hold a value that is not above 0.
-    """
-    a, b = np.asarray(a, float), np.asarray(b, float)
-    if len(a) != len(b) or (a <= 0).any() or (b <= 0).any():
-        raise BadInput(f"a paired ratio needs pairs of values above 0, not {len(a)} against {len(b)}.")
-    i = mean_interval(np.log(a / b), level)
-    return Interval(math.exp(i.mean), math.exp(i.low), math.exp(i.high), i.n)
 
 
 def proportion_interval(correct: int, n: int, level: float = LEVEL) -> Interval:
@@ -124,21 +101,6 @@ def proportion_interval(correct: int, n: int, level: float = LEVEL) -> Interval:
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     return Interval(100 * p, 100 * (centre - half), 100 * (centre + half), n)
-
-
-def paired_proportions(only_a: int, only_b: int, n: int, level: float = LEVEL) -> tuple[Interval, float]:
-    """Difference of two proportions of the same n items, in points, and the p-value of no difference.
-
-    `only_a` items are right under a alone, `only_b` under b alone. Interval: Wald's for paired proportions;
-    p: McNemar's test in its exact, binomial form (1 where nothing differs). Raises `BadInput` unless the
-    counts fit into n > 0.
-    """
-    if min(only_a, only_b) < 0 or n <= 0 or only_a + only_b > n:
-        raise BadInput(f"{only_a} and {only_b} discordant items do not fit into {n}.")
-    d = (only_a - only_b) / n
-    half = stats.norm.ppf((1 + level) / 2) * math.sqrt((only_a + only_b) / n - d * d) / math.sqrt(n)
-    p = stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
-    return Interval(100 * d, 100 * (d - half), 100 * (d + half), n), float(p)
 
 
 def pearson(x: Values, y: Values, level: float = LEVEL) -> Correlation:

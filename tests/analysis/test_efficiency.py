@@ -5,12 +5,10 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
-from bbatch import metrics, statistics
+from bbatch import metrics
 from bbatch.analysis import efficiency
 from bbatch.analysis.estimate import ratio
-from bbatch.errors import BadInput
 from bbatch.pages import efficiency_figures, picture
 
 
@@ -112,17 +110,6 @@ def test_a_sitting_ends_with_a_pause_and_not_with_the_day():
     )
     first, late, night, same = efficiency.by_run(runs, "synthetic-1k")["clock"]
     assert first == night == same != late
-
-
-def test_the_ratio_of_pairs_is_the_t_interval_of_logarithms():
-    a, b = np.array([3.0, 5.0, 4.0]), np.array([1.0, 2.0, 1.5])
-    low, high = stats.t.interval(0.95, 2, loc=np.log(a / b).mean(), scale=stats.sem(np.log(a / b)))
-    found = statistics.paired_ratio(a, b)
-    assert (found.mean, found.low, found.high) == pytest.approx(
-        (stats.gmean(a / b), math.exp(low), math.exp(high))
-    )
-    with pytest.raises(BadInput, match="values above 0"):
-        statistics.paired_ratio([1.0], [0.0])
 
 
 def test_a_ratio_is_written_with_its_interval_where_there_is_one():
