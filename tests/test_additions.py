@@ -41,12 +41,15 @@ def added(monkeypatch):
 
 
 def test_a_training_of_additions_is_the_plain_loop(added):
-    """Whole batches through batch normalization, AdamW at the added rule's rate, batch sizes that double."""
-    run = config.plan("digits", 48, lr_rule="cube-root", batch_schedule="doubling", epochs=2)
+    """Whole batches through batch normalization, AdamW at the added rule's rate, batch sizes that double
+    while the rate halves."""
+    how = {"lr_rule": "cube-root", "batch_schedule": "doubling", "lr_schedule": "halving"}
+    run = config.plan("digits", 48, epochs=2, **how)
     ours = trainer.train(run, added)
     net = models.build("normalised-cnn", streams.seeds_of(run.seed).init)
     optimizer = torch.optim.AdamW(net.parameters(), 0.005 * 1.5 ** (1 / 3), weight_decay=0.01)
     for epoch, size in enumerate((48, 96)):
+        optimizer.param_groups[0]["lr"] = 0.005 * 1.5 ** (1 / 3) / 2**epoch
         order = torch.from_numpy(streams.order(streams.seeds_of(run.seed), epoch, 1437))
         for part in order.split(size):
             optimizer.zero_grad()
@@ -81,9 +84,14 @@ def test_additions_have_addresses_of_their_own(added):
     run = config.plan("synthetic-1k", 32, epochs=4)
     keys = {run.key("f")} | {
         config.plan("synthetic-1k", 32, epochs=4, **how).key("f")
-        for how in ({"network": "normalised-cnn"}, {"lr_rule": "cube-root"}, {"batch_schedule": "doubling"})
+        for how in (
+            {"network": "normalised-cnn"},
+            {"lr_rule": "cube-root"},
+            {"batch_schedule": "doubling"},
+            {"lr_schedule": "halving"},
+        )
     }
-    assert len(keys) == 4
+    assert len(keys) == 5
     assert config.Run.from_dict(run.as_dict()) == run and "network" not in run.as_dict()
 
 
