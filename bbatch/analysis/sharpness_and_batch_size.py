@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from .. import published
 from ..config import DATASETS
 from ..geometry.measurements import converged
-from ..geometry.one_network import LITERAL, MEASURES
-from ..statistics import LEVEL, Interval, power_laws, spearman
+from ..geometry.one_network import MEASURES
+from ..statistics import LEVEL, power_laws, spearman
 from .estimate import Estimate, lacking, mean, pooled_variance, ratio
 
 MEASURE = "bbatch geometry"  # what computes what is missing
@@ -38,18 +36,24 @@ def _ends(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     ]
 
 
-def measured(
+def sharpness_by_seed(
     table: pd.DataFrame, dataset: str, measure: str, split: str, lr_rule: str = "linear"
 ) -> pd.DataFrame:
     """Values of one measure at the end of training: a row a seed, a column a batch size."""
     t = final(table[(table["dataset"] == dataset) & table["measure"].isin([measure, "accuracy"])], dataset)
-    t = t[(t["measure"] == measure) & (t["split"] == split) & (t["lr_rule"] == lr_rule)]
-    return t.pivot_table(index="seed", columns="batch_size", values="value")
+    return _wide(t[(t["measure"] == measure) & (t["split"] == split) & (t["lr_rule"] == lr_rule)])
 
 
-def sharpness(table: pd.DataFrame, dataset: str, batch_size: int, measure: str, split: str) -> Estimate:
+def _wide(cell: pd.DataFrame) -> pd.DataFrame:
+    return cell.pivot_table(index="seed", columns="batch_size", values="value")
+
+
+def sharpness_at(table: pd.DataFrame, dataset: str, batch_size: int, measure: str, split: str) -> Estimate:
     """Sharpness at one batch size; its scatter is that of logarithms, as sharpness differs by factors."""
-    wide, about = measured(table, dataset, measure, split), f"{DATASETS[dataset].title}, B = {batch_size}"
+    wide, about = (
+        sharpness_by_seed(table, dataset, measure, split),
+        f"{DATASETS[dataset].title}, B = {batch_size}",
+    )
     values = wide[batch_size].dropna() if batch_size in wide else pd.Series(dtype=float)
     if values.empty:
         return lacking(about, f"{MEASURE} {dataset}", unit="loss")
@@ -73,14 +77,23 @@ def sharpness_ratio(
     lr_rule: str = "linear",
 ) -> Estimate:
     """Sharpness at the large batch size over that at the small one: geometric mean of the seeds' ratios."""
-    wide = measured(table, dataset, measure, split, lr_rule)
+    wide = sharpness_by_seed(table, dataset, measure, split, lr_rule)
     about = f"{DATASETS[dataset].title}, B = {large} over {small}"
-    pairs = wide[[small, large]].dropna() if {small, large} <= set(wide) else wide.iloc[:0]
-    pairs = pairs[(pairs > 0).all(axis=1)]
+    pairs = _pairs(wide, small, large)
     if not len(pairs):
         return lacking(about, f"{MEASURE} {dataset}", unit="ratio")
+    return _ratio(wide, pairs, about, _ids(table, dataset, (small, large), pairs.index))
+
+
+def _pairs(wide: pd.DataFrame, small: int, large: int) -> pd.DataFrame:
+    """The seeds that have both batch sizes: columns small, large."""
+    pairs = wide[[small, large]].dropna() if {small, large} <= set(wide) else wide.iloc[:0]
+    return pairs[(pairs > 0).all(axis=1)]
+
+
+def _ratio(wide: pd.DataFrame, pairs: pd.DataFrame, about: str, ids=()) -> Estimate:
     variance, freedom = pooled_variance(np.log(wide.where(wide > 0)))
-    ids = _ids(table, dataset, (small, large), pairs.index)
+    small, large = pairs.columns
     return ratio(pairs[large] / pairs[small], about, ids, prior=(2 * variance, freedom))
 
 
@@ -100,132 +113,36 @@ def ratios(
 ) -> pd.DataFrame:
     """Sharpness at B = `large` over that at `small`, by every measure: the geometric mean over seeds, paired.
 
-    Columns: measure, split, small, large (means), ratio, low, high (95 % over seeds; missing for one), n.
+    Columns: measure, split, small, large (means), ratio, low, high (95 % over seeds; missing for one), n,
+    single (the ratio of each seed).
     """
     rows, t = [], final(table, dataset)
-    for (measure, split), _ in _each(t[t["lr_rule"] == lr_rule]):
-        i = sharpness_ratio(table, dataset, small, large, measure, split, lr_rule)
-        if i.n:
-            wide = measured(table, dataset, measure, split, lr_rule)[[small, large]].dropna()
-            means = wide[(wide > 0).all(axis=1)].mean()
-            rows.append((measure, split, means[small], means[large], i.value, *i.interval(), i.n))
-    return pd.DataFrame(rows, columns=["measure", "split", "small", "large", "ratio", "low", "high", "n"])
-
-
-def ratio_table(table: pd.DataFrame, dataset: str, small: int = 32, large: int = 512) -> pd.DataFrame:
-    """`ratios` in words, under each rule that was measured, with the paper's beside them."""
-    rows = (
-        [
-            {
-                "measure": "the paper, reading unknown",
-                "loss on": "–",
-                f"B = {small}": _g(published.value("iv-e-sharpness-b32")),
-                f"B = {large}": _g(published.value("iv-e-sharpness-b512")),
-                "ratio, linear": _g(published.value("iv-e-sharpness-ratio")),
-            }
-        ]
-        if (small, large) == (32, 512)
-        else []
-    )
-    found = {
-        rule: ratios(table, dataset, small, large, rule) for rule in final(table, dataset)["lr_rule"].unique()
-    }
-    other = found.get("constant", pd.DataFrame(columns=["measure", "split"])).set_index(["measure", "split"])
-    for row in found.get("linear", pd.DataFrame()).to_dict("records"):
-        rows.append(
-            {
-                "measure": MEASURES[row["measure"]],
-                "loss on": row["split"],
-                f"B = {small}": _g(row["small"]),
-                f"B = {large}": _g(row["large"]),
-                "ratio, linear": _span(row),
-            }
-        )
-        if (key := (row["measure"], row["split"])) in other.index:
-            rows[-1]["ratio, constant"] = _span(other.loc[key])
-    return pd.DataFrame(rows).fillna("–")
-
-
-def ratio_sentence(table: pd.DataFrame, dataset: str, small: int = 32, large: int = 512) -> str:
-    """By how many readings is the network of the large batch the sharper one, under the linear rule?"""
-    found, title = ratios(table, dataset, small, large), DATASETS[dataset].title
-    if found.empty:
-        return f"**{title}**: no pair of networks at B = {small} and B = {large} measured yet."
-    seeds, samples = found["n"].max(), final(table, dataset)["n_samples"].max()
-    above, below = (found["low"] > 1).sum(), (found["high"] < 1).sum()
-    if seeds > 1:
-        said = (
-            f"of {len(found)} readings {above} {_are(above)} above 1 with {_their(above)} whole interval, "
-            f"{below} below, and {len(found) - above - below} cannot be told apart from 1 (n = {seeds} seeds"
-        )
-    else:
-        above = (found["ratio"] > 1).sum()
-        said = f"of {len(found)} readings {above} {_are(above)} above 1 and {len(found) - above} below, "
-        said += "without intervals (n = 1 seed"
-    text = f"**{title}**, B = {large} over B = {small}: {said}; at most {samples:,} samples of a split)."
-    letter = found[(found["measure"] == LITERAL[0]) & (found["split"] == LITERAL[1])]
-    if len(letter):
-        text += (
-            " To the letter, the Euclidean ball and the training loss, the ratio is "
-            f"{_span(letter.iloc[0])}; the paper prints {_g(published.value('iv-e-sharpness-ratio'))}."
-        )
-    return text
+    for (measure, split), cell in _each(t[t["lr_rule"] == lr_rule]):
+        pairs = _pairs(wide := _wide(cell), small, large)
+        if len(pairs):
+            i = _ratio(wide, pairs, "")
+            single = tuple(pairs[large] / pairs[small])
+            rows.append((measure, split, *pairs.mean(), i.value, *i.interval(), i.n, single))
+    columns = ["measure", "split", "small", "large", "ratio", "low", "high", "n", "single"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def growth(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """How sharpness follows B: the exponent a of S ∝ B^a, fitted seed by seed, with the interval of its mean
-    over seeds.
+    over seeds (of the one fit, for one seed).
 
-    Columns: lr_rule, measure, split, exponent (an `Interval`), sizes (the most batch sizes of a seed), seeds.
-    A seed needs three batch sizes."""
+    Columns: lr_rule, measure, split, exponent, low, high, n (seeds), single (the exponent of each seed),
+    sizes (the most batch sizes of a seed). A seed needs three batch sizes."""
     rows, t = [], final(table, dataset)
     for rule, part in t.groupby("lr_rule", sort=False):
         for (measure, split), cell in _each(part):
-            fits, exponent = power_laws(cell, "seed", "batch_size", "value")
+            fits, i = power_laws(cell, "seed", "batch_size", "value")
             if fits:
-                rows.append(
-                    {
-                        "lr_rule": rule,
-                        "measure": measure,
-                        "split": split,
-                        "exponent": exponent,
-                        "sizes": max(f.exponent.n for f in fits),
-                        "seeds": len(fits),
-                    }
-                )
-    return pd.DataFrame(rows, columns=["lr_rule", "measure", "split", "exponent", "sizes", "seeds"])
-
-
-def growth_table(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    """`growth` in words: the exponent under each rule, and whether it is told apart from zero."""
-    found = growth(table, dataset)
-    found["text"] = [f"{i.text(2, '+')}, {_sense(i)}" for i in found["exponent"]]
-    wide = found.pivot_table(
-        index=["measure", "split"], columns="lr_rule", values="text", aggfunc="first", sort=False
-    )
-    wide = wide.rename(columns=lambda rule: f"{rule} rule").reset_index().rename(columns={"split": "loss on"})
-    return wide.assign(measure=wide["measure"].map(MEASURES)) if len(wide) else wide
-
-
-def growth_sentence(table: pd.DataFrame, dataset: str) -> str:
-    """Does sharpness, Eq. (3) to the letter, grow with B under each rule? And how many of the other readings
-    agree?"""
-    found, parts = growth(table, dataset), []
-    for rule, rows in found.groupby("lr_rule", sort=False):
-        first = rows[(rows["measure"] == LITERAL[0]) & (rows["split"] == LITERAL[1])]["exponent"]
-        senses = [_sense(i) for i in rows["exponent"]]
-        counts = ", ".join(
-            f"{senses.count(sense)} {_plural(sense)}" for sense in sorted(set(senses), key=SENSES.index)
-        )
-        exponents = "".join(
-            f"Eq. (3) to the letter follows B to the power {i.text(2, '+')} ({_sense(i)}; "
-            f"{f'n = {n} seeds' if n > 1 else 'one seed, ± of the fit'}); "
-            for i, n in zip(first, rows["seeds"], strict=False)
-        )
-        parts.append(f"Under the {rule} rule, {exponents}of all {len(rows)} readings, {counts}.")
-    if not parts:
-        return f"**{DATASETS[dataset].title}**: fewer than three batch sizes measured with any seed."
-    return f"**{DATASETS[dataset].title}.** {' '.join(parts)}"
+                single = tuple(fit.exponent.mean for fit in fits)
+                sizes = max(fit.exponent.n for fit in fits)
+                rows.append((rule, measure, split, i.mean, i.low, i.high, len(fits), single, sizes))
+    columns = ["lr_rule", "measure", "split", "exponent", "low", "high", "n", "single", "sizes"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def against_gap(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
@@ -246,52 +163,9 @@ def against_gap(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> pd.Dat
             if n >= 5 and cell["value"].nunique() > 1 and cell["gap"].nunique() > 1:
                 c = spearman(cell["value"], cell["gap"], cells=cells)
                 strict = spearman(cell["value"], cell["gap"], 1 - (1 - LEVEL) / len(groups), cells)
-                rows.append(
-                    {
-                        "measure": measure,
-                        "split": split,
-                        "over": over,
-                        "rho": c.r,
-                        "low": c.low,
-                        "high": c.high,
-                        "p": c.p,
-                        "n": c.n,
-                        "clear": strict.low > 0 or strict.high < 0,
-                    }
-                )
+                clear = strict.low > 0 or strict.high < 0
+                rows.append((measure, split, over, c.r, c.low, c.high, c.p, c.n, clear))
     return pd.DataFrame(rows, columns=["measure", "split", "over", "rho", "low", "high", "p", "n", "clear"])
-
-
-def gap_table(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    """`against_gap` in words, a row a measure."""
-    found = against_gap(table, runs, dataset)
-    found["text"] = [
-        f"{r.rho:.2f} ({r.low:.2f} to {r.high:.2f}){'*' if r.clear else ''}".replace("-", "−")
-        for r in found.itertuples()
-    ]
-    found["over"] = found["over"] + [f" (n = {n})" for n in found["n"]]
-    wide = found.pivot_table(
-        index=["measure", "split"], columns="over", values="text", aggfunc="first", sort=False
-    )
-    wide = wide.reset_index().rename(columns={"split": "loss on"})
-    return wide.assign(measure=wide["measure"].map(MEASURES)) if len(wide) else wide
-
-
-def gap_sentence(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> str:
-    """Which measure goes best with the gap, over all runs and inside the cells of equal B and rule."""
-    found, parts = against_gap(table, runs, dataset), []
-    for over, rows in found.groupby("over", sort=False):
-        best = rows.loc[rows["rho"].abs().idxmax()]
-        count = int(rows["clear"].sum())
-        parts.append(
-            f"Over {over}, “{MEASURES[best['measure']]}” on the {best['split']} loss is tied to the gap "
-            f"most closely, ρ = {best['rho']:.2f} (95 % interval {best['low']:.2f} to {best['high']:.2f}, n "
-            f"= {best['n']}); after Bonferroni's correction, {count or 'none'} of the {len(rows)} readings "
-            f"{'is' if count < 2 else 'are'} clear of zero."
-        )
-    if not parts:
-        return f"**{DATASETS[dataset].title}**: too few runs measured for a rank correlation."
-    return f"**{DATASETS[dataset].title}.** {' '.join(parts)}".replace("-0.", "−0.")
 
 
 def _each(table: pd.DataFrame):
@@ -301,39 +175,3 @@ def _each(table: pd.DataFrame):
             cell = table[(table["measure"] == measure) & (table["split"] == split)]
             if len(cell):
                 yield (measure, split), cell
-
-
-SENSES = ("grows", "falls", "not told apart from zero", "one fit")
-
-
-def _sense(i: Interval) -> str:
-    return (
-        "grows"
-        if i.low > 0
-        else "falls"
-        if i.high < 0
-        else "not told apart from zero"
-        if not math.isnan(i.low)
-        else "one fit"
-    )
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
-
-
-def _their(count: int) -> str:
-    return "its" if count == 1 else "their"
-
-
-def _plural(sense: str) -> str:
-    return {"grows": "grow", "falls": "fall", "one fit": "have one fit"}.get(sense, "are " + sense)
-
-
-def _span(row) -> str:
-    span = "" if math.isnan(row["low"]) else f" ({row['low']:.3g} to {row['high']:.3g})"
-    return f"{row['ratio']:.3g}{span}"
-
-
-def _g(value: float) -> str:
-    return f"{value:.3g}".replace("-", "−")

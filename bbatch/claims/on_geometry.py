@@ -81,8 +81,8 @@ FIT = _variance("r_squared", "iv-f-variance-r2")
 SEVEN = (*SYNTHETIC, "mnist")
 SHARPNESS = {
     "abstract-sharpness-ratio": RATIO,
-    "iv-e-sharpness-b32": _eq3(partial(sharp.sharpness, batch_size=32)),
-    "iv-e-sharpness-b512": _eq3(partial(sharp.sharpness, batch_size=512)),
+    "iv-e-sharpness-b32": _eq3(partial(sharp.sharpness_at, batch_size=32)),
+    "iv-e-sharpness-b512": _eq3(partial(sharp.sharpness_at, batch_size=512)),
     "iv-e-sharpness-ratio": RATIO,
     "v-a-sharpness-ratio": RATIO,
     "vii-sharpness-ratio": RATIO,

@@ -89,16 +89,14 @@ def converged(table: pd.DataFrame) -> pd.DataFrame:
     return table[~table["id"].isin(collapsed(table)["id"])]
 
 
-def pictured(points: pd.DataFrame, dataset: str, rule: str = "linear", sizes=None) -> pd.DataFrame:
-    """The rows of `surfaces` under a rule that make up surfaces, of one seed and precision: that with most.
-
-    `sizes`: batch sizes, in place of those of the paper's figures.
-    """
+def pictured(points: pd.DataFrame, dataset: str, rule: str = "linear") -> pd.DataFrame:
+    """The rows of `surfaces` under a rule that make up the surfaces of the paper's figures, of one seed and
+    precision: that with most."""
     t = points[
         (points["dataset"] == dataset)
         & (points["kind"] == "surface")
         & (points["lr_rule"] == rule)
-        & points["batch_size"].isin(sizes or SURFACES.get(dataset, ()))
+        & points["batch_size"].isin(SURFACES.get(dataset, ()))
     ]
     if t.empty:
         return t

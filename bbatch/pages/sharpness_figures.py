@@ -2,90 +2,115 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator, StrMethodFormatter
 
-from ..geometry.one_network import EPSILON, LITERAL, MEASURES
-from ..statistics import mean_interval
-from .picture import describe
-from .style import COLORS, STYLE, legend
+from ..geometry.one_network import EPSILON
+from .picture import describe, tip
+from .style import INK, STYLE
 
-RULE_STYLE = {"linear": "-", "constant": ":"}
-NORM_LABELS = {"l2": "‖δ‖₂ ≤ ε", "linf": "‖δ‖∞ ≤ ε", "relative": "‖δ‖₂ ≤ ε‖w‖₂", "filter": "by filter"}
+BALLS = {
+    "l2": "Euclidean ball",
+    "linf": "every weight by ε",
+    "relative": "ball in proportion to ‖w‖",
+    "filter": "ball for each filter",
+}
+NAMES = {f"sharpness_{ball}": f"{name}, searched" for ball, name in BALLS.items()}
+NAMES |= {f"sharpness_{ball}_random": f"{name}, random" for ball, name in BALLS.items()}
+NAMES |= {
+    "keskar_full": "Keskar's, full space",
+    "keskar_subspace": "Keskar's, subspace",
+    "hessian_top": "Hessian, top eigenvalue",
+    "hessian_trace": "Hessian, trace",
+}
+FEW = 5  # seeds below which their own values are drawn: an interval of three would cover the axis
+
+
+def forest(
+    series: Mapping[str, tuple[pd.DataFrame, str]],
+    value: str,
+    lines: Mapping[float, str],
+    words: tuple[str, str, str],
+    *,
+    log: bool = True,
+) -> Figure:
+    """A row for each measure and loss, in it a mark for each series: its mean with the 95 % interval, or, of
+    fewer than `FEW` seeds, the values of the single seeds.
+
+    series  by label: a colour, and a table with the columns measure, split, `value`, low, high, n and single,
+            as `sharpness_and_batch_size.ratios` and `growth` give it
+    lines   what upright lines say, by where they stand
+    words   title, label of the axis, caption
+    """
+    rows = list(
+        dict.fromkeys(key for t, _ in series.values() for key in zip(t["measure"], t["split"], strict=True))
+    )
+    title, label, caption = words
+    with mpl.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(6.8, 1.9 + 0.4 * max(len(rows), 1)))
+        handles = {}
+        for number, (name, (table, color)) in enumerate(series.items()):
+            down = 0.56 * (number / max(len(series) - 1, 1) - 0.5)
+            for _, row in table.iterrows():
+                y = len(rows) - rows.index((row["measure"], row["split"])) - down
+                handles[f"{name} (n = {row['n']})"] = _mark(axis, row, value, y, color, name)
+        for at, said in lines.items():
+            axis.axvline(at, color=INK, linewidth=1.2, linestyle="--" if said else "-", zorder=0)
+            where = dict(xy=(at, 1), xycoords=("data", "axes fraction"), xytext=(-4, -9), ha="right")
+            axis.annotate(said, textcoords="offset points", fontsize=9.5, **where)
+        names = [f"{NAMES[m]}; {split}" for m, split in rows]
+        axis.set_yticks(range(len(rows), 0, -1), names, fontsize=9.5)
+        axis.set(ylim=(0.4, len(rows) + 1), xlabel=label)
+        if log:
+            axis.set_xscale("log")
+            axis.set_xticks([0.1, 0.2, 0.5, 1, 2, 5, 10, 20])
+            axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axis.xaxis.set_minor_locator(NullLocator())
+        axis.grid(axis="y", visible=False)
+        figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
+        figure.legend(handles.values(), handles, loc="outside lower center", ncols=2, fontsize=9.5)
+    plt.close(figure)
+    return describe(figure, caption)
+
+
+def _mark(axis, row: pd.Series, value: str, y: float, color: str, name: str):
+    """One mark of a forest, with what a reader sees who points at it; returns its handle for the key."""
+    text = f"{name}\n{NAMES[row['measure']]}; {row['split']} loss\n{row[value]:.3g}"
+    if row["n"] < FEW:
+        (drawn,) = axis.plot(row["single"], [y] * len(row["single"]), "d", color=color, markersize=3.5)
+    else:
+        bars = [[row[value] - row["low"]], [row["high"] - row[value]]]
+        drawn = axis.errorbar(row[value], y, xerr=bars, fmt="o", color=color, markersize=4, capsize=2)
+        text += f" ({row['low']:.3g} to {row['high']:.3g})"
+    tip(axis, [row[value]], [y], [f"{text}, n = {row['n']}".replace("-", "−")])
+    return drawn
 
 
 def rescaled(table: pd.DataFrame) -> Figure:
     """Each reading of Eq. (3) on one network whose layers are rescaled without changing its function."""
     with mpl.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(7.2, 3.9))
+        figure, axis = plt.subplots(figsize=(7.2, 4.2))
         for (norm, line), mark in zip(table.groupby("norm", sort=False), "osD^", strict=False):
             at_one = line.loc[np.isclose(line["factor"], 1), "value"].iloc[0]
-            axis.plot(line["factor"], line["value"] / at_one, marker=mark, label=NORM_LABELS[norm])
+            axis.plot(line["factor"], line["value"] / at_one, marker=mark, label=BALLS[norm])
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")
+        axis.set_xticks(table["factor"].unique(), [f"{f:g}" for f in table["factor"].unique()])
         axis.set(
-            xlabel="First layer times, second layer divided by (log scale)",
-            ylabel="Sharpness over that at 1 (log)",
-            title=f"One function, many sharpnesses (ε = {EPSILON})",
+            xlabel="First layer multiplied, second divided by (log scale)",
+            ylabel="Times as sharp as at 1 (log scale)",
+            title="Only the ball scaled by filter does not notice",
         )
-        legend(axis)
+        figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)
     plt.close(figure)
     return describe(
         figure,
-        "Sharpness of one and the same function (n = 1 network): one layer multiplied, the next divided "
-        "by the factor. A reading that depends on the function alone would be flat.",
+        f"Sharpness of one and the same function by Eq. (3), four balls, ε = {EPSILON} (n = 1 network, "
+        "Synthetic 50K, B = 32): its first layer is multiplied and its second divided by the factor.",
     )
-
-
-def sharpness_against_batch(
-    table: pd.DataFrame,
-    dataset: str,
-    measures=(LITERAL, ("sharpness_filter", "train"), ("keskar_full", "train"), ("hessian_top", "train")),
-) -> Figure:
-    """Measures of sharpness against B by rule: every network, and geometric means with 95 % intervals.
-
-    `table` as from `sharpness_and_batch_size.final`.
-    """
-    with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(measures), figsize=(3.5 * len(measures), 3.9), squeeze=False)
-        for axis, (measure, split) in zip(axes[0], measures, strict=True):
-            t = table[(table["measure"] == measure) & (table["split"] == split)]
-            rules = t.groupby("lr_rule", sort=False)
-            for (rule, part), color in zip(rules, (COLORS[dataset], "#CC79A7"), strict=False):
-                cells = {b: mean_interval(np.log(cell)) for b, cell in part.groupby("batch_size")["value"]}
-                mean, low, high = (
-                    np.exp([getattr(i, end) for i in cells.values()]) for end in ("mean", "low", "high")
-                )
-                bars = dict(color=color, marker="o", markersize=4, capsize=3, linestyle=RULE_STYLE[rule])
-                label = f"{rule} rule {_seeds_shown(part)}"
-                axis.errorbar(
-                    list(cells), mean, np.nan_to_num([mean - low, high - mean]), label=label, **bars
-                )
-                axis.plot(part["batch_size"], part["value"], ".", color=color, alpha=0.35, markersize=4)
-            axis.set_xscale("log", base=2)
-            axis.set_yscale("log")
-            sizes = sorted(t["batch_size"].unique())
-            axis.set_xticks(sizes, map(str, sizes), fontsize=8.5)
-            axis.xaxis.minorticks_off()
-            axis.set(xlabel="Batch size B (log scale)")
-            title = MEASURES[measure].replace(", ", ",\n", 1)
-            axis.set_title(f"{title}\n({split} loss, log scale)", fontsize=9, fontweight="normal")
-        legend(axes[0, 0])
-    plt.close(figure)
-    seeds = table.groupby(["lr_rule", "batch_size"])["seed"].agg(frozenset)
-    mixed = seeds.groupby("lr_rule").nunique().gt(1).any()
-    said = (
-        "Sharpness at the end of training against batch size: each network, and geometric means with 95 % "
-        "intervals; n in the key."
-    )
-    return describe(figure, f"{said} The batch sizes do not all have the same seeds." if mixed else said)
-
-
-def _seeds_shown(part: pd.DataFrame) -> str:
-    """ "(n = 5)", or "(n = 4 to 5)" where batch sizes differ in it."""
-    counts = part.groupby("batch_size")["seed"].nunique()
-    low, high = counts.min(), counts.max()
-    return f"(n = {low})" if low == high else f"(n = {low} to {high})"

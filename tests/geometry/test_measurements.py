@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from bbatch import data
-from bbatch.analysis import sharpness_and_batch_size
+from bbatch.analysis import landscapes, sharpness_and_batch_size
 from bbatch.errors import BadInput, StoreError
 from bbatch.files import seal
 from bbatch.geometry import (
@@ -23,7 +23,6 @@ from bbatch.geometry import (
     sharpness,
 )
 from bbatch.models import build
-from bbatch.pages import landscape_figures, landscape_surfaces
 from small_geometry import TINY, plan_effort
 
 
@@ -151,13 +150,9 @@ def test_landscapes_of_images_are_of_one_seed_and_grow_as_networks_arrive(place,
         for s in ("test", "train")
     }
     assert drawing.draw_missing(["mnist"], place, progress=False)[0]["drawn"] == 0
-    assert "seed 43" in landscape_figures.landscape_sentence(points, "mnist")
     # as if another session had drawn one of another seed
     other = points.assign(seed=44)[points["batch_size"] == 512]
-    assert landscape_surfaces.grids(pd.concat([other, points]), "mnist").keys() == {
-        "B = 32, bf16",
-        "B = 512, bf16",
-    }
+    assert landscapes.grids(pd.concat([other, points]), "mnist").keys() == {"B = 32, bf16", "B = 512, bf16"}
     assert set(measurements.pictured(pd.concat([other, points]), "mnist")["seed"]) == {43}
 
 
