@@ -17,6 +17,55 @@ from .picture import describe
 from .style import COLORS, INK, PAPER, STYLE, batch_size_axis, legend
 
 
+def shares(table: pd.DataFrame, datasets) -> Figure:
+    """What the 1 % of samples with the largest gradients carry, before and after training."""
+    t = table[table["measure"] == "gradient_top_share"]
+    shown = [d for d in datasets if (t["dataset"] == d).any()]
+    with mpl.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(6.6, 1.7 + 0.5 * max(len(shown), 1)))
+        for k, name in enumerate(reversed(shown)):
+            mine = t[t["dataset"] == name]
+            ends = mine[mine["epoch"] == 0]["value"], mine[mine["epoch"] > 0]["value"]
+            for values, color in zip(ends, (INK, COLORS[name]), strict=True):
+                axis.plot(values, [k] * len(values), "o", color=color, alpha=0.45, markersize=5)
+                axis.plot(values.mean(), k, "|", color=color, markersize=22, markeredgewidth=2)
+            axis.plot([i.mean() for i in ends], [k, k], color=COLORS[name], linewidth=1, alpha=0.5, zorder=0)
+        axis.set_yticks(range(len(shown)), [DATASETS[name].title for name in reversed(shown)])
+        axis.set(xlim=(0, 101), ylim=(-0.6, len(shown) - 0.2))
+        axis.set_xlabel("Part of Σ|g|² in 1 % of the samples (%)")
+        axis.set_title("1 % of the samples come to carry the gradient")
+        axis.grid(axis="y", visible=False)
+        axis.text(5, len(shown) - 0.45, "before training", color=INK, fontsize=9.5)
+        axis.text(99, len(shown) - 0.45, "after", ha="right", color=INK, fontsize=9.5)
+    plt.close(figure)
+    return describe(
+        figure,
+        "How unevenly samples carry the gradient of the first layer's weights, before training (grey) and "
+        "after it: each network, and the mean (bar). All samples alike would give 1 %.",
+    )
+
+
+def live(found: dict[str, pd.Series]) -> Figure:
+    """Variance by mini-batch size of networks measured on the page, each with the line of slope −1 that fits
+    best."""
+    with mpl.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(6.2, 3.9))
+        for (name, values), color in zip(found.items(), (INK, COLORS["synthetic-1k"]), strict=False):
+            sigma2 = np.exp(np.mean(np.log(values * values.index)))
+            axis.plot(values.index, values, "o", color=color, label=name)
+            axis.plot(values.index, sigma2 / values.index, color=color, linewidth=1)
+        axis.set_yscale("log")
+        batch_size_axis(axis, values.index, "Mini-batch size B (log scale)")
+        axis.set(ylabel="Gradient variance (log scale)", title="Synthetic 1K, computed on this page")
+        legend(axis)
+    plt.close(figure)
+    return describe(
+        figure,
+        "Eq. (4) on one network before and after training, twenty mini-batches a size (n = 1); the lines "
+        "fall as 1/B.",
+    )
+
+
 def variance(table: pd.DataFrame, datasets) -> Figure:
     """Fig. 11: Eq. (4) against B on each network, before and after training, with what theory expects."""
     t = converged(table)
@@ -25,19 +74,24 @@ def variance(table: pd.DataFrame, datasets) -> Figure:
     ]
     shown = [d for d in datasets if (t["dataset"] == d).any()]
     with mpl.rc_context(STYLE):
-        size = (max(6, 4.3 * len(shown)), 4.0)
+        size = (max(6, 3.6 * len(shown)), 4.0)
         figure, axes = plt.subplots(1, max(len(shown), 1), figsize=size, squeeze=False)
         for axis, name in zip(axes[0], shown, strict=False):  # one empty panel where nothing is shown
             end = DATASETS[name].protocol.epochs
             for measure, epoch, color, mark, label in (
-                ("gradient_variance_one_network", 0, INK, "o", "initialisation"),
-                ("gradient_variance_one_network", end, COLORS[name], "o", "convergence, one network"),
-                ("gradient_variance", end, "#CC79A7", "s", "convergence, each B its own"),
+                ("gradient_variance_one_network", 0, INK, "o", "before training"),
+                (
+                    "gradient_variance_one_network",
+                    end,
+                    COLORS[name],
+                    "o",
+                    "after training, one network (in colour)",
+                ),
+                ("gradient_variance", end, "#CC79A7", "s", "after training, each B its own"),
             ):
                 rows = t[(t["dataset"] == name) & (t["measure"] == measure) & (t["epoch"] == epoch)]
                 if rows.empty:
                     continue
-                label = f"{label} (n = {rows['seed'].nunique()})"
                 points = dict(color=color, alpha=0.6, markersize=4.5, label=label)
                 axis.plot(rows["batch_size"], rows["value"], mark, **points)
                 if measure.endswith("one_network"):  # the law itself, with the one σ² that fits best
@@ -48,9 +102,11 @@ def variance(table: pd.DataFrame, datasets) -> Figure:
             axis.set_yscale("log")
             sizes = sorted(t[t["dataset"] == name]["batch_size"].unique())
             batch_size_axis(axis, sizes, "Mini-batch size B (log scale)")
-            axis.set_title(DATASETS[name].title)
-            legend(axis)
-        axes[0, 0].set_ylabel("Gradient variance, first layer")
+            seeds = t[t["dataset"] == name]["seed"].nunique()
+            axis.set_title(f"{DATASETS[name].title} (n = {seeds})")
+            axis.set_ylabel("Gradient variance, first layer")
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=10)
     plt.close(figure)
     return describe(
         figure,
@@ -88,7 +144,8 @@ def noise_scale_in_training(table: pd.DataFrame, dataset: str) -> Figure:
         axis.set(
             xlabel="Epochs trained (0: initialisation)",
             ylabel="tr(Σ) / |G|² (samples, log scale)",
-            title=DATASETS[dataset].title,
+            title=f"{DATASETS[dataset].title}: how the noise scale grows",
+            xlim=(-0.15, None),
         )
         legend(axis)
     plt.close(figure)

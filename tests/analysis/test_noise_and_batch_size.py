@@ -42,10 +42,6 @@ def test_a_scale_beyond_the_samples_is_no_number(table):
         split="train",
     )
     assert math.isnan(noise.noise_scales(made)["value"].iloc[0])
-    assert (
-        "not told apart"
-        in noise.noise_sentences(made, pd.DataFrame({"dataset": [], "lr_rule": [], "batch_size": []}))[0]
-    )
 
 
 def test_one_rule_for_slopes_where_sizes_are_missing(table):
@@ -95,21 +91,3 @@ def test_the_fit_of_the_variance_is_the_law_that_made_the_table():
     assert [f.mean for f in fits["exponent"]] == pytest.approx([-1, -1]) and [
         r.mean for r in fits["r_squared"]
     ] == pytest.approx([1, 1])
-    assert "−1" in noise.variance_table(table).iloc[1]["slope"]
-
-
-def test_the_share_of_the_gradient_is_said_before_and_after_training():
-    rows = [
-        {
-            "dataset": "mnist",
-            "epoch": e,
-            "measure": "gradient_top_share",
-            "value": v,
-            "n_samples": 2000,
-            "id": i,
-        }
-        for e, v, i in ((0, 4.0, "a"), (12, 90.0, "b"), (12, 99.0, "c"))
-    ]
-    said = noise.share_sentence(pd.DataFrame(rows))
-    assert "MNIST 4 % at initialisation (n = 1 network) and 94 % after training (90 to 99; n = 2" in said
-    assert "networks), among 2,000" in said

@@ -1,31 +1,15 @@
-"""Figures and sentences of landscapes, sharpness and noise, from tiny networks, and from nothing."""
+"""Figures of landscapes, sharpness and noise, from tiny networks, and from nothing."""
 
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from bbatch import metrics
-from bbatch.analysis import landscapes, noise_and_batch_size, sharpness_and_batch_size
+from bbatch.analysis import landscapes, sharpness_and_batch_size
 from bbatch.config import DATASETS
 from bbatch.geometry import drawing, measurements
-from bbatch.pages import (
-    interactive,
-    landscape_figures,
-    landscape_surfaces,
-    measured_networks,
-    noise_figures,
-    sharpness_figures,
-)
-from small_geometry import sharpness_table
-
-
-def test_origins_count_each_network_once():
-    table = sharpness_table()
-    assert "21 trained again with the record's scores" in measured_networks.origins(table)
-    assert "points" not in measured_networks.origins(
-        table
-    ) and "2 points of landscapes" in measured_networks.origins(table, table.iloc[:2])
+from bbatch.pages import interactive, landscape_figures, landscape_surfaces, noise_figures, sharpness_figures
 
 
 def test_surfaces_share_their_scale_and_show_the_recorded_loss(place):
@@ -51,9 +35,8 @@ def test_surfaces_share_their_scale_and_show_the_recorded_loss(place):
     assert (row["centre"], row["border"]) == pytest.approx((centre, edges.median()))
 
 
-def test_every_figure_and_sentence_can_be_made_of_nothing():
+def test_every_figure_can_be_made_of_nothing():
     table, points = measurements.measured(["no such set"]), measurements.surfaces(["no such set"])
-    runs = metrics.frame([])
     made = [
         landscape_surfaces.rotatable_surfaces(landscapes.grids(points, "mnist")),
         landscape_figures.contours(landscapes.grids(points, "mnist"), "none"),
@@ -61,20 +44,11 @@ def test_every_figure_and_sentence_can_be_made_of_nothing():
         sharpness_figures.forest(
             {"none": (sharpness_and_batch_size.ratios(table, "mnist"), "red")}, "ratio", {1: ""}, ("",) * 3
         ),
+        noise_figures.shares(table, list(DATASETS)),
         noise_figures.variance(table, list(DATASETS)),
         noise_figures.noise_scale_in_training(table, "mnist"),
     ]
     assert all(made)
-    said = [
-        measured_networks.which_networks(table, points, ["mnist"]),
-        measured_networks.origins(table, points),
-        noise_and_batch_size.share_sentence(table),
-        *noise_and_batch_size.variance_sentences(table),
-        *noise_and_batch_size.noise_sentences(table, runs),
-    ]
-    assert all(re.search(r"yet|fewer|too few", text) for text in said)
-    for frame in (noise_and_batch_size.noise_table(table, runs),):
-        assert len(frame) <= 1
 
 
 def test_an_interactive_figure_asks_no_network_and_speaks_to_who_cannot_see_it():
@@ -100,3 +74,13 @@ def test_an_interactive_figure_asks_no_network_and_speaks_to_who_cannot_see_it()
         "<noscript><p>words</p></noscript>"
         in interactive.show(figure, "n", "words")._repr_mimebundle_()["text/html"]
     )
+
+
+def test_the_shares_are_those_of_the_table_before_and_after_training():
+    rows = [(0, 4.0), (0, 2.0), (12, 90.0), (12, 98.0)]
+    table = pd.DataFrame(rows, columns=["epoch", "value"])
+    figure = noise_figures.shares(table.assign(dataset="mnist", measure="gradient_top_share"), ["mnist"])
+    drawn = {line.get_marker(): [] for line in figure.axes[0].lines}
+    for line in figure.axes[0].lines:
+        drawn[line.get_marker()].append(list(np.atleast_1d(line.get_xdata())))
+    assert drawn["o"] == [[4.0, 2.0], [90.0, 98.0]] and drawn["|"] == [[3.0], [94.0]]
