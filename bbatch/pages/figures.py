@@ -36,6 +36,8 @@ def against_batch_size(
         for axis, name in zip(axes[0], datasets, strict=True):
             _panel(axis, frame[frame["dataset"] == name], name, metric)
             axis.set_ylabel(METRICS[metric])
+            if axis.get_legend_handles_labels()[0]:  # none where there is neither a run nor a printed number
+                axis.legend(fontsize=8.5, loc="best")
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     plt.close(figure)  # shown once, where the notebook shows it
@@ -106,7 +108,6 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
         axis.set_ylim(max(bottom, 0), 100 if top > 101 else top)
     batch_size_axis(axis, table["batch_size"])
     axis.set_title(DATASETS[name].title)
-    axis.legend(fontsize=8.5, loc="best")
 
 
 def _tips(axis, table: pd.DataFrame, name: str, metric: str) -> None:
@@ -198,7 +199,6 @@ def glance(frame: pd.DataFrame, metric: str = "test_acc") -> Figure:
         figure, axes = plt.subplots(2, 3, figsize=(12.5, 4.5))
         for axis, name in zip(axes.flat, DATASETS, strict=False):  # the sixth panel holds the key
             _panel(axis, frame[frame["dataset"] == name], name, metric)
-            axis.get_legend().remove()
             axis.set_ylabel(METRICS[metric])
         key = axes.flat[-1]
         key.axis("off")

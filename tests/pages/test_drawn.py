@@ -1,0 +1,146 @@
+"""What figures draw and tables print, mark by mark: ends of bars and bands, points of the paper, signs of
+differences. No two numbers are equal, and no difference is zero."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bbatch import metrics, published
+from bbatch.config import DATASETS
+from bbatch.pages import figures, picture, tables
+from factories import record
+
+COUNTS = {8: (190, 188, 195), 64: (192, 193, 187), 512: (186, 189, 178)}  # right of 200, by seed
+RUNNING = {8: (771, 783, 768), 64: (788, 779, 790), 512: (760, 765, 782)}  # of 800, in the last epoch
+CLEAN = {8: (791, 789, 796), 64: (795, 793, 798), 512: (770, 774, 781)}  # of 800, after training
+
+
+@pytest.fixture
+def runs():
+    return metrics.frame(
+        record(
+            "synthetic-1k", b, 42 + k, COUNTS[b][k], RUNNING[b][k], CLEAN[b][k], seconds=1.0 + k / 7 + 3 / b
+        )
+        for b in COUNTS
+        for k in range(3)
+    )
+
+
+def values(metric: str, b: int) -> np.ndarray:
+    test = np.array(COUNTS[b]) / 2
+    train = {"gap_running": RUNNING, "gap": CLEAN}
+    return np.array(train[metric][b]) / 8 - test if metric in train else test
+
+
+def by_hand(metric: str, b: int) -> tuple[float, float, float]:
+    """Mean and the ends of Student's interval over three seeds."""
+    x = values(metric, b)
+    half = 4.302652729696142 * math.sqrt(((x - x.mean()) ** 2).sum() / 2 / 3)  # t of two degrees of freedom
+    return x.mean(), x.mean() - half, x.mean() + half
+
+
+@pytest.mark.parametrize("metric", ["test_acc", "gap_running", "gap"])
+@pytest.mark.parametrize("draw", ["against_batch_size", "glance"])
+def test_bars_and_bands_end_where_the_interval_does(runs, metric, draw):
+    if draw == "glance":
+        axis = figures.glance(runs, metric).axes[list(DATASETS).index("synthetic-1k")]
+    else:
+        axis = figures.against_batch_size(runs, ["synthetic-1k"], metric).axes[0]
+    [bars] = axis.containers
+    [lines] = bars.lines[2]
+    ends = {s[0][0]: (s[0][1], s[1][1]) for s in lines.get_segments() if len(s) and not np.isnan(s).any()}
+    assert ends == {b: pytest.approx(by_hand(metric, b)[1:]) for b in COUNTS}
+    drawn = {b: y for b, y in bars.lines[0].get_xydata() if not np.isnan(y)}
+    assert drawn == pytest.approx({b: by_hand(metric, b)[0] for b in COUNTS})
+    band = np.concatenate([path.vertices for path in axis.collections[0].get_paths()])
+    for b in COUNTS:
+        heights = band[band[:, 0] == b, 1]
+        assert (heights.min(), heights.max()) == pytest.approx(by_hand(metric, b)[1:])
+    dots = next(line for line in axis.lines if line.get_label() == "ours, single runs")
+    singles = np.array(sorted((b, v) for b in COUNTS for v in values(metric, b)))
+    assert np.allclose(sorted(map(tuple, dots.get_xydata())), singles)
+    paper = [line for line in axis.lines if line.get_label() == figures.PAPER["label"]]
+    if metric == "gap":  # the paper's gap is the running one
+        assert not paper
+    else:
+        column = {"gap_running": "gap"}.get(metric, metric)
+        printed = published.results("synthetic-1k").set_index("batch_size")[column]
+        points = {b: y for b, y in paper[0].get_xydata() if not np.isnan(y)}
+        assert points == printed.to_dict()
+
+
+def test_one_seed_has_the_bar_of_its_test_set():
+    axis = figures.against_batch_size(metrics.frame([record(test_correct=190)]), ["synthetic-1k"]).axes[0]
+    [bars] = axis.containers
+    [ends] = [s[:, 1] for s in bars.lines[2][0].get_segments() if len(s) and not np.isnan(s).any()]
+    expected = stats.binomtest(190, 200).proportion_ci(method="wilson")
+    assert ends == pytest.approx([100 * expected.low, 100 * expected.high])
+
+
+def test_a_table_subtracts_the_papers_cell_from_ours(runs):
+    table = tables.compare(runs, "synthetic-1k").set_index("batch_size")
+    printed = published.results("synthetic-1k").set_index("batch_size")
+    text = tables.formatted(table.reset_index()).set_index(("B", ""))
+    for b in COUNTS:
+        for metric, column in (("test_acc", "test_acc"), ("gap_running", "gap")):
+            mean, low, high = by_hand(metric, b)
+            row = table.loc[b]
+            assert row[[metric, f"{metric}_low", f"{metric}_high"]].tolist() == pytest.approx(
+                [mean, low, high]
+            )
+            difference = mean - printed.loc[b, column]
+            assert abs(difference) > 0.1 and row[f"{metric}_difference"] == pytest.approx(difference)
+            shown = text.loc[b, tables.METRICS[metric]]
+            assert shown["difference"] == f"{difference:+.2f}".replace("-", "−")
+            assert shown["ours"] == f"{mean:.2f}\u00a0±\u00a0{(high - low) / 2:.2f}".replace("-", "−")
+            assert shown["paper"] == f"{printed.loc[b, column]:.2f}".replace("-", "−")
+        assert "gap_paper" not in table and "gap_difference" not in table
+        times = np.array([1.0 + k / 7 + 3 / b for k in range(3)])
+        assert table.loc[b, "epoch_time_s"] == pytest.approx(times.mean())
+        assert table.loc[b, "epoch_time_s_difference"] == pytest.approx(
+            times.mean() - printed.loc[b, "epoch_time_s"]
+        )
+
+
+def test_table_v_subtracts_the_papers_cell_from_ours():
+    accuracies = {"constant": (9_731, 9_702, 9_778), "linear": (9_811, 9_840, 9_869)}
+    runs = metrics.frame(
+        record("synthetic-50k", 512, 42 + k, right, 39_100 + 37 * k, 39_500, lr_rule=rule)
+        for rule, counts in accuracies.items()
+        for k, right in enumerate(counts)
+    )
+    table = tables.ablation(runs).set_index(["batch_size", "lr_rule"])
+    for rule, paper, gap in (("constant", 82.1, 7.9), ("linear", 90.2, 2.8)):
+        row, x = table.loc[512, rule], np.array(accuracies[rule]) / 100
+        running = (39_100 + 37 * np.arange(3)) / 400 - x
+        assert row["n"] == 3 and row["test_acc_difference"] == pytest.approx(x.mean() - paper)
+        assert row["gap_running_difference"] == pytest.approx(running.mean() - gap)
+        half = 4.302652729696142 * x.std(ddof=1) / math.sqrt(3)
+        assert (row["test_acc_low"], row["test_acc_high"]) == pytest.approx(
+            (x.mean() - half, x.mean() + half)
+        )
+    assert (table.loc[32, "n"] == 0).all()
+
+
+def test_the_tip_of_a_point_says_what_is_drawn_there(runs):
+    figure = figures.against_batch_size(runs, ["synthetic-1k"], "gap_running")
+    mean, low, high = by_hand("gap_running", 512)
+    tips = [text for *_, text, _ in picture.notes(figure).tips if "B = 512\n" in text]
+    shown = f"ours: {mean:.2f}\u00a0±\u00a0{(high - low) / 2:.2f} (n = 3; ± half of the 95 % interval)"
+    assert tips and all(shown in text and "the paper: 2.25" in text for text in tips)
+    assert "highest at B = 512 (" in picture.notes(figure).caption.replace("\u00a0", " ")
+
+
+def test_learning_curves_draw_mean_and_range_of_the_error():
+    curves = metrics.curves(
+        record(batch_size=8, seed=42 + k, test_correct=c) for k, c in enumerate((190, 197, 188))
+    )
+    axis = figures.learning_curves(curves, "synthetic-1k").axes[0]
+    assert axis.lines[0].get_ydata()[1:] == pytest.approx((5 + 1.5 + 6) / 3)
+    band = axis.collections[0].get_paths()[0].vertices
+    last = band[band[:, 0] == band[:, 0].max(), 1]
+    assert (last.min(), last.max()) == pytest.approx((1.5, 6.0))
+    caption = picture.notes(figures.learning_curves(curves, "synthetic-1k")).caption
+    assert "lowest for B = 8 (accuracy 95.83 %)" in caption.replace("\u00a0", " ")
