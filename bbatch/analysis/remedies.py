@@ -61,7 +61,7 @@ def by_arm(dataset: str, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return found
 
 
-def grids(runs: pd.DataFrame, seeds: int) -> dict[int, Grid]:
+def arm_grids(runs: pd.DataFrame, seeds: int) -> dict[int, Grid]:
     """An arm's runs on its first `seeds` seeds, by batch size."""
     first = sorted(runs["seed"].unique())[:seeds]
     return batch_and_rate.map_by_batch_size(runs[runs["seed"].isin(first)])
@@ -108,8 +108,8 @@ def untreated(arms: dict[str, pd.DataFrame], batch_size: int, seeds: int) -> Unt
     return Untreated(
         batch_size,
         weights_of(seeds),
-        grids(arms[AT_BASE], seeds)[BASE],
-        grids(arms[PLAIN], seeds)[batch_size],
+        arm_grids(arms[AT_BASE], seeds)[BASE],
+        arm_grids(arms[PLAIN], seeds)[batch_size],
     )
 
 
@@ -150,7 +150,7 @@ def gap_closed(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
 def _treated(arms: dict[str, pd.DataFrame], name: str, batch_size: int) -> dict:
     """The row of an arm."""
     seeds = arms[name]["seed"].nunique()
-    u, grid = untreated(arms, batch_size, seeds), grids(arms[name], seeds)[batch_size]
+    u, grid = untreated(arms, batch_size, seeds), arm_grids(arms[name], seeds)[batch_size]
     k = int(grid.chosen(u.weights[0]))
     row = _compared(u, TUNED if name == PLAIN else name, grid.accuracy(u.weights))
     row |= {"rate": grid.rates[k], "at_edge": k in (0, len(grid.rates) - 1)}
@@ -213,7 +213,7 @@ def growth_and_decay(dataset: str, runs: pd.DataFrame) -> Equivalence:
     for name in ("SGD, batch grows", "SGD, rate decays"):
         found = arms[name]
         seeds, b = found["seed"].nunique(), int(found["batch_size"].iloc[0])
-        grid, weights = grids(found, seeds)[b], weights_of(seeds)
+        grid, weights = arm_grids(found, seeds)[b], weights_of(seeds)
         accuracy.append(grid.accuracy(weights))
         steps.append(_cost(found, b, grid.rates[int(grid.chosen(weights[0]))])["steps"])
     made = (interval_of(values, seeds) for values in (*accuracy, accuracy[0] - accuracy[1]))
@@ -229,8 +229,8 @@ def own_losses(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
         if (base := arms.get(f"{name} at {BASE}")) is not None:
             seeds = min(found["seed"].nunique(), base["seed"].nunique())
             weights = weights_of(seeds)
-            at_base = grids(base, seeds)[BASE].accuracy(weights)
-            for b, grid in grids(found, seeds).items():
+            at_base = arm_grids(base, seeds)[BASE].accuracy(weights)
+            for b, grid in arm_grids(found, seeds).items():
                 lost = at_base - grid.accuracy(weights)
                 rows.append([name, b, interval_of(at_base, seeds), interval_of(lost, seeds)])
     return pd.DataFrame(rows, columns=["remedy", "batch_size", "at_base", "lost"])
