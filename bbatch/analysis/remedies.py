@@ -113,7 +113,7 @@ def untreated(arms: dict[str, pd.DataFrame], batch_size: int, seeds: int) -> Unt
     )
 
 
-def gaps(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
+def gaps_to_close(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
     """The gap that there is to close. Columns: batch_size; rate (the best at 32); at_base and kept (test
     accuracy in percent of B = 32 and of the larger batch at that rate) and gap (points), all `Interval`."""
     arms, rows = by_arm(dataset, runs), []

@@ -75,7 +75,7 @@ def mean_at(runs, rate, **cell):
 
 
 def test_the_gap_is_at_one_rate(runs):
-    row = remedies.gaps(NAME, runs).set_index("batch_size").loc[1024]
+    row = remedies.gaps_to_close(NAME, runs).set_index("batch_size").loc[1024]
     assert row["rate"] == 0.002 and row["gap"].n == 10
     base, kept = (mean_at(runs, 0.002, batch_size=b).mean() for b in (32, 1024))
     assert (row["at_base"].mean, row["kept"].mean) == pytest.approx((base, kept))
@@ -169,4 +169,4 @@ def test_what_is_incomplete_is_left_out_and_the_plain_arm_is_needed(runs):
     with pytest.raises(
         BadInput, match="remedies-synthetic-50k lacks 1 runs of its arm 'plain at 32'; train them"
     ):
-        remedies.gaps(NAME, runs.drop(plain.index[0]))
+        remedies.gaps_to_close(NAME, runs.drop(plain.index[0]))
