@@ -1,6 +1,9 @@
-"""The figure of the remedies: the part of the gap to B = 32 that each closes."""
+"""Figures of the remedies: the part of the gap to B = 32 that each closes; and of networks beside each
+other."""
 
 from __future__ import annotations
+
+import math
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -10,9 +13,10 @@ from matplotlib.figure import Figure
 from ..config import DATASETS
 from ..statistics import span
 from .picture import describe, tip
-from .style import COLORS, INK, STYLE
+from .style import COLORS, INK, STYLE, batch_size_axis
 
 LIMITS = (-0.75, 1.75)  # of the share drawn; intervals that reach further are cut
+LINES = (("#0072B2", "o-"), ("#D55E00", "s--"), ("#009E73", "^:"), ("#E69F00", "v-."))  # of networks
 APART = 0.3  # between the batch sizes of a remedy, in rows
 
 
@@ -39,21 +43,47 @@ def _panel(axis, name: str, table: pd.DataFrame) -> None:
     order = list(dict.fromkeys(table["remedy"]))
     sizes = sorted(table["batch_size"].unique())
     for k, b in enumerate(sizes):
-        mine = table[table["batch_size"] == b].dropna(subset=["share"])
+        told = table["share"].map(lambda share: not math.isnan(share.mean))
+        mine = table[(table["batch_size"] == b) & told]
         y = [order.index(r) + APART * (k - (len(sizes) - 1) / 2) for r in mine["remedy"]]
-        means = [i.mean for i in mine["share"]]
-        ends = [[i.mean - i.low for i in mine["share"]], [i.high - i.mean for i in mine["share"]]]
+        means, ends = _with_ends(mine["share"])
         filled = {"markerfacecolor": "white" if k == 0 else COLORS[name], "label": f"B = {b:,}"}
         axis.errorbar(means, y, xerr=ends, fmt="so"[k], color=COLORS[name], capsize=2, **filled)
-        tip(
-            axis,
-            means,
-            y,
-            [f"{r}, B = {b:,}: {span(i)}" for r, i in zip(mine["remedy"], mine["share"], strict=True)],
-        )
+        texts = [f"{r}, B = {b:,}: {span(i)}" for r, i in zip(mine["remedy"], mine["share"], strict=True)]
+        tip(axis, means, y, texts)
     for at, style in ((0, ":"), (1, "-")):
         axis.axvline(at, color=INK, linestyle=style, linewidth=1)
     axis.set_yticks(range(len(order)), order)
     axis.set(title=DATASETS[name].title, xlabel="Share of the gap to B = 32 that is closed", xlim=LIMITS)
     axis.invert_yaxis()
     axis.grid(visible=False, axis="y")
+
+
+def networks_compared(table: pd.DataFrame, dataset: str) -> Figure:
+    """Accuracy at the best rate, and that rate, against batch size, a line a network; the table as
+    `architectures.by_network` gives it."""
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 2, figsize=(10.0, 4.0))
+        for (network, rows), (color, style) in zip(table.groupby("network", sort=False), LINES, strict=False):
+            for axis, what in zip(axes, ("accuracy", "optimum"), strict=True):
+                how = {"color": color, "fmt": style, "capsize": 2, "label": network}
+                axis.errorbar(rows["batch_size"], *_with_ends(rows[what]), **how)
+        for axis, label in zip(
+            axes, ("Test accuracy at the best rate (%)", "Best learning rate"), strict=True
+        ):
+            batch_size_axis(axis, sorted(table["batch_size"].unique()))
+            axis.set_ylabel(label)
+        axes[1].set_yscale("log")
+        axes[0].legend(loc="lower left", fontsize=9)
+    plt.close(figure)
+    return describe(
+        figure,
+        f"{DATASETS[dataset].title}, networks beside each other: what each batch size attains at its best "
+        "rate, and that rate. Rates chosen on held-out samples; 95 % intervals from seeds drawn again.",
+    )
+
+
+def _with_ends(intervals) -> tuple[list[float], list[list[float]]]:
+    """Means, and how far the bounds lie from them."""
+    ends = [[i.mean - i.low for i in intervals], [i.high - i.mean for i in intervals]]
+    return [i.mean for i in intervals], ends

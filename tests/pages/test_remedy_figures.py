@@ -1,0 +1,55 @@
+"""The figures of the remedies draw what the analysis says."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from bbatch.pages import picture, remedy_figures
+from bbatch.statistics import Interval
+
+MISSING = Interval(math.nan, math.nan, math.nan, 5)
+
+
+@pytest.fixture
+def closed():
+    rows = [
+        ("linear rule", 256, Interval(0.5, -2.0, 0.9, 10)),
+        ("tuned rate", 256, Interval(1.0, 0.8, 1.1, 10)),
+        ("growing", 256, MISSING),
+        ("linear rule", 1024, Interval(0.4, 0.1, 0.6, 10)),
+        ("tuned rate", 1024, Interval(0.9, 0.7, 0.95, 10)),
+        ("growing", 1024, Interval(1.2, 1.1, 1.3, 10)),
+    ]
+    return pd.DataFrame(rows, columns=["remedy", "batch_size", "share"])
+
+
+def test_a_marker_and_an_interval_for_each_share(closed):
+    figure = remedy_figures.shares_closed({"synthetic-50k": closed})
+    axis = figure.axes[0]
+    for container, b in zip(axis.containers, (256, 1024), strict=True):
+        mine = closed[(closed["batch_size"] == b) & closed["share"].map(lambda i: i is not MISSING)]
+        assert container.lines[0].get_xdata() == pytest.approx([i.mean for i in mine["share"]])
+        ends = [segment[:, 0].tolist() for segment in container.lines[2][0].get_segments()]
+        assert ends == [pytest.approx([i.low, i.high]) for i in mine["share"]]
+        names = [axis.get_yticklabels()[round(y)].get_text() for y in container.lines[0].get_ydata()]
+        assert names == mine["remedy"].tolist()
+    assert axis.yaxis_inverted() and len(picture.notes(figure).tips) == 5
+
+
+def test_networks_are_drawn_with_their_intervals():
+    rows = [
+        [name, b, Interval(95 + k, 94 + k, 97 + k, 5), Interval(0.01 * b, 0.005 * b, 0.03 * b, 5)]
+        for k, name in enumerate(("mlp", "mlp-batch-norm"))
+        for b in (256, 1024, 4096)
+    ]
+    table = pd.DataFrame(rows, columns=["network", "batch_size", "accuracy", "optimum"])
+    figure = remedy_figures.networks_compared(table, "synthetic-50k")
+    for axis, what in zip(figure.axes, ("accuracy", "optimum"), strict=True):
+        for container, (name, mine) in zip(
+            axis.containers, table.groupby("network", sort=False), strict=True
+        ):
+            assert container.get_label() == name
+            assert container.lines[0].get_ydata() == pytest.approx([i.mean for i in mine[what]])
+            ends = [segment[:, 1].tolist() for segment in container.lines[2][0].get_segments()]
+            assert ends == [pytest.approx([i.low, i.high]) for i in mine[what]]
