@@ -63,7 +63,10 @@ def _nowhere():
     return open(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)
 
 
-def _print(rows: pd.DataFrame | list[dict] | Told, as_json: bool) -> None:
+def _print(rows: pd.DataFrame | list[dict] | Told | str, as_json: bool) -> None:
+    if isinstance(rows, str):
+        print("\n".join(map(printable, rows.splitlines())))
+        return
     if isinstance(rows, Told):
         print(
             json.dumps(rows.to_dict(), indent=1)

@@ -132,10 +132,11 @@ def parser() -> argparse.ArgumentParser:
         "--algorithm-2", action="store_true", help="what the paper's Algorithm 2 chooses, instead"
     )
     sub = add(
-        "claims", _claims, "every claim of the paper, judged against its own tables and against our runs"
+        "claims", _claims, "the paper's claims, judged against its own tables and against our runs"
     )
-    sub.add_argument("--section", metavar="S", help="such as IV-D, abstract or 'Table V' (default: all)")
-    sub.add_argument("--id", nargs="+", default=[], metavar="ID", help="claims by their ids (default: all)")
+    sub.add_argument("--statements", action="store_true", help="every statement and cell, not the claims")
+    sub.add_argument("--section", metavar="S", help="statements of IV-D, abstract, 'Table V', ...")
+    sub.add_argument("--id", nargs="+", default=[], metavar="ID", help="statements by their ids")
     add("notebooks", lambda o: notebooks.listing(), "the notebooks and their parameters")
     sub = add(
         "notebook", _notebook, "execute a notebook; unknown parameters are refused before anything runs"
@@ -224,8 +225,12 @@ def _tables(options) -> pd.DataFrame:
     return tables.by_number(options.number, metrics.full_protocol(metrics.frame(Store().records().values())))
 
 
-def _claims(options) -> pd.DataFrame:
-    judged = claims.judged(section=options.section, ids=options.id)
+def _claims(options) -> pd.DataFrame | str:
+    ours = claims.evidence()
+    judged = claims.judged(ours, options.section, options.id)
+    if not (options.statements or options.section or options.id):
+        found = claims.distinct(judged, ours)
+        return found if options.json else claims.in_text(found)
     table = claims.frame(judged)
     return table.assign(records=[j.ids for j in judged]) if options.json else table[claims.COLUMNS[:10]]
 

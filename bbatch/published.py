@@ -60,9 +60,9 @@ def settings() -> pd.DataFrame:
 
 
 def statements(section: str | None = None) -> pd.DataFrame:
-    """Testable statements of the prose, abstract to appendix C, in the order of the paper; tables are apart.
+    """Testable statements of the prose, abstract to appendix D, in the order of the paper; tables are apart.
 
-    Columns: id, section ("abstract", "IV-A", "appendix C", ...), relation of the quantity to its value (=, ~,
+    Columns: id, section ("abstract", "IV-A", "appendix D", ...), relation of the quantity to its value (=, ~,
     <, <=, >, >=, or "range" from value to upper; missing, like the value, for a statement in words alone),
     value, upper, unit, text (a paraphrase, the number left out). A difference of two accuracies has the unit
     "points" also where the paper writes "%"; its text then says so. Raises `BadInput` for a section without

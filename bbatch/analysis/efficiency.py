@@ -23,6 +23,7 @@ import pandas as pd
 
 from .. import published
 from ..config import DATASETS, SYNTHETIC
+from ..errors import BadInput
 from ..statistics import Interval, mean_interval
 from .accuracy import level
 from .critical_batch_size import DROP
@@ -44,8 +45,17 @@ def by_run(curves: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """A row for each run of a data set: batch_size, seed, id, device, `clock` (what its costs are measured
     with, as a name), epoch_cost (mean cost of an epoch, seconds), last (its final test accuracy, percent),
     and as arrays over epochs accuracy and cost (since the start: processor time where recorded, else
-    elapsed)."""
+    elapsed).
+
+    Raises `BadInput` where a batch size and seed have more than one run, as under two rules of the rate."""
     mine = curves[curves["dataset"] == dataset].sort_values("epoch")
+    several = mine.groupby(["batch_size", "seed"])["id"].nunique()
+    if (several > 1).any():
+        b, seed = several.idxmax()
+        raise BadInput(
+            f"{several.max()} runs of {dataset} at B = {b} and seed {seed} were given where one is meant; "
+            "give the curves of one rule of the learning rate."
+        )
     starts = mine["started"].drop_duplicates().sort_values()
     sitting = dict(zip(starts, (starts.diff() > GAP).cumsum(), strict=False))
     rows = []

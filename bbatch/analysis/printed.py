@@ -82,6 +82,20 @@ def difference_of_accuracies(runs, dataset: str, batch_size: int) -> list[Estima
     return [minus(train, test, train.about)] if train.n else []
 
 
+def warmed_up(runs) -> list[Estimate]:
+    """1 for each data set that Table II warms up from the batch size of Section II-C on, else 0."""
+    start, found = published.value("ii-c-warmup-from"), []
+    for d, spec in DATASETS.items():
+        cells = runs[(runs["dataset"] == d) & (runs["batch_size"] >= start)].sort_values("batch_size")
+        at = f"B = {', '.join(map(str, cells['batch_size']))}"
+        if warm := spec.protocol.warmup_epochs:
+            shown = f"{warm} epochs of warm-up at {at}"
+        else:
+            shown = f"none at {at}, where accuracy is {', '.join(map(number, cells['test_acc']))} %"
+        found.append(_exact(spec.title, float(bool(warm)), shown))
+    return found
+
+
 def stated(runs, id: str) -> Estimate:
     """A number of the text with its rounding, half of the last digit that is printed."""
     text, half = published.printed(id)

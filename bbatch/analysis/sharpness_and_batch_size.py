@@ -97,9 +97,13 @@ def _ratio(wide: pd.DataFrame, pairs: pd.DataFrame, about: str, ids=()) -> Estim
     return ratio(pairs[large] / pairs[small], about, ids, prior=(2 * variance, freedom))
 
 
-def sharpness_ratios(table: pd.DataFrame, datasets, measure: str, split: str) -> list[Estimate]:
-    """`sharpness_ratio` of B = 512 over 32 on each data set; on MNIST of 256, the large one of Fig. 10."""
-    return [sharpness_ratio(table, d, 32, 256 if d == "mnist" else 512, measure, split) for d in datasets]
+def sharpness_ratios(
+    table: pd.DataFrame, datasets, measure: str, split: str, large: int | None = None
+) -> list[Estimate]:
+    """`sharpness_ratio` of B = `large` over 32 on each data set; None: of the large ones of Figs. 9 and 10,
+    512 and on MNIST 256."""
+    sizes = {d: large or (256 if d == "mnist" else 512) for d in datasets}
+    return [sharpness_ratio(table, d, 32, b, measure, split) for d, b in sizes.items()]
 
 
 def _ids(table: pd.DataFrame, dataset: str, batch_sizes, seeds) -> tuple[str, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..statistics import paired_difference
+from ..config import DATASETS
+from .estimate import Estimate, lacking, mean
 
 
 def warm_up_effect(runs: pd.DataFrame) -> pd.DataFrame:
     """Test accuracy with the warm-up minus without, in points, paired by seed.
 
-    Columns: dataset, batch_size, difference (`Interval`), with_it and without (mean accuracy in percent).
+    Columns: dataset, batch_size, difference (`Estimate`), with_it and without (mean accuracy in percent).
     """
     rows = []
     for (name, b), cell in runs.groupby(["dataset", "batch_size"]):
@@ -20,6 +21,14 @@ def warm_up_effect(runs: pd.DataFrame) -> pd.DataFrame:
             axis=1,
             join="inner",
         )
-        difference = paired_difference(both["on"], both["off"])
+        about = f"{DATASETS[name].title}, B = {b}"
+        difference = mean(both["on"] - both["off"], "points", about, cell["id"], how="paired by seed")
         rows.append([name, int(b), difference, both["on"].mean(), both["off"].mean()])
     return pd.DataFrame(rows, columns=["dataset", "batch_size", "difference", "with_it", "without"])
+
+
+def gains(runs: pd.DataFrame) -> list[Estimate]:
+    """The differences of `warm_up_effect`, at every batch size of every data set that was tried."""
+    if runs.empty:
+        return [lacking("warm-up", "python -m bbatch.studies warm-up", unit="points")]
+    return list(warm_up_effect(runs)["difference"])

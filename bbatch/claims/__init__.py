@@ -4,6 +4,6 @@
 together with the cells of the tables, `questions` holds the distinct claims with their answers, `rules` say
 how a claim is judged, `judging` judges, and `calibration` counts how often the rules are wrong."""
 
-from .judging import COLUMNS, Judgement, Read, distinct, evidence, frame, judged, totals
+from .judging import COLUMNS, Judgement, Read, distinct, evidence, frame, in_text, judged, totals
 
-__all__ = ["COLUMNS", "Judgement", "Read", "distinct", "evidence", "frame", "judged", "totals"]
+__all__ = ["COLUMNS", "Judgement", "Read", "distinct", "evidence", "frame", "in_text", "judged", "totals"]

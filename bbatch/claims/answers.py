@@ -19,10 +19,12 @@ from ..analysis import (
 from ..analysis import generalization_gap as gap
 from ..analysis import noise_and_batch_size as noise
 from ..analysis import sharpness_and_batch_size as sharp
+from ..analysis import warm_up as warm_up_study
 from ..analysis.estimate import Estimate, number
 from ..config import DATASETS, SYNTHETIC, plan
 from ..statistics import LEVEL
 from .claim import Evidence
+from .on_accuracy import STRONG
 from .on_geometry import EQ3
 
 
@@ -112,10 +114,16 @@ def degrades(e: Evidence) -> str:
     found = {b: f for b, f in falls.items() if f.n}
     if not found:
         return "No run of ours at these batch sizes yet."
-    assert all(f.value > 0 for f in found.values()), "accuracy falls"
-    told = ", ".join(f"{f} at B = {b}" for b, f in found.items())
+    assert all(f.value > STRONG for f in found.values()), "each fall is strong"
+    assert found[min(found)].low < STRONG, "at the smallest of them it is not sure to be"
+    told = _list_of(found)
     few = min(f.n for f in found.values())
-    return f"It degrades. Against B = 8 accuracy is lower by {told} (points; seeds at the large end: {few})."
+    sizes = _list(found)
+    return (
+        f"It seems so. Against B = 8 accuracy is lower by {told} points at B = {sizes}; strong is more than "
+        f"the {STRONG:g} points that Section VII calls degradation. At B = {min(found)} our interval does "
+        f"not clear them, and B = 64, with which the paper compares, is still to be run. Seeds there: {few}."
+    )
 
 
 def chance(e: Evidence) -> str:
@@ -203,10 +211,21 @@ def scaling(e: Evidence) -> str:
 
 
 def warm_up(e: Evidence) -> str:
+    assert len(e.warm_up), "there are runs with and without it"
+    found = warm_up_study.warm_up_effect(e.warm_up)
+    grid = found[found["batch_size"] <= 512]["difference"]
+    assert max(d.low for d in grid) < 0 and min(d.high for d in grid) > 0, "no effect is clear"
+    far = found[found["batch_size"] == found["batch_size"].max()].set_index("dataset")
+    ten, fifty = far.loc["synthetic-10k", "difference"], far.loc["synthetic-50k", "difference"]
+    assert ten.low > 0 and fifty.low > 0, "far beyond the paper's sizes it helps"
+    collapsed = published.results("cifar10")["test_acc"].iloc[-1]
     return (
-        "Not tested: no network of the paper, nor of ours, is trained both with and without. The paper "
-        "asks for it from B = 256 on, applies it to MNIST alone, and not to CIFAR-10, which it finds to "
-        "collapse there."
+        "Not on the synthetic sets, where the paper uses none. At B = 256 and 512 five epochs of it change "
+        f"accuracy there by {number(min(d.value for d in grid))} to {number(max(d.value for d in grid))} "
+        "points, which is not told apart from nothing on any of them. Far beyond, at B = "
+        f"{found['batch_size'].max()}, it gains {ten} points on 10K and {fifty} on 50K. MNIST and CIFAR-10 "
+        "have no such pairs of runs yet. The paper breaks its own rule: it asks for a warm-up from B = 256 "
+        f"on and gives CIFAR-10 none, which then falls to {number(collapsed)} %."
     )
 
 
@@ -250,12 +269,20 @@ def variance_law(e: Evidence) -> str:
 
 
 def mechanism(e: Evidence) -> str:
-    times = published.results("synthetic-50k").set_index("batch_size")["epoch_time_s"]
-    assert times[1] > 100 * times[512], "noise costs time"
     return (
-        "Not tested: that noise and geometry both change with B does not show that one causes the other. "
-        f"Free of cost it is not: by Table VII an epoch of 50K takes {number(times[1])} s at B = 1 and "
-        f"{number(times[512])} s at B = 512."
+        "Not tested, by the paper or here. That noise and geometry both change with B does not show that "
+        "one causes the other, and the law of the variance would hold for any network."
+    )
+
+
+def free(e: Evidence) -> str:
+    times = published.results("synthetic-50k").set_index("batch_size")["epoch_time_s"]
+    ours = [efficiency.against_base(e.trained[d], d, 1, 512, 0)["epoch"] for d in SYNTHETIC]
+    assert times[1] > 100 * times[512] and min(o.low for o in ours) > 2, "noise costs time"
+    return (
+        f"No, it costs time. By Table VII an epoch of 50K takes {number(times[1])} s at B = 1 and "
+        f"{number(times[512])} s at B = 512; in our runs B = 1 takes {_span(o.value for o in ours)} times as "
+        "long as B = 512. And it is tuned: Algorithm 2 halves and doubles B, and trains again."
     )
 
 

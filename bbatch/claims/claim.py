@@ -25,12 +25,14 @@ class Evidence:
     """What a question is asked of: tables of our runs, or of the paper's.
 
     runs: `metrics.frame` of the full protocol, or `published.frame`; ablation: the same, or Table V;
-    measures: what `geometry.measured` gives; choices: what `regret.results` gives; records: ours by id."""
+    measures: what `geometry.measured` gives; choices: what `regret.results` gives; warm_up: the table of that
+    study; records: ours by id."""
 
     runs: pd.DataFrame
     ablation: pd.DataFrame
     measures: pd.DataFrame = field(default_factory=pd.DataFrame)
     choices: pd.DataFrame = field(default_factory=pd.DataFrame)
+    warm_up: pd.DataFrame = field(default_factory=pd.DataFrame)
     records: dict = field(default_factory=dict)
 
     @cached_property
@@ -127,3 +129,13 @@ class Question:
     statements: dict[str, Put]
     leads: str
     answer: Callable[[Evidence], str]
+
+    def answered(self, evidence: Evidence) -> str:
+        """The answer; where the evidence overturns its words, that it does."""
+        try:
+            return self.answer(evidence)
+        except AssertionError as error:
+            return (
+                f"What was written here for the records of the book ({error}) does not hold for these; see "
+                "the verdicts on its statements."
+            )

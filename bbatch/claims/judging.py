@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from textwrap import fill
 
 import pandas as pd
 
@@ -14,6 +15,7 @@ from ..analysis.estimate import Estimate, command
 from ..config import DATASETS, PRECISIONS
 from ..errors import BadInput, one_of
 from ..records.store import Store
+from ..studies.table import read_table
 from . import rules
 from .claim import Claim, Evidence, paper
 from .questions import QUESTIONS
@@ -21,6 +23,7 @@ from .rules import DATA, UNCHECKABLE, UNTESTABLE
 from .statements import claims
 
 COLUMNS = ["id", "section", "claim", "published", "paper_check", "measured", "low", "high", "n", "verdict"]
+INDENT = {"initial_indent": "  ", "subsequent_indent": "  "}
 COLUMNS += ["unit", "at", "reading", "question", "command", "note"]
 
 
@@ -86,10 +89,8 @@ def evidence(
         frame = frame[frame["precision"] == precision]
     if seeds:
         frame = frame[frame["seed"].isin(sorted(frame["seed"].unique())[:seeds])]
-    measures, choices = geometry.measured(), regret.results()
-    if given:
-        measures, choices = measures.iloc[:0], choices.iloc[:0]
-    return Evidence(frame, frame, measures, choices, records)
+    more = geometry.measured(), regret.results(), read_table("warm-up")
+    return Evidence(frame, frame, *(table.iloc[:0] if given else table for table in more), records)
 
 
 def judged(
@@ -239,10 +240,10 @@ def frame(judgements: Iterable[Judgement]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def distinct(judgements: Iterable[Judgement]) -> pd.DataFrame:
+def distinct(judgements: Iterable[Judgement], ours: Evidence | None = None) -> pd.DataFrame:
     """A row a distinct claim: id, claim (a question), verdict (of the statement that stands for it),
-    statements (how many there are, cells included), reproduced, not_reproduced (how many of them), where (the
-    sections that make it)."""
+    paper_check, statements (how many there are, cells included), reproduced, not_reproduced (how many of
+    them), where (the sections that make it), and of `ours` the answer in words."""
     by_question: dict[str, list[Judgement]] = {}
     for j in judgements:
         by_question.setdefault(j.claim.question, []).append(j)
@@ -253,9 +254,21 @@ def distinct(judgements: Iterable[Judgement]) -> pd.DataFrame:
         if lead:
             counts = [sum(j.verdict == v for j in found) for v in (rules.REPRODUCED, rules.NOT)]
             where = ", ".join(dict.fromkeys(j.claim.section for j in found))
-            rows.append((question.id, question.asks, lead.verdict, lead.check, len(found), *counts, where))
+            answer = [] if ours is None else [question.answered(ours)]
+            rows.append(
+                (question.id, question.asks, lead.verdict, lead.check, len(found), *counts, where, *answer)
+            )
     names = ["id", "claim", "verdict", "paper_check", "statements", "reproduced", "not_reproduced", "where"]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=names if ours is None else [*names, "answer"])
+
+
+def in_text(table: pd.DataFrame) -> str:
+    """`distinct` with its answers, for a terminal."""
+    parts = []
+    for row in table.itertuples():
+        verdicts = f"{row.verdict}; by the paper's own tables, {row.paper_check}"
+        parts.append(f"{row.claim}\n{fill(verdicts, 96, **INDENT)}\n{fill(row.answer, 96, **INDENT)}")
+    return "\n\n".join(parts)
 
 
 def _chapter(section: str) -> str:

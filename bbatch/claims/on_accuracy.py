@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from .. import published
 from ..analysis import accuracy, critical_batch_size
 from ..config import DATASETS, SYNTHETIC
 from .claim import Put, Reading, one, says
@@ -95,27 +96,6 @@ WHERE = {
         512,
         "Put as: the fall from B = 32 to 512 is larger on the smallest synthetic set than on the largest.",
     ),
-    "v-c-large": _put(
-        *(
-            Reading(
-                partial(
-                    accuracy.falls,
-                    datasets=["synthetic-50k", "mnist", "cifar10"],
-                    small=[32],
-                    large=[largest],
-                ),
-                label=f"to B = {largest}",
-            )
-            for largest in (64, 128)
-        ),
-        says=says("<=", 1, "points"),
-        words=(
-            "The paper speaks of catastrophic sharpening, and measures no sharpness on these sets at two "
-            "sizes of data; what it tabulates is accuracy. Put as: from B = 32 to a batch size that "
-            "Algorithm 2 gives to large sets, accuracy falls by no more than the point of Section IV-G on "
-            "each of them."
-        ),
-    ),
     "v-c-default": _falls(
         ["synthetic-1k"],
         [8, 16],
@@ -173,16 +153,20 @@ MNIST = {
         shares="training accuracy",
     ),
 }
+# Section VII says that accuracy degrades by 2 to 6 % over the data sets: what is called strong goes beyond.
+STRONG = float(published.statement("vii-drop")["upper"])
 DEGRADES = {
     "iv-a-cifar10-collapse": _falls(
         ["cifar10"],
         [64],
         [256, 512, 1024],
-        says=says(">", 5, "points"),
+        says=says(">", STRONG, "points"),
         words=(
-            "The caption of Fig. 4 calls it strong degradation. Put as: from the named batch size on, "
-            "accuracy lies more than five points below that at B = 64. The paper gives no number for it; "
-            "this one is ours."
+            "The caption of Fig. 4 calls it strong degradation and gives no number. Section VII has one for "
+            f"degradation as such, at most {STRONG:g} points over the data sets; strong is put as more. So: "
+            "from the named batch size on, accuracy lies further than that below the one at B = 64. An "
+            "earlier threshold of ours, five points, had been set when our first falls were known; this one "
+            "is the paper's, and was taken without regard to them."
         ),
     )
 }

@@ -108,11 +108,12 @@ QUESTIONS = (
     ),
     Question(
         "mechanism",
-        "Is gradient noise the mechanism, free of cost?",
+        "Is gradient noise what links batch size to minima?",
         g.MECHANISM,
         "v-b-mechanism",
         answers.mechanism,
     ),
+    Question("free", "Does its regularization cost nothing?", t.FREE, "v-b-free", answers.free),
     Question(
         "critical",
         "Does the critical batch size grow as the root of N?",

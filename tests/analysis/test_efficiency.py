@@ -169,3 +169,10 @@ def test_without_runs_there_are_holes_and_no_crash():
     assert len(efficiency_figures.efficiency(efficiency.all_speedups(empty, none)).axes) == 3
     printed = efficiency.per_epoch(none)
     assert printed["paper"].notna().all() and all(i.n == 0 for i in printed["ours"])
+
+
+def test_runs_of_two_rules_are_refused_in_a_sentence():
+    both = pd.concat([curves(RUNS), curves(RUNS).assign(id=lambda t: t["id"] + "-constant")])
+    with pytest.raises(BadInput, match="2 runs of synthetic-1k at B = 32 and seed 42 were given where one"):
+        efficiency.by_run(both, "synthetic-1k")
+    assert len(efficiency.by_run(curves(RUNS), "synthetic-1k")) == 4

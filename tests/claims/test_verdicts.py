@@ -6,6 +6,7 @@ import json
 import math
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -144,6 +145,30 @@ def test_the_exponent_is_fitted_to_table_vi(nothing_run):
     assert math.isnan(fits["by the definition from the printed accuracies"].value)
 
 
+def test_the_rule_of_warm_up_is_held_against_the_protocol(nothing_run):
+    parts = {part.about: part for part in nothing_run["vi-warmup-from"].paper[0].parts}
+    assert {name for name, part in parts.items() if part.value} == {"MNIST"}  # Table II
+    assert "65.11, 48.10, 10.00 %" in parts["CIFAR-10"].shown
+    assert check("vi-warmup-from", nothing_run) == INCONSISTENT
+
+
+def test_free_of_cost_is_held_against_the_epoch_times(nothing_run):
+    assert check("v-b-free", nothing_run) == INCONSISTENT  # under each of its readings
+    for read, base in zip(
+        sorted(nothing_run["v-b-free"].paper, key=lambda r: r.label), (1, 32, 8), strict=True
+    ):
+        times = published.results("mnist").set_index("batch_size")["epoch_time_s"]
+        assert f"B = {base} to" in read.label and read.verdict == INCONSISTENT
+        assert read.parts[3].value == pytest.approx(times[base] / times[1024])
+
+
+def test_what_is_called_strong_is_taken_from_the_paper(nothing_run):
+    says = nothing_run["iv-a-cifar10-collapse"].claim.says
+    assert (says.relation, says.value) == (">", published.statement("vii-drop")["upper"]) == (">", 6)
+    large = nothing_run["v-c-large"].claim.says  # of sharpness, as the statement is
+    assert (large.unit, large.value) == ("ratio", published.value("iv-e-sharpness-ratio"))
+
+
 def test_the_drops_of_the_text_against_table_v_and_table_vii(nothing_run):
     v = published.learning_rate_ablation().set_index(["batch_size", "lr_rule"])["test_acc"]
     lost = v[512, "linear"] - v[512, "constant"]
@@ -271,6 +296,16 @@ def test_the_answers_hold_for_the_committed_records(committed):
     for question in QUESTIONS:
         text = question.answer(committed)  # asserts its own words
         assert text.endswith(".") and "nan" not in text and "{" not in text, question.id
+
+
+def test_an_answer_that_other_records_overturn_says_so(empty, committed):
+    no_runs = replace(committed, runs=committed.runs.iloc[:0], ablation=committed.ablation.iloc[:0])
+    for question in QUESTIONS:
+        for ours in (empty, no_runs):
+            text = question.answered(ours)
+            assert text.endswith(".") and "nan" not in text, question.id
+    scaling = next(question for question in QUESTIONS if question.id == "scaling")
+    assert "does not hold for these" in scaling.answered(empty)
 
 
 def test_table_vii_could_be_ours(committed):
@@ -483,6 +518,11 @@ def test_the_command_prints_distinct_claims_and_all_statements_when_asked(capsys
     assert cli.main(["claims", "--id", "vii-orders", "iv-d-drop"]) == 0
     out = capsys.readouterr().out
     assert "vii-orders" in out and "iv-d-drop" in out and len(out.splitlines()) == 3
+    assert cli.main(["claims"]) == 0
+    out = capsys.readouterr().out
+    assert all(question.asks in out for question in QUESTIONS) and "does not hold" not in out
+    assert cli.main(["claims", "--statements", "--json"]) == 0
+    assert {row["id"] for row in json.loads(capsys.readouterr().out)} == {c.id for c in statements.claims()}
 
 
 def test_distinct_claims_are_a_row_each(real):
