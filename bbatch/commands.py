@@ -131,9 +131,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--algorithm-2", action="store_true", help="what the paper's Algorithm 2 chooses, instead"
     )
-    sub = add(
-        "claims", _claims, "the paper's claims, judged against its own tables and against our runs"
-    )
+    sub = add("claims", _claims, "the paper's claims, judged against its own tables and against our runs")
     sub.add_argument("--statements", action="store_true", help="every statement and cell, not the claims")
     sub.add_argument("--section", metavar="S", help="statements of IV-D, abstract, 'Table V', ...")
     sub.add_argument("--id", nargs="+", default=[], metavar="ID", help="statements by their ids")

@@ -9,6 +9,7 @@ import pytest
 from bbatch import metrics
 from bbatch.analysis import efficiency
 from bbatch.analysis.estimate import ratio
+from bbatch.errors import BadInput
 from bbatch.pages import efficiency_figures, picture
 
 
