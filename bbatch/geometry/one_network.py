@@ -99,7 +99,8 @@ def _sharpness(add, split: str, net: nn.Module, x, y, effort: Effort) -> None:
         best, worst = max(found.restarts), min(found.restarts)
         # None rises in a network that is dead, say.
         apart = f"{100 * (best - worst) / best:.2g} % apart" if best > 0 else "none rose"
-        how = f"epsilon {EPSILON}, {effort.restarts} ascents of {effort.steps} gradients, {apart}"
+        how = f"epsilon {EPSILON}, best {effort.restarts} of {effort.directions + 1} ascents, "
+        how += f"{effort.steps} gradients, {apart}"
         add(split, f"sharpness_{norm}", found.value, len(y), how)
         how = f"epsilon {EPSILON}, largest of {effort.directions} directions"
         add(split, f"sharpness_{norm}_random", found.random, len(y), how)

