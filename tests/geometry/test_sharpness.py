@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import brentq
+from torch import nn
 from torch.nn import functional as F
 
 from bbatch.geometry.sharpness import NORMS, ball, keskar, rescale, sharpness
