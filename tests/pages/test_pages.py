@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from bbatch import metrics, published
-from bbatch.analysis import accuracy, critical_batch_size, generalization_gap, precision
+from bbatch.analysis import accuracy, generalization_gap, precision
 from bbatch.cli import main
 from bbatch.config import DATASETS
 from bbatch.pages import figures, picture, report, tables
@@ -300,12 +300,3 @@ def test_correlation_of_the_papers_own_cells_is_recomputed_not_quoted():
     expected = stats.pearsonr(np.log(cells["batch_size"]), cells["gap"])
     row = generalization_gap.correlations(metrics.frame([])).iloc[0]
     assert (row["r"], row["p"], row["n"]) == pytest.approx((expected.statistic, expected.pvalue, len(cells)))
-
-
-def test_a_critical_size_of_ours_is_said_with_the_name_as_it_is_written():
-    sizes = DATASETS["cifar10"].protocol.batch_sizes
-    runs = metrics.frame(record("cifar10", b, test_correct=7_600 if b <= 64 else 7_300) for b in sizes)
-    said = " ".join(critical_batch_size.exponent_sentences(runs))
-    assert "give a B* on 1 of the 1 data sets with runs at every batch size: CIFAR-10 (B* = 128), " in said
-    assert "too few for an exponent." in said
-    assert "−" in said and " -" not in said  # the interval of Table VI's synthetic sets begins below zero

@@ -1,0 +1,71 @@
+"""The figure of the page "Resolved ambiguities": every choice, and what it moves."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ..config import DATASETS
+from .picture import describe, tip
+from .style import COLORS, INK, STYLE
+
+EDGE = 5.5  # points: what lies beyond is drawn at the border, with its number
+
+
+def multiverse(effects: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
+    """A row for each choice, in it a mark for each reading of `choices_made.effects`: what the other choice
+    changes. Left test accuracy, right the gap, in points."""
+    order = list(ranking["choice"])[::-1]
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 2, figsize=(9.8, 1.8 + 0.5 * len(order)), sharey=True)
+        for axis, (what, title) in zip(
+            axes, {"accuracy": "Test accuracy", "gap": "Generalization gap"}.items(), strict=True
+        ):
+            for k, choice in enumerate(order):
+                cells = effects[(effects["choice"] == choice) & effects[what].notna()]
+                spread = np.linspace(0.3, -0.3, len(cells)) if len(cells) != 1 else [0.0]
+                for (_, cell), nudge in zip(cells.iterrows(), spread, strict=True):
+                    _mark(axis, cell, what, k + nudge)
+                if cells.empty:
+                    axis.text(0.15, k, "not known", fontsize=9, color=INK, va="center")
+            axis.axvline(0, color=INK, linewidth=1, zorder=0)
+            axis.set(title=title, xlabel="Other choice − ours (points)", xlim=(-EDGE, EDGE))
+            axis.set_yticks(range(len(order)), order)
+            axis.tick_params(labelleft=True)  # also where a phone shows one panel below the other
+            axis.grid(axis="y", visible=False)
+        shown = [name for name in DATASETS if name in set(effects["dataset"])]
+        handles = [Line2D([], [], color=COLORS[n], marker="o", ls="", label=DATASETS[n].title) for n in shown]
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9.5)
+    plt.close(figure)
+    return describe(
+        figure,
+        "What the other choice changes, one mark for each data set and batch size, with 95 % intervals over "
+        "seeds where several seeds have both. Of problems and seeds, each one's distance from their mean.",
+    )
+
+
+def _mark(axis, cell: pd.Series, what: str, y: float) -> None:
+    i, color = cell[what], COLORS[cell["dataset"]]
+    many = np.isfinite(i.low) and i.n > 1
+    said = (
+        f"{cell['choice']}\n{DATASETS[cell['dataset']].title}, B = {cell['batch_size']}: {i.text(sign='+')}"
+    )
+    tip(axis, [np.clip(i.mean, -EDGE, EDGE)], [y], [said])
+    if abs(i.mean) > EDGE:
+        side = np.sign(i.mean)
+        axis.plot(0.97 * side * EDGE, y, "<" if side < 0 else ">", color=color, markersize=7, clip_on=False)
+        told = (
+            f" {i.mean:.1f}: {DATASETS[cell['dataset']].title}, B = {cell['batch_size']}, one seed ".replace(
+                "-1", "−1"
+            )
+        )
+        axis.text(0.92 * side * EDGE, y, told, fontsize=8.5, va="center", ha="left" if side < 0 else "right")
+    elif many:
+        bars = [[i.mean - i.low], [i.high - i.mean]]
+        axis.errorbar(i.mean, y, xerr=bars, fmt="o", color=color, markersize=3.5, capsize=1.5, linewidth=1)
+    else:
+        axis.plot(i.mean, y, "o", color=color, markersize=3, alpha=0.6)

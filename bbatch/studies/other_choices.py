@@ -1,0 +1,91 @@
+"""Where the paper is silent, the other choice: what it would have changed on the synthetic sets.
+
+Not trials of a `Run`: what differs here is the start of the network or the shape of the warm-up, which a run
+cannot name. `python -m bbatch.studies.other_choices` trains what its table lacks; the page "Resolved
+ambiguities" reads it. The runs with our own choices are the recorded ones, and those of study `warm-up`.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import replace
+
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from .. import data
+from ..config import SYNTHETIC, Run, plan
+from ..engines import fastest_engine
+from ..files import write_whole
+from ..recipe import Recipe, network_of, recipe_of
+from .table import FOLDER
+from .warm_up import EPOCHS
+
+FILE = FOLDER / "other-choices.csv"
+COLUMNS = ["choice", "dataset", "batch_size", "seed", "n_train", "n_test", "train_correct", "test_correct"]
+WIDER, STAIRS = "initialisation", "warm-up"
+SEEDS = 10
+
+
+def wider(run: Run) -> torch.nn.Module:
+    """The run's network with weights drawn from an interval √6 times as wide: `kaiming_uniform_` called with
+    the gain of ReLU (He et al. 2015), where ours is the layers' default. Biases stay."""
+    net = network_of(run)
+    with torch.no_grad():
+        for p in net.parameters():
+            if p.dim() > 1:
+                p.mul_(math.sqrt(6))
+    return net
+
+
+def in_stairs(run: Run) -> Recipe:
+    """The run's recipe with a warm-up of `EPOCHS` that climbs once an epoch, where ours climbs every step."""
+    plain = recipe_of(replace(run, warmup_epochs=0))
+    return replace(plain, rates=lambda epoch: plain.rates(epoch) * min(1.0, (epoch + 1) / EPOCHS))
+
+
+def planned() -> list[tuple[str, Run]]:
+    """Each choice with the runs that it is tried on: the paper's protocol under the linear rule."""
+    seeds = range(42, 42 + SEEDS)
+    found = [(WIDER, plan(d, b, s)) for d in SYNTHETIC for b in (32, 512) for s in seeds]
+    return found + [(STAIRS, plan(d, 512, s)) for d in SYNTHETIC for s in seeds]
+
+
+def train_choice(choice: str, run: Run) -> dict:
+    """One training; counts of right answers in evaluation mode, after the last epoch."""
+    source = data.load(run.dataset)
+    net, recipe = (wider(run), recipe_of(run)) if choice == WIDER else (network_of(run), in_stairs(run))
+    engine = fastest_engine(net, source, recipe, "cpu")
+    for epoch in range(run.epochs):
+        engine.train_epoch(epoch)
+    right = [
+        int(engine.evaluate(x, y)[1])
+        for x, y in ((source.train_x, source.train_y), (source.test_x, source.test_y))
+    ]
+    size = len(source.train_y), len(source.test_y)
+    return dict(zip(COLUMNS, (choice, run.dataset, run.batch_size, run.seed, *size, *right), strict=True))
+
+
+def recorded_choices() -> pd.DataFrame:
+    """The table, with `COLUMNS` and test_acc, train_acc in percent; without rows where there is none yet."""
+    found = pd.read_csv(FILE) if FILE.is_file() else pd.DataFrame(columns=COLUMNS)
+    percent = {
+        f"{part}_acc": 100 * found[f"{part}_correct"] / found[f"n_{part}"] for part in ("train", "test")
+    }
+    return found.assign(**percent)
+
+
+def main() -> None:
+    have = recorded_choices()[COLUMNS]
+    done = set(zip(have["choice"], have["dataset"], have["batch_size"], have["seed"], strict=True))
+    todo = [(c, run) for c, run in planned() if (c, run.dataset, run.batch_size, run.seed) not in done]
+    new = pd.DataFrame([train_choice(*one) for one in tqdm(todo, desc="other choices")], columns=COLUMNS)
+    text = io.StringIO()
+    pd.concat([have, new] if len(have) else [new]).sort_values(COLUMNS[:4]).to_csv(text, index=False)
+    write_whole(FILE, text.getvalue().encode())
+
+
+if __name__ == "__main__":
+    main()
