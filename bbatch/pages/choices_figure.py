@@ -58,11 +58,7 @@ def _mark(axis, cell: pd.Series, what: str, y: float) -> None:
     if abs(i.mean) > EDGE:
         side = np.sign(i.mean)
         axis.plot(0.97 * side * EDGE, y, "<" if side < 0 else ">", color=color, markersize=7, clip_on=False)
-        told = (
-            f" {i.mean:.1f}: {DATASETS[cell['dataset']].title}, B = {cell['batch_size']}, one seed ".replace(
-                "-1", "−1"
-            )
-        )
+        told = f" {i.text(1)}: {DATASETS[cell['dataset']].title}, B = {cell['batch_size']}, one seed "
         axis.text(0.92 * side * EDGE, y, told, fontsize=8.5, va="center", ha="left" if side < 0 else "right")
     elif many:
         bars = [[i.mean - i.low], [i.high - i.mean]]
