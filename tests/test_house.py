@@ -109,7 +109,7 @@ def public(path: Path) -> set[str]:
 TWICE = set(
     """
     build check correlations critical find formatted frame grid holes judge main
-    measured protocol provenance ratios recorded results sharpness show summary
+    measured protocol provenance recorded results sharpness show summary
     table
     """.split()
 )

@@ -1,4 +1,4 @@
-"""The page "How fast, and why": tables, sentences and figures from the measurements that `make bench` writes.
+"""The page "How fast, and why": tables and figures from the measurements that `make bench` writes.
 
 `results/benchmarks/*.csv` are tidy (see `benchmarks/measure.py`), each with a JSON file that names the
 machine.
@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..config import DATASETS, plan
+from ..config import DATASETS, SYNTHETIC, plan
 from ..errors import BadInput
 from ..records.store import FROZEN
-from .figures import COLORS, INK, STYLE
 from .picture import describe, series, tip
+from .style import COLORS, INK, STYLE
 
 FOLDER = FROZEN / "benchmarks"
 CONTESTANTS = {
@@ -46,7 +46,7 @@ def measured(name: str) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
-def ratios(table: pd.DataFrame, with_memory: bool = False) -> pd.DataFrame:
+def times_faster(table: pd.DataFrame) -> pd.DataFrame:
     """A row for each contestant and batch size: cost, and how many times faster than the first, with
     quartiles.
 
@@ -66,8 +66,6 @@ def ratios(table: pd.DataFrame, with_memory: bool = False) -> pd.DataFrame:
     )
     first = table["contestant"].iloc[0]
     out.loc[table["contestant"] == first, "times faster"] = "base"
-    if with_memory:
-        out["peak memory so far, GB"] = table["memory_gb"].map("{:.2f}".format)
     return out.drop(columns="data set") if table["dataset"].nunique() == 1 else out
 
 
@@ -81,23 +79,6 @@ def over(table: pd.DataFrame, who: str, rival: str) -> pd.Series:
     first."""
     ratio = table.pivot(index=["dataset", "batch_size"], columns="contestant", values="ratio")
     return ratio[who] / ratio[rival] if rival in ratio else pd.Series(dtype=float)
-
-
-def synthetic_sentence(table: pd.DataFrame) -> str:
-    """What a step of the synthetic network gained, and over whom."""
-
-    def listed(rival):
-        return ", ".join(f"{v:.3g}× at B = {b}" for (_, b), v in over(table, "bbatch", rival).items())
-
-    loop = listed("DataLoader loop")
-    parts = [f"A step of the synthetic network runs faster than in the DataLoader loop by {loop}."]
-    names = {
-        "JAX, 10 seeds": "JAX with ten seeds side by side",
-        "JAX, 1 seed": "JAX with one seed",
-        "C++": "the loop written by hand in C++",
-    }
-    parts += [f"Against {name}: {listed(rival)}." for rival, name in names.items() if listed(rival)]
-    return " ".join(parts)
 
 
 def epoch_ratio_sentence(table: pd.DataFrame) -> str:
@@ -116,24 +97,6 @@ def epoch_ratio_sentence(table: pd.DataFrame) -> str:
     return f"An epoch takes longer {'; '.join(parts)} (processor time, {DATASETS['synthetic-50k'].title})."
 
 
-def images_sentences(table: pd.DataFrame) -> list[str]:
-    """What the convolutional networks gained over the whole machine, a paragraph for each data set, and the
-    most memory that a process took."""
-    lines = []
-    for name in table["dataset"].unique():
-        rows, parts = table[table["dataset"] == name], []
-        for who, rival in (
-            ("bbatch", "plain loop, one process"),
-            ("bbatch", "plain loop, a process for each core"),
-            ("bbatch, bf16", "plain loop, one process"),
-        ):
-            gain = ", ".join(f"{v:.2g}× at B = {b}" for (_, b), v in over(rows, who, rival).items())
-            parts.append(f"in {who.partition(', ')[2] or 'fp32'} over the {rival}: {gain}")
-        lines.append(f"**{DATASETS[name].title}**, how many times faster: {'; '.join(parts)}.")
-    most = table[table["contestant"].str.startswith("bbatch")]["memory_gb"].max()
-    return [*lines, f"A process of ours took {most:.2f} GB at its peak."]
-
-
 def cost_of_a_step(table: pd.DataFrame) -> tuple[float, float]:
     """(a, b) of the model a + b·B for our microseconds a step: through the smallest and the largest B."""
     ours = table[table["contestant"] == "bbatch"].sort_values("batch_size")
@@ -142,61 +105,14 @@ def cost_of_a_step(table: pd.DataFrame) -> tuple[float, float]:
     return float(t0 - slope * b0), float(slope)
 
 
-def step_sentence(table: pd.DataFrame) -> str:
-    """Where the time of a step goes: a part for each step (Adam, mostly) and a part for each sample."""
-    fixed, each = cost_of_a_step(table)
-    slow = table[(table["contestant"] == "DataLoader loop")].sort_values("batch_size").iloc[0]
-    return (
-        f"Our step costs about {fixed:.2g} µs whatever the batch, largely Adam's pass over all "
-        f"parameters, and {each:.2g} µs for each sample, for the arithmetic of the layers and the drawing of "
-        f"masks; the two are equal near B = {fixed / each:.0f}. The DataLoader loop needs "
-        f"{slow['median']:.0f} µs at B = {slow['batch_size']}."
-    )
-
-
-def scaling_sentence(table: pd.DataFrame) -> str:
-    """How the cost of whole runs grows: by what factor, over the range of each quantity."""
-    names = {
-        "B": "the batch size",
-        "N": "the number of samples",
-        "epochs": "the number of epochs",
-        "seeds": "the number of seeds",
-    }
-    parts = []
-    for what, name in names.items():
-        rows = table[table["varied"] == what].sort_values("value")
-        ends, seconds = rows["value"].to_numpy()[[0, -1]], rows["seconds"].to_numpy()[[0, -1]]
-        parts.append(f"{name} from {ends[0]} to {ends[1]} multiplies it by {seconds[1] / seconds[0]:.2g}")
-    return f"Processor time of whole runs: raising {'; raising '.join(parts)}."
-
-
-def surface_sentence(table: pd.DataFrame) -> str:
-    """What a surface of the synthetic network takes, and what it would take with a DataLoader at every
-    point."""
-    ours, rival = (table.set_index("contestant").loc[who] for who in ("bbatch", "DataLoader at every point"))
-    side, a_point = round(ours["points"] ** 0.5), f"{ours['median']:.2g} ms"
-    return (
-        f"**How long a surface takes.** {side} × {side} points of the synthetic network on "
-        f"{DATASETS[ours['dataset']].n_test:,} samples: {ours['seconds']:.2g} s, at "
-        f"{ours['unit'].replace('ms', a_point)}. With the weights loaded into the network and a DataLoader "
-        f"run anew at every point: {rival['seconds']:.2g} s, or {ours['ratio']:.3g} times as long "
-        f"({ours['ratio_low']:.3g} to {ours['ratio_high']:.3g}; medians and quartiles over {ours['rounds']} "
-        f"rounds in turn). {machine_sentence('landscape')}"
-    )
-
-
-def grid_sentence(table: pd.DataFrame) -> str:
-    """What the paper's synthetic grid takes, from our cost of a step: a computation, not a measurement."""
-    fixed, each = cost_of_a_step(table)
+def seconds_of_the_grid(fixed: float, each: float) -> float:
+    """What a seed of the paper's synthetic sets takes at `cost_of_a_step`: all batch sizes, full protocol."""
     total = 0.0
-    for name in (n for n in DATASETS if DATASETS[n].network == "mlp"):
+    for name in SYNTHETIC:
         for b in DATASETS[name].protocol.batch_sizes:
             run = plan(name, b)
             total += run.epochs * (run.steps(0) * fixed + run.n_train * each) / 1e6
-    return (
-        f"At these costs the synthetic half of the paper, three sets and all batch sizes at the full "
-        f"protocol, trains in {total:.0f} s a seed on one core."
-    )
+    return total
 
 
 def checks(table: pd.DataFrame) -> pd.DataFrame:
@@ -226,25 +142,6 @@ def machine_sentence(name: str) -> str:
     return (
         f"Measured on {m['device_name']} ({m['cores']} cores seen), {m['date']}, code {code}, "
         f"Python {m['python']}, {versions}."
-    )
-
-
-def cuda_sentence() -> str:
-    """What is known of the CUDA engine's speed."""
-    try:
-        table = measured("cuda")
-    except BadInput:
-        return (
-            "**The CUDA engine has not been measured.** Its arithmetic is tested on a CPU, its capture in a "
-            "graph is not, and nothing on this page says how fast it is. On a machine with a GPU, "
-            "`make bench DEVICE=cuda` measures it and this paragraph gives way to the result."
-        )
-    gain = over(table, "bbatch", "DataLoader loop")
-    return (
-        "The CUDA engine, over the DataLoader loop on the same GPU: "
-        + ", ".join(f"{DATASETS[d].title} {v:.3g}× at B = {b}" for (d, b), v in gain.items())
-        + ". "
-        + machine_sentence("cuda")
     )
 
 
@@ -310,7 +207,7 @@ def figure_scaling(table: pd.DataFrame) -> Figure:
         "seeds": "Seeds\n(10K, B = 32, 50 epochs)",
     }
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 4, figsize=(12.5, 3.5))
+        figure, axes = plt.subplots(1, 4, figsize=(12.5, 3.7))
         for axis, (what, label) in zip(axes, labels.items(), strict=True):
             rows = table[table["varied"] == what].sort_values("value")
             bars = np.abs(rows[["low", "high"]].to_numpy().T - rows["seconds"].to_numpy())
@@ -323,7 +220,7 @@ def figure_scaling(table: pd.DataFrame) -> Figure:
                 markersize=5,
                 capsize=3,
             )
-            axis.set(xscale="log", yscale="log", xlabel=label)
+            axis.set(xscale="log", yscale="log", xlabel=label, ylabel="Processor seconds (log)")
             values = (
                 rows["value"].tolist()[:: 3 if what == "B" else 2] if what in "BN" else rows["value"].tolist()
             )
@@ -332,10 +229,9 @@ def figure_scaling(table: pd.DataFrame) -> Figure:
             axis.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
             axis.yaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
             axis.yaxis.set_minor_locator(mpl.ticker.NullLocator())
-        axes[0].set_ylabel("Processor seconds (log scale)")
     plt.close(figure)
     return describe(
         figure,
-        f"{scaling_sentence(table)} The synthetic network, evaluation included, one quantity varied at a "
-        "time; bars: quartiles over the rounds.",
+        "Processor time of whole runs of the synthetic network, evaluation included, one "
+        "quantity varied at a time; bars: quartiles over the rounds.",
     )

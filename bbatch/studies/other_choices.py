@@ -46,7 +46,7 @@ def in_stairs(run: Run) -> Recipe:
     return replace(plain, rates=lambda epoch: plain.rates(epoch) * min(1.0, (epoch + 1) / EPOCHS))
 
 
-def planned() -> list[tuple[str, Run]]:
+def choice_runs() -> list[tuple[str, Run]]:
     """Each choice with the runs that it is tried on: the paper's protocol under the linear rule."""
     seeds = range(42, 42 + SEEDS)
     found = [(WIDER, plan(d, b, s)) for d in SYNTHETIC for b in (32, 512) for s in seeds]
@@ -80,7 +80,7 @@ def recorded_choices() -> pd.DataFrame:
 def main() -> None:
     have = recorded_choices()[COLUMNS]
     done = set(zip(have["choice"], have["dataset"], have["batch_size"], have["seed"], strict=True))
-    todo = [(c, run) for c, run in planned() if (c, run.dataset, run.batch_size, run.seed) not in done]
+    todo = [(c, run) for c, run in choice_runs() if (c, run.dataset, run.batch_size, run.seed) not in done]
     new = pd.DataFrame([train_choice(*one) for one in tqdm(todo, desc="other choices")], columns=COLUMNS)
     text = io.StringIO()
     pd.concat([have, new] if len(have) else [new]).sort_values(COLUMNS[:4]).to_csv(text, index=False)

@@ -62,17 +62,17 @@ def test_the_rate_below_the_base_is_taken_from_runs_or_from_the_map(effects):
 
 
 def test_another_choice_trained_again_is_the_row_of_its_table():
-    choice, run = other_choices.planned()[0]
+    choice, run = other_choices.choice_runs()[0]
     row = other_choices.train_choice(choice, run)
     kept = other_choices.recorded_choices().set_index(other_choices.COLUMNS[:4])
     correct = kept.loc[tuple(row[c] for c in other_choices.COLUMNS[:4]), "test_correct"]
     assert abs(row["test_correct"] - correct) <= 4  # of 200: processors round differently
-    assert {c for c, _ in other_choices.planned()} == set(kept.reset_index()["choice"])
-    assert len(other_choices.planned()) == len(kept) == 10 * 3 * len(SYNTHETIC)
+    assert {c for c, _ in other_choices.choice_runs()} == set(kept.reset_index()["choice"])
+    assert len(other_choices.choice_runs()) == len(kept) == 10 * 3 * len(SYNTHETIC)
 
 
 def test_a_wider_start_is_wider_and_stairs_climb_once_an_epoch():
-    run = other_choices.planned()[0][1]
+    run = other_choices.choice_runs()[0][1]
     plain, wide = (
         dict(net.named_parameters()) for net in (other_choices.network_of(run), other_choices.wider(run))
     )

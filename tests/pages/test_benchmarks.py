@@ -24,7 +24,7 @@ def rows(costs, figure="step"):
     return pd.DataFrame(table)
 
 
-def test_sentences_follow_the_measurements():
+def test_numbers_follow_the_measurements():
     table = rows(
         {
             ("DataLoader loop", 1): 300.0,
@@ -38,23 +38,19 @@ def test_sentences_follow_the_measurements():
     assert benchmarks.over(table, "bbatch", "DataLoader loop").tolist() == pytest.approx([100, 600 / 53])
     assert benchmarks.over(table, "bbatch", "C++").tolist() == pytest.approx([0.5, 1])
     assert benchmarks.cost_of_a_step(table) == pytest.approx((2.5, 0.5))
-    assert "100× at B = 1" in benchmarks.synthetic_sentence(
-        table
-    ) and "JAX" not in benchmarks.synthetic_sentence(table)
+    assert benchmarks.over(table, "bbatch", "JAX, 1 seed").empty
+    shown = benchmarks.times_faster(table)
+    assert shown["times faster"].tolist()[:3] == ["base", "100 (100 to 100)", "200 (200 to 200)"]
     table["median"] *= 2
     assert benchmarks.cost_of_a_step(table) == pytest.approx((5, 1))
 
 
-def test_how_long_a_surface_takes_is_what_was_measured(monkeypatch):
-    from benchmarks import landscape
-
-    monkeypatch.setattr(benchmarks, "machine_sentence", lambda name: "")
-    table = pd.DataFrame(landscape.surface(1, lambda text: None)).set_index("contestant")
-    assert table["ratio"]["bbatch"] > 1
-    assert table["seconds"]["bbatch"] == pytest.approx(51 * 51 * table["median"]["bbatch"] / 1e3)
-    table.loc["bbatch", ["seconds", "ratio", "median"]] = 2.0, 25.0, 0.77
-    text = benchmarks.surface_sentence(table.reset_index())
-    assert "51 × 51" in text and "2 s, at 0.77 ms a point" in text and "25 times as long" in text
+def test_the_grid_costs_what_its_steps_and_samples_do():
+    """Counted by hand: steps an epoch over the batch sizes of each synthetic set, fifty epochs."""
+    sizes = (1, 8, 16, 32, 64, 128, 256, 512)
+    steps = sum(-(-n // b) for n in (800, 8_000, 40_000) for b in sizes)
+    assert benchmarks.seconds_of_the_grid(2.0, 0.0) == pytest.approx(50 * steps * 2e-6)
+    assert benchmarks.seconds_of_the_grid(0.0, 0.5) == pytest.approx(50 * 48_800 * len(sizes) * 0.5e-6)
 
 
 def test_rounds_rotate_and_the_first_is_not_counted():
@@ -69,7 +65,6 @@ def test_unmeasured_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr(benchmarks, "FOLDER", tmp_path)
     with pytest.raises(BadInput, match="make bench DEVICE=cuda"):
         benchmarks.measured("cuda")
-    assert "has not been measured" in benchmarks.cuda_sentence()
 
 
 def test_the_loop_in_cpp_trains_as_well_as_ours():
