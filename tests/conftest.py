@@ -14,6 +14,14 @@ torch.set_num_threads(1)  # as the sweep's workers do
 use_this_checkout()  # the kernels in which nbval runs the notebooks
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--long",
+        action="store_true",
+        help="50 kills of each kind; every choice of parameters of each notebook",
+    )
+
+
 @pytest.fixture(scope="session")
 def real():
     """real(name): the named data set of Table I; the test is skipped where its files are not at hand."""

@@ -1,14 +1,8 @@
-"""The option --long, and the result of a sweep that nothing disturbed."""
+"""The result of a sweep that nothing disturbed."""
 
 import pytest
 
 from faults import harness
-
-
-def pytest_addoption(parser):
-    parser.addoption(
-        "--long", action="store_true", help="50 random moments for each kind of kill instead of 2 to 4"
-    )
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""Notebooks under other parameters than the committed ones, and what their pages then say."""
