@@ -21,6 +21,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from . import parameters
+
 GROUND = "#121212"  # the theme's page in the dark
 LEGIBLE = 3.0  # contrast with it that a line needs (WCAG 2.2, 1.4.11)
 # The colours of data sets in the dark, picked by hand so that the two blues stay apart.
@@ -96,7 +98,8 @@ def html(figure: Figure) -> str:
     )
     ids = {name: [f"{label}-{gid}" for gid in gids] for name, gids in about.series.items()}
     more = {key: value for key, value in (("tips", _tips(figure)), ("series", ids)) if value}
-    caption = f"<figcaption>{escape(unbroken(about.caption))}</figcaption>" if about.caption else ""
+    said = about.caption + parameters.note()
+    caption = f"<figcaption>{escape(unbroken(said))}</figcaption>" if said else ""
     kind = "bbatch-figure bbatch-many full-width" if panels else "bbatch-figure"
     return (
         f'<figure class="{kind}" data-runs="{escape(about.runs)}"><div class="bbatch-drawing">'

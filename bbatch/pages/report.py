@@ -16,9 +16,9 @@ from ..errors import one_of
 from ..records.store import Store
 from ..sweeping import dask_cluster
 from ..sweeping.sweep import sweep
-from . import picture, tables
+from . import parameters, picture, tables
+from .parameters import RECORDED
 
-RECORDED = "recorded"  # a precision that a page may ask for: fp32 where it is recorded, else bf16
 SHORT = 26  # characters that a cell of a table keeps on one line: "×1.08 (1.06 to 1.09)" and its like
 
 
@@ -162,6 +162,7 @@ def show(table: pd.DataFrame, caption: str) -> Table:
     named.columns.names = [None] * named.columns.nlevels  # a name of the columns would take one of its own
     if table.empty:
         caption += " (no runs recorded for it yet)"
+    caption += parameters.note()
     plain = dict(index=False, float_format=lambda v: f"{v:.4g}".replace("-", "−"))
     html = named.map(_cell).to_html(border=0, classes="bbatch-table", justify="right", **plain)
     box = "bbatch-table-box bbatch-wide full-width" if len(named.columns) > 5 else "bbatch-table-box"
@@ -263,11 +264,21 @@ def provenance(records: list[dict]) -> Markdown:
 
 
 def setup() -> None:
-    """Show figures as `picture` draws them, in JupyterLab as in the book."""
+    """Check the page's parameters (`parameters.read`), and show figures as `picture` draws them, in
+    JupyterLab as in the book."""
     from IPython import get_ipython
+    from IPython.display import display
     from matplotlib.figure import Figure
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
     set_matplotlib_formats()  # no picture beside the HTML
     if shell := get_ipython():
+        parameters.read(shell.user_ns.get("In", []), shell.user_ns)
+        if said := parameters.note():
+            display(
+                Words(
+                    f"**Made with other parameters than the committed page**{said}. What is written by hand speaks "
+                    "of the committed runs."
+                )
+            )
         shell.display_formatter.formatters["text/html"].for_type(Figure, picture.html)

@@ -21,6 +21,7 @@ from ..claims.questions import QUESTIONS
 from ..claims.statements import UNITS
 from ..config import DATASETS
 from ..records.store import ROOT
+from . import parameters
 
 PAGE = "12_verdicts"
 STYLE, SCRIPT = (Path(__file__).with_suffix(kind) for kind in (".css", ".js"))
@@ -100,11 +101,12 @@ def box(section: str, about: str = "", ours: Evidence | None = None) -> HTML:
     )
     cells = [j for j in found if j.claim.cell]
     counted = f"<p>{escape(_counted(cells))}</p>" if cells else ""
+    of_all = "; of all recorded runs, not of those on this page" if parameters.note() and not ours else ""
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     return HTML(
         f'{_style()}<figure class="bbatch-table-box bbatch-claims-box bbatch-wide full-width">'
         f"<figcaption>What Section {section} claims, judged (rules and reasoning: "
-        f'<a href="{PAGE}.html">Verdicts</a>)</figcaption><table class="bbatch-table">'
+        f'<a href="{PAGE}.html">Verdicts</a>{of_all})</figcaption><table class="bbatch-table">'
         f"<thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>{counted}</figure>"
     )
 

@@ -20,13 +20,13 @@ from pathlib import Path
 import nbformat
 
 from ..errors import BadInput, one_of
+from ..pages.parameters import fits
 from ..repository import ROOT
 
 FOLDER = ROOT / "notebooks"
 EXECUTED = (
     ROOT / "_build" / "executed"
 )  # the user's; the book keeps its own elsewhere, and `make clean` leaves these
-TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
 
 
 class NotebookFailed(RuntimeError):
@@ -114,7 +114,7 @@ def check(path: Path, parameters: dict) -> None:
     known = {row["parameter"]: row for row in parameters_of(path)}
     for name, value in parameters.items():
         one_of(f"parameter of {path.stem}", name, known)
-        if not _fits(value, known[name]["type"]):
+        if not fits(value, known[name]["type"]):
             raise BadInput(
                 f"parameter {name!r} of {path.stem} is {value!r}; it must be of type {known[name]['type']}, "
                 f"such as {known[name]['default']!r}."
@@ -254,15 +254,6 @@ def _joined(outputs: list) -> list:
         else:
             kept.append(output)
     return kept
-
-
-def _fits(value, kind: str) -> bool:
-    """Whether `value` is of the type named `kind`: one of `TYPES`, or a list of one, such as list[int]."""
-    if inner := re.fullmatch(r"list\[(\w+)\]", kind):
-        return isinstance(value, list) and all(_fits(item, inner[1]) for item in value)
-    if isinstance(value, bool):  # to Python a bool is an int; to a reader it is not
-        return kind == "bool"
-    return isinstance(value, TYPES[kind])
 
 
 def _label(path: Path, parameters: dict) -> str:

@@ -22,8 +22,9 @@ def shown(path: Path, parameters: dict) -> list[str]:
     try:
         for cell in cells:
             found += _outputs(shell, cell.source)
-            if "parameters" in cell.metadata.get("tags", []):
-                shell.user_ns.update(parameters)
+            if "parameters" in cell.metadata.get("tags", []):  # as papermill injects them
+                given = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
+                found += _outputs(shell, f"# Parameters\n{given}")
     finally:
         os.chdir(before)
         shell.reset(new_session=False)
@@ -32,7 +33,7 @@ def shown(path: Path, parameters: dict) -> list[str]:
 
 def _outputs(shell: InteractiveShell, source: str) -> list[str]:
     with capture_output() as caught:
-        result = shell.run_cell(source)
+        result = shell.run_cell(source, store_history=True)
     if error := result.error_before_exec or result.error_in_exec:
         raise error
     return [caught.stdout, *(visible(output.data or {}) for output in caught.outputs)]

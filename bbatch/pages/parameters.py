@@ -1,0 +1,91 @@
+"""What a notebook was asked to show: its parameters, checked in the kernel, and said in every caption.
+
+papermill only warns of a name that the notebook does not have, and JupyterLab asks nobody; so the notebook looks
+itself. A parameter of one name means the same in every notebook (`CHECKS`)."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from ..config import DATASETS, PRECISIONS, PROFILES, SEEDS_ALLOWED
+from ..errors import BadInput, one_of, whole
+
+RECORDED = "recorded"  # a precision that a page may ask for: fp32 where it is recorded, else bf16
+TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
+# What the committed pages show. Which data sets, each figure and table says by itself.
+COMMITTED = {"profile": "paper", "seeds": 0, "precision": RECORDED}
+
+_asked: dict = {}  # the parameters of this kernel's page
+
+
+def read(cells: list[str], values: dict) -> None:
+    """Check a page's parameters and keep them for its captions.
+
+    `cells` are the texts of the cells run so far, `values` the variables that they left. Raises `BadInput` for
+    an injected name that the notebook does not have, and for a value that no page can show."""
+    _asked.clear()
+    injected = [k for k, text in enumerate(cells) if text.startswith("# Parameters\n")]
+    if injected:
+        known = _assigned("\n".join(cells[: injected[0]]))
+        for name in _assigned(cells[injected[0]]):
+            one_of("parameter", name, known)
+    for name in CHECKS:
+        if name in values:
+            CHECKS[name](values[name])
+    _asked.update((name, values[name]) for name in COMMITTED if name in values)
+
+
+def note() -> str:
+    """What differs from the committed page, for the end of a caption: " (quick profile, 2 seeds)", or nothing."""
+    asked = {name: value for name, value in _asked.items() if value != COMMITTED[name]}
+    said = [f"{asked['profile']} profile"] if "profile" in asked else []
+    if "seeds" in asked:
+        said.append(f"{asked['seeds']} seed{'s' if asked['seeds'] > 1 else ''} at most")
+    said += [f"{asked['precision']} alone"] if "precision" in asked else []
+    return f" ({', '.join(said)})" if said else ""
+
+
+def fits(value, kind: str) -> bool:
+    """Whether `value` is of the type named `kind`: one of `TYPES`, or a list of one, such as list[int]."""
+    if inner := re.fullmatch(r"list\[(\w+)\]", kind):
+        return isinstance(value, list) and all(fits(item, inner[1]) for item in value)
+    if isinstance(value, bool):  # to Python a bool is an int; to a reader it is not
+        return kind == "bool"
+    return isinstance(value, TYPES[kind])
+
+
+def _assigned(text: str) -> list[str]:
+    """The names that a cell gives values to, at its outermost level."""
+    found = []
+    for node in ast.parse(text).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        found += [target.id for target in targets if isinstance(target, ast.Name)]
+    return found
+
+
+def _datasets(given) -> None:
+    if not (isinstance(given, list | tuple) and given):
+        raise BadInput(
+            f"datasets is {given!r}; it must be a list of one data set or more: {', '.join(DATASETS)}."
+        )
+    for name in given:
+        one_of("data set", name, DATASETS)
+    if len(set(given)) < len(given):
+        raise BadInput(f"datasets is {given!r}; each may be named once.")
+
+
+def _percent(given) -> None:
+    if not fits(given, "float") or not 0 < given < 100:
+        raise BadInput(f"accuracy is {given!r}; it must be a percentage above 0 and below 100.")
+
+
+CHECKS = {
+    "dataset": lambda given: one_of("data set", given, DATASETS),
+    "datasets": _datasets,
+    "profile": lambda given: one_of("profile", given, PROFILES),
+    "seeds": lambda given: whole("number of seeds", given, 0, SEEDS_ALLOWED),
+    "live_seeds": lambda given: whole("number of live seeds", given, 0, SEEDS_ALLOWED),
+    "precision": lambda given: one_of("precision", given, (RECORDED, *PRECISIONS)),
+    "accuracy": _percent,
+}
