@@ -31,19 +31,25 @@ class Interval:
         return (self.high - self.low) / 2
 
     def text(self, decimals: int = 2, sign: str = "") -> str:
-        """As in "95.43 ± 0.21", with no line break inside; the bare mean where n gives no interval.
+        """As in "95.43 ± 0.21", with no line break inside; the bare mean where n gives no interval, "–" where
+        there is no mean.
 
         `sign` is "+" for differences. No zero has a minus.
         """
+        if math.isnan(self.mean):
+            return "–"
         half = "" if math.isnan(self.low) else f"\u00a0±\u00a0{self.half_width:.{decimals}f}"
         return f"{self.mean:{sign}z.{decimals}f}{half}".replace("-", "−")
 
 
 def span(interval, decimals: int = 2, sign: str = "") -> str:
-    """As in "0.48 (0.43 to 0.52)", of anything with mean, low and high: intervals need not be symmetric.
+    """As in "0.48 (0.43 to 0.52)", of anything with mean, low and high: intervals need not be symmetric. "–"
+    where there is no mean, the bare mean where there is no interval.
 
     `sign` is "+" for differences. No zero has a minus.
     """
+    if math.isnan(interval.mean) or math.isnan(interval.low):
+        return Interval(interval.mean, math.nan, math.nan, 0).text(decimals, sign)
     value, low, high = (f"{x:{sign}z.{decimals}f}" for x in (interval.mean, interval.low, interval.high))
     return f"{value} ({low} to {high})".replace("-", "−")
 

@@ -49,6 +49,7 @@ def test_small_samples_give_no_interval():
     "mean, half, sign, text",
     [
         (-0.001, math.nan, "", "0.00"),
+        (math.nan, math.nan, "+", "–"),
         (-0.001, math.nan, "+", "+0.00"),
         (-0.004, 0.012, "", "0.00\u00a0±\u00a00.01"),
         (-0.006, math.nan, "", "−0.01"),

@@ -1,12 +1,13 @@
 """What a notebook was asked to show: its parameters, checked in the kernel, and said in every caption.
 
-papermill only warns of a name that the notebook does not have, and JupyterLab asks nobody; so the notebook looks
-itself. A parameter of one name means the same in every notebook (`CHECKS`)."""
+papermill only warns of a name that the notebook does not have, and JupyterLab asks nobody; so the notebook
+looks itself. A parameter of one name means the same in every notebook (`CHECKS`)."""
 
 from __future__ import annotations
 
 import ast
 import re
+from types import ModuleType
 
 from ..config import DATASETS, PRECISIONS, PROFILES, SEEDS_ALLOWED
 from ..errors import BadInput, one_of, whole
@@ -22,22 +23,21 @@ _asked: dict = {}  # the parameters of this kernel's page
 def read(cells: list[str], values: dict) -> None:
     """Check a page's parameters and keep them for its captions.
 
-    `cells` are the texts of the cells run so far, `values` the variables that they left. Raises `BadInput` for
-    an injected name that the notebook does not have, and for a value that no page can show."""
+    `cells` are the texts of the cells run so far, `values` the variables that they left. Raises `BadInput`
+    for an injected name that the notebook does not have, and for a value that no page can show."""
     _asked.clear()
+    # papermill puts what it injects right behind the cell of the defaults.
     injected = [k for k, text in enumerate(cells) if text.startswith("# Parameters\n")]
-    if injected:
-        known = _assigned("\n".join(cells[: injected[0]]))
-        for name in _assigned(cells[injected[0]]):
-            one_of("parameter", name, known)
+    for name in _assigned(cells[injected[-1]]) if injected else ():
+        one_of("parameter", name, _assigned(cells[injected[-1] - 1]))
     for name in CHECKS:
-        if name in values:
+        if name in values and not isinstance(values[name], ModuleType):  # a page may import one of that name
             CHECKS[name](values[name])
-    _asked.update((name, values[name]) for name in COMMITTED if name in values)
+    _asked.update((name, v) for name in COMMITTED if not isinstance(v := values.get(name), ModuleType | None))
 
 
 def note() -> str:
-    """What differs from the committed page, for the end of a caption: " (quick profile, 2 seeds)", or nothing."""
+    """What differs from the committed page, for the end of a caption: " (quick profile, 2 seeds at most)"."""
     asked = {name: value for name, value in _asked.items() if value != COMMITTED[name]}
     said = [f"{asked['profile']} profile"] if "profile" in asked else []
     if "seeds" in asked:

@@ -258,7 +258,7 @@ def provenance(records: list[dict]) -> Markdown:
         f"hardware: {distinct(o['device_name'] for o in observed)}, "
         f"{distinct(o['threads'] for o in observed)} thread a run · "
         f"engine: {distinct(o['engine'] for o in observed)} · {versions} · "
-        f"code: {distinct(o['commit'] for o in observed)} · trained {days} (UTC). "
+        f"code: {distinct(o['commit'] for o in observed)} · trained {' to '.join(days)} (UTC). "
         "Every run is a row of `bbatch results`."
     )
 
@@ -275,10 +275,6 @@ def setup() -> None:
     if shell := get_ipython():
         parameters.read(shell.user_ns.get("In", []), shell.user_ns)
         if said := parameters.note():
-            display(
-                Words(
-                    f"**Made with other parameters than the committed page**{said}. What is written by hand speaks "
-                    "of the committed runs."
-                )
-            )
+            text = f"**Made with other parameters than the committed page**{said}. What is written by hand "
+            display(Words(f"{text}speaks of the committed runs."))
         shell.display_formatter.formatters["text/html"].for_type(Figure, picture.html)

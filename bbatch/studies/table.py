@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..config import DATASETS
+from ..errors import one_of
 from ..files import write_whole
 from ..records.store import FROZEN
 
@@ -88,7 +89,8 @@ def table_rows(name: str, folder: Path = FOLDER) -> list[dict]:
 
 def read_table(name: str, folder: Path = FOLDER) -> pd.DataFrame:
     """The table with the columns of `COLUMNS`, counts that may be missing as nullable integers, and two more:
-    `test_acc` and `held_out_acc` in percent."""
+    `test_acc` and `held_out_acc` in percent. Raises `BadInput` for a study without a table."""
+    one_of("recorded study", name, sorted(path.stem for path in folder.glob("*.parquet")))
     return table_frame(table_rows(name, folder))
 
 

@@ -295,6 +295,18 @@ def test_precision_is_compared_only_between_equal_runs():
     assert len(table) == 1 and table.loc[0, "n"] == 2 and table.loc[0, "test accuracy"].startswith("+0.00")
 
 
+def test_an_effect_of_precision_that_no_interval_tells_is_a_range():
+    """One of three runs collapses in fp32: 100 points of interval would say nothing."""
+    correct = {"fp32": (190, 20, 188), "bf16": (189, 187, 191)}
+    runs = [
+        record(seed=42 + k, test_correct=c, precision=p)
+        for p, cs in correct.items()
+        for k, c in enumerate(cs)
+    ]
+    [shown] = precision.precision_effect(metrics.frame(runs))["test accuracy"]
+    assert shown == "−0.50 to +83.50"
+
+
 def test_correlation_of_the_papers_own_cells_is_recomputed_not_quoted():
     cells = published.results()
     expected = stats.pearsonr(np.log(cells["batch_size"]), cells["gap"])

@@ -17,7 +17,7 @@ def shown(path: Path, parameters: dict) -> list[str]:
     cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
     before, found = os.getcwd(), []
     shell = InteractiveShell.instance()
-    shell.reset(new_session=False)
+    _begin(shell)
     os.chdir(path.parent)
     try:
         for cell in cells:
@@ -27,12 +27,17 @@ def shown(path: Path, parameters: dict) -> list[str]:
                 found += _outputs(shell, f"# Parameters\n{given}")
     finally:
         os.chdir(before)
-        shell.reset(new_session=False)
+        _begin(shell)
     return found
 
 
+def _begin(shell: InteractiveShell) -> None:
+    shell.reset(new_session=False)
+    shell.user_ns["__spec__"] = None  # what processes that are started look for
+
+
 def _outputs(shell: InteractiveShell, source: str) -> list[str]:
-    with capture_output() as caught:
+    with shell.display_trap, capture_output() as caught:
         result = shell.run_cell(source, store_history=True)
     if error := result.error_before_exec or result.error_in_exec:
         raise error
@@ -52,7 +57,7 @@ def visible(data: dict) -> str:
 ODD = {
     "not a number": r"\b(nan|NaN|inf|None|NaT)\b",
     "no interval at its place": r"[–—-]\s*±|±\s*(nan|inf|–)",
-    "a sentence that is empty": r"\.\s*\.\s*\.|…\s*\.|: \.|, \.|\(\s*\)",
+    "a sentence that is empty": r"\. \.|…\s*\.|: \.|, \.| \( *\)",
     "an object's name": r"<[\w.]+ (object )?at 0x",
 }
 
