@@ -20,7 +20,7 @@ COMMITTED = {"profile": "paper", "seeds": 0, "precision": RECORDED}
 _asked: dict = {}  # the parameters of this kernel's page
 
 
-def read(cells: list[str], values: dict) -> None:
+def remember(cells: list[str], values: dict) -> None:
     """Check a page's parameters and keep them for its captions.
 
     `cells` are the texts of the cells run so far, `values` the variables that they left. Raises `BadInput`

@@ -264,7 +264,7 @@ def provenance(records: list[dict]) -> Markdown:
 
 
 def setup() -> None:
-    """Check the page's parameters (`parameters.read`), and show figures as `picture` draws them, in
+    """Check the page's parameters (`parameters.remember`), and show figures as `picture` draws them, in
     JupyterLab as in the book."""
     from IPython import get_ipython
     from IPython.display import display
@@ -273,7 +273,7 @@ def setup() -> None:
 
     set_matplotlib_formats()  # no picture beside the HTML
     if shell := get_ipython():
-        parameters.read(shell.user_ns.get("In", []), shell.user_ns)
+        parameters.remember(shell.user_ns.get("In", []), shell.user_ns)
         if said := parameters.note():
             text = f"**Made with other parameters than the committed page**{said}. What is written by hand "
             display(Words(f"{text}speaks of the committed runs."))
