@@ -15,42 +15,32 @@ from .judging import Judgement
 from .rules import COMPATIBLE, DATA, DIRECTION, NOT, REPRODUCED
 
 # Why a verdict moved, by what it was and is.
+BORROWED = "The scatter that few seeds lack is borrowed from the data set's other cells (rule 1)."
 REASONS = {
-    (
-        REPRODUCED,
-        COMPATIBLE,
-    ): "The printed number could be a run of ours, but so could numbers beyond two tolerances, which "
-    "fit the range of the data set now; an optimum with many likely places is not pinned down (rules 3, 5, "
-    "7).",
-    (
-        REPRODUCED,
-        DATA,
-    ): "The interval is wider than what single runs of the data set differ by, or rests on one run (rules 1, "
-    "2).",
+    (REPRODUCED, COMPATIBLE): (
+        "The printed number could be a run of ours, but so could numbers beyond two tolerances, which fit "
+        "the range of the data set now; an optimum with many likely places is not pinned down (rules 3, "
+        "5, 7)."
+    ),
+    (REPRODUCED, DATA): (
+        "The interval is wider than what single runs of the data set differ by, or rests on one run (rules "
+        "1, 2)."
+    ),
     (REPRODUCED, NOT): "The tolerance fits the range of the data set: half a point was all of it (rule 5).",
-    (
-        NOT,
-        COMPATIBLE,
-    ): "The interval of one more run is that of the pooled scatter and the set of likely optima that of 99 % "
-    "of the draws (rules 1, 7).",
-    (
-        NOT,
-        DATA,
-    ): "The interval is widened for the number of readings, or a lone run is no longer enough (rules 1, 8).",
-    (DATA, NOT): "The scatter that few seeds lack is borrowed from the data set's other cells (rule 1).",
-    (
-        DATA,
-        COMPATIBLE,
-    ): "The scatter that few seeds lack is borrowed from the data set's other cells (rule 1).",
-    (
-        DATA,
-        REPRODUCED,
-    ): "The scatter that few seeds lack is borrowed from the data set's other cells (rule 1).",
-    (
-        DIRECTION,
-        NOT,
-    ): "Ours is less than a tenth of the printed effect, or within the tolerance of none: no smaller effect, "
-    "but none worth the name (rule 4).",
+    (NOT, COMPATIBLE): (
+        "The interval of one more run is that of the pooled scatter, and the set of likely optima that of "
+        "99 % of the draws (rules 1, 7)."
+    ),
+    (NOT, DATA): (
+        "The interval is widened for the number of readings, or a lone run is no longer enough (rules 1, 8)."
+    ),
+    (DATA, NOT): BORROWED,
+    (DATA, COMPATIBLE): BORROWED,
+    (DATA, REPRODUCED): BORROWED,
+    (DIRECTION, NOT): (
+        "Ours is less than a tenth of the printed effect, or within the tolerance of none: no smaller "
+        "effect, but none worth the name (rule 4)."
+    ),
     (DIRECTION, DATA): "The interval is widened for the number of readings (rule 8).",
 }
 # Where another reason holds.
@@ -59,6 +49,8 @@ SPECIAL = {
     "iv-f-variance-r2": "Read in the same way as the slope (rule 8).",
     "iv-a-cifar10-random": "Put anew: as the share of runs that end near chance (rule 1).",
     "iv-a-cifar10-collapse": "Split from the claim on chance, and put as strong degradation.",
+    "ii-c-warmup-from": "Put to the test: runs with and without a warm-up were made.",
+    "v-c-large": "Put anew: of sharpness, as the statement is, and no longer of accuracy.",
 }
 
 

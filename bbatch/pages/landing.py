@@ -7,19 +7,7 @@ from html import escape
 from IPython.display import HTML
 
 from .. import claims
-from ..claims import rules
-from .style import COLORS
-
-# The colours say what the words beside them say: green yes, pale green not against it, orange half, red no,
-# blue and grey not told.
-SHADES = {
-    rules.REPRODUCED: COLORS["mnist"],
-    rules.COMPATIBLE: "#9BD3BF",
-    rules.DIRECTION: COLORS["synthetic-1k"],
-    rules.NOT: COLORS["cifar10"],
-    rules.DATA: COLORS["synthetic-10k"],
-    rules.UNTESTABLE: "#999999",
-}
+from .verdicts import SHADES
 
 
 def verdicts(judgements: list[claims.Judgement], page: str = "../notebooks/12_verdicts.html") -> HTML:

@@ -1,5 +1,5 @@
-"""The verdicts in words and at a glance: totals, and the distinct claims under what holds, what does not,
-what is open.
+"""The verdicts in words: totals, the rules and how often they are wrong, and the distinct claims under what
+holds, what does not, what is open.
 
 The answers are `claims.answers`; every number in them comes from the records or from what is printed.
 """
@@ -8,26 +8,18 @@ from __future__ import annotations
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from ..claims import rules
 from ..claims.claim import Evidence
-from ..claims.judging import Judgement, counted, totals
+from ..claims.judging import Judgement, counted
 from ..claims.questions import QUESTIONS
 from ..claims.statements import protocol
-from .figures import STYLE
+from ..statistics import proportion_interval
 from .picture import describe, tip
+from .style import INK, STYLE
 
-COLORS = {
-    rules.REPRODUCED: "#009E73",
-    rules.COMPATIBLE: "#9BD3BF",
-    rules.DIRECTION: "#E69F00",
-    rules.NOT: "#D55E00",
-    rules.DATA: "#56B4E9",
-    rules.UNTESTABLE: "#BBBBBB",
-}
 HEADINGS = {
     "What it gets right, or may get right": (rules.REPRODUCED, rules.COMPATIBLE),
     "What it does not": (rules.DIRECTION, rules.NOT),
@@ -57,6 +49,11 @@ def totals_sentence(judgements: list[Judgement]) -> str:
     return " ".join(said)
 
 
+def strongest(ours: Evidence) -> str:
+    """What can be said most firmly, said first: whose the numbers of the tables are."""
+    return next(question for question in QUESTIONS if question.id == "values").answered(ours)
+
+
 def left_out_sentence() -> str:
     """How many statements are no claims."""
     return (
@@ -65,69 +62,37 @@ def left_out_sentence() -> str:
     )
 
 
-def figure_totals(judgements: list[Judgement]) -> Figure:
-    """One stacked bar for each section and table: how many claims have each verdict."""
-    counts = totals(judgements).iloc[::-1].rename(index=lambda section: section[0].upper() + section[1:])
-    total = counts.sum(axis=1)
+def figure_calibration(table: pd.DataFrame) -> Figure:
+    """Wrong firm verdicts against the number of runs: the worst of its truths for each kind of claim, a panel
+    a kind, with the interval that so many draws leave."""
+    worst = table.sort_values("wrong").groupby(["kind", "n"], sort=False).last().reset_index()
+    kinds, limit = list(dict.fromkeys(table["kind"])), 100 * (1 - rules.LEVEL)
     with mpl.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(6.4, 0.27 * len(counts) + 1.6))
-        left = pd.Series(0.0, index=counts.index)
-        for verdict, color in COLORS.items():
-            share = 100 * counts[verdict] / total
-            axis.barh(counts.index, share, left=left, color=color, edgecolor="white", label=verdict)
-            some = counts[verdict] > 0
-            for row in counts.index[some]:
-                axis.text(
-                    left[row] + share[row] / 2,
-                    row,
-                    counts.loc[row, verdict],
-                    ha="center",
-                    va="center",
-                    fontsize=8.5,
-                )
-            tip(
-                axis,
-                (left + share / 2)[some],
-                np.flatnonzero(some),
-                [f"{row}: {n} of {total[row]} {verdict}" for row, n in counts.loc[some, verdict].items()],
-            )
-            left = left + share
-        axis.set(
-            xlabel="Share of the claims (%; in the bars: their number)",
-            xlim=(0, 100),
-            ylim=(-0.6, len(counts) - 0.4),
-        )
-        axis.grid(visible=False)
-        axis.tick_params(axis="y", labelsize=9)
-        figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", ncols=3, fontsize=9)
+        figure, axes = plt.subplots(3, 3, figsize=(7.2, 5.4), sharex=True, sharey=True)
+        for axis, kind in zip(axes.flat, kinds, strict=False):
+            rows = worst[worst["kind"] == kind].sort_values("n").reset_index()
+            found = [
+                proportion_interval(round(w * d / 100), int(d))
+                for w, d in zip(rows["wrong"], rows["draws"], strict=True)
+            ]
+            share = rows["wrong"]
+            spread = [[max(0.0, i.mean - i.low) for i in found], [i.high - i.mean for i in found]]
+            axis.axhline(limit, color=INK, linewidth=0.9, linestyle="--")
+            axis.errorbar(rows.index, share, spread, color="#0072B2", marker="o", markersize=4, linewidth=1)
+            axis.set_title(kind, fontsize=8.5)
+            axis.set_xticks(rows.index, rows["n"])
+            tip(axis, rows.index, share, [f"{kind}, n = {r.n}: {r.wrong:.1f} %" for r in rows.itertuples()])
+        for axis in axes[-1]:
+            axis.set_xlabel("Runs of each cell")
+        axes[1, 0].set_ylabel("Wrong firm verdicts (%)")
+        axes[0, 0].set_ylim(0, None)
     plt.close(figure)
-    all_of = counts.sum()
-    said = ", ".join(f"{all_of[v]} {v}" for v in COLORS if all_of[v])
+    most = worst["wrong"].max()
     return describe(
         figure,
-        f"Verdicts of our runs on the {total.sum()} claims, by section of the paper and by table: {said}. "
-        "Times on another machine count among the untestable.",
-    )
-
-
-def figure_calibration(table: pd.DataFrame) -> Figure:
-    """Wrong firm verdicts against the number of runs, a line for each kind of claim: the worst of its
-    truths."""
-    worst = table.groupby(["kind", "n"], sort=False)["wrong"].max().unstack("n")
-    with mpl.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(7.2, 4.0))
-        at = range(len(worst.columns))
-        for kind, row in worst.iterrows():
-            axis.plot(at, row, marker="o", markersize=4, label=kind)
-            tip(axis, at, row, [f"{kind}, n = {n}: {wrong:.1f} %" for n, wrong in row.items()])
-        axis.axhline(100 * (1 - rules.LEVEL), color="#333333", linewidth=0.8)
-        axis.set_xticks(at, worst.columns)
-        axis.set(xlabel="Runs of each cell", ylabel="Wrong firm verdicts (%)", ylim=(0, None))
-        axis.legend(fontsize=8.5)
-    plt.close(figure)
-    most = worst.to_numpy().max()
-    return describe(
-        figure, f"Wrong firm verdicts in simulated papers: at most {most:.1f} % for any kind of claim."
+        f"Wrong firm verdicts in simulated papers, for the truth that misleads most: at most {most:.1f} % "
+        f"for any kind of claim. Dashed is what the rules allow, {limit:.0f} %; bars are 95 % intervals of"
+        f" {int(table['draws'].iloc[0])} draws.",
     )
 
 
@@ -174,6 +139,7 @@ def paragraph(question, statements: list[Judgement], ours: Evidence) -> str:
     text = f"**{question.asks}** {question.answer(ours)}\n\n- *The paper:* {lead.claim.text}{printed}.\n"
     text += f"- *Verdict:* {lead.verdict}; against the paper's own tables, {lead.check}."
     text += f" {said}" if (said := counted(lead.ours)) else ""
+    text += f" Against the paper: {said[0].lower()}{said[1:]}" if (said := counted(lead.paper)) else ""
     if len(statements) > 1:
         verdicts = pd.Series([j.verdict for j in statements]).value_counts()
         listed = ", ".join(f"{verdicts[v]} {v}" for v in rules.VERDICTS if v in verdicts)

@@ -85,6 +85,7 @@
         filter();
       }
       toggle(claim, true);
+      root.closest("details")?.setAttribute("open", "");
       claim.row.scrollIntoView();
     };
     window.addEventListener("hashchange", visit);

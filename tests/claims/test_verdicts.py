@@ -16,13 +16,13 @@ from scipy import stats
 
 import browser
 from bbatch import claims, cli, published
-from bbatch.claims import rules, statements
+from bbatch.claims import calibration, rules, statements
 from bbatch.claims.claim import Evidence
 from bbatch.claims.questions import QUESTIONS
 from bbatch.claims.rules import CONSISTENT, DATA, INCONSISTENT, NOT, REPRODUCED, UNCHECKABLE, UNTESTABLE
 from bbatch.config import DATASETS, SYNTHETIC
 from bbatch.errors import BadInput
-from bbatch.pages import verdict_in_words, verdicts
+from bbatch.pages import statement_table, verdict_in_words, verdicts
 from bbatch.records.store import ROOT
 from factories import record
 
@@ -500,10 +500,6 @@ def test_totals_add_up(nothing_run):
     text = verdict_in_words.totals_sentence(judged)
     prose = [j for j in judged if not j.claim.cell]
     assert f"Of **{len(prose)} claims" in text and f"{sum(j.verdict == DATA for j in prose)} {DATA}" in text
-    axis = verdict_in_words.figure_totals(judged).axes[0]
-    widths = [bar.get_width() for bars in axis.containers for bar in bars]
-    assert sum(widths) == pytest.approx(100 * len(counts))  # a bar of shares for each section
-    assert sum(int(text.get_text()) for text in axis.texts) == len(judged)
 
 
 # Where it shows.
@@ -549,7 +545,9 @@ def test_bad_input_to_the_command_is_one_sentence(capsys, words, names):
 
 
 def test_the_table_holds_every_claim_with_its_reasoning(empty, nothing_run):
-    page = BeautifulSoup(verdicts.table(list(nothing_run.values()), empty).data, "html.parser")
+    page = BeautifulSoup(
+        statement_table.statement_table(list(nothing_run.values()), empty).data, "html.parser"
+    )
     rows = page.select("tr.bbatch-claim")
     assert [row["id"] for row in rows] == [f"claim-{id}" for id in nothing_run]
     assert len({tag["id"] for tag in page.find_all(id=True)}) == len(page.find_all(id=True))
@@ -559,6 +557,50 @@ def test_the_table_holds_every_claim_with_its_reasoning(empty, nothing_run):
         assert "Against the paper" in why.get_text() and "Against our runs" in why.get_text()
     assert "90.2 − 82.1" in page.find(id="claim-iv-d-drop-why").get_text()
     assert "bbatch sweep cifar10" in page.find(id="claim-iv-a-cifar10-collapse-why").get_text()
+
+
+def test_the_matrix_has_a_row_a_claim_and_a_column_a_witness(nothing_run):
+    judged = list(nothing_run.values())
+    rows = BeautifulSoup(verdicts.matrix(judged).data, "html.parser").select("tbody tr")
+    assert [row.th.get_text() for row in rows] == [question.asks for question in QUESTIONS]
+    for row, question in zip(rows, QUESTIONS, strict=True):
+        lead, tiles = nothing_run[question.leads], row.select(".bbatch-tile")
+        assert [tile["data-is"] for tile in tiles] == [lead.check, lead.verdict]
+        assert lead.check in tiles[0].get_text() and lead.verdict in tiles[1].get_text()
+        strip, mine = row.select_one(".bbatch-strip"), [j for j in judged if j.claim.question == question.id]
+        counts = [int(n) for n in re.findall(r"\d+", strip["aria-label"])]
+        assert strip.get_text() == str(len(mine)) and sum(counts) == len(mine)
+    critical = next(row for row, q in zip(rows, QUESTIONS, strict=True) if q.id == "critical")
+    alike = [r.verdict for r in nothing_run["iv-g-critical-exponent"].paper].count(CONSISTENT)
+    assert f"in {alike} of 3 readings" in critical.get_text() and alike < 3
+
+
+def test_an_answer_is_cut_to_a_sentence_that_says_something():
+    assert verdicts.brief("No. At B = 512 nothing is lost. More.") == "No. At B = 512 nothing is lost."
+    assert verdicts.brief("It depends on Eq. (3), which has no norm. More.").endswith("no norm.")
+
+
+def test_the_page_of_verdicts_opens_with_what_is_said_most_firmly(committed):
+    text = verdict_in_words.strongest(committed)
+    assert text.startswith("Those of Table VII are: ") and "does not hold" not in text
+    for name in ("notebooks/12_verdicts", "book/verdict_in_words"):
+        cells = json.loads((ROOT / f"{name}.ipynb").read_text())["cells"]
+        shown = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+        first = next(source for source in shown if "report.paragraphs" in source)
+        assert "verdict_in_words.strongest(ours)" in first, name
+
+
+def test_the_figure_of_calibration_draws_the_worst_truth_of_each_kind():
+    table = calibration.recorded()
+    axes = verdict_in_words.figure_calibration(table).axes
+    assert [axis.get_title(loc="left") for axis in axes] == list(calibration.KINDS)
+    for axis, kind in zip(axes, calibration.KINDS, strict=True):
+        worst = table[table["kind"] == kind].groupby("n")["wrong"].max()
+        drawn = axis.containers[0].lines[0].get_ydata()
+        assert list(drawn) == list(worst)
+        bars = [path.vertices[:, 1] for path in axis.containers[0].lines[2][0].get_paths()]
+        wilson = stats.binomtest(round(worst.iloc[0] * 5), 500).proportion_ci(method="wilson")
+        assert list(bars[0]) == pytest.approx([100 * wilson.low, 100 * wilson.high])
 
 
 def test_a_box_lists_the_claims_of_its_section(empty):
@@ -601,7 +643,7 @@ USE = """(() => {
 @pytest.mark.skipif(browser.find() is None, reason="no Chromium on this machine")
 def test_the_table_filters_sorts_and_opens_in_a_browser(tmp_path, empty, nothing_run):
     prose = [j for j in nothing_run.values() if not j.claim.cell]
-    html = verdicts.table(list(nothing_run.values()), empty).data
+    html = statement_table.statement_table(list(nothing_run.values()), empty).data
     path = tmp_path / "page.html"
     path.write_text(f'<!doctype html><meta charset="utf-8"><body class="bd-article">{html}')
     with browser.Browser() as chromium:

@@ -1,0 +1,201 @@
+"""The table of all statements and cells as HTML: a row each, which opens to its reasoning.
+
+It is whole without its script, every row open; `verdicts.js` closes the rows and shows the controls.
+"""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from pathlib import Path
+
+from IPython.display import HTML
+
+from ..analysis.estimate import Estimate, number
+from ..claims import rules
+from ..claims.claim import Evidence
+from ..claims.judging import Judgement, Read
+from ..claims.questions import QUESTIONS
+from ..claims.statements import UNITS
+from ..config import DATASETS
+from ..records.store import ROOT
+from .verdicts import STYLE, badge, measured_cell, number_cell, places_of, sentence, size_text
+
+SCRIPT = Path(__file__).with_name("verdicts.js")
+# Which notebook shows the subject of a distinct claim; one of a single image set has its own.
+PAGES = {
+    "gap": "05",
+    "epoch-time": "06",
+    "epochs": "06",
+    "wall-clock": "06",
+    "scaling": "07",
+    "warm-up": "07",
+}
+PAGES |= {
+    "sharpness": "08",
+    "variance": "09",
+    "mechanism": "09",
+    "critical": "10",
+    "best": "10",
+    "algorithm": "11",
+}
+IMAGES = {"mnist": "03", "cifar10": "04"}
+
+
+def statement_table(judgements: list[Judgement], ours: Evidence) -> HTML:
+    """Every judgement as a row that opens to the reasoning."""
+    head = "".join(
+        f'<th role="columnheader" scope="col">{name}</th>'
+        for name in ("Claim", "Where", "Printed", "Against the paper", "Ours", "Against our runs")
+    )
+    rows = "".join(_row(j, ours) for j in judgements)
+    return HTML(
+        f"<style>{STYLE.read_text()}</style><details class='bbatch-all'><summary>All {len(judgements)} "
+        'statements and cells</summary><div class="bbatch-claims bbatch-wide full-width">'
+        '<table class="bbatch-claims-table" role="table">'
+        f"<caption>{len(judgements)} claims; each opens to its reasoning</caption>"
+        f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<tbody role="rowgroup">{rows}</tbody></table></div></details>'
+        f"<script>{SCRIPT.read_text()}</script>"
+    )
+
+
+def _row(j: Judgement, ours: Evidence) -> str:
+    c, id = j.claim, f"claim-{j.claim.id}"
+    cells = (
+        (
+            "Claim",
+            f'<button type="button" class="bbatch-open" aria-expanded="true" aria-controls="{id}-why">'
+            f"{escape(sentence(c.text))}</button>",
+            c.text,
+        ),
+        ("Where", escape(_where(c.section)), ""),
+        ("Printed", number_cell(c.printed), ""),
+        ("Against the paper", badge(j.check), j.check),
+        ("Ours", measured_cell(j), ""),
+        ("Against our runs", badge(j.verdict), str(rules.VERDICTS.index(j.verdict))),
+    )
+    tds = "".join(
+        f'<td role="cell" data-label="{label}" data-key="{escape(key)}">{html}</td>'
+        for label, html, key in cells
+    )
+    kind = "table" if c.cell else "text"
+    return (
+        f'<tr role="row" class="bbatch-claim" id="{id}" data-section="{escape(c.section)}" '
+        f'data-verdict="{j.verdict}" data-check="{j.check}" data-kind="{kind}">{tds}</tr>'
+        f'<tr role="row" class="bbatch-why" id="{id}-why"><td role="cell" colspan="6">'
+        f"{_why(j, ours)}</td></tr>"
+    )
+
+
+def _why(j: Judgement, ours: Evidence) -> str:
+    """The reasoning behind a row."""
+    c, blocks = j.claim, []
+    if c.words:
+        blocks.append(f"<p>{escape(c.words)}</p>")
+    blocks.append(
+        f"<h4>Against the paper: {j.check}</h4>"
+        + "".join(_reading(r, j, len(j.paper), False) for r in j.paper)
+    )
+    blocks.append(
+        f"<h4>Against our runs: {j.verdict}</h4>" + "".join(_reading(r, j, len(j.ours), True) for r in j.ours)
+    )
+    if c.testable:
+        blocks.append(f"<p>Rule: {_rule(j)}</p>")
+    asks = next(question.asks for question in QUESTIONS if question.id == c.question)
+    notes = [*j.notes, *([f"What is missing: `{j.command}` gives it."] if j.command else [])]
+    notes.append(f"Evidence of the claim: {asks}")
+    blocks += [f"<p>{_code(text)}</p>" for text in notes]
+    blocks.append(f"<p>{_records(j, ours)}{_link(j)} <span class='bbatch-id'>{c.id}</span></p>")
+    return "".join(blocks)
+
+
+def _reading(read: Read, j: Judgement, readings: int, ours: bool) -> str:
+    named = (
+        f"<p><em>Read as {escape(read.label)}: {read.verdict}.</em></p>"
+        if readings > 1 and read.label
+        else ""
+    )
+    lines = []
+    for part in read.parts:
+        said = [escape(part.about)]
+        if ours and part.n and not math.isnan(part.value):
+            said.append(_interval(part, j.claim.unit))
+        if ours and j.claim.testable and len(read.parts) > 1:
+            said.append(rules.judge_part(j.claim.says, part, j.level))
+        said += [escape(part.shown)] if part.shown else []
+        said += [_code(f"needs `{part.missing}`")] if part.missing and ours else []
+        more = "".join(f" · {text}" for text in said[2:])
+        lines.append(f"<li>{': '.join(said[:2])}{more}</li>")
+    return named + (f"<ul>{''.join(lines)}</ul>" if lines else "")
+
+
+def _interval(part: Estimate, unit: str) -> str:
+    places = places_of(unit)
+    how = f"{part.how}, " if part.how else ""
+    if part.among:
+        return f"{size_text(part.value)} ({how}n = {part.n})"
+    text = number(part.value, places) + UNITS.get(unit, f" {unit}")
+    if not math.isnan(part.low):
+        text += f" ({number(part.low, places)} to {number(part.high, places)}"
+        if not math.isnan(part.one_run):
+            low, high = part.interval(one_run=True)
+            text += f"; one more run {number(low, places)} to {number(high, places)}"
+        text += ")"
+    return f"{text}, {how}n = {part.n} {part.counted}"
+
+
+def _rule(j: Judgement) -> str:
+    p, many = j.claim.says, len(j.ours[0].parts)
+    kind = (
+        "bound"
+        if p.bound
+        else "batch size"
+        if p.unit == "samples"
+        else "range"
+        if p.relation == "range"
+        else ""
+    )
+    kind = kind or ("a number" if math.isnan(p.nothing) else "an effect")
+    part = j.deciding
+    tolerance = p.tolerance(p.value, part.span if part else math.nan)
+    said = f"{kind}; tolerance {tolerance:.2g}{UNITS.get(p.unit, ' ' + p.unit)}" if tolerance else kind
+    if many * len(j.claim.ours) > 1:
+        said += f"; {many} parts and {len(j.claim.ours)} readings, intervals at {100 * j.level:.4g} %"
+    return said
+
+
+def _records(j: Judgement, ours: Evidence) -> str:
+    """Which records stand behind a judgement."""
+    rows = ours.runs[ours.runs["id"].isin(j.ids)]
+    said = []
+    for (name, rule), some in rows.groupby(["dataset", "lr_rule"], sort=False):
+        sizes = ", ".join(map(str, sorted(some["batch_size"].unique())))
+        seeds = sorted(some["seed"].unique())
+        said.append(
+            f"{DATASETS[name].title}, {rule} rule, B = {sizes}, seeds {seeds[0]}"
+            + (f" to {seeds[-1]}" if len(seeds) > 1 else "")
+            + f" (`bbatch results {name}`)"
+        )
+    return _code(f"Records: {len(rows)} runs: {'; '.join(said)}. ") if said else ""
+
+
+def _link(j: Judgement) -> str:
+    image = next((digits for name, digits in IMAGES.items() if name in j.claim.id), "02")
+    page = next(iter(_pages(PAGES.get(j.claim.question, image))), None)
+    return f'<a href="{page}.html">The page with its figures</a>.' if page else ""
+
+
+def _pages(digits: str) -> list[str]:
+    return [path.stem for path in sorted((ROOT / "notebooks").glob(f"{digits}_*.ipynb"))]
+
+
+def _where(section: str) -> str:
+    return sentence(section) if " " in section or section == "abstract" else f"Section {section}"
+
+
+def _code(text: str) -> str:
+    """Escaped text with `...` as code."""
+    return "".join(
+        f"<code>{part}</code>" if k % 2 else part for k, part in enumerate(escape(text).split("`"))
+    )
