@@ -220,9 +220,10 @@ def warm_up(e: Evidence) -> str:
     assert ten.low > 0 and fifty.low > 0, "far beyond the paper's sizes it helps"
     collapsed = published.results("cifar10")["test_acc"].iloc[-1]
     return (
-        "Not on the synthetic sets, where the paper uses none. At B = 256 and 512 five epochs of it change "
-        f"accuracy there by {number(min(d.value for d in grid))} to {number(max(d.value for d in grid))} "
-        "points, which is not told apart from nothing on any of them. Far beyond, at B = "
+        "Not on the synthetic sets, where the paper uses none. At B = 256 and 512, "
+        f"{published.value('iii-c-warmup-epochs'):g} epochs of it change accuracy there by "
+        f"{number(min(d.value for d in grid))} to {number(max(d.value for d in grid))} points, "
+        "which is not told apart from nothing on any of them. Far beyond, at B = "
         f"{found['batch_size'].max()}, it gains {ten} points on 10K and {fifty} on 50K. MNIST and CIFAR-10 "
         "have no such pairs of runs yet. The paper breaks its own rule: it asks for a warm-up from B = 256 "
         f"on and gives CIFAR-10 none, which then falls to {number(collapsed)} %."

@@ -91,8 +91,8 @@ def figure_calibration(table: pd.DataFrame) -> Figure:
     return describe(
         figure,
         f"Wrong firm verdicts in simulated papers, for the truth that misleads most: at most {most:.1f} % "
-        f"for any kind of claim. Dashed is what the rules allow, {limit:.0f} %; bars are 95 % intervals of"
-        f" {int(table['draws'].iloc[0])} draws.",
+        f"for any kind of claim. Dashed is what the rules allow, {limit:.0f} %; bars are "
+        f"{100 * rules.LEVEL:g} % intervals of {int(table['draws'].iloc[0])} draws.",
     )
 
 
