@@ -110,7 +110,6 @@ TWICE = set(
     """
     build check correlations critical find formatted frame grid holes judge main
     measured protocol provenance recorded results sharpness show summary
-    table
     """.split()
 )
 

@@ -19,7 +19,7 @@ from ..claims.questions import QUESTIONS
 from ..claims.statements import UNITS
 from ..config import DATASETS
 from ..records.store import ROOT
-from .verdicts import STYLE, badge, measured_cell, number_cell, places_of, sentence, size_text
+from .verdicts import STYLE, badge, capital, measured_cell, number_cell, places_of, size_text
 
 SCRIPT = Path(__file__).with_name("verdicts.js")
 # Which notebook shows the subject of a distinct claim; one of a single image set has its own.
@@ -66,7 +66,7 @@ def _row(j: Judgement, ours: Evidence) -> str:
         (
             "Claim",
             f'<button type="button" class="bbatch-open" aria-expanded="true" aria-controls="{id}-why">'
-            f"{escape(sentence(c.text))}</button>",
+            f"{escape(capital(c.text))}</button>",
             c.text,
         ),
         ("Where", escape(_where(c.section)), ""),
@@ -191,7 +191,7 @@ def _pages(digits: str) -> list[str]:
 
 
 def _where(section: str) -> str:
-    return sentence(section) if " " in section or section == "abstract" else f"Section {section}"
+    return capital(section) if " " in section or section == "abstract" else f"Section {section}"
 
 
 def _code(text: str) -> str:

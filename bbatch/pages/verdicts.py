@@ -116,7 +116,7 @@ def box(section: str, about: str = "", ours: Evidence | None = None) -> HTML:
     names = ("Claim", "Printed", "Against the paper", "Ours", "Against our runs")
     rows = [
         (
-            f'<a href="{PAGE}.html#claim-{j.claim.id}">{escape(sentence(j.claim.text))}</a>',
+            f'<a href="{PAGE}.html#claim-{j.claim.id}">{escape(capital(j.claim.text))}</a>',
             number_cell(j.claim.printed),
             badge(j.check),
             measured_cell(j),
@@ -183,7 +183,7 @@ def badge(verdict: str) -> str:
     return f'<span class="bbatch-badge" data-is="{verdict}">{mark}\N{NO-BREAK SPACE}{verdict}</span>'
 
 
-def sentence(text: str) -> str:
+def capital(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
