@@ -22,10 +22,10 @@ def maps(tables: dict[str, pd.DataFrame]) -> Figure:
     """A panel a data set: test accuracy of each batch size and constant rate, the rules of the learning rate
     as lines, and the best rate of each size (chosen on held-out data) with its interval."""
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(tables), figsize=(5.0 * len(tables), 4.6), squeeze=False)
+        figure, axes = plt.subplots(1, len(tables), figsize=(4.3 * len(tables), 4.6), squeeze=False)
         for axis, (name, runs) in zip(axes[0], tables.items(), strict=True):
             drawn = _map(axis, name, runs)
-        axes[0, 0].set_ylabel("Learning rate")
+            axis.set_ylabel("Learning rate")
         bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.5, aspect=40)
         bar.set_label("Test accuracy below the best cell of the map (points)")
         handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -79,10 +79,10 @@ def accuracy_by_rule(tables: dict[str, pd.DataFrame]) -> Figure:
     """A panel a data set: test accuracy against batch size at the best rate (with interval) and by the
     rules."""
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(tables), figsize=(5.0 * len(tables), 4.0), squeeze=False)
+        figure, axes = plt.subplots(1, len(tables), figsize=(4.3 * len(tables), 4.0), squeeze=False)
         for axis, (name, runs) in zip(axes[0], tables.items(), strict=True):
             _accuracies(axis, name, runs)
-        axes[0, 0].set_ylabel("Test accuracy (%)")
+            axis.set_ylabel("Test accuracy (%)")
         axes[0, 0].legend(loc="lower left", fontsize=9)
     plt.close(figure)
     return describe(
