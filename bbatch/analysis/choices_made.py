@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
+from .. import published
 from ..config import DATASETS, SYNTHETIC
 from ..metrics import curves, full_protocol
 from ..statistics import Interval, mean_interval, paired_difference
@@ -60,6 +61,21 @@ def _initialisation(linear: pd.DataFrame, others: pd.DataFrame) -> list[tuple]:
         accuracy, gap = (_paired(wide, ours, metric) for metric in ("test_acc", "gap"))
         rows.append(("initialisation: √6 times as wide", name, b, accuracy, gap))
     return rows
+
+
+def starts_against_table_vii(linear: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Which start of the network the paper's own numbers speak for: running training accuracy in percent on
+    Synthetic 1K where the wider start was trained with it kept, a row a batch size.
+
+    Columns: batch_size, paper (Table VII), ours and wider (`Interval`s over seeds)."""
+    name, rows = "synthetic-1k", []
+    printed = published.results(name).set_index("batch_size")["train_acc"]
+    found = others[(others["choice"] == WIDER) & (others["dataset"] == name)]
+    for b, wide in found.dropna(subset=["train_acc_running"]).groupby("batch_size"):
+        ours = linear[(linear["dataset"] == name) & (linear["batch_size"] == b)]
+        both = (mean_interval(cell["train_acc_running"]) for cell in (ours, wide))
+        rows.append((int(b), float(printed[b]), *both))
+    return pd.DataFrame(rows, columns=["batch_size", "paper", "ours", "wider"])
 
 
 def _warm_up(others: pd.DataFrame, warm_up: pd.DataFrame) -> list[tuple]:

@@ -68,7 +68,25 @@ def test_another_choice_trained_again_is_the_row_of_its_table():
     correct = kept.loc[tuple(row[c] for c in other_choices.COLUMNS[:4]), "test_correct"]
     assert abs(row["test_correct"] - correct) <= 4  # of 200: processors round differently
     assert {c for c, _ in other_choices.choice_runs()} == set(kept.reset_index()["choice"])
-    assert len(other_choices.choice_runs()) == len(kept) == 10 * 3 * len(SYNTHETIC)
+    assert len(other_choices.choice_runs()) == len(kept) == 10 * (3 * len(SYNTHETIC) + 2)
+
+
+def test_table_vii_speaks_for_the_start_that_pytorch_gives():
+    """Training accuracies while training, recomputed from counts: ours lie at the printed ones, those of the
+    wider start points below."""
+    records = list(Store().frozen_records().values())
+    linear = metrics.full_protocol(metrics.frame(records)).query("lr_rule == 'linear'")
+    others = other_choices.recorded_choices()
+    found = choices_made.starts_against_table_vii(linear, others).set_index("batch_size")
+    assert list(found.index) == [1, 8] and list(found["paper"]) == [92.13, 96.63]
+    for b in found.index:
+        wide = others.query("choice == 'initialisation' and dataset == 'synthetic-1k' and batch_size == @b")
+        ours = mean_of(
+            records, ("synthetic-1k", b, "linear"), lambda r: r["history"]["train_correct"][-1] / 8
+        )
+        assert found.loc[b, "wider"].mean == pytest.approx((wide["running_correct"] / 8).mean())
+        assert found.loc[b, "ours"].mean == pytest.approx(sum(ours.values()) / 20)
+        assert found.loc[b, "wider"].high < found.loc[b, "paper"] < found.loc[b, "ours"].high + 0.2
 
 
 def test_a_wider_start_is_wider_and_stairs_climb_once_an_epoch():
