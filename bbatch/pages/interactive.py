@@ -7,8 +7,6 @@ JavaScript gets the picture, one who listens gets the words; no network is asked
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import re
 from html import escape
@@ -16,6 +14,8 @@ from html import escape
 import plotly.graph_objects as go
 import plotly.io as pio
 from matplotlib.figure import Figure
+
+from .picture import png
 
 # A surface takes a second and more to draw: first the page is there to be read, then its figures are drawn,
 # one by one. "bbatch-drawn" tells the page (book/_js/page.js).
@@ -63,7 +63,7 @@ def show(figure: go.Figure, name: str, alt: str, static: Figure | None = None) -
     before, script, after = re.split("<script[^>]*>|</script>", graph)
     graph = before + LATER % (script, name) + after
     picture = (
-        f'<img src="data:image/png;base64,{_png(static)}" alt="{escape(alt)}">'
+        f'<img src="data:image/png;base64,{png(static)}" alt="{escape(alt)}">'
         if static
         else f"<p>{escape(alt)}</p>"
     )
@@ -75,9 +75,3 @@ def show(figure: go.Figure, name: str, alt: str, static: Figure | None = None) -
             "text/html": html,
         }
     )
-
-
-def _png(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90, metadata={"Software": None})
-    return base64.b64encode(buffer.getvalue()).decode()

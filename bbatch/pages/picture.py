@@ -8,6 +8,7 @@ whole. What `book/_js/figures.js` adds to it, it reads from a JSON block.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -27,6 +28,7 @@ GROUND = "#121212"  # the theme's page in the dark
 LEGIBLE = 3.0  # contrast with it that a line needs (WCAG 2.2, 1.4.11)
 # The colours of data sets in the dark, picked by hand so that the two blues stay apart.
 TWINS = {"#0072b2": "#3f97d8", "#56b4e9": "#a6dbf7", "#ffffff": GROUND, "#dddddd": "#3a4048"}
+STILL = "<style>.bbatch-still { display: none }</style>"
 
 
 @dataclass
@@ -104,8 +106,26 @@ def html(figure: Figure) -> str:
     return (
         f'<figure class="{kind}" data-runs="{escape(about.runs)}"><div class="bbatch-drawing">'
         f'<svg class="bbatch-whole" role="img" aria-label="{alt}" {size}>{whole}</svg>{boxes}</div>'
-        f"{caption}{json_block(more)}</figure>"
+        f"{caption}{json_block(more)}{_still(figure, alt)}</figure>"
     )
+
+
+def _still(figure: Figure, alt: str) -> str:
+    """The figure as an image. JupyterLab takes drawings, scripts and style sheets out of a notebook that it
+    does not trust, such as one that papermill alone has executed; there the image is seen, else hidden."""
+    return f'{STILL}<img class="bbatch-still" alt="{alt}" src="data:image/png;base64,{png(figure)}">'
+
+
+def png(figure: Figure) -> str:
+    """A figure as PNG, in base 64: the same text for the same figure."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90, facecolor="white", metadata={"Software": None})
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def without_still(text: str) -> str:
+    """The HTML of figures without their images, which a page of the book does not need."""
+    return re.sub(re.escape(STILL) + r'<img class="bbatch-still" [^>]*>', "", text)
 
 
 def unbroken(text: str) -> str:

@@ -29,6 +29,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from ..errors import BadInput
+from ..pages import picture
 from ..repository import ROOT
 from ..sweeping import worker
 from . import notebooks, provenance
@@ -208,6 +209,7 @@ def _for_the_page(cell, output) -> None:
     """
     if "text/html" in output.get("data", {}):
         output.data.pop("application/vnd.plotly.v1+json", None)
+        output.data["text/html"] = picture.without_still(output.data["text/html"])
     for kind, about in output.get("metadata", {}).items():
         if kind.startswith("image/") and "alt" in about:
             cell.metadata.setdefault("mystnb", {}).setdefault("image", {})["alt"] = about["alt"]

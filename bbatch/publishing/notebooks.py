@@ -259,13 +259,15 @@ def _joined(outputs: list) -> list:
 def _label(path: Path, parameters: dict) -> str:
     """File name, without suffix, that says what was executed: 02_accuracy_synthetic-profile=quick-seeds=3.
 
-    Where it cannot say all of it, a part of a hash keeps the names of different parameters apart.
+    Where it cannot say all of it, a part of a hash keeps different parameters apart, and notebooks of one
+    name from elsewhere.
     """
     given = "".join(f"-{name}={value}" for name, value in sorted(parameters.items()))
-    said = re.sub(r"[^\w.=-]+", "_", given)[:80]
-    if said == given and given.count("=") == len(parameters):
-        return path.stem + said
-    return f"{path.stem}{said}-{hashlib.sha256(given.encode()).hexdigest()[:8]}"
+    stem, said = path.stem[:80], re.sub(r"[^\w.=-]+", "_", given)[:80]
+    if (stem, said) == (path.stem, given) and given.count("=") == len(parameters) and path.parent == FOLDER:
+        return stem + said
+    whole = f"{path}{sorted(parameters.items())}"
+    return f"{stem}{said}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
 
 
 @contextlib.contextmanager

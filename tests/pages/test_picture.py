@@ -55,6 +55,20 @@ def test_ink_turns_over_and_data_sets_stay_apart_in_the_dark():
     assert len(set(twins)) == len(DATASETS) and all(contrast(t, picture.GROUND) > 3 for t in twins)
 
 
+def test_a_notebook_that_is_not_trusted_shows_an_image(runs):
+    """What JupyterLab's sanitizer leaves: no drawing, script or style sheet, but images and words."""
+    html = picture.html(figures.against_batch_size(runs, ["synthetic-1k"]))
+    soup = BeautifulSoup(html, "html.parser")
+    for taken in soup(["svg", "script", "style"]):
+        taken.decompose()
+    [image] = soup("img")
+    assert image["alt"] and image["src"].startswith("data:image/png;base64,iVBOR")
+    assert soup.figcaption.text
+    assert html.index(picture.STILL) < html.index("<img") and picture.STILL.count("display: none") == 1
+    page = picture.without_still(html)
+    assert "<img" not in page and picture.STILL not in page and page.endswith("</script></figure>")
+
+
 def test_a_point_is_told_where_it_is_drawn():
     """The place given for a tip is that of the marker in the drawing itself, in the last of several panels
     too."""

@@ -68,10 +68,18 @@ def test_every_parameter_is_seen_has_a_known_type_and_a_word_of_help(path):
         for node in ast.parse(tagged[0].source).body
     ]
     rows = notebooks.parameters_of(path)
+    # `papermill --help-notebook` names the type where it is written
+    assert all(isinstance(node, ast.AnnAssign) for node in ast.parse(tagged[0].source).body)
     assert [row["parameter"] for row in rows] == assigned  # papermill skips lines that it cannot read
     for row in rows:
         assert row["help"] and re.fullmatch(r"(list\[)?(int|float|str|bool)\]?", row["type"]), row
         notebooks.check(path, {row["parameter"]: row["default"]})
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_text_reads_in_jupyterlab_as_in_the_book(path):
+    """JupyterLab shows the roles of MyST as they are written: a citation is a link, a term is a word."""
+    assert re.findall(r"\{[a-z:]+\}`", "\n".join(cell.source for cell in cells(path, "markdown"))) == []
 
 
 @pytest.mark.parametrize(
@@ -171,3 +179,19 @@ def test_a_failing_cell_is_named_and_what_ran_stays_readable(make, tmp_path):
     )  # else no drawing is shown
     text = (tmp_path / "out.ipynb").read_text()
     assert '"this ran\\n"' in text and "ZeroDivisionError" in text and '"this did not\\n"' not in text
+
+
+def test_executed_copies_of_different_things_have_different_names(tmp_path):
+    """Long values, values of two types, notebooks of one name from two folders: no name is cut to another's."""
+    known, other, long = notebooks.find("05"), tmp_path / "05_generalization_gap.ipynb", ["synthetic-1k"] * 40
+    given = [
+        {},
+        {"seeds": 1},
+        {"seeds": 11},
+        {"datasets": long},
+        {"datasets": [*long, "mnist"]},
+        {"a": "1-b=2"},
+    ]
+    names = [notebooks._label(path, some) for path in (known, other) for some in (*given, {"a": 1, "b": 2})]
+    assert len(set(names)) == len(names) and max(map(len, names)) < 200
+    assert names[0] == "05_generalization_gap" and names[1] == "05_generalization_gap-seeds=1"
