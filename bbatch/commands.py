@@ -14,7 +14,7 @@ from .choosing import problems, recommend
 from .choosing.answer import Told
 from .errors import BadInput, one_of, whole
 from .geometry.networks import EFFORT
-from .pages import figures, style, tables
+from .pages import landing, style, tables
 from .publishing import book, notebooks
 from .records import integrity
 from .records.store import FROZEN, Store
@@ -200,8 +200,7 @@ def _freeze(options) -> list[dict]:
     """Freeze, and draw the README's picture anew from what is now committed."""
     added = Store().freeze()
     committed = metrics.full_protocol(metrics.frame(Store().frozen_records().values()))
-    picture = figures.glance(committed[committed["lr_rule"] == "linear"])
-    style.save(picture, ROOT / "book" / "at_a_glance.svg")
+    style.save(landing.overview(committed), ROOT / "book" / "at_a_glance.svg")
     return [{"dataset": name, "added": count} for name, count in added.items()]
 
 

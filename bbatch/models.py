@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from .errors import one_of
-from .streams import keep
+from .streams import keep, noise_bits
 
 
 class Dropout(nn.Module):
@@ -59,6 +59,15 @@ class Dropout(nn.Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}, shape={self.shape}"
+
+
+def lay_masks(dropouts: list[Dropout], n: int, generator: torch.Generator) -> None:
+    """Draw the masks of `n` samples and lay them in; the layers drop as one draw of bits decides."""
+    if dropouts:
+        widths = [math.prod(layer.shape) for layer in dropouts]
+        bits = noise_bits((n, sum(widths)), generator)
+        for layer, part in zip(dropouts, bits.split(widths, dim=1), strict=True):
+            layer.cut_mask(part)
 
 
 def mlp() -> nn.Sequential:

@@ -38,8 +38,17 @@ class Interval:
         """
         if math.isnan(self.mean):
             return "–"
-        half = "" if math.isnan(self.low) else f"\u00a0±\u00a0{self.half_width:.{decimals}f}"
-        return f"{self.mean:{sign}z.{decimals}f}{half}".replace("-", "−")
+        half = "" if math.isnan(self.low) else f"\u00a0±\u00a0{decimal_text(self.half_width, decimals)}"
+        return f"{decimal_text(self.mean, decimals, sign)}{half}"
+
+
+def decimal_text(value: float, decimals: int = 2, sign: str = "") -> str:
+    """A number with its decimals and a true minus sign; `sign` is "+" for differences, no zero has a minus.
+
+    Means of few counts often end in a 5 where the text ends. It is rounded the same way on every machine,
+    whatever the last bits of the sum are.
+    """
+    return f"{round(value, 9):{sign}z.{decimals}f}".replace("-", "−")
 
 
 def span(interval, decimals: int = 2, sign: str = "") -> str:
@@ -50,8 +59,8 @@ def span(interval, decimals: int = 2, sign: str = "") -> str:
     """
     if math.isnan(interval.mean) or math.isnan(interval.low):
         return Interval(interval.mean, math.nan, math.nan, 0).text(decimals, sign)
-    value, low, high = (f"{x:{sign}z.{decimals}f}" for x in (interval.mean, interval.low, interval.high))
-    return f"{value} ({low} to {high})".replace("-", "−")
+    value, low, high = (decimal_text(x, decimals, sign) for x in (interval.mean, interval.low, interval.high))
+    return f"{value} ({low} to {high})"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ several."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +19,7 @@ from ..statistics import LEVEL, Interval, proportion_interval
 from .estimate import Estimate, by_seed, combine, command, is_printed, lacking, minus, sizes
 
 FEW = 5  # seeds; a share of fewer says nothing
+FLAT = 0.5  # points; less than this a reader would not choose a batch size for
 
 
 def level(runs, dataset: str, batch_size: int, metric: str = "test_acc", lr_rule: str = "linear") -> Estimate:
@@ -151,6 +151,32 @@ def best_batch_size(frame: pd.DataFrame, dataset: str, metric: str = "test_acc")
     return int(best), interval(runs[runs["batch_size"] == best], metric)
 
 
+def flat_range(frame: pd.DataFrame, dataset: str, within: float = FLAT) -> tuple[int, int]:
+    """The smallest and the largest batch size around the best one, without a gap, whose mean test accuracy
+    lies within so many points of the best mean; of the batch sizes that are recorded.
+
+    Raises `BadInput` where the frame holds no run of the data set."""
+    means = _runs(frame, dataset).groupby("batch_size")["test_acc"].mean().sort_index()
+    near, best = means >= means.max() - within, means.idxmax()
+    below, above = near.loc[best::-1], near.loc[best:]
+    return int(below[below.cummin()].index[-1]), int(above[above.cummin()].index[-1])
+
+
+def at_a_glance(runs: pd.DataFrame) -> pd.DataFrame:
+    """A row for each data set that has runs under the linear rule: the answer of the landing page.
+
+    Columns: dataset, sizes (recorded, of the protocol's), flat (`flat_range`, as a pair), best (batch size of
+    the highest mean), cost_of_512 (mean accuracy there minus that at 512, points, `Estimate`; the best is
+    chosen on the same runs, which makes it a little too large)."""
+    rows = []
+    for name in (d for d in DATASETS if d in set(runs["dataset"])):
+        found = runs[(runs["dataset"] == name) & (runs["lr_rule"] == "linear")]
+        recorded = f"{found['batch_size'].nunique()} of {len(DATASETS[name].protocol.batch_sizes)}"
+        best = best_batch_size(found, name)[0]
+        rows.append([name, recorded, flat_range(found, name), best, fall(found, name, best, 512)])
+    return pd.DataFrame(rows, columns=["dataset", "sizes", "flat", "best", "cost_of_512"])
+
+
 def one_more_run(
     runs: pd.DataFrame, dataset: str, metric: str = "test_acc", level_: float = LEVEL
 ) -> pd.DataFrame:
@@ -178,69 +204,6 @@ def cells_inside(runs: pd.DataFrame, datasets: Iterable[str], metrics: Iterable[
 
 def _over(a: str, b: str) -> str:
     return f"{DATASETS[a].title} over {DATASETS[b].title}"
-
-
-def accuracy_sentence(frame: pd.DataFrame, dataset: str) -> str:
-    """Where the accuracy peaks, and what the smallest and largest batch sizes cost against that peak, paired
-    by seed."""
-    title, runs = DATASETS[dataset].title, frame[frame["dataset"] == dataset]
-    if runs.empty:
-        return f"**{title}**: no run recorded yet."
-    best, peak = best_batch_size(frame, dataset)
-    sizes, planned = sorted(runs["batch_size"].unique()), DATASETS[dataset].protocol.batch_sizes
-    among = "" if set(planned) <= set(sizes) else f", of the {len(sizes)} batch sizes recorded,"
-    seeds = f"n = {peak.n} seeds" if peak.n > 1 else "one seed; ± from the size of the test set"
-    low = int((runs.loc[runs["batch_size"] == best, "precision"] == "bf16").sum())
-    seeds += f", {low} of them in bf16" if 0 < low < peak.n else ""
-    text = f"**{title}**: test accuracy is highest{among} at B = {best}, {peak.text()} % ({seeds})."
-    for other in dict.fromkeys((sizes[0], sizes[-1])):
-        if other != best:
-            text += f" {_against_best(fall(frame, dataset, best, other), other, _unlike(runs, best, other))}"
-    return text
-
-
-def _against_best(i: Estimate, other: int, unlike: int) -> str:
-    """A sentence: how far `other` lies from the best batch size (`i`: best minus other), and how sure that
-    is."""
-    if i.n == 0:
-        return f"B = {other} shares no seed with it."
-    sure = "one pair of runs" if i.n == 1 else f"paired over {i.n} seeds"
-    sure += ", scatter of the data set's other cells" if i.n < FEW and not np.isnan(i.low) else ""
-    sure += "" if i.low > 0 or i.high < 0 else ", not told apart from zero"
-    sure += f"; in {unlike} of the pairs one run is in bf16, the other in 32 bits" if unlike else ""
-    size = replace(i, value=abs(i.value)).text()
-    apart = f"{size} points {'higher' if i.value < 0 else 'lower'}" if abs(i.value) >= 0.005 else "the same"
-    return f"At B = {other} it is {apart} ({sure})."
-
-
-def _unlike(runs: pd.DataFrame, small: int, large: int) -> int:
-    """Pairs of runs with equal seeds, at two batch sizes of one data set, of which one is in mixed
-    precision."""
-    wide = (
-        runs.pivot(index="seed", columns="batch_size", values="precision")
-        .reindex(columns=[small, large])
-        .dropna()
-    )
-    return int((wide[small] != wide[large]).sum())
-
-
-def one_more_run_sentence(frame: pd.DataFrame, dataset: str) -> str:
-    """How many of the paper's accuracies could be one more run of ours, and which could not."""
-    table = one_more_run(frame, dataset)
-    if table.empty:
-        return f"**{DATASETS[dataset].title}**: fewer than two seeds at every batch size."
-    seeds = " to ".join(dict.fromkeys((str(table["n"].min()), str(table["n"].max()))))
-    text = (
-        f"**{DATASETS[dataset].title}**: {int(table['inside'].sum())} of {len(table)} printed accuracies "
-        f"lie inside the intervals from {seeds} seeds"
-    )
-    outside = table.loc[~table["inside"], "batch_size"]
-    return text + (f"; outside: B = {', '.join(map(str, outside))}." if len(outside) else ".")
-
-
-def glance_sentence(frame: pd.DataFrame) -> str:
-    """One sentence a data set for the landing page."""
-    return "\n".join(f"- {accuracy_sentence(frame, name)}" for name in DATASETS)
 
 
 def _runs(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:

@@ -24,7 +24,6 @@ import pandas as pd
 from .. import published
 from ..config import DATASETS, SYNTHETIC
 from ..errors import BadInput
-from ..statistics import Interval, mean_interval
 from .accuracy import level
 from .critical_batch_size import DROP
 from .estimate import PRIOR, Estimate, command, is_printed, number, ratio
@@ -275,97 +274,16 @@ def per_epoch(curves: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["dataset", "largest", "base", "paper", "ours"])
 
 
-def epochs_needed(curves: pd.DataFrame, dataset: str, accuracy: float) -> dict[int, Interval]:
-    """Mean number of epochs to the accuracy by batch size, over the runs that had it, with its interval over
-    seeds."""
-    runs = reached(by_run(curves, dataset), accuracy).dropna(subset=["epochs"])
-    return {int(b): mean_interval(cell["epochs"]) for b, cell in runs.groupby("batch_size")}
-
-
-def sentences(frame: pd.DataFrame, curves: pd.DataFrame) -> list[str]:
-    """What the paper says of Section IV-C and V-E, its own epoch times, and ours, a paragraph each."""
-    said = {
-        id: tuple(row)
-        for id, *row in published.statements()[["id", "value", "upper"]].itertuples(index=False)
-    }
-    low, high = said["iv-c-epoch-speedup"]
-    table = per_epoch(curves)
-    texts = []
-    for base, some in table.groupby("base"):
-        printed, ours = some["paper"].dropna(), [i.value for i in some["ours"] if i.n]
-        texts.append(
-            f"against B = {base} by {_span(printed)} in the paper's tables"
-            + (f" and by {_span(ours)} in our runs of {len(ours)} of them" if ours else "")
-        )
-    epoch = (
-        f"**An epoch**: the paper says that large batches shorten it by a factor of {low:g} to {high:g}. "
-        f"Over the data sets, the largest batch size shortens it {'; '.join(texts)}."
-    )
-    largest, lines = at_the_largest(all_speedups(frame, curves)), [epoch]
-    for column, id, below, what in (
-        (
-            "epochs",
-            "iv-c-more-epochs",
-            "fewer",
-            "**Epochs**: the paper says that large batches take {} to {} times as many "
-            "epochs to the same accuracy",
-        ),
-        (
-            "effective",
-            "v-e-wall-clock",
-            "slower",
-            "**Time**: the paper puts the speed-up in time to an accuracy at {} to {}",
-        ),
-    ):
-        ours = "; ".join(
-            f"{DATASETS[name].title} {ratio_text(i)}, n = {i.n}"
-            for name, i in zip(largest["dataset"], largest[column], strict=False)
-            if i.n and not np.isnan(i.value)
-        )
-        lines.append(
-            f"{what.format(*(f'{v:g}' for v in said[id]))}. At the largest batch size against B = {BASE}, "
-            f"to one point below the best mean accuracy, we find (below ×1: {below}): "
-            f"{ours or 'no runs yet'}."
-        )
-    never = [
-        f"{DATASETS[r.dataset].title} (B = {r.batch_size})"
-        for r in largest.itertuples()
-        if r.reached.startswith("0 ")
-    ]
-    if never:
-        lines.append(f"That accuracy is never reached within the epochs of the protocol: {', '.join(never)}.")
-    return lines
-
-
 def at_the_largest(table: pd.DataFrame) -> pd.DataFrame:
     """Of `all_speedups`, the largest batch size of each data set's protocol, where it has runs."""
     return table[table["batch_size"] == table["dataset"].map(lambda d: DATASETS[d].protocol.batch_sizes[-1])]
 
 
-def finding(table: pd.DataFrame) -> str:
-    """What `all_speedups` says at the largest batch sizes, in one sentence for a caption; "" without runs
-    there."""
-    largest, parts = at_the_largest(table), []
-    for column, what in (
-        ("epoch", "an epoch is {} as fast"),
-        ("epochs", "it takes {} as many epochs to the accuracy"),
-        ("effective", "it is there {} as fast"),
-    ):
-        have = {
-            DATASETS[name].title: i.value
-            for name, i in zip(largest["dataset"], largest[column], strict=False)
-            if i.n and not np.isnan(i.value)
-        }
-        if have:
-            parts.append(f"{what.format(_span(have.values()))} ({', '.join(have)})")
-    return f"The largest batch size against B = {BASE}: {'; '.join(parts)}." if parts else ""
-
-
 def ratio_text(i: Estimate) -> str:
-    """ "×2.31 (2.20 to 2.42)", the bare ratio where n gives no interval, or why there is none."""
+    """ "2.31 (2.20 to 2.42)", the bare ratio where n gives no interval, or why there is none."""
     if np.isnan(i.value):
         return "unresolved" if "unresolved" in i.shown else "never" if "never" in i.shown else "–"
-    return f"×{_three(i.value)}" + ("" if np.isnan(i.low) else f" ({_three(i.low)} to {_three(i.high)})")
+    return _three(i.value) + ("" if np.isnan(i.low) else f" ({_three(i.low)} to {_three(i.high)})")
 
 
 def formatted(table: pd.DataFrame) -> pd.DataFrame:
@@ -395,9 +313,18 @@ def formatted(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _span(values) -> str:
-    low, high = _three(min(values)), _three(max(values))
-    return f"×{low}" if low == high else f"×{low} to ×{high}"
+def in_short(table: pd.DataFrame) -> pd.DataFrame:
+    """Of `all_speedups` what a reader needs: B = 512 and the largest size against the base, as text, beside
+    the ratio of the epoch times that the paper prints."""
+    largest = table["dataset"].map(lambda d: DATASETS[d].protocol.batch_sizes[-1])
+    some = table[(table["batch_size"] == 512) | (table["batch_size"] == largest)]
+    printed = []
+    for d, b in zip(some["dataset"], some["batch_size"], strict=True):
+        times = published.results(d).set_index("batch_size")["epoch_time_s"]
+        printed.append(_three(times[BASE] / times[b]))
+    text = formatted(some).drop(columns=["seeds", "reached it"])
+    text.insert(2, "an epoch: the paper", printed)
+    return text
 
 
 def _three(value: float) -> str:

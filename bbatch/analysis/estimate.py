@@ -24,7 +24,7 @@ import pandas as pd
 from scipy import stats
 
 from ..config import DATASETS
-from ..statistics import LEVEL, Interval, span
+from ..statistics import LEVEL, Interval, decimal_text, span
 
 PRIOR = 10  # runs that the pooled scatter of a data set counts for, at most
 # What a quantity can be, by its unit.
@@ -292,7 +292,7 @@ def digits(half: float) -> int:
 
 def number(value: float, decimals: int = 2) -> str:
     """A number as text, with a true minus sign; "none" for what is not finite."""
-    return f"{value:z.{decimals}f}".replace("-", "−") if math.isfinite(value) else "none"
+    return decimal_text(value, decimals) if math.isfinite(value) else "none"
 
 
 def _bracketed(text: str) -> str:

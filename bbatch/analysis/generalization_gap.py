@@ -115,13 +115,3 @@ def correlations(runs: pd.DataFrame) -> pd.DataFrame:
                 p = pearson(np.log(means.index.get_level_values("batch_size")), means["gap"]).p
                 rows.append((source, title, found.value, *found.interval(), p, found.n))
     return pd.DataFrame(rows, columns=["source", "pairs of", "r", "low", "high", "p", "n"])
-
-
-def correlation_sentence(frame: pd.DataFrame) -> str:
-    """The paper's r, what its own tables give, and what our runs give."""
-    pooled = correlations(frame).query("`pairs of` == 'all data sets'").set_index("source")
-    text = f"The paper states r = {published.value('iv-b-correlation'):.2f}."
-    for source, c in pooled.iterrows():
-        span = f"95 % interval {c['low']:.2f} to {c['high']:.2f}"
-        text += f" From {source}, pooled over {c['n']:.0f} cells, r = {c['r']:.2f} ({span})."
-    return text.replace("-", "−")

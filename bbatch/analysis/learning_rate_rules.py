@@ -13,7 +13,7 @@ from dataclasses import replace
 import pandas as pd
 from scipy import stats
 
-from ..config import DATASETS, LR_RULES, SYNTHETIC, Run, plan
+from ..config import DATASETS, LR_RULES, SYNTHETIC, Run
 from ..metrics import interval
 from ..statistics import LEVEL, Interval, paired_difference
 from .accuracy import fall, level
@@ -184,39 +184,6 @@ def at_large_sizes(curves: pd.DataFrame, datasets: tuple[str, ...] = IMAGES) -> 
     )
 
 
-def batch_or_rate(curves: pd.DataFrame, dataset: str = "cifar10", batch_size: int = 1024) -> str:
-    """Which of the two brings the accuracy down: the same batch size under the linear rule and at smaller
-    rates."""
-    table = side_by_side(curves, dataset, batch_size).set_index("rule")
-    what, of = f"{DATASETS[dataset].title}, B = {batch_size}", DATASETS[dataset].protocol.epochs
-    if not table.loc["constant", "n"]:
-        return (
-            f"{what}: not yet run under both rules; `bbatch run {dataset} --batch-size {batch_size} "
-            "--lr-rule constant` and the same with `linear` would tell batch size and learning rate apart."
-        )
-    rates = {rule: plan(dataset, batch_size, lr_rule=rule).lr for rule in LR_RULES}
-    parts = [
-        f"after {row.epoch} of {of} epochs {row.other.text()} % at a rate of {rates[rule]:.3g} ({rule}) and "
-        f"{row.linear.text()} % at {rates['linear']:.3g} (linear)"
-        for rule, row in table.iterrows()
-        if row.n
-    ]
-    linear, constant = table.loc["constant", "linear"], table.loc["constant", "other"]
-    better = constant.low > linear.high
-    worse = linear.low > constant.high
-    verdict = (
-        "The constant rate does better at the same batch size: the learning rate holds the accuracy down, "
-        "not the batch size alone"
-        if better
-        else "The constant rate does worse: the linear rule's is not what holds the accuracy down"
-        if worse
-        else "The constant and the linear rule cannot be told apart"
-    )
-    n = int(table.loc[table["n"] > 0, "n"].min())
-    source = f"over {n} seeds or more" if n > 1 else "from the size of the test set where there is one seed"
-    return f"{what}, test accuracy {'; '.join(parts)} (95 % intervals, {source}). {verdict}."
-
-
 def effects_text(effects: pd.DataFrame) -> pd.DataFrame:
     """`effect` as text: rule minus linear, mean ± half of the 95 % interval."""
     return pd.DataFrame(
@@ -246,32 +213,6 @@ def side_by_side_text(table: pd.DataFrame) -> pd.DataFrame:
             "difference (points)": _texts(table["difference"], "+"),
             "n": table["n"],
         }
-    )
-
-
-def holes(table: pd.DataFrame) -> str:
-    """Which rows of `side_by_side` have no run, which none of full length, and the command that fills one; ""
-    without."""
-    none, cut = table["n"] == 0, table["epoch"] < table["dataset"].map(_epochs)
-    parts = []
-    for said, rows in (("Not yet run", table[none]), ("Not yet run to the end", table[cut & ~none])):
-        cells = rows.groupby(["dataset", "rule"], sort=False)["batch_size"].apply(
-            lambda b: ", ".join(map(str, b))
-        )
-        if len(rows):
-            parts.append(
-                f"**{said}**: "
-                + "; ".join(
-                    f"{DATASETS[d].title} under the {rule} rule at B = {sizes}"
-                    for (d, rule), sizes in cells.items()
-                )
-                + "."
-            )
-            one = rows.iloc[0]
-    return " ".join(parts) + (
-        f" `bbatch run {one.dataset} --batch-size {one.batch_size} --lr-rule {one.rule}` fills one such cell."
-        if parts
-        else ""
     )
 
 

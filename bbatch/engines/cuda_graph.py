@@ -21,6 +21,7 @@ from torch import nn
 
 from .. import streams
 from ..data import Data, random_crop_flip
+from ..models import lay_masks
 from ..recipe import Recipe
 from .eager import TorchEngine
 
@@ -133,7 +134,7 @@ class GraphEngine(TorchEngine):
         its values."""
         where = self.where[:size]
         x, y = self.x[where], self.y[where]
-        self._lay_masks(size, self.generator)
+        lay_masks(self.dropouts, size, self.generator)
         torch.take(self.rates, self.step, out=self.rate)  # `rates[step]` would read the step on the host
         self.optimizer.zero_grad(set_to_none=True)
         # no cache of the weights' halves: a graph would read the stale one

@@ -6,7 +6,6 @@ An engine knows nothing of epochs before or after, of histories, of files or of 
 from __future__ import annotations
 
 import inspect
-import math
 
 import torch
 from torch import nn
@@ -15,7 +14,7 @@ from .. import streams
 from ..config import Run
 from ..data import CROP_PADDING, Data, random_crop_flip
 from ..errors import BadInput
-from ..models import Dropout
+from ..models import Dropout, lay_masks
 from ..recipe import Recipe, network_of, recipe_of
 
 # Gradients of a batch of images are summed over pieces of this many samples: the same mathematics, but
@@ -76,7 +75,7 @@ class TorchEngine:
                 x, y = self.data.train_x[order[a:b]], self.data.train_y[order[a:b]]
                 if shifts is not None:
                     x = random_crop_flip(x, shifts[0, a:b], shifts[1, a:b], flips[a:b])
-                self._lay_masks(b - a, generator)
+                lay_masks(self.dropouts, b - a, generator)
                 logits = self._logits(x)
                 loss = nn.functional.cross_entropy(logits, y, reduction="sum")
                 (loss / (stop - start)).backward()
@@ -109,13 +108,6 @@ class TorchEngine:
         low = self.recipe.precision == "bf16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=low):
             return self.net(self.data.inputs(x)).float()
-
-    def _lay_masks(self, n: int, generator: torch.Generator) -> None:
-        if self.dropouts:
-            widths = [math.prod(d.shape) for d in self.dropouts]
-            bits = streams.noise_bits((n, sum(widths)), generator)
-            for layer, part in zip(self.dropouts, bits.split(widths, dim=1), strict=True):
-                layer.cut_mask(part)
 
     def weights(self) -> dict[str, torch.Tensor]:
         return {k: v.detach().cpu().clone() for k, v in self.net.state_dict().items()}

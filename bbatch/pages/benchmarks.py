@@ -81,22 +81,6 @@ def over(table: pd.DataFrame, who: str, rival: str) -> pd.Series:
     return ratio[who] / ratio[rival] if rival in ratio else pd.Series(dtype=float)
 
 
-def epoch_ratio_sentence(table: pd.DataFrame) -> str:
-    """How many times longer an epoch takes at the smallest measured batch size than at the largest, by
-    loop."""
-    steps = table[table["figure"] == "step"].pivot(index="batch_size", columns="contestant", values="median")
-    a_sample = steps.div(steps.index, axis=0)  # an epoch has N / B steps
-    small, large = a_sample.index.min(), a_sample.index.max()
-    parts = []
-    for base in (small, 32):
-        ratio = a_sample.loc[base] / a_sample.loc[large]
-        parts.append(
-            f"at B = {base} than at B = {large}: ×{ratio['DataLoader loop']:.3g} in the DataLoader loop, "
-            f"×{ratio['bbatch']:.3g} in ours"
-        )
-    return f"An epoch takes longer {'; '.join(parts)} (processor time, {DATASETS['synthetic-50k'].title})."
-
-
 def cost_of_a_step(table: pd.DataFrame) -> tuple[float, float]:
     """(a, b) of the model a + b·B for our microseconds a step: through the smallest and the largest B."""
     ours = table[table["contestant"] == "bbatch"].sort_values("batch_size")

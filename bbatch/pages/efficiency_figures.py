@@ -10,26 +10,28 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from .. import published
-from ..analysis.efficiency import BASE, finding, ratio_text
+from ..analysis.efficiency import BASE, ratio_text
 from ..config import DATASETS
 from .picture import describe, series, tip
 from .style import COLORS, INK, PAPER, STYLE, batch_size_axis
 
+PANELS = {
+    "epoch": "An epoch is shorter by",
+    "epochs": "Epochs to the accuracy, more by",
+    "effective": "Time to the accuracy, shorter by",
+}
 
-def efficiency(speedups: pd.DataFrame) -> Figure:
+
+def efficiency(speedups: pd.DataFrame, titles: tuple[str, ...] = tuple(PANELS.values())) -> Figure:
     """Epoch time, epochs and time to an accuracy against batch size, as ratios to B = 32: a line a data set.
 
     `speedups` as `efficiency.all_speedups` makes it; the paper's points come from its printed epoch times.
+    `titles`: what the three panels show.
     """
-    panels = (
-        ("epoch", "An epoch is shorter by"),
-        ("epochs", "Epochs to the accuracy, more by"),
-        ("effective", "Time to the accuracy, shorter by"),
-    )
     lines: dict[str, list] = {}
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(13, 4.4))
-        for axis, (column, title) in zip(axes, panels, strict=True):
+        for axis, (column, title), finding in zip(axes, PANELS.items(), titles, strict=True):
             axis.axhline(1, color=INK, linewidth=0.8)
             for name, table in speedups.groupby("dataset", sort=False):
                 sizes, drawn = table["batch_size"], lines.setdefault(DATASETS[name].title, [])
@@ -56,17 +58,16 @@ def efficiency(speedups: pd.DataFrame) -> Figure:
                     ]
                     tip(axis, theirs.index, theirs, texts)
             _ratio_axes(axis)
-            axis.set_title(title)
+            axis.set(title=finding, ylabel=f"{title} (ratio to B = {BASE})")
         for name, drawn in lines.items():
             series(axes[0], name, *drawn)
-        axes[0].set_ylabel(f"Ratio to B = {BASE} (log scale)")
         axes[0].plot([], [], **PAPER | {"label": "the paper's epoch times"})
         axes[0].legend(fontsize=8.5)
     plt.close(figure)
     return describe(
         figure,
-        f"{finding(speedups)} Ratios on one data set, paired by seed, with 95 % intervals; "
-        "dotted: from the epoch times that the paper prints.".strip(),
+        f"Ratios to B = {BASE} on one data set, paired by seed, with 95 % intervals, log scale. Dotted: from "
+        "the epoch times that the paper prints. No point: never reached, or both within their first epoch.",
         runs="metric=epoch_time_s",
     )
 
@@ -74,5 +75,5 @@ def efficiency(speedups: pd.DataFrame) -> Figure:
 def _ratio_axes(axis) -> None:
     axis.set_yscale("log")
     axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"×{v:g}"))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     batch_size_axis(axis, DATASETS["mnist"].protocol.batch_sizes)

@@ -38,29 +38,14 @@ def against_batch_size(
             axis.set_ylabel(METRICS[metric])
             if axis.get_legend_handles_labels()[0]:  # none where there is neither a run nor a printed number
                 axis.legend(fontsize=8.5, loc="best")
-        if title:
+        if title and len(datasets) == 1:
+            axes[0, 0].set_title(title)
+        elif title:
             figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     plt.close(figure)  # shown once, where the notebook shows it
     runs = f"data={','.join(datasets)}&metric={metric}"
-    return describe(figure, caption(frame, datasets, metric), runs=runs)
-
-
-def caption(frame: pd.DataFrame, datasets, metric: str) -> str:
-    """What a metric does over the batch sizes of each data set, with n and what is drawn."""
-    findings = []
-    for name in datasets:
-        have = (
-            compare(frame[frame["dataset"] == name], name, (metric,)).query("n > 0").dropna(subset=[metric])
-        )
-        if len(have) > 1:
-            top, low = (have.loc[have[metric].agg(which)] for which in ("idxmax", "idxmin"))
-            high, low = (
-                f"B = {row['batch_size']:.0f} ({row[metric]:.2f})".replace("-", "−") for row in (top, low)
-            )
-            seeds = seeds_text(have["n"], metric)
-            findings.append(f"{DATASETS[name].title}: highest at {high}, lowest at {low} {seeds}")
-    found = "; ".join(findings) or "Too few runs yet to compare batch sizes"
-    return f"{METRICS[metric]} against batch size. {found}. {_marks(frame, datasets, metric)}"
+    said = f"{METRICS[metric]} against batch size. {_marks(frame, datasets, metric)}"
+    return describe(figure, said, runs=runs)
 
 
 def _marks(frame: pd.DataFrame, datasets, metric: str) -> str:
@@ -70,6 +55,8 @@ def _marks(frame: pd.DataFrame, datasets, metric: str) -> str:
     said = []
     if (n > 1).any():
         said.append("Circles: means over seeds with 95 % intervals")
+    if (n == 2).any():
+        said.append("two seeds: no interval")
     if (n == 1).any():
         said.append(f"{'hollow' if said else 'Circles'}: one seed, {ALONE.get(metric, 'no interval')}")
     if metric in COLUMN_OF:
@@ -90,8 +77,10 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
     if len(have):
         # The mean is missing where there is no run: no line is drawn across a hole.
         b, mean = table["batch_size"], table[metric]
-        low, high = table[f"{metric}_low"].fillna(mean), table[f"{metric}_high"].fillna(mean)
         many, one = table["n"] > 1, table["n"] == 1
+        # Two seeds say next to nothing of their scatter: an interval from them would fill the axis.
+        told = table["n"] != 2
+        low, high = (table[f"{metric}_{end}"].where(told).fillna(mean) for end in ("low", "high"))
         axis.fill_between(b, low, high, where=many, color=color, alpha=0.22, linewidth=0)
         label = f"ours, mean and 95 % interval\n{seeds_text(table['n'][many], metric)}" if any(many) else None
         bars = dict(marker="o", markersize=5, capsize=3, linewidth=1.8)
@@ -137,7 +126,7 @@ def seeds_text(n: pd.Series, metric: str = "test_acc") -> str:
     return f"({many} seed{'s' if high > 1 else ''}{alone})"
 
 
-def learning_curves(curves: pd.DataFrame, dataset: str) -> Figure:
+def learning_curves(curves: pd.DataFrame, dataset: str, *, title: str | None = None) -> Figure:
     """Test error after each epoch, a line for each batch size: the mean and the range over seeds.
 
     Error, not accuracy, and on a log scale: else the first epochs would flatten all that comes after. No
@@ -146,7 +135,7 @@ def learning_curves(curves: pd.DataFrame, dataset: str) -> Figure:
     runs, least = curves[curves["dataset"] == dataset], 50 / DATASETS[dataset].n_test
     sizes = sorted(runs["batch_size"].unique())
     shades = mpl.colormaps["viridis"](np.linspace(0, 0.88, max(len(sizes), 1)))
-    ends, seeds = {}, {}
+    seeds = {}
     with mpl.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(5.2, 4.6))
         for size, shade in zip(sizes, shades, strict=False):  # with no runs one shade is left over
@@ -168,9 +157,8 @@ def learning_curves(curves: pd.DataFrame, dataset: str) -> Figure:
                 texts.append(f"B = {size}, epoch {epoch}\naccuracy {row['mean']:.2f} % ({spread}")
             address = f"data={dataset}&metric=test_acc&B={size}"
             tip(axis, error.index, error["mean"], texts, [address] * len(by_epoch))
-            ends[size] = by_epoch["mean"].iloc[-1]
         axis.set(xlabel="Epoch", ylabel="Test error (%, log scale)", yscale="log")
-        axis.set_title(DATASETS[dataset].title)
+        axis.set_title(title or DATASETS[dataset].title)
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.minorticks_off()
@@ -180,20 +168,12 @@ def learning_curves(curves: pd.DataFrame, dataset: str) -> Figure:
             labels.append("range over seeds")
         figure.legend(handles, labels, fontsize=9, loc="outside lower center", ncols=3)
     plt.close(figure)
-    found = "No run recorded yet."
-    if ends:
-        top, low = max(ends, key=ends.get), min(ends, key=ends.get)
-        drawn = (
-            "Lines: means over n seeds; bands: range of all seeds." if several else "One run each (n = 1)."
-        )
-        found = (
-            f"Test error after each epoch on {DATASETS[dataset].title}: after the last, lowest for B = {top} "
-            f"(accuracy {ends[top]:.2f} %), highest for B = {low} ({ends[low]:.2f} %). {drawn}"
-        )
-    return describe(figure, found, runs=f"data={dataset}&metric=test_acc")
+    drawn = "Lines: means over n seeds; bands: range of all seeds." if several else "One run each (n = 1)."
+    said = f"Test error after each epoch on {DATASETS[dataset].title}. {drawn}"
+    return describe(figure, said, runs=f"data={dataset}&metric=test_acc")
 
 
-def glance(frame: pd.DataFrame, metric: str = "test_acc") -> Figure:
+def glance(frame: pd.DataFrame, metric: str = "test_acc", *, title: str | None = None) -> Figure:
     """One metric at a glance: a panel a data set with our means and intervals, and the paper's points."""
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(2, 3, figsize=(12.5, 4.5))
@@ -211,9 +191,12 @@ def glance(frame: pd.DataFrame, metric: str = "test_acc") -> Figure:
             handles.append(Line2D([], [], label=f"one seed; {ALONE.get(metric, 'no interval')}", **hollow))
         handles.append(Line2D([], [], **PAPER))
         key.legend(handles=handles, title="Mean over seeds, 95 % interval", **KEY)
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     plt.close(figure)
     runs = f"data={','.join(DATASETS)}&metric={metric}"
-    return describe(figure, f"{_peaks(frame, metric)} {_marks(frame, DATASETS, metric)}", runs=runs)
+    said = f"{METRICS[metric]} against batch size. {_marks(frame, DATASETS, metric)}"
+    return describe(figure, said, runs=runs)
 
 
 def _glance_label(frame: pd.DataFrame, name: str) -> str:
@@ -222,20 +205,3 @@ def _glance_label(frame: pd.DataFrame, name: str) -> str:
         return f"{DATASETS[name].title} (no runs yet)"
     seeds = f"{n.min()} to {n.max()}" if n.max() > n.min() else n.min()
     return f"{DATASETS[name].title} (n = {seeds})"
-
-
-def _peaks(frame: pd.DataFrame, metric: str) -> str:
-    """At which batch size a metric is highest on each data set, and on how many of them at B = 1."""
-    said, at_one = [], []
-    for name in DATASETS:
-        # Runs that shared a GPU have no epoch times.
-        means = frame[frame["dataset"] == name].groupby("batch_size")[metric].mean().dropna()
-        if len(means) > 1:
-            whole = len(means) == len(DATASETS[name].protocol.batch_sizes)
-            few = "" if whole else f" (of {len(means)} batch sizes recorded)"
-            said.append(f"B = {means.idxmax()} on {DATASETS[name].title}{few}")
-            at_one += [means.idxmax() == 1] if 1 in means.index else []
-    if not said:
-        return f"{METRICS[metric]} against batch size."
-    alone = f"; at B = 1 on {sum(at_one) or 'none'} of the {len(at_one)} that have it"
-    return f"{METRICS[metric]} is highest at {', '.join(said)}{alone if len(at_one) > 1 else ''}."

@@ -1,33 +1,112 @@
-"""What the landing page shows beside its figure: how many of the paper's claims our runs bear out."""
+"""The figure and the table of the landing page."""
 
 from __future__ import annotations
 
-from html import escape
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
 
-from IPython.display import HTML
+from .. import published
+from ..analysis import accuracy
+from ..config import DATASETS
+from . import report
+from .picture import describe, series, tip
+from .style import COLORS, INK, PAPER, STYLE, batch_size_axis
+from .tables import compare
 
-from .. import claims
-from .verdicts import SHADES
+BASE = 32  # the batch size that the others are compared with: the paper's base batch
+APART = "cifar10"  # the data set with a panel of its own: there accuracy moves by tens of points
+# Where the name of a line stands: beside its first (0) or last (-1) point, and how far from there.
+NAMED = {
+    "synthetic-1k": (0, (8, -2)),
+    "synthetic-10k": (0, (9, -4)),
+    "synthetic-50k": (0, (-4, -15)),
+    "mnist": (-1, (0, -36)),
+}
 
 
-def verdicts(judgements: list[claims.Judgement], page: str = "../notebooks/12_verdicts.html") -> HTML:
-    """Statements of the paper's prose, and cells of its tables, by verdict: two bars with their keys."""
-    parts = []
-    for what, of in (
-        ("statements of the paper's text", [j for j in judgements if not j.claim.cell]),
-        ("values in its tables", [j for j in judgements if j.claim.cell]),
-    ):
-        counts = claims.totals(of).sum()
-        kept = [(verdict, int(n)) for verdict, n in counts.items() if n]
-        bar = "".join(
-            f'<span style="flex: {n}; background: {SHADES[verdict]}"></span>' for verdict, n in kept
-        )
-        key = "".join(
-            f'<li style="--bbatch-line: {SHADES[verdict]}"><b>{n}</b> {escape(verdict)}</li>'
-            for verdict, n in kept
-        )
-        parts.append(
-            f'<div><p><a href="{page}">{len(of)} {what}</a></p><div class="bbatch-totals" aria-hidden="true">'
-            f'{bar}</div><ul class="bbatch-totals-key">{key}</ul></div>'
-        )
-    return HTML(f'<div class="bbatch-verdicts">{"".join(parts)}</div>')
+def overview(runs: pd.DataFrame, titles: tuple[str, str] = ("", "")) -> Figure:
+    """Test accuracy under the linear rule against batch size, with the paper's single runs: on four data sets
+    as the difference from B = 32, paired by seed, on CIFAR-10 as it is. `titles`: what the panels show."""
+    linear, paper = runs[runs["lr_rule"] == "linear"], published.results()
+    with mpl.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.3), width_ratios=(1.5, 1))
+        left.axhline(0, color=INK, linewidth=0.8)
+        for name in (d for d in DATASETS if d != APART):
+            printed = paper[paper["dataset"] == name].set_index("batch_size")["test_acc"]
+            _changes(left, linear, printed - printed[BASE], name)
+        _levels(right, linear, paper[paper["dataset"] == APART].set_index("batch_size")["test_acc"])
+        left.plot([], [], label="ours: mean, 95 % interval", color=INK, marker="o", markersize=5)
+        left.plot([], [], **_diamonds(INK) | {"label": "the paper: one run each"})
+        left.legend(fontsize=9, loc="lower right", bbox_to_anchor=(1, 0.12))
+        left.set(ylabel=f"Test accuracy, difference from B = {BASE} (points)", title=titles[0])
+        right.set(ylabel="Test accuracy (%)", title=titles[1], ylim=(0, 100))
+        for axis in (left, right):
+            batch_size_axis(axis, DATASETS[APART].protocol.batch_sizes)
+    plt.close(figure)
+    said = (
+        "Test accuracy against batch size under the paper's rule for the learning rate. Left: difference "
+        f"from B = {BASE}, paired by seed. Right: {DATASETS[APART].title}; hollow circles: one seed, with "
+        "the sampling error of the test set. Diamonds: the paper's single runs."
+    )
+    return describe(figure, said, runs="metric=test_acc")
+
+
+def _diamonds(color: str) -> dict:
+    return PAPER | {"color": color, "linestyle": "", "markersize": 5, "label": None}
+
+
+def _changes(axis, runs: pd.DataFrame, printed: pd.Series, name: str) -> None:
+    """One data set's differences from the base, named at one end."""
+    color, title = COLORS[name], DATASETS[name].title
+    sizes = sorted(int(b) for b in runs[runs["dataset"] == name]["batch_size"].unique())
+    if BASE not in sizes:
+        return
+    found = [accuracy.change(runs, name, BASE, b) for b in sizes]
+    value = np.array([0 if b == BASE else i.value for b, i in zip(sizes, found, strict=True)])
+    reach = np.array([0 if b == BASE else i.half_width for b, i in zip(sizes, found, strict=True)])
+    bars = dict(color=color, marker="o", markersize=5, capsize=3)
+    line, *_ = axis.errorbar(sizes, value, np.nan_to_num(reach), **bars).lines
+    axis.plot(printed.index, printed, **_diamonds(color))
+    at, offset = NAMED[name]
+    label = f"{title} (n = {max(i.n for i in found)})"
+    where = dict(xytext=offset, textcoords="offset points", ha="right" if at else "left", va="center")
+    axis.annotate(label, (sizes[at], value[at]), color=color, fontweight="bold", fontsize=9.5, **where)
+    series(axis, title, line)
+    texts = [
+        f"{title}, B = {b}\n{i.text(sign='+')} points (n = {i.n})" for b, i in zip(sizes, found, strict=True)
+    ]
+    tip(axis, sizes, value, texts, [f"data={name}&metric=test_acc&B={b}" for b in sizes])
+
+
+def _levels(axis, runs: pd.DataFrame, printed: pd.Series) -> None:
+    """The accuracies of the data set apart; a single seed is hollow."""
+    color, title, chance = COLORS[APART], DATASETS[APART].title, 100 / DATASETS[APART].classes
+    axis.axhline(chance, color=INK, linewidth=0.8, linestyle="--")
+    axis.annotate("chance", (1, chance), xytext=(0, 4), textcoords="offset points", fontsize=9)
+    axis.plot(printed.index, printed, **_diamonds(INK))
+    table = compare(runs, APART, ("test_acc",)).query("n > 0")
+    size, value, n = table["batch_size"], table["test_acc"], table["n"]
+    reach = [value - table["test_acc_low"], table["test_acc_high"] - value]
+    axis.errorbar(size, value, reach, color=color, linestyle=":", linewidth=1, capsize=3)
+    for some, inside in ((n > 1, color), (n == 1, "white")):
+        axis.plot(size[some], value[some], "o", color=color, markerfacecolor=inside, markersize=6)
+    texts = [f"{title}, B = {b}\n{v:.2f} % (n = {k})" for b, v, k in zip(size, value, n, strict=True)]
+    tip(axis, size, value, texts, [f"data={APART}&metric=test_acc&B={b}" for b in size])
+
+
+def answers(runs: pd.DataFrame) -> report.Table:
+    """The small table: where a data set's accuracy is flat, where it is best, and what B = 512 costs."""
+    found = accuracy.at_a_glance(runs)
+    columns = {
+        "dataset": found["dataset"],
+        "sizes recorded": found["sizes"],
+        "flat": [f"{a} to {b}" if a < b else f"{a} alone" for a, b in found["flat"]],
+        "best B": found["best"],
+        "cost of B = 512 (points)": [i.text() for i in found["cost_of_512"]],
+        "n": [i.n for i in found["cost_of_512"]],
+    }
+    caption = "The batch size on each data set, under the paper's rule; ± half of the 95 % interval"
+    return report.show(pd.DataFrame(columns), caption)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 
 from ..config import DATASETS, LR_RULES, SYNTHETIC, Run, plan
+from ..models import NETWORKS, build, parameter_count
 from .picture import describe
 from .style import COLORS, INK, STYLE, batch_size_axis
+
+SAMPLES = Path(__file__).with_name("samples.npz")  # ten test images of each image set, a class each
+# Samples of the networks that take images, [C, H, W]; the others take vectors of features.
+IMAGE_SHAPES = {"mnist-cnn": (1, 28, 28), "cifar-cnn": (3, 32, 32)}
+LAYERS = {"Conv2d": "conv 3×3", "MaxPool2d": "max pool", "AdaptiveAvgPool2d": "average"}
+LAYERS |= {"Flatten": "flatten", "Linear": "linear"}
 
 
 def synthetic_sets(datasets: dict) -> Figure:
@@ -73,29 +83,94 @@ def learning_rates() -> Figure:
     )
 
 
-def one_run(outcome, run: Run) -> Figure:
-    """Accuracy and loss of one run after each epoch, from a `trainer.Outcome`."""
-    h, n_test = outcome.history, DATASETS[run.dataset].n_test
-    epochs = np.arange(1, len(h["test_correct"]) + 1)
-    color = COLORS[run.dataset]
+def one_run(right: list[int], recorded: list[int], run: Run) -> Figure:
+    """Test error after each epoch, from the counts of test samples that a run got right, with the record's
+    points."""
+    n_test, color = DATASETS[run.dataset].n_test, COLORS[run.dataset]
+    epochs = np.arange(1, len(right) + 1)
     with mpl.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.8))
-        test, train = (
-            100 * np.array(h["test_correct"]) / n_test,
-            100 * np.array(h["train_correct"]) / run.n_train,
-        )
-        left.plot(epochs, test, color=color, label="test")
-        left.plot(epochs, train, "--", color=INK, label="training, running")
-        left.set(xlabel="Epoch", ylabel="Accuracy (%)")
-        left.set_title(f"{DATASETS[run.dataset].title}, B = {run.batch_size}, seed {run.seed} (n = 1 run)")
-        right.plot(epochs, h["test_loss"], color=color, label="test")
-        right.plot(epochs, h["train_loss"], "--", color=INK, label="training, running")
-        right.set(xlabel="Epoch", ylabel="Cross-entropy (nats)")
-        left.legend(fontsize=9)
-        right.legend(fontsize=9)
+        figure, axis = plt.subplots(figsize=(6.4, 3.8))
+        axis.plot(epochs, 100 - 100 * np.array(right) / n_test, color=color, label="trained on this page")
+        if recorded:
+            dots = dict(color=INK, markerfacecolor="none", markersize=5, linestyle="")
+            axis.plot(
+                epochs, 100 - 100 * np.array(recorded) / n_test, "o", label="the committed record", **dots
+            )
+        axis.set(xlabel="Epoch", ylabel="Test error (%)", ylim=(0, None))
+        axis.set_title(f"{DATASETS[run.dataset].title}, B = {run.batch_size}, seed {run.seed}")
+        axis.legend(fontsize=9)
     plt.close(figure)
+    said = (
+        f"{right[-1]} of the {n_test:,} test samples right after {len(right)} epochs (one run, no interval)."
+    )
+    return describe(figure, said)
+
+
+def images() -> Figure:
+    """The first test image of each class of MNIST and CIFAR-10, which stand beside this module."""
+    with np.load(SAMPLES) as samples, mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(len(samples), 10, figsize=(9.5, 2.3), squeeze=False)
+        for row, name in zip(axes, samples, strict=True):
+            for axis, image in zip(row, samples[name], strict=True):
+                axis.imshow(image.squeeze(), cmap="gray_r", interpolation="nearest")
+                axis.set(xticks=[], yticks=[])
+            row[0].set_ylabel(DATASETS[name].title)
+        titles = " and ".join(DATASETS[name].title for name in samples)
+    plt.close(figure)
+    return describe(figure, f"The first test image of each of the ten classes of {titles}.")
+
+
+def stages(name: str) -> list[tuple[str, tuple[int, ...]]]:
+    """What a sample becomes on its way through a network: (layer and its parameters, shape after it). Layers
+    that change no shape are named with the one before."""
+    features = next(spec.features for spec in DATASETS.values() if spec.network == name)
+    shape = IMAGE_SHAPES.get(name, (features,))
+    at, found = torch.zeros(1, *shape), [("input", shape)]
+    for layer in build(name, 0).eval():
+        at, count = layer(at), parameter_count(layer)
+        now, kind = tuple(at.shape[1:]), LAYERS.get(type(layer).__name__, type(layer).__name__)
+        if count or now != found[-1][1]:
+            found.append((f"{kind}\n{count:,}" if count else kind, now))
+    return found
+
+
+def drawn_networks() -> Figure:
+    """The three networks, drawn: images as squares, vectors as bars; over each arrow the layer and its
+    parameters."""
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(len(NETWORKS), 1, figsize=(10.5, 6.6))
+        for axis, name in zip(axes, NETWORKS, strict=True):
+            parts = stages(name)
+            for x, (layer, shape) in enumerate(parts):
+                _box(axis, x, shape)
+                axis.annotate("×".join(map(str, shape)), (x, -0.82), ha="center", va="top", fontsize=9)
+                if x:
+                    axis.annotate(
+                        "", (x - 0.28, 0), (x - 0.72, 0), arrowprops=dict(arrowstyle="->", color=INK)
+                    )
+                    axis.annotate(layer, (x - 0.5, 0.12), ha="center", va="bottom", fontsize=8.5)
+            sets = ", ".join(spec.title for spec in DATASETS.values() if spec.network == name)
+            axis.set_title(f"{name} ({sets}): {parameter_count(NETWORKS[name]()):,} parameters")
+            axis.set(xlim=(-0.5, 7.4), ylim=(-1.2, 1.1))
+            axis.axis("off")
+    plt.close(figure)
+    counts = "; ".join(f"{name} {parameter_count(NETWORKS[name]()):,}" for name in NETWORKS)
     return describe(
         figure,
-        f"One run, trained as this page was made: {test[-1]:.2f} % of the test samples right after "
-        f"{len(epochs)} epochs (n = 1, no interval over seeds).",
+        f"Three small networks, with trainable parameters over the arrows ({counts} in all). After each "
+        "layer but the last comes a ReLU. The network for features drops 20 % after each, that for MNIST 25 "
+        "% before its last layer.",
     )
+
+
+def _box(axis, x: float, shape: tuple[int, ...]) -> None:
+    """An activation: a bar for a vector, a stack of squares for channels of an image."""
+    face = dict(facecolor="#DCE9F2", edgecolor=INK, linewidth=1)
+    if len(shape) == 1:
+        height = min(0.25 + 0.16 * np.log2(shape[0]), 1.6)
+        axis.add_patch(plt.Rectangle((x - 0.06, -height / 2), 0.12, height, **face))
+        return
+    side = 0.35 + 0.95 * shape[-1] / 32
+    for back in range(min(int(np.log2(shape[0])) + 1, 6), -1, -1):
+        corner = (x - 0.11 * side + 0.015 * back, -side / 2 + 0.035 * back)
+        axis.add_patch(plt.Rectangle(corner, 0.22 * side, side, **face))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from html import escape
 
 import pandas as pd
 from IPython.display import HTML, Markdown
 
-from .. import metrics, models
+from .. import metrics
 from ..analysis import generalization_gap
 from ..config import DATASETS, PRECISIONS, Run, grid
 from ..errors import one_of
@@ -55,9 +56,9 @@ def obtain(
 ) -> list[dict]:
     """The records of a profile's runs: those in the store and, with `compute`, the missing ones trained now.
 
-    `seeds` = 0 stands for as many as the profile plans. `precision` "recorded" takes the run in fp32 where
-    there is one, else the one in bf16, and trains in fp32 where there is neither. `executor` as in
-    `dask_cluster.executor`.
+    `seeds` = 0 shows every seed that is recorded, and trains as many as the profile plans. `precision`
+    "recorded" takes the run in fp32 where there is one, else the one in bf16, and trains in fp32 where there
+    is neither. `executor` as in `dask_cluster.executor`.
 
     Raises `BadInput` for an unknown data set, profile, rule, precision or executor.
     """
@@ -68,8 +69,57 @@ def obtain(
         with dask_cluster.executor(executor, jobs, device) as pool:
             sweep(missing, store, device=device, jobs=jobs, executor=pool)
     have = _by_run(store)
+    if not seeds:
+        cells = _with_further_seeds(cells, have)
     found = ([have[run] for run in cell if run in have] for cell in cells)
     return [forms[0] for forms in found if forms]
+
+
+def _with_further_seeds(cells: list[tuple[Run, ...]], have: dict[Run, dict]) -> list[tuple[Run, ...]]:
+    """The grid with the seeds beyond the planned ones that are recorded."""
+    seeds = sorted({run.seed for run in have} | {cell[0].seed for cell in cells})
+    kinds = dict.fromkeys(tuple(replace(form, seed=0) for form in cell) for cell in cells)
+    return [tuple(replace(form, seed=seed) for form in kind) for kind in kinds for seed in seeds]
+
+
+def committed_runs(datasets=tuple(DATASETS)) -> pd.DataFrame:
+    """The committed runs of the paper's full protocol, under every rule: what the text of a page speaks of,
+    whatever its parameters are."""
+    table = metrics.full_protocol(metrics.frame(Store().frozen_records().values()))
+    return table[table["dataset"].isin(list(datasets))]
+
+
+def inventory(
+    records: list[dict],
+    datasets,
+    profile: str = "paper",
+    seeds: int = 0,
+    rules=("linear",),
+    precision: str = RECORDED,
+) -> Table:
+    """How many runs of each cell of a page's grid are recorded, of how many planned, and how many in bf16."""
+    runs = [Run.from_dict(record["run"]) for record in records]
+    have = Counter(map(_cell_of, runs))
+    low = Counter(_cell_of(run) for run in runs if run.precision == "bf16")
+    planned = Counter(
+        _cell_of(forms[0]) for rule in rules for forms in _cells(datasets, profile, seeds, rule, precision)
+    )
+    table = pd.DataFrame({"data set": DATASETS[d].title, "rule": rule, "B": b} for d, rule, b in planned)
+    table["runs"] = [
+        f"{have[cell]}"
+        + (f" of {n}" if have[cell] < n else "")
+        + (f", {low[cell]} in bf16" if low[cell] else "")
+        for cell, n in planned.items()
+    ]
+    table = table.pivot(index=["data set", "rule"], columns="B", values="runs").fillna("").reset_index()
+    caption = "Runs recorded for this page, by batch size"
+    if any(have[cell] < n for cell, n in planned.items()):
+        caption += "; `compute = True`, or `bbatch sweep`, trains those that are missing"
+    return show(table, caption)
+
+
+def _cell_of(run: Run) -> tuple[str, str, int]:
+    return run.dataset, run.lr_rule, run.batch_size
 
 
 def missing_runs(
@@ -203,7 +253,8 @@ def comparison(runs: pd.DataFrame, dataset: str) -> HTML:
         "ours minus the paper's"
     )
     if any(table["n_bf16"].between(1, table["n"] - 1)):
-        caption += "; a mean over runs in both arithmetics mixes their epoch times"
+        caption += "; epoch times are left out, as the runs are of two arithmetics"
+        table = table[[c for c in table if not c.startswith("epoch_time_s")]]
     return show(tables.formatted(table), caption)
 
 
@@ -223,13 +274,6 @@ def readings(runs: pd.DataFrame, datasets) -> HTML:
     )
 
 
-def layers(name: str) -> HTML:
-    """The layers of a network with their parameters."""
-    net = models.NETWORKS[name]()
-    rows = [{"layer": str(m), "parameters": models.parameter_count(m)} for m in net]
-    return show(pd.DataFrame(rows), f"{name}: {models.parameter_count(net):,} parameters")
-
-
 def provenance(records: list[dict]) -> Markdown:
     """Where a page's numbers come from: records, data, hardware, versions, commits and dates."""
     if not records:
@@ -244,9 +288,8 @@ def provenance(records: list[dict]) -> Markdown:
         f"{escape(source)} ({distinct(f'`{one[:12]}`' for one in prints)})"
         for source, prints in sources.items()
     )
-    days = dict.fromkeys(
-        (min(o["started"] for o in observed)[:10], max(o["finished"] for o in observed)[:10])
-    )
+    ends = min(o["started"] for o in observed)[:10], max(o["finished"] for o in observed)[:10]
+    days = " to ".join(dict.fromkeys(ends))
     versions = distinct(
         f"PyTorch {o['versions']['torch']}, NumPy {o['versions']['numpy']}, Python {o['python']}"
         for o in observed
@@ -258,9 +301,15 @@ def provenance(records: list[dict]) -> Markdown:
         f"hardware: {distinct(o['device_name'] for o in observed)}, "
         f"{distinct(o['threads'] for o in observed)} thread a run · "
         f"engine: {distinct(o['engine'] for o in observed)} · {versions} · "
-        f"code: {distinct(o['commit'] for o in observed)} · trained {' to '.join(days)} (UTC). "
+        f"code: {_commits(observed)} · trained {days} (UTC). "
         "Every run is a row of `bbatch results`."
     )
+
+
+def _commits(observed: list[dict]) -> str:
+    """The commits that runs were trained at, as one range in order of time."""
+    found = list(dict.fromkeys(escape(o["commit"]) for o in sorted(observed, key=lambda o: o["started"])))
+    return found[0] if len(found) == 1 else f"{len(found)} commits from {found[0]} to {found[-1]}"
 
 
 def setup() -> None:

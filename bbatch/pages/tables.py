@@ -15,7 +15,7 @@ from ..config import DATASETS, SYNTHETIC
 from ..errors import BadInput
 from ..metrics import interval
 from ..models import NETWORKS, parameter_count
-from ..statistics import Interval
+from ..statistics import Interval, decimal_text
 
 METRICS = {
     "test_acc": "Test accuracy (%)",
@@ -82,8 +82,9 @@ def _digits(value: float) -> int:
 
 
 def _text(value: float, decimals: int | None, sign: str = "") -> str:
-    form = "g" if decimals is None else f"{sign}z.{decimals}f"
-    return "–" if pd.isna(value) else f"{value:{form}}".replace("-", "−")
+    if pd.isna(value):
+        return "–"
+    return f"{value:g}" if decimals is None else decimal_text(value, decimals, sign)
 
 
 def data_sets() -> pd.DataFrame:

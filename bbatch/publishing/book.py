@@ -149,7 +149,7 @@ def stamp(path: Path) -> str:
     )
     package = [
         p
-        for pattern in ("*.py", "*/*.py", "paper/*.csv", "pages/verdicts.*")
+        for pattern in ("*.py", "*/*.py", "paper/*.csv", "pages/verdicts.*", "pages/*.npz")
         for p in sorted((ROOT / "bbatch").glob(pattern))
     ]
     records = sorted(p for p in (ROOT / "results").rglob("*") if p.is_file())

@@ -161,11 +161,3 @@ def _agreement(record: dict, committed: dict[str, dict]) -> str:
     if record["id"] not in committed:
         return "not committed"
     return compare_records(committed[record["id"]], record)["agreement"]
-
-
-def again_sentence(table: pd.DataFrame) -> str:
-    """What came of `sweep_again`, in words."""
-    total = table.drop(columns="B").sum()
-    found = [f"{total[how]} {how}" for how in total.index[1:] if total[how]]
-    came = ", ".join(found) or "none"
-    return f"{total['runs']} runs trained while this page was made, against their committed records: {came}"

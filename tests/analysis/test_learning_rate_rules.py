@@ -6,7 +6,6 @@ from scipy import stats
 
 from bbatch import metrics
 from bbatch.analysis import learning_rate_rules
-from bbatch.pages import learning_rate_figures
 from factories import record
 
 
@@ -89,24 +88,7 @@ def test_runs_on_part_of_the_samples_and_failed_ones_stay_out():
     assert learning_rate_rules.of_images(records) == [whole]
 
 
-def test_the_sentence_says_what_the_rules_did_and_never_more():
-    def sentence(*records):
-        return learning_rate_rules.batch_or_rate(metrics.curves(records))
-
-    said = sentence(images("linear", 1_000, 50), images("constant", 5_000, 50), images("sqrt", 6_000, 10))
-    assert (
-        "does better" in said
-        and "after 50 of 50 epochs 50.00" in said
-        and "after 10 of 50 epochs 60.00" in said
-    )
-    # Adam at 0.001 x 1024 / 32
-    assert "at a rate of 0.001 (constant) and 10.00" in said and "at 0.032 (linear)" in said
-    assert "does worse" in sentence(images("linear", 5_000, 2), images("constant", 1_000, 2))
-    assert "cannot be told apart" in sentence(images("linear", 5_000, 2), images("constant", 5_001, 2))
-    assert "not yet run" in sentence() and "not yet run" in sentence(images("linear", 5_000, 2))
-
-
-def test_holes_are_marked_and_named_with_the_command_that_fills_them():
+def test_holes_are_marked():
     curves = metrics.curves([images("linear", 1_000, 50), images("constant", 5_000, 3)])
     found = learning_rate_rules.at_large_sizes(curves)
     # two rules; from 128 up CIFAR-10 has four sizes, MNIST three and its base, where rules are one
@@ -116,20 +98,3 @@ def test_holes_are_marked_and_named_with_the_command_that_fills_them():
     assert text.loc[("CIFAR-10", 1024, "constant"), "after epochs"] == "3 of 50"
     assert text.loc[("CIFAR-10", 1024, "constant"), "difference (points)"] == "+40.00"
     assert text.loc[("MNIST", 128, "sqrt"), "under this rule (%)"] == "not yet run"
-    said = learning_rate_rules.holes(found)
-    assert "**Not yet run**: MNIST under the constant rule at B = 128, 512, 1024; " in said
-    assert "**Not yet run to the end**: CIFAR-10 under the constant rule at B = 1024." in said
-    assert said.endswith("`bbatch run cifar10 --batch-size 1024 --lr-rule constant` fills one such cell.")
-    whole = metrics.curves(
-        [
-            images(rule, 5_000, 50, dataset="cifar10", batch_size=b)
-            for rule in ("linear", "constant", "sqrt")
-            for b in (128, 256, 512, 1024)
-        ]
-    )
-    assert learning_rate_rules.holes(learning_rate_rules.at_large_sizes(whole, ("cifar10",))) == ""
-
-
-def test_the_figure_of_the_rules_has_a_line_for_each():
-    curves = metrics.curves([images("linear", 1_000, 5), images("constant", 5_000, 3)])
-    assert len(learning_rate_figures.rules_over_epochs(curves, "cifar10", 1024).axes[0].lines) >= 2

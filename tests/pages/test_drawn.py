@@ -93,7 +93,7 @@ def test_a_table_subtracts_the_papers_cell_from_ours(runs):
             difference = mean - printed.loc[b, column]
             assert abs(difference) > 0.1 and row[f"{metric}_difference"] == pytest.approx(difference)
             shown = text.loc[b, tables.METRICS[metric]]
-            assert shown["difference"] == f"{difference:+.2f}".replace("-", "−")
+            assert shown["difference"] == f"{round(difference, 9):+.2f}".replace("-", "−")
             assert shown["ours"] == f"{mean:.2f}\u00a0±\u00a0{(high - low) / 2:.2f}".replace("-", "−")
             assert shown["paper"] == f"{printed.loc[b, column]:.2f}".replace("-", "−")
         assert "gap_paper" not in table and "gap_difference" not in table
@@ -130,7 +130,6 @@ def test_the_tip_of_a_point_says_what_is_drawn_there(runs):
     tips = [text for *_, text, _ in picture.notes(figure).tips if "B = 512\n" in text]
     shown = f"ours: {mean:.2f}\u00a0±\u00a0{(high - low) / 2:.2f} (n = 3; ± half of the 95 % interval)"
     assert tips and all(shown in text and "the paper: 2.25" in text for text in tips)
-    assert "highest at B = 512 (" in picture.notes(figure).caption.replace("\u00a0", " ")
 
 
 def test_learning_curves_draw_mean_and_range_of_the_error():
@@ -142,5 +141,3 @@ def test_learning_curves_draw_mean_and_range_of_the_error():
     band = axis.collections[0].get_paths()[0].vertices
     last = band[band[:, 0] == band[:, 0].max(), 1]
     assert (last.min(), last.max()) == pytest.approx((1.5, 6.0))
-    caption = picture.notes(figures.learning_curves(curves, "synthetic-1k")).caption
-    assert "lowest for B = 8 (accuracy 95.83 %)" in caption.replace("\u00a0", " ")
