@@ -97,7 +97,7 @@ def _levels(axis, runs: pd.DataFrame, printed: pd.Series) -> None:
     tip(axis, size, value, texts, [f"data={APART}&metric=test_acc&B={b}" for b in size])
 
 
-def answers(runs: pd.DataFrame) -> report.Table:
+def answer_table(runs: pd.DataFrame) -> report.Table:
     """The small table: where a data set's accuracy is flat, where it is best, and what B = 512 costs."""
     found = accuracy.at_a_glance(runs)
     columns = {
