@@ -95,8 +95,9 @@ def optimum_scatter(draws: dict[str, pd.DataFrame]) -> Figure:
         axes[0, 0].set_ylabel("Best in % of bootstrap draws")
     plt.close(figure)
     n = max(map(len, draws.values()), default=0)
+    drawn = f"How often each batch size has the highest mean accuracy in {n:,} draws of the means from their"
+    caption = f"{drawn} intervals. {'; '.join(found)}. Diamonds: the optima of Table VI."
     return describe(
         figure,
-        f"How often each batch size has the highest mean accuracy in {n:,} draws of the means from "
-        f"their intervals. {'; '.join(found)}. Diamonds: the optima of Table VI.",
+        caption if found else "No data set has runs of the protocol at every batch size: nothing is drawn.",
     )

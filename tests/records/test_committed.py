@@ -302,6 +302,34 @@ def test_without_history_it_is_said(checkout):
     assert [(r["check"], r["ok"]) for r in integrity.check(checkout)][-1] == ("history", None)
 
 
+def test_a_clone_without_its_past_is_no_history(checkout, tmp_path, monkeypatch):
+    git("clone", "--quiet", "--depth", "1", f"file://{checkout.parent}", "shallow", at=tmp_path)
+    monkeypatch.setattr(repository, "ROOT", tmp_path / "shallow")
+    rows = integrity.check(tmp_path / "shallow" / checkout.name)
+    assert [(r["check"], r["ok"]) for r in rows][-1] == ("history", None)
+
+
+@pytest.mark.parametrize(
+    "old, new, said",
+    [
+        ({"a": {"b": 1}}, {"a": {"b": 1, "c": 2}}, None),  # a field was added
+        ({"a": {"b": 1}}, {"a": {"b": 2}}, "a.b was 1, is 2"),
+        ({"a": {"b": 1}}, {"a": 3}, "a was {'b': 1}, is 3"),
+        ({"a": 3}, {"a": {"b": 1}}, "a was 3, is {'b': 1}"),
+        ({"a": 3}, {}, "a was 3, is None"),
+    ],
+)
+def test_the_first_difference_is_told(old, new, said):
+    assert integrity._difference(old, new) == said
+
+
+@pytest.mark.parametrize("part", ["history", "final"])
+def test_a_failed_run_has_no_scores_at_all(part):
+    r = record(8, 42)
+    failed = r | {"history": {}, "final": {}, "observed": {**r["observed"], "failure": "killed"}}
+    assert flaw(failed) is None and flaw(failed | {part: r[part]}) == "has scores, though it failed"
+
+
 def test_the_records_of_this_book_are_what_was_committed():
     """What is measured and not yet committed is no finding here; its checksum is: `bbatch freeze` renews
     it."""

@@ -12,7 +12,7 @@ import pytest
 from bbatch import files
 from bbatch.config import Run, plan
 from bbatch.errors import StoreError
-from bbatch.records.store import FROZEN, ROOT, Store
+from bbatch.records.store import FROZEN, ROOT, Store, _document
 from factories import record_of_four_epochs as record
 
 OBSERVED = "observed/synthetic-1k.parquet"
@@ -65,6 +65,27 @@ def test_where_the_store_is(monkeypatch, tmp_path):
     assert Store().folder == tmp_path / "mine" and Store().frozen == FROZEN == ROOT / "results"
     monkeypatch.delenv("BBATCH_STORE")
     assert Store().folder == ROOT / "store"
+    monkeypatch.setenv("BBATCH_STORE", "s3://user:secret@host/records")
+    assert Store(tmp_path).folder == tmp_path
+    with pytest.raises(StoreError, match="^the store is named by an address; name a folder") as error:
+        Store()
+    assert "secret" not in str(error.value)
+
+
+def test_a_record_has_one_content_whatever_the_order_of_its_fields():
+    r = record(8, 42)
+    turned = {k: dict(reversed(v.items())) if isinstance(v, dict) else v for k, v in reversed(r.items())}
+    assert list(turned) != list(r) and _document(turned) == _document(r)
+    assert list(json.loads(_document(r))) == ["record", "sha256"]
+
+
+def test_live_records_are_held_against_the_committed_ones(store):
+    committed = {r["id"]: r for r in (record(8, 42), record(8, 43))}
+    altered = record(8, 43)
+    altered["final"]["test_correct"] -= 1
+    for r in (record(8, 42), altered, record(8, 44)):
+        store.put(r)
+    assert store.agreement(committed) == {"identical": 1, "different": 1, "not_committed": 1}
 
 
 @pytest.mark.parametrize(
