@@ -13,9 +13,10 @@ import pandas as pd
 from scipy import stats
 
 from ..choosing.algorithm_2 import rate
-from ..choosing.evaluation import CELL, CHOICES, METHODS, STEPS, fixed, keys, table
+from ..choosing.evaluation import CELL, STEPS, keys, table
 from ..choosing.evaluation import runs as all_runs
 from ..choosing.problems import PROBLEMS, base_rate, protocol
+from ..choosing.ways import CHOICES, METHODS, fixed
 from ..config import DATASETS
 from ..statistics import LEVEL, Interval, mean_interval, paired_difference
 from .critical_batch_size import DROP

@@ -1,23 +1,23 @@
 """How good are the ways to choose a batch size? `python -m bbatch.choosing.evaluation [PROBLEM ...]` measures
-it and writes `results/selection/`; without names, on the problems whose networks train in seconds.
+it and writes `results/selection/`; without names, on all problems but MNIST and CIFAR-10 in full, which are
+out of a CPU's reach.
 
-Each way decides anew for each seed, on the training samples alone, a fifth of them held out. What it decided
-is then trained on all training samples under the problem's protocol and judged once, on the test set; runs
-that the committed records hold already are not trained again. Beside them stands the full grid of the
-protocol's batch sizes under the linear rule. MNIST and CIFAR-10 in full are out of a CPU's reach; `mnist-512
-cifar10-512 --seeds 5` (see `problems`) took about an hour of one core.
+Each way (see `ways`) decides anew for each seed, on the training samples alone, a fifth of them held out.
+What it decided is then trained on all training samples under the problem's protocol and judged once, on the
+test set; runs that the committed records hold already are not trained again. Beside them stands the full grid
+of the protocol's batch sizes under the linear rule.
 
     choices.parquet    problem, method, seed, batch_size, lr, warmup_epochs, trainings, seconds, cpu_seconds,
-    reason runs.parquet       problem, seed, batch_size, lr, warmup_epochs, test_acc (percent), curve (test
-                       accuracy after each epoch), seconds and cpu_seconds of training, diverged
-    steps.parquet      problem, batch_size, n_train, step_s: the least elapsed seconds of a step in plain
+                       reason
+    runs.parquet       problem, seed, batch_size, lr, warmup_epochs, test_acc (percent; of a regression the
+                       share of the variance that is explained), curve and losses (of the test set after each
+                       epoch; older rows have no losses), seconds and cpu_seconds of training, diverged
+    steps.parquet      problem, batch_size, n_train, step_s: the least processor seconds of a step in plain
                        PyTorch, one thread; our compiled loop makes small batches cheap, which readers' own
                        loops do not
     provenance.json    machine, versions, commit and date of the latest call
 
-The tables only grow: a call adds what they lack. The ways: `recommended`, the answer of `recommend`;
-Algorithm 2; `always 32` at the protocol's rate; a grid of 25 pairs in the time that `recommended` has; and a
-rate range test at the largest batch that fits, as PyTorch Lightning's finders do it.
+The tables only grow, seed by seed: a call adds what they lack, and what it finished stays when it is stopped.
 """
 
 from __future__ import annotations
@@ -35,57 +35,29 @@ import torch
 from tqdm import tqdm
 
 from .. import metrics
-from ..config import DATASETS, SYNTHETIC, Run
+from ..config import DATASETS, Run
 from ..errors import BadInput
 from ..files import write_whole
 from ..records.store import FROZEN, Store
 from ..sweeping.worker import environment
-from . import algorithm_2, rivals
-from .problems import BORROWED, PARTS, PLAIN, PROBLEMS, Problem, problem, protocol
-from .recommend import recommend
-from .training import epoch_seconds
+from . import algorithm_2
+from .problems import PARTS, PROBLEMS, Problem, problem
+from .training import fit, step_seconds
+from .ways import CHOICES, METHODS, decide
 
 FOLDER = FROZEN / "selection"
-METHODS = ("recommended", "Algorithm 2", "always 32", "grid of 25", "range test")
-CHEAP = [*SYNTHETIC, *BORROWED, *PLAIN]
+USUAL = [name for name in PROBLEMS if name not in PARTS.values()]
 SEEDS = 10
-# Elapsed seconds for `recommended`, and for the grid: the default of `recommend`, four times that where one
-# training of the protocol takes tens of seconds. The paper's T is without limit: accuracy is what is asked
-# for.
-BUDGET, BUDGET_LARGE = 60.0, 240.0
-LARGE = {"synthetic-10k", "synthetic-50k", *PARTS}
-CHOICES = [
-    "problem",
-    "method",
-    "seed",
-    "batch_size",
-    "lr",
-    "warmup_epochs",
-    "trainings",
-    "seconds",
-    "cpu_seconds",
-    "reason",
-]
-RUNS = [
-    "problem",
-    "seed",
-    "batch_size",
-    "lr",
-    "warmup_epochs",
-    "test_acc",
-    "curve",
-    "seconds",
-    "cpu_seconds",
-    "diverged",
-]
-STEPS = ["problem", "batch_size", "n_train", "step_s"]
 CELL = ["problem", "seed", "batch_size", "lr", "warmup_epochs"]
+RUNS = [*CELL, "test_acc", "curve", "losses", "seconds", "cpu_seconds", "diverged"]
+STEPS = ["problem", "batch_size", "n_train", "step_s"]
 
 
 def table(name: str, columns: list[str]) -> pd.DataFrame:
     """A committed table of this page, empty where there is none yet."""
     path = FOLDER / f"{name}.parquet"
-    return pd.read_parquet(path) if path.is_file() else pd.DataFrame(columns=columns)
+    found = pd.read_parquet(path) if path.is_file() else pd.DataFrame()
+    return found.reindex(columns=columns)
 
 
 def recorded(records: dict[str, dict] | None = None) -> pd.DataFrame:
@@ -105,6 +77,7 @@ def recorded(records: dict[str, dict] | None = None) -> pd.DataFrame:
                 run.warmup_epochs,
                 curve[-1],
                 curve,
+                r["history"]["test_loss"],
                 sum(r["observed"]["seconds"]),
                 sum(cpu) if cpu else math.nan,
                 r["final"]["diverged_epoch"] is not None,
@@ -132,74 +105,12 @@ def keys(frame: pd.DataFrame) -> pd.Series:
     )
 
 
-def fixed(name: str, method: str, seed: int, base_lr: float) -> dict:
-    """A row of `CHOICES`: what `always 32` chooses, which measures nothing; of another way, its frame."""
-    return {
-        "problem": name,
-        "method": method,
-        "seed": seed,
-        "batch_size": 32,
-        "lr": base_lr,
-        "warmup_epochs": 0,
-        "trainings": 0,
-        "seconds": 0.0,
-        "cpu_seconds": 0.0,
-        "reason": "fixed",
-    }
-
-
-def decide(on: Problem, method: str, seed: int) -> dict:
-    """What a method chooses on a problem, from its training samples alone: a row of `CHOICES`."""
-    row, budget = fixed(on.name, method, seed, on.base_lr), BUDGET_LARGE if on.name in LARGE else BUDGET
-    begun, worked = time.perf_counter(), time.process_time()
-    if method == "Algorithm 2":
-
-        def at(b):
-            lr, warm = algorithm_2.rate(on.base_lr, b), algorithm_2.warmup(b, on.epochs)
-            return on.train(b, lr, on.epochs, seed, on=on.split, warmup_epochs=warm)
-
-        chosen, trials = algorithm_2.follow(at, len(on.split.train_y))
-        found = (chosen.batch_size, chosen.lr, len(trials), "; ".join(why for _, why in trials))
-        row["warmup_epochs"] = chosen.warmup_epochs
-    elif method == "recommended":
-        task = on.task()
-        answer = recommend(
-            on.network,
-            (task.train.source, task.validation.source),
-            on.loss,
-            epochs=on.epochs,
-            budget=budget,
-            optimizer=on.optimizer,
-            base_lr=on.base_lr,
-            seed=seed,
-            progress=False,
-        )
-        size, lr = (
-            answer.batch_size or row["batch_size"],
-            answer.lr or row["lr"],
-        )  # without an answer, the default
-        found, row["warmup_epochs"] = (
-            (size, lr, len(answer.trials), " ".join(answer.reasons)),
-            answer.warmup_epochs,
-        )
-    elif method == "grid of 25":
-        size, lr, trainings = rivals.grid(on.task(), on.epochs, budget, on.base_lr, seed)
-        found = (size, lr, trainings, "the best on validation data")
-    elif method == "range test":
-        found = (*rivals.range_test(on.task(), seed), 1, "steepest descent")
-    else:
-        return row
-    chosen = dict(zip(("batch_size", "lr", "trainings", "reason"), found, strict=True))
-    took = {"seconds": time.perf_counter() - begun, "cpu_seconds": time.process_time() - worked}
-    return row | chosen | took
-
-
 def cells(on: Problem, seed: int) -> list[dict]:
     """The problem's grid under the linear rule, for one seed: keys `CELL`; empty where the store holds the
     grid."""
     if on.name in DATASETS:
         return []
-    p = protocol(on.name)
+    p = on.protocol
     return [
         {
             "problem": on.name,
@@ -217,78 +128,55 @@ def evaluate(names: list[str], seeds: int = SEEDS, progress: bool = True) -> Non
 
     What is finished of a seed and a problem is on disk before the next begins.
     """
-    chosen, made, have = table("choices", CHOICES), table("runs", RUNS), set(keys(runs()))
+    chosen, made, stored = table("choices", CHOICES), table("runs", RUNS), set(keys(recorded()))
     for seed, name in tqdm([(42 + k, name) for k in range(seeds) for name in names], disable=not progress):
         on, known = problem(name), chosen[(chosen["problem"] == name) & (chosen["seed"] == seed)]
-        decided = [decide(on, method, seed) for method in METHODS if method not in set(known["method"])]
+        lacking = [method for method in METHODS if method not in set(known["method"])]
+        if lacking:
+            fit(on.task(), 32, on.base_lr, 1)  # the first training of a process loads half of PyTorch
+        decided = [decide(on, method, seed) for method in lacking]
         wanted = pd.DataFrame([*known.to_dict("records"), *decided, *cells(on, seed)])[CELL]
+        have = stored | set(keys(made))
         todo = wanted[~keys(wanted).isin(have) & ~keys(wanted).duplicated()]
-        made = _with(made, [_trained(on, cell) for cell in todo.to_dict("records")])
-        chosen = _with(chosen, decided)
-        if len(todo) or decided:
+        if lacking or len(todo):
+            made = _with(made, [_trained(on, cell) for cell in todo.to_dict("records")])
+            chosen = _with(chosen, decided)
             _write("runs", made)  # before the choices: none of them is without its run
             _write("choices", chosen)
-            note = {
-                "command": f"python -m {__spec__.name}",
-                "date": datetime.now(UTC).date().isoformat(),
-                **environment("cpu"),
-            }
-            write_whole(
-                FOLDER / "provenance.json", (json.dumps(note, indent=1, sort_keys=True) + "\n").encode()
-            )
-    for name in names:
-        some = chosen[chosen["problem"] == name]
-        _time_steps(
-            problem(name), sorted({*some["batch_size"], *(c["batch_size"] for c in cells(problem(name), 42))})
-        )
+            _note()
+
+
+def _note() -> None:
+    told = {"command": f"python -m {__spec__.name}", "date": datetime.now(UTC).date().isoformat()}
+    text = json.dumps(told | environment("cpu"), indent=1, sort_keys=True)
+    write_whole(FOLDER / "provenance.json", f"{text}\n".encode())
 
 
 def _trained(on: Problem, cell: dict) -> dict:
     """A cell, trained on all training samples and judged on the test set: a row of `RUNS`."""
-    # the compiled loop of the borrowed sets has no warm-up
-    train = on.train_plainly if cell["warmup_epochs"] and on.name in BORROWED else on.train
-    f = train(
-        cell["batch_size"],
-        cell["lr"],
-        on.epochs,
-        cell["seed"],
-        on=on.whole,
-        warmup_epochs=cell["warmup_epochs"],
-    )
+    size, lr, warm = cell["batch_size"], cell["lr"], cell["warmup_epochs"]
+    f = on.train(size, lr, on.epochs, cell["seed"], on=on.whole, warmup_epochs=warm)
     return cell | {
         "test_acc": f.validation_score,
         "curve": list(f.curve),
+        "losses": list(f.losses),
         "seconds": f.seconds,
         "cpu_seconds": f.cpu_seconds,
         "diverged": f.diverged,
     }
 
 
-def _time_steps(on: Problem, sizes: list[int]) -> None:
-    """Add to the table of steps what it lacks of these batch sizes: rounds over all of them, the least of
-    each."""
-    old = table("steps", STEPS)
-    task = on.task()
-    todo = [b for b in sizes if not ((old["problem"] == on.name) & (old["batch_size"] == b)).any()]
-    for b in todo[:1]:
-        epoch_seconds(task, b)  # the first step of a process loads half of PyTorch
-
-    def step(b: int) -> float:
-        b = min(b, len(task.train))
-        return epoch_seconds(task, b) / math.ceil(len(task.train) / b)
-
-    rounds = [[step(b) for b in todo] for _ in range(3)]
-    n = len(on.whole.train_y)
-    _write(
-        "steps",
-        _with(
-            old,
-            [
-                {"problem": on.name, "batch_size": b, "n_train": n, "step_s": min(times)}
-                for b, times in zip(todo, zip(*rounds, strict=True), strict=False)
-            ],
-        ),
-    )
+def time_steps(names: list[str]) -> None:
+    """Write the table of steps anew: of each problem every batch size that was chosen, in rounds over all of
+    them, so that a busy spell meets all alike; the least of each."""
+    chosen, rows = table("choices", CHOICES), []
+    for on in map(problem, names):
+        task, n = on.task(clock=time.process_time), len(on.whole.train_y)
+        sizes = sorted({*chosen.loc[chosen["problem"] == on.name, "batch_size"].tolist()})
+        step_seconds(task, 32)  # the first step of a process loads half of PyTorch
+        rounds = [[step_seconds(task, min(b, len(task.train))) for b in sizes] for _ in range(3)]
+        rows += [(on.name, b, n, min(took)) for b, took in zip(sizes, zip(*rounds, strict=True), strict=True)]
+    _write("steps", pd.DataFrame(rows, columns=STEPS))
 
 
 def _with(old: pd.DataFrame, rows: list[dict]) -> pd.DataFrame:
@@ -311,13 +199,16 @@ def main(arguments: list[str] | None = None) -> int:
         "problems",
         nargs="*",
         metavar="PROBLEM",
-        help=f"of {', '.join(PROBLEMS)} (default: {', '.join(CHEAP)})",
+        help=f"of {', '.join(PROBLEMS)} (default: {', '.join(USUAL)})",
     )
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"default: {SEEDS}")
+    steps = "time the steps of what was chosen, instead: last, when all is chosen"
+    parser.add_argument("--steps", action="store_true", help=steps)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
-        evaluate(options.problems or CHEAP, options.seeds)
+        names = options.problems or USUAL
+        time_steps(names) if options.steps else evaluate(names, options.seeds)
     except BadInput as error:
         print(f"bbatch: {error}", file=sys.stderr)
         return 2

@@ -45,6 +45,7 @@ def recommend(
     precision: str = "fp32",
     seed: int = 0,
     progress: bool = True,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Answer:
     """One batch size and learning rate for training `model` on `data` for `epochs` epochs (see `search` for
     how).
@@ -58,17 +59,18 @@ def recommend(
     optimizer, metric    see `task.Task`
     base_lr     the default's rate, at B = 32, where the search begins: the paper's for Adam and SGD, else
                 PyTorch's
+    clock       what counts the budget; `time.process_time`, where other work must not count
 
     Raises `BadInput`, before anything trains, for what cannot be served.
     """
-    begun, worked = time.perf_counter(), time.process_time()
+    begun, worked = clock(), time.process_time()
     check_limits(epochs, budget, seed, {"base_lr": base_lr})
     if max_batch_size is not None:
         whole("max_batch_size", max_batch_size, 2)
     train, validation = pair_of(data)
-    task = Task(model, train, validation, loss, optimizer, metric, device, precision)
+    task = Task(model, train, validation, loss, optimizer, metric, device, precision, clock)
     deadline = begun + budget
-    with Progress(budget, progress) as tell:
+    with Progress(budget, progress, clock) as tell:
         tell("memory")
         cap = 2 ** int(math.log2(min(max_batch_size or MOST, MOST, max(2, len(task.train) // 2))))
         ceiling = memory_ceiling(task, cap, MEMORY_SHARE * budget)
@@ -77,15 +79,15 @@ def recommend(
         task.fits = ceiling.fits if ceiling.failed is not None else 0
         search = Search(task, epochs, deadline, base_lr or task.default_rate, seed, cap, tell)
         search.run()
-    return answer(search, ceiling, time.perf_counter() - begun, time.process_time() - worked)
+    return answer(search, ceiling, clock() - begun, time.process_time() - worked)
 
 
 class Progress:
     """What is being done and how much of the budget is left, on the error stream; silent where it is not
     wanted."""
 
-    def __init__(self, budget: float, wanted: bool):
-        self.begun = time.perf_counter()
+    def __init__(self, budget: float, wanted: bool, clock: Callable[[], float]):
+        self.clock, self.begun = clock, clock()
         form = "{desc} |{bar:20}| {n:.0f} of {total:.0f} s"
         self.bar = tqdm(total=budget, disable=not wanted, bar_format=form, leave=False)
 
@@ -93,7 +95,7 @@ class Progress:
         return self
 
     def __call__(self, text: str) -> None:
-        self.bar.n = min(self.bar.total or 0, time.perf_counter() - self.begun)
+        self.bar.n = min(self.bar.total or 0, self.clock() - self.begun)
         self.bar.set_description_str(text)
 
     def __exit__(self, *_) -> None:

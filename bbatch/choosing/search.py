@@ -20,7 +20,6 @@ so. What the clock cut short decides nothing.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -78,7 +77,7 @@ class Search:
     rest tell.
 
     epochs     of a whole training
-    deadline   of `time.perf_counter`
+    deadline   of the task's clock
     base_lr    the default's rate, at a batch of 32
     largest    batch size that may be tried
     say        is told what is being done
@@ -98,7 +97,7 @@ class Search:
         self.seed, self.say = seed, say
         self.reference = min(int(published.value("vi-base-batch")), len(task.train) // 2)
         self.largest = max(min(largest, len(task.train) // APART, MOST), self.reference)
-        self.begun, self.pace, self.candidates, self.cut = time.perf_counter(), {}, [], []
+        self.begun, self.pace, self.candidates, self.cut = self.task.clock(), {}, [], []
         self.length, self.leader, self.lost, self.difference, self.duels = 0.0, None, None, None, 0
         self.default = self._candidate(self.reference, base_lr)
 
@@ -107,14 +106,14 @@ class Search:
         budget = self.deadline - self.begun
         self._time_judging(budget)
         whole = self._expected(self.default, self.epochs)
-        left = self.deadline - time.perf_counter()
+        left = self.deadline - self.task.clock()
         share = min(1.0, left / (PLAN * whole))
         steps = self.epochs * math.ceil(len(self.task.train) / self.reference)
         if share * steps < min(ENOUGH, steps / 2):
             return
         self.length = self.epochs * share
         self._keep = self._alive()
-        looks = time.perf_counter() + LOOKED * left
+        looks = self.task.clock() + LOOKED * left
         self._look_around(looks)
         self._halve()
         self._check()
@@ -158,9 +157,9 @@ class Search:
         """How many validation rows a judgement may have, and what it takes."""
         model, few = self.task.model(self.seed), min(64, len(self.task.validation))
         judge(self.task, model, self.task.validation, LEAST)  # the first one loads what it needs
-        at = time.perf_counter()
+        at = self.task.clock()
         self.untrained = judge(self.task, model, self.task.validation, few)
-        row = max(time.perf_counter() - at, 1e-6) / few
+        row = max(self.task.clock() - at, 1e-6) / few
         self.judged_rows = min(
             len(self.task.validation), max(few, min(JUDGED, int(JUDGED_SHARE * budget / row)))
         )
@@ -215,11 +214,11 @@ class Search:
         best = self._best_looks()
         up = second in best and (first not in best or best[second] <= best[first])
         b = second if up else first
-        while time.perf_counter() < deadline:
+        while self.task.clock() < deadline:
             following = APART * b if up else b // APART
             if not max(self.task.smallest, FEWEST) <= following <= self.largest:
                 return
-            if 3 * self.length / RUNGS[0] * self.speed(following) > (deadline - time.perf_counter()):
+            if 3 * self.length / RUNGS[0] * self.speed(following) > (deadline - self.task.clock()):
                 self.cut.append(f"B = {following}")
                 return
             self._look(following, deadline)
@@ -235,7 +234,7 @@ class Search:
 
         def tried(k: int) -> float:
             c = self._candidate(batch_size, middle * STEP**k)
-            if time.perf_counter() > deadline or not self._to(c, 0, deadline):
+            if self.task.clock() > deadline or not self._to(c, 0, deadline):
                 self.cut.append(f"rate {c.lr:.3g} at B = {batch_size}")
                 losses[k] = math.nan
             else:
@@ -264,12 +263,12 @@ class Search:
                 per_size[c.batch_size] += 1
                 chosen.append(c)
         for c in chosen:
-            if time.perf_counter() + self._expected(c, self.length / RUNGS[1]) < self.deadline - reserve:
+            if self.task.clock() + self._expected(c, self.length / RUNGS[1]) < self.deadline - reserve:
                 self._to(c, 1)
         if not self._to(self.default, LAST):
             return
         for c in self.ranked(1)[:2]:
-            if time.perf_counter() + self._expected(c, self.length) < self.deadline:
+            if self.task.clock() + self._expected(c, self.length) < self.deadline:
                 self._to(c, LAST)
             else:
                 self.cut.append(f"the whole training of B = {c.batch_size} at {c.lr:.3g}")
@@ -302,7 +301,7 @@ class Search:
                 duels = 2 * self._expected(Candidate(b, lr, 0), self.length) + 2 * self.whole_default(
                     self.length
                 )
-                if time.perf_counter() + self._expected(c, self.length) + duels > self.deadline:
+                if self.task.clock() + self._expected(c, self.length) + duels > self.deadline:
                     continue
                 self._to(c, LAST)
                 break
@@ -321,7 +320,7 @@ class Search:
         mine, theirs = [self.leader.at(LAST)], [self.default.at(LAST)]
         for k in range(1, SEEDS + 1):
             pair = [self._candidate(c.batch_size, c.lr, self.seed + k) for c in (self.leader, self.default)]
-            if time.perf_counter() + sum(self._expected(c, self.length) for c in pair) > self.deadline:
+            if self.task.clock() + sum(self._expected(c, self.length) for c in pair) > self.deadline:
                 break
             if not all(self._to(c, LAST) for c in pair):
                 break

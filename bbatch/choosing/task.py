@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
+import time
 from collections.abc import Callable
 from functools import cached_property
 
@@ -47,6 +48,7 @@ class Task:
                 batches; the higher the better. Without: accuracy in percent where targets are classes, else
                 the loss
     precision   "bf16": under autocast
+    clock       what all times and deadlines are counted by
 
     Raises `BadInput`, before anything trains, for what cannot be served. `notes`: what the reader should
     know.
@@ -62,6 +64,7 @@ class Task:
         metric: Callable | None = None,
         device: str = "cpu",
         precision: str = "fp32",
+        clock: Callable[[], float] = time.perf_counter,
     ):
         if isinstance(optimizer, str):
             one_of("optimizer", optimizer, NAMES)
@@ -75,9 +78,8 @@ class Task:
         usable(device)
         self.source, self.optimizer, self.metric = model, optimizer, metric
         self.adapter, self.device, self.precision, self.notes = Adapter(loss), device, precision, []
-        self.fits = (
-            0  # rows that memory holds while training, where that is known; larger batches are accumulated
-        )
+        self.clock = clock
+        self.fits = 0  # rows that memory holds while training, where known; larger batches are accumulated
         with torch.random.fork_rng():
             first = self._made()
         weights = [p for p in first.parameters() if p.requires_grad]

@@ -48,7 +48,7 @@ class Training:
     warmup     epochs over which the rate climbs linearly, step by step; not with a scheduler of the reader's
     micro, accumulate      rows in memory at a time, and how many such parts make a step
     done, diverged         steps so far; whether the loss was no number
-    seconds, cpu_seconds   of the training steps so far, elapsed and of the processor
+    seconds, cpu_seconds   of the training steps so far, by the task's clock and of the processor
     """
 
     def __init__(self, task: Task, batch_size: int, lr: float, seed: int, epochs: float, warmup: float = 0.0):
@@ -71,14 +71,14 @@ class Training:
         return self.done / self.steps_per_epoch
 
     def advance(self, epochs: float, deadline: float = math.inf) -> bool:
-        """Go on until `epochs` epochs are done in all. False where `deadline` (of `time.perf_counter`) came
+        """Go on until `epochs` epochs are done in all. False where `deadline` (of the task's clock) came
         first.
 
         Where it is cut into stretches changes neither the order of the rows nor the rates, only what dropout
         draws.
         """
         target = max(1, round(epochs * self.steps_per_epoch))
-        begun, worked, late = time.perf_counter(), time.process_time(), False
+        begun, worked, late = self.task.clock(), time.process_time(), False
         for module, mode in zip(self.model.modules(), self._modes, strict=True):
             module.training = mode
         with torch.random.fork_rng():
@@ -88,9 +88,9 @@ class Training:
                 loss = self._step(batches)
                 if self.done % LOOK == 0 or self.done == target:
                     self.diverged = not math.isfinite(loss.item())  # a NaN stays one
-                late = time.perf_counter() > deadline
+                late = self.task.clock() > deadline
             batches.close()
-        self.seconds += time.perf_counter() - begun
+        self.seconds += self.task.clock() - begun
         self.cpu_seconds += time.process_time() - worked
         return self.done >= target or self.diverged
 
@@ -152,7 +152,7 @@ def judge(task: Task, model, rows: Rows, most: int | None = None, deadline: floa
     with torch.random.fork_rng():
         torch.manual_seed(0)  # of a sampler that draws: the same rows each time
         for batch, count in rows.batches(size, most=most):
-            if time.perf_counter() > deadline:
+            if task.clock() > deadline:
                 raise Late
             result = task.run(model, batch)
             losses.append(result.loss.item())
@@ -193,27 +193,32 @@ def _joined(pieces: tuple):
 
 
 def epoch_seconds(task: Task, batch_size: int, at_least: float = 0.05, deadline: float = math.inf) -> float:
-    """Elapsed seconds of an epoch of training at a batch size, by some steps of it: the least of two rounds
-    or more, which other work on the machine disturbs least. Raises an error of memory where it does not
-    fit."""
-    training, took, begun = Training(task, batch_size, 1e-9, 0, 1), [], time.perf_counter()
+    """Seconds, by the task's clock, of an epoch of training at a batch size, by some steps of it: the least
+    of two rounds or more, which other work on the machine disturbs least. Raises an error of memory where it
+    does not fit."""
+    training, took, begun = Training(task, batch_size, 1e-9, 0, 1), [], task.clock()
     training.advance(1 / training.steps_per_epoch)  # the first step allocates
     steps = 3 if training.seconds < at_least else 1
-    while len(took) < 2 or (time.perf_counter() < begun + at_least and len(took) < 20):
+    while len(took) < 2 or (task.clock() < begun + at_least and len(took) < 20):
         before, at, training.diverged = training.done, training.seconds, False  # time is all that is asked
         training.advance((before + steps) / training.steps_per_epoch, min(deadline, begun + 20 * at_least))
         took.append((training.seconds - at) / (training.done - before))
-        if time.perf_counter() > min(deadline, begun + 20 * at_least):
+        if task.clock() > min(deadline, begun + 20 * at_least):
             break
     return min(took) * training.steps_per_epoch
+
+
+def step_seconds(task: Task, batch_size: int) -> float:
+    """As `epoch_seconds`, of a single step."""
+    return epoch_seconds(task, batch_size) / math.ceil(len(task.train) / batch_size)
 
 
 @dataclass(frozen=True)
 class Fit:
     """One whole training. Scores in percent: accuracy where there is one (the task's metric, if it has one),
     else the share of the untrained model's validation loss that training removed, so that the gap between the
-    two scores reads alike. `seconds` elapsed and `cpu_seconds` of the training steps alone; `curve`:
-    validation score after each epoch; `complete`: not cut short."""
+    two scores reads alike. `seconds` elapsed and `cpu_seconds` of the training steps alone; `curve`,
+    `losses`: validation score and loss after each epoch; `complete`: not cut short."""
 
     batch_size: int
     lr: float
@@ -228,6 +233,7 @@ class Fit:
     complete: bool
     diverged: bool
     curve: tuple[float, ...]
+    losses: tuple[float, ...] = ()
 
     @property
     def gap(self) -> float:
@@ -249,7 +255,8 @@ def fit(
 ) -> Fit:
     """Train a new model and score it; `tick` is called after each epoch. What the deadline cuts short is
     scored on as many rows as there is a moment for."""
-    training, curve, complete = Training(task, batch_size, lr, seed, epochs, warmup_epochs), [], True
+    training = Training(task, batch_size, lr, seed, epochs, warmup_epochs)
+    curve, losses, complete = [], [], True
     start = training.judge(most=ROUGHLY).loss
     percent = task.accuracy or task.metric is not None
     if not percent and not start > 0:
@@ -268,6 +275,7 @@ def fit(
                 break
             last = training.judge(deadline=deadline)
             curve.append(score(last))
+            losses.append(last.loss)
             tick()
         complete = complete and (training.diverged or len(curve) == epochs)
     except Late:
@@ -288,4 +296,5 @@ def fit(
         complete,
         training.diverged,
         tuple(curve),
+        tuple(losses),
     )

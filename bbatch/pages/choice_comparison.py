@@ -12,9 +12,10 @@ import pandas as pd
 
 from ..analysis.regret import by_problem, grid, mean_difference, summary
 from ..choosing import algorithm_2
-from ..choosing.evaluation import CHOICES, FOLDER, METHODS, SEEDS, recorded, table
+from ..choosing.evaluation import FOLDER, SEEDS, recorded, table
 from ..choosing.evaluation import runs as all_runs
 from ..choosing.problems import HELD_OUT, IMAGES, PARTS, PROBLEMS, base_rate
+from ..choosing.ways import CHOICES, METHODS
 from ..config import DATASETS
 from ..statistics import mean_interval, paired_difference
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ..analysis.regret import summary
 from ..choosing.answer import Answer
-from ..choosing.evaluation import METHODS
+from ..choosing.ways import METHODS
 from .choice_comparison import mean_sentence
 from .figures import COLORS, FAINT, INK, STYLE
 from .picture import describe, series, tip

@@ -53,7 +53,6 @@ class World:
                 return judged(-value + wiggle)
 
         monkeypatch.setattr(module, "Training", Training)
-        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: self.now))
         monkeypatch.setattr(module, "epoch_seconds", lambda task, b, deadline=None: self.pace(b))
         monkeypatch.setattr(module, "judge", lambda *a, **k: judged([-9.0] * 10))
         monkeypatch.setattr(Search, "_alive", lambda self: 100)
@@ -63,6 +62,7 @@ class World:
             metric=None,
             smallest=1,
             device="cpu",
+            clock=lambda: self.now,
             model=lambda seed: None,
         )
 

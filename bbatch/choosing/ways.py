@@ -1,0 +1,160 @@
+"""The ways to choose a batch size that the evaluation compares. Beside `recommend` and Algorithm 2 what
+others do: take 32, search a grid in the same time, or make a rate range test at the largest batch.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+
+from .. import published
+from . import algorithm_2
+from .problems import Problem
+from .recommend import recommend
+from .search import MOST, STEP
+from .task import Task
+from .training import Training, step_seconds
+
+METHODS = ("recommended", "Algorithm 2", "always 32", "grid of 25", "range test")
+# Processor seconds for `recommended`, the grid and the range test: some whole trainings of the default in
+# plain PyTorch where those are short, about one of the larger ones: more could not be repeated for several
+# seeds.
+BUDGET = {"synthetic-10k": 12.0, "text": 8.0}
+BUDGET |= dict.fromkeys(("synthetic-1k", "digits", "breast-cancer", "wine", "friedman"), 4.0)
+BUDGET_LARGE = 16.0  # of the others: the largest synthetic set and the images
+CHOICES = [
+    "problem",
+    "method",
+    "seed",
+    "batch_size",
+    "lr",
+    "warmup_epochs",
+    "trainings",
+    "seconds",
+    "cpu_seconds",
+    "reason",
+]
+
+SIDE = 5  # batch sizes, and rates, of the grid
+# Rates of the range test, from and to, and its steps: as torch-lr-finder and Lightning do.
+TESTED = (1e-6, 10.0, 100)
+SMOOTH, STOP = 0.05, 5.0  # of its losses; it ends where the loss is so many times the least
+
+
+def fixed(name: str, method: str, seed: int, base_lr: float) -> dict:
+    """A row of `CHOICES`: what `always 32` chooses, which measures nothing; of another way, its frame."""
+    values = (name, method, seed, int(published.value("vi-base-batch")), base_lr, 0, 0, 0.0, 0.0, "fixed")
+    return dict(zip(CHOICES, values, strict=True))
+
+
+def decide(on: Problem, method: str, seed: int) -> dict:
+    """What a method chooses on a problem, from its training samples alone: a row of `CHOICES`.
+
+    Budgets count processor time: on a machine shared with other work, elapsed seconds would give less to
+    whichever way ran when it was busy. Algorithm 2 and the range test end by themselves.
+    """
+    row, budget = fixed(on.name, method, seed, on.base_lr), BUDGET.get(on.name, BUDGET_LARGE)
+    begun, worked = time.perf_counter(), time.process_time()
+    if method == "recommended":
+        chosen = _recommended(on, budget, seed)
+    elif method == "Algorithm 2":
+        chosen = _by_algorithm_2(on, seed)
+    elif method == "grid of 25":
+        chosen = grid(on.task(clock=time.process_time), on.epochs, budget, on.base_lr, seed)
+    elif method == "range test":
+        chosen = range_test(on.task(clock=time.process_time), budget, seed)
+    else:
+        return row
+    took = {"seconds": time.perf_counter() - begun, "cpu_seconds": time.process_time() - worked}
+    return row | chosen | took
+
+
+def _recommended(on: Problem, budget: float, seed: int) -> dict:
+    task = on.task()
+    found = recommend(
+        on.network,
+        (task.train.source, task.validation.source),
+        on.loss,
+        epochs=on.epochs,
+        budget=budget,
+        optimizer=on.protocol.optimizer,
+        base_lr=on.base_lr,
+        seed=seed,
+        progress=False,
+        clock=time.process_time,
+    )
+    told = {"trainings": len(found.trials), "reason": " ".join(found.reasons)}
+    if found.batch_size is None:  # without an answer, the default stands
+        return told
+    return told | {"batch_size": found.batch_size, "lr": found.lr, "warmup_epochs": found.warmup_epochs}
+
+
+def _by_algorithm_2(on: Problem, seed: int) -> dict:
+    def at(b):
+        lr, warm = algorithm_2.rate(on.base_lr, b), algorithm_2.warmup(b, on.epochs)
+        return on.train(b, lr, on.epochs, seed, on=on.split, warmup_epochs=warm)
+
+    chosen, trials = algorithm_2.follow(at, len(on.split.train_y))
+    return {
+        "batch_size": chosen.batch_size,
+        "lr": chosen.lr,
+        "warmup_epochs": chosen.warmup_epochs,
+        "trainings": len(trials),
+        "reason": "; ".join(why for _, why in trials),
+    }
+
+
+def grid(task: Task, epochs: int, budget: float, base_lr: float, seed: int) -> dict:
+    """The best of 25 pairs on the validation rows.
+
+    Batch sizes: five powers of two around 32; rates: half a decade apart. All train in turn, an epoch at a
+    time, until `epochs` are done or the budget (seconds) is: each has as many as the others.
+    """
+    deadline, pace = task.clock() + budget, 0.0
+    middle, half = int(published.value("vi-base-batch")), SIDE // 2
+    sizes = [
+        b for k in range(-half, half + 1) if task.smallest <= (b := int(middle * 2**k)) <= len(task.train)
+    ]
+    cells = [
+        Training(task, b, base_lr * STEP**k, seed, epochs) for b in sizes for k in range(-half, half + 1)
+    ]
+    for epoch in range(1, epochs + 1):
+        begun = task.clock()
+        if begun + pace > deadline:  # the last round is one that all have finished
+            break
+        for cell in cells:
+            cell.advance(epoch)
+        pace = task.clock() - begun
+    found = []
+    for cell in cells:
+        judged = None if cell.diverged else cell.judge()
+        if judged and math.isfinite(judged.loss):
+            found.append((judged.value, -judged.loss, cell.batch_size, cell.lr))
+    _, _, b, lr = max(found, default=(0, 0, middle, base_lr))
+    return {"batch_size": b, "lr": lr, "trainings": len(cells), "reason": "the best on validation data"}
+
+
+def range_test(task: Task, budget: float, seed: int) -> dict:
+    """The largest batch whose test fits in memory and in the budget, and the rate of steepest descent while
+    it grows from step to step (Smith 2017)."""
+    b, (low, high, steps) = min(len(task.train), task.fits or MOST, MOST), TESTED
+    while b > task.smallest and steps * step_seconds(task, b) > budget:
+        b //= 2
+    rates, losses, smooth = np.geomspace(low, high, steps), [], 0.0
+    training = Training(task, b, low, seed, steps / math.ceil(len(task.train) / b))
+    for k, rate in enumerate(rates):
+        for group in training.optimizer.param_groups:
+            group["lr"] = rate
+        loss = training.step_loss()
+        smooth = loss if not losses else SMOOTH * loss + (1 - SMOOTH) * smooth
+        if not math.isfinite(loss) or (losses and smooth > STOP * min(losses)):
+            rates = rates[:k]
+            break
+        losses.append(smooth)
+    told = {"batch_size": b, "lr": low, "trainings": 1, "reason": "steepest descent"}
+    if len(losses) < 3:
+        return told
+    slopes = np.gradient(np.array(losses), np.log(rates[: len(losses)]))
+    return told | {"lr": float(rates[int(np.argmin(slopes))])}
