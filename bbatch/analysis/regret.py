@@ -1,9 +1,12 @@
-"""What a way to choose a batch size costs against the best cell of the full grid, in numbers.
+"""What a way to choose a batch size costs, in numbers.
 
-Regret: the test accuracy of the grid's best batch size under the linear rule (highest mean over seeds) less
-that of the choice, in points, paired by seed. The best cell is picked with the same test set, which flatters
-it: regrets lie on the high side by up to about the scatter of a cell's mean. A choice at another rate than
-the linear rule's may have a regret below 0.
+Regret: the test accuracy of the full grid's best batch size under the linear rule (highest mean over seeds)
+less that of the choice, in points, paired by seed. The best cell is picked with the same test set, which
+flatters it: regrets lie on the high side by up to about the scatter of a cell's mean. A choice at another
+rate than the linear rule's may have a regret below 0.
+
+Time: how long training with the choice takes in plain PyTorch until the test loss first comes within
+`NEAR` of the lowest that B = 32 at the default rate reaches (mean over seeds).
 """
 
 from __future__ import annotations
@@ -18,11 +21,21 @@ from ..choosing.evaluation import runs as all_runs
 from ..choosing.problems import PROBLEMS, base_rate, protocol
 from ..choosing.ways import CHOICES, METHODS, fixed
 from ..config import DATASETS
-from ..statistics import LEVEL, Interval, mean_interval, paired_difference
-from .critical_batch_size import DROP
+from ..statistics import LEVEL, Interval, mean_interval, paired_difference, paired_ratio
 
-TARGET = ["to_target_epochs", "to_target_cpu_s", "to_target_torch_s"]
-COLUMNS = ["problem", "method", "batch_sizes", "n", "test_acc", "regret", "reached", *TARGET, "choice_cpu_s"]
+NEAR = 1.05  # times the lowest loss: nearer than the scatter of single runs would ask for luck
+DEFAULT, BEST = "always 32", "recommended"
+COLUMNS = [
+    "problem",
+    "method",
+    "batch_sizes",
+    "n",
+    "test_acc",
+    "regret",
+    "reached",
+    "seconds",
+    "choice_cpu_s",
+]
 
 
 def grid(runs: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -50,57 +63,50 @@ def results(
 ) -> pd.DataFrame:
     """A row for each problem, method and seed whose choice has been trained, where the grid is full.
 
-    Columns of `evaluation.CHOICES`, then test_acc, best_acc (of the best cell, same seed), and what training
-    took until test accuracy first came within a point of the best cell's mean, missing where it never did:
-    to_target_epochs; to_target_cpu_s, processor seconds as it was trained; to_target_torch_s, those epochs at
-    the time of a step in PyTorch.
+    Columns of `ways.CHOICES`, then test_acc, best_acc (of the best cell, same seed), target_epochs and
+    target_s: epochs, and seconds in plain PyTorch, until the target loss; missing where a run never came
+    there, or its losses or steps are not recorded.
     """
     runs = all_runs() if runs is None else runs
     choices = table("choices", CHOICES) if choices is None else choices
-    steps = table("steps", STEPS).set_index(["problem", "batch_size"]) if steps is None else steps
+    steps = table("steps", STEPS) if steps is None else steps
+    step = {(p, b): s * np.ceil(n / b) for p, b, n, s in steps[STEPS].itertuples(index=False)}
     by_key, parts = runs.set_index(keys(runs)), []
     for name in PROBLEMS:
         cells = grid(runs, name)
         if cells["seed"].nunique() < 2:
             continue
         best = cells[cells["batch_size"] == best_cell(cells)].set_index("seed")["test_acc"]
-        for _, c in _with_fixed(choices[choices["problem"] == name], name, best.index).iterrows():
-            key = keys(pd.DataFrame([c[CELL]])).iloc[0]
+        rows = []
+        for c in _with_fixed(choices[choices["problem"] == name], name, best.index).to_dict("records"):
+            key = keys(pd.DataFrame([c])[CELL]).iloc[0]
             if key in by_key.index and c["seed"] in best.index:
-                r = by_key.loc[key]
-                near = np.flatnonzero(np.asarray(r["curve"]) >= best.mean() - DROP)
-                epochs, at = near[0] + 1 if len(near) else np.nan, (name, c["batch_size"])
-                torch_s = (
-                    epochs * np.ceil(steps.loc[at, "n_train"] / at[1]) * steps.loc[at, "step_s"]
-                    if at in steps.index
-                    else np.nan
-                )
-                parts.append(
-                    c.to_dict()
-                    | {
-                        "test_acc": r["test_acc"],
-                        "best_acc": best[c["seed"]],
-                        "to_target_epochs": epochs,
-                        "to_target_cpu_s": epochs / len(r["curve"]) * r["cpu_seconds"],
-                        "to_target_torch_s": torch_s,
-                    }
-                )
-    return pd.DataFrame(parts, columns=[*CHOICES, "test_acc", "best_acc", *TARGET])
+                run = by_key.loc[key]
+                losses = np.asarray(run["losses"] if np.ndim(run["losses"]) else [], float)
+                scores = {"test_acc": run["test_acc"], "best_acc": best[c["seed"]]}
+                rows.append(c | scores | {"losses": losses})
+        lowest = [r["losses"].min() for r in rows if r["method"] == DEFAULT and len(r["losses"])]
+        for r in rows:
+            near = np.flatnonzero(r.pop("losses") <= NEAR * np.mean(lowest)) if lowest else []
+            r["target_epochs"] = near[0] + 1 if len(near) else np.nan
+            r["target_s"] = r["target_epochs"] * step.get((name, r["batch_size"]), np.nan)
+        parts += rows
+    return pd.DataFrame(parts, columns=[*CHOICES, "test_acc", "best_acc", "target_epochs", "target_s"])
 
 
 def _with_fixed(choices: pd.DataFrame, name: str, seeds) -> pd.DataFrame:
     """The choices, with those that need no measurement added where the problem has none yet."""
     if len(choices) or name not in DATASETS:
         return choices
-    return pd.DataFrame([fixed(name, "always 32", s, base_rate(name)) for s in seeds])
+    return pd.DataFrame([fixed(name, DEFAULT, s, base_rate(name)) for s in seeds])
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for each problem and method, `COLUMNS`.
 
-    batch_sizes: the most frequent and the range, as text; accuracies and regrets: `Interval`; `reached`: how
-    many of n runs came within a point of the best; the columns `TARGET`: means over those; choice_cpu_s: mean
-    processor seconds of choosing.
+    batch_sizes: the most frequent and the range, as text; accuracies and regrets: `Interval`; reached: how
+    many of n runs came to the target loss; seconds: mean of target_s over those; choice_cpu_s: mean processor
+    seconds of choosing.
     """
     out = []
     for name in dict.fromkeys(rows["problem"]):
@@ -117,15 +123,15 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
                         "batch_sizes": f"{usual}{span}",
                         "test_acc": mean_interval(r["test_acc"]),
                         "regret": paired_difference(r["best_acc"], r["test_acc"]),
-                        "reached": int(r["to_target_epochs"].notna().sum()),
+                        "reached": int(r["target_epochs"].notna().sum()),
+                        "seconds": r["target_s"].mean(),
                         "choice_cpu_s": r["cpu_seconds"].mean(),
-                        **r[TARGET].mean(),
                     }
                 )
     return pd.DataFrame(out, columns=COLUMNS)
 
 
-def by_problem(rows: pd.DataFrame, method: str = "recommended", other: str = "always 32") -> pd.DataFrame:
+def by_problem(rows: pd.DataFrame, method: str = BEST, other: str = DEFAULT) -> pd.DataFrame:
     """`method` less `other` in test accuracy, paired by seed, a row a problem that has both.
 
     Columns: problem, difference (`Interval` at 95 %), won and lost (told apart from zero when all problems
@@ -148,13 +154,30 @@ def by_problem(rows: pd.DataFrame, method: str = "recommended", other: str = "al
     return pd.DataFrame(out, columns=["problem", "difference", "won", "lost", "same"])
 
 
+def sooner(rows: pd.DataFrame, method: str = BEST, other: str = DEFAULT) -> pd.DataFrame:
+    """How many times sooner `method` comes to the target loss than `other`, a row a problem where `other`
+    does with two seeds or more.
+
+    Columns: problem, ratio (`Interval`: geometric mean over the seeds with which both got there, None for
+    fewer than two), both and either (numbers of seeds with which both, and `other`, got there).
+    """
+    out = []
+    for name, pairs in _pairs(rows, method, other).groupby("problem", sort=False):
+        there = pairs.dropna(subset="target_s_other")
+        both = there.dropna(subset="target_s")
+        if len(there) > 1:
+            ratio = paired_ratio(both["target_s_other"], both["target_s"]) if len(both) > 1 else None
+            out.append({"problem": name, "ratio": ratio, "both": len(both), "either": len(there)})
+    return pd.DataFrame(out, columns=["problem", "ratio", "both", "either"])
+
+
 def _pairs(rows: pd.DataFrame, method: str, other: str) -> pd.DataFrame:
     """The rows of `method`, each with the columns of `other` for the same problem and seed beside it."""
     own, others = rows[rows["method"] == method], rows[rows["method"] == other]
     return own.merge(others, on=["problem", "seed"], suffixes=("", "_other"))
 
 
-def mean_difference(rows: pd.DataFrame, method: str = "recommended", other: str = "always 32") -> Interval:
+def mean_difference(rows: pd.DataFrame, method: str = BEST, other: str = DEFAULT) -> Interval:
     """`method` less `other` in test accuracy, the mean over the problems, each counted once; n counts the
     pairs.
 
@@ -172,3 +195,23 @@ def mean_difference(rows: pd.DataFrame, method: str = "recommended", other: str 
     freedom = parts.sum() ** 2 / (parts**2 / (each["count"] - 1)).sum()
     half = stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(parts.sum())
     return Interval(float(mean), float(mean - half), float(mean + half), len(pairs))
+
+
+def mean_regrets(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean regret of each method over the problems on which all were tried, each problem counted once; and
+    what the mean is with one problem left out.
+
+    Index: method, the least regret first. Columns: mean, low and high (the least and the largest of the means
+    without one problem), worst (largest regret on one problem).
+    """
+    each = (rows["best_acc"] - rows["test_acc"]).groupby([rows["problem"], rows["method"]]).mean()
+    wide = each.unstack("method").dropna()
+    without = (wide.sum() - wide) / (len(wide) - 1)
+    found = {"mean": wide.mean(), "low": without.min(), "high": without.max(), "worst": wide.max()}
+    return pd.DataFrame(found).sort_values("mean")
+
+
+def leave_one_out(rows: pd.DataFrame, method: str = BEST, other: str = DEFAULT) -> dict[str, Interval]:
+    """`mean_difference` with each problem that has both left out in turn, by its name."""
+    names = _pairs(rows, method, other)["problem"].unique()
+    return {name: mean_difference(rows[rows["problem"] != name], method, other) for name in names}

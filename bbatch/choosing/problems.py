@@ -227,9 +227,7 @@ def _text() -> tuple[Data, Callable]:
     known = " abcdefghijklmnopqrstuvwxyz.,()_'"
     code = np.array([known.find(c) + 1 for c in text])  # 0: any other character
     x = np.lib.stride_tricks.sliding_window_view(code, WINDOW + 1)
-    x = x[
-        np.linspace(0, len(x) - 1, 2 * WINDOWS).astype(int)
-    ]  # the second half of the text is the test set
+    x = x[np.linspace(0, len(x) - 1, 2 * WINDOWS).astype(int)]  # the second half of the text is the test set
     train, test = np.split(np.ascontiguousarray(x, np.int64), [WINDOWS])
     whole = data.made("text", "Python's reference", train[:, :-1], train[:, -1], test[:, :-1], test[:, -1])
     return whole, partial(NextCharacter, len(known) + 1)

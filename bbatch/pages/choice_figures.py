@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..analysis.regret import summary
+from ..analysis.regret import leave_one_out, mean_difference, mean_regrets, summary
 from ..choosing.answer import Answer
+from ..choosing.problems import PROBLEMS
 from ..choosing.ways import METHODS
-from .choice_comparison import mean_sentence
+from ..geometry.gradient_noise import NoiseScale
 from .figures import COLORS, FAINT, INK, STYLE
 from .picture import describe, series, tip
 
@@ -106,10 +107,60 @@ def regrets(rows: pd.DataFrame) -> Figure:
         axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
     plt.close(fig)
     n = sorted(set(s["n"]))
+    means = ", ".join(f"{way} {m:+.2f}" for way, m in mean_regrets(rows)["mean"].items()).replace("-", "−")
     return describe(
         fig,
         f"Regret in test accuracy of each way to choose a batch size on {len(names)} problems: the best "
         "batch size of the full grid less the choice, in percentage points, paired by seed; mean and 95 % "
         f"interval, n = {' or '.join(map(str, n))} seeds; {len(s)} intervals, of which about "
-        f"{0.05 * len(s):.0f} may be expected to miss. {mean_sentence(rows)}",
+        f"{0.05 * len(s):.0f} may be expected to miss. Mean over the problems: {means}.",
+    )
+
+
+def one_out(rows: pd.DataFrame) -> Figure:
+    """`recommend` less each other way in test accuracy: over all problems, and without each in turn."""
+    others = [m for m in METHODS[1:] if m in set(rows["method"])]
+    with mpl.rc_context(STYLE):
+        fig, axes = plt.subplots(1, len(others), figsize=(11, 4.2), sharey=True, squeeze=False)
+        for axis, other in zip(axes[0], others, strict=True):
+            found = {"none": mean_difference(rows, other=other)} | leave_one_out(rows, other=other)
+            labels = ["none left out", *(f"without {PROBLEMS[name]}" for name in list(found)[1:])]
+            values = list(found.values())
+            mean = np.array([i.mean for i in values])
+            bars = np.array([[i.mean - i.low, i.high - i.mean] for i in values]).T
+            color = [INK, *[SHADES["recommended"]] * (len(values) - 1)]
+            axis.errorbar(mean, range(len(values)), np.zeros_like(mean), bars, "none", FAINT, capsize=3)
+            axis.scatter(mean, range(len(values)), c=color, zorder=3, s=28)
+            texts = [f"{a}: {i.text(sign='+')} points" for a, i in zip(labels, values, strict=True)]
+            tip(axis, mean, range(len(values)), texts)
+            axis.axvline(0, color=INK, linewidth=1)
+            axis.set(title=f"against {other}", xlabel="points")
+            axis.set_yticks(range(len(values)), labels)
+        axes[0, 0].invert_yaxis()
+    plt.close(fig)
+    return describe(
+        fig,
+        "The mean over the problems of what `recommend` gains in test accuracy over each other way, in "
+        "points, and the same without one problem in turn; bars: 95 % intervals over seeds.",
+    )
+
+
+def noise(scales: dict[float, NoiseScale], batch_size: int) -> Figure:
+    """The gradient noise scale after so many epochs of one training, beside the batch size that it has."""
+    at = [epoch for epoch, found in scales.items() if np.isfinite(found.scale.mean)]
+    mean, low, high = (np.array([getattr(scales[e].scale, k) for e in at]) for k in ("mean", "low", "high"))
+    with mpl.rc_context(STYLE):
+        fig, axis = plt.subplots(figsize=(6.4, 3.6))
+        axis.errorbar(at, mean, [mean - low, high - mean], fmt="o-", color=COLORS["synthetic-50k"], capsize=3)
+        axis.axhline(batch_size, color=FAINT, linewidth=6, zorder=0, label=f"the answer, B = {batch_size}")
+        axis.set(
+            yscale="log", xlabel="Epochs of training", ylabel="Gradient noise scale, samples (log scale)"
+        )
+        axis.legend(fontsize=9)
+    plt.close(fig)
+    return describe(
+        fig,
+        "The gradient noise scale tr(Σ)/|G|² through one training, on the training samples, with its 95 % "
+        "interval by the jackknife. Epochs without a point: the gradient was too small beside its noise to "
+        "tell. The grey band is the batch size.",
     )
