@@ -86,7 +86,7 @@ def _trials(search: Search) -> pd.DataFrame:
 
 
 def _times(search: Search) -> pd.DataFrame:
-    pairs = sorted(search.pace.items())
+    pairs = sorted(search.quickest.items())
     return pd.DataFrame({"batch_size": [b for b, _ in pairs], "seconds_per_epoch": [s for _, s in pairs]})
 
 
@@ -264,12 +264,12 @@ def _reasons(search: Search, ceiling: Ceiling) -> tuple[str, ...]:
 
 def _time_reason(search: Search) -> str:
     best, base = search.speed(search.leader.batch_size), search.speed(search.reference)
-    fastest = min(search.pace, key=search.pace.get)
+    fastest = min(search.quickest, key=search.quickest.get)
     text = f"An epoch takes {best:.2g} s"
     if search.leader.batch_size != search.reference:
         text += f", against {base:.2g} s at B = {search.reference}"
-    if best > NEAR * search.pace[fastest]:
-        text += f"; the fastest, B = {fastest}, takes {search.pace[fastest]:.2g} s"
+    if best > NEAR * search.speed(fastest):
+        text += f"; the fastest, B = {fastest}, takes {search.speed(fastest):.2g} s"
     return text + "."
 
 

@@ -8,7 +8,7 @@ from html import escape
 
 import pandas as pd
 
-from ..statistics import Interval
+from .search import Lead
 
 TRIALS = [
     "batch_size",
@@ -72,7 +72,7 @@ class Answer(Told):
     accumulate: int
     sure: str
     unit: str
-    difference: Interval | None
+    difference: Lead | None
     default: tuple[int, float]
     reasons: tuple[str, ...]
     following: str
@@ -130,6 +130,6 @@ def restored(values: dict) -> Answer:
             "times": pd.DataFrame(values["times"]),
             "reasons": tuple(values["reasons"]),
             "default": tuple(values["default"]),
-            "difference": Interval(**values["difference"]) if values["difference"] else None,
+            "difference": Lead(**values["difference"]) if values["difference"] else None,
         }
     )

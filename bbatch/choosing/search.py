@@ -97,7 +97,8 @@ class Search:
         self.seed, self.say = seed, say
         self.reference = min(int(published.value("vi-base-batch")), len(task.train) // 2)
         self.largest = max(min(largest, len(task.train) // APART, MOST), self.reference)
-        self.begun, self.pace, self.candidates, self.cut = self.task.clock(), {}, [], []
+        self.begun, self.candidates, self.cut = self.task.clock(), [], []
+        self.pace, self.quickest = {}, {}  # seconds of an epoch by batch size: the latest, and the least
         self.length, self.leader, self.lost, self.difference, self.duels = 0.0, None, None, None, 0
         self.default = self._candidate(self.reference, base_lr)
 
@@ -138,10 +139,11 @@ class Search:
         return sorted(found, key=lambda c: c.at(rung).loss)
 
     def speed(self, batch_size: int) -> float:
-        """Seconds of an epoch of training."""
+        """Seconds of an epoch of training, the least that was seen: what other work disturbs least."""
         if batch_size not in self.pace:
-            self.pace[batch_size] = epoch_seconds(self.task, batch_size, deadline=self.deadline)
-        return self.pace[batch_size]
+            took = epoch_seconds(self.task, batch_size, deadline=self.deadline)
+            self.pace[batch_size] = self.quickest[batch_size] = took
+        return self.quickest[batch_size]
 
     def _candidate(self, batch_size: int, lr: float, seed: int | None = None) -> Candidate:
         """The candidate of these values: the same one at each call, rates equal to nine digits being the
@@ -176,7 +178,8 @@ class Search:
     def _expected(self, c: Candidate, epochs: float) -> float:
         """Seconds that it takes to bring a candidate to so many epochs."""
         done = c.epochs if c.training else 0.0
-        return max(0.0, epochs - done) * self.speed(c.batch_size) + 1.2 * self.judging
+        self.speed(c.batch_size)
+        return max(0.0, epochs - done) * self.pace[c.batch_size] + 1.2 * self.judging
 
     def _to(self, c: Candidate, rung: int, deadline: float | None = None) -> bool:
         """Bring a candidate to a rung and judge it there. False where the clock came first."""
@@ -194,7 +197,9 @@ class Search:
             c.epochs, c.diverged = training.epochs_done, training.diverged
             c.seconds, c.cpu_seconds = training.seconds, training.cpu_seconds
             if training.done - before > 20:
-                self.pace[c.batch_size] = training.seconds / training.epochs_done
+                took = self.pace[c.batch_size] = training.seconds / training.epochs_done
+                known = self.quickest.get(c.batch_size, took)
+                self.quickest[c.batch_size] = min(known, training.quickest_epoch)
             if not c.late and not c.diverged:
                 c.judged[rung] = training.judge(most=self.judged_rows, deadline=deadline)
         except Late:
@@ -283,7 +288,7 @@ class Search:
         for c in sorted(found[1:], key=lambda c: self.speed(c.batch_size)):
             if self.speed(c.batch_size) * FASTER < self.speed(best.batch_size):
                 lost = lead_of([c.at(LAST)], [best.at(LAST)])
-                if lost.mean >= -AS_GOOD * error(lost) and lost.mean > -math.inf:
+                if lost.mean >= -AS_GOOD * lost.error and lost.mean > -math.inf:
                     self.leader = c
                     return
 
@@ -337,7 +342,7 @@ class Search:
         """What the leader must win by: nothing; a standard error where it is slower than the default, or met
         it with no other seed; half of one less than nothing where it is faster; everything beyond doubt after
         short trainings."""
-        one, ratio = error(self.difference), self.speed(self.leader.batch_size) / self.speed(self.reference)
+        one, ratio = self.difference.error, self.speed(self.leader.batch_size) / self.speed(self.reference)
         if self.length < self.epochs / 2:
             return 2 * one
         if not self.duels or ratio > FASTER:
@@ -345,7 +350,14 @@ class Search:
         return -AS_GOOD * one if ratio < 1 / FASTER else 0.0
 
 
-def lead_of(mine: list[Judged | None], theirs: list[Judged | None]) -> Interval:
+@dataclass(frozen=True)
+class Lead(Interval):
+    """A difference. `error`: its standard error; 0 where it is not known."""
+
+    error: float = 0.0
+
+
+def lead_of(mine: list[Judged | None], theirs: list[Judged | None]) -> Lead:
     """What decides, mine less theirs, in the mean over pairs of equal seeds, with its interval: the scatter
     over pieces of the validation rows (which all share) and that over seeds add up, with the degrees of
     freedom of Welch and Satterthwaite. Infinite where one side diverged; NaN bounds where nothing tells the
@@ -353,7 +365,7 @@ def lead_of(mine: list[Judged | None], theirs: list[Judged | None]) -> Interval:
     if any(j is None for j in (*mine, *theirs)):
         sign = sum(j is None for j in theirs) - sum(j is None for j in mine)
         value = math.copysign(math.inf, sign) if sign else 0.0
-        return Interval(value, math.nan, math.nan, len(mine))
+        return Lead(value, math.nan, math.nan, len(mine))
     seeds = np.array([a.value - b.value for a, b in zip(mine, theirs, strict=True)])
     variances, freedoms = [], []
     if mine[0].values is not None and len(mine[0].values) > 1:
@@ -367,14 +379,9 @@ def lead_of(mine: list[Judged | None], theirs: list[Judged | None]) -> Interval:
         freedoms.append(len(seeds) - 1)
     mean, total = float(seeds.mean()), sum(variances)
     if not variances:
-        return Interval(mean, math.nan, math.nan, len(seeds))
+        return Lead(mean, math.nan, math.nan, len(seeds))
     if total == 0:
-        return Interval(mean, mean, mean, len(seeds))
+        return Lead(mean, mean, mean, len(seeds))
     freedom = total**2 / sum(v * v / f for v, f in zip(variances, freedoms, strict=True))
     half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(total)
-    return Interval(mean, mean - half, mean + half, len(seeds))
-
-
-def error(difference: Interval) -> float:
-    """About one standard error of a difference; 0 where it is not known."""
-    return 0.0 if math.isnan(difference.low) else difference.half_width / 2
+    return Lead(mean, mean - half, mean + half, len(seeds), math.sqrt(total))

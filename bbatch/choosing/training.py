@@ -49,6 +49,7 @@ class Training:
     micro, accumulate      rows in memory at a time, and how many such parts make a step
     done, diverged         steps so far; whether the loss was no number
     seconds, cpu_seconds   of the training steps so far, by the task's clock and of the processor
+    quickest_epoch         seconds of an epoch at the pace of the quickest `LOOK` steps
     """
 
     def __init__(self, task: Task, batch_size: int, lr: float, seed: int, epochs: float, warmup: float = 0.0):
@@ -65,6 +66,7 @@ class Training:
         self._warm = 0.0 if self.scheduler else warmup * self.steps_per_epoch
         self.warmup = warmup if self._warm else 0.0
         self.done, self.diverged, self.seconds, self.cpu_seconds = 0, False, 0.0, 0.0
+        self.quickest_epoch = math.inf
 
     @property
     def epochs_done(self) -> float:
@@ -79,6 +81,7 @@ class Training:
         """
         target = max(1, round(epochs * self.steps_per_epoch))
         begun, worked, late = self.task.clock(), time.process_time(), False
+        before, at = self.done, begun
         for module, mode in zip(self.model.modules(), self._modes, strict=True):
             module.training = mode
         with torch.random.fork_rng():
@@ -88,7 +91,10 @@ class Training:
                 loss = self._step(batches)
                 if self.done % LOOK == 0 or self.done == target:
                     self.diverged = not math.isfinite(loss.item())  # a NaN stays one
-                late = self.task.clock() > deadline
+                late = (now := self.task.clock()) > deadline
+                if self.done - before == LOOK:
+                    took = (now - at) / LOOK * self.steps_per_epoch
+                    self.quickest_epoch, before, at = min(self.quickest_epoch, took), self.done, now
             batches.close()
         self.seconds += self.task.clock() - begun
         self.cpu_seconds += time.process_time() - worked

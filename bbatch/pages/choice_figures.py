@@ -129,7 +129,7 @@ def one_out(rows: pd.DataFrame) -> Figure:
             mean = np.array([i.mean for i in values])
             bars = np.array([[i.mean - i.low, i.high - i.mean] for i in values]).T
             color = [INK, *[SHADES["recommended"]] * (len(values) - 1)]
-            axis.errorbar(mean, range(len(values)), np.zeros_like(mean), bars, "none", FAINT, capsize=3)
+            axis.errorbar(mean, range(len(values)), xerr=bars, fmt="none", ecolor=FAINT, capsize=3)
             axis.scatter(mean, range(len(values)), c=color, zorder=3, s=28)
             texts = [f"{a}: {i.text(sign='+')} points" for a, i in zip(labels, values, strict=True)]
             tip(axis, mean, range(len(values)), texts)

@@ -9,9 +9,8 @@ import pytest
 from scipy import stats
 
 from bbatch.choosing import search as module
-from bbatch.choosing.search import Search, error, lead_of
+from bbatch.choosing.search import Lead, Search, lead_of
 from bbatch.choosing.training import Judged
-from bbatch.statistics import Interval
 
 
 def judged(values, losses=None):
@@ -33,6 +32,7 @@ class World:
             def __init__(self, task, batch_size, lr, seed, epochs, warmup=0):
                 self.b, self.lr, self.seed, self.epochs_done, self.diverged = batch_size, lr, seed, 0.0, False
                 self.done, self.seconds, self.cpu_seconds = 0, 0.0, 0.0
+                self.quickest_epoch = world.pace(batch_size)
 
             def advance(self, epochs, deadline=math.inf):
                 took = (epochs - self.epochs_done) * world.pace(self.b)
@@ -148,6 +148,19 @@ def test_a_slower_leader_must_be_better_beyond_its_error_and_a_much_faster_one_n
     assert faster.leader.batch_size >= 32
 
 
+def test_two_other_seeds_are_enough_for_a_leader_that_is_far_better(monkeypatch):
+    """With two seeds an interval is a dozen standard errors wide: what must be won by is the error itself."""
+
+    def loss(b, lr, epochs, seed):
+        worse = 0.1 * seed if b < 32 else 1.0 + 0.1 * (b > 32)
+        return worse + abs(math.log10(lr / 0.001)) + 0.5 / (1 + epochs)
+
+    monkeypatch.setattr(module, "SEEDS", 2)
+    found = World(monkeypatch, loss).search(4000)
+    assert found.duels == 2 and found.lost is None and found.leader.batch_size < 32
+    assert found.difference.half_width > 4 * found.difference.error
+
+
 def test_what_the_clock_cuts_short_is_named_and_decides_nothing(monkeypatch):
     world = World(monkeypatch, bowl(512, 0.1))
     found = world.search(budget=7 * 18.0)
@@ -172,12 +185,13 @@ def test_a_difference_is_the_mean_over_pairs_with_the_scatter_of_pieces_and_of_s
     one = lead_of([judged(a[0])], [judged(b[0])])
     t = stats.ttest_rel(a[0], b[0]).confidence_interval()
     assert (one.low, one.high) == pytest.approx((t.low, t.high))
-    assert error(one) == pytest.approx(one.half_width / 2)
+    assert one.error == pytest.approx((a[0] - b[0]).std(ddof=1) / math.sqrt(20))
+    assert found.error == pytest.approx(math.sqrt(pieces + seeds))
 
 
 def test_a_difference_from_what_diverged_is_infinite_and_equal_ones_have_none():
     fine = judged([1.0, 2.0])
     assert lead_of([fine], [None]).mean == math.inf and lead_of([None], [fine]).mean == -math.inf
-    assert lead_of([None], [None]).mean == 0 and lead_of([fine], [fine]) == Interval(0, 0, 0, 1)
+    assert lead_of([None], [None]).mean == 0 and lead_of([fine], [fine]) == Lead(0, 0, 0, 1)
     bare = Judged(0.1, 0.9, np.zeros(2), None, np.full(2, 0.5))
-    assert math.isnan(lead_of([bare], [bare]).low) and error(lead_of([bare], [bare])) == 0
+    assert math.isnan(lead_of([bare], [bare]).low) and lead_of([bare], [bare]).error == 0
