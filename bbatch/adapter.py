@@ -7,11 +7,11 @@ is given:
     batch                          the model is called with       targets
     (inputs, targets)              inputs                         targets
     (a, b, ..., targets)           a, b, ...                      targets
-    a dict, a dataclass            its fields by name             "labels", "label", "targets" or "target"
+    a dict, a dataclass            its fields by name, or whole   "labels", "label", "targets" or "target"
     a tensor, (tensor,)            the tensor                     none
 
-Inputs that are a tuple or list are laid out as positional arguments, a dict as named ones; nothing is ever
-stacked.
+A dict is given whole to a model with one parameter that has the name of none of its fields. Inputs that are a
+tuple or list are laid out as positional arguments, a dict as named ones; nothing is ever stacked.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Adapter:
         if self.loss is None and whole and takes_all(model, whole):
             inputs = whole  # a model with a loss of its own takes its labels with the rest
         try:
-            outputs = call(model, inputs)
+            outputs = model(batch) if whole and takes_one(model, inputs) else call(model, inputs)
         except FAILURES as error:
             if is_memory(error):
                 raise
@@ -159,6 +159,18 @@ def takes_all(model: Callable, names) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def takes_one(model: Callable, names) -> bool:
+    """Whether a model has a single parameter, of none of these names: then it takes a batch as a whole."""
+    try:
+        found = inspect.signature(
+            model.forward if isinstance(model, nn.Module) else model
+        ).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    usual = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return len(found) == 1 and all(p.kind in usual and p.name not in names for p in found)
 
 
 def of_torch(loss: Callable) -> bool:

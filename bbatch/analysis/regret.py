@@ -190,6 +190,8 @@ def mean_difference(rows: pd.DataFrame, method: str = BEST, other: str = DEFAULT
         (pairs["test_acc"] - pairs["test_acc_other"]).groupby(pairs["problem"]).agg(["mean", "var", "count"])
     )
     mean, parts = each["mean"].mean(), each["var"] / each["count"] / len(each) ** 2
+    if not (each["count"] > 1).all() or each.empty:
+        return Interval(float(mean), np.nan, np.nan, len(pairs))
     if not parts.sum() > 0:
         return Interval(mean, mean, mean, len(pairs))
     freedom = parts.sum() ** 2 / (parts**2 / (each["count"] - 1)).sum()

@@ -199,6 +199,8 @@ def _amount(difference: Interval, unit: str) -> str:
     )
     if unit == "loss":
         return f"a loss lower by {difference.text(digits)}"
+    if unit.startswith("%"):
+        return f"{difference.text(digits, sign='+')} points of accuracy"
     return f"{difference.text(digits, sign='+')} {unit}"
 
 

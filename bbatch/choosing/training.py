@@ -58,10 +58,9 @@ class Training:
         self.steps_per_epoch = math.ceil(len(task.train) / (self.micro * self.accumulate))
         self.model = task.model(seed)
         self._modes = [m.training for m in self.model.modules()]
+        self.planned = max(1, round(epochs * self.steps_per_epoch))
         with torch.random.fork_rng():
-            self.optimizer, self.scheduler, self._each_step = task.optimizer_of(
-                self.model, lr, max(1, round(epochs * self.steps_per_epoch))
-            )
+            self.optimizer, self.scheduler, self._each_step = task.optimizer_of(self.model, lr, self.planned)
         self._rates = [group["lr"] for group in self.optimizer.param_groups]
         self._warm = 0.0 if self.scheduler else warmup * self.steps_per_epoch
         self.warmup = warmup if self._warm else 0.0
@@ -126,7 +125,8 @@ class Training:
                 (loss if rows == size else loss * (rows / size)).backward()
         self.optimizer.step()
         self.done += 1
-        if self.scheduler and (self._each_step or self.done % self.steps_per_epoch == 0):
+        more = self.done <= self.planned  # a schedule may know no rate beyond its end
+        if self.scheduler and more and (self._each_step or self.done % self.steps_per_epoch == 0):
             self.scheduler.step()
         return loss.detach()
 
@@ -205,6 +205,8 @@ def epoch_seconds(task: Task, batch_size: int, at_least: float = 0.05, deadline:
     training, took, begun = Training(task, batch_size, 1e-9, 0, 1), [], task.clock()
     training.advance(1 / training.steps_per_epoch)  # the first step allocates
     steps = 3 if training.seconds < at_least else 1
+    if task.train.loader and task.train.loader.num_workers:  # which take a while at the first batch alone
+        steps = training.steps_per_epoch
     while len(took) < 2 or (task.clock() < begun + at_least and len(took) < 20):
         before, at, training.diverged = training.done, training.seconds, False  # time is all that is asked
         training.advance((before + steps) / training.steps_per_epoch, min(deadline, begun + 20 * at_least))

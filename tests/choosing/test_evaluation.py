@@ -207,6 +207,8 @@ def test_problems_with_fewer_seeds_count_as_much_and_the_pooled_interval_is_welc
         pd.concat([frames[1], frames[1].assign(method="recommended")]), "recommended", "always 32"
     )
     assert (same.mean, same.low, same.high) == (0, 0, 0)
+    alone = regret.mean_difference(pd.concat([f[f["seed"] < 1 + (k < 2)] for k, f in enumerate(frames)]))
+    assert math.isnan(alone.low) and alone.n == 3, "a problem with one seed tells nothing of the scatter"
 
 
 def test_what_is_finished_of_an_evaluation_stays_when_it_is_interrupted(tmp_path, monkeypatch):

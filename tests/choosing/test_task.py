@@ -2,11 +2,13 @@
 refused in a sentence, before anything trains."""
 
 import math
+import os
 import re
 from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -26,7 +28,7 @@ from torch.utils.data import (
 
 from bbatch.choosing.rows import LEAST, Rows, pair_of
 from bbatch.choosing.task import Task
-from bbatch.choosing.training import Training, fit
+from bbatch.choosing.training import Training, epoch_seconds, fit
 from bbatch.errors import BadInput
 from factories import HELD, TRAIN, X, Y, net
 
@@ -77,6 +79,11 @@ class Hugging(nn.Module):
         return SimpleNamespace(
             loss=None if labels is None else F.cross_entropy(logits, labels), logits=logits
         )
+
+
+class Whole(Masked):
+    def forward(self, batch):
+        return super().forward(batch["x"])
 
 
 class Words(nn.Module):
@@ -157,6 +164,8 @@ SERVED = {
     "arrays in double precision": (net, tuple((x.double().numpy(), y.int().numpy()) for x, y in PAIR), {}),
     "a model in double precision": (lambda: net().double(), tuple((x.double(), y) for x, y in PAIR), {}),
     "one pair, a fifth held out": (net, TRAIN, {}),
+    "one pair of tables": (net, (pd.DataFrame(TRAIN[0].numpy()), pd.Series(TRAIN[1].numpy())), {}),
+    "one pair in double precision": (lambda: net().double(), (TRAIN[0].double(), TRAIN[1]), {}),
     "one data set": (net, Listed(*TRAIN), {}),
     "one loader": (net, DataLoader(Listed(*TRAIN), 7, shuffle=True), {}),
     "tensor data sets": (net, (TensorDataset(*TRAIN), TensorDataset(*HELD)), {}),
@@ -189,6 +198,7 @@ SERVED = {
         {},
     ),
     "dicts with a label": (Masked, both(lambda x, y: {"x": x, "label": int(y)}), {}),
+    "dicts that the model takes whole": (Whole, both(lambda x, y: {"x": x, "label": int(y)}), {}),
     "dicts, loss(model, batch)": (
         net,
         both(lambda x, y: {"features": x, "y": int(y)}),
@@ -224,7 +234,7 @@ SERVED = {
     "targets that are shares": (net, tuple((x, F.one_hot(y, 2).float()) for x, y in PAIR), {}),
     "a frozen backbone with batch normalization": (frozen(), PAIR, {}),
     "lazy layers": (lazy, PAIR, {}),
-    "a lazy instance": (nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.Linear(8, 2)), PAIR, {}),
+    "a lazy instance": (lazy(), PAIR, {}),
     "tied weights": (Tied, PAIR, {}),
     "a model that prints": (Talks, PAIR, {}),
     "sparse gradients, sgd": (Words, WORDS, {"optimizer": "sgd"}),
@@ -278,6 +288,7 @@ def test_what_people_train_trains(kind, capsys):
     training.advance(8)
     end = training.judge()
     assert end.loss < start.loss and math.isfinite(end.value) and not training.diverged
+    assert 0 < epoch_seconds(task, 32) < 60  # goes on beyond the end of a schedule
     assert torch.equal(state, torch.get_rng_state())
     if before:
         assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
@@ -297,6 +308,20 @@ def test_a_loader_keeps_its_collate_function_its_workers_and_the_rows_of_its_sam
     assert [n for _, n in batches] == [16, 16, 8] and len(rows) == 40
     assert torch.equal(torch.cat([b[0] for b, _ in batches]), TRAIN[0][50:90] + 100)
     assert seen == ([16, 16, 8] if not workers else [])  # the others work elsewhere
+
+
+class Where(Listed):
+    """Rows that say in which process they were made."""
+
+    def __getitem__(self, k):
+        return torch.tensor([float(os.getpid())]), 0
+
+
+def test_workers_stay_from_one_stretch_of_batches_to_the_next():
+    rows = Rows(DataLoader(Where(*TRAIN), 8, shuffle=True, num_workers=1), "training")
+    first = next(iter(rows.batches(16, seed=1)))[0][0, 0]  # dropped after one batch
+    again = torch.cat([b[0] for b, _ in rows.batches(50, seed=2)])
+    assert len(again) == 300 and set(again.flatten().tolist()) == {first.item()} != {float(os.getpid())}
 
 
 def test_rows_come_once_an_epoch_in_an_order_that_the_seed_decides_and_can_be_taken_up_again():
@@ -418,6 +443,14 @@ WRONG = [
     (dict(train=Listed(X, Y + 5)), "training labels run from 5 to 6"),
     (dict(train=(X, Y.float())), "classification needs whole numbers"),
     (dict(train=(X, Y[:, None])), "classification needs whole numbers"),
+    (
+        dict(
+            model=lambda: nn.Embedding(5, 7),
+            train=(torch.ones(40, 3).long(), torch.ones(40, 3).long()),
+            validation=(torch.zeros(30, 3).long(), torch.ones(30, 3).long()),
+        ),
+        r"of shape \(16, 3, 7\) and the validation targets of shape \(16, 3\): classes come last",
+    ),
     (dict(model=lambda: nn.Linear(6, 1)), "classification needs whole numbers"),
     (
         dict(
@@ -476,7 +509,14 @@ WRONG = [
         ),
         "waits for a score",
     ),
-    (dict(model=Words, train=WORDS[0], validation=WORDS[1]), "sparse gradients give optimizer='sgd'"),
+    (
+        dict(model=Words, train=WORDS[0], validation=WORDS[1]),
+        "give optimizer=.sgd., which takes sparse and dense",
+    ),
+    (
+        dict(model=Words, optimizer="sparseadam", train=WORDS[0], validation=WORDS[1]),
+        "give optimizer=.sgd., which takes sparse and dense",
+    ),
     (dict(metric=3), "the metric is 3"),
     (dict(metric=lambda o, t: o.softmax(1)), "metric cannot be computed"),
     (dict(metric=f1, loss=lambda model, batch: model(batch[0]).mean()), "must be a metric.model, batch. too"),
