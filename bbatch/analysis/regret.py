@@ -21,7 +21,7 @@ from ..choosing.evaluation import runs as all_runs
 from ..choosing.problems import PROBLEMS, base_rate, protocol
 from ..choosing.ways import CHOICES, METHODS, fixed
 from ..config import DATASETS
-from ..statistics import LEVEL, Interval, mean_interval, paired_difference, paired_ratio
+from ..statistics import LEVEL, Interval, mean_interval, paired_difference
 
 NEAR = 1.05  # times the lowest loss: nearer than the scatter of single runs would ask for luck
 DEFAULT, BEST = "always 32", "recommended"
@@ -166,7 +166,8 @@ def sooner(rows: pd.DataFrame, method: str = BEST, other: str = DEFAULT) -> pd.D
         there = pairs.dropna(subset="target_s_other")
         both = there.dropna(subset="target_s")
         if len(there) > 1:
-            ratio = paired_ratio(both["target_s_other"], both["target_s"]) if len(both) > 1 else None
+            i = mean_interval(np.log(both["target_s_other"] / both["target_s"]))
+            ratio = Interval(*(float(np.exp(v)) for v in (i.mean, i.low, i.high)), i.n) if i.n > 1 else None
             out.append({"problem": name, "ratio": ratio, "both": len(both), "either": len(there)})
     return pd.DataFrame(out, columns=["problem", "ratio", "both", "either"])
 
