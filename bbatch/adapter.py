@@ -17,14 +17,15 @@ tuple or list are laid out as positional arguments, a dict as named ones; nothin
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, is_dataclass
 
 import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
 from .errors import BadInput
+from .nests import FAILURES, as_mapping, field, is_memory, line, shapes, tensor_of
 
 MODEL_NAMES = (
     "model",
@@ -33,16 +34,6 @@ MODEL_NAMES = (
     "module",
 )  # a first parameter of this name is given the model itself
 TARGET_NAMES = ("labels", "label", "targets", "target")
-# What a reader's own code may raise while it is tried. Nothing here stops Ctrl-C.
-FAILURES = (
-    RuntimeError,
-    TypeError,
-    ValueError,
-    LookupError,
-    NotImplementedError,
-    AttributeError,
-    ArithmeticError,
-)
 
 
 @dataclass(frozen=True)
@@ -192,90 +183,9 @@ def cut(batch) -> tuple[object, object]:
     return batch, None
 
 
-def as_mapping(batch) -> dict:
-    if is_dataclass(batch):
-        return {f.name: getattr(batch, f.name) for f in fields(batch)}
-    return dict(batch)
-
-
 def call(model: Callable, inputs):
     if isinstance(inputs, Mapping):
         return model(**inputs)
     if isinstance(inputs, (tuple, list)) and not isinstance(inputs, PackedSequence):
         return model(*inputs)
     return model(inputs)
-
-
-def field(outputs, name: str):
-    """`outputs.name` or `outputs[name]`; None where there is neither."""
-    return outputs.get(name) if isinstance(outputs, Mapping) else getattr(outputs, name, None)
-
-
-def tensor_of(outputs) -> torch.Tensor | None:
-    """The tensor of outputs: itself, `.logits`, or the first of a tuple or list; None where there is none."""
-    if isinstance(outputs, torch.Tensor):
-        return outputs
-    if isinstance(outputs, (tuple, list)):
-        return tensor_of(outputs[0]) if len(outputs) else None
-    found = field(outputs, "logits")
-    return found if isinstance(found, torch.Tensor) else None
-
-
-def mapped(function: Callable[[torch.Tensor], object], part):
-    """The nest with `function` in the place of each tensor (a packed sequence: of its data); the rest as it
-    is."""
-    if isinstance(part, torch.Tensor):
-        return function(part)
-    if isinstance(part, PackedSequence):
-        return part._replace(data=function(part.data))
-    if isinstance(part, Mapping):
-        return type(part)({k: mapped(function, v) for k, v in part.items()})
-    if isinstance(part, tuple) and hasattr(part, "_fields"):
-        return type(part)(*(mapped(function, v) for v in part))
-    if isinstance(part, (tuple, list)):
-        return type(part)(mapped(function, v) for v in part)
-    if is_dataclass(part):
-        return replace(
-            part, **{f.name: mapped(function, getattr(part, f.name)) for f in fields(part) if f.init}
-        )
-    return part
-
-
-def leaves(part, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
-    """Every tensor of a nest with its place in it, such as "features" or "0.mask"; the tensor alone is ""."""
-    if isinstance(part, PackedSequence):
-        part = part.data
-    if isinstance(part, torch.Tensor):
-        yield name, part
-        return
-    if isinstance(part, Mapping) or is_dataclass(part):
-        inner = as_mapping(part).items()
-    else:
-        inner = enumerate(part) if isinstance(part, (tuple, list)) else ()
-    for key, value in inner:
-        yield from leaves(value, f"{name}.{key}".lstrip("."))
-
-
-def move(batch, device):
-    """The batch on a device; objects of other kinds by their own `.to`, where they have one."""
-    if isinstance(batch, PackedSequence) or not (
-        isinstance(batch, (torch.Tensor, Mapping, tuple, list)) or is_dataclass(batch)
-    ):
-        return batch.to(device) if hasattr(batch, "to") else batch
-    return mapped(lambda t: t.to(device), batch)
-
-
-def shapes(part) -> str:
-    """ "shape (8, 20)", or "shapes (8, 20), (8,)" for a nest."""
-    found = [str(tuple(t.shape)) for _, t in leaves(part)]
-    return f"shape {found[0]}" if len(found) == 1 else f"shapes {', '.join(found) or 'unknown'}"
-
-
-def is_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on any device."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error)
-
-
-def line(error: BaseException) -> str:
-    """The first line of an error, without a full stop."""
-    return (str(error).strip().splitlines() or ["no message"])[0].rstrip(".")

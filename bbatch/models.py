@@ -128,10 +128,10 @@ def build(network: str, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = NETWORKS[network]()
-    return drawn(net, seed)
+    return initialised(net, seed)
 
 
-def drawn(net: nn.Module, seed: int) -> nn.Module:
+def initialised(net: nn.Module, seed: int) -> nn.Module:
     """The network with the weights of its linear and convolutional layers drawn anew, as Table VIII says."""
     rng = np.random.default_rng(seed)
     with torch.no_grad():

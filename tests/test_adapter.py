@@ -11,8 +11,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_sequence
 
-from bbatch.adapter import Adapter, cut, leaves, mapped, move, tensor_of, wants_model
+from bbatch.adapter import Adapter, cut, wants_model
 from bbatch.errors import BadInput
+from bbatch.nests import leaves, mapped, move, tensor_of
 
 X, Y = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 1, 0, 1, 0])
 LAYER = nn.Linear(3, 2)

@@ -28,7 +28,7 @@ FLOORS = (
     ("models", "optimizers"),
     ("adapter",),
     ("image_files",),
-    ("errors", "files", "repository", "statistics", "streams"),
+    ("errors", "files", "nests", "repository", "statistics", "streams"),
 )
 FLOOR = {room: len(FLOORS) - level for level, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = {

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
-import numpy as np
 import pandas as pd
-import torch
 
-from ..adapter import FAILURES, cut
 from ..statistics import Interval
 from . import algorithm_2
 from .answer import TRIALS, Answer
+from .bench import LAST
+from .learned import nothing_learned, round_up
 from .memory_limit import Ceiling
-from .search import LAST, Search
-from .task import Task
-from .training import Judged, parts
+from .search import Search
+from .training import parts
 
 NEAR = 1.25  # an epoch within a quarter of the fastest is as good as the fastest
 
@@ -40,7 +37,7 @@ def answer(search: Search, ceiling: Ceiling, seconds: float, cpu_seconds: float)
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
     }
-    if why := _nothing_learned(search):
+    if why := nothing_learned(search):
         return Answer(
             None, None, 0, 1, "", difference=None, reasons=(why[0], *task.notes), following=why[1], **common
         )
@@ -88,96 +85,6 @@ def _trials(search: Search) -> pd.DataFrame:
 def _times(search: Search) -> pd.DataFrame:
     pairs = sorted(search.quickest.items())
     return pd.DataFrame({"batch_size": [b for b, _ in pairs], "seconds_per_epoch": [s for _, s in pairs]})
-
-
-def _nothing_learned(search: Search) -> tuple[str, str] | None:
-    """Why there is no recommendation, and what to do; None where there is one."""
-    task, best = search.task, search.leader
-    begun = [c for c in search.candidates if c.epochs]
-    if begun and all(c.diverged for c in begun):
-        lowest = min(c.lr for c in begun)
-        return (
-            f"all {len(begun)} trainings diverged, at rates down to {lowest:.2g}",
-            "look at a single training step: the loss, its gradients, the scale of the inputs.",
-        )
-    if best is None:
-        whole = search.whole_default(search.epochs)
-        return (
-            f"no time: one training of the {search.epochs} epochs takes about {_round_up(whole)} s",
-            f"give a budget of {_round_up(7 * whole)} s or more, fewer epochs, or fewer rows.",
-        )
-    judged = best.at(LAST)
-    constant, majority = nothing(task, search.judged_rows)
-    if task.accuracy and task.metric is None and majority is not None:
-        rows = search.judged_rows
-        share = majority / 100
-        chance = 100 * math.sqrt(max(share * (1 - share), 1 / rows) / rows)
-        above = judged.value > majority + chance
-        if not above and not (constant is not None and judged.loss < constant - _scatter(judged)):
-            why = (
-                f"nothing was learned: the best accuracy, {judged.value:.1f} %, is that of always answering "
-                f"the largest class ({majority:.1f} %)"
-            )
-            return (
-                why,
-                "look at the data and the model before the batch size; or weigh the classes, or give a "
-                "metric.",
-            )
-        if not above:
-            task.notes.append(
-                f"The accuracy, {judged.value:.1f} %, is no more than the largest class's share: only the "
-                "loss shows that something was learned."
-            )
-        return None
-    bar = constant if constant is not None else search.untrained.loss
-    if task.metric is None and not judged.loss < bar:
-        what = "always answering the same" if constant is not None else "the model as it was given"
-        return (
-            f"nothing was learned: the best loss, {judged.loss:.3g}, is no better than that of {what} "
-            f"({bar:.3g})",
-            "look at the data and the model before the batch size.",
-        )
-    return None
-
-
-def _scatter(judged: Judged) -> float:
-    return float(np.std(judged.losses) / math.sqrt(len(judged.losses)))
-
-
-def nothing(task: Task, most: int) -> tuple[float | None, float | None]:
-    """What validation gives to a model that answers the same for every row: (loss, share of the largest class
-    in percent); None for what cannot be told. The constant is fitted to the validation rows themselves: a
-    high bar."""
-    if task.adapter.general:
-        return None, None
-    targets = [cut(batch)[1] for batch, _ in task.validation.batches(128, most=most)]
-    if not all(isinstance(t, torch.Tensor) for t in targets):
-        return None, None
-    y, shape = torch.cat(targets), task._first.scores.shape if task._first.scores is not None else ()
-    if task.accuracy:
-        counts = torch.bincount(y.clamp_min(0), minlength=shape[1]).float()
-        shares = counts / counts.sum()
-        logits = shares.clamp_min(1e-30).log().expand(len(y), -1)
-        loss = _try(task.adapter.loss or torch.nn.functional.cross_entropy, [logits], y)
-        return loss, 100 * shares.max().item()
-    if not y.is_floating_point():
-        return None, None
-    mean = y.mean(0, keepdim=True)
-    guesses = [mean.expand_as(y)]
-    if y.min() >= 0 and y.max() <= 1:
-        guesses.append(mean.clamp(1e-6, 1 - 1e-6).logit().expand_as(y))
-    return _try(task.adapter.loss, guesses, y), None
-
-
-def _try(loss: Callable | None, guesses: list[torch.Tensor], y: torch.Tensor) -> float | None:
-    found = []
-    for guess in guesses:
-        try:
-            found.append(float(loss(guess, y)))
-        except FAILURES:
-            continue
-    found = [v for v in found if math.isfinite(v)]
-    return min(found, default=None)
 
 
 def _sure(search: Search) -> str:
@@ -280,14 +187,8 @@ def _following(search: Search) -> str:
     best = search.leader
     if search.length < search.epochs or search.cut:
         whole = search.whole_default(search.epochs)
-        more = max(_round_up(7 * whole), _round_up(1.5 * (search.deadline - search.begun)))
+        more = max(round_up(7 * whole), round_up(1.5 * (search.deadline - search.begun)))
         return f"for a surer answer give a budget of about {more} s."
     if search.difference is not None and search.duels < 2:
         return "train with it; a second seed on your side tells whether the gain is more than luck."
     return f"train with it; for trainings much longer than {search.epochs} epochs try {best.lr / 3:.2g} too."
-
-
-def _round_up(seconds: float) -> int:
-    """Two digits, upwards; whole seconds."""
-    scale = 10 ** max(0, math.floor(math.log10(max(seconds, 1))) - 1)
-    return int(math.ceil(seconds / scale) * scale)

@@ -8,7 +8,7 @@ from html import escape
 
 import pandas as pd
 
-from .search import Lead
+from .lead import Lead
 
 TRIALS = [
     "batch_size",
@@ -33,14 +33,22 @@ class Told:
     def rows(self) -> list[tuple[str, str]]:
         raise NotImplementedError
 
+    def table(self) -> pd.DataFrame | None:
+        """What was measured, in a few lines, where there is something to lay out."""
+        return None
+
     def __repr__(self) -> str:
-        return "\n".join(f"{name:<12} {text}" for name, text in self.rows())
+        text = "\n".join(f"{name:<12} {text}" for name, text in self.rows())
+        table = self.table()
+        return text if table is None else f"{text}\n\n{table.to_string(index=False)}"
 
     def _repr_html_(self) -> str:
         body = "".join(
             f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in self.rows()
         )
-        return f"<table>{body}</table>"
+        table = self.table()
+        more = "" if table is None else table.to_html(index=False, border=0)
+        return f"<table>{body}</table>{more}"
 
     def to_dict(self) -> dict:
         """Plain values, for JSON: tables as lists of rows, the rest by name; what is not finite is None."""
@@ -107,6 +115,22 @@ class Answer(Told):
             ("Algorithm 2", self.algorithm_2),
             ("took", f"{self.seconds:.0f} s, {len(self.trials)} trainings"),
         ]
+
+    def table(self) -> pd.DataFrame | None:
+        """The best training of each batch size: the longest ones, and of these that of the least loss."""
+        first = self.trials[self.trials["seed"] == self.trials["seed"].min()].dropna(subset="loss")
+        if first.empty:
+            return None
+        rows = first.sort_values(["epochs", "loss"], ascending=[False, True]).drop_duplicates("batch_size")
+        times = self.times.set_index("batch_size")["seconds_per_epoch"].reindex(rows["batch_size"])
+        shown = {
+            "B": rows["batch_size"],
+            "best rate": rows["lr"].map("{:.3g}".format),
+            "epochs": rows["epochs"].map("{:.3g}".format),
+            "validation loss": rows["loss"].map("{:.3g}".format),
+            "epoch, s": [f"{s:.2g}" if math.isfinite(s) else "-" for s in times],
+        }
+        return pd.DataFrame(shown).sort_values("B")
 
 
 def _plain(value):

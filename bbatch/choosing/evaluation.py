@@ -41,8 +41,9 @@ from ..files import write_whole
 from ..records.store import FROZEN, Store
 from ..sweeping.worker import environment
 from . import algorithm_2
+from .fitting import fit
 from .problems import PARTS, PROBLEMS, Problem, problem
-from .training import fit, step_seconds
+from .training import step_seconds
 from .ways import CHOICES, METHODS, decide
 
 FOLDER = FROZEN / "selection"

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-from ..adapter import move
+from ..nests import move
 from .rows import LEAST
 from .task import Task
 from .training import Training

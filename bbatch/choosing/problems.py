@@ -24,9 +24,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -34,11 +33,12 @@ from .. import data, published, streams
 from ..config import DATASETS, SYNTHETIC, Protocol, plan
 from ..data import Data
 from ..errors import one_of
-from ..models import NETWORKS, Dropout, drawn
+from ..models import NETWORKS, initialised
 from ..recipe import recipe_of
 from ..trainer import train_network
+from .fitting import Fit, fit
+from .other_sets import borrowed, characters, dense, explained, friedman
 from .task import Task
-from .training import Fit, fit
 
 BORROWED = {"digits": "Digits", "breast-cancer": "Breast cancer", "wine": "Wine"}  # from scikit-learn
 # Images to train on, and to test on: the fewest that leave all but the largest batch size of the grid.
@@ -46,7 +46,6 @@ IMAGES = 512
 PARTS = {f"{name}-{IMAGES}": name for name in ("mnist", "cifar10")}
 PLAIN = {"text": "Text", "friedman": "Friedman #1"}  # trained in plain PyTorch, for fewer epochs
 PLAIN_EPOCHS = 10
-WINDOW, WINDOWS = 16, 2000  # characters, and as many samples
 PROBLEMS = {
     **{name: spec.title for name, spec in DATASETS.items()},
     **{part: f"{DATASETS[name].title}, {IMAGES} images" for part, name in PARTS.items()},
@@ -113,7 +112,7 @@ class Problem:
             precision="bf16" if self.name in PARTS else "fp32",
             warmup_epochs=warmup_epochs,
         )
-        net = drawn(self.network(), streams.seeds_of(seed).init)
+        net = initialised(self.network(), streams.seeds_of(seed).init)
         out = train_network(net, on, recipe_of(run))
         n, h = len(on.test_y), out.history
         return Fit(
@@ -153,12 +152,12 @@ def problem(name: str) -> Problem:
     files."""
     one_of("problem", name, PROBLEMS)
     if name == "text":
-        return _made(name, *_text())
+        return _made(name, *characters())
     if name == "friedman":
-        return _made(name, *_friedman(), nn.functional.mse_loss)
+        return _made(name, *friedman(), nn.functional.mse_loss)
     if name in BORROWED:
-        whole = _borrowed(name)
-        return _made(name, whole, _dense(whole.train_x.shape[1], int(whole.train_y.max()) + 1))
+        whole = borrowed(name)
+        return _made(name, whole, dense(whole.train_x.shape[1], int(whole.train_y.max()) + 1))
     source = PARTS.get(name, name)
     whole = data.load(source)
     return _made(name, _part(whole) if name in PARTS else whole, NETWORKS[DATASETS[source].network])
@@ -169,7 +168,7 @@ def _made(name: str, whole: Data, network: Callable, loss: Callable | None = Non
 
 
 def _part(whole: Data) -> Data:
-    """`IMAGES` of the training and of the test images, drawn with seed 42."""
+    """`IMAGES` of the training and of the test images, initialised with seed 42."""
     generator = torch.Generator().manual_seed(42)
     train, test = (
         torch.randperm(len(y), generator=generator)[:IMAGES] for y in (whole.train_y, whole.test_y)
@@ -194,77 +193,3 @@ def _split(whole: Data) -> Data:
         test_x=whole.train_x[out],
         test_y=whole.train_y[out],
     )
-
-
-def _borrowed(name: str) -> Data:
-    from sklearn import datasets
-    from sklearn.model_selection import train_test_split
-
-    x, y = getattr(datasets, f"load_{name.replace('-', '_')}")(return_X_y=True)
-    train_x, test_x, train_y, test_y = train_test_split(x, y, test_size=0.2, random_state=42)
-    parts = data.standardised(train_x, test_x)
-    return data.made(name, "scikit-learn", parts[0], train_y, parts[1], test_y)
-
-
-class NextCharacter(nn.Module):
-    """A transformer layer over `WINDOW` characters, int64 [n, WINDOW], and the logits of the one after, [n,
-    characters]."""
-
-    def __init__(self, characters: int, width: int = 32):
-        super().__init__()
-        self.characters, self.places = nn.Embedding(characters, width), nn.Embedding(WINDOW, width)
-        self.layer = nn.TransformerEncoderLayer(width, 2, 2 * width, 0.1, batch_first=True)
-        self.out = nn.Linear(width, characters)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.out(self.layer(self.characters(x) + self.places.weight)[:, -1])
-
-
-def _text() -> tuple[Data, Callable]:
-    from pydoc_data.topics import topics
-
-    text = " ".join(" ".join(topics[name] for name in sorted(topics)).lower().split())
-    known = " abcdefghijklmnopqrstuvwxyz.,()_'"
-    code = np.array([known.find(c) + 1 for c in text])  # 0: any other character
-    x = np.lib.stride_tricks.sliding_window_view(code, WINDOW + 1)
-    x = x[np.linspace(0, len(x) - 1, 2 * WINDOWS).astype(int)]  # the second half of the text is the test set
-    train, test = np.split(np.ascontiguousarray(x, np.int64), [WINDOWS])
-    whole = data.made("text", "Python's reference", train[:, :-1], train[:, -1], test[:, :-1], test[:, -1])
-    return whole, partial(NextCharacter, len(known) + 1)
-
-
-def _friedman() -> tuple[Data, Callable]:
-    from sklearn.datasets import make_friedman1
-
-    x, y = make_friedman1(2500, noise=1.0, random_state=42)
-    x, y = (
-        (2 * x - 1).astype(np.float32),
-        ((y - y[:2000].mean()) / y[:2000].std()).astype(np.float32)[:, None],
-    )
-    parts = (x[:2000], y[:2000], x[2000:], y[2000:])
-    whole = Data(
-        "friedman", "scikit-learn make_friedman1", data.fingerprint(*parts), *map(torch.from_numpy, parts)
-    )
-    return whole, _dense(10, 1)
-
-
-def explained(outputs: torch.Tensor, targets: torch.Tensor) -> float:
-    """Share of the targets' variance that outputs explain, in percent."""
-    return 100 * (1 - ((outputs - targets) ** 2).mean() / ((targets - targets.mean()) ** 2).mean()).item()
-
-
-def _dense(inputs: int, outputs: int) -> Callable[[], nn.Sequential]:
-    """What makes the network of the synthetic sets, with other numbers of inputs and outputs."""
-
-    def make() -> nn.Sequential:
-        return nn.Sequential(
-            nn.Linear(inputs, 64),
-            nn.ReLU(),
-            Dropout(0.2, (64,)),
-            nn.Linear(64, 32),
-            nn.ReLU(),
-            Dropout(0.2, (32,)),
-            nn.Linear(32, outputs),
-        )
-
-    return make

@@ -17,12 +17,14 @@ from ..errors import BadInput, whole
 from ..files import write_whole
 from ..records.store import FROZEN
 from .advice import answer
-from .algorithm_2 import Followed, check_limits, select_batch_size
 from .answer import Answer, restored
+from .bench import MOST
+from .by_algorithm_2 import Followed, select_batch_size
+from .limits import check_limits
 from .memory_limit import memory_ceiling
 from .problems import problem
-from .rows import pair_of
-from .search import MOST, Search
+from .search import Search
+from .splitting import pair_of
 from .task import Task
 
 EXAMPLE = (
@@ -92,20 +94,21 @@ def _load_torch() -> None:
 
 
 class Progress:
-    """What is being done and how much of the budget is left, on the error stream; silent where it is not
-    wanted."""
+    """What is being done and how many seconds of the budget are left, on the error stream; silent where it is
+    not wanted."""
 
     def __init__(self, budget: float, wanted: bool, clock: Callable[[], float]):
-        self.clock, self.begun = clock, clock()
-        form = "{desc} |{bar:20}| {n:.0f} of {total:.0f} s"
+        self.budget, self.clock, self.begun = budget, clock, clock()
+        form = "{desc} |{bar:20}|"
         self.bar = tqdm(total=budget, disable=not wanted, bar_format=form, leave=False)
 
     def __enter__(self):
         return self
 
     def __call__(self, text: str) -> None:
-        self.bar.n = min(self.bar.total or 0, self.clock() - self.begun)
-        self.bar.set_description_str(text)
+        spent = min(self.budget, self.clock() - self.begun)
+        self.bar.n = spent
+        self.bar.set_description_str(f"{self.budget - spent:3.0f} s left: {text}")
 
     def __exit__(self, *_) -> None:
         self.bar.close()
@@ -140,8 +143,9 @@ def named(
         p = problem(name)
         task, made = p.task(), p.network
         rows, more["loss"] = (task.train.source, task.validation.source), more["loss"] or p.loss
-        if optimizer in (None, p.optimizer):
-            more |= {"optimizer": p.optimizer, "base_lr": more.get("base_lr") or p.base_lr}
+        usual = p.protocol.optimizer
+        if optimizer in (None, usual):
+            more |= {"optimizer": usual, "base_lr": more.get("base_lr") or p.base_lr}
     else:
         made, rows = _found(model, "model"), _made(_found(data, "data"), data)
     if not by_algorithm_2:

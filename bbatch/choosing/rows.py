@@ -16,16 +16,14 @@ from torch.utils.data import (
     IterableDataset,
     RandomSampler,
     SequentialSampler,
-    Subset,
     TensorDataset,
     default_collate,
 )
 
-from ..adapter import FAILURES, leaves, line, mapped
 from ..errors import BadInput
+from ..nests import FAILURES, leaves, line, mapped
 
 LEAST = 16  # rows: fewer make no batch worth choosing
-HELD_OUT = 0.2  # of the rows, where no validation data are given
 
 
 class Rows:
@@ -122,7 +120,7 @@ class Rows:
         mine, theirs = ({t.data_ptr() for _, t in leaves(r.tensors)} for r in (self, other))
         inner = [r.loader.dataset if isinstance(r.source, DataLoader) else r.source for r in (self, other)]
         plain = not any(
-            r.loader and _own_sampler(r.loader) for r in (self, other)
+            r.loader and own_sampler(r.loader) for r in (self, other)
         )  # a sampler may hold rows apart
         return bool(mine & theirs) or (inner[0] is inner[1] and plain)
 
@@ -203,7 +201,7 @@ class Rows:
                 f"the {self.what} DataLoader makes its batches by a batch sampler of its own (or has none), "
                 "so that no other batch size can be tried; give one with batch_size=."
             )
-        plain = loader.collate_fn is default_collate and not _own_sampler(loader) and not loader.num_workers
+        plain = loader.collate_fn is default_collate and not own_sampler(loader) and not loader.num_workers
         if isinstance(loader.dataset, TensorDataset) and plain:
             self.loader = None  # the same batches, cut from the tensors at once
         return loader.dataset
@@ -221,7 +219,7 @@ class _Wanted:
         return len(self.batches)
 
 
-def _own_sampler(loader: DataLoader) -> bool:
+def own_sampler(loader: DataLoader) -> bool:
     """Whether a loader draws its rows in another way than all of them once, in order or at random."""
     sampler = loader.sampler
     if isinstance(sampler, RandomSampler):
@@ -242,29 +240,3 @@ def collate(rows: list):
             **{f.name: default_collate([getattr(r, f.name) for r in rows]) for f in fields(first)}
         )
     return default_collate(rows)
-
-
-def pair_of(data) -> tuple:
-    """(train, validation): as given, or the one source cut in two at random, a fifth held out.
-
-    Two bare tensors, arrays or tables of one length are one pair (features, targets). Raises `BadInput` where
-    it cannot be cut.
-    """
-    bare = isinstance(data, (tuple, list)) and all(hasattr(p, "__array__") for p in data)
-    bare = bare and len({len(part) for part in data}) == 1
-    if isinstance(data, (tuple, list)) and len(data) == 2 and not bare:
-        return tuple(data)
-    rows = Rows(data, "whole", torch.float64)
-    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
-    held, kept = order.split([round(HELD_OUT * len(order)), len(order) - round(HELD_OUT * len(order))])
-    if rows.tensors is not None:
-        return rows.take(kept), rows.take(held)
-    if _own_sampler(rows.loader):
-        raise BadInput(
-            "a DataLoader with a sampler of its own cannot be cut in two; give (train, validation)."
-        )
-    if rows.loader.collate_fn is collate:
-        return tuple(Subset(rows.loader.dataset, index.tolist()) for index in (kept, held))
-    parts = (Subset(rows.loader.dataset, index.tolist()) for index in (kept, held))
-    old = rows.loader
-    return tuple(DataLoader(p, collate_fn=old.collate_fn, num_workers=old.num_workers) for p in parts)

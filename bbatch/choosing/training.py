@@ -6,39 +6,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-import numpy as np
 import torch
 
-from ..adapter import Result, leaves, mapped, wants_model
-from ..errors import BadInput
+from .judging import Judged, judge
 from .rows import Rows
 from .task import Task
 
-PIECE = 128  # rows evaluated at a time, or the batch size where it is larger: what trains without harm fits
-PIECES = 10  # or more, where there are as many rows: their scatter tells how sure a difference is
-ROUGHLY = 512  # rows that a training is scored on where there is no time for more
 LOOK = 25  # steps between two looks at whether the loss is still a number
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A model on rows in eval mode. `loss`: mean; `value`: what decides, the higher the better (the metric,
-    accuracy in percent, or minus the loss). `losses`, `values`: of each piece [pieces], rows in the same
-    order each time; `values` is None for a metric over all rows at once. `shares`: of the rows, for each
-    piece."""
-
-    loss: float
-    value: float
-    losses: np.ndarray
-    values: np.ndarray | None
-    shares: np.ndarray
-
-
-class Late(Exception):
-    """The deadline came first."""
 
 
 class Training:
@@ -147,57 +123,6 @@ def parts(task: Task, batch_size: int) -> tuple[int, int]:
     return math.ceil(batch_size / count), count
 
 
-@torch.no_grad()
-def judge(task: Task, model, rows: Rows, most: int | None = None, deadline: float = math.inf) -> Judged:
-    """The model on `rows` (on `most` of them), in pieces that memory holds, in eval mode. Raises `Late`."""
-    model.eval()
-    n = min(len(rows), most or len(rows))
-    size = max(1, min(PIECE, math.ceil(n / PIECES), task.fits or PIECE))
-    per_batch = task.metric is not None and wants_model(task.metric)
-    losses, values, shares, kept = [], [], [], []
-    with torch.random.fork_rng():
-        torch.manual_seed(0)  # of a sampler that draws: the same rows each time
-        for batch, count in rows.batches(size, most=most):
-            if task.clock() > deadline:
-                raise Late
-            result = task.run(model, batch)
-            losses.append(result.loss.item())
-            shares.append(count / n)
-            if per_batch:
-                values.append(task.measured(model, batch, result))
-            elif task.metric is not None:
-                scores = result.scores if result.scores is not None else result.outputs
-                kept.append(
-                    mapped(
-                        lambda t: t.float().cpu() if t.is_floating_point() else t.cpu(),
-                        (scores, result.targets),
-                    )
-                )
-            elif task.accuracy:
-                right = result.scores.argmax(1) == result.targets
-                values.append(100 * right.float().mean().item())
-    losses, shares = np.array(losses), np.array(shares)
-    loss = float(losses @ shares)
-    if kept:
-        outputs, targets = (_joined(part) for part in zip(*kept, strict=True))
-        return Judged(
-            loss,
-            task.measured(model, None, Result(torch.tensor(loss), outputs, targets)),
-            losses,
-            None,
-            shares,
-        )
-    values = np.array(values) if values else -losses
-    return Judged(loss, float(values @ shares), losses, values, shares)
-
-
-def _joined(pieces: tuple):
-    """Nests of tensors laid end to end, [n, ...]."""
-    columns = zip(*([t for _, t in leaves(piece)] for piece in pieces), strict=True)
-    whole = iter([torch.cat(column) for column in columns])
-    return mapped(lambda _: next(whole), pieces[0])
-
-
 def epoch_seconds(task: Task, batch_size: int, at_least: float = 0.05, deadline: float = math.inf) -> float:
     """Seconds, by the task's clock, of an epoch of training at a batch size, by some steps of it: the least
     of two rounds or more, which other work on the machine disturbs least. Raises an error of memory where it
@@ -219,90 +144,3 @@ def epoch_seconds(task: Task, batch_size: int, at_least: float = 0.05, deadline:
 def step_seconds(task: Task, batch_size: int) -> float:
     """As `epoch_seconds`, of a single step."""
     return epoch_seconds(task, batch_size) / math.ceil(len(task.train) / batch_size)
-
-
-@dataclass(frozen=True)
-class Fit:
-    """One whole training. Scores in percent: accuracy where there is one (the task's metric, if it has one),
-    else the share of the untrained model's validation loss that training removed, so that the gap between the
-    two scores reads alike. `seconds` elapsed and `cpu_seconds` of the training steps alone; `curve`,
-    `losses`: validation score and loss after each epoch; `complete`: not cut short."""
-
-    batch_size: int
-    lr: float
-    warmup_epochs: float
-    epochs: float
-    seed: int
-    train_score: float
-    validation_score: float
-    validation_loss: float
-    seconds: float
-    cpu_seconds: float
-    complete: bool
-    diverged: bool
-    curve: tuple[float, ...]
-    losses: tuple[float, ...] = ()
-
-    @property
-    def gap(self) -> float:
-        """Training minus validation score, in points: the paper's Delta with validation data in place of test
-        data."""
-        return self.train_score - self.validation_score
-
-
-def fit(
-    task: Task,
-    batch_size: int,
-    lr: float,
-    epochs: int,
-    seed: int = 0,
-    *,
-    warmup_epochs: float = 0,
-    deadline: float = math.inf,
-    tick: Callable[[], object] = lambda: None,
-) -> Fit:
-    """Train a new model and score it; `tick` is called after each epoch. What the deadline cuts short is
-    scored on as many rows as there is a moment for."""
-    training = Training(task, batch_size, lr, seed, epochs, warmup_epochs)
-    curve, losses, complete = [], [], True
-    start = training.judge(most=ROUGHLY).loss
-    percent = task.accuracy or task.metric is not None
-    if not percent and not start > 0:
-        raise BadInput(
-            f"the untrained model's loss is {start:.3g}; a loss that is not above 0 cannot be judged in "
-            "percent of where it began."
-        )
-
-    def score(judged: Judged) -> float:
-        return judged.value if percent else 100 * (1 - judged.loss / start)
-
-    try:
-        for epoch in range(1, epochs + 1):
-            complete = training.advance(epoch, deadline)
-            if training.diverged or not complete:
-                break
-            last = training.judge(deadline=deadline)
-            curve.append(score(last))
-            losses.append(last.loss)
-            tick()
-        complete = complete and (training.diverged or len(curve) == epochs)
-    except Late:
-        complete = False
-    most = None if complete else ROUGHLY
-    last = training.judge(most=most) if training.diverged or not complete else last
-    return Fit(
-        batch_size,
-        lr,
-        warmup_epochs,
-        training.epochs_done,
-        seed,
-        score(training.judge(task.train, most)),
-        score(last),
-        last.loss,
-        training.seconds,
-        training.cpu_seconds,
-        complete,
-        training.diverged,
-        tuple(curve),
-        tuple(losses),
-    )

@@ -11,9 +11,10 @@ import numpy as np
 
 from .. import published
 from . import algorithm_2
+from .bench import MOST
 from .problems import Problem
 from .recommend import recommend
-from .search import MOST, STEP
+from .search import STEP
 from .task import Task
 from .training import Training, step_seconds
 

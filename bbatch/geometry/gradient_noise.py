@@ -12,8 +12,8 @@ from scipy import stats
 from torch import nn
 from torch.func import grad, vmap
 
-from ..adapter import mapped
 from ..errors import BadInput
+from ..nests import mapped
 from ..statistics import LEVEL, Interval
 from .objective import Objective, finite, positive
 

@@ -19,9 +19,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from ..adapter import leaves
 from ..errors import BadInput
 from ..files import seal, set_aside, unseal, write_whole
+from ..nests import leaves
 from .objective import Objective, finite, generator, vector
 
 SAVE_EVERY = 10.0  # seconds

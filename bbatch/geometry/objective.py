@@ -17,9 +17,10 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ..adapter import Adapter, leaves, mapped
+from ..adapter import Adapter
 from ..config import LARGEST
 from ..errors import BadInput, whole
+from ..nests import leaves, mapped
 
 # Samples at a time: as many as keep a piece's activations in cache. Larger ones cost fresh, page-faulting
 # memory.

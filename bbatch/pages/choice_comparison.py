@@ -64,7 +64,7 @@ def means(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns | {"worst problem": found["worst"]}).reset_index(drop=True)
 
 
-def one_out(rows: pd.DataFrame) -> pd.DataFrame:
+def without_each(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for all problems, then one for each that is left out; a column for each other way."""
     others = [m for m in METHODS[1:] if m in set(rows["method"])]
     names = [name for name in PROBLEMS if name in set(rows["problem"])]
@@ -76,7 +76,7 @@ def one_out(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def lacking(rows: pd.DataFrame) -> str:
+def not_computed(rows: pd.DataFrame) -> str:
     """What is not computed yet, and the command that computes it."""
     have = set(zip(rows["problem"], rows["method"], strict=True))
     missing = {name: [m for m in METHODS if (name, m) not in have] for name in PROBLEMS}

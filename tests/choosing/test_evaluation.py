@@ -11,10 +11,10 @@ from scipy import stats
 
 from bbatch import data
 from bbatch.analysis import regret
-from bbatch.choosing import evaluation, problems, ways
+from bbatch.choosing import evaluation, other_sets, problems, ways
+from bbatch.choosing.fitting import Fit
 from bbatch.choosing.problems import problem
 from bbatch.choosing.task import Task
-from bbatch.choosing.training import Fit
 from bbatch.config import plan
 from bbatch.errors import BadInput
 from bbatch.pages import choice_comparison, choice_figures
@@ -164,7 +164,7 @@ def test_leaving_a_problem_out_is_the_mean_over_the_others(compared):
         expected = (others["recommended"] - others["always 32"]).mean()
         assert found[name].mean == pytest.approx(expected) and found[name].n == 8
     assert found["digits"].low > 0 > found["wine"].high, "the headline hangs on one problem, and it shows"
-    shown = choice_comparison.one_out(compared)
+    shown = choice_comparison.without_each(compared)
     assert shown["left out"].tolist() == ["none", "Digits", "Wine", "Text"]
     assert shown["always 32"][0].startswith("−0.1") and len(choice_figures.one_out(compared).axes) == 2
 
@@ -244,7 +244,7 @@ def test_a_grid_with_a_hole_gives_no_regret_and_is_named(rows, monkeypatch):
     assert regret.grid(mnist, "mnist").empty and len(regret.grid(runs, "wine")) == 18
     monkeypatch.setattr(regret, "all_runs", lambda: mnist)  # the records have this grid whole
     monkeypatch.setattr(choice_comparison, "runs", lambda: mnist)
-    text = choice_comparison.lacking(regret.results(runs, choices))
+    text = choice_comparison.not_computed(regret.results(runs, choices))
     assert "MNIST (all ways)" in text and "Wine (recommended, Algorithm 2, grid of 25)" in text
     assert "`python -m bbatch.choosing.evaluation" in text
     assert "mnist" in text.partition("bbatch sweep")[2]
@@ -309,9 +309,9 @@ def test_the_plain_problems_train_and_are_scored_in_percent():
     text, friedman = problem("text"), problem("friedman")
     assert text.whole.train_x.shape == (2000, 16) and friedman.epochs == text.epochs == 10
     y = friedman.whole.test_y
-    assert problems.explained(y, y) == 100 and problems.explained(y.mean().expand_as(y), y) == pytest.approx(
-        0, abs=1e-3
-    )
+    assert other_sets.explained(y, y) == 100 and other_sets.explained(
+        y.mean().expand_as(y), y
+    ) == pytest.approx(0, abs=1e-3)
     found = friedman.train(32, 0.01, 2, 1, on=friedman.split)
     assert 20 < found.validation_score < 100 and len(found.curve) == 2
     scores = text.task().run(text.network(), (text.whole.train_x[:4], text.whole.train_y[:4])).scores

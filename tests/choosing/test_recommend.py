@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 import bbatch
 from bbatch import cli
-from bbatch.choosing import advice
+from bbatch.choosing import learned
 from bbatch.choosing.answer import restored
 from bbatch.choosing.memory_limit import Ceiling
 from bbatch.choosing.task import Task
@@ -34,7 +34,12 @@ def test_there_is_one_answer_with_reasons_and_the_next_step(found):
     assert found.default == (32, 0.001) and found.unit == "% accuracy" and found.accumulate == 1
     text = repr(found)
     assert f"batch size {found.batch_size}, learning rate {found.lr:.3g}" in text and found.reasons[0] in text
-    assert found._repr_html_().count("<tr>") == len(found.rows())
+    table = found.table()
+    assert found._repr_html_().count("<tr>") == len(found.rows()) + len(table)
+    assert (
+        table["B"].tolist() == sorted(set(found.trials["batch_size"]))
+        and table.to_string(index=False) in text
+    )
     row = found.trials[(found.trials["batch_size"] == found.batch_size) & (found.trials["lr"] == found.lr)]
     assert row["complete"].any() and found.seconds < 1.5 * BUDGET
     with pytest.raises(AttributeError):
@@ -87,11 +92,11 @@ def test_without_time_there_is_no_recommendation_and_it_says_what_would_do():
 
 def test_a_constant_answer_is_what_there_is_to_beat():
     y = torch.tensor([0, 0, 0, 1] * 25)
-    loss, share = advice.nothing(Task(net, TRAIN, (X[300:], y)), 100)
+    loss, share = learned.nothing(Task(net, TRAIN, (X[300:], y)), 100)
     assert share == 75 and loss == pytest.approx(-0.75 * math.log(0.75) - 0.25 * math.log(0.25), rel=1e-4)
     value = X[300:, :1]
     task = Task(lambda: nn.Linear(6, 1), (X[:300], X[:300, :1]), (X[300:], value), F.mse_loss)
-    assert advice.nothing(task, 100)[0] == pytest.approx(value.var(correction=0).item(), rel=1e-4)
+    assert learned.nothing(task, 100)[0] == pytest.approx(value.var(correction=0).item(), rel=1e-4)
     chance = (value > 0.5).float()
     task = Task(
         lambda: nn.Linear(6, 1),
@@ -100,7 +105,7 @@ def test_a_constant_answer_is_what_there_is_to_beat():
         F.binary_cross_entropy_with_logits,
     )
     p = chance.mean().item()
-    assert advice.nothing(task, 100)[0] == pytest.approx(
+    assert learned.nothing(task, 100)[0] == pytest.approx(
         -p * math.log(p) - (1 - p) * math.log(1 - p), rel=1e-3
     )
 

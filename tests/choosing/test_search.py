@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bbatch.choosing import bench
 from bbatch.choosing import search as module
-from bbatch.choosing.search import Lead, Search, lead_of
-from bbatch.choosing.training import Judged
+from bbatch.choosing.judging import Judged
+from bbatch.choosing.lead import Lead, lead_of
+from bbatch.choosing.search import Search
 
 
 def judged(values, losses=None):
@@ -52,9 +54,9 @@ class World:
                 wiggle = np.resize([0.01, -0.01], 10)
                 return judged(-value + wiggle)
 
-        monkeypatch.setattr(module, "Training", Training)
-        monkeypatch.setattr(module, "epoch_seconds", lambda task, b, deadline=None: self.pace(b))
-        monkeypatch.setattr(module, "judge", lambda *a, **k: judged([-9.0] * 10))
+        monkeypatch.setattr(bench, "Training", Training)
+        monkeypatch.setattr(bench, "epoch_seconds", lambda task, b, deadline=None: self.pace(b))
+        monkeypatch.setattr(bench, "judge", lambda *a, **k: judged([-9.0] * 10))
         monkeypatch.setattr(Search, "_alive", lambda self: 100)
         self.task = SimpleNamespace(
             train=range(n),
@@ -91,7 +93,7 @@ def test_the_least_of_a_bowl_is_found_to_within_a_step(b, lr, monkeypatch):
     found = World(monkeypatch, bowl(b, lr)).search(budget=2000)
     assert abs(math.log2(found.leader.batch_size / b)) <= 1
     off = math.log10(found.leader.lr / (lr * math.sqrt(found.leader.batch_size / b)))
-    assert abs(off) <= 0.3 and found.confirmed and not found.cut
+    assert abs(off) <= 0.3 and found.length >= found.epochs and not found.cut
     if found.leader is not found.default:
         assert found.duels == module.SEEDS and found.difference.low > 0
 
@@ -112,7 +114,7 @@ def test_the_budget_is_kept_and_lengths_are_cut_alike_where_it_is_short(monkeypa
         found = world.search(budget)
         assert world.now <= 1.01 * budget
         assert found.length == pytest.approx(18 * min(1, budget / module.PLAN / whole), rel=1e-4)
-        assert found.leader is not None and found.confirmed == (budget > 7 * whole)
+        assert found.leader is not None and (found.length >= found.epochs) == (budget > 7 * whole)
 
 
 def test_without_time_for_anything_there_is_no_leader(monkeypatch):

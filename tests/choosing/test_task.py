@@ -26,9 +26,11 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from bbatch.choosing.rows import LEAST, Rows, pair_of
+from bbatch.choosing.fitting import fit
+from bbatch.choosing.rows import LEAST, Rows
+from bbatch.choosing.splitting import pair_of
 from bbatch.choosing.task import Task
-from bbatch.choosing.training import Training, epoch_seconds, fit
+from bbatch.choosing.training import Training, epoch_seconds
 from bbatch.errors import BadInput
 from factories import HELD, TRAIN, X, Y, net
 

@@ -10,10 +10,13 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset, TensorDataset
 
+from bbatch.choosing import judging
 from bbatch.choosing import training as module
+from bbatch.choosing.fitting import fit
+from bbatch.choosing.judging import Late, judge
 from bbatch.choosing.rows import Rows
 from bbatch.choosing.task import Task
-from bbatch.choosing.training import Late, Training, epoch_seconds, fit, judge
+from bbatch.choosing.training import Training, epoch_seconds
 from bbatch.errors import BadInput
 from factories import HELD, TRAIN, X, Y, net
 
@@ -198,7 +201,7 @@ def test_evaluation_takes_pieces_that_memory_holds_and_keeps_its_deadline():
     task = Task(lambda: Noted(6, 2), TRAIN, many)
     largest.clear()
     judge(task, task.model(0), task.validation)
-    assert max(largest) == module.PIECE
+    assert max(largest) == judging.PIECE
     task.fits = 4
     largest.clear()
     judge(task, task.model(0), task.validation)

@@ -1,0 +1,177 @@
+"""What is checked of a reader's model, data, loss, metric and optimizer, once and before anything trains.
+
+Each of these raises `BadInput` with what was wrong and what would do.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import torch
+from torch import nn
+
+from ..adapter import Adapter, Result, cut, wants_model
+from ..errors import BadInput
+from ..nests import FAILURES, is_memory, leaves, line, move
+from .rows import LEAST, Rows
+
+
+def check_batches(task) -> None:
+    """One batch of each kind of rows through the model: what does not fit is named here."""
+    for rows in (task.validation, task.train):
+        batch = rows.take(torch.arange(LEAST))
+        model = task.model(0).eval()
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of shapes, which are judged here
+            _classes(task, rows, batch, model)
+            result = task.run(model, batch)
+            _numbers(task, rows, model)
+            _shapes(task, rows, model, result)
+            _metric(task, result, model, batch)
+        task.first = result
+
+
+def _classes(task, rows: Rows, batch, model) -> None:
+    """Labels that the default loss cannot take are named, of tensors all, of a data set the first."""
+    if task.adapter.loss not in (None, nn.functional.cross_entropy):
+        return
+    inputs, targets = cut(batch)
+    if not isinstance(targets, torch.Tensor) or not isinstance(inputs, torch.Tensor):
+        return
+    out = Adapter(lambda outputs, targets: torch.zeros(()))(model, move(batch, task.device)).scores
+    if out is None:
+        return
+    whole = cut(rows.tensors)[1] if rows.tensors is not None else targets
+    classes = out.shape[1] if out.dim() > 1 else 0
+    if targets.is_floating_point() and targets.shape != out.shape or classes < 2:
+        raise BadInput(
+            f"the {rows.what} targets are {str(targets.dtype).removeprefix('torch.')} of shape "
+            f"{tuple(targets.shape)} and the model's outputs of shape {tuple(out.shape)}; classification "
+            "needs whole numbers [n] and outputs [n, classes], anything else a loss."
+        )
+    if not targets.is_floating_point() and targets.dim() != out.dim() - 1:
+        raise BadInput(
+            f"the {rows.what} targets are of shape {tuple(targets.shape)} and the model's outputs of "
+            f"shape {tuple(out.shape)}; classification needs whole numbers [n] and outputs [n, classes]."
+        )
+    if targets.dim() > 1 and out.shape[:-1] == targets.shape != (len(out), *out.shape[2:]):
+        raise BadInput(
+            f"the model's outputs are of shape {tuple(out.shape)} and the {rows.what} targets of shape "
+            f"{tuple(targets.shape)}: classes come last, where cross-entropy wants them second; give a "
+            "loss such as lambda out, y: cross_entropy(out.flatten(0, -2), y.flatten())."
+        )
+    if not targets.is_floating_point():
+        ignored = getattr(task.adapter.loss, "ignore_index", -100)
+        known = whole[whole != ignored]
+        if len(known) and (known.min() < 0 or known.max() >= classes):
+            raise BadInput(
+                f"the {rows.what} labels run from {known.min()} to {known.max()}; the model has "
+                f"{classes} outputs, so 0 to {classes - 1} are allowed."
+            )
+
+
+def _numbers(task, rows: Rows, model) -> None:
+    """NaN and infinity in features or targets are refused where they make the loss one: a model or a loss
+    may know what to do with them."""
+    if rows.tensors is None:
+        batch = rows.take(torch.arange(LEAST))
+        found = [name for name, t in leaves(batch) if t.is_floating_point() and not torch.isfinite(t).all()]
+        _refuse_numbers(task, rows, model, batch, found, "the first rows")
+        return
+    bad, found = torch.zeros(len(rows), dtype=torch.bool), []
+    for name, t in leaves(rows.tensors):
+        if t.is_floating_point() and not (fine := torch.isfinite(t.reshape(len(t), -1)).all(1).cpu()).all():
+            bad |= ~fine
+            found.append(name)
+    if found:
+        few = bad.nonzero().flatten()[:LEAST]
+        _refuse_numbers(task, rows, model, rows.take(few), found, f"{int(bad.sum())} of {len(rows)} rows")
+
+
+def _refuse_numbers(task, rows: Rows, model, batch, found: list[str], where: str) -> None:
+    if found and not math.isfinite(task.run(model, batch).loss.item()):
+        pair = isinstance(batch, (tuple, list)) and len(batch) > 1
+        names = {str(len(batch) - 1): "targets"} | ({"0": "features"} if pair and len(batch) == 2 else {})
+        words = [names.get(name, name) if pair else name or "features" for name in found]
+        raise BadInput(
+            f"the {rows.what} data has NaN or infinite {' and '.join(words)} in {where}, and the loss of "
+            "those is no number; fill or drop them first."
+        )
+
+
+def _shapes(task, rows: Rows, model, result: Result) -> None:
+    """Outputs [n, 1] against targets [n] spread into [n, n] without an error; a sum over the batch grows
+    with it. Both show where the loss of a batch is not the mean over its rows."""
+    if task.adapter.general or not isinstance(result.targets, torch.Tensor) or result.scores is None:
+        return
+    out, targets, n = tuple(result.scores.shape), tuple(result.targets.shape), 4
+    try:
+        each = [task.run(model, rows.take(torch.tensor([k]))).loss.item() for k in range(n)]
+    except BadInput:  # a model may need more than one row
+        return
+    mean, whole = sum(each) / n, task.run(model, rows.take(torch.arange(n))).loss.item()
+    if not (math.isfinite(whole) and math.isfinite(mean)) or abs(whole - mean) <= 1e-3 * max(abs(mean), 1e-6):
+        return
+    if {out, targets} == {(LEAST, 1), (LEAST,)}:
+        raise BadInput(
+            f"the model's outputs are of shape {list(out)} and the {rows.what} targets of "
+            f"{list(targets)}, which the loss spreads to every pair of rows; give both the same shape, "
+            "such as targets[:, None]."
+        )
+    if abs(whole / n - mean) <= 1e-3 * abs(mean):
+        raise BadInput(
+            "the loss is a sum over the batch; it must return the mean, or no rate fits two batch sizes."
+        )
+
+
+def _metric(task, result: Result, model, batch) -> None:
+    if task.metric is None:
+        return
+    if task.adapter.general and not wants_model(task.metric):
+        raise BadInput("a metric beside a loss(model, batch) must be a metric(model, batch) too.")
+    value = task.measured(model, batch, result)
+    if not isinstance(value, float):
+        raise BadInput("the metric gives no single number; it must return one, the higher the better.")
+
+
+def check_step(task) -> None:
+    """One true training step at a rate of almost nothing: gradients that an optimizer cannot take show
+    here."""
+    model = task.model(0)
+    try:
+        optimizer, *_ = task.optimizer_of(model, 1e-9)
+    except BadInput:
+        raise
+    except Exception as error:
+        raise BadInput(
+            f"the optimizer cannot be made ({type(error).__name__}: {line(error)}); give a name, a "
+            "class, or a function of (parameters, lr) or (model, lr)."
+        ) from error
+    if not hasattr(optimizer, "step") or not hasattr(optimizer, "param_groups"):
+        raise BadInput(
+            f"the optimizer function returns a {type(optimizer).__name__}; it must return an optimizer."
+        )
+    loss = task.run(model, task.train.take(torch.arange(LEAST))).loss
+    if not loss.requires_grad:
+        raise BadInput(
+            "the loss does not depend on the model's trainable parameters; there is nothing to train."
+        )
+    try:
+        loss.backward()
+        if all(p.grad is None for group in optimizer.param_groups for p in group["params"]):
+            raise BadInput("the optimizer holds none of the parameters that the loss depends on.")
+        optimizer.step()
+    except BadInput:
+        raise
+    except FAILURES as error:
+        if is_memory(error):
+            raise
+        kinds = "; give optimizer='sgd', which takes sparse and dense gradients"
+        hint = kinds if "sparse" in str(error).lower() else ""
+        raise BadInput(
+            f"a training step fails with {type(optimizer).__name__} ({type(error).__name__}: "
+            f"{line(error)}){hint}."
+        ) from error
+    if isinstance(task.source, nn.Module):
+        task.notes.append("Every training starts from the weights that the model has.")
