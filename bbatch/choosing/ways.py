@@ -39,9 +39,10 @@ CHOICES = [
 ]
 
 SIDE = 5  # batch sizes, and rates, of the grid
-# Rates of the range test, from and to, and its steps: as torch-lr-finder and Lightning do.
-TESTED = (1e-6, 10.0, 100)
-SMOOTH, STOP = 0.05, 5.0  # of its losses; it ends where the loss is so many times the least
+# The range test is that of PyTorch Lightning with its defaults: rates from and to, and as many steps; how its
+# losses are smoothed, and at how many times the least it ends; steps left out at both ends.
+TESTED = (1e-8, 1.0, 100)
+SMOOTH, STOP, SKIPPED = 0.98, 4.0, (10, 1)
 
 
 def fixed(name: str, method: str, seed: int, base_lr: float) -> dict:
@@ -139,23 +140,22 @@ def grid(task: Task, epochs: int, budget: float, base_lr: float, seed: int) -> d
 
 def range_test(task: Task, budget: float, seed: int) -> dict:
     """The largest batch whose test fits in memory and in the budget, and the rate of steepest descent while
-    it grows from step to step (Smith 2017)."""
+    it grows from step to step (Smith 2017), as PyTorch Lightning's `lr_find` suggests it."""
     b, (low, high, steps) = min(len(task.train), task.fits or MOST, MOST), TESTED
     while b > task.smallest and steps * step_seconds(task, b) > budget:
         b //= 2
-    rates, losses, smooth = np.geomspace(low, high, steps), [], 0.0
     training = Training(task, b, low, seed, steps / math.ceil(len(task.train) / b))
+    rates, losses, average = np.geomspace(low, high, steps), [], 0.0
     for k, rate in enumerate(rates):
         for group in training.optimizer.param_groups:
             group["lr"] = rate
-        loss = training.step_loss()
-        smooth = loss if not losses else SMOOTH * loss + (1 - SMOOTH) * smooth
-        if not math.isfinite(loss) or (losses and smooth > STOP * min(losses)):
-            rates = rates[:k]
+        average = SMOOTH * average + (1 - SMOOTH) * training.step_loss()
+        losses.append(average / (1 - SMOOTH ** (k + 1)))
+        if not losses[-1] <= STOP * min(losses):
             break
-        losses.append(smooth)
+    first, last = SKIPPED
     told = {"batch_size": b, "lr": low, "trainings": 1, "reason": "steepest descent"}
-    if len(losses) < 3:
+    kept = np.array(losses[first : len(losses) - last])
+    if len(kept) < 2 or not np.isfinite(kept).all():
         return told
-    slopes = np.gradient(np.array(losses), np.log(rates[: len(losses)]))
-    return told | {"lr": float(rates[int(np.argmin(slopes))])}
+    return told | {"lr": float(rates[first + int(np.gradient(kept).argmin())])}

@@ -321,7 +321,7 @@ class Where(Listed):
 
 def test_workers_stay_from_one_stretch_of_batches_to_the_next():
     rows = Rows(DataLoader(Where(*TRAIN), 8, shuffle=True, num_workers=1), "training")
-    first = next(iter(rows.batches(16, seed=1)))[0][0, 0]  # dropped after one batch
+    first = next(iter(rows.batches(16, seed=1)))[0][0][0, 0]  # dropped after one batch
     again = torch.cat([b[0] for b, _ in rows.batches(50, seed=2)])
     assert len(again) == 300 and set(again.flatten().tolist()) == {first.item()} != {float(os.getpid())}
 
