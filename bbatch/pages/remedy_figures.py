@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from ..config import DATASETS
 from ..statistics import span
+from ..studies.remedies import SETTINGS
 from .picture import describe, tip
 from .style import COLORS, INK, STYLE, batch_size_axis
 
@@ -21,7 +22,7 @@ APART = 0.3  # between the batch sizes of a remedy, in rows
 
 
 def shares_closed(tables: dict[str, pd.DataFrame]) -> Figure:
-    """A panel a data set, a row a remedy, a marker a batch size, with intervals. Tables by data set, as
+    """A panel a study, a row a remedy, a marker a batch size, with intervals. Tables by setting, as
     `remedies.gap_closed` gives them."""
     rows = max(table["remedy"].nunique() for table in tables.values())
     with mpl.rc_context(STYLE):
@@ -40,21 +41,22 @@ def shares_closed(tables: dict[str, pd.DataFrame]) -> Figure:
 
 
 def _panel(axis, name: str, table: pd.DataFrame) -> None:
-    order = list(dict.fromkeys(table["remedy"]))
+    dataset, order = SETTINGS[name].dataset, list(dict.fromkeys(table["remedy"]))
+    color = COLORS[dataset]
     sizes = sorted(table["batch_size"].unique())
     for k, b in enumerate(sizes):
         told = table["share"].map(lambda share: not math.isnan(share.mean))
         mine = table[(table["batch_size"] == b) & told]
         y = [order.index(r) + APART * (k - (len(sizes) - 1) / 2) for r in mine["remedy"]]
         means, ends = _with_ends(mine["share"])
-        filled = {"markerfacecolor": "white" if k == 0 else COLORS[name], "label": f"B = {b:,}"}
-        axis.errorbar(means, y, xerr=ends, fmt="so"[k], color=COLORS[name], capsize=2, **filled)
+        filled = {"markerfacecolor": "white" if k == 0 else color, "label": f"B = {b:,}"}
+        axis.errorbar(means, y, xerr=ends, fmt="so"[k], color=color, capsize=2, **filled)
         texts = [f"{r}, B = {b:,}: {span(i)}" for r, i in zip(mine["remedy"], mine["share"], strict=True)]
         tip(axis, means, y, texts)
     for at, style in ((0, ":"), (1, "-")):
         axis.axvline(at, color=INK, linestyle=style, linewidth=1)
     axis.set_yticks(range(len(order)), order)
-    axis.set(title=DATASETS[name].title, xlabel="Share of the gap to B = 32 that is closed", xlim=LIMITS)
+    axis.set(title=DATASETS[dataset].title, xlabel="Share of the gap to B = 32 that is closed", xlim=LIMITS)
     axis.invert_yaxis()
     axis.grid(visible=False, axis="y")
 

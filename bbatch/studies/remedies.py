@@ -27,10 +27,11 @@ PATIENCE = 10  # epochs without a lower held-out loss, of early stopping
 
 @dataclass(frozen=True)
 class Setting:
-    """What is common to all arms of a data set. `samples`: of the training samples, held-out ones among them.
+    """What is common to all arms of a study. `samples`: of the training samples, held-out ones among them.
     `rates`: for each optimizer, the rate at B = 32 around which is searched, and the power of B with which
     it is moved for larger batches (from short first trials with one seed). `seeds`: at most."""
 
+    dataset: str
     samples: int
     seeds: int
     epochs: int
@@ -43,6 +44,7 @@ class Setting:
 _IMAGES = {"adam": (0.001, 0.5), "adamw": (0.001, 0.5), "lamb": (0.002, 0.5), "muon": (0.002, 0.5)}
 SETTINGS = {
     "synthetic-50k": Setting(
+        dataset="synthetic-50k",
         samples=40_000,
         seeds=10,
         epochs=4,
@@ -57,8 +59,9 @@ SETTINGS = {
             "muon": (0.008, 0.4),
         },
     ),
-    "mnist": Setting(10_000, 3, 12, "sgd", "", "", _IMAGES | {"sgd": (0.0125, 1.0)}),
+    "mnist": Setting("mnist", 10_000, 3, 12, "sgd", "", "", _IMAGES | {"sgd": (0.0125, 1.0)}),
     "cifar10": Setting(
+        dataset="cifar10",
         samples=10_000,
         seeds=3,
         epochs=50,
@@ -67,6 +70,12 @@ SETTINGS = {
         ghosts="resnet-8-ghost-norm",
         rates=_IMAGES | {"sgd": (0.0125, 1.0)},
     ),
+}
+
+# All images: for a GPU.
+SETTINGS |= {
+    f"{name}-full": replace(SETTINGS[name], samples=samples)
+    for name, samples in (("mnist", 60_000), ("cifar10", 50_000))
 }
 
 
@@ -85,10 +94,10 @@ class Arm:
     seeds: int = 10
 
 
-def remedies_of(dataset: str) -> dict[str, Arm]:
+def remedies_of(setting: str) -> dict[str, Arm]:
     """The arms that treat the data set's own optimizer, by name; the plain one is tried over so wide a range
     that the rules of the learning rate can be read from it."""
-    s = SETTINGS[dataset]
+    s = SETTINGS[setting]
     arms = {
         f"{PLAIN} at {BASE}": Arm((BASE,)),
         PLAIN: Arm(octaves=(-4, 5)),
@@ -116,19 +125,20 @@ _OTHERS = {
 }
 
 
-def optimizers_of(dataset: str) -> dict[str, Arm]:
+def optimizers_of(setting: str) -> dict[str, Arm]:
     """The arms that take another optimizer than the data set's own, at B = 32 and at the large batches."""
     arms = {}
     for name, how in _OTHERS.items():
-        if name != SETTINGS[dataset].optimizer:
+        if name != SETTINGS[setting].optimizer:
             arms[name] = Arm(changes={"optimizer": name} | how, octaves=(-1, 1), seeds=FEW)
     at_base = {f"{name} at {BASE}": replace(arm, sizes=(BASE,)) for name, arm in arms.items()}
     return arms | at_base  # what trains fast, first
 
 
-def architectures_of(dataset: str) -> dict[str, Arm]:
+def architectures_of(setting: str) -> dict[str, Arm]:
     """The arms that take another network, by its name: where does accuracy break down, and which rate is
     best? On the synthetic set batches that are larger than those of the remedies, whose rows go before."""
+    dataset = SETTINGS[setting].dataset
     if dataset == "synthetic-50k":
         larger = Arm((2048, 4096, 8192), octaves=(-2, 3), seeds=FEW)
         arms = {name: replace(larger, changes={"network": name}) for name in ("mlp", "mlp-batch-norm")}
@@ -138,13 +148,18 @@ def architectures_of(dataset: str) -> dict[str, Arm]:
     return {name: Arm((BASE, *LARGE, 4096), {"network": name}, seeds=2) for name in names}
 
 
-def arm_trials(dataset: str, arm: Arm, precision: str = "fp32") -> list[Trial]:
+def arm_trials(setting: str, arm: Arm, precision: str = "fp32") -> list[Trial]:
     """All sizes, rates and seeds of one arm, the largest batches first."""
-    s = SETTINGS[dataset]
+    s = SETTINGS[setting]
     held_out = round(SHARE * s.samples)
     plain = replace(
         plan(
-            dataset, BASE, lr_rule="constant", epochs=s.epochs, n_train=s.samples - held_out, warmup_epochs=0
+            s.dataset,
+            BASE,
+            lr_rule="constant",
+            epochs=s.epochs,
+            n_train=s.samples - held_out,
+            warmup_epochs=0,
         ),
         precision=precision,
     )
@@ -166,6 +181,6 @@ def _changed(run: Run, arm: Arm) -> Run:
     return replace(of_equal_steps(run) if arm.equal_steps else run, **arm.changes)
 
 
-def study_trials(arms, dataset: str, precision: str = "fp32") -> list[Trial]:
-    """The trials of all arms that `arms(dataset)` gives."""
-    return [trial for arm in arms(dataset).values() for trial in arm_trials(dataset, arm, precision)]
+def study_trials(arms, setting: str, precision: str = "fp32") -> list[Trial]:
+    """The trials of all arms that `arms(setting)` gives."""
+    return [trial for arm in arms(setting).values() for trial in arm_trials(setting, arm, precision)]
