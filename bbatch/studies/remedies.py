@@ -4,7 +4,7 @@ An arm is the plain training of a data set with something changed. Each is tried
 over the same seeds; a fifth of the samples is held out, on which its rate is chosen, and the test set judges.
 
 **Few epochs, on purpose.** After the paper's fifty, a tuned rate leaves no gap up to B = 1024 on Synthetic
-10K (study `map-synthetic-10k`), and nothing is left to close. Four epochs leave one.
+50K (study `map-synthetic-50k`), and nothing is left to close. Four epochs leave one.
 """
 
 from __future__ import annotations
