@@ -7,7 +7,7 @@ RUN apt-get update \
 WORKDIR /bbatch
 # The requirements first: they change seldom, and their layer is then kept.
 COPY Makefile requirements.txt ./
-RUN make .venv/.requirements
+RUN make CPU=1 .venv/.requirements
 COPY . .
 RUN make book
 EXPOSE 8000

@@ -1,5 +1,6 @@
 """`python -m bbatch.publishing book` builds the book, `pdf` prints it, `outputs` renews the outputs that are
-committed: what `make book`, `make pdf` and `make outputs` call."""
+committed: what `make book`, `make pdf` and `make outputs` call. `clean PATH` is a filter for git, from what
+JupyterLab has saved to what would be committed (see CONTRIBUTING.md)."""
 
 import os
 import sys
@@ -9,10 +10,14 @@ import tempfile
 def main(what: str, *names: str) -> int:
     try:
         from ..errors import BadInput  # here, so that Ctrl-C while they are imported ends in a line, too
-        from . import book, notebooks, pdf
+        from ..repository import git
+        from . import book, notebooks, outputs, pdf
 
         try:
-            if what == "outputs":
+            if what == "clean":
+                before = git("show", f":{names[0]}") or b""
+                sys.stdout.write(outputs.cleaned(sys.stdin.read(), before.decode()))
+            elif what == "outputs":
                 print(f"Renewed: {_outputs(names) or 'nothing; all outputs are as committed'}.")
             else:
                 print(

@@ -49,6 +49,41 @@ def _renewed(path: Path) -> bool:
     return path.read_text() != before
 
 
+def cleaned(text: str, before: str) -> str:
+    """A notebook that JupyterLab has saved, as it would be committed: no outputs but texts of tagged cells.
+
+    Where cells, tags and texts are those of `before`, its committed form, it is `before` to the last byte: to
+    have run a notebook is no change. A text that is no notebook stays as it is."""
+    try:
+        notebook = nbformat.reads(text, as_version=4)
+        kept = compared(notebook)
+        for cell in (c for c in notebook.cells if c.cell_type == "code"):
+            texts = [
+                o for o in cell.outputs if o.output_type == "stream" or "text/plain" in o.get("data", {})
+            ]
+            cell.outputs = [_plain(output) for output in texts] if cell in kept else []
+            cell.execution_count = 1 if cell.outputs else None
+        if before and _content(notebook) == _content(nbformat.reads(before, as_version=4)):
+            return before
+        return nbformat.writes(notebook) + "\n"
+    except Exception:  # nbformat raises many kinds
+        return text
+
+
+def _content(notebook) -> list:
+    """What a commit is about: type, text, tags and outputs of each cell."""
+    return [
+        (c.cell_type, c.source, c.metadata.get("tags", []), [dict(_plain(o)) for o in c.get("outputs", [])])
+        for c in notebook.cells
+    ]
+
+
+def _plain(output):
+    if output.output_type == "stream":
+        return output
+    return nbformat.v4.new_output("display_data", {"text/plain": output["data"]["text/plain"]})
+
+
 def _as_text(output, path: Path, cell):
     """An output with its text alone."""
     if output.output_type == "stream":
@@ -59,4 +94,4 @@ def _as_text(output, path: Path, cell):
             f"cell {cell.id!r} of {path.name} is tagged {TAG} and shows {text or 'nothing'!r}, which is no "
             "text that could be compared; print it, or show a table."
         )
-    return nbformat.v4.new_output("display_data", {"text/plain": text})
+    return _plain(output)

@@ -53,9 +53,26 @@ def test_each_target_works_where_the_path_holds_blanks_and_quotes(place):
     assert make(place, "test")[0] == [
         "-m pytest tests notebooks book --nbval-lax --nbval-current-env in _build/store"
     ]
-    for target, module in (("lab", "jupyterlab"), ("bench", "benchmarks"), ("faults", "tests.faults")):
+    for target, module in (
+        ("lab", "jupyterlab"),
+        ("bench", "benchmarks"),
+        ("faults", "tests.faults"),
+        ("mutants", "tests.mutants"),
+    ):
         assert make(place, target)[0][0].startswith(f"-m {module}"), target
     assert make(place, "pdf")[0] == [f"-m bbatch.publishing {what} in no store" for what in ("book", "pdf")]
+
+
+def test_without_a_gpu_nothing_of_cuda_is_installed(place):
+    asked, _ = make(place, "CPU=1", "book")
+    [installed] = [line for line in asked if "-r " in line]
+    assert "--extra-index-url https://download.pytorch.org/whl/cpu -r .venv/without-cuda.txt" in installed
+    listed, pins = ((place / name).read_text() for name in (".venv/without-cuda.txt", "requirements.txt"))
+    assert "nvidia-cudnn" in pins and not re.search("^(nvidia|cuda|triton)", listed, re.M)
+    assert "torch==" in listed and set(listed.splitlines()) < set(pins.splitlines())
+    binder = (ROOT / ".binder" / "postBuild").read_text()
+    assert "grep -vE '^(cuda|nvidia|triton)' requirements.txt" in binder  # the same there
+    assert (ROOT / "Makefile").read_text().count("'^(cuda|nvidia|triton)'") == 1
 
 
 def test_an_environment_without_an_interpreter_is_made_anew(place):
