@@ -153,3 +153,10 @@ def test_few_ranks_have_an_exact_p_value_and_no_interval_of_one_point():
         (y,), lambda a: stats.spearmanr(x, a).statistic, permutation_type="pairings", n_resamples=np.inf
     )
     assert statistics.spearman(x, y).p == pytest.approx(test.pvalue)
+
+
+def test_a_tie_is_rounded_alike_whatever_the_last_bits_are():
+    """Means of accuracies end in a 5 where the text ends, give or take an error of rounding."""
+    around = [-0.205, np.nextafter(-0.205, 0), np.nextafter(-0.205, -1), -0.205 + 1e-13]
+    assert len({statistics.decimal_text(value) for value in around}) == 1
+    assert statistics.decimal_text(-1e-12, 2, "+") == "+0.00" and statistics.decimal_text(-1.5, 1) == "−1.5"

@@ -122,43 +122,6 @@ def _cell_of(run: Run) -> tuple[str, str, int]:
     return run.dataset, run.lr_rule, run.batch_size
 
 
-def missing_runs(
-    records: list[dict],
-    datasets,
-    profile: str = "paper",
-    seeds: int = 0,
-    lr_rule: str = "linear",
-    precision: str = RECORDED,
-) -> Markdown:
-    """A sentence naming the cells of the grid that lack runs and the command that computes them."""
-    have = {Run.from_dict(r["run"]) for r in records}
-    cells = _cells(datasets, profile, seeds, lr_rule, precision)
-    missing = [cell[0] for cell in cells if not any(run in have for run in cell)]
-    if not missing:
-        return Markdown(f"All {len(have)} runs of this page's grid are recorded.")
-    planned = Counter((cell[0].dataset, cell[0].batch_size) for cell in cells)
-    lacking = Counter((run.dataset, run.batch_size) for run in missing)
-    parts = []
-    for name in dict.fromkeys(run.dataset for run in missing):
-        counts = {b: (count, planned[name, b]) for (d, b), count in lacking.items() if d == name}
-        parts.append(f"{DATASETS[name].title}, {_counted(counts)}")
-    names = " ".join(dict.fromkeys(run.dataset for run in missing))
-    command = f"bbatch sweep {names} --profile {profile}"
-    command += f" --seeds {seeds}" if seeds else ""
-    command += f" --lr-rule {lr_rule}" if lr_rule != "linear" else ""
-    command += f" --precision {precision}" if precision not in (RECORDED, "fp32") else ""
-    said = f"**Not yet computed** (runs missing of those planned): {'; '.join(parts)}."
-    return paragraphs([f"{said} `{command}` fills these holes."])
-
-
-def _counted(counts: dict[int, tuple[int, int]]) -> str:
-    """Batch sizes by how many of how many runs: "4 of 5 at B = 1, 8; 2 of 5 at B = 32"."""
-    return "; ".join(
-        f"{k} of {n} at B = {', '.join(str(b) for b in counts if counts[b] == (k, n))}"
-        for k, n in dict.fromkeys(counts.values())
-    )
-
-
 def _cells(datasets, profile: str, seeds: int, lr_rule: str, precision: str) -> list[tuple[Run, ...]]:
     """The grid, each run as a tuple of the forms in which it will do, the one to prefer first."""
     one_of("precision", precision, (RECORDED, *PRECISIONS))
@@ -169,29 +132,6 @@ def _cells(datasets, profile: str, seeds: int, lr_rule: str, precision: str) -> 
 
 def _by_run(store: Store) -> dict[Run, dict]:
     return {Run.from_dict(r["run"]): r for r in store.records().values() if not r["observed"].get("failure")}
-
-
-def all_recorded(datasets) -> list[dict]:
-    """Every record of the paper's full protocol under the linear rule, whatever the number of seeds."""
-    records = Store().records()
-    table = metrics.full_protocol(metrics.frame(records.values()))
-    table = table[(table["lr_rule"] == "linear") & table["dataset"].isin(datasets)]
-    return [records[key] for key in table["id"]]
-
-
-def arithmetic(runs: pd.DataFrame) -> Markdown:
-    """How many runs of which cells were trained in bf16, and where the two are compared; empty for none."""
-    parts = []
-    for name, some in runs.groupby("dataset", sort=False):
-        low, n = (Counter(cell["batch_size"]) for cell in (some[some["precision"] == "bf16"], some))
-        if low:
-            parts.append(f"{DATASETS[name].title}, {_counted({b: (low[b], n[b]) for b in sorted(low)})}")
-    said = (
-        f"**In mixed precision** (bf16 in the layers, 32-bit weights and optimizer), of the runs shown: "
-        f"{'; '.join(parts)}. [The page on speed](../notebooks/13_how_fast.html) compares the accuracies "
-        "where a run is recorded both ways."
-    )
-    return paragraphs([said] if parts else [])
 
 
 def paragraphs(sentences) -> Words:

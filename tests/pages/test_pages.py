@@ -4,6 +4,7 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -11,7 +12,9 @@ from bbatch import metrics, published
 from bbatch.analysis import accuracy, generalization_gap, precision
 from bbatch.cli import main
 from bbatch.config import DATASETS
-from bbatch.pages import figures, picture, report, tables
+from bbatch.data import load
+from bbatch.errors import BadInput
+from bbatch.pages import figures, landing, picture, protocol_figures, report, tables
 from bbatch.records.store import Store
 from factories import record
 
@@ -106,31 +109,28 @@ def test_pages_without_records_say_so_and_draw_the_paper_alone():
     assert len(figures.glance(empty).axes) == 6
     assert "No records" in report.provenance([]).data
     assert tables.compare(empty, "mnist")["n"].sum() == 0
-    holes = report.missing_runs([], ["mnist"], "paper", 2).data
-    assert (
-        "bbatch sweep mnist --profile paper --seeds 2" in holes
-        and "2 of 2 at B\u00a0=\u00a01, 8, 16, 32, 64, 128, 256, 512, 1024." in holes
-    )
+    caption, *_, row = repr(report.inventory([], ["mnist"], "paper", 2)).splitlines()
+    assert "trains those that are missing" in caption and row.count("0 of 2") == 9
 
 
 def test_a_run_in_mixed_precision_fills_a_hole_until_there_is_one_in_32_bits(tmp_path):
-    def put(store, precision, correct):
-        store.put(record("mnist", 64, 42, correct, 59_000, 59_500, precision=precision))
+    def put(store, precision, correct, seed=42):
+        store.put(record("mnist", 64, seed, correct, 59_000, 59_500, precision=precision))
 
     store = Store(tmp_path, frozen=None).prepare()
     put(store, "bf16", 9_000)
     found = report.obtain(["mnist"], seeds=1, store=store)
     assert [r["run"]["precision"] for r in found] == ["bf16"]
-    assert (
-        "1 of 1 at B\u00a0=\u00a01, 8, 16, 32, 128, 256"
-        in report.missing_runs(found, ["mnist"], seeds=1).data
-    )
-    assert "MNIST, 1 of 1 at B\u00a0=\u00a064." in report.arithmetic(metrics.frame(found)).data
+    row = repr(report.inventory(found, ["mnist"], seeds=1)).splitlines()[-1]
+    assert row.count("0 of 1") == 8 and row.count("1, 1 in bf16") == 1
     assert report.obtain(["mnist"], seeds=1, precision="fp32", store=store) == []
     put(store, "fp32", 9_100)
     found = report.obtain(["mnist"], seeds=1, store=store)
     assert [r["run"]["precision"] for r in found] == ["fp32"]
-    assert report.arithmetic(metrics.frame(found)).data == ""
+    assert "bf16" not in repr(report.inventory(found, ["mnist"], seeds=1))
+    put(store, "fp32", 9_200, seed=99)  # beyond the planned ones: shown unless a number of seeds is asked for
+    assert [r["run"]["seed"] for r in report.obtain(["mnist"], store=store)] == [42, 99]
+    assert [r["run"]["seed"] for r in report.obtain(["mnist"], seeds=1, store=store)] == [42]
 
 
 @pytest.fixture
@@ -151,7 +151,6 @@ def mixed():
 
 
 def test_a_page_says_which_runs_of_a_cell_are_in_mixed_precision(mixed):
-    assert "MNIST, 2 of 3 at B\u00a0=\u00a032; 1 of 1 at B\u00a0=\u00a0128." in report.arithmetic(mixed).data
     text = tables.formatted(tables.compare(mixed, "mnist")).set_index(("B", ""))["n", ""]
     assert (text[8], text[32], text[64], text[128]) == ("1", "3 (2 in bf16)", "0", "1 (bf16)")
     assert "Epoch time" not in report.comparison(mixed, "mnist").data
@@ -193,6 +192,62 @@ def test_runs_trained_again_are_summed_up_by_agreement():
     # no smoke run is committed
     assert list(table["runs"]) == [1] * len(table) and (table["not committed"] == 1).all()
     assert verify.sweep_again("synthetic-1k", "smoke", 0).empty
+
+
+def test_the_flat_range_is_what_lies_around_the_best_without_a_gap(runs):
+    """Means 95, 96 and 92.5 %; the best is 64, and a good size beyond a bad one does not count."""
+    assert accuracy.flat_range(runs, "synthetic-1k") == (64, 64)
+    assert accuracy.flat_range(runs, "synthetic-1k", 1.0) == (8, 64)
+    assert accuracy.flat_range(runs, "synthetic-1k", 3.5) == (8, 512)
+    more = pd.concat([runs, runs[runs["batch_size"] == 64].assign(batch_size=1)])
+    assert accuracy.flat_range(more, "synthetic-1k") == (1, 1)  # of equal ones the smallest is the best
+    [row] = accuracy.at_a_glance(runs.assign(lr_rule="linear")).to_dict("records")
+    assert (row["sizes"], row["best"], row["flat"]) == ("3 of 8", 64, (64, 64))
+    assert row["cost_of_512"].value == pytest.approx(3.5) and row["cost_of_512"].n == 3
+
+
+def test_the_figure_of_the_landing_page_draws_differences_from_32_and_the_level_of_cifar10():
+    rows = [
+        record(batch_size=b, seed=s, test_correct=c + s) for b, c in ((8, 140), (32, 148)) for s in (42, 43)
+    ]
+    rows += [record("cifar10", 8, s, 7_700 + s, 40_000, 40_000) for s in (42, 43)]
+    left, right = landing.overview(metrics.frame(rows), ("one", "two")).axes
+    drawn = [dict(line.get_xydata()) for line in left.lines]
+    assert {8: pytest.approx(-4.0), 32: 0.0} in drawn  # eight of 200 samples
+    assert any(dict(line.get_xydata()) == {8: pytest.approx(77.425)} for line in right.lines)
+    assert left.get_title(loc="left") == "one" and right.get_title(loc="left") == "two"
+
+
+def test_the_networks_are_drawn_with_the_shapes_that_they_have():
+    assert [shape for _, shape in protocol_figures.stages("mlp")] == [(20,), (64,), (32,), (2,)]
+    assert [shape for _, shape in protocol_figures.stages("mnist-cnn")][3:] == [
+        (64, 14, 14),
+        (128, 14, 14),
+        (25088,),
+        (10,),
+    ]
+    assert protocol_figures.stages("cifar-cnn")[1] == ("conv 3×3\n896", (32, 32, 32))
+
+
+@pytest.mark.slow
+def test_the_sample_images_are_the_first_of_each_class():
+    with np.load(protocol_figures.SAMPLES) as samples:
+        for name in samples:
+            try:
+                data = load(name, download=False)
+            except BadInput:
+                pytest.skip(f"{name} is not on this machine")
+            first = [int(np.flatnonzero(data.test_y.numpy() == k)[0]) for k in range(10)]
+            assert np.array_equal(samples[name], data.test_x[first].numpy())
+
+
+def test_provenance_is_one_range_of_commits_and_of_days():
+    several = [record(seed=s) for s in (42, 43, 44)]
+    for one, commit, day in zip(several, ("b", "a", "c"), (2, 1, 3), strict=True):
+        when = {"started": f"2026-01-0{day}T00:00:00+00:00", "finished": f"2026-01-0{day}T01:00:00+00:00"}
+        one["observed"] = one["observed"] | {"commit": commit} | when
+    text = report.provenance(several).data
+    assert "code: 3 commits from a to c ·" in text and "trained 2026-01-01 to 2026-01-03 (UTC)" in text
 
 
 def test_provenance_names_data_hardware_and_commit():
