@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..config import DATASETS
 from ..geometry.measurements import converged
-from ..statistics import mean_interval, power_laws
+from ..statistics import power_laws
 from .estimate import Estimate, lacking, mean
 
 
@@ -16,10 +16,10 @@ def variance_fits(table: pd.DataFrame) -> pd.DataFrame:
     """log σ² on log B, Eq. (5): one fit a seed, and the interval of their mean (of the one fit, for one
     seed).
 
-    Columns: dataset, at ("initialisation" or "convergence"), measure, exponent and r_squared (each an
-    `Interval`; R² of one seed has none), seeds, sizes (the most of a seed), n_samples. Each seed is fitted
-    over the batch sizes that it has, three or more; networks that `collapsed` are left out, and of a seed
-    with fewer sizes the fit counts like any other."""
+    Columns: dataset, at ("initialisation" or "convergence"), measure, exponent (`Interval`) and r_squared
+    (`Estimate`, at most 1; of one seed without an interval), seeds, sizes (the most of a seed), n_samples.
+    Each seed is fitted over the batch sizes that it has, three or more; networks that `collapsed` are left
+    out, and of a seed with fewer sizes the fit counts like any other."""
     rows, t = [], _variances(table)
     for (dataset, epoch, measure), cell in t.groupby(["dataset", "epoch", "measure"], sort=False):
         if measure == "gradient_variance" and epoch == 0:
@@ -32,7 +32,7 @@ def variance_fits(table: pd.DataFrame) -> pd.DataFrame:
                     "at": "convergence" if epoch else "initialisation",
                     "measure": measure,
                     "exponent": exponent,
-                    "r_squared": mean_interval([f.r_squared for f in fits]),
+                    "r_squared": mean([f.r_squared for f in fits], "R^2", DATASETS[dataset].title),
                     "seeds": len(fits),
                     "sizes": max(f.exponent.n for f in fits),
                     "n_samples": int(cell["n_samples"].max()),

@@ -16,7 +16,7 @@ from ..config import DATASETS, LR_RULES
 from ..metrics import interval
 from .picture import dark, json_block
 from .style import COLORS
-from .tables import DECIMALS, METRICS
+from .tables import DECIMALS, METRICS, of_cell
 
 SHOWN = METRICS | {
     "train_acc": "Training accuracy, clean (%)",
@@ -37,11 +37,15 @@ def data(runs: pd.DataFrame) -> dict:
         values = {}
         for metric in SHOWN:
             have = cell.dropna(subset=[metric]).astype({metric: float})
-            i = interval(have, metric)
+            i = (
+                of_cell(runs, name, int(b), metric, rule)
+                if len(have) == len(cell)
+                else interval(have, metric)
+            )
             values[metric] = [_number(v, metric) for v in (i.mean, i.low, i.high)] + [len(have)]
         listed = [[_plain(v) for v in row] for row in cell[columns].itertuples(index=False)]
-        of_cell = {"data": name, "rule": rule, "B": int(b), "lr": float(cell["lr"].iloc[0])}
-        cells.append(of_cell | {"values": values, "runs": listed})
+        about = {"data": name, "rule": rule, "B": int(b), "lr": float(cell["lr"].iloc[0])}
+        cells.append(about | {"values": values, "runs": listed})
     return {
         "sets": {
             name: {"title": spec.title, "color": COLORS[name], "dark": dark(COLORS[name].lower())}

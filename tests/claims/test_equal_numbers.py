@@ -2,11 +2,12 @@
 same."""
 
 import math
+from collections import Counter
 
 import pytest
 
-from bbatch import published
-from bbatch.analysis import critical_batch_size, efficiency, generalization_gap, learning_rate_rules
+from bbatch.analysis import algorithm_2_loss, efficiency, generalization_gap, learning_rate_rules, warm_up
+from bbatch.analysis import noise_and_batch_size as noise
 from bbatch.analysis import sharpness_and_batch_size as sharp
 from bbatch.config import DATASETS
 from bbatch.pages import tables
@@ -17,98 +18,146 @@ def linear(committed):
     return committed.runs[committed.runs["lr_rule"] == "linear"]
 
 
-def parts(real, id, label=""):
-    """Estimates of the reading with a label, by what they are about."""
-    read = next(r for r in real[id].ours if r.label == label or not label)
-    return {part.about: part for part in read.parts if part.n}
+class Page:
+    """Numbers that pages show, by the question that they answer: name of the analysis function, arguments."""
+
+    def __init__(self):
+        self.shown = {}
+
+    def add(self, asks: str, value, low, high, n, **arguments):
+        self.shown[key(asks, arguments)] = (value, low, high, n)
+
+    def estimate(self, asks: str, e, **arguments):
+        self.add(asks, e.value, *e.interval(), e.n, **arguments)
+
+
+def key(asks: str, arguments: dict) -> tuple:
+    """`level` without a metric is of test accuracy, without a rule of the linear one."""
+    known = {"metric": "test_acc", "lr_rule": "linear"} if asks == "level" else {}
+    return asks, repr(sorted((known | arguments).items()))
 
 
 def same(a, b) -> bool:
-    return a == pytest.approx(b) or (math.isnan(a) and math.isnan(b))
+    return a == pytest.approx(b, rel=1e-9, abs=1e-9) or (math.isnan(a) and math.isnan(b))
 
 
-def test_cells_of_tables_iii_iv_and_vii(real, linear):
-    """Each cell that the page shows beside the paper's is the one that is judged."""
-    seen = 0
-    for name in DATASETS:
-        table = tables.compare(linear, name).set_index("batch_size")
-        for row in published.results(name).itertuples():
-            id = f"table-{row.table.lower()}-{name}-b{row.batch_size}"
-            for metric, cell in (("test_acc", "test-acc"), ("gap_running", "gap"), ("gap", "gap")):
-                label = {"gap_running": "running training accuracy", "gap": "clean training accuracy"}
-                found = parts(real, f"{id}-{cell}", label.get(metric, ""))
-                assert len(found) == (table.loc[row.batch_size, "n"] > 0), id
-                for part in found.values():
-                    assert same(part.value, table.loc[row.batch_size, metric]), (id, metric)
-                    assert part.n == table.loc[row.batch_size, "n"], id
-                    seen += 1
-            assert table.loc[row.batch_size, "test_acc_paper"] == real[f"{id}-test-acc"].claim.says.value
-    assert seen > 90
-
-
-def test_table_v(real, committed):
-    for row in tables.ablation(committed.runs).itertuples():
-        rate = {"linear": "scaled", "constant": "fixed"}[row.lr_rule]
-        id = f"table-v-synthetic-50k-b{row.batch_size}-{rate}"
-        for part in parts(real, f"{id}-test-acc").values():
-            assert same(part.value, row.test_acc) and part.n == row.n
-    effects = learning_rate_rules.effect(committed.runs).set_index(["batch_size", "rule"])["test_acc"]
-    [lost] = parts(real, "iv-d-drop").values()
-    assert same(lost.value, -effects[512, "constant"].value) and same(
-        lost.low, -effects[512, "constant"].high
-    )
-
-
-def test_table_vi(real, linear):
-    table = tables.critical_sizes(linear).set_index("data set")
+@pytest.fixture(scope="module")
+def pages(committed, linear) -> Page:
+    """The tables of all pages that show an answer to what a claim asks."""
+    page = Page()
+    for name in DATASETS:  # pages 02 to 05
+        for row in tables.compare(linear, name).to_dict("records"):
+            for metric in ("test_acc", "gap_running", "gap"):
+                at = {"dataset": name, "batch_size": row["batch_size"], "metric": metric}
+                found = (row[metric], row[f"{metric}_low"], row[f"{metric}_high"], row["n"])
+                page.add("level", *found, **at)
+    for row in tables.ablation(committed.runs).to_dict("records"):  # page 07
+        for metric in ("test_acc", "gap_running"):
+            at = {"dataset": "synthetic-50k", "batch_size": row["batch_size"], "lr_rule": row["lr_rule"]}
+            found = (row[metric], row[f"{metric}_low"], row[f"{metric}_high"], row["n"])
+            page.add("level", *found, metric=metric, **at)
+    effects = learning_rate_rules.effect(committed.runs)
+    for row in effects[effects["rule"] == "constant"].itertuples():
+        e = row.test_acc
+        page.add("loss_without", -e.value, -e.high, -e.low, e.n, batch_size=row.batch_size)
+    for accuracy in (80, "near"):  # page 06
+        wanted = None if accuracy == "near" else accuracy
+        table = efficiency.at_the_largest(efficiency.all_speedups(committed.runs, committed.curves, wanted))
+        for row in table.itertuples():
+            for asks, e in (("more_epochs", row.epochs), ("wall_clock", row.effective)):
+                page.estimate(asks, e, accuracy=accuracy, base=32, part=e.about)
+    for row in efficiency.per_epoch(committed.curves).itertuples():
+        page.estimate("epoch_speedups", row.ours, base=row.base, part=row.ours.about)
+    for row in generalization_gap.correlations(linear).itertuples():  # page 05
+        if row.source == "our runs" and row._2 == "all data sets":
+            page.add("correlation", row.r, row.low, row.high, row.n, metric="gap_running")
+    for name, large in [(d, b) for d in DATASETS for b in (128, 256, 512)]:  # page 08
+        for row in sharp.ratios(committed.measures, name, 32, large).itertuples():
+            at = {"dataset": name, "small": 32, "large": large, "measure": row.measure, "split": row.split}
+            page.add("sharpness_ratio", row.ratio, row.low, row.high, row.n, **at)
+    for row in noise.variance_fits(committed.measures).itertuples():  # page 09
+        for of in ("exponent", "r_squared"):
+            i = getattr(row, of)
+            at = {"dataset": row.dataset, "measure": row.measure, "at": row.at, "of": of}
+            low, high = (math.nan, math.nan) if row.seeds == 1 else (i.low, i.high)
+            page.add("variance_fit", i.mean, low, high, row.seeds, **at)
+    sizes = tables.critical_sizes(linear).set_index("data set")  # page 10
     for name, spec in DATASETS.items():
-        for what, column in (("optimum", "optimum, ours"), ("critical", "B*, ours")):
-            for part in parts(real, f"table-vi-{name}-{what}").values():
-                shown = table.loc[spec.title, column]
-                assert shown == part.value if math.isfinite(part.value) else isinstance(shown, str)
-        own = critical_batch_size.from_paper(name)
-        assert table.loc[spec.title, "optimum, the paper's accuracies"] == own.optimal
+        for what, column in (("optimal", "optimum, ours"), ("critical", "B*, ours")):
+            shown = sizes.loc[spec.title, column]
+            value = float(shown) if not isinstance(shown, str) else math.inf
+            page.add("outcomes", value, math.nan, math.nan, None, dataset=name, what=what)
+    for e in algorithm_2_loss.losses(committed.choices):  # page 11
+        page.estimate("losses", e, part=e.about)
+    for e in warm_up.warm_up_effect(committed.warm_up)["difference"]:  # the discussion
+        page.estimate("gains", e, part=e.about)
+    return page
 
 
-def test_epochs_and_times(real, committed):
-    """The table of notebook 06 and the claims of Section IV-C."""
-    for label, accuracy in (
-        ("to the accuracy of Section III-D, from B = 32", 80),
-        ("to a point below the best mean accuracy, from B = 32", None),
-    ):
-        table = efficiency.at_the_largest(efficiency.all_speedups(committed.runs, committed.curves, accuracy))
-        by_name = table.set_index("dataset")["epochs"]
-        found = parts(real, "iv-c-more-epochs", label)
-        for name in by_name.index:
-            mine = by_name[name]
-            if mine.n and mine.about in found:
-                assert same(found[mine.about].value, mine.value) and same(found[mine.about].low, mine.low)
-    pages = efficiency.per_epoch(committed.curves).set_index(["dataset", "base"])["ours"]
-    found = parts(real, "i-epoch-speedup", "from B = 1 to the largest")
-    for name in ("synthetic-1k", "synthetic-10k", "synthetic-50k"):
-        mine = pages[name, 1]
-        assert same(found[mine.about].value, mine.value) and same(found[mine.about].high, mine.high)
+# Questions that no table of a page answers in the claim's own form: what they are made of is in one.
+WITHOUT_A_TABLE = set(
+    """
+    fall falls from_end_to_end rises slopes excess floor seeds_that_agree share_at_most peak share_lost
+    fall_without largest gap_ratio p_value gaps spread steeper between sharpness_at exponent optima_of
+    """.split()
+)
+SPREAD = {"sharpness_ratios": "sharpness_ratio"}  # asked of several data sets at once
 
 
-def test_sharpness(real, committed):
-    for title, name in (("1K", "synthetic-1k"), ("10K", "synthetic-10k"), ("50K", "synthetic-50k")):
-        table = sharp.ratios(committed.measures, name).set_index(["measure", "split"])
-        for label, how in (
-            ("Euclidean ball, searched, train loss", ("sharpness_l2", "train")),
-            ("relative to all weights, searched, test loss", ("sharpness_relative", "test")),
-        ):
-            [part] = parts(real, "iv-e-sharpness-ratio", f"{title}, {label}").values()
-            row = table.loc[how]
-            assert same(part.value, row["ratio"]) and same(part.low, row["low"]) and part.n == row["n"]
+def test_every_claim_says_what_the_tables_of_the_pages_say(real, pages):
+    """The walk: each reading of each claim, and each number of a page that answers the same question."""
+    met, asked = Counter(), set()
+    for j in real.values():
+        for reading in j.claim.ours:
+            read = next(r for r in j.ours if r.label == reading.label)
+            asks, arguments = name_of(reading.asks), dict(getattr(reading.asks, "keywords", {}))
+            asked.add(asks)
+            for part in read.parts:
+                shown = pages.shown.get(key(*of_part(asks, arguments, part)))
+                if shown and part.n:
+                    value, low, high, n = shown
+                    assert same(part.value, value), (j.claim.id, reading.label, part.about)
+                    if not part.among:
+                        assert part.n == n, (j.claim.id, part.about)
+                    if n and n > 1:  # of one seed a page shows the sampling error of the test set
+                        assert same(part.low, low) and same(part.high, high), (j.claim.id, part.about)
+                    met[asks] += 1
+    assert asked == set(met) | WITHOUT_A_TABLE, asked ^ (set(met) | WITHOUT_A_TABLE)
+    assert met["level"] > 90 and met["sharpness_ratio"] > 100 and met["variance_fit"] > 50 < met.total()
 
 
-def test_the_correlation(real, committed, linear):
-    table = generalization_gap.correlations(linear).set_index(["source", "pairs of"])
-    read = next(r for r in real["iv-b-correlation"].ours if r.key == "running training accuracy")
-    row = table.loc[("our runs", "all data sets")]
-    assert same(read.parts[0].value, row["r"]) and same(read.parts[0].low, row["low"])
-    theirs = real["iv-b-correlation"].paper[0].parts[0]
-    assert same(theirs.value, table.loc[("the paper's tables", "all data sets"), "r"])
+def name_of(asks) -> str:
+    return getattr(asks, "func", asks).__name__
+
+
+def of_part(asks: str, arguments: dict, part) -> tuple[str, dict]:
+    """The question that one part of an answer is the answer to."""
+    if asks in SPREAD:
+        titles = {spec.title: name for name, spec in DATASETS.items()}
+        title, _, sizes = part.about.partition(", B = ")
+        large = int(sizes.split(" over ")[0])
+        more = {k: arguments[k] for k in ("measure", "split")}
+        return SPREAD[asks], more | {"dataset": titles[title], "small": 32, "large": large}
+    if asks in ("epoch_speedups", "more_epochs", "wall_clock", "losses", "gains"):
+        return asks, {k: v for k, v in arguments.items() if k != "datasets"} | {"part": part.about}
+    return asks, arguments
+
+
+def test_what_no_table_shows_is_made_of_what_one_shows(real, pages):
+    """Falls are differences of the levels that tables show, where all seeds are in both."""
+    met = 0
+    for id in ("iv-a-1k-drop", "iv-a-10k-drop", "iv-a-50k-drop", "vii-drop"):
+        for part in (p for p in real[id].ours[0].parts if p.n):
+            title, _, sizes = part.about.partition(", B = ")
+            name = next(d for d, spec in DATASETS.items() if spec.title == title)
+            small, large = (
+                pages.shown[key("level", {"dataset": name, "batch_size": int(b), "metric": "test_acc"})]
+                for b in sizes.split(" and ")
+            )
+            if small[3] == large[3]:
+                assert part.value == pytest.approx(small[0] - large[0])
+                met += 1
+    assert met >= 6
 
 
 def test_claims_that_ask_the_same_say_the_same(real):

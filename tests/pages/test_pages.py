@@ -31,8 +31,9 @@ def runs():
 
 def test_compare_gives_mean_interval_paper_and_difference(runs):
     table = tables.compare(runs, "synthetic-1k").set_index("batch_size")
-    values = np.array([95.0, 94.0, 96.0])
-    half = stats.t.ppf(0.975, 2) * values.std(ddof=1) / math.sqrt(3)
+    cells = np.array([[95.0, 94.0, 96.0], [96.0, 96.5, 95.5], [93.0, 94.5, 90.0]])
+    own, pooled = cells[0].var(ddof=1), cells.var(ddof=1, axis=1).mean()  # as claims are judged: `estimate`
+    half = stats.t.ppf(0.975, 2 + 6) * math.sqrt((2 * own + 6 * pooled) / (2 + 6) / 3)
     row = table.loc[8]
     assert row["n"] == 3 and row["test_acc"] == pytest.approx(95.0)
     assert (row["test_acc_low"], row["test_acc_high"]) == pytest.approx((95 - half, 95 + half))
