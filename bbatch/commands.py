@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import sys
 
@@ -236,7 +237,8 @@ def _recommend(options) -> Told:
     wanted = ("model", "data", "loss", "optimizer", "metric", "base_lr", "max_batch_size", "epochs", "budget")
     given = {name: getattr(options, name) for name in (*wanted, "device", "precision", "seed")}
     more = {"by_algorithm_2": options.algorithm_2, "progress": not options.json}
-    return recommend.named(options.problem, **given, **more)
+    with contextlib.redirect_stdout(sys.stderr):  # for what the reader's model prints
+        return recommend.named(options.problem, **given, **more)
 
 
 def _notebook(options) -> None:

@@ -115,7 +115,7 @@ def _reasons(search: Search, ceiling: Ceiling) -> tuple[str, ...]:
     """Two or three: what was tried, against the default, time or memory; then what limits all of it."""
     task, best, default = search.task, search.leader, search.default
     mine = [c for c in search.candidates if c.epochs and c.seed == search.seed]
-    judged, length = best.at(LAST), search.length
+    judged, length = best.at(search.decided), search.length
     value = (
         f"{judged.value:.1f} {task.unit}"
         if task.accuracy and task.metric is None
@@ -124,6 +124,7 @@ def _reasons(search: Search, ceiling: Ceiling) -> tuple[str, ...]:
     if task.metric is not None:
         value = f"{task.unit} {judged.value:.3g}"
     sizes, rates = sorted({c.batch_size for c in mine}), sorted(c.lr for c in mine)
+    far = len(search.ranked(search.decided))
     if best is default:
         first = (
             f"B = {best.batch_size} at {best.lr:.3g}, the default, gives {value} after {length:.3g} epochs; "
@@ -133,7 +134,7 @@ def _reasons(search: Search, ceiling: Ceiling) -> tuple[str, ...]:
     else:
         first = (
             f"Of {len(mine)} pairs tried (B {sizes[0]} to {sizes[-1]}, rates {rates[0]:.2g} to "
-            f"{rates[-1]:.2g}), {len(search.ranked(LAST))} for {length:.3g} epochs, it did best: {value} on "
+            f"{rates[-1]:.2g}), {far} for {length:.3g} epochs, it did best: {value} on "
             "the validation rows."
         )
     reasons = [first]

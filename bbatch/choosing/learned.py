@@ -10,7 +10,6 @@ import torch
 
 from ..adapter import cut
 from ..nests import FAILURES
-from .bench import LAST
 from .judging import Judged
 from .search import Search
 from .task import Task
@@ -32,7 +31,7 @@ def nothing_learned(search: Search) -> tuple[str, str] | None:
             f"no time: one training of the {search.epochs} epochs takes about {round_up(whole)} s",
             f"give a budget of {round_up(7 * whole)} s or more, fewer epochs, or fewer rows.",
         )
-    judged = best.at(LAST)
+    judged = best.at(search.decided)
     constant, majority = nothing(task, search.judged_rows)
     if task.accuracy and task.metric is None and majority is not None:
         rows = search.judged_rows

@@ -42,6 +42,7 @@ class Search(Bench):
     lost: Candidate | None = None
     difference: Lead | None = None
     duels = 0
+    decided = LAST  # the rung whose scores decided
 
     def run(self) -> None:
         """Make the whole search. Where there is no time for anything, `leader` stays None."""
@@ -58,8 +59,9 @@ class Search(Bench):
         looks = self.task.clock() + LOOKED * left
         self._look_around(looks)
         self._halve()
-        self._check()
-        self._duel()
+        if self.decided == LAST:
+            self._check()
+            self._duel()
 
     def _look_around(self, deadline: float) -> None:
         """Stage 1: which pairs are worth more."""
@@ -123,6 +125,7 @@ class Search(Bench):
             if self.task.clock() + self.expected(c, self.length / RUNGS[1]) < self.deadline - reserve:
                 self.bring(c, 1)
         if not self.bring(self.default, LAST):
+            self._fall_back()
             return
         for c in self.ranked(1)[:2]:
             if self.task.clock() + self.expected(c, self.length) < self.deadline:
@@ -130,6 +133,20 @@ class Search(Bench):
             else:
                 self.cut.append(f"the whole training of B = {c.batch_size} at {c.lr:.3g}")
         self._lead()
+
+    def _fall_back(self) -> None:
+        """The clock came before the default's end: what the longest trainings say that it shares with others,
+        where they say it beyond doubt."""
+        self.cut.append("whole trainings")
+        for rung in range(LAST - 1, -1, -1):
+            if default := self.default.at(rung):
+                self.decided, self.length = rung, self.length / RUNGS[rung]
+                best = self.leader = self.ranked(rung)[0]
+                if best is not self.default:
+                    self.difference = lead_of([best.at(rung)], [default])
+                    if not self.difference.mean >= self._bar():
+                        self.lost, self.leader = best, self.default
+                return
 
     def _lead(self) -> None:
         """The leader: the best at full length, or a much faster one that cannot be told from it."""

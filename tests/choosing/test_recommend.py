@@ -137,7 +137,9 @@ def test_limits_are_kept():
 def test_the_terminal_prints_a_table_or_json_and_its_exit_code_tells(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "mine.py").write_text(MODULE + "\ndef loss(o, t): return nn.functional.cross_entropy(o, t)\n")
+    (tmp_path / "mine.py").write_text(
+        MODULE + "\ndef loss(o, t): return nn.functional.cross_entropy(o, t)\nprint('here')\n"
+    )
     words = ["recommend", "--model", "mine:make", "--data", "mine:data", "--epochs", "2", "--budget", "6"]
     assert (
         cli.main(
@@ -158,7 +160,7 @@ def test_the_terminal_prints_a_table_or_json_and_its_exit_code_tells(tmp_path, m
     )
     printed = capsys.readouterr()
     values = json.loads(printed.out)
-    assert values["batch_size"] >= 2 and values["default"][1] == 0.01 and printed.err == ""
+    assert values["batch_size"] >= 2 and values["default"][1] == 0.01 and printed.err == "here\n"
     assert cli.main([*words, "--loss", "cross_entropy", "--algorithm-2"]) == 0
     printed = capsys.readouterr()
     assert printed.out.startswith("Algorithm 2  batch size ") and "Algorithm 2: about" in printed.err

@@ -10,6 +10,7 @@ from scipy import stats
 
 from bbatch.choosing import bench
 from bbatch.choosing import search as module
+from bbatch.choosing.bench import Bench
 from bbatch.choosing.judging import Judged
 from bbatch.choosing.lead import Lead, lead_of
 from bbatch.choosing.search import Search
@@ -130,6 +131,28 @@ def test_a_leader_by_luck_loses_the_duel_and_the_default_is_the_answer(monkeypat
     found = World(monkeypatch, loss).search(2000)
     assert found.lost is not None and found.lost.batch_size != 32 and found.leader is found.default
     assert found.difference.mean == pytest.approx(-0.02, abs=0.3) and found.difference.mean < 0
+
+
+def test_where_the_default_does_not_come_to_its_end_shorter_trainings_decide(monkeypatch):
+    """The clock runs ten times as fast in whole trainings."""
+
+    def search(loss):
+        world = World(monkeypatch, loss)
+        longer = Bench.bring
+
+        def bring(self, c, rung, deadline=None):
+            world.step = 0.1 if rung == 2 else 0.01
+            return longer(self, c, rung, deadline)
+
+        monkeypatch.setattr(Search, "bring", bring)
+        return world.search(budget=8 * 18)
+
+    found = search(bowl(128, 0.02))
+    assert found.default.late and found.decided == 0 and found.leader is found.ranked(0)[0]
+    assert found.leader is not found.default and found.length == 18 / 9 and "whole trainings" in found.cut
+    assert found.difference.mean >= 2 * found.difference.error
+    alike = search(lambda *a: 0.5)
+    assert alike.leader is alike.default and alike.difference is None
 
 
 def test_divergence_everywhere_and_of_the_default_alone(monkeypatch):
