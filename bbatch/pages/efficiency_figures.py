@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from .. import published
-from ..analysis.efficiency import BASE, ratio_text
+from ..analysis.efficiency import BASE
 from ..config import DATASETS
+from .efficiency_tables import ratio_text
 from .picture import describe, series, tip
 from .style import COLORS, INK, PAPER, STYLE, batch_size_axis
 

@@ -10,7 +10,7 @@ from bbatch import metrics
 from bbatch.analysis import efficiency
 from bbatch.analysis.estimate import ratio
 from bbatch.errors import BadInput
-from bbatch.pages import efficiency_figures
+from bbatch.pages import efficiency_figures, efficiency_tables
 
 
 def curves(runs):
@@ -114,17 +114,17 @@ def test_a_sitting_ends_with_a_pause_and_not_with_the_day():
 
 
 def test_a_ratio_is_written_with_its_interval_where_there_is_one():
-    assert efficiency.ratio_text(ratio([2.0], "")) == "2.00"
-    assert efficiency.ratio_text(ratio([], "")) == "–"
-    assert "(" in efficiency.ratio_text(ratio([2.0, 2.5], ""))
-    assert efficiency.ratio_text(ratio([110.4], "")) == "110"
+    assert efficiency_tables.ratio_text(ratio([2.0], "")) == "2.00"
+    assert efficiency_tables.ratio_text(ratio([], "")) == "–"
+    assert "(" in efficiency_tables.ratio_text(ratio([2.0, 2.5], ""))
+    assert efficiency_tables.ratio_text(ratio([110.4], "")) == "110"
 
 
 def test_the_page_says_what_the_ratios_say():
     table = efficiency.speedups(curves(RUNS), "synthetic-1k", 89).assign(
         dataset="synthetic-1k", accuracy=90.0
     )
-    text = efficiency.formatted(table).set_index("B")
+    text = efficiency_tables.ratio_table(table).set_index("B")
     assert set(text.loc[32, ["an epoch: speed-up", "time to it: speed-up"]]) == {"base"}
     # of two seeds one has it
     epochs = text.loc[512, "epochs to it: ratio"].replace("\N{NO-BREAK SPACE}", " ")
@@ -133,7 +133,7 @@ def test_the_page_says_what_the_ratios_say():
         text.loc[512, "an epoch: speed-up"].startswith("2.83 (")
         and "n =" not in text.loc[512, "an epoch: speed-up"]
     )
-    short = efficiency.in_short(
+    short = efficiency_tables.in_short(
         table
     )  # of 512 and the largest, here one: the paper prints 0.011 s and 0.003 s
     assert list(short["B"]) == [512] and list(short["an epoch: the paper"]) == ["3.67"]
@@ -147,7 +147,7 @@ def test_both_within_the_first_epoch_is_unresolved_and_not_as_fast():
         "epochs"
     ]
     assert found.n == 0 and math.isnan(found.value) and "unresolved" in found.shown
-    assert efficiency.ratio_text(found) == "unresolved"
+    assert efficiency_tables.ratio_text(found) == "unresolved"
 
 
 def test_a_collapsed_run_has_no_accuracy_to_get_to():

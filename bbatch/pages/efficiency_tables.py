@@ -1,0 +1,66 @@
+"""Tables of Section IV-C: ratios of epochs and times, as text.
+
+The numbers are those of `analysis.efficiency.all_speedups`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from .. import published
+from ..analysis.efficiency import BASE
+from ..analysis.estimate import Estimate
+from ..config import DATASETS
+
+
+def ratio_text(i: Estimate) -> str:
+    """ "2.31 (2.20 to 2.42)", the bare ratio where n gives no interval, or why there is none."""
+    if np.isnan(i.value):
+        return "unresolved" if "unresolved" in i.shown else "never" if "never" in i.shown else "–"
+    return _three(i.value) + ("" if np.isnan(i.low) else f" ({_three(i.low)} to {_three(i.high)})")
+
+
+def ratio_table(table: pd.DataFrame) -> pd.DataFrame:
+    """`all_speedups` as text; n where a ratio rests on fewer seeds than its row has."""
+
+    def text(column):
+        return [
+            "base"
+            if b == BASE
+            else ratio_text(i) + f", n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{i.n}" * (0 < i.n < n)
+            for i, b, n in zip(table[column], table["batch_size"], table["n"], strict=False)
+        ]
+
+    return pd.DataFrame(
+        {
+            "data set, accuracy": [
+                f"{DATASETS[d].title}, {a:.4g} %"
+                for d, a in zip(table["dataset"], table["accuracy"], strict=False)
+            ],
+            "B": table["batch_size"],
+            "seeds": table["n"],
+            "reached it": table["reached"],
+            "an epoch: speed-up": text("epoch"),
+            "epochs to it: ratio": text("epochs"),
+            "time to it: speed-up": text("effective"),
+        }
+    )
+
+
+def in_short(table: pd.DataFrame) -> pd.DataFrame:
+    """Of `all_speedups` what a reader needs: B = 512 and the largest size against the base, as text, beside
+    the ratio of the epoch times that the paper prints."""
+    largest = table["dataset"].map(lambda d: DATASETS[d].protocol.batch_sizes[-1])
+    some = table[(table["batch_size"] == 512) | (table["batch_size"] == largest)]
+    printed = []
+    for d, b in zip(some["dataset"], some["batch_size"], strict=True):
+        times = published.results(d).set_index("batch_size")["epoch_time_s"]
+        printed.append(_three(times[BASE] / times[b]))
+    text = ratio_table(some).drop(columns=["seeds", "reached it"])
+    text.insert(2, "an epoch: the paper", printed)
+    return text
+
+
+def _three(value: float) -> str:
+    """Three digits, zeros at the end included: "0.500", "1.20", "110"."""
+    return f"{value:#.3g}".rstrip(".")
