@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from textwrap import fill
 
 import pandas as pd
 
@@ -18,13 +17,8 @@ from ..records.store import Store
 from ..studies.table import read_table
 from . import rules
 from .claim import Claim, Evidence, paper
-from .questions import QUESTIONS
 from .rules import DATA, UNCHECKABLE, UNTESTABLE
 from .statements import claims
-
-COLUMNS = ["id", "section", "claim", "published", "paper_check", "measured", "low", "high", "n", "verdict"]
-INDENT = {"initial_indent": "  ", "subsequent_indent": "  "}
-COLUMNS += ["unit", "at", "reading", "question", "command", "note"]
 
 
 @dataclass(frozen=True)
@@ -227,60 +221,3 @@ def _notes(j: Judgement, runs: pd.DataFrame) -> tuple[str, ...]:
             "Fewer than five seeds: the scatter is drawn towards that of the data set's other batch sizes."
         )
     return tuple(notes)
-
-
-def frame(judgements: Iterable[Judgement]) -> pd.DataFrame:
-    """A row a statement, columns `COLUMNS`. `at` names the part that decides."""
-    rows = []
-    for j in judgements:
-        c, part = j.claim, j.deciding or Estimate()
-        about = part.about if len(j.ours[0].parts) > 1 else ""
-        at = (c.id, c.section, c.text, c.printed, j.check, part.value, *part.interval(), part.n, j.verdict)
-        rows.append((*at, c.unit, about, j.ours[0].label, c.question, j.command, " ".join(j.notes)))
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def distinct(judgements: Iterable[Judgement], ours: Evidence | None = None) -> pd.DataFrame:
-    """A row a distinct claim: id, claim (a question), verdict (of the statement that stands for it),
-    paper_check, statements (how many there are, cells included), reproduced, not_reproduced (how many of
-    them), where (the sections that make it), and of `ours` the answer in words."""
-    by_question: dict[str, list[Judgement]] = {}
-    for j in judgements:
-        by_question.setdefault(j.claim.question, []).append(j)
-    rows = []
-    for question in QUESTIONS:
-        found = by_question.get(question.id, [])
-        lead = next((j for j in found if j.claim.id == question.leads), None)
-        if lead:
-            counts = [sum(j.verdict == v for j in found) for v in (rules.REPRODUCED, rules.NOT)]
-            where = ", ".join(dict.fromkeys(j.claim.section for j in found))
-            answer = [] if ours is None else [question.answered(ours)]
-            rows.append(
-                (question.id, question.asks, lead.verdict, lead.check, len(found), *counts, where, *answer)
-            )
-    names = ["id", "claim", "verdict", "paper_check", "statements", "reproduced", "not_reproduced", "where"]
-    return pd.DataFrame(rows, columns=names if ours is None else [*names, "answer"])
-
-
-def in_text(table: pd.DataFrame) -> str:
-    """`distinct` with its answers, for a terminal."""
-    parts = []
-    for row in table.itertuples():
-        verdicts = f"{row.verdict}; by the paper's own tables, {row.paper_check}"
-        parts.append(f"{row.claim}\n{fill(verdicts, 96, **INDENT)}\n{fill(row.answer, 96, **INDENT)}")
-    return "\n\n".join(parts)
-
-
-def _chapter(section: str) -> str:
-    part = section if section.startswith("IV") else section.split("-")[0]
-    return part if " " in part or part == "abstract" else f"Section {part}"
-
-
-def totals(judgements: Iterable[Judgement]) -> pd.DataFrame:
-    """How many claims have each verdict: a row a section in the order of the paper (Section IV by its parts,
-    then each table), columns `rules.VERDICTS`."""
-    found = pd.DataFrame([{"section": _chapter(j.claim.section), "verdict": j.verdict} for j in judgements])
-    counts = pd.crosstab(found["section"], found["verdict"])
-    return counts.reindex(
-        index=found["section"].drop_duplicates(), columns=list(rules.VERDICTS), fill_value=0
-    )

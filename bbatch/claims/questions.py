@@ -3,125 +3,138 @@ of them."""
 
 from __future__ import annotations
 
-from . import answers
+from . import answers_on_accuracy as on_accuracy
+from . import answers_on_geometry as on_geometry
+from . import answers_on_training as on_training
 from . import on_accuracy as a
 from . import on_geometry as g
+from . import on_itself as i
 from . import on_training as t
 from .claim import Question
 
 QUESTIONS = (
     Question(
-        "smaller", "Do small batches give better test accuracy?", a.SMALLER, "iv-a-monotone", answers.smaller
+        "smaller",
+        "Do small batches give better test accuracy?",
+        a.SMALLER,
+        "iv-a-monotone",
+        on_accuracy.smaller,
     ),
     Question(
         "how-far",
         "Does accuracy fall by 2 to 6 points from B = 32 to 512?",
         a.HOW_FAR,
         "vii-drop",
-        answers.how_far,
+        on_accuracy.how_far,
     ),
     Question(
         "where",
         "Is the fall larger on small and on complex data sets?",
         a.WHERE,
         "vii-drop-where",
-        answers.where,
+        on_accuracy.where,
     ),
     Question(
         "values",
         "Are the accuracies that the paper prints those of its protocol?",
         a.VALUES,
         "iv-a-mnist-best",
-        answers.values,
+        on_accuracy.values,
     ),
-    Question("best", "Are batches of 32 to 64 the best?", a.BEST, "iv-a-synthetic-sweet-spot", answers.best),
+    Question(
+        "best", "Are batches of 32 to 64 the best?", a.BEST, "iv-a-synthetic-sweet-spot", on_accuracy.best
+    ),
     Question(
         "mnist-end",
         "Does MNIST underfit at the largest batch size?",
         a.MNIST,
         "iv-a-mnist-underfits",
-        answers.mnist_end,
+        on_accuracy.mnist_end,
     ),
     Question(
         "degrades",
         "Does CIFAR-10 degrade strongly from B = 256 on?",
         a.DEGRADES,
         "iv-a-cifar10-collapse",
-        answers.degrades,
+        on_accuracy.degrades,
     ),
     Question(
         "chance",
         "Does CIFAR-10 end near chance at B = 1024?",
         a.CHANCE,
         "iv-a-cifar10-random",
-        answers.chance,
+        on_accuracy.chance,
     ),
     Question(
         "gap",
         "Does the generalization gap grow with the batch size?",
         t.GAP,
         "iv-b-correlation",
-        answers.gap_grows,
+        on_training.gap_grows,
     ),
     Question(
         "epoch-time",
         "Do large batches make an epoch 10 to 50 times shorter?",
         t.EPOCH_TIME,
         "i-epoch-speedup",
-        answers.epoch_time,
+        on_training.epoch_time,
     ),
     Question(
         "epochs",
         "Do large batches need 1.5 to 2 times more epochs?",
         t.EPOCHS,
         "iv-c-more-epochs",
-        answers.epochs,
+        on_training.epochs,
     ),
     Question(
         "wall-clock",
         "Is what is left a gain of 2 to 5 times?",
         t.WALL_CLOCK,
         "v-e-wall-clock",
-        answers.time_left,
+        on_training.time_left,
     ),
     Question(
         "scaling",
         "Must the learning rate be scaled with the batch?",
         t.SCALING,
         "iv-d-prerequisite",
-        answers.scaling,
+        on_training.scaling,
     ),
-    Question("warm-up", "Do large batches need a warm-up?", t.WARMUP, "ii-c-warmup-from", answers.warm_up),
+    Question(
+        "warm-up", "Do large batches need a warm-up?", t.WARMUP, "ii-c-warmup-from", on_training.warm_up
+    ),
     Question(
         "sharpness",
         "Do large batches end in sharper minima?",
         g.SHARPNESS,
         "abstract-sharpness-ratio",
-        answers.sharpness,
+        on_geometry.sharpness,
     ),
     Question(
         "variance",
         "Does the variance of the gradient fall as 1/B?",
         g.VARIANCE,
         "iv-f-variance-slope",
-        answers.variance_law,
+        on_geometry.variance_law,
     ),
     Question(
         "mechanism",
         "Is gradient noise what links batch size to minima?",
         g.MECHANISM,
         "v-b-mechanism",
-        answers.mechanism,
+        on_geometry.mechanism,
     ),
-    Question("free", "Does its regularization cost nothing?", t.FREE, "v-b-free", answers.free),
+    Question("free", "Does its regularization cost nothing?", t.FREE, "v-b-free", on_training.free),
     Question(
         "critical",
         "Does the critical batch size grow as the root of N?",
         g.CRITICAL,
         "iv-g-critical-exponent",
-        answers.critical,
+        on_geometry.critical,
     ),
-    Question("algorithm", "Does Algorithm 2 choose well?", g.ALGORITHM, "vi-algorithm", answers.algorithm),
-    Question("itself", "Is the paper right about itself?", g.ITSELF, "vii-orders", answers.itself),
-    Question("others", "What does it report of others?", g.OTHERS, "ii-a-sharp-large", answers.others),
+    Question(
+        "algorithm", "Does Algorithm 2 choose well?", g.ALGORITHM, "vi-algorithm", on_geometry.algorithm
+    ),
+    Question("itself", "Is the paper right about itself?", i.ITSELF, "vii-orders", on_geometry.itself),
+    Question("others", "What does it report of others?", i.OTHERS, "ii-a-sharp-large", on_geometry.others),
 )

@@ -1,7 +1,8 @@
 """The verdicts in words: totals, the rules and how often they are wrong, and the distinct claims under what
 holds, what does not, what is open.
 
-The answers are `claims.answers`; every number in them comes from the records or from what is printed.
+The answers are those of `claims.questions`; every number in them comes from the records or from what
+is printed.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from IPython.display import HTML
 from ..analysis.estimate import number
 from ..claims import rules
 from ..claims.claim import Evidence
-from ..claims.judging import Judgement, Read, distinct, evidence, judged
+from ..claims.judging import Judgement, Read, evidence, judged
+from ..claims.overviews import distinct
 from ..claims.questions import QUESTIONS
 from ..claims.statements import UNITS
 from ..config import DATASETS

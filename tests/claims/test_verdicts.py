@@ -481,7 +481,8 @@ def test_the_search_for_typed_numbers_finds_them():
 def test_words_name_no_number_that_is_not_computed():
     labels = [reading.label for c in statements.claims() for reading in (*c.ours, *c.paper)]
     assert [label for label in labels if typed_numbers(label)] == []
-    for module in ("claims/answers", "pages/verdict_in_words"):
+    answers = [f"claims/answers_on_{what}" for what in ("accuracy", "training", "geometry")]
+    for module in (*answers, "pages/verdict_in_words"):
         assert [t for t in literals(ROOT / "bbatch" / f"{module}.py") if typed_numbers(t)] == [], module
 
 
