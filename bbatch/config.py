@@ -93,6 +93,7 @@ DATASETS: dict[str, DataSpec] = {
     "mnist": DataSpec("MNIST", 60_000, 10_000, 784, 10, "mnist-cnn", _MNIST, 5),
     "cifar10": DataSpec("CIFAR-10", 50_000, 10_000, 3072, 10, "cifar-cnn", _CIFAR10, 5),
 }
+PUBLISHED = tuple(DATASETS)  # the five of the paper: what its claims are about, whatever a reader adds
 SYNTHETIC = tuple(name for name in DATASETS if name.startswith("synthetic"))
 
 

@@ -1,14 +1,24 @@
 """What all tests share: one thread, the real data sets, an empty place for measurements of geometry."""
 
+import sys
 from functools import cache
 
 import pytest
 import torch
 
-from bbatch import data, image_files
+from bbatch import config, data, extensions, image_files, models, optimizers
 from bbatch.publishing.notebooks import use_this_checkout
 from factories import FILES
 from small_geometry import empty_place
+
+REGISTRIES = (
+    config.DATASETS,
+    config.LR_RULES,
+    config.BATCH_SCHEDULES,
+    config.LR_SCHEDULES,
+    models.NETWORKS,
+    optimizers.OPTIMIZERS,
+)
 
 torch.set_num_threads(1)  # as the sweep's workers do
 use_this_checkout()  # the kernels in which nbval runs the notebooks
@@ -39,3 +49,17 @@ def real():
 def place(tmp_path, monkeypatch):
     """An empty store beside empty tables of geometry, tiny data, and little effort."""
     return empty_place(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def added(monkeypatch):
+    """The additions, for one test."""
+    before = [dict(registry) for registry in REGISTRIES]
+    sys.modules.pop("additions", None)
+    monkeypatch.setenv("BBATCH_EXTENSIONS", "additions")
+    extensions.import_named()
+    yield data.load("digits")
+    for registry, kept in zip(REGISTRIES, before, strict=True):
+        registry.clear()
+        registry.update(kept)
+    data._read.cache_clear()

@@ -16,29 +16,6 @@ import bbatch
 from bbatch import config, data, engines, extensions, models, optimizers, streams, trainer
 from bbatch.errors import BadInput
 
-REGISTRIES = (
-    config.DATASETS,
-    config.LR_RULES,
-    config.BATCH_SCHEDULES,
-    config.LR_SCHEDULES,
-    models.NETWORKS,
-    optimizers.OPTIMIZERS,
-)
-
-
-@pytest.fixture
-def added(monkeypatch):
-    """The additions, for one test."""
-    before = [dict(registry) for registry in REGISTRIES]
-    sys.modules.pop("additions", None)
-    monkeypatch.setenv("BBATCH_EXTENSIONS", "additions")
-    extensions.import_named()
-    yield data.load("digits")
-    for registry, kept in zip(REGISTRIES, before, strict=True):
-        registry.clear()
-        registry.update(kept)
-    data._read.cache_clear()
-
 
 def test_a_training_of_additions_is_the_plain_loop(added):
     """Whole batches through batch normalization, AdamW at the added rule's rate, batch sizes that double

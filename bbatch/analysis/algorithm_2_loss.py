@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from ..config import DATASETS
+from ..config import DATASETS, PUBLISHED
 from .estimate import Estimate, lacking, mean
 
 SELECT = "python -m bbatch.choosing.evaluation"  # what computes what is missing
 
 
-def losses(choices: pd.DataFrame, datasets: Iterable[str] = tuple(DATASETS)) -> list[Estimate]:
+def losses(choices: pd.DataFrame, datasets: Iterable[str] = PUBLISHED) -> list[Estimate]:
     """Test accuracy of the best batch size minus that of what Algorithm 2 chose, paired by seed, in
     points."""
     found = []

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from .. import published
-from ..config import DATASETS, SYNTHETIC
+from ..config import DATASETS, PUBLISHED, SYNTHETIC
 from ..errors import BadInput
 from .accuracy import level
 from .critical_batch_size import DROP
@@ -211,7 +211,7 @@ def printed_speedup(paper: pd.DataFrame, dataset: str, base: int) -> Estimate:
     )
 
 
-def epoch_speedups(evidence, base: int, datasets: Iterable[str] = tuple(DATASETS)) -> list[Estimate]:
+def epoch_speedups(evidence, base: int, datasets: Iterable[str] = PUBLISHED) -> list[Estimate]:
     """How many times shorter an epoch is at the largest batch size than at `base`, on each data set, on the
     hardware that the paper used for it. `evidence` as in `claims`: runs, and trained (`by_run` by data
     set)."""
@@ -237,7 +237,7 @@ def wall_clock(evidence, accuracy: float | str, base: int) -> list[Estimate]:
     return [e for _, e in _to_the_largest(evidence, accuracy, base, "effective", True)]
 
 
-def _to_the_largest(evidence, accuracy, base: int, column: str, as_paper=False, datasets=tuple(DATASETS)):
+def _to_the_largest(evidence, accuracy, base: int, column: str, as_paper=False, datasets=PUBLISHED):
     """(data set, one ratio of `against_base`) at the largest batch size, without the sets where `base` never
     gets there."""
     for d in datasets:

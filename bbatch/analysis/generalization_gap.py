@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .. import published
-from ..config import DATASETS
+from ..config import DATASETS, PUBLISHED
 from ..statistics import pearson
 from .accuracy import level, slope
 from .estimate import Estimate, combine, command, is_printed, lacking, minus, sizes
@@ -21,7 +21,7 @@ from .estimate import Estimate, combine, command, is_printed, lacking, minus, si
 
 def gaps(runs, metric: str, largest: int) -> list[Estimate]:
     """The mean gap at each batch size up to `largest` of every data set, in points."""
-    return [level(runs, d, b, metric) for d in DATASETS for b in sizes(runs, d) if b <= largest]
+    return [level(runs, d, b, metric) for d in PUBLISHED for b in sizes(runs, d) if b <= largest]
 
 
 def spread(runs, dataset: str, metric: str, largest: int) -> Estimate:
@@ -35,21 +35,21 @@ def spread(runs, dataset: str, metric: str, largest: int) -> Estimate:
 
 def steeper(runs, dataset: str, metric: str) -> list[Estimate]:
     """Points of gap for each doubling of B (least squares), on one data set minus on each other."""
-    slopes = {d: slope(runs, d, metric) for d in DATASETS}
-    pairs = [(dataset, d) for d in DATASETS if d != dataset]
+    slopes = {d: slope(runs, d, metric) for d in PUBLISHED}
+    pairs = [(dataset, d) for d in PUBLISHED if d != dataset]
     return [minus(slopes[a], slopes[b], f"{DATASETS[a].title} over {DATASETS[b].title}") for a, b in pairs]
 
 
 def between(runs, datasets: Iterable[str], metric: str) -> list[Estimate]:
     """Mean gap over the batch sizes that all sets share: each data set over MNIST, and CIFAR-10 over each."""
-    shared = sorted(set.intersection(*(set(sizes(runs, d)) for d in DATASETS)))
+    shared = sorted(set.intersection(*(set(sizes(runs, d)) for d in PUBLISHED)))
     weights = {(b, "linear"): 1 / len(shared) for b in shared}
-    means = {d: combine(runs, d, weights, metric) for d in DATASETS}
+    means = {d: combine(runs, d, weights, metric) for d in PUBLISHED}
     pairs = [pair for d in datasets for pair in ((d, "mnist"), ("cifar10", d))]
     return [minus(means[a], means[b], f"{DATASETS[a].title} over {DATASETS[b].title}") for a, b in pairs]
 
 
-def correlation(runs, metric: str, datasets: Iterable[str] = tuple(DATASETS)) -> Estimate:
+def correlation(runs, metric: str, datasets: Iterable[str] = PUBLISHED) -> Estimate:
     """Pearson's correlation of log B with the mean gap, a pair a cell; the interval by Fisher's z.
 
     No interval over seeds enters: the question is about cells. Fewer than four cells give none; where cells
@@ -69,7 +69,7 @@ def correlation(runs, metric: str, datasets: Iterable[str] = tuple(DATASETS)) ->
 
 def p_value(runs, metric: str) -> Estimate:
     """The two-sided p-value of that correlation (Student's t)."""
-    means, found = _cells(runs, metric, DATASETS), correlation(runs, metric)
+    means, found = _cells(runs, metric, PUBLISHED), correlation(runs, metric)
     if not found.n:
         return lacking("all cells", found.missing, unit="p")
     c = pearson(np.log(means.index.get_level_values("batch_size")), means["gap"])
@@ -108,7 +108,7 @@ def correlations(runs: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for source, table in (("the paper's tables", published.frame()), ("our runs", runs)):
-        for title, names in (("all data sets", DATASETS), *((DATASETS[d].title, [d]) for d in DATASETS)):
+        for title, names in (("all data sets", PUBLISHED), *((DATASETS[d].title, [d]) for d in PUBLISHED)):
             found = correlation(table, "gap_running", names)
             if found.n:
                 means = _cells(table, "gap_running", names)

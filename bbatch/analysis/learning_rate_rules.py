@@ -13,13 +13,13 @@ from dataclasses import replace
 import pandas as pd
 from scipy import stats
 
-from ..config import DATASETS, LR_RULES, SYNTHETIC, Run
+from ..config import DATASETS, LR_RULES, PUBLISHED, SYNTHETIC, Run
 from ..metrics import interval
 from ..statistics import LEVEL, Interval, paired_difference
 from .accuracy import fall, level
 from .estimate import Estimate, combine, command, is_printed, lacking, number, sizes
 
-IMAGES = tuple(name for name in DATASETS if name not in SYNTHETIC)
+IMAGES = tuple(name for name in PUBLISHED if name not in SYNTHETIC)
 OTHERS = tuple(rule for rule in LR_RULES if rule != "linear")
 COLUMNS = ["dataset", "batch_size", "rule", "epoch", "n", "other", "linear", "difference"]
 LARGE = 128  # from here on: the four largest of the nine batch sizes on images

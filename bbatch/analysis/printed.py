@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 
 from .. import published
-from ..config import DATASETS
+from ..config import DATASETS, PUBLISHED
 from .accuracy import level
 from .estimate import Estimate, minus, number
 
@@ -85,7 +85,7 @@ def difference_of_accuracies(runs, dataset: str, batch_size: int) -> list[Estima
 def warmed_up(runs) -> list[Estimate]:
     """1 for each data set that Table II warms up from the batch size of Section II-C on, else 0."""
     start, found = published.value("ii-c-warmup-from"), []
-    for d, spec in DATASETS.items():
+    for d, spec in ((d, DATASETS[d]) for d in PUBLISHED):
         cells = runs[(runs["dataset"] == d) & (runs["batch_size"] >= start)].sort_values("batch_size")
         at = f"B = {', '.join(map(str, cells['batch_size']))}"
         if warm := spec.protocol.warmup_epochs:

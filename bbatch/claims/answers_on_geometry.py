@@ -12,7 +12,7 @@ from ..analysis import algorithm_2_loss, critical_batch_size, printed
 from ..analysis import noise_and_batch_size as noise
 from ..analysis import sharpness_and_batch_size as sharp
 from ..analysis.estimate import Estimate, number
-from ..config import DATASETS, SYNTHETIC
+from ..config import DATASETS, PUBLISHED, SYNTHETIC
 from .claim import Evidence
 from .on_geometry import EQ3
 from .wording import listed, titles
@@ -69,9 +69,9 @@ def critical(e: Evidence) -> str:
         d for d in SYNTHETIC if critical_batch_size.outcomes(e.runs, d, "critical").value == float("inf")
     ]
     assert len(never) == len(SYNTHETIC), "no B* on the synthetic sets"
-    own = [d for d in DATASETS if critical_batch_size.from_paper(d).critical is None]
+    own = [d for d in PUBLISHED if critical_batch_size.from_paper(d).critical is None]
     assert own, "nor on some sets of the paper"
-    table = critical_batch_size.printed_exponent(None, DATASETS)
+    table = critical_batch_size.printed_exponent(None, PUBLISHED)
     return (
         "There is none to grow. On no synthetic set does accuracy fall a point below its peak as B grows, "
         f"in our runs; in the paper's own tables it does not on {titles(own)}, where Table VI prints one "
@@ -80,7 +80,7 @@ def critical(e: Evidence) -> str:
 
 
 def algorithm(e: Evidence) -> str:
-    found = {d: loss for d, loss in zip(DATASETS, algorithm_2_loss.losses(e.choices), strict=False) if loss.n}
+    found = {d: loss for d, loss in zip(PUBLISHED, algorithm_2_loss.losses(e.choices), strict=False) if loss.n}
     if not found:
         return "Not measured yet."
     told = ", ".join(f"{loss} points on {DATASETS[d].title}" for d, loss in found.items())

@@ -6,10 +6,10 @@ from functools import partial
 
 from .. import published
 from ..analysis import accuracy, critical_batch_size
-from ..config import DATASETS, SYNTHETIC
+from ..config import PUBLISHED, SYNTHETIC
 from .claim import Put, Reading, one, says
 
-ALL = tuple(DATASETS)
+ALL = PUBLISHED
 ENDS = partial(accuracy.from_end_to_end, datasets=ALL)
 MIDDLE = partial(accuracy.falls, datasets=ALL, small=[32], large=[512])
 EACH_STEP, TREND = (partial(f, datasets=SYNTHETIC) for f in (accuracy.rises, accuracy.slopes))

@@ -8,7 +8,7 @@ from .. import published
 from ..analysis import algorithm_2_loss, critical_batch_size, printed
 from ..analysis import noise_and_batch_size as noise
 from ..analysis import sharpness_and_batch_size as sharp
-from ..config import DATASETS, SYNTHETIC
+from ..config import DATASETS, PUBLISHED, SYNTHETIC
 from .claim import Put, Reading, one, says
 
 TITLES = {"1K": "synthetic-1k", "10K": "synthetic-10k", "50K": "synthetic-50k"}
@@ -64,7 +64,7 @@ def _variance(of: str, id: str = "", relation: str = "") -> Put:
             f"{spec.title}, {label}",
             f"{spec.title}, {label}",
         )
-        for d, spec in DATASETS.items()
+        for d, spec in ((d, DATASETS[d]) for d in PUBLISHED)
         for label, how in NETWORKS.items()
     )
     words = (
@@ -139,7 +139,7 @@ SHARPNESS = {
         "shape of a surface has no number in the paper.",
     ),
     "v-a-agnostic": _sharper(
-        tuple(DATASETS),
+        PUBLISHED,
         "Put as: sharper at the large batch size with each network. The paper prints a sharpness of one "
         "network alone.",
         (),
@@ -173,7 +173,7 @@ MECHANISM = {"v-b-mechanism": _CAUSE, "vii-mechanism": _CAUSE}
 
 
 def _exponent() -> Put:
-    over = {"over all data sets": tuple(DATASETS), "over the synthetic sets": SYNTHETIC}
+    over = {"over all data sets": PUBLISHED, "over the synthetic sets": SYNTHETIC}
     ours = tuple(
         Reading(partial(critical_batch_size.exponent, datasets=names), label=label)
         for label, names in over.items()
@@ -183,7 +183,7 @@ def _exponent() -> Put:
         for label, names in over.items()
     )
     defined = Reading(
-        partial(critical_batch_size.exponent, datasets=tuple(DATASETS)),
+        partial(critical_batch_size.exponent, datasets=PUBLISHED),
         label="by the definition from the printed accuracies",
     )
     return Put(ours, (*theirs, defined))

@@ -7,7 +7,7 @@ from functools import partial
 
 from ..analysis import accuracy, efficiency, learning_rate_rules, printed, warm_up
 from ..analysis import generalization_gap as gap
-from ..config import DATASETS, SYNTHETIC
+from ..config import PUBLISHED, SYNTHETIC
 from .claim import Put, Reading, one, says
 
 TRAINED = {"running training accuracy": "gap_running", "clean training accuracy": "gap"}
@@ -57,12 +57,12 @@ def _level_of_gap(lr_rule: str, paper=None) -> Put:
 
 
 def _speedup() -> Put:
-    which = {"": tuple(DATASETS), ", on the sets run on a GPU": ("mnist", "cifar10")}
+    which = {"": PUBLISHED, ", on the sets run on a GPU": ("mnist", "cifar10")}
     found = tuple(_faster(b, names, where) for where, names in which.items() for b in (1, 8, 32))
     return Put(found, found, words=PER_EPOCH, shares="small batch size")
 
 
-def _faster(base: int, datasets=tuple(DATASETS), where: str = "") -> Reading:
+def _faster(base: int, datasets=PUBLISHED, where: str = "") -> Reading:
     label = f"from B = {base} to the largest{where}"
     return Reading(partial(efficiency.epoch_speedups, base=base, datasets=datasets), "all", label, label)
 

@@ -176,12 +176,14 @@ def learning_curves(curves: pd.DataFrame, dataset: str, *, title: str | None = N
 def glance(frame: pd.DataFrame, metric: str = "test_acc", *, title: str | None = None) -> Figure:
     """One metric at a glance: a panel a data set with our means and intervals, and the paper's points."""
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(2, 3, figsize=(12.5, 4.5))
-        for axis, name in zip(axes.flat, DATASETS, strict=False):  # the sixth panel holds the key
+        columns = -(-(len(DATASETS) + 1) // 2)  # the last panel holds the key
+        figure, axes = plt.subplots(2, columns, figsize=(12.5 / 3 * columns, 4.5))
+        for axis in axes.flat[len(DATASETS) :]:
+            axis.axis("off")
+        for axis, name in zip(axes.flat, DATASETS, strict=False):
             _panel(axis, frame[frame["dataset"] == name], name, metric)
             axis.set_ylabel(METRICS[metric])
         key = axes.flat[-1]
-        key.axis("off")
         handles = [
             Line2D([], [], color=COLORS[name], marker="o", label=_glance_label(frame, name))
             for name in DATASETS

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, told apart by readers with any of the common forms of colour blindness.
-COLORS = {
+# A data set that a reader adds is grey.
+COLORS = defaultdict(lambda: "#5B5B5B") | {
     "synthetic-1k": "#E69F00",
     "synthetic-10k": "#56B4E9",
     "synthetic-50k": "#0072B2",
