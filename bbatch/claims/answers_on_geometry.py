@@ -80,7 +80,9 @@ def critical(e: Evidence) -> str:
 
 
 def algorithm(e: Evidence) -> str:
-    found = {d: loss for d, loss in zip(PUBLISHED, algorithm_2_loss.losses(e.choices), strict=False) if loss.n}
+    found = {
+        d: loss for d, loss in zip(PUBLISHED, algorithm_2_loss.losses(e.choices), strict=False) if loss.n
+    }
     if not found:
         return "Not measured yet."
     told = ", ".join(f"{loss} points on {DATASETS[d].title}" for d, loss in found.items())
