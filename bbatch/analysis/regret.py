@@ -95,6 +95,14 @@ def results(
     return pd.DataFrame(parts, columns=[*CHOICES, "test_acc", "best_acc", "target_epochs", "target_s"])
 
 
+def comparable(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of seeds that every way has, of the problems with two such seeds or more: what means are taken
+    over."""
+    ways = rows.groupby(["problem", "seed"])["method"].transform("nunique")
+    found = rows[ways == rows["method"].nunique()]
+    return found[found.groupby("problem")["seed"].transform("nunique") > 1]
+
+
 def _with_fixed(choices: pd.DataFrame, name: str, seeds) -> pd.DataFrame:
     """The choices, with those that need no measurement added where the problem has none yet."""
     if len(choices) or name not in DATASETS:

@@ -173,6 +173,14 @@ def test_leaving_a_problem_out_is_the_mean_over_the_others(compared):
     assert shown["always 32"][0].startswith("−0.1") and len(choice_figures.one_out(compared).axes) == 2
 
 
+def test_means_are_over_the_seeds_that_every_way_has(compared):
+    lone = (compared["problem"] == "text") & (compared["seed"] > 0) & (compared["method"] == "grid of 25")
+    hole = (compared["problem"] == "wine") & (compared["seed"] == 2) & (compared["method"] == "always 32")
+    found = regret.comparable(compared[~lone & ~hole])
+    seeds = {name: sorted(set(some["seed"])) for name, some in found.groupby("problem")}
+    assert seeds == {"wine": [0, 1, 3], "digits": [0, 1, 2, 3]} and len(found) == 3 * 7
+
+
 def test_mean_regrets_count_each_problem_once_and_show_the_worst(compared):
     found = regret.mean_regrets(compared)
     each = 91 - compared.groupby(["problem", "method"])["test_acc"].mean().unstack()
