@@ -32,7 +32,7 @@ def overview(runs: pd.DataFrame, titles: tuple[str, str] = ("", "")) -> Figure:
     as the difference from B = 32, paired by seed, on CIFAR-10 as it is. `titles`: what the panels show."""
     linear, paper = runs[runs["lr_rule"] == "linear"], published.results()
     with mpl.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.3), width_ratios=(1.5, 1))
+        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.3), width_ratios=(1.2, 1))
         left.axhline(0, color=INK, linewidth=0.8)
         for name in (d for d in DATASETS if d != APART):
             printed = paper[paper["dataset"] == name].set_index("batch_size")["test_acc"]
