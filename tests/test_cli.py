@@ -1,5 +1,6 @@
 """The command line where its output is closed, knows few letters, or is a terminal that obeys."""
 
+import json
 import os
 import subprocess
 import sys
@@ -41,6 +42,49 @@ def test_work_that_was_cut_short_by_a_closed_pipe_is_no_success(words, tmp_path)
     assert done.returncode == 1 or (
         done.returncode == 0 and (len(records) == 2 or "identical" in done.stdout)
     )
+
+
+LOUD = """
+import torch
+from torch import nn
+class Loud(nn.Module):
+    def __init__(self):
+        super().__init__()
+        print("made")
+        self.layer = nn.Linear(4, 2)
+    def forward(self, x):
+        print("forward")
+        return self.layer(x)
+def samples():
+    x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
+    return torch.utils.data.TensorDataset(x, (x[:, 0] > 0).long())
+"""
+
+
+@pytest.mark.slow
+def test_a_model_that_prints_leaves_json_as_it_is(tmp_path):
+    (tmp_path / "loud.py").write_text(LOUD)
+    words = ["--model", "loud:Loud", "--data", "loud:samples", "--budget", "3", "--json"]
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = bbatch("recommend", *words, BBATCH_STORE=str(tmp_path / "store"), PYTHONPATH=path)
+    assert json.loads(done.stdout)["unit"] == "% accuracy", done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file names are Unicode")
+def test_a_store_whose_name_is_no_text_and_no_home(tmp_path):
+    """Neither a folder named by bytes that are no UTF-8, nor a home that is not there, is an obstacle."""
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/x\xff")
+    words = ["run", "synthetic-1k", "--batch-size", "400", "--epochs", "1", "--json"]
+    done = bbatch(*words, BBATCH_STORE=folder, HOME="/nonexistent", XDG_CACHE_HOME="")
+    assert json.loads(done.stdout)[0]["batch_size"] == 400 and "Traceback" not in done.stderr
+    assert len(os.listdir(os.path.join(folder, "records"))) == 1
+
+
+@pytest.mark.slow
+def test_a_budget_too_small_for_one_training_is_told(tmp_path):
+    done = bbatch("recommend", "digits", "--budget", "0.5", BBATCH_STORE=str(tmp_path))
+    assert "Traceback" not in done.stderr and "give a budget of" in done.stdout
 
 
 def test_a_record_that_is_not_confirmed_is_told_to_a_closed_pipe_too(monkeypatch, tmp_path):
