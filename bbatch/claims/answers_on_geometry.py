@@ -18,7 +18,7 @@ from .on_geometry import EQ3
 from .wording import listed, titles
 
 
-def sharpness(e: Evidence) -> str:
+def sharper_minima(e: Evidence) -> str:
     def ratios(measure: str, split: str = "train") -> list[Estimate]:
         return [sharp.sharpness_ratio(e.measures, d, 32, 512, measure, split) for d in SYNTHETIC]
 
@@ -64,7 +64,7 @@ def mechanism(e: Evidence) -> str:
     )
 
 
-def critical(e: Evidence) -> str:
+def grows_as_root(e: Evidence) -> str:
     never = [
         d for d in SYNTHETIC if critical_batch_size.outcomes(e.runs, d, "critical").value == float("inf")
     ]

@@ -104,11 +104,11 @@ def _number(s: Scatter, truth: str, n: int, readings: int = 1) -> str:
     b = s.rng.choice(s.means.index)
     printed = s.runs(b, s.means[b] + _shift(truth, s.tolerance, s.rng), 1)[0]
     says = Says("=", printed, unit="percent")
-    verdicts = [rules.judge(says, [weighted(s.table({b: s.means[b]}, n), {b: 1}, "percent")], readings)]
+    verdicts = [rules.verdict_of(says, [weighted(s.table({b: s.means[b]}, n), {b: 1}, "percent")], readings)]
     off = 1 if truth == TRUE else -1  # the other readings ask for something else, and all are wrong
     for _ in range(readings - 1):
         wrong = {b: s.means[b] + off * 2 * s.tolerance * s.rng.choice([-1, 1])}
-        verdicts.append(rules.judge(says, [weighted(s.table(wrong, n), {b: 1}, "percent")], readings))
+        verdicts.append(rules.verdict_of(says, [weighted(s.table(wrong, n), {b: 1}, "percent")], readings))
     return min(verdicts, key=rules.FAVOUR.index)
 
 
@@ -128,7 +128,7 @@ def _effect(s: Scatter, truth: str, n: int) -> str:
     found, noise = _difference(s, {NOTHING: 0.0, OTHER: -effect}.get(truth, effect), n)
     tolerance = Says("=", effect, unit="points").tolerance(effect, found.span)  # the effect widens the span
     printed = effect + _shift(truth, tolerance, s.rng) + noise
-    return rules.judge(Says("=", printed, unit="points", nothing=0.0), [found])
+    return rules.verdict_of(Says("=", printed, unit="points", nothing=0.0), [found])
 
 
 def _ratio(s: Scatter, truth: str, n: int) -> str:
@@ -147,7 +147,7 @@ def _ratio(s: Scatter, truth: str, n: int) -> str:
         scale="log",
     )
     printed = math.exp(math.log(6.9) + _shift(truth, math.log(1.1), s.rng) + noise * scale)
-    return rules.judge(Says("=", printed, unit="ratio", nothing=1.0), [logs])
+    return rules.verdict_of(Says("=", printed, unit="ratio", nothing=1.0), [logs])
 
 
 def _range(s: Scatter, truth: str, n: int) -> str:
@@ -158,7 +158,7 @@ def _range(s: Scatter, truth: str, n: int) -> str:
     first = (
         effect + off if s.rng.random() < 0.5 else effect - off - width
     )  # the effect lies at an end, or outside
-    return rules.judge(Says("range", first, first + width, "points", nothing=0.0), [found])
+    return rules.verdict_of(Says("range", first, first + width, "points", nothing=0.0), [found])
 
 
 def _falls(s: Scatter, truth: str, n: int, parts: int = 1, relation: str = ">") -> str:
@@ -169,7 +169,7 @@ def _falls(s: Scatter, truth: str, n: int, parts: int = 1, relation: str = ">") 
     found = [
         _difference(s, effect if k == 0 or truth == TRUE else 2 * s.tolerance, n)[0] for k in range(parts)
     ]
-    return rules.judge(Says(relation, 0.0, unit="points", nothing=0.0), found)
+    return rules.verdict_of(Says(relation, 0.0, unit="points", nothing=0.0), found)
 
 
 def _batch_size(s: Scatter, truth: str, n: int) -> str:
@@ -179,7 +179,7 @@ def _batch_size(s: Scatter, truth: str, n: int) -> str:
     among = likely_optima(cells, draws=400, seed=int(s.rng.integers(1 << 30)))
     at = grid.index(s.means.idxmax()) + {TRUE: 0, ONE_OFF: 1, TWO_OFF: 2}[truth] * int(s.rng.choice([-1, 1]))
     says = Says("=", float(grid[at % len(grid)]), unit="samples")
-    return rules.judge(says, [Estimate(says.value, n, "samples", among=among, span=len(grid))])
+    return rules.verdict_of(says, [Estimate(says.value, n, "samples", among=among, span=len(grid))])
 
 
 KINDS = {

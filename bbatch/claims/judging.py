@@ -133,7 +133,7 @@ def _judge(claim: Claim, ours: Evidence, theirs: Evidence, answers: dict) -> Jud
     mine, against = [], []
     for reading in claim.ours:
         found = parts(ours, reading)
-        verdict = rules.judge(claim.says, found, len(claim.ours))
+        verdict = rules.verdict_of(claim.says, found, len(claim.ours))
         mine.append(Read(reading.label, verdict, found, reading.key))
     for reading in claim.paper:
         found = parts(theirs, reading)

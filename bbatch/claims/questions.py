@@ -108,7 +108,7 @@ QUESTIONS = (
         "Do large batches end in sharper minima?",
         g.SHARPNESS,
         "abstract-sharpness-ratio",
-        on_geometry.sharpness,
+        on_geometry.sharper_minima,
     ),
     Question(
         "variance",
@@ -130,7 +130,7 @@ QUESTIONS = (
         "Does the critical batch size grow as the root of N?",
         g.CRITICAL,
         "iv-g-critical-exponent",
-        on_geometry.critical,
+        on_geometry.grows_as_root,
     ),
     Question(
         "algorithm", "Does Algorithm 2 choose well?", g.ALGORITHM, "vi-algorithm", on_geometry.algorithm

@@ -125,7 +125,7 @@ class Says:
         return min(most, OF_SPAN * span) if fits else most
 
 
-def judge(says: Says, parts: Sequence[Estimate], readings: int = 1) -> str:
+def verdict_of(says: Says, parts: Sequence[Estimate], readings: int = 1) -> str:
     """The verdict on a claim under one of `readings` readings: that of its worst part."""
     level = 1 - (1 - LEVEL) / (max(len(parts), 1) * readings)
     found = {judge_part(says, part, level) for part in parts}

@@ -52,7 +52,7 @@ def claims() -> list[Claim]:
     return prose + sorted([*_results(), *_ablation(), *_critical()], key=lambda c: order.index(c.section))
 
 
-def protocol() -> pd.DataFrame:
+def without_a_claim() -> pd.DataFrame:
     """The statements that claim nothing, since they say what was done or define: id, section, text."""
     table, put = published.statements(), {id for question in QUESTIONS for id in question.statements}
     return table.loc[~table["id"].isin(put), ["id", "section", "text"]].reset_index(drop=True)

@@ -16,7 +16,7 @@ from ..claims import rules
 from ..claims.claim import Evidence
 from ..claims.judging import Judgement, counted
 from ..claims.questions import QUESTIONS
-from ..claims.statements import protocol
+from ..claims.statements import without_a_claim
 from ..statistics import proportion_interval
 from .picture import describe, tip
 from .style import INK, STYLE
@@ -58,8 +58,8 @@ def strongest(ours: Evidence) -> str:
 def left_out_sentence() -> str:
     """How many statements are no claims."""
     return (
-        f"Another {len(protocol())} statements say what was done, or define something; they claim nothing "
-        "that could fail, and are left out."
+        f"Another {len(without_a_claim())} statements say what was done, or define something; they claim "
+        "nothing that could fail, and are left out."
     )
 
 

@@ -116,15 +116,22 @@ def test_the_verdict_on_a_part(put, found, expected):
 def test_a_claim_is_as_good_as_its_worst_part():
     put = p("=", 4.0, "points")
     good, weak, bad, hole = around(4.0, 0.2), around(1.6, 0.3), around(-1.0, 0.3), Estimate()
-    assert rules.judge(put, [good, good]) == REPRODUCED and rules.judge(put, [good, weak]) == DIRECTION
-    assert rules.judge(put, [good, weak, hole]) == DATA and rules.judge(put, [good, weak, hole, bad]) == NOT
-    assert rules.judge(put, []) == UNTESTABLE
+    assert (
+        rules.verdict_of(put, [good, good]) == REPRODUCED and rules.verdict_of(put, [good, weak]) == DIRECTION
+    )
+    assert (
+        rules.verdict_of(put, [good, weak, hole]) == DATA
+        and rules.verdict_of(put, [good, weak, hole, bad]) == NOT
+    )
+    assert rules.verdict_of(put, []) == UNTESTABLE
 
 
 def test_parts_and_readings_widen_the_intervals():
     put, found = p(">", 0, "points"), around(0.8, 0.7, span=1.0)  # clear at 95 %, not at 99.8 %
-    assert rules.judge(put, [found]) == REPRODUCED and rules.judge(put, [found], readings=24) == DATA
-    assert rules.judge(put, [found] * 24) == DATA
+    assert (
+        rules.verdict_of(put, [found]) == REPRODUCED and rules.verdict_of(put, [found], readings=24) == DATA
+    )
+    assert rules.verdict_of(put, [found] * 24) == DATA
 
 
 def test_tolerances_fit_the_range_of_the_data_set():
