@@ -117,11 +117,11 @@ def remedies_of(setting: str) -> dict[str, Arm]:
 
 
 _OTHERS = {
-    "adam": {"momentum": 0.0, "weight_decay": 0.0},
-    "sgd": {"momentum": 0.9, "weight_decay": 0.0},
-    "adamw": {"momentum": 0.0, "weight_decay": 0.01},
-    "lamb": {"momentum": 0.0, "weight_decay": 0.01},
-    "muon": {"momentum": 0.95, "weight_decay": 0.01},
+    "Adam": {"optimizer": "adam", "momentum": 0.0, "weight_decay": 0.0},
+    "SGD": {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.0},
+    "AdamW": {"optimizer": "adamw", "momentum": 0.0, "weight_decay": 0.01},
+    "LAMB": {"optimizer": "lamb", "momentum": 0.0, "weight_decay": 0.01},
+    "Muon": {"optimizer": "muon", "momentum": 0.95, "weight_decay": 0.01},
 }
 
 
@@ -129,8 +129,8 @@ def optimizers_of(setting: str) -> dict[str, Arm]:
     """The arms that take another optimizer than the data set's own, at B = 32 and at the large batches."""
     arms = {}
     for name, how in _OTHERS.items():
-        if name != SETTINGS[setting].optimizer:
-            arms[name] = Arm(changes={"optimizer": name} | how, octaves=(-1, 1), seeds=FEW)
+        if how["optimizer"] != SETTINGS[setting].optimizer:
+            arms[name] = Arm(changes=how, octaves=(-1, 1), seeds=FEW)
     at_base = {f"{name} at {BASE}": replace(arm, sizes=(BASE,)) for name, arm in arms.items()}
     return arms | at_base  # what trains fast, first
 
