@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 
 from ..config import BATCH_SCHEDULES, LR_RULES
-from ..errors import BadInput
+from ..errors import BadInput, one_of
 from ..statistics import Interval
-from ..studies.remedies import BASE, LARGE, PLAIN, arm_trials, optimizers_of, remedies_of
+from ..studies.remedies import BASE, LARGE, PLAIN, SETTINGS, arm_trials, optimizers_of, remedies_of
 from . import batch_and_rate
 from .batch_and_rate import DRAWS, Grid
 from .estimate import Estimate
@@ -39,8 +39,10 @@ RULES = {"square-root rule": "sqrt", "linear rule": "linear"}
 def by_arm(dataset: str, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The runs of each arm of which all are there, by the arm's name; several tables may be joined in `runs`.
 
-    Raises `BadInput` where the plain arms, which all are compared with, are not complete.
+    Raises `BadInput` for an unknown study, or where the plain arms, which all are compared with, are not
+    complete.
     """
+    one_of("study of remedies", dataset, SETTINGS)
     found = {}
     for name, arm in (remedies_of(dataset) | optimizers_of(dataset)).items():
         wanted = pd.DataFrame(

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..config import DATASETS
+from ..errors import BadInput
 from ..statistics import span
 from ..studies.remedies import SETTINGS
 from .picture import describe, tip
@@ -24,6 +25,8 @@ APART = 0.3  # between the batch sizes of a remedy, in rows
 def shares_closed(tables: dict[str, pd.DataFrame]) -> Figure:
     """A panel a study, a row a remedy, a marker a batch size, with intervals. Tables by setting, as
     `remedies.gap_closed` gives them."""
+    if not tables:
+        raise BadInput(f"studies are []; one or more are needed, of {', '.join(SETTINGS)}.")
     rows = max(table["remedy"].nunique() for table in tables.values())
     with mpl.rc_context(STYLE):
         size = (6.4 * len(tables), 1.4 + 0.42 * rows)

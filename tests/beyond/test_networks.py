@@ -1,9 +1,12 @@
 """The added networks: shapes, sizes counted by hand, and which samples each output depends on."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from bbatch import beyond, models  # noqa: F401
+from bbatch import beyond, config, engines, models  # noqa: F401
+from factories import tiny
 
 IMAGES = [name for name in models.NETWORKS if name.startswith(("resnet", "small"))]
 
@@ -59,3 +62,13 @@ def test_a_transformer_knows_where_a_patch_was():
     with torch.no_grad():
         net.positions.zero_()
     assert torch.allclose(net(x), net(x.roll(4, -1)), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_each_learns_images_through_the_engine(name):
+    """Images whose brightness tells their class."""
+    source = replace(tiny("cifar10", n_train=128, n_test=20), augment=False)
+    run = config.plan("cifar10", 32, epochs=4, n_train=128, network=name, base_lr=0.003)
+    engine = engines.engine_for(run, source, "cpu")
+    losses = [engine.train_epoch(epoch)[0] for epoch in range(4)]
+    assert losses[-1] < 0.95 * losses[0]
