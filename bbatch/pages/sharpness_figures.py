@@ -53,7 +53,7 @@ def forest(
     )
     title, label, caption = words
     with mpl.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(6.8, 1.9 + 0.4 * max(len(rows), 1)))
+        figure, axis = plt.subplots(figsize=(6.0, 1.9 + 0.4 * max(len(rows), 1)))
         handles = {}
         for number, (name, (table, color)) in enumerate(series.items()):
             down = 0.56 * (number / max(len(series) - 1, 1) - 0.5)
