@@ -64,7 +64,8 @@ def search(found: Answer) -> Figure:
 def regrets(rows: pd.DataFrame) -> Figure:
     """Regret of each way on each problem, with its 95 % interval; 0 is the best cell of the grid."""
     s = summary(rows)
-    names, seeds = list(dict.fromkeys(s["problem"])), s.groupby("problem")["n"].max()
+    names, n = list(dict.fromkeys(s["problem"])), s.groupby("problem")["n"].agg(["min", "max"])
+    seeds = {p: f"{a}" if a == b else f"{a} to {b}" for p, a, b in n.itertuples()}
     with mpl.rc_context(STYLE):
         fig, axis = plt.subplots(figsize=(8.6, 1.6 + 0.75 * max(len(names), 1)))
         for k, method in enumerate(METHODS):
@@ -106,13 +107,12 @@ def regrets(rows: pd.DataFrame) -> Figure:
         )
         axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
     plt.close(fig)
-    n = sorted(set(s["n"]))
     means = ", ".join(f"{way} {m:+.2f}" for way, m in mean_regrets(rows)["mean"].items()).replace("-", "−")
     return describe(
         fig,
         f"Regret in test accuracy of each way to choose a batch size on {len(names)} problems: the best "
         "batch size of the full grid less the choice, in percentage points, paired by seed; mean and 95 % "
-        f"interval, n = {' or '.join(map(str, n))} seeds; {len(s)} intervals, of which about "
+        f"interval, n = {s['n'].min()} to {s['n'].max()} seeds; {len(s)} intervals, of which about "
         f"{0.05 * len(s):.0f} may be expected to miss. Mean over the problems: {means}.",
     )
 
