@@ -207,7 +207,7 @@ def _freeze(options) -> list[dict]:
 
 def _verify(options) -> list[dict]:
     if options.integrity:
-        return integrity.check(FROZEN)
+        return integrity.check_records(FROZEN)
     records = verify.random_sample(Store().frozen_records(), options.datasets, options.sample, options.seed)
     jobs = processes(options.jobs, data.usable(options.device))
     took = verify.seconds_expected(records, jobs)
@@ -246,4 +246,4 @@ def _notebook(options) -> None:
 
 
 def _book(options) -> None:
-    print(book.build())
+    print(book.build_book())

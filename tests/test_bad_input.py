@@ -458,7 +458,7 @@ PARAMETERS = [
 def test_notebook_parameter(name, parameter, wrong):
     said = f"parameter '{parameter}' of {name} is .*; it must be of type .*, such as "
     with pytest.raises(BadInput, match=said) as refusal:
-        notebooks.check(notebooks.find(name), {parameter: wrong})
+        notebooks.check_parameters(notebooks.find(name), {parameter: wrong})
     sentence(str(refusal.value))
 
 
@@ -466,7 +466,7 @@ def test_notebook_parameter(name, parameter, wrong):
 @pytest.mark.parametrize("name", ["sede", "", "__import__", "Seeds"])
 def test_notebook_parameter_that_is_not_there(name, path):
     with pytest.raises(BadInput, match=f"parameter of {path.stem} {name!r} is unknown; allowed are "):
-        notebooks.check(path, {name: 1})
+        notebooks.check_parameters(path, {name: 1})
 
 
 CONTENTS = [
@@ -529,7 +529,7 @@ def test_a_notebook_without_parameters_takes_none(tmp_path):
     path = tmp_path / "n.ipynb"
     path.write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
     with pytest.raises(BadInput, match="parameter of n 'a' is unknown; there are none"):
-        notebooks.check(path, {"a": 1})
+        notebooks.check_parameters(path, {"a": 1})
 
 
 @pytest.mark.parametrize("content", CONTENTS, ids=lambda c: repr(c[:20]))

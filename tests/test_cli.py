@@ -95,7 +95,7 @@ def test_a_record_that_is_not_confirmed_is_told_to_a_closed_pipe_too(monkeypatch
     monkeypatch.setattr(os, "dup2", lambda *words: None)
     for ok, code in ((False, 1), (True, 0), (None, 0)):
         monkeypatch.setattr(
-            integrity, "check", lambda folder, ok=ok: [{"check": "x", "ok": ok, "finding": ""}]
+            integrity, "check_records", lambda folder, ok=ok: [{"check": "x", "ok": ok, "finding": ""}]
         )
         assert cli.main(["verify", "--integrity"]) == code
 

@@ -21,7 +21,7 @@ def main(what: str, *names: str) -> int:
                 print(f"Renewed: {_outputs(names) or 'nothing; all outputs are as committed'}.")
             else:
                 print(
-                    f"The book is ready: {book.build()}"
+                    f"The book is ready: {book.build_book()}"
                     if what == "book"
                     else f"The book as a PDF: {pdf.make()}"
                 )

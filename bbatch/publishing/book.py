@@ -45,7 +45,7 @@ class BookFailed(RuntimeError):
     """The book could not be built; the message is one sentence for each thing that went wrong."""
 
 
-def build() -> Path:
+def build_book() -> Path:
     """Build the book with the notebooks' default parameters; returns the path of its first page.
 
     Raises `BookFailed` where a notebook stops or Jupyter Book warns. Pages are then missing or not to be

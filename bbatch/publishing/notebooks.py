@@ -108,7 +108,7 @@ def parse(pairs: list[str]) -> dict:
     return values
 
 
-def check(path: Path, parameters: dict) -> None:
+def check_parameters(path: Path, parameters: dict) -> None:
     """Raise `BadInput`, naming it, for a parameter that the notebook does not have or a value of another
     type."""
     known = {row["parameter"]: row for row in parameters_of(path)}
@@ -136,14 +136,14 @@ def execute(
     cells say on stderr, such as how far a sweep is. The kernel imports the package that stands beside the
     notebooks, whatever else is installed.
 
-    Raises `BadInput` before anything runs (see :func:`check`), `NotebookFailed` where a cell raises or the
-    kernel dies.
+    Raises `BadInput` before anything runs (see :func:`check_parameters`), `NotebookFailed` where a cell
+    raises or the kernel dies.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError
 
     path, parameters = find(name), parameters or {}
-    check(path, parameters)
+    check_parameters(path, parameters)
     output = Path(output).resolve() if output else EXECUTED / f"{_label(path, parameters)}.ipynb"
     output.parent.mkdir(parents=True, exist_ok=True)
     use_this_checkout()

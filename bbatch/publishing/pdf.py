@@ -57,7 +57,7 @@ class NotPrinted(RuntimeError):
     """The browser could not print the book."""
 
 
-def find() -> str | None:
+def find_browser() -> str | None:
     """The first Chromium on the path, under any of its names."""
     return next(filter(None, map(shutil.which, BROWSERS)), None)
 
@@ -69,7 +69,7 @@ def make() -> Path:
     """
     if not (HTML / "book" / "index.html").is_file():
         raise BadInput("the book is not built yet; `make book` builds it.")
-    if not (chromium := find()):
+    if not (chromium := find_browser()):
         raise BadInput(f"no Chromium was found on the path; it is looked for as {', '.join(BROWSERS)}.")
     page, pdf = HTML / "book" / "whole.html", BUILD / "book.pdf"
     page.write_text(joined())

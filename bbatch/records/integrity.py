@@ -26,7 +26,7 @@ WITHDRAWN = {
 }
 
 
-def check(folder: Path) -> list[dict]:
+def check_records(folder: Path) -> list[dict]:
     """A row for each finding, or one for each of the three checks that finds nothing.
 
     check    checksums, records, history, uncommitted

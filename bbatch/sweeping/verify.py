@@ -83,7 +83,7 @@ def again(records: list[dict], *, jobs: int, device: str = "cpu", progress: bool
 
 
 def agree(rows: list[dict]) -> bool:
-    """Whether no row of :func:`again`, or of `integrity.check`, speaks against the records."""
+    """Whether no row of :func:`again`, or of `integrity.check_records`, speaks against the records."""
     return all(
         row.get("agreement") not in ("differs", "failed") and row.get("ok") is not False for row in rows
     )

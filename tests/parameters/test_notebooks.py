@@ -136,7 +136,7 @@ def test_every_notebook_is_tried():
     for grid in (GRID, REFUSED):
         for number, several in grid.items():
             for given in several:
-                notebooks.check(notebooks.find(number), given)
+                notebooks.check_parameters(notebooks.find(number), given)
 
 
 @pytest.mark.parametrize(

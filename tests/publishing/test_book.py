@@ -28,7 +28,7 @@ WIDTHS = (1280, 390)  # a desktop's window and a phone's, in CSS pixels
 def site() -> Path:
     """The folder of the built pages. Jupyter Book runs with warnings as errors, so a build that ends is
     clean."""
-    return book.build().parent
+    return book.build_book().parent
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ def test_every_parameter_is_seen_has_a_known_type_and_a_word_of_help(path):
     assert [row["parameter"] for row in rows] == assigned  # papermill skips lines that it cannot read
     for row in rows:
         assert row["help"] and re.fullmatch(r"(list\[)?(int|float|str|bool)\]?", row["type"]), row
-        notebooks.check(path, {row["parameter"]: row["default"]})
+        notebooks.check_parameters(path, {row["parameter"]: row["default"]})
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
@@ -112,7 +112,7 @@ def test_an_unknown_parameter_or_a_wrong_type_is_refused_by_name_before_anything
     "given", [{"seeds": 3}, {"rate": 1}, {"rate": 0.5, "sizes": []}, {"name": "x", "quick": False}]
 )
 def test_a_known_parameter_of_the_right_type_is_taken(make, given):
-    notebooks.check(make(), given)
+    notebooks.check_parameters(make(), given)
 
 
 def test_a_parameter_is_read_from_text_as_what_it_looks_like():

@@ -237,7 +237,7 @@ def commit(at):
 
 
 def findings(folder):
-    return [(row["check"], row["finding"]) for row in integrity.check(folder) if row["ok"] is False]
+    return [(row["check"], row["finding"]) for row in integrity.check_records(folder) if row["ok"] is False]
 
 
 def rewrite(folder, change):
@@ -254,7 +254,7 @@ def lowered(rows):
 
 
 def test_nothing_is_found_where_nothing_is_wrong(checkout):
-    rows = integrity.check(checkout)
+    rows = integrity.check_records(checkout)
     assert [(row["check"], row["ok"]) for row in rows] == [
         ("checksums", True),
         ("records", True),
@@ -299,13 +299,13 @@ def test_an_altered_measurement_is_found_until_it_is_committed(checkout):
 
 def test_without_history_it_is_said(checkout):
     shutil.rmtree(checkout.parent / ".git")
-    assert [(r["check"], r["ok"]) for r in integrity.check(checkout)][-1] == ("history", None)
+    assert [(r["check"], r["ok"]) for r in integrity.check_records(checkout)][-1] == ("history", None)
 
 
 def test_a_clone_without_its_past_is_no_history(checkout, tmp_path, monkeypatch):
     git("clone", "--quiet", "--depth", "1", f"file://{checkout.parent}", "shallow", at=tmp_path)
     monkeypatch.setattr(repository, "ROOT", tmp_path / "shallow")
-    rows = integrity.check(tmp_path / "shallow" / checkout.name)
+    rows = integrity.check_records(tmp_path / "shallow" / checkout.name)
     assert [(r["check"], r["ok"]) for r in rows][-1] == ("history", None)
 
 
