@@ -129,8 +129,9 @@ def gaps_to_close(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
 def gap_closed(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
     """A row for each large batch size and remedy, in the order of the studies, the rules first.
 
-    Columns: remedy, batch_size; accuracy (percent), left (of the gap, points) and share (of the gap that is
-    closed; missing where the gap's interval does not lie above 0), all `Interval`; rate (the chosen one;
+    Columns: remedy, batch_size; accuracy (percent), left (of the gap, points), share (of the gap that is
+    closed; missing where the gap's interval does not lie above 0) and over_tuned (points: what the remedy has
+    over the plain training at its best rate, of the same seeds), all `Interval`; rate (the chosen one;
     missing for the rules), at_edge (it is the lowest or highest tried); at that rate, means over the seeds of
     epochs, steps and cpu_seconds, and the engine.
     """
@@ -162,7 +163,8 @@ def _compared(u: Untreated, name: str, accuracy: np.ndarray) -> dict:
     gap = interval_of(at_base - kept, seeds)
     with np.errstate(divide="ignore", invalid="ignore"):  # a draw without a gap has no share
         share = (accuracy - kept) / (at_base - kept) if gap.low > 0 else np.full(len(kept), math.nan)
-    row = {"accuracy": accuracy, "left": at_base - accuracy, "share": share}
+    gain = accuracy - u.plain.accuracy(u.weights)
+    row = {"accuracy": accuracy, "left": at_base - accuracy, "share": share, "over_tuned": gain}
     return {"remedy": name, "batch_size": u.batch_size} | {k: interval_of(v, seeds) for k, v in row.items()}
 
 

@@ -54,7 +54,7 @@ SETTINGS = {
             "adamw": (0.002, 0.6),
             "sgd": (0.04, 0.7),
             "lamb": (0.005, 0.3),
-            "muon": (0.004, 0.4),
+            "muon": (0.008, 0.4),
         },
     ),
     "mnist": Setting(10_000, 3, 12, "sgd", "", "", _IMAGES | {"sgd": (0.0125, 1.0)}),
@@ -92,7 +92,7 @@ def remedies_of(dataset: str) -> dict[str, Arm]:
     arms = {
         f"{PLAIN} at {BASE}": Arm((BASE,)),
         PLAIN: Arm(octaves=(-4, 5)),
-        "warm-up": Arm(changes={"warmup_epochs": s.epochs // 4}, octaves=(-2, 3)),
+        "warm-up": Arm(changes={"warmup_epochs": s.epochs // 4}, octaves=(-2, 4)),
         "growing": Arm(changes={"batch_schedule": "growing"}, power=0.25),
         "equal steps": Arm(octaves=(-2, 2), power=0.25, equal_steps=True, seeds=FEW),
         "early stopping": Arm(octaves=(-1, 2), power=0.25, equal_steps=True, patience=PATIENCE, seeds=FEW),
@@ -101,9 +101,9 @@ def remedies_of(dataset: str) -> dict[str, Arm]:
     arms["SGD, rate decays"] = Arm((256,), of_sgd | {"lr_schedule": "decaying"}, seeds=FEW)
     arms["SGD, batch grows"] = Arm((4096,), of_sgd | {"batch_schedule": "growing"}, power=0.3, seeds=FEW)
     if s.normalised:
-        narrow = {"octaves": (-1, 2), "seeds": FEW}
-        arms["batch norm"] = Arm(changes={"network": s.normalised}, **narrow)
-        arms["ghost batch norm"] = Arm(changes={"network": s.ghosts}, **narrow)
+        few = {"octaves": (-2, 2), "seeds": FEW}
+        arms["batch norm"] = Arm(changes={"network": s.normalised}, **few)
+        arms["ghost batch norm"] = Arm(changes={"network": s.ghosts}, **few)
     return arms
 
 

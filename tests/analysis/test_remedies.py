@@ -98,6 +98,12 @@ def test_shares_and_their_intervals_by_drawing_again(runs, closed):
     share = closed.loc[(1024, "growing"), "share"]
     assert share.mean == pytest.approx(drawn[0])
     assert (share.low, share.high) == pytest.approx(tuple(np.quantile(drawn[1:], (0.025, 0.975))))
+    gain = closed.loc[(1024, "growing"), "over_tuned"]
+    assert (
+        gain.mean == pytest.approx(grown[0.004].mean() - plain[0.016].mean())
+        and gain.low < gain.mean < gain.high
+    )
+    assert closed.loc[(1024, "tuned rate"), "over_tuned"] == closed.loc[(256, "tuned rate"), "over_tuned"]
     assert closed.loc[(1024, "growing"), "left"].mean < 0 < closed.loc[(1024, "tuned rate"), "left"].mean
 
 
