@@ -31,7 +31,7 @@ from .critical_batch_size import DROP, Critical, critical_batch_size
 CHOICES = ("held_out_acc", "held_out_loss")
 DRAWS = 2_000
 BASE = 32  # the batch size that all others are compared with: the paper's base batch
-_TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,13 @@ class Grid:
         at_all = weights @ self.test_acc
         return np.take_along_axis(at_all, self.chosen(weights)[..., None], -1)[..., 0]
 
+    def at(self, rate: float) -> np.ndarray | None:
+        """Test accuracy of each seed at `rate`, [seeds]; None outside the rates tried."""
+        x, at = np.log(self.rates), math.log(rate)
+        if not x[0] - 1e-9 <= at <= x[-1] + 1e-9:
+            return None
+        return np.array([np.interp(at, x, row) for row in self.test_acc])
+
 
 def map_by_batch_size(runs: pd.DataFrame, by: str = CHOICES[0]) -> dict[int, Grid]:
     """The map of one data set, by batch size. Raises `BadInput` where runs are missing."""
@@ -88,7 +95,7 @@ def map_by_batch_size(runs: pd.DataFrame, by: str = CHOICES[0]) -> dict[int, Gri
     return found
 
 
-def _weights(count: int, draws: int) -> np.ndarray:
+def seed_weights(count: int, draws: int) -> np.ndarray:
     """Bootstrap weights of the seeds, [draws, seeds]; each row sums to 1."""
     return np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), draws) / count
 
@@ -103,7 +110,7 @@ def _all(found: dict[int, Grid]) -> np.ndarray:
 
 def _interval(value: float, drawn: np.ndarray, n: int) -> Interval:
     """The value for all seeds with the percentile interval of the draws."""
-    return Interval(float(value), *map(float, np.quantile(drawn, _TAILS)), n)
+    return Interval(float(value), *map(float, np.quantile(drawn, TAILS)), n)
 
 
 def map_cells(runs: pd.DataFrame) -> pd.DataFrame:
@@ -126,7 +133,7 @@ def best_rates(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS) -> 
     the mean score peaks, see `Grid.optimum`; `Interval`), accuracy (test accuracy in percent at the chosen
     rate, `Interval`)."""
     found = map_by_batch_size(runs, by)
-    whole, drawn, n = _all(found), _weights(_seeds(found), draws), _seeds(found)
+    whole, drawn, n = _all(found), seed_weights(_seeds(found), draws), _seeds(found)
     rows = []
     for b, grid in found.items():
         k = int(grid.chosen(whole))
@@ -145,7 +152,7 @@ def cost_of_batch(
     """
     found = map_by_batch_size(runs, by)
     one_of("batch size to compare with", base, found)
-    whole, drawn = _all(found), _weights(_seeds(found), draws)
+    whole, drawn = _all(found), seed_weights(_seeds(found), draws)
     rows = []
     for b, grid in found.items():
         difference, differences = (grid.accuracy(w) - found[base].accuracy(w) for w in (whole, drawn))
@@ -177,7 +184,7 @@ def critical_at_best_rate(
     Returns that of all seeds, and the share of draws that give each B*, by B* (missing: the draw has none).
     """
     found = map_by_batch_size(runs, by)
-    whole, drawn = _all(found), _weights(_seeds(found), draws)
+    whole, drawn = _all(found), seed_weights(_seeds(found), draws)
     again = pd.DataFrame({b: grid.accuracy(drawn) for b, grid in found.items()})
     each = [critical_batch_size(row, drop).critical for row in again.to_dict("records")]
     shares = pd.Series(each, dtype="Int64").value_counts(normalize=True, dropna=False).sort_index()
@@ -241,10 +248,10 @@ def rate_exponents(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS)
         return float(np.polyfit(x, y, 1)[0]), below, above, below - above, sizes[k]
 
     whole = fit(_all(found))
-    drawn = np.array([fit(w) for w in _weights(n, draws)])
+    drawn = np.array([fit(w) for w in seed_weights(n, draws)])
     intervals = [_interval(whole[i], drawn[:, i], n) for i in range(4)]
     # the bend is one of the sizes, and so are its bounds
-    bends = np.quantile(drawn[:, 4], _TAILS, method="inverted_cdf")
+    bends = np.quantile(drawn[:, 4], TAILS, method="inverted_cdf")
     return Exponents(*intervals, int(whole[4]), *map(int, bends))
 
 
@@ -259,23 +266,15 @@ def rules_on_map(
     logarithm; where a rule leads out of the range tried, `loss` is missing (NaN).
     """
     found = map_by_batch_size(runs, by)
-    whole, drawn, n = _all(found), _weights(_seeds(found), DRAWS), _seeds(found)
+    whole, drawn, n = _all(found), seed_weights(_seeds(found), DRAWS), _seeds(found)
     rows = []
     for b, grid in found.items():
         for rule, power in (("constant", 0), ("sqrt", 0.5), ("linear", 1)):
             rate = base_lr * (b / base_batch) ** power
-            at = _between(grid, rate)
+            at = grid.at(rate)
             if at is None:
                 loss = Interval(math.nan, math.nan, math.nan, n)
             else:
                 loss = _interval(*(grid.accuracy(w) - w @ at for w in (whole, drawn)), n)
             rows.append([b, rule, rate, loss])
     return pd.DataFrame(rows, columns=["batch_size", "rule", "rate", "loss"])
-
-
-def _between(grid: Grid, rate: float) -> np.ndarray | None:
-    """Test accuracy of each seed at `rate`, [seeds]; None outside the rates tried."""
-    x, at = np.log(grid.rates), math.log(rate)
-    if not x[0] - 1e-9 <= at <= x[-1] + 1e-9:
-        return None
-    return np.array([np.interp(at, x, row) for row in grid.test_acc])

@@ -40,8 +40,10 @@ STUDIES: dict[str, Study] = {
         f"{kind}-{name}": Study(f"{title}, {name}", partial(remedies.study_trials, arms, name))
         for kind, title, arms in (
             ("remedies", "What closes the gap of a large batch", remedies.remedies_of),
+            ("architectures", "Other networks at large batches", remedies.architectures_of),
             ("optimizers", "Other optimizers at small and large batches", remedies.optimizers_of),
         )
         for name in remedies.SETTINGS
+        if arms(name)
     },
 }

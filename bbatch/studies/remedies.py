@@ -28,9 +28,10 @@ PATIENCE = 10  # epochs without a lower held-out loss, of early stopping
 class Setting:
     """What is common to all arms of a data set. `samples`: of the training samples, held-out ones among them.
     `rates`: for each optimizer, the rate at B = 32 around which is searched, and the power of B with which
-    it is moved for larger batches (from short first trials with one seed)."""
+    it is moved for larger batches (from short first trials with one seed). `seeds`: at most."""
 
     samples: int
+    seeds: int
     epochs: int
     optimizer: str
     normalised: str  # network with batch normalization
@@ -42,6 +43,7 @@ _IMAGES = {"adam": (0.001, 0.5), "adamw": (0.001, 0.5), "lamb": (0.002, 0.5), "m
 SETTINGS = {
     "synthetic-50k": Setting(
         samples=40_000,
+        seeds=10,
         epochs=4,
         optimizer="adam",
         normalised="mlp-batch-norm",
@@ -54,10 +56,11 @@ SETTINGS = {
             "muon": (0.004, 0.4),
         },
     ),
-    "mnist": Setting(10_000, 12, "sgd", "", "", _IMAGES | {"sgd": (0.0125, 1.0)}),
+    "mnist": Setting(10_000, 3, 12, "sgd", "", "", _IMAGES | {"sgd": (0.0125, 1.0)}),
     "cifar10": Setting(
         samples=10_000,
-        epochs=48,
+        seeds=3,
+        epochs=50,
         optimizer="adam",
         normalised="resnet-8-batch-norm",
         ghosts="resnet-8-ghost-norm",
@@ -86,7 +89,7 @@ def remedies_of(dataset: str) -> dict[str, Arm]:
     that the rules of the learning rate can be read from it."""
     s = SETTINGS[dataset]
     arms = {
-        "plain at 32": Arm((BASE,)),
+        f"{PLAIN} at {BASE}": Arm((BASE,)),
         PLAIN: Arm(octaves=(-4, 5)),
         "warm-up": Arm(changes={"warmup_epochs": s.epochs // 4}),
         "growing": Arm(changes={"batch_schedule": "growing"}, power=0.25),
@@ -98,7 +101,7 @@ def remedies_of(dataset: str) -> dict[str, Arm]:
     arms["SGD, batch grows"] = Arm((4096,), of_sgd | {"batch_schedule": "growing"}, power=0.3)
     if s.normalised:
         narrow = {"octaves": (-1, 2), "seeds": 5}
-        arms["batch norm at 32"] = Arm((BASE,), {"network": s.normalised}, **narrow)
+        arms[f"batch norm at {BASE}"] = Arm((BASE,), {"network": s.normalised}, **narrow)
         arms["batch norm"] = Arm(changes={"network": s.normalised}, **narrow)
         arms["ghost batch norm"] = Arm(changes={"network": s.ghosts}, **narrow)
     return arms
@@ -119,8 +122,20 @@ def optimizers_of(dataset: str) -> dict[str, Arm]:
     for name, how in _OTHERS.items():
         if name != SETTINGS[dataset].optimizer:
             arms[name] = Arm(changes={"optimizer": name} | how, seeds=5)
-            arms[f"{name} at 32"] = Arm((BASE,), {"optimizer": name} | how, octaves=(-1, 1), seeds=5)
-    return arms
+    at_base = {
+        f"{name} at {BASE}": replace(arm, sizes=(BASE,), octaves=(-1, 1)) for name, arm in arms.items()
+    }
+    return arms | at_base  # what trains fast, first
+
+
+def architectures_of(dataset: str) -> dict[str, Arm]:
+    """The arms that take another network, by its name: where does accuracy break down, and which rate is
+    best? On the synthetic set batches that are larger than those of the remedies, whose rows go before."""
+    if dataset == "synthetic-50k":
+        larger = Arm((2048, 4096, 8192), octaves=(-2, 3), seeds=5)
+        return {name: replace(larger, changes={"network": name}) for name in ("mlp", "mlp-batch-norm")}
+    names = ("resnet-8-batch-norm", "resnet-8-group-norm", "small-vit") if dataset == "cifar10" else ()
+    return {name: Arm((BASE, *LARGE, 4096), {"network": name}, seeds=2) for name in names}
 
 
 def arm_trials(dataset: str, arm: Arm, precision: str = "fp32") -> list[Trial]:
@@ -140,7 +155,7 @@ def arm_trials(dataset: str, arm: Arm, precision: str = "fp32") -> list[Trial]:
     for b in sorted(arm.sizes, reverse=True):
         middle = start * 2.0 ** round(power * math.log2(b / BASE))
         for k in range(first, last + 1):
-            for seed in range(42, 42 + arm.seeds):
+            for seed in range(42, 42 + min(arm.seeds, s.seeds)):
                 run = replace(plain, batch_size=b, base_lr=middle * 2.0**k, seed=seed)
                 found.append(Trial(_changed(run, arm), held_out, patience=arm.patience))
     return found

@@ -1,0 +1,225 @@
+"""What closes the gap of a large batch? Read from the tables of studies `remedies-NAME`, `optimizers-NAME`.
+
+The gap at a batch size is the test accuracy of B = 32 at its best rate, minus that of the larger batch at
+the same rate: nothing but the batch is changed. A remedy's share of it is the accuracy that the remedy gains,
+over the gap: 1 where it is closed, above 1 where the large batch comes out ahead.
+
+Each remedy is taken at its own best rate, as `batch_and_rate` chooses it (on held-out samples, over all
+seeds), and so are its intervals: seeds are drawn again, the same for all of a comparison, and each draw
+chooses all rates anew. The rules start from the best rate at 32 and are read from the plain arm, whose rates
+are an octave apart; between two of them accuracy is interpolated.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..config import BATCH_SCHEDULES, LR_RULES
+from ..errors import BadInput
+from ..statistics import Interval
+from ..studies.remedies import BASE, LARGE, PLAIN, arm_trials, optimizers_of, remedies_of
+from . import batch_and_rate
+from .batch_and_rate import DRAWS, Grid
+
+# What tells the trials of a data set's studies apart.
+KEYS = """
+    batch_size base_lr seed epochs patience optimizer weight_decay network
+    batch_schedule lr_schedule warmup_epochs
+""".split()
+AT_BASE = f"{PLAIN} at {BASE}"
+TUNED = "tuned rate"
+RULES = {"square-root rule": "sqrt", "linear rule": "linear"}
+
+
+def by_arm(dataset: str, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The runs of each arm of which all are there, by the arm's name; several tables may be joined in `runs`.
+
+    Raises `BadInput` where the plain arms, which all are compared with, are not complete.
+    """
+    found = {}
+    for name, arm in (remedies_of(dataset) | optimizers_of(dataset)).items():
+        wanted = pd.DataFrame(
+            [
+                vars(t.run) | {"network": t.run.network_name, "patience": t.patience}
+                for t in arm_trials(dataset, arm)
+            ]
+        )
+        wanted = wanted[KEYS].astype({"patience": "Int64"})
+        here = runs.merge(wanted, on=KEYS).drop_duplicates(KEYS)
+        if len(here) == len(wanted):
+            found[name] = here
+        elif name in (PLAIN, AT_BASE):
+            lacking = len(wanted) - len(here)
+            raise BadInput(
+                f"the study remedies-{dataset} lacks {lacking} runs of its arm {name!r}; train them."
+            )
+    return found
+
+
+def grids(runs: pd.DataFrame, seeds: int) -> dict[int, Grid]:
+    """An arm's runs on its first `seeds` seeds, by batch size."""
+    first = sorted(runs["seed"].unique())[:seeds]
+    return batch_and_rate.map_by_batch_size(runs[runs["seed"].isin(first)])
+
+
+def weights_of(seeds: int) -> np.ndarray:
+    """Weights of the seeds, [1 + draws, seeds]: all alike in the first row, drawn again in the others."""
+    return np.concatenate([np.full((1, seeds), 1 / seeds), batch_and_rate.seed_weights(seeds, DRAWS)])
+
+
+def interval_of(values: np.ndarray, seeds: int) -> Interval:
+    """The first value with the percentile interval of the others; all missing where it is."""
+    if np.isnan(values[0]):
+        return Interval(math.nan, math.nan, math.nan, seeds)
+    return Interval(float(values[0]), *map(float, np.nanquantile(values[1:], batch_and_rate.TAILS)), seeds)
+
+
+@dataclass(frozen=True)
+class Untreated:
+    """What the remedies at one batch size are compared with: the plain arm's grids at B = 32 and at the batch
+    size, and weights of the seeds. Accuracies are in percent, [1 + draws], see `weights_of`."""
+
+    batch_size: int
+    weights: np.ndarray
+    base: Grid
+    plain: Grid
+
+    @property
+    def at_base(self) -> np.ndarray:
+        return self.base.accuracy(self.weights)
+
+    def by_rule(self, rule: str) -> np.ndarray:
+        """Of the larger batch at the best rate of B = 32 times the rule's factor; `constant`: untreated."""
+        rates = self.base.rates[self.base.chosen(self.weights)] * LR_RULES[rule](self.batch_size / BASE)
+        found = np.full(len(rates), math.nan)
+        for rate in np.unique(rates):
+            if (at := self.plain.at(rate)) is not None:
+                found[rates == rate] = self.weights[rates == rate] @ at
+        return found
+
+
+def untreated(arms: dict[str, pd.DataFrame], batch_size: int, seeds: int) -> Untreated:
+    """The plain arms on their first `seeds` seeds."""
+    return Untreated(
+        batch_size,
+        weights_of(seeds),
+        grids(arms[AT_BASE], seeds)[BASE],
+        grids(arms[PLAIN], seeds)[batch_size],
+    )
+
+
+def gaps(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
+    """The gap that there is to close. Columns: batch_size; rate (the best at 32); at_base and kept (test
+    accuracy in percent of B = 32 and of the larger batch at that rate) and gap (points), all `Interval`."""
+    arms, rows = by_arm(dataset, runs), []
+    seeds = arms[PLAIN]["seed"].nunique()
+    for b in LARGE:
+        u = untreated(arms, b, seeds)
+        at_base, kept = u.at_base, u.by_rule("constant")
+        rate = u.base.rates[int(u.base.chosen(u.weights[0]))]
+        rows.append([b, rate, *(interval_of(v, seeds) for v in (at_base, kept, at_base - kept))])
+    return pd.DataFrame(rows, columns=["batch_size", "rate", "at_base", "kept", "gap"])
+
+
+def gap_closed(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
+    """A row for each large batch size and remedy, in the order of the studies, the rules first.
+
+    Columns: remedy, batch_size; accuracy (percent), left (of the gap, points) and share (of the gap that is
+    closed; missing where the gap's interval does not lie above 0), all `Interval`; rate (the chosen one;
+    missing for the rules), at_edge (it is the lowest or highest tried); at that rate, means over the seeds of
+    epochs, steps and cpu_seconds, and the engine.
+    """
+    arms, rows = by_arm(dataset, runs), []
+    for b in LARGE:
+        plain = arms[PLAIN]
+        u = untreated(arms, b, plain["seed"].nunique())
+        cost = _cost(plain, b, u.plain.rates[0])
+        for title, rule in RULES.items():
+            rows.append(_compared(u, title, u.by_rule(rule)) | {"rate": math.nan, "at_edge": False} | cost)
+        for name, found in arms.items():
+            if b in found["batch_size"].unique() and not name.startswith("SGD, "):
+                rows.append(_treated(arms, name, b))
+    return pd.DataFrame(rows)
+
+
+def _treated(arms: dict[str, pd.DataFrame], name: str, batch_size: int) -> dict:
+    """The row of an arm."""
+    seeds = arms[name]["seed"].nunique()
+    u, grid = untreated(arms, batch_size, seeds), grids(arms[name], seeds)[batch_size]
+    k = int(grid.chosen(u.weights[0]))
+    row = _compared(u, TUNED if name == PLAIN else name, grid.accuracy(u.weights))
+    row |= {"rate": grid.rates[k], "at_edge": k in (0, len(grid.rates) - 1)}
+    return row | _cost(arms[name], batch_size, grid.rates[k])
+
+
+def _compared(u: Untreated, name: str, accuracy: np.ndarray) -> dict:
+    seeds, at_base, kept = u.weights.shape[1], u.at_base, u.by_rule("constant")
+    gap = interval_of(at_base - kept, seeds)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a draw without a gap has no share
+        share = (accuracy - kept) / (at_base - kept) if gap.low > 0 else np.full(len(kept), math.nan)
+    row = {"accuracy": accuracy, "left": at_base - accuracy, "share": share}
+    return {"remedy": name, "batch_size": u.batch_size} | {k: interval_of(v, seeds) for k, v in row.items()}
+
+
+def _cost(runs: pd.DataFrame, batch_size: int, rate: float) -> dict:
+    """Means over the runs at one rate, and the engine that trained them."""
+    cell = runs[(runs["batch_size"] == batch_size) & (runs["lr"] == rate)]
+    return {
+        "epochs": float(cell["epochs_run"].mean()),
+        "steps": float(np.mean([_steps(row) for row in cell.itertuples()])),
+        "cpu_seconds": float(cell["cpu_seconds"].mean()),
+        "engine": ", ".join(sorted(cell["engine"].unique())),
+    }
+
+
+def _steps(row) -> int:
+    """Steps of a run, the last, partial batches among them."""
+    size = BATCH_SCHEDULES[row.batch_schedule]
+    sizes = (size(row.batch_size, epoch, row.epochs) for epoch in range(row.epochs_run))
+    return sum(math.ceil(row.n_train / b) for b in sizes)
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Growth of the batch beside decay of the rate, each at its own best rate. `growth`, `decay`: test
+    accuracy in percent; `difference`: the former minus the latter, points; and the steps of both."""
+
+    growth: Interval
+    decay: Interval
+    difference: Interval
+    growth_steps: float
+    decay_steps: float
+
+
+def growth_and_decay(dataset: str, runs: pd.DataFrame) -> Equivalence:
+    """Does a batch that grows do what a rate that decays does (Smith et al. 2018)? Of SGD with momentum."""
+    arms = by_arm(dataset, runs)
+    accuracy, steps = [], []
+    for name in ("SGD, batch grows", "SGD, rate decays"):
+        found = arms[name]
+        seeds, b = found["seed"].nunique(), int(found["batch_size"].iloc[0])
+        grid, weights = grids(found, seeds)[b], weights_of(seeds)
+        accuracy.append(grid.accuracy(weights))
+        steps.append(_cost(found, b, grid.rates[int(grid.chosen(weights[0]))])["steps"])
+    made = (interval_of(values, seeds) for values in (*accuracy, accuracy[0] - accuracy[1]))
+    return Equivalence(*made, *steps)
+
+
+def own_losses(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
+    """What a larger batch costs each optimizer or network that was trained at B = 32 as well, at the best
+    rate of either size. Columns: remedy, batch_size; at_base (accuracy at 32, percent) and lost (points; that
+    minus the large batch's), both `Interval`."""
+    arms, rows = by_arm(dataset, runs), []
+    for name, found in arms.items():
+        if (base := arms.get(f"{name} at {BASE}")) is not None:
+            seeds = min(found["seed"].nunique(), base["seed"].nunique())
+            weights = weights_of(seeds)
+            at_base = grids(base, seeds)[BASE].accuracy(weights)
+            for b, grid in grids(found, seeds).items():
+                lost = at_base - grid.accuracy(weights)
+                rows.append([name, b, interval_of(at_base, seeds), interval_of(lost, seeds)])
+    return pd.DataFrame(rows, columns=["remedy", "batch_size", "at_base", "lost"])
