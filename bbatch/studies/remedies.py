@@ -21,6 +21,7 @@ from .trial import Trial
 BASE = 32
 LARGE = (256, 1024)
 PLAIN = "plain"
+FEW = 5  # seeds of the arms that train longest; the others have twice as many
 PATIENCE = 10  # epochs without a lower held-out loss, of early stopping
 
 
@@ -93,15 +94,14 @@ def remedies_of(dataset: str) -> dict[str, Arm]:
         PLAIN: Arm(octaves=(-4, 5)),
         "warm-up": Arm(changes={"warmup_epochs": s.epochs // 4}),
         "growing": Arm(changes={"batch_schedule": "growing"}, power=0.25),
-        "equal steps": Arm(octaves=(-2, 1), power=0.25, equal_steps=True),
-        "early stopping": Arm(octaves=(-1, 2), power=0.25, equal_steps=True, patience=PATIENCE),
+        "equal steps": Arm(octaves=(-2, 1), power=0.25, equal_steps=True, seeds=FEW),
+        "early stopping": Arm(octaves=(-1, 2), power=0.25, equal_steps=True, patience=PATIENCE, seeds=FEW),
     }
     of_sgd = {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.0}
-    arms["SGD, rate decays"] = Arm((256,), of_sgd | {"lr_schedule": "decaying"})
-    arms["SGD, batch grows"] = Arm((4096,), of_sgd | {"batch_schedule": "growing"}, power=0.3)
+    arms["SGD, rate decays"] = Arm((256,), of_sgd | {"lr_schedule": "decaying"}, seeds=FEW)
+    arms["SGD, batch grows"] = Arm((4096,), of_sgd | {"batch_schedule": "growing"}, power=0.3, seeds=FEW)
     if s.normalised:
-        narrow = {"octaves": (-1, 2), "seeds": 5}
-        arms[f"batch norm at {BASE}"] = Arm((BASE,), {"network": s.normalised}, **narrow)
+        narrow = {"octaves": (-1, 2), "seeds": FEW}
         arms["batch norm"] = Arm(changes={"network": s.normalised}, **narrow)
         arms["ghost batch norm"] = Arm(changes={"network": s.ghosts}, **narrow)
     return arms
@@ -121,7 +121,7 @@ def optimizers_of(dataset: str) -> dict[str, Arm]:
     arms = {}
     for name, how in _OTHERS.items():
         if name != SETTINGS[dataset].optimizer:
-            arms[name] = Arm(changes={"optimizer": name} | how, seeds=5)
+            arms[name] = Arm(changes={"optimizer": name} | how, seeds=FEW)
     at_base = {
         f"{name} at {BASE}": replace(arm, sizes=(BASE,), octaves=(-1, 1)) for name, arm in arms.items()
     }
@@ -132,8 +132,10 @@ def architectures_of(dataset: str) -> dict[str, Arm]:
     """The arms that take another network, by its name: where does accuracy break down, and which rate is
     best? On the synthetic set batches that are larger than those of the remedies, whose rows go before."""
     if dataset == "synthetic-50k":
-        larger = Arm((2048, 4096, 8192), octaves=(-2, 3), seeds=5)
-        return {name: replace(larger, changes={"network": name}) for name in ("mlp", "mlp-batch-norm")}
+        larger = Arm((2048, 4096, 8192), octaves=(-2, 3), seeds=FEW)
+        arms = {name: replace(larger, changes={"network": name}) for name in ("mlp", "mlp-batch-norm")}
+        at_base = Arm((BASE,), {"network": "mlp-batch-norm"}, octaves=(-1, 1), seeds=FEW)
+        return arms | {f"mlp-batch-norm at {BASE}": at_base}
     names = ("resnet-8-batch-norm", "resnet-8-group-norm", "small-vit") if dataset == "cifar10" else ()
     return {name: Arm((BASE, *LARGE, 4096), {"network": name}, seeds=2) for name in names}
 

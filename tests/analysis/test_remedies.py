@@ -21,7 +21,6 @@ PEAKS = {
     "early stopping": {256: (0.002, 98.0), 1024: (0.004, 98.1)},
     "SGD, rate decays": {256: (0.16, 97.0)},
     "SGD, batch grows": {4096: (0.16, 97.1)},
-    "batch norm at 32": {32: (0.002, 98.4)},
     "batch norm": {256: (0.008, 98.4), 1024: (0.016, 97.6)},
     "ghost batch norm": {256: (0.008, 98.4), 1024: (0.016, 97.7)},
 }
@@ -157,11 +156,10 @@ def test_growth_beside_decay(runs):
 
 def test_what_a_larger_batch_costs_each_optimizer(runs):
     lost = remedies.own_losses(NAME, runs).set_index(["remedy", "batch_size"])
-    at_32 = runs[(runs["network"] == "mlp-batch-norm") & (runs["batch_size"] == 32) & (runs["lr"] == 0.002)]
-    large = runs[(runs["network"] == "mlp-batch-norm") & (runs["batch_size"] == 1024) & (runs["lr"] == 0.016)]
-    expected = at_32["test_acc"].mean() - large["test_acc"].mean()
-    assert lost.loc[("batch norm", 1024), "lost"].mean == pytest.approx(expected)
-    assert {name for name, _ in lost.index} == {"plain", "batch norm", "sgd", "adamw", "lamb", "muon"}
+    base, large = mean_at(runs, 0.002, batch_size=32), mean_at(runs, 0.016, batch_size=1024)
+    assert lost.loc[("plain", 1024), "lost"].mean == pytest.approx(base.mean() - large.mean())
+    assert lost.loc[("plain", 1024), "lost"].n == 10 and lost.loc[("muon", 256), "lost"].n == 5
+    assert {name for name, _ in lost.index} == {"plain", "sgd", "adamw", "lamb", "muon"}
 
 
 def test_what_is_incomplete_is_left_out_and_the_plain_arm_is_needed(runs):
