@@ -92,9 +92,9 @@ def remedies_of(dataset: str) -> dict[str, Arm]:
     arms = {
         f"{PLAIN} at {BASE}": Arm((BASE,)),
         PLAIN: Arm(octaves=(-4, 5)),
-        "warm-up": Arm(changes={"warmup_epochs": s.epochs // 4}),
+        "warm-up": Arm(changes={"warmup_epochs": s.epochs // 4}, octaves=(-2, 3)),
         "growing": Arm(changes={"batch_schedule": "growing"}, power=0.25),
-        "equal steps": Arm(octaves=(-2, 1), power=0.25, equal_steps=True, seeds=FEW),
+        "equal steps": Arm(octaves=(-2, 2), power=0.25, equal_steps=True, seeds=FEW),
         "early stopping": Arm(octaves=(-1, 2), power=0.25, equal_steps=True, patience=PATIENCE, seeds=FEW),
     }
     of_sgd = {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.0}
