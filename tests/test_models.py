@@ -28,7 +28,7 @@ def test_parameter_counts(name, stated):
     assert models.parameter_count(frozen) == stated - frozen[0].weight.numel()
 
 
-@pytest.mark.parametrize("name", models.NETWORKS)
+@pytest.mark.parametrize("name", COUNTS)
 def test_shapes_and_values_in_eval_mode(name):
     """The same function as the plain network's, which applies ReLU before pooling, as printed."""
     net = models.build(name, 1).eval()
@@ -52,7 +52,7 @@ def test_pooling_before_relu_gives_the_same_values_and_gradients():
     assert torch.equal(ours.grad, printed.grad) and ours.grad.abs().max() > 0
 
 
-@pytest.mark.parametrize("name", models.NETWORKS)
+@pytest.mark.parametrize("name", COUNTS)
 def test_initial_weights_are_uniform_within_one_over_root_fan_in(name):
     net = models.build(name, 42)
     layers = [m for m in net if isinstance(m, (nn.Linear, nn.Conv2d))]
