@@ -51,7 +51,7 @@ SETTINGS = {
         ghosts="mlp-ghost-norm",
         rates={
             "adam": (0.002, 0.5),
-            "adamw": (0.002, 0.5),
+            "adamw": (0.002, 0.6),
             "sgd": (0.04, 0.7),
             "lamb": (0.005, 0.3),
             "muon": (0.004, 0.4),
@@ -121,10 +121,8 @@ def optimizers_of(dataset: str) -> dict[str, Arm]:
     arms = {}
     for name, how in _OTHERS.items():
         if name != SETTINGS[dataset].optimizer:
-            arms[name] = Arm(changes={"optimizer": name} | how, seeds=FEW)
-    at_base = {
-        f"{name} at {BASE}": replace(arm, sizes=(BASE,), octaves=(-1, 1)) for name, arm in arms.items()
-    }
+            arms[name] = Arm(changes={"optimizer": name} | how, octaves=(-1, 1), seeds=FEW)
+    at_base = {f"{name} at {BASE}": replace(arm, sizes=(BASE,)) for name, arm in arms.items()}
     return arms | at_base  # what trains fast, first
 
 
