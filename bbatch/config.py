@@ -26,8 +26,12 @@ LR_RULES: dict[str, Callable[[float], float]] = {
     "linear": lambda ratio: ratio,
     "sqrt": math.sqrt,
 }
-# Samples in a batch from the run's batch size and the epoch (0-based).
-BATCH_SCHEDULES: dict[str, Callable[[int, int], int]] = {"fixed": lambda batch_size, epoch: batch_size}
+# Samples in a batch from the run's batch size, the epoch (0-based) and the number of epochs.
+BATCH_SCHEDULES: dict[str, Callable[[int, int, int], int]] = {
+    "fixed": lambda batch_size, epoch, epochs: batch_size
+}
+# Factor on the learning rate from the epoch (0-based) and the number of epochs.
+LR_SCHEDULES: dict[str, Callable[[int, int], float]] = {"fixed": lambda epoch, epochs: 1.0}
 PRECISIONS = ("fp32", "bf16")
 LARGEST = sys.float_info.max
 SEEDS_ALLOWED = 10_000  # in one grid
@@ -114,6 +118,7 @@ class Run:
     precision: str
     network: str | None = None  # None: the data set's own
     batch_schedule: str = "fixed"  # the paper's; others change the batch size from epoch to epoch
+    lr_schedule: str = "fixed"  # the paper's; others change the rate from epoch to epoch
 
     def __post_init__(self):
         one_of("data set", self.dataset, DATASETS)
@@ -121,6 +126,7 @@ class Run:
         if self.network == DATASETS[self.dataset].network:
             object.__setattr__(self, "network", None)  # named or not, it is one run, and must have one key
         one_of("schedule of batch sizes", self.batch_schedule, BATCH_SCHEDULES)
+        one_of("schedule of learning rates", self.lr_schedule, LR_SCHEDULES)
         one_of("learning-rate rule", self.lr_rule, LR_RULES)
         one_of("optimizer", self.optimizer, OPTIMIZERS)
         one_of("precision", self.precision, PRECISIONS)
@@ -142,6 +148,13 @@ class Run:
                 bound = "above 0" if what == "base_lr" else "at least 0"
                 raise BadInput(f"{what} is {value!r}; it must be a finite number {bound}.")
             object.__setattr__(self, what, float(value))  # 1 and 1.0 are one run, and must have one key
+        for epoch in range(self.epochs if self.batch_schedule != "fixed" else 0):
+            whole(
+                f"batch size that schedule {self.batch_schedule!r} asks for in epoch {epoch + 1}",
+                self.batch(epoch),
+                1,
+                self.n_train,
+            )
 
     @property
     def network_name(self) -> str:
@@ -153,20 +166,21 @@ class Run:
         return self.base_lr * LR_RULES[self.lr_rule](self.batch_size / self.base_batch)
 
     def batch(self, epoch: int) -> int:
-        """Samples in a batch of this epoch (0-based), never more than there are."""
-        return min(BATCH_SCHEDULES[self.batch_schedule](self.batch_size, epoch), self.n_train)
+        """Samples in a batch of this epoch (0-based)."""
+        return BATCH_SCHEDULES[self.batch_schedule](self.batch_size, epoch, self.epochs)
 
     def steps(self, epoch: int) -> int:
         """Steps of this epoch (0-based); the last, partial batch is used."""
         return math.ceil(self.n_train / self.batch(epoch))
 
     def rates(self, epoch: int) -> np.ndarray:
-        """Learning rate of each step of this epoch (0-based), warm-up included, float64 [steps].
+        """Learning rate of each step of this epoch (0-based), schedule and warm-up included, float64 [steps].
 
         The warm-up climbs linearly, step by step, from lr / W to lr over the W steps of the warm-up epochs:
         "near-zero to the target" (Section II-C), and never exactly 0.
         """
-        rates = np.full(self.steps(epoch), self.lr)
+        factor = LR_SCHEDULES[self.lr_schedule](epoch, self.epochs)
+        rates = np.full(self.steps(epoch), self.lr * factor)
         if epoch < self.warmup_epochs:
             warm = sum(self.steps(e) for e in range(self.warmup_epochs))
             before = sum(self.steps(e) for e in range(epoch))
@@ -223,6 +237,7 @@ def plan(
     warmup_epochs: int | None = None,
     network: str | None = None,
     batch_schedule: str = "fixed",
+    lr_schedule: str = "fixed",
 ) -> Run:
     """A run under the paper's protocol for `dataset` (Tables II and VIII), with what is given put in its
     place.
@@ -250,6 +265,7 @@ def plan(
         n_train=spec.n_train if n_train is None else n_train,
         network=network,
         batch_schedule=batch_schedule,
+        lr_schedule=lr_schedule,
     )
 
 

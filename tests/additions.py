@@ -35,7 +35,7 @@ DIGITS = config.Protocol(
 models.NETWORKS["normalised-cnn"] = normalised_cnn
 optimizers.OPTIMIZERS["adamw"] = adamw
 config.LR_RULES["cube-root"] = lambda ratio: ratio ** (1 / 3)
-config.BATCH_SCHEDULES["doubling"] = lambda batch_size, epoch: batch_size * 2**epoch
+config.BATCH_SCHEDULES["doubling"] = lambda batch_size, epoch, epochs: batch_size * 2**epoch
 config.DATASETS["digits"] = config.DataSpec(
     "Digits", 1437, 360, 64, 10, "normalised-cnn", DIGITS, seeds=2, read=read_digits
 )

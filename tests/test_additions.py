@@ -20,6 +20,7 @@ REGISTRIES = (
     config.DATASETS,
     config.LR_RULES,
     config.BATCH_SCHEDULES,
+    config.LR_SCHEDULES,
     models.NETWORKS,
     optimizers.OPTIMIZERS,
 )
@@ -77,9 +78,9 @@ def test_buffers_survive_interruption(added, tmp_path):
 
 
 def test_additions_have_addresses_of_their_own(added):
-    run = config.plan("synthetic-1k", 32)
+    run = config.plan("synthetic-1k", 32, epochs=4)
     keys = {run.key("f")} | {
-        config.plan("synthetic-1k", 32, **how).key("f")
+        config.plan("synthetic-1k", 32, epochs=4, **how).key("f")
         for how in ({"network": "normalised-cnn"}, {"lr_rule": "cube-root"}, {"batch_schedule": "doubling"})
     }
     assert len(keys) == 4

@@ -81,12 +81,29 @@ def test_warm_up_climbs_over_five_epochs_and_stays():
 
 
 def test_a_schedule_of_batch_sizes_decides_steps_and_warm_up(monkeypatch):
-    monkeypatch.setitem(config.BATCH_SCHEDULES, "doubling", lambda batch_size, epoch: batch_size * 2**epoch)
-    run = plan("synthetic-1k", 300, epochs=3, batch_schedule="doubling", warmup_epochs=2)
-    assert [run.batch(e) for e in range(3)] == [300, 600, 800]  # never more than there are
-    assert [run.steps(e) for e in range(3)] == [3, 2, 1]
-    climb = [run.lr * k / 5 for k in range(1, 6)]
+    monkeypatch.setitem(config.BATCH_SCHEDULES, "doubling", lambda b, epoch, epochs: b * 2**epoch)
+    run = plan("synthetic-1k", 200, epochs=3, batch_schedule="doubling", warmup_epochs=2)
+    assert [run.batch(e) for e in range(3)] == [200, 400, 800]
+    assert [run.steps(e) for e in range(3)] == [4, 2, 1]
+    climb = [run.lr * k / 6 for k in range(1, 7)]
     assert [*run.rates(0), *run.rates(1), *run.rates(2)] == pytest.approx([*climb, run.lr])
+
+
+def test_a_schedule_of_rates_is_a_factor_for_each_epoch(monkeypatch):
+    monkeypatch.setitem(config.LR_SCHEDULES, "halving", lambda epoch, epochs: 0.5 ** (epoch + 3 - epochs))
+    run = plan("synthetic-1k", 400, epochs=3, lr_schedule="halving", warmup_epochs=1)
+    rates = np.concatenate([run.rates(epoch) for epoch in range(3)])
+    assert rates == pytest.approx([run.lr * f for f in (0.5, 1, 0.5, 0.5, 0.25, 0.25)])
+
+
+def test_a_schedule_that_asks_for_more_than_there_is_is_refused(monkeypatch):
+    monkeypatch.setitem(config.BATCH_SCHEDULES, "doubling", lambda b, epoch, epochs: b * 2**epoch)
+    said = "batch size that schedule 'doubling' asks for in epoch 3 is 1200; .* from 1 to 800"
+    with pytest.raises(BadInput, match=said):
+        plan("synthetic-1k", 300, epochs=3, batch_schedule="doubling")
+    monkeypatch.setitem(config.BATCH_SCHEDULES, "half", lambda b, epoch, epochs: b / 2)
+    with pytest.raises(BadInput, match="epoch 1 is 150.0; it must be a whole number"):
+        plan("synthetic-1k", 300, epochs=3, batch_schedule="half")
 
 
 @pytest.mark.parametrize("n, batch, steps", [(800, 1, 800), (800, 512, 2), (800, 800, 1), (7, 3, 3)])
@@ -119,8 +136,8 @@ REFUSED = {
     "seed is None;": lambda: plan("mnist", 32, None),
     "number of training samples is 0;": lambda: plan("synthetic-1k", 1, n_train=0),
     "number of training samples is 801;": lambda: plan("synthetic-1k", 1, n_train=801),
-    "optimizer 'lamb' is unknown; allowed are adam, sgd": lambda: replace(
-        plan("mnist", 32), optimizer="lamb"
+    "optimizer 'lion' is unknown; allowed are adam, sgd": lambda: replace(
+        plan("mnist", 32), optimizer="lion"
     ),
     "momentum is -1;": lambda: replace(plan("mnist", 32), momentum=-1),
     "weight_decay is -0.5;": lambda: replace(plan("mnist", 32), weight_decay=-0.5),
@@ -186,9 +203,11 @@ def test_every_field_changes_the_key(monkeypatch):
         "n_train": 799,
         "precision": "bf16",
         "network": "mnist-cnn",
-        "batch_schedule": "doubling",
+        "batch_schedule": "half",
+        "lr_schedule": "halving",
     }
-    monkeypatch.setitem(config.BATCH_SCHEDULES, "doubling", lambda batch_size, epoch: batch_size * 2**epoch)
+    monkeypatch.setitem(config.LR_SCHEDULES, "halving", lambda epoch, epochs: 0.5**epoch)
+    monkeypatch.setitem(config.BATCH_SCHEDULES, "half", lambda batch_size, epoch, epochs: batch_size // 2)
     assert set(other) == {f.name for f in dataclasses.fields(Run)}
     keys = {run.key("f")} | {replace(run, **{name: value}).key("f") for name, value in other.items()}
     assert len(keys) == 1 + len(other)

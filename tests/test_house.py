@@ -22,7 +22,7 @@ FLOORS = (
     ("trainer",),
     ("engines",),
     ("recipe",),
-    ("data", "extensions", "metrics", "published"),
+    ("beyond", "data", "extensions", "metrics", "published"),
     ("config",),
     ("models", "optimizers"),
     ("adapter",),

@@ -96,5 +96,5 @@ def test_dropout_without_a_mask_is_that_of_pytorch():
 
 
 def test_an_unknown_network_is_refused():
-    with pytest.raises(BadInput, match="network 'vgg' is unknown; allowed are mlp, mnist-cnn, cifar-cnn."):
+    with pytest.raises(BadInput, match="network 'vgg' is unknown; allowed are mlp, mnist-cnn, cifar-cnn"):
         models.build("vgg", 0)

@@ -5,6 +5,7 @@ An engine knows nothing of epochs before or after, of histories, of files or of 
 
 from __future__ import annotations
 
+import inspect
 import math
 
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 from .. import streams
 from ..config import Run
 from ..data import CROP_PADDING, Data, random_crop_flip
+from ..errors import BadInput
 from ..models import Dropout
 from ..recipe import Recipe, network_of, recipe_of
 
@@ -38,7 +40,9 @@ class TorchEngine:
         net = network.to(self.device)
         self.net = net.to(memory_format=LAYOUT[self.device.type]) if data.stats else net
         self.dropouts = [m for m in net.modules() if isinstance(m, Dropout)]
+        _refuse_small_batches(net, recipe)
         self.optimizer = self._make_optimizer()
+        _refuse_closure(self.optimizer)
         whole = not data.stats or any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules())
         # batch normalization is over the batch, not over a piece of it
         self.piece = recipe.n_train if whole else PIECE[self.device.type]
@@ -122,3 +126,28 @@ class TorchEngine:
     def restore(self, state: dict) -> None:
         self.net.load_state_dict(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
+
+
+def _refuse_closure(optimizer: torch.optim.Optimizer) -> None:
+    """Raise `BadInput` for an optimizer, such as LBFGS, whose step computes the loss by itself."""
+    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    if closure is not None and closure.default is inspect.Parameter.empty:
+        raise BadInput(
+            f"the optimizer {type(optimizer).__name__} needs a closure that computes the loss again; "
+            "one whose step() needs nothing is allowed."
+        )
+
+
+def _refuse_small_batches(net: nn.Module, recipe: Recipe) -> None:
+    """Raise `BadInput` for batches on which a layer cannot train: smaller than the `least_batch` that it
+    asks for, or, with batch normalization of features, a last batch of one sample, which has no variance."""
+    sizes = {recipe.batch_size(epoch) for epoch in range(recipe.epochs)}
+    for layer in net.modules():
+        kind, least = type(layer).__name__, getattr(layer, "least_batch", 1)
+        if min(sizes) < least:
+            raise BadInput(f"{kind} needs batches of {least} samples or more; {min(sizes)} were asked for.")
+        if isinstance(layer, nn.BatchNorm1d) and any((recipe.n_train - 1) % b == 0 for b in sizes):
+            raise BadInput(
+                f"{kind} cannot train on one sample alone, and a batch would be that: {recipe.n_train} "
+                f"samples in batches of {', '.join(map(str, sorted(sizes)))}; choose another batch size."
+            )

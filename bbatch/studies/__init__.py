@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from . import batch_and_rate, data_size, equal_steps, warm_up
+from . import batch_and_rate, data_size, equal_steps, remedies, warm_up
 from .trial import Trial
 
 
@@ -36,4 +36,12 @@ STUDIES: dict[str, Study] = {
         "One generator problem at four sizes, five problems by five seeds", data_size.data_size_trials
     ),
     "warm-up": Study("Five epochs of warm-up on the synthetic sets, on and off", warm_up.warm_up_trials),
+    **{
+        f"{kind}-{name}": Study(f"{title}, {name}", partial(remedies.study_trials, arms, name))
+        for kind, title, arms in (
+            ("remedies", "What closes the gap of a large batch", remedies.remedies_of),
+            ("optimizers", "Other optimizers at small and large batches", remedies.optimizers_of),
+        )
+        for name in remedies.SETTINGS
+    },
 }

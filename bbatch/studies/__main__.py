@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from .. import extensions
 from ..config import PRECISIONS
 from ..errors import BadInput
 from . import STUDIES, runner, table
@@ -20,6 +21,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--merge", action="store_true", help="write what is finished; train nothing")
     given = parser.parse_args(words)
     try:
+        extensions.import_named()
         for name in given.names:
             if given.merge:
                 count = runner.merge_rows(name, runner.Scratch(name))

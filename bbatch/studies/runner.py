@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from .. import extensions
 from ..errors import BadInput, whole
 from ..records.store import Store
 from . import STUDIES, table
@@ -94,11 +95,11 @@ def merge_rows(name: str, scratch: Scratch, results: Path = table.FOLDER) -> int
 def _trained(todo: list[Trial], jobs: int, device: str) -> Iterator[dict]:
     """The rows of these trials as they are finished; one process trains here, more are started anew."""
     if jobs == 1 or len(todo) < 2:
-        _one_thread()
+        _begin()
         yield from (_train(trial, device) for trial in todo)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, _one_thread) as pool:
+    with ProcessPoolExecutor(jobs, context, _begin) as pool:
         futures = [pool.submit(_train, trial, device) for trial in todo]
         try:
             for future in as_completed(futures):
@@ -107,7 +108,9 @@ def _trained(todo: list[Trial], jobs: int, device: str) -> Iterator[dict]:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _one_thread() -> None:
+def _begin() -> None:
+    """Once a process: know the reader's additions, and use one thread."""
+    extensions.import_named()
     torch.set_num_threads(1)  # two processes of one thread each beat one of two
 
 

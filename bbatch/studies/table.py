@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..config import DATASETS
 from ..files import write_whole
 from ..records.store import FROZEN
 
@@ -29,7 +30,12 @@ DECIDED = {
     "momentum": _REAL,
     "weight_decay": _REAL,
     "warmup_epochs": _WHOLE,
+    "network": _TEXT,
+    "batch_schedule": _TEXT,
+    "lr_schedule": _TEXT,
     "epochs": _WHOLE,
+    "patience": _WHOLE,  # of early stopping; missing: all epochs are trained
+    "epochs_run": _WHOLE,
     "precision": _TEXT,
     "seed": _WHOLE,
     "n_train": _WHOLE,
@@ -42,7 +48,7 @@ DECIDED = {
     "running_correct": _WHOLE,
     "diverged": pa.bool_(),
 }
-# What the machine and the day did. Seconds are of training alone.
+# What the machine and the day did. Seconds are of training, and of the scores that early stopping needs.
 OBSERVED = {
     "seconds": _REAL,
     "cpu_seconds": _REAL,
@@ -89,6 +95,10 @@ def read_table(name: str, folder: Path = FOLDER) -> pd.DataFrame:
 def table_frame(found: list[dict]) -> pd.DataFrame:
     """Rows as `read_table` gives them."""
     table = pa.Table.from_pylist(found, SCHEMA).to_pandas(types_mapper={_WHOLE: pd.Int64Dtype()}.get)
+    # the first tables lack these columns
+    own = table["dataset"].map(lambda name: DATASETS[name].network if name in DATASETS else "mlp")
+    first = {"network": own, "batch_schedule": "fixed", "lr_schedule": "fixed", "epochs_run": table["epochs"]}
+    table = table.fillna(first)
     for part in ("test", "held_out"):
         right, n = (table[c].astype(float) for c in (f"{part}_correct", f"n_{part}"))
         table[f"{part}_acc"] = 100 * right / n.where(n > 0)

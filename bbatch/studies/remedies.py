@@ -1,0 +1,156 @@
+"""What closes the gap of a large batch? Treatments ("arms"), each at its own best rate, at three batch sizes.
+
+An arm is the plain training of a data set with something changed. Each is tried at rates an octave apart,
+over the same seeds; a fifth of the samples is held out, on which its rate is chosen, and the test set judges.
+
+**Few epochs, on purpose.** After the paper's fifty, a tuned rate leaves no gap up to B = 1024 on Synthetic
+10K (study `map-synthetic-10k`), and nothing is left to close. Four epochs leave one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+from .. import beyond  # noqa: F401 (the arms use the optimizers, networks and schedules that it adds)
+from ..config import Run, plan
+from .batch_and_rate import SHARE
+from .equal_steps import of_equal_steps
+from .trial import Trial
+
+BASE = 32
+LARGE = (256, 1024)
+PLAIN = "plain"
+PATIENCE = 10  # epochs without a lower held-out loss, of early stopping
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is common to all arms of a data set. `samples`: of the training samples, held-out ones among them.
+    `rates`: for each optimizer, the rate at B = 32 around which is searched, and the power of B with which
+    it is moved for larger batches (from short first trials with one seed)."""
+
+    samples: int
+    epochs: int
+    optimizer: str
+    normalised: str  # network with batch normalization
+    ghosts: str  # the same with ghost batch normalization
+    rates: dict[str, tuple[float, float]]
+
+
+_IMAGES = {"adam": (0.001, 0.5), "adamw": (0.001, 0.5), "lamb": (0.002, 0.5), "muon": (0.002, 0.5)}
+SETTINGS = {
+    "synthetic-50k": Setting(
+        samples=40_000,
+        epochs=4,
+        optimizer="adam",
+        normalised="mlp-batch-norm",
+        ghosts="mlp-ghost-norm",
+        rates={
+            "adam": (0.002, 0.5),
+            "adamw": (0.002, 0.5),
+            "sgd": (0.04, 0.7),
+            "lamb": (0.005, 0.3),
+            "muon": (0.004, 0.4),
+        },
+    ),
+    "mnist": Setting(10_000, 12, "sgd", "", "", _IMAGES | {"sgd": (0.0125, 1.0)}),
+    "cifar10": Setting(
+        samples=10_000,
+        epochs=48,
+        optimizer="adam",
+        normalised="resnet-8-batch-norm",
+        ghosts="resnet-8-ghost-norm",
+        rates=_IMAGES | {"sgd": (0.0125, 1.0)},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One treatment. `changes`: the fields of `Run` that it changes. `octaves`: the rates tried, in octaves
+    about the setting's; `power`: of B, where it is not the setting's. `equal_steps`: as many steps as B = 32
+    makes; with `patience`, at most so many."""
+
+    sizes: tuple[int, ...] = LARGE
+    changes: dict = field(default_factory=dict)
+    octaves: tuple[int, int] = (-2, 2)
+    power: float | None = None
+    equal_steps: bool = False
+    patience: int | None = None
+    seeds: int = 10
+
+
+def remedies_of(dataset: str) -> dict[str, Arm]:
+    """The arms that treat the data set's own optimizer, by name; the plain one is tried over so wide a range
+    that the rules of the learning rate can be read from it."""
+    s = SETTINGS[dataset]
+    arms = {
+        "plain at 32": Arm((BASE,)),
+        PLAIN: Arm(octaves=(-4, 5)),
+        "warm-up": Arm(changes={"warmup_epochs": s.epochs // 4}),
+        "growing": Arm(changes={"batch_schedule": "growing"}, power=0.25),
+        "equal steps": Arm(octaves=(-2, 1), power=0.25, equal_steps=True),
+        "early stopping": Arm(octaves=(-1, 2), power=0.25, equal_steps=True, patience=PATIENCE),
+    }
+    of_sgd = {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.0}
+    arms["SGD, rate decays"] = Arm((256,), of_sgd | {"lr_schedule": "decaying"})
+    arms["SGD, batch grows"] = Arm((4096,), of_sgd | {"batch_schedule": "growing"}, power=0.3)
+    if s.normalised:
+        narrow = {"octaves": (-1, 2), "seeds": 5}
+        arms["batch norm at 32"] = Arm((BASE,), {"network": s.normalised}, **narrow)
+        arms["batch norm"] = Arm(changes={"network": s.normalised}, **narrow)
+        arms["ghost batch norm"] = Arm(changes={"network": s.ghosts}, **narrow)
+    return arms
+
+
+_OTHERS = {
+    "adam": {"momentum": 0.0, "weight_decay": 0.0},
+    "sgd": {"momentum": 0.9, "weight_decay": 0.0},
+    "adamw": {"momentum": 0.0, "weight_decay": 0.01},
+    "lamb": {"momentum": 0.0, "weight_decay": 0.01},
+    "muon": {"momentum": 0.95, "weight_decay": 0.01},
+}
+
+
+def optimizers_of(dataset: str) -> dict[str, Arm]:
+    """The arms that take another optimizer than the data set's own, at B = 32 and at the large batches."""
+    arms = {}
+    for name, how in _OTHERS.items():
+        if name != SETTINGS[dataset].optimizer:
+            arms[name] = Arm(changes={"optimizer": name} | how, seeds=5)
+            arms[f"{name} at 32"] = Arm((BASE,), {"optimizer": name} | how, octaves=(-1, 1), seeds=5)
+    return arms
+
+
+def arm_trials(dataset: str, arm: Arm, precision: str = "fp32") -> list[Trial]:
+    """All sizes, rates and seeds of one arm, the largest batches first."""
+    s = SETTINGS[dataset]
+    held_out = round(SHARE * s.samples)
+    plain = replace(
+        plan(
+            dataset, BASE, lr_rule="constant", epochs=s.epochs, n_train=s.samples - held_out, warmup_epochs=0
+        ),
+        precision=precision,
+    )
+    start, power = s.rates[arm.changes.get("optimizer", s.optimizer)]
+    power = power if arm.power is None else arm.power
+    first, last = arm.octaves
+    found = []
+    for b in sorted(arm.sizes, reverse=True):
+        middle = start * 2.0 ** round(power * math.log2(b / BASE))
+        for k in range(first, last + 1):
+            for seed in range(42, 42 + arm.seeds):
+                run = replace(plain, batch_size=b, base_lr=middle * 2.0**k, seed=seed)
+                found.append(Trial(_changed(run, arm), held_out, patience=arm.patience))
+    return found
+
+
+def _changed(run: Run, arm: Arm) -> Run:
+    """The run with the arm's changes; steps are made equal before them."""
+    return replace(of_equal_steps(run) if arm.equal_steps else run, **arm.changes)
+
+
+def study_trials(arms, dataset: str, precision: str = "fp32") -> list[Trial]:
+    """The trials of all arms that `arms(dataset)` gives."""
+    return [trial for arm in arms(dataset).values() for trial in arm_trials(dataset, arm, precision)]
