@@ -17,7 +17,7 @@ FLAGS = tuple(flag for flag in pdf.FLAGS if "host-resolver" not in flag) + (
     "--remote-debugging-port=0",
 )
 KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowRight": 39}
-find = pdf.find
+find = pdf.find_browser
 
 
 class Browser:
