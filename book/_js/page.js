@@ -33,7 +33,8 @@
       update[`annotations[${k}].x`] = narrow ? 0.5 : above[k].x;
       update[`annotations[${k}].y`] = narrow ? top : above[k].y;
     });
-    graph.style.height = `${update.height}px`;
+    // Its frame has a height of its own, from plotly.
+    graph.style.height = graph.parentElement.style.height = `${update.height}px`;
     window.Plotly.relayout(graph, update);
   };
   const graphs = () => document.querySelectorAll(".js-plotly-plot");  // those that are drawn

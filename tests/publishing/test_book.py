@@ -162,6 +162,8 @@ LOOK = """(async () => {
     "mathematics not typeset": all(".math").filter(e => !e.querySelector("mjx-container")).length,
     "errors in mathematics": all("mjx-merror, [data-mjx-error]").length,
     "graphs not drawn": undrawn(),
+    "graphs cut off by their frame":
+      all(".plotly-graph-div").filter(e => e.clientHeight > e.parentElement.clientHeight + 1).length,
     "images not shown": all("img").filter(e => e.complete && !e.naturalWidth).length,
     "figures without our script": all(".bbatch-figure:not([data-ready])").length,
     "explorer without a chart": all("#explorer").filter(e => !e.querySelector(".bbatch-chart circle")).length,
