@@ -134,16 +134,19 @@ def by_seed(
     return mine.set_index(keys)[metric].unstack([1, 2])
 
 
-def pooled_variance(cells: pd.DataFrame) -> tuple[float, float]:
+def pooled_variance(cells: pd.DataFrame, own: int = 0) -> tuple[float, float]:
     """Variance within the columns of a table, pooled, and how many further runs it counts for; NaN and 0
-    without any."""
+    without any.
+
+    `own`: degrees of freedom in the table that the values themselves bring, which must not count twice."""
     x = cells.to_numpy(float)
     counts = (~np.isnan(x)).sum(axis=0)
     x = x[:, counts > 0]
     freedom = int((counts[counts > 0] - 1).sum())
-    if not freedom:
+    if freedom <= own:
         return math.nan, 0.0
-    return float(np.nansum((x - np.nanmean(x, axis=0)) ** 2) / freedom), float(min(PRIOR, freedom))
+    variance = float(np.nansum((x - np.nanmean(x, axis=0)) ** 2) / freedom)
+    return variance, float(min(PRIOR, freedom - own))
 
 
 def moderated(values: np.ndarray, prior: float, freedom: float) -> tuple[float, float]:
@@ -187,7 +190,7 @@ def weighted(table: pd.DataFrame, weights: Mapping, unit: str, about: str = "") 
     sums = sums[~np.isnan(sums)]
     if not len(sums):
         return Estimate(about=about, unit=unit)
-    variance, freedom = pooled_variance(table)
+    variance, freedom = pooled_variance(table, own=len(sums) - 1)
     deviation, freedom = moderated(sums, variance * sum(w * w for w in weights.values()), freedom)
     total = sum(abs(w) for w in weights.values()) / (2 if abs(sum(weights.values())) < 1e-9 else 1)
     return Estimate(

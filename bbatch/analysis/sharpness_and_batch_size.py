@@ -61,9 +61,8 @@ def sharpness_at(table: pd.DataFrame, dataset: str, batch_size: int, measure: st
     ids = _ids(table, dataset, [batch_size], values.index)
     if (values <= 0).any():  # along random directions the loss need not rise
         return mean(values, "loss", about, ids)
-    found = ratio(
-        values, about, ids, prior=pooled_variance(logs), span=float(wide.max().max() - wide.min().min())
-    )
+    prior, span = pooled_variance(logs, own=len(values) - 1), float(wide.max().max() - wide.min().min())
+    found = ratio(values, about, ids, prior=prior, span=span)
     return replace(found, unit="loss", how="geometric mean over seeds")
 
 
@@ -92,7 +91,7 @@ def _pairs(wide: pd.DataFrame, small: int, large: int) -> pd.DataFrame:
 
 
 def _ratio(wide: pd.DataFrame, pairs: pd.DataFrame, about: str, ids=()) -> Estimate:
-    variance, freedom = pooled_variance(np.log(wide.where(wide > 0)))
+    variance, freedom = pooled_variance(np.log(wide.where(wide > 0)), own=len(pairs) - 1)
     small, large = pairs.columns
     return ratio(pairs[large] / pairs[small], about, ids, prior=(2 * variance, freedom))
 

@@ -27,7 +27,8 @@ def test_a_difference_is_paired_and_its_scatter_drawn_towards_that_of_the_data_s
     found = combine(runs, "mnist", {(8, "linear"): 1, (64, "linear"): -1})
     differences = np.array([-0.30, -0.15, -0.30])
     pooled = (np.var([99.0, 99.1, 98.9], ddof=1) + np.var([99.3, 99.25, 99.2], ddof=1)) / 2
-    prior = min(PRIOR, 4)  # two cells of three seeds have four degrees of freedom
+    # two cells of three seeds have four degrees of freedom: two are the differences' own, and count once
+    prior = min(PRIOR, 4 - 2)
     variance = (2 * differences.var(ddof=1) + prior * 2 * pooled) / (2 + prior)
     half = stats.t.ppf(0.975, 2 + prior) * math.sqrt(variance / 3)
     assert (found.value, found.n, found.freedom) == (pytest.approx(differences.mean()), 3, 2 + prior)
@@ -44,6 +45,11 @@ def test_a_single_run_borrows_the_scatter_and_has_none_where_no_cell_has_two():
     assert lone.one_run == pytest.approx(deviation * math.sqrt(2))
     alone = accuracy.level(frame({8: [9900], 64: [9930]}), "mnist", 64)
     assert alone.value == pytest.approx(99.3) and math.isnan(alone.low)
+
+
+def test_the_only_cell_that_has_seeds_borrows_nothing_from_itself():
+    found = accuracy.level(frame({8: [9900, 9910, 9890], 64: [9930]}), "mnist", 8)
+    assert found.interval() == pytest.approx(stats.t.interval(0.95, 2, 99.0, stats.sem([99.0, 99.1, 98.9])))
 
 
 def test_intervals_stay_inside_what_a_quantity_can_be():

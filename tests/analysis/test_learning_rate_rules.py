@@ -31,9 +31,10 @@ def test_rules_are_compared_seed_by_seed():
     ]
     effect = learning_rate_rules.effect(metrics.frame(runs)).set_index(["batch_size", "rule"])["test_acc"]
     cells = [99.0, 99.1, 98.9], [98.9, 99.05, 98.7]
-    pooled = sum(np.var(c, ddof=1) for c in cells) / 2  # counts for its own four degrees of freedom
-    variance = (2 * np.var([-0.1, -0.05, -0.2], ddof=1) + 4 * 2 * pooled) / 6
-    low, high = stats.t.interval(0.95, 6, -0.35 / 3, np.sqrt(variance / 3))
+    # Four degrees of freedom, of which the differences' own two count once.
+    pooled = sum(np.var(c, ddof=1) for c in cells) / 2
+    variance = (2 * np.var([-0.1, -0.05, -0.2], ddof=1) + 2 * 2 * pooled) / 4
+    low, high = stats.t.interval(0.95, 4, -0.35 / 3, np.sqrt(variance / 3))
     constant = effect[512, "constant"]
     assert (constant.value, constant.low, constant.high) == pytest.approx((-0.35 / 3, low, high))
     assert effect[512, "sqrt"].n == 0

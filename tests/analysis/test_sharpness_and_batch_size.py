@@ -32,9 +32,8 @@ def test_ratio_and_growth_are_those_of_a_table_made_by_them():
         index="seed", columns="batch_size", values="value"
     )
     logs, cells = np.log(pairs[512] / pairs[32]), np.log(pairs)
-    prior = min(
-        10, 2 * len(cells.columns)
-    )  # the pooled variance counts for its degrees of freedom, at most ten
+    # the pooled variance counts for its degrees of freedom less the ratios' own two, at most ten
+    prior = min(10, 2 * len(cells.columns) - 2)
     variance = (2 * logs.var() + prior * 2 * cells.var().mean()) / (2 + prior)
     half = stats.t.ppf(0.975, 2 + prior) * np.sqrt(variance / 3)
     low, high = np.exp(logs.mean() - half), np.exp(logs.mean() + half)

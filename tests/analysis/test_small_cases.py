@@ -63,9 +63,8 @@ def test_a_summary_of_choices_names_the_usual_size_and_the_range():
             "batch_size": [64, 32, 64, 512],
             "test_acc": [95.0, 96.0, 97.0, 94.0],
             "best_acc": [97.0, 97.0, 97.0, 97.0],
-            "to_target_epochs": [3.0, None, 5.0, None],
-            "to_target_cpu_s": 1.0,
-            "to_target_torch_s": 2.0,
+            "target_epochs": [3.0, None, 5.0, None],
+            "target_s": 2.0,
             "cpu_seconds": [1.0, 2.0, 3.0, 6.0],
         }
     )
