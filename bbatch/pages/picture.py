@@ -139,8 +139,10 @@ def words(figure: Figure) -> str:
     for axis in figure.axes:
         if legend := axis.get_legend():
             key += [text.get_text().replace("\n", " ") for text in legend.get_texts()]
-        if axis.axison and (axis.get_xlabel() or axis.get_ylabel() or axis.get_title(loc="left")):
-            title = " ".join(filter(None, (axis.get_title(loc=loc) for loc in ("left", "center", "right"))))
+        title = " ".join(filter(None, (axis.get_title(loc=loc) for loc in ("left", "center", "right"))))
+        if not axis.axison:
+            said += [title] if title else []  # a drawing without axes
+        elif axis.get_xlabel() or axis.get_ylabel() or axis.get_title(loc="left"):
             shared = next((a.get_ylabel() for a in figure.axes if a.get_ylabel()), "")
             what = f"{axis.get_ylabel() or shared} against {axis.get_xlabel() or 'position'}"
             said.append(f"{title}: {what}" if title else what)
