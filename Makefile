@@ -32,7 +32,7 @@ help:           ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## */|/' | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
 book: $(VENV)/.installed  ## build the book from the committed records, into _build/html
-	@echo "Building the book (about 3 minutes the first time)."
+	@echo "Building the book (about 5 minutes the first time)."
 	@$(BIN)/python -m bbatch.publishing book
 
 pdf: book       ## the book as one PDF, _build/book.pdf (needs Chromium or Chrome on the path; no LaTeX)
@@ -42,7 +42,7 @@ pdf: book       ## the book as one PDF, _build/book.pdf (needs Chromium or Chrom
 outputs: $(VENV)/.installed  ## renew the outputs that nbval compares, from the committed records: NOTEBOOKS="03 07", or all
 	@$(BIN)/python -m bbatch.publishing outputs $(NOTEBOOKS)
 
-test: $(VENV)/.installed  ## run all tests: package, notebooks, book and its pages (up to 15 minutes); FAST=1: the core's, in one
+test: $(VENV)/.installed  ## run all tests: package, notebooks, book and its pages (up to 30 minutes); FAST=1: the core's, in one
 	@echo "Testing $(if $(FAST),the core,package and notebooks and book)."
 	@BBATCH_STORE="$${BBATCH_STORE:-_build/store}" $(BIN)/python -m pytest $(if $(FAST),$(CORE),$(ALL))
 
