@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from ..config import DATASETS, LR_RULES, SYNTHETIC, Run, plan
+from ..config import DATASETS, LR_RULES, PUBLISHED, SYNTHETIC, Run, plan
 from ..models import NETWORKS, build, parameter_count
 from .picture import describe
 from .style import COLORS, INK, STYLE, batch_size_axis
@@ -137,9 +137,10 @@ def stages(name: str) -> list[tuple[str, tuple[int, ...]]]:
 def drawn_networks() -> Figure:
     """The three networks, drawn: images as squares, vectors as bars; over each arrow the layer and its
     parameters."""
+    names = list(dict.fromkeys(DATASETS[d].network for d in PUBLISHED))  # the paper's, whatever a reader adds
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(len(NETWORKS), 1, figsize=(10.5, 6.6))
-        for axis, name in zip(axes, NETWORKS, strict=True):
+        figure, axes = plt.subplots(len(names), 1, figsize=(10.5, 6.6))
+        for axis, name in zip(axes, names, strict=True):
             parts = stages(name)
             for x, (layer, shape) in enumerate(parts):
                 _box(axis, x, shape)
@@ -154,7 +155,7 @@ def drawn_networks() -> Figure:
             axis.set(xlim=(-0.5, 7.4), ylim=(-1.2, 1.1))
             axis.axis("off")
     plt.close(figure)
-    counts = "; ".join(f"{name} {parameter_count(NETWORKS[name]()):,}" for name in NETWORKS)
+    counts = "; ".join(f"{name} {parameter_count(NETWORKS[name]()):,}" for name in names)
     return describe(
         figure,
         f"Three small networks, with trainable parameters over the arrows ({counts} in all). After each "

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+
+class _Colors(dict):
+    """A data set that a reader adds is grey."""
+
+    def __missing__(self, name: str) -> str:
+        return "#5B5B5B"
+
+
 # Okabe and Ito's colours, told apart by readers with any of the common forms of colour blindness.
-# A data set that a reader adds is grey.
-COLORS = defaultdict(lambda: "#5B5B5B") | {
-    "synthetic-1k": "#E69F00",
-    "synthetic-10k": "#56B4E9",
-    "synthetic-50k": "#0072B2",
-    "mnist": "#009E73",
-    "cifar10": "#D55E00",
-}
+COLORS = _Colors(
+    {
+        "synthetic-1k": "#E69F00",
+        "synthetic-10k": "#56B4E9",
+        "synthetic-50k": "#0072B2",
+        "mnist": "#009E73",
+        "cifar10": "#D55E00",
+    }
+)
 INK, FAINT = "#333333", "#DDDDDD"
 PAPER = dict(
     color=INK,

@@ -37,8 +37,8 @@ def test_a_problem_of_ours_trains_as_the_records_do_to_the_bit():
     assert again["test_acc"] == pytest.approx(row["test_acc"], abs=0.6)  # two of 360, on other processors
 
 
-def test_a_part_of_the_images_is_drawn_once_and_follows_the_protocol_in_bf16(monkeypatch):
-    n, whole, seen = problems.IMAGES, data.load("mnist"), []
+def test_a_part_of_the_images_is_drawn_once_and_follows_the_protocol_in_bf16(monkeypatch, real):
+    n, whole, seen = problems.IMAGES, real("mnist"), []
     monkeypatch.setattr(
         problems,
         "train_network",
