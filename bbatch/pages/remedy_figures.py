@@ -15,7 +15,7 @@ from ..errors import BadInput
 from ..statistics import span
 from ..studies.remedies import SETTINGS
 from .picture import describe, tip
-from .style import COLORS, INK, STYLE, batch_size_axis
+from .style import COLORS, INK, STYLE, batch_size_axis, with_ends
 
 LIMITS = (-0.75, 1.75)  # of the share drawn; intervals that reach further are cut
 LINES = (("#0072B2", "o-"), ("#D55E00", "s--"), ("#009E73", "^:"), ("#E69F00", "v-."))  # of networks
@@ -51,7 +51,7 @@ def _panel(axis, name: str, table: pd.DataFrame) -> None:
         told = table["share"].map(lambda share: not math.isnan(share.mean))
         mine = table[(table["batch_size"] == b) & told]
         y = [order.index(r) + APART * (k - (len(sizes) - 1) / 2) for r in mine["remedy"]]
-        means, ends = _with_ends(mine["share"])
+        means, ends = with_ends(mine["share"])
         filled = {"markerfacecolor": "white" if k == 0 else color, "label": f"B = {b:,}"}
         axis.errorbar(means, y, xerr=ends, fmt="so"[k], color=color, capsize=2, **filled)
         texts = [f"{r}, B = {b:,}: {span(i)}" for r, i in zip(mine["remedy"], mine["share"], strict=True)]
@@ -72,7 +72,7 @@ def networks_compared(table: pd.DataFrame, dataset: str) -> Figure:
         for (network, rows), (color, style) in zip(table.groupby("network", sort=False), LINES, strict=False):
             for axis, what in zip(axes, ("accuracy", "optimum"), strict=True):
                 how = {"color": color, "fmt": style, "capsize": 2, "label": network}
-                axis.errorbar(rows["batch_size"], *_with_ends(rows[what]), **how)
+                axis.errorbar(rows["batch_size"], *with_ends(rows[what]), **how)
         for axis, label in zip(
             axes, ("Test accuracy at the best rate (%)", "Best learning rate"), strict=True
         ):
@@ -86,9 +86,3 @@ def networks_compared(table: pd.DataFrame, dataset: str) -> Figure:
         f"{DATASETS[dataset].title}, networks beside each other: what each batch size attains at its best "
         "rate, and that rate. Rates chosen on held-out samples; 95 % intervals from seeds drawn again.",
     )
-
-
-def _with_ends(intervals) -> tuple[list[float], list[list[float]]]:
-    """Means, and how far the bounds lie from them."""
-    ends = [[i.mean - i.low for i in intervals], [i.high - i.mean for i in intervals]]
-    return [i.mean for i in intervals], ends

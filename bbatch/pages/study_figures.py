@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from ..analysis import batch_and_rate
 from ..config import DATASETS
 from .picture import describe
-from .style import COLORS, INK, STYLE
+from .style import COLORS, INK, STYLE, with_ends
 
 DEEPEST = 5.0  # points below the best cell from which the map is one colour: what matters lies above
 RULES = {"constant": (0, (0, (1, 1.5))), "square root": (0.5, (0, (4, 2))), "linear": (1, "-")}
@@ -55,10 +55,9 @@ def _map(axis, name: str, runs: pd.DataFrame):
         axis.plot(sizes, rate, color="white", linewidth=3.2)
         axis.plot(sizes, rate, color=INK, linestyle=style, linewidth=1.5, label=f"{rule} rule")
     best = batch_and_rate.best_rates(runs)
-    middle = [i.mean for i in best["optimum"]]
-    span = [[i.mean - i.low for i in best["optimum"]], [i.high - i.mean for i in best["optimum"]]]
+    middle, ends = with_ends(best["optimum"])
     axis.errorbar(
-        best["batch_size"], middle, span, fmt="o", color=INK, markerfacecolor="white", label="best rate"
+        best["batch_size"], middle, ends, fmt="o", color=INK, markerfacecolor="white", label="best rate"
     )
     axis.set(xscale="log", yscale="log", title=DATASETS[name].title, xlabel="Batch size B")
     axis.set_ylim(2 ** _edges(y)[0], 2 ** _edges(y)[-1])
@@ -96,8 +95,7 @@ def accuracy_by_rule(tables: dict[str, pd.DataFrame]) -> Figure:
 def _accuracies(axis, name: str, runs: pd.DataFrame) -> None:
     best = batch_and_rate.best_rates(runs)
     lost = batch_and_rate.rules_on_map(runs, DATASETS[name].protocol.base_lr)
-    means = np.array([i.mean for i in best["accuracy"]])
-    span = np.abs(np.array([[i.low, i.high] for i in best["accuracy"]]).T - means)
+    means, ends = with_ends(best["accuracy"])
     for rule, (_, style) in RULES.items():
         of_rule = lost[lost["rule"] == {"square root": "sqrt"}.get(rule, rule)]
         at_rule = means - np.array([i.mean for i in of_rule["loss"]])
@@ -105,7 +103,7 @@ def _accuracies(axis, name: str, runs: pd.DataFrame) -> None:
     axis.errorbar(
         best["batch_size"],
         means,
-        span,
+        ends,
         fmt="o-",
         color=COLORS[name],
         linewidth=2.2,
@@ -113,7 +111,7 @@ def _accuracies(axis, name: str, runs: pd.DataFrame) -> None:
         label="best rate",
     )
     axis.set(xscale="log", title=DATASETS[name].title, xlabel="Batch size B")
-    axis.set_ylim(means.max() - 12, means.max() + 1)
+    axis.set_ylim(max(means) - 12, max(means) + 1)
     axis.xaxis.set_major_locator(LogLocator(base=4, numticks=20))
     axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axis.xaxis.set_minor_locator(NullLocator())

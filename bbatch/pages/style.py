@@ -80,3 +80,9 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure as SVG that comes out the same, byte for byte, each time."""
     with mpl.rc_context(STYLE):
         figure.savefig(path, metadata={"Date": None})
+
+
+def with_ends(intervals) -> tuple[list[float], list[list[float]]]:
+    """Means, and how far the bounds lie from them."""
+    ends = [[i.mean - i.low for i in intervals], [i.high - i.mean for i in intervals]]
+    return [i.mean for i in intervals], ends
