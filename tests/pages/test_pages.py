@@ -33,7 +33,8 @@ def test_compare_gives_mean_interval_paper_and_difference(runs):
     table = tables.compare(runs, "synthetic-1k").set_index("batch_size")
     cells = np.array([[95.0, 94.0, 96.0], [96.0, 96.5, 95.5], [93.0, 94.5, 90.0]])
     own, pooled = cells[0].var(ddof=1), cells.var(ddof=1, axis=1).mean()  # as claims are judged: `estimate`
-    half = stats.t.ppf(0.975, 2 + 6) * math.sqrt((2 * own + 6 * pooled) / (2 + 6) / 3)
+    # Six degrees of freedom are pooled; two of them are the cell's own, and count once.
+    half = stats.t.ppf(0.975, 2 + 4) * math.sqrt((2 * own + 4 * pooled) / (2 + 4) / 3)
     row = table.loc[8]
     assert row["n"] == 3 and row["test_acc"] == pytest.approx(95.0)
     assert (row["test_acc_low"], row["test_acc_high"]) == pytest.approx((95 - half, 95 + half))
@@ -68,9 +69,11 @@ def test_best_batch_size_and_paired_change(runs):
 def test_one_more_run_uses_the_scatter_of_single_runs(runs):
     table = accuracy.one_more_run(runs, "synthetic-1k").set_index("batch_size")
     cells = [95.0, 94.0, 96.0], [96.0, 96.5, 95.5], [93.0, 94.5, 90.0]
-    pooled = sum(np.var(c, ddof=1) for c in cells) / 3  # of six degrees of freedom, beside the cell's own two
-    variance = (2 * np.var(cells[0], ddof=1) + 6 * pooled) / 8
-    half = stats.t.ppf(0.975, 8) * math.sqrt(variance * (1 + 1 / 3))
+    pooled = (
+        sum(np.var(c, ddof=1) for c in cells) / 3
+    )  # of six degrees of freedom, two of them the cell's own
+    variance = (2 * np.var(cells[0], ddof=1) + 4 * pooled) / 6
+    half = stats.t.ppf(0.975, 6) * math.sqrt(variance * (1 + 1 / 3))
     assert (table.loc[8, "low"], table.loc[8, "high"]) == pytest.approx((95 - half, min(95 + half, 100)))
     assert 16 not in table.index  # the paper has no such cell
     give = 0.005  # half of the last digit that is printed
