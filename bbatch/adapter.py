@@ -1,5 +1,4 @@
-"""How any model is called with any batch, and what its loss is. `choosing` and `geometry` both go through
-here.
+"""How any model is called with any batch, and its loss: for `choosing` and `geometry` alike.
 
 A batch is a tensor, a packed sequence, or any nest of them: tuples, lists, dicts, dataclasses. What the model
 is given:
@@ -70,8 +69,7 @@ class Adapter:
         self.loss, self.general = loss, loss is not None and wants_model(loss)
 
     def __call__(self, model: Callable, batch) -> Result:
-        """Raises `BadInput` where model, batch and loss do not fit one another; running out of memory passes
-        through."""
+        """Raises `BadInput` where model, batch and loss do not fit; running out of memory passes through."""
         if self.general:
             return Result(self._scalar(lambda: self.loss(model, batch)), None, cut(batch)[1])
         inputs, targets = cut(batch)

@@ -19,8 +19,7 @@ from .errors import BadInput, one_of, whole
 from .models import NETWORKS, structure
 from .optimizers import OPTIMIZERS
 
-# Factor on the base learning rate from the ratio of the batch size to the base batch size; `linear` is Eq.
-# (2).
+# Factor on the base learning rate, from the ratio of the batch size to its base; `linear` is Eq. (2).
 LR_RULES: dict[str, Callable[[float], float]] = {
     "constant": lambda ratio: 1.0,
     "linear": lambda ratio: ratio,
@@ -240,8 +239,7 @@ def plan(
     batch_schedule: str = "fixed",
     lr_schedule: str = "fixed",
 ) -> Run:
-    """A run under the paper's protocol for `dataset` (Tables II and VIII), with what is given put in its
-    place.
+    """A run under the paper's protocol (Tables II and VIII), with what is given put in its place.
 
     Seed 42 is the paper's. Raises `BadInput` for an unknown name or a value out of range.
     """

@@ -43,8 +43,7 @@ class Data:
     augment: bool = False
 
     def inputs(self, x: torch.Tensor) -> torch.Tensor:
-        """Network inputs from stored ones: features as they are, images normalised to float32 [n, C, H,
-        W]."""
+        """Network inputs from stored ones: features as they are, images float32 [n, C, H, W]."""
         if self.stats is None:
             return x
         mean, std = (torch.tensor(s, dtype=torch.float32, device=x.device) for s in self.stats)
@@ -66,8 +65,7 @@ def load(name: str, device: str = "cpu", *, download: bool = True) -> Data:
 
 
 def usable(device: str) -> str:
-    """`device`, where tensors can be put there: "cpu", "cuda" or "cuda:0" and so on. Raises `BadInput`
-    otherwise."""
+    """`device`, where tensors can be put there ("cpu", "cuda:0"). Raises `BadInput` otherwise."""
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     names = ["cpu"] + ["cuda"] * bool(there) + [f"cuda:{k}" for k in range(there)]
     if str(device) not in names:
@@ -92,8 +90,7 @@ def _read(name: str, download: bool) -> Data:
 
 
 def random_crop_flip(images: torch.Tensor, dx, dy, flip) -> torch.Tensor:
-    """Each image [n, H, W, C] shifted by (dy, dx) within a border of zeros, then mirrored where `flip` is
-    True.
+    """Each image [n, H, W, C] shifted by (dy, dx) within a zero border, then mirrored where `flip`.
 
     `dx`, `dy`: int64 [n] in 0..2*CROP_PADDING (CROP_PADDING is no shift); `flip`: bool [n]. The same as
     torchvision's RandomCrop(padding=4) and RandomHorizontalFlip, for a whole batch at once.

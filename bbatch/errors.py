@@ -37,6 +37,5 @@ def whole(what: str, given, low: int, high: int | None = None) -> None:
 
 
 def printable(text: str) -> str:
-    """`text` on one line, without what a terminal would obey: control characters, and marks that turn text
-    around."""
+    """`text` on one line, without control characters and marks that turn text around."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", "?", text)

@@ -1,5 +1,4 @@
-"""Additions of a reader: modules named in BBATCH_EXTENSIONS (separated by commas), imported before anything
-runs.
+"""Additions of a reader: modules that BBATCH_EXTENSIONS names, imported before anything runs.
 
 Such a module adds entries to `config.DATASETS`, `models.NETWORKS`, `optimizers.OPTIMIZERS` and so on; see
 CONTRIBUTING.md. Every process of a sweep imports it, so that all know the same names.

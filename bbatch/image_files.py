@@ -45,8 +45,7 @@ def mnist(download: bool) -> Arrays:
 
 
 def cifar10(download: bool) -> Arrays:
-    """CIFAR-10, exact pixels: from the official batches, or packed without loss, in one order
-    (`in_byte_order`). Raises `DataMissing`."""
+    """CIFAR-10, exact pixels: official batches or lossless packing, `in_byte_order`. Or `DataMissing`."""
     from torchvision.datasets import CIFAR10
 
     official = {
@@ -118,8 +117,7 @@ def _download(what: str, fetch, allowed: bool) -> None:
 
 
 def _idx(path: Path) -> np.ndarray:
-    """A file in IDX format: two zero bytes, type 8 (bytes), number of dimensions, each as a big-endian int32,
-    contents.
+    """A file in IDX format: two zeros, type 8 (bytes), dimensions, each a big-endian int32, contents.
 
     Read here and not through torchvision, which would take an older processed copy beside it, unchecked.
     """

@@ -42,8 +42,7 @@ def tensor_of(outputs) -> torch.Tensor | None:
 
 
 def mapped(function: Callable[[torch.Tensor], object], part):
-    """The nest with `function` in the place of each tensor (a packed sequence: of its data); the rest as it
-    is."""
+    """The nest with `function` in place of each tensor (a packed sequence: its data)."""
     if isinstance(part, torch.Tensor):
         return function(part)
     if isinstance(part, PackedSequence):

@@ -113,8 +113,7 @@ def statement(id: str) -> pd.Series:
 
 
 def printed(id: str) -> tuple[str, float]:
-    """The number of one statement as it is printed, and half of its last digit. Empty and NaN for words
-    alone."""
+    """The printed number of a statement and half of its last digit. Empty and NaN for words."""
     text = _read("text", as_text=True).set_index("id")["value"]
     one_of("statement", id, text.index)
     return text[id], 0.5 * 10.0 ** -len(text[id].partition(".")[2]) if text[id] else float("nan")

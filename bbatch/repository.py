@@ -1,5 +1,4 @@
-"""This checkout: where it lies, which commit it stands at, and the folders that the environment names for
-it."""
+"""This checkout: where it lies, its commit, and the folders that the environment names."""
 
 from __future__ import annotations
 

@@ -130,8 +130,7 @@ class Checkpoint:
             path.unlink(missing_ok=True)
 
     def read(self) -> dict | None:
-        """The newest whole state, or None. Damaged files are set aside; only tensors and plain values are
-        loaded."""
+        """The newest whole state, or None. Damaged files are set aside; only plain values are loaded."""
         for path in reversed(self.files()):
             if (payload := unseal(path.read_bytes())) is not None:
                 return torch.load(io.BytesIO(payload), weights_only=True)

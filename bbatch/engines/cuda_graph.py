@@ -130,8 +130,7 @@ class GraphEngine(TorchEngine):
         self.step.zero_()
 
     def _step(self, size: int) -> None:
-        """Train on the next `size` samples of the epoch. Nothing here waits for the device or depends on
-        its values."""
+        """Train on the next `size` samples. Nothing here waits for the device or depends on its values."""
         where = self.where[:size]
         x, y = self.x[where], self.y[where]
         lay_masks(self.dropouts, size, self.generator)

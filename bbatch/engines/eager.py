@@ -28,8 +28,7 @@ LAYOUT = {"cpu": torch.channels_last, "cuda": torch.contiguous_format}
 
 
 class TorchEngine:
-    """Runs epochs of any network with eager PyTorch on any device. The network is moved there, and is its
-    own."""
+    """Runs epochs of any network with eager PyTorch on any device; the network is its own."""
 
     name = "torch"
 
@@ -85,8 +84,7 @@ class TorchEngine:
         return float(loss_sum), int(correct)
 
     def _augmentation(self, n: int, generator: torch.Generator) -> tuple:
-        """Shifts [2, n] and flips [n] of an epoch's images, drawn before its masks; None twice without
-        augmentation."""
+        """Shifts [2, n] and flips [n] of an epoch's images, drawn before its masks; else None twice."""
         if not self.data.augment:
             return None, None
         shifts = torch.randint(0, 2 * CROP_PADDING + 1, (2, n), generator=generator, device=self.device)

@@ -76,8 +76,7 @@ def _input_gradient(g, w, out):
 
 @_part
 def _bias_relu_dropout(a, bias, bits, offset, threshold, scale):
-    """a <- dropout(relu(a + bias)) in place; `bits` rows hold the masks of all layers, this one's from
-    `offset`."""
+    """a <- dropout(relu(a + bias)) in place; `bits` holds all layers' masks, this one's from `offset`."""
     for b in range(a.shape[0]):
         for o in range(a.shape[1]):
             v = a[b, o] + bias[o]
@@ -117,8 +116,7 @@ def _softmax_loss(logits, bias, y, batch, g):
 
 @_part
 def _adam(p, m, v, g, lr, t):
-    """One step of Adam (Kingma & Ba 2015, with PyTorch's placement of epsilon) on flat arrays; t counts
-    from 1."""
+    """One step of Adam (Kingma & Ba 2015, epsilon as in PyTorch) on flat arrays; t counts from 1."""
     size = np.float32(lr / (1 - BETA1**t))
     root = np.float32(1 / math.sqrt(1 - BETA2**t))
     b1, b2, eps = np.float32(1 - BETA1), np.float32(BETA2), np.float32(EPSILON)

@@ -84,8 +84,7 @@ def pages() -> list[Path]:
 
 
 def execute_all() -> list[Path]:
-    """Execute the pages that are notebooks and whose stamp is out of date, two at once; returns all such
-    pages.
+    """Execute the notebook pages whose stamp is out of date, two at once; returns all such pages.
 
     Raises `BookFailed` where one stops, and `KeyboardInterrupt` with a sentence that says how far they came.
     """
@@ -136,8 +135,7 @@ def execute_all() -> list[Path]:
 
 
 def _begin(lock) -> None:
-    """Once a process that executes notebooks: one lock for all bars, Ctrl-C left to the build, no life beyond
-    it."""
+    """Once a process that executes notebooks: one lock for all bars, Ctrl-C left to the build."""
     tqdm.set_lock(lock)
     worker.begin()
 

@@ -1,5 +1,4 @@
-"""Jupyter Book in a process of its own that does not outlive the build: the build holds the other end of its
-input."""
+"""Jupyter Book in a process that does not outlive the build, which holds the end of its input."""
 
 import os
 import sys

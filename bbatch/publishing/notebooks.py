@@ -30,8 +30,7 @@ EXECUTED = (
 
 
 class NotebookFailed(RuntimeError):
-    """A cell raised; the message names the notebook, the cell and the error. What ran before it can be
-    read."""
+    """A cell raised; names the notebook, the cell and the error. What ran before can be read."""
 
 
 def paths() -> list[Path]:
@@ -56,8 +55,7 @@ def listing() -> list[dict]:
 
 
 def parameters_of(path: Path) -> list[dict]:
-    """The parameters of one notebook, in the order of its cell; the type is the annotation, else the
-    default's."""
+    """The parameters of one notebook, in order; the type is the annotation, or the default's."""
     import papermill
 
     rows = []
@@ -109,8 +107,7 @@ def parse(pairs: list[str]) -> dict:
 
 
 def check_parameters(path: Path, parameters: dict) -> None:
-    """Raise `BadInput`, naming it, for a parameter that the notebook does not have or a value of another
-    type."""
+    """Raise `BadInput` for a parameter that the notebook lacks or a value of another type."""
     known = {row["parameter"]: row for row in parameters_of(path)}
     for name, value in parameters.items():
         one_of(f"parameter of {path.stem}", name, known)
@@ -200,8 +197,7 @@ def use_this_checkout() -> None:
 
 
 def _sign(path: Path) -> None:
-    """Trust an executed notebook, as `jupyter trust` does: JupyterLab leaves the drawings of others'
-    notebooks out."""
+    """Trust an executed notebook, as `jupyter trust` does; JupyterLab hides others' drawings."""
     from nbformat.sign import NotebookNotary
 
     with contextlib.suppress(
@@ -222,8 +218,7 @@ class _Log:
 
 
 def strip(path: Path) -> None:
-    """Drop from an executed notebook what varies between runs: times, widget states, stderr, generated
-    ids."""
+    """Drop what varies between runs: times, widget states, stderr, generated ids."""
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata = {
         "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
@@ -241,8 +236,7 @@ def strip(path: Path) -> None:
 
 
 def _joined(outputs: list) -> list:
-    """Outputs without stderr and progress widgets; pieces of stdout, split where stderr came between, in
-    one."""
+    """Outputs without stderr and progress widgets; split pieces of stdout in one."""
     kept = []
     for output in outputs:
         if output.get("name") == "stderr" or "application/vnd.jupyter.widget-view+json" in output.get(
@@ -272,8 +266,7 @@ def _label(path: Path, parameters: dict) -> str:
 
 @contextlib.contextmanager
 def _without_noise():
-    """papermill logs each of its steps and its libraries warn of their own age; the progress bar says
-    enough."""
+    """papermill logs its steps and libraries warn of their age; the progress bar says enough."""
     logger, level = logging.getLogger("papermill"), logging.getLogger("papermill").level
     logger.setLevel(logging.ERROR)
     try:

@@ -126,8 +126,7 @@ def _head(texts: dict[str, str]) -> str:
 
 
 def _article(name: str, text: str, names: set[str]) -> str:
-    """The article of one page; its ids, and the links to them, carry the page's name. Drawings are not taken
-    apart."""
+    """The article of one page; ids and links to them carry its name. Drawings stay whole."""
     prefix, drawings = name.replace("/", "-"), []
 
     def aside(found) -> str:

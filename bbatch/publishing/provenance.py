@@ -1,5 +1,4 @@
-"""Where the book comes from, for readers and for machines: a line at the foot of each page, and an RO-Crate
-beside it.
+"""Where the book comes from, for readers and machines: the foot of each page, and an RO-Crate.
 
 The crate follows RO-Crate 1.2 (https://w3id.org/ro/crate/1.2): `ro-crate-metadata.json` in the folder of the
 pages describes them, the committed records, which are copied beside them, the code, the paper and the
@@ -30,8 +29,7 @@ TITLE = "Large Batch vs. Small Batch Training: Generalization Tradeoffs in Deep 
 
 
 def facts() -> dict:
-    """What every page rests on: the commit, the committed runs and their hash, data, hardware and dates
-    (UTC)."""
+    """What every page rests on: commit, committed runs and their hash, data, hardware, dates (UTC)."""
     records = list(Store().frozen_records().values())
     seen = [record["observed"] for record in records]
 

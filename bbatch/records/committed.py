@@ -39,8 +39,7 @@ def read(folder: Path) -> dict[str, dict]:
 
 
 def merge(folder: Path, records: dict[str, dict]) -> dict[str, int]:
-    """Add the records that the folder lacks; returns how many for each data set that got any. Renews
-    SHA256SUMS.
+    """Add the records that the folder lacks; returns how many by data set. Renews SHA256SUMS.
 
     A failed run (out of memory) says something of a machine, not of the configuration: it is left out.
 

@@ -1,5 +1,4 @@
-"""Whether results/ is what was recorded: its checksums, its records, and what git has committed of them
-since.
+"""Whether results/ is what was recorded: its checksums, its records, and git's history of them.
 
 Checksums lie beside the files that they check, so who alters a record can renew them. But a record never
 changes once it is committed, and git still holds each file as it was: a record that is no longer what it was

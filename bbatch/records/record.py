@@ -31,8 +31,7 @@ def decided(record: dict) -> dict:
 
 
 def flaw(record: dict) -> str | None:
-    """Why this cannot be the record of a run, finished or failed, as the end of a sentence; None where it
-    can."""
+    """Why this cannot be a run's record, as the end of a sentence; None where it can."""
     try:
         return _flaw(record)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -40,8 +39,7 @@ def flaw(record: dict) -> str | None:
 
 
 def stranger(record: dict) -> str | None:
-    """Why a record without a flaw is of no run that there is here, as the end of a sentence; None where it is
-    of one.
+    """Why a sound record is of no run known here, as the end of a sentence; None if it is.
 
     It may be forged, or have been made with a data set or a network that is not known here or is another one
     now.
@@ -102,8 +100,7 @@ def _amount(value) -> bool:
 
 
 def _plain(value, depth: int = 1) -> bool:
-    """A number, a line of text, nothing, or a list or dict of such: what a table can hold and a page can
-    show."""
+    """A number, a text, nothing, or a list or dict of such: what a table can hold and a page show."""
     if isinstance(value, (list, dict)) and depth:
         items = value.values() if isinstance(value, dict) else value
         return all(_plain(item, depth - 1) for item in items)

@@ -26,8 +26,7 @@ TUNED_SEEDS = {"synthetic-1k": 10, "synthetic-10k": 5}  # 10,000 epochs of the f
 
 
 def of_equal_steps(run: Run) -> Run:
-    """The run with as many epochs as give it, as nearly as can be, the steps that B = 32 makes on its
-    samples.
+    """The run with as many epochs as come nearest to the steps that B = 32 makes on its samples.
 
     Steps, not samples, are made equal: where a last, partial batch makes a step of its own, fewer epochs are
     needed than in proportion to B.

@@ -31,8 +31,7 @@ ADDRESS = re.compile(r"dask://([\w.-]+|\[[0-9a-fA-F:]+\]):(\d{1,5})")
 
 @contextmanager
 def executor(name: str, jobs: int | None = None, device: str = "cpu") -> Iterator[Executor | None]:
-    """The executor named `processes` (None: the sweep's own), `dask` or `dask://HOST:PORT`, for the time of a
-    `with`.
+    """The executor named `processes` (None: the sweep's own), `dask` or `dask://HOST:PORT`, in a `with`.
 
     On CUDA each run asks for one unit of the worker resource GPU (`dask worker ... --resources GPU=1`, one
     worker a GPU). The address of Dask's dashboard goes to stderr. Raises `BadInput` for another name, for a
@@ -110,8 +109,7 @@ def _greeted(host: str, port: int) -> None:
 
 
 class _Runs(Executor):
-    """Dask's executor, with the end of a run that no worker survived told as the standard library tells
-    it."""
+    """Dask's executor, telling the end of a run that no worker survived as the library does."""
 
     def __init__(self, inner: Executor):
         self.inner = inner
@@ -141,8 +139,7 @@ class _Runs(Executor):
 
 
 def overheads(measured: pd.DataFrame, seconds: float = 10.0) -> pd.DataFrame:
-    """What each executor costs, from `benchmarks.cluster`: medians over the rounds, a row for each number of
-    workers.
+    """What each executor costs (`benchmarks.cluster`): medians, a row for each number of workers.
 
     Raises `BadInput` for a run of no `seconds`.
 

@@ -137,8 +137,7 @@ def _record(run: Run, dataset: data.Data, device: str, started: datetime, outcom
 
 
 def _finite(value):
-    """NaN and infinity become None: JSON has no name for them, and NaN would not equal itself in a
-    comparison."""
+    """NaN and infinity become None: JSON has no name for them, and NaN does not equal itself."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
