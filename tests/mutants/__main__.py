@@ -1,21 +1,22 @@
-"""`python -m tests.mutants`: seed faults at random places of each room; tell which die, and by which test.
+"""`python -m tests.mutants`: change one place of the package at a time; tell which test notices.
 
-Each fault meets the quickest tests that call the function that it is in. First, once, all tests of its room
-run, to see which call what (`--again` does that anew). `--seeded` seeds the listed faults instead."""
+Places are comparisons, sums, signs, conditions, numbers, `min` for `max`, `low` for `high`, arguments left
+out. Left out by rule are docstrings, annotations, the wording of errors and texts, looks of figures, and
+arguments that only check, copy or choose a width (`LOOKS` and `CHECKS` in `mutate.py`). Each fault meets the
+quickest tests that reach its line; a fault that only an import shows (a table of a module, a class) meets
+them in a new process. `--seeded` seeds the listed faults instead."""
 
 import argparse
-import ast
-import json
+import os
 import random
 import sys
 
-from . import process
-from .calls import PACKAGE, Recorder
-from .mutate import Site, changed, sites
+from . import cold
+from .hunt import PACKAGE, Hunt, places_in
+from .mutate import changed
 from .seeded import FAULTS
-from .survivors import EQUIVALENT
+from .survivors import reason
 
-CALLS = process.ROOT / "_build" / "mutants" / "calls.json"
 # Where faults are seeded, and the folders of tests that are asked.
 ROOMS = {
     "analysis": ["analysis", "claims", "studies"],
@@ -27,75 +28,40 @@ ROOMS = {
 }
 
 
-def learn(rooms: list[str]) -> dict:
-    """Which tests call what, by folder of tests; kept in `_build/`."""
-    CALLS.parent.mkdir(parents=True, exist_ok=True)
-    found = json.loads(CALLS.read_text()) if CALLS.exists() else {}
-    for folder in sorted({folder for room in rooms for folder in ROOMS[room]} - set(found)):
-        print(f"Learning what tests/{folder} calls.", flush=True)
-        place = CALLS.with_name(f"{folder}.json")
+def hunt(room: str, args, ask) -> tuple[int, int, int, int]:
+    """Faults tried, those that died, those that survive with a reason, and all places of the room."""
+    places = places_in(PACKAGE / room, args.module)
+    chosen = random.Random(args.seed).sample(places, min(args.sample or len(places), len(places)))
+    reasons = {place[:2]: reason(place[0], place[2]) for place in chosen}
+    tests = args.tests or [f"tests/{folder}" for folder in ROOMS[room]]
+    died, excused = 0, 0
+    out = os.fdopen(os.dup(1), "w", buffering=1)  # tests may capture the other one
 
-        def work(folder=folder, place=place):
-            recorder = Recorder()
-            process.run_tests([f"tests/{folder}"], recorder)
-            place.write_text(json.dumps(recorder.table()))
-            return "done"
+    def tell(place, by):
+        nonlocal died, excused
+        file, k, site = place
+        why = reasons[file, k]
+        died += bool(by)
+        excused += not by and bool(why)
+        said = by or (f"SURVIVES ({why})" if why else "SURVIVES")
+        if not by or args.all:
+            print(f"{file}:{site.line} {site.function}: {site.text}  <- {said}", file=out)
 
-        process.in_child(work, 3600)
-        found[folder] = json.loads(place.read_text())
-        CALLS.write_text(json.dumps(found))
-    return found
-
-
-def tests_of(site: Site, file: str, learned: dict, folders: list[str], budget: float) -> list[str]:
-    """The quickest tests that call the function, together `budget` seconds of their first run; where none
-    does, those that call anything in the file."""
-    tests = {name: entry for folder in folders for name, entry in learned[folder].items()}
-
-    def callers(function: str) -> dict:
-        return {
-            name: entry
-            for name, entry in tests.items()
-            if any(f == file and f"{called}.".startswith(function) for f, called in entry["calls"])
-        }
-
-    fits = {} if site.function == "<module>" else callers(f"{site.function}.")
-    fits, chosen, shared = fits or callers(""), [], set()
-    while fits:
-        cost = {
-            name: entry["seconds"] + sum(s for f, s in entry["shared"].items() if f not in shared)
-            for name, entry in fits.items()
-        }
-        quickest = min(cost, key=cost.get)
-        if chosen and cost[quickest] > budget:
-            break
-        budget -= cost[quickest]
-        shared |= set(fits.pop(quickest)["shared"])
-        chosen.append(quickest)
-    return chosen
+    cold.run_tests(
+        tests,
+        Hunt(
+            sorted(chosen, key=lambda p: p[:2]),
+            args.budget,
+            tell,
+            lambda place, tests: ask(*place[:2], tests),
+        ),
+    )
+    return len(chosen), died, excused, len(places)
 
 
-def sample(args) -> None:
-    learned, lines = learn(args.rooms), []
-    for room in args.rooms:
-        files = [f for f in sorted((PACKAGE / room).glob("*.py")) if args.module in f.name]
-        texts = {str(f.relative_to(PACKAGE)): f.read_text() for f in files}
-        places = [(f, k, s) for f, text in texts.items() for k, s in enumerate(sites(ast.parse(text)))]
-        chosen = random.Random(args.seed).sample(places, min(args.sample, len(places)))
-        killed = 0
-        for file, k, site in sorted(chosen, key=lambda place: place[:2]):
-            if reason := EQUIVALENT.get((file, site.function, site.text)):
-                by = f"changes nothing: {reason}"
-            elif tests := tests_of(site, file, learned, ROOMS[room], args.budget):
-                code = changed(texts[file], str(PACKAGE / file), k)
-                by = process.killer(file, code, tests, 60 + 20 * args.budget)
-            else:
-                by = ""
-            killed += bool(by)
-            print(f"{file}:{site.line} {site.function}: {site.text}  <- {by or 'SURVIVES'}", flush=True)
-        share = 100 * killed / max(len(chosen), 1)
-        lines.append(f"{room}: {killed} of {len(chosen)} faults die ({share:.0f} %), of {len(places)} places")
-    print("\n".join(lines))
+def answer(file: str, k: int, tests: list[str]) -> str:
+    path = PACKAGE / file
+    return cold.killer(file, changed(path.read_text(), str(path), k), tests)
 
 
 def seeded() -> None:
@@ -104,9 +70,8 @@ def seeded() -> None:
     for fault in FAULTS:
         path = PACKAGE / fault.file
         text = path.read_text().replace(fault.old, fault.new)
-        by = process.killer(
-            fault.file, compile(text, str(path), "exec") if path.suffix == ".py" else text, [fault.tests], 900
-        )
+        code = compile(text, str(path), "exec") if path.suffix == ".py" else text
+        by = cold.killer(fault.file, code, [fault.tests])
         survivors += not by
         print(f"{fault.file}: {fault.what}  <- {by or 'SURVIVES'}", flush=True)
     sys.exit(bool(survivors))
@@ -115,21 +80,29 @@ def seeded() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__.splitlines()[0])
     parser.add_argument("rooms", nargs="*", metavar="room", help=f"of {', '.join(ROOMS)}; all unless named")
-    parser.add_argument("--sample", type=int, default=40, help="faults for each room (40)")
+    parser.add_argument("--sample", type=int, default=200, help="faults for each room (200); 0: every one")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (0)")
-    parser.add_argument("--budget", type=float, default=20, help="seconds of tests for each fault (20)")
+    parser.add_argument("--budget", type=float, default=5, help="seconds of tests for each fault (5)")
     parser.add_argument("--module", default="", help="only in files whose names hold this")
-    parser.add_argument("--again", action="store_true", help="learn anew which tests call what")
+    parser.add_argument("--tests", nargs="*", help="only these tests")
+    parser.add_argument("--all", action="store_true", help="print what dies as well")
     parser.add_argument("--seeded", action="store_true", help="the listed faults, each of which must die")
     args = parser.parse_args()
-    args.rooms = args.rooms or list(ROOMS)
-    if args.again:
-        CALLS.unlink(missing_ok=True)
-    process.prepare()
+    cold.prepare()
     if args.seeded:
         seeded()
-    else:
-        sample(args)
+    lines = [
+        "| room | places | sampled | die | survive, changing nothing | survive |",
+        "|---|---|---|---|---|---|",
+    ]
+    for room in args.rooms or ROOMS:
+        tried, died, excused, places = cold.in_room(lambda ask, room=room: hunt(room, args, ask), answer)
+        share = 100 * (died + excused) / max(tried, 1)
+        lines.append(
+            f"| {room} | {places} | {tried} | {died} ({share:.0f} %) | {excused} | {tried - died - excused} |"
+        )
+        print(lines[-1], flush=True)
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -39,22 +39,40 @@ SWAPPED = dict(
     ]
 )
 SWAPPED |= {b: a for a, b in SWAPPED.items()}
+# Arguments that say how a thing looks, not what it says; those that only check, copy or choose a width.
+LOOKS = set(
+    "alpha lw linewidth linewidths ms markersize s fontsize size figsize zorder pad labelpad loc ha va"
+    " rotation capsize elinewidth ncols ncol frameon bbox_to_anchor borderaxespad handlelength columnspacing"
+    " aspect constrained_layout layout height_ratios width_ratios hspace wspace rasterized clip_on dpi margin"
+    " opacity xytext textcoords fontweight shrink".split()
+)
+CHECKS = set("strict dtype copy observed validate stacklevel encoding newline".split())
 
 
 @dataclass(frozen=True)
 class Site:
-    """A place that can be changed: in which function (or class, or `<module>`), on which line, how; and what
-    changes the tree."""
+    """A place that can be changed: in which function (or class, or `<module>`), on which line, how; what
+    changes the tree; the lines of which one is reached where the place is; and the names that a module's own
+    statement gives a value to."""
 
     function: str
     line: int
     text: str
     edit: Callable[[], None]
+    reached_by: range | list[int]
+    names: tuple[str, ...] = ()
 
 
 def sites(tree: ast.Module) -> list[Site]:
     """All places, in the order of the text."""
-    return list(_inside(tree, "<module>"))
+    found = []
+    for statement in tree.body:
+        targets = getattr(statement, "targets", [getattr(statement, "target", None)])
+        names = tuple(n.id for t in targets if t for n in ast.walk(t) if isinstance(n, ast.Name))
+        uses = [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id in names]
+        holder = ast.Module([statement], [])
+        found += _inside(holder, "<module>", uses or range(1, statement.end_lineno + 10**5), names)
+    return found
 
 
 def changed(text: str, path: str, index: int) -> CodeType:
@@ -64,17 +82,23 @@ def changed(text: str, path: str, index: int) -> CodeType:
     return compile(ast.fix_missing_locations(tree), path, "exec")
 
 
-def _inside(node: ast.AST, function: str) -> Iterator[Site]:
+def _inside(node: ast.AST, function: str, lines, names=()) -> Iterator[Site]:
     for field, child in _children(node):
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             name = child.name if function == "<module>" else f"{function}.{child.name}"
-            yield from _inside(child, name)
+            yield from _inside(child, name, range(child.lineno, child.end_lineno + 1))
             continue
         if _is_prose(node, field, child):
             continue
+        if isinstance(child, ast.arguments):  # defaults, which are made when the module is
+            yield from _inside(child, f"{function} defaults", lines)
+            continue
+        if isinstance(child, ast.stmt) and function != "<module>" and not isinstance(node, ast.ClassDef):
+            first = min((s.lineno - 1 for s in getattr(child, "body", [])), default=child.end_lineno)
+            lines = range(child.lineno, max(first, child.lineno) + 1)
         for text, edit in _edits(child):
-            yield Site(function, child.lineno, text, edit)
-        yield from _inside(child, function)
+            yield Site(function, child.lineno, text, edit, lines, names)
+        yield from _inside(child, function, lines, names)
 
 
 def _children(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
@@ -85,8 +109,10 @@ def _children(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 
 
 def _is_prose(parent: ast.AST, field: str, child: ast.AST) -> bool:
-    """Annotations, decorators, messages of errors and imports change no result; nor do texts in passing."""
+    """What changes no result: annotations, decorators, messages of errors, imports, looks."""
     if field in ("annotation", "returns", "decorator_list", "format_spec", "bases"):
+        return True
+    if isinstance(child, ast.keyword) and child.arg in LOOKS | CHECKS:
         return True
     if isinstance(child, ast.Raise | ast.Import | ast.ImportFrom | ast.Assert):
         return True
@@ -121,7 +147,8 @@ def _edits(node: ast.AST) -> Iterator[tuple[str, Callable[[], None]]]:
             yield f"{node.id} to {SWAPPED[node.id]}", _set(node, "id", SWAPPED[node.id])
     elif isinstance(node, ast.Call):
         for keyword in node.keywords:
-            if keyword.arg and isinstance(keyword.value, ast.Constant):
+            seen = keyword.arg and keyword.arg not in LOOKS | CHECKS
+            if seen and isinstance(keyword.value, ast.Constant):
                 left = [k for k in node.keywords if k is not keyword]
                 yield f"{_told(node)}: without {keyword.arg}", _set(node, "keywords", left)
 

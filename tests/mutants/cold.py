@@ -4,42 +4,22 @@ all but the package, which takes seconds off each."""
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
 import shutil
-import signal
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from importlib.machinery import SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import CodeType
 
-from .calls import PACKAGE
+from .hunt import PACKAGE, ROOT, in_child, module_name
 
-ROOT = PACKAGE.parent
 OTHERS = (
-    *(
-        "numba",
-        "numpy",
-        "pandas",
-        "pyarrow.parquet",
-        "scipy.stats",
-        "torch",
-        "torchvision",
-        "sklearn.datasets",
-    ),
-    *(
-        "matplotlib.pyplot",
-        "plotly.graph_objects",
-        "nbformat",
-        "nbclient",
-        "papermill",
-        "distributed",
-        "pytest",
-    ),
-)
+    "numba numpy pandas pyarrow.parquet scipy.stats torch torchvision sklearn.datasets matplotlib.pyplot"
+    " plotly.graph_objects nbformat nbclient papermill distributed pytest"
+).split()
 
 
 def prepare() -> None:
@@ -54,8 +34,7 @@ class Faulty(SourceFileLoader):
     """Finds and loads one module of the package, from other code than its file holds."""
 
     def __init__(self, file: str, code: CodeType):
-        name = f"bbatch.{file.removesuffix('.py').replace('/', '.')}".removesuffix(".__init__")
-        super().__init__(name, str(PACKAGE / file))
+        super().__init__(module_name(file), str(PACKAGE / file))
         self.code = code
 
     def find_spec(self, name, path=None, target=None):
@@ -82,12 +61,12 @@ class First:
 def run_tests(arguments: list[str], *plugins) -> None:
     import pytest
 
-    pytest.main([*arguments, "-q", "-p", "no:cacheprovider"], plugins=list(plugins))
+    pytest.main([*arguments, "-p", "no:cacheprovider", "-p", "no:terminal"], plugins=list(plugins))
 
 
-def killer(file: str, fault: CodeType | str, tests: list[str], seconds: float) -> str:
+def killer(file: str, fault: CodeType | str, tests: list[str]) -> str:
     """The first of the tests that fails where `file` of the package is `fault`: code of a module, or the text
-    of a table of the paper. "time" where they take longer than `seconds`; empty where none fails."""
+    of a table of the paper. "time" where they compute for more than ten minutes; empty where none fails."""
 
     def work():
         if isinstance(fault, str):
@@ -102,38 +81,26 @@ def killer(file: str, fault: CodeType | str, tests: list[str], seconds: float) -
         return first.failed or "none"
 
     with tempfile.TemporaryDirectory() as folder:
-        found = in_child(work, seconds)
+        found = in_child(work, 600)
     return "" if found == "none" else found
 
 
-def in_child(work: Callable[[], str], seconds: float) -> str:
-    """What `work` returns, run in a forked process and in silence; "time" where it takes longer than that,
-    "crash" where it returns nothing."""
-    read, write = os.pipe()
-    if not (child := os.fork()):
-        os.setsid()
-        null = os.open(os.devnull, os.O_WRONLY)
-        for stream in (1, 2):
-            os.dup2(null, stream)
-        try:
-            os.write(write, work().encode())
-        finally:
-            os._exit(0)
-    os.close(write)
-    os.set_blocking(read, False)
-    found, part, end = b"", None, time.monotonic() + seconds
-    while part != b"":
-        if time.monotonic() > end:
-            found = b"time"
-            break
-        try:
-            found += (part := os.read(read, 65536))
-        except BlockingIOError:
-            time.sleep(0.05)
-    os.close(read)
-    try:
-        os.killpg(child, signal.SIGKILL)  # what it started, as well
-    except ProcessLookupError:
-        pass
-    os.waitpid(child, 0)
-    return found.decode() or "crash"
+def in_room(work, answer):
+    """What `work(ask)` returns, in a forked process; what it asks there is answered here."""
+    fork = multiprocessing.get_context("fork")
+    here, there = fork.Pipe()
+
+    def run():
+        def ask(*question):
+            there.send(("asked", question))
+            return there.recv()
+
+        there.send(("done", work(ask)))
+
+    child = fork.Process(target=run)
+    child.start()
+    there.close()
+    while (said := here.recv())[0] == "asked":
+        here.send(answer(*said[1]))
+    child.join()
+    return said[1]
