@@ -3,13 +3,14 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from scipy.special import polygamma
 
 from bbatch import metrics, published
 from bbatch.analysis import accuracy, estimate
-from bbatch.analysis.estimate import PRIOR, Estimate, combine, minus, ratio
+from bbatch.analysis.estimate import PRIOR, Estimate, combine, lacking, minus, ratio
 from bbatch.config import SYNTHETIC
 from bbatch.records.store import Store
 from factories import record
@@ -103,3 +104,149 @@ def test_the_records_scatter_as_the_model_says():
             own = cells.count().mean() - 1
             more = np.log(cells.var()).var(ddof=1) - polygamma(1, own / 2)
             assert more < polygamma(1, PRIOR / 2), (d, metric)
+
+
+@pytest.mark.parametrize(
+    "unit, least, most",
+    [
+        ("percent", 0, 100),
+        ("points", -100, 100),
+        ("R^2", -math.inf, 1),
+        ("r", -1, 1),
+        ("p", 0, 1),
+        ("percent of seeds", 0, 100),
+        ("ratio", 0, math.inf),
+        ("loss", 0, math.inf),
+        ("steps", -math.inf, math.inf),
+    ],
+)
+def test_no_interval_leaves_what_its_unit_allows(unit, least, most):
+    low, high = Estimate(0.5, 3, unit, error=1e6).interval()
+    half = 1e6 * stats.norm.ppf(0.975)
+    assert low == (least if math.isfinite(least) else pytest.approx(0.5 - half))
+    assert high == (most if math.isfinite(most) else pytest.approx(0.5 + half))
+    assert Estimate(0.5, 3, unit, error=0.01).interval() == pytest.approx((0.4804, 0.5196), abs=1e-4)
+
+
+def test_an_interval_is_symmetric_on_its_scale_and_of_the_level_asked_for():
+    e = Estimate(2.0, 4, "ratio", error=0.3, one_run=0.7, freedom=3, scale="log")
+    for level, once in ((0.95, False), (0.8, False), (0.8, True)):
+        half = stats.t.ppf((1 + level) / 2, 3) * (0.7 if once else 0.3)
+        assert e.interval(level, once) == pytest.approx((2 * math.exp(-half), 2 * math.exp(half)))
+    assert Estimate(2.0, 4, error=0.3).interval(one_run=True) == Estimate(2.0, 4, error=0.3).interval()
+    r = Estimate(0.5, 9, "r", error=0.2, scale="fisher")
+    assert r.interval() == pytest.approx(np.tanh(math.atanh(0.5) + np.array([-1, 1]) * 1.959964 * 0.2))
+    assert (r.mean, r.half_width) == (0.5, pytest.approx((r.high - r.low) / 2))
+    assert Estimate(1.0, 2, error=0.3, bounds=(0.0, 5.0)).interval() == (0.0, 5.0)
+    for none in (Estimate(error=1.0), Estimate(1.0)):
+        assert all(map(math.isnan, none.interval()))
+
+
+def test_a_difference_keeps_what_both_were_made_of():
+    a = Estimate(5.0, 4, "points", "h", "a", ("1", "2"), 0.3, 0.6, 3.0, span=2.0)
+    b = Estimate(2.0, 3, "points", "h", "b", ("3",), 0.4, 0.8, 2.0, span=7.0)
+    found = minus(a, b, "both")
+    assert (found.value, found.n, found.about, found.ids, found.span) == (3, 3, "both", ("1", "2", "3"), 7)
+    assert (found.error, found.one_run) == (pytest.approx(0.5), pytest.approx(1.0))
+    assert found.freedom == pytest.approx(0.25**2 / (0.3**4 / 3 + 0.4**4 / 2)) and found.shown == ""
+    exact = minus(Estimate(5.0, 1, error=0.0), Estimate(2.0, 1, error=0.0), "")
+    assert exact.freedom == math.inf and exact.interval() == (3.0, 3.0)
+    x = Estimate(5.0, 1, bounds=(4.9, 5.1), shown="five")
+    y = Estimate(2.0, 1, bounds=(1.0, 4.0), shown="two")
+    printed = minus(x, y, "")
+    assert printed.interval() == pytest.approx((0.9, 4.1)) and printed.shown == "(five) − (two) = 3.00"
+    gone, said = lacking("", "do this", unit="p"), Estimate(unit="p", shown="no cell")
+    for none, missing, shown in (
+        (minus(gone, a, "c"), "do this", ""),
+        (minus(a, gone, "c"), "do this", ""),
+        (minus(said, a, "c"), "", "no cell"),
+        (minus(x, said, "c"), "", "no cell"),
+    ):
+        assert (none.n, none.missing, none.shown, none.about) == (0, missing, shown, "c")
+        assert math.isnan(none.value)
+
+
+def test_means_and_ratios_of_none_and_of_one():
+    values = [3.0, 5.0, 4.5]
+    found = estimate.mean(values, "steps", "here", ids=["x"], counted="fits")
+    assert (found.value, found.n, found.unit, found.about) == (pytest.approx(12.5 / 3), 3, "steps", "here")
+    assert (found.ids, found.counted, found.how, found.freedom) == (("x",), "fits", "over seeds", 2)
+    assert found.error == pytest.approx(stats.sem(values))
+    assert found.one_run == pytest.approx(np.std(values, ddof=1) * math.sqrt(4 / 3))
+    assert estimate.mean(values, "", "", how="as said").how == "as said"
+    one, none = estimate.mean([3.0], "", ""), estimate.mean([], "steps", "here")
+    assert (
+        (one.value, one.n, one.freedom) == (3.0, 1, 1.0) and math.isnan(one.low) and math.isnan(one.one_run)
+    )
+    assert none.n == 0 and math.isnan(none.value) and (none.unit, none.freedom) == ("steps", 1.0)
+    found = ratio([2.0, 8.0], "here", ids=["x"], prior=(0.5, 3.0))
+    logs = np.log([2.0, 8.0])
+    deviation = math.sqrt((logs.var(ddof=1) + 3 * 0.5) / 4)
+    assert (found.value, found.n, found.freedom, found.unit) == (pytest.approx(4.0), 2, 4, "ratio")
+    assert found.error == pytest.approx(deviation / math.sqrt(2)) and found.ids == ("x",)
+    assert found.one_run == pytest.approx(deviation * math.sqrt(1.5)) and found.scale == "log"
+    one = ratio([2.0], "", prior=(0.5, 3.0))  # one pair borrows all
+    assert one.error == pytest.approx(math.sqrt(0.5)) and one.freedom == 3
+    assert ratio([], "here").n == 0 and ratio([], "here").unit == "ratio"
+
+
+def test_pooled_scatter_is_that_within_columns():
+    table = pd.DataFrame(
+        {"a": [1.0, 3.0, np.nan], "b": [np.nan, 5.0, np.nan], "c": [2.0, 2.0, 5.0], "d": np.nan}
+    )
+    squares = 2 * 1.0 + 0 + (1 + 1 + 4)
+    assert estimate.pooled_variance(table) == (pytest.approx(squares / 3), 3.0)
+    assert estimate.pooled_variance(table, own=2) == (pytest.approx(squares / 3), 1.0)
+    assert (
+        math.isnan(estimate.pooled_variance(table, own=3)[0]) and estimate.pooled_variance(table, 3)[1] == 0
+    )
+    many = pd.DataFrame(np.random.default_rng(0).normal(size=(6, 4)))
+    assert estimate.pooled_variance(many)[1] == PRIOR
+    assert all(map(math.isnan, estimate.moderated(np.array([1.0]), math.nan, 0.0)))
+
+
+def test_a_sum_over_cells_that_no_seed_shares_is_missing():
+    apart = pd.concat([frame({8: [9900, 9910]}), frame({64: [9900, 9910]}).assign(seed=[7, 8])])
+    found = combine(apart, "mnist", {(8, "linear"): 1, (64, "linear"): -1})
+    assert (found.n, found.missing, found.unit) == (0, "bbatch sweep mnist", "points")
+    assert found.about == "MNIST, B = 8 and 64"
+    twice = pd.concat(
+        [frame({8: [9900, 9910]})] * 2, ignore_index=True
+    )  # the same runs given twice count once
+    assert combine(twice, "mnist", {(8, "linear"): 1}).n == 2
+
+
+def test_printed_cells_and_their_arithmetic_in_words():
+    paper = pd.DataFrame(
+        {
+            "dataset": "mnist",
+            "batch_size": [8, 16, 32, 64],
+            "lr_rule": "linear",
+            "gap": [3.0, -1.25, 0.5, np.nan],
+            "gap_rounding": [0.05, 0.005, 0.5, np.nan],
+            "printed": True,
+        }
+    )
+
+    def asked(**weights):
+        return combine(paper, "mnist", {(int(b[1:]), "linear"): w for b, w in weights.items()}, "gap")
+
+    assert (asked(b8=1).shown, asked(b8=1).interval(), asked(b8=1).n) == ("3.0", (2.95, 3.05), 1)
+    found = asked(b8=1, b16=-1)
+    assert found.shown == "3.0 − (−1.25) = 4.25" and found.interval() == pytest.approx((4.195, 4.305))
+    three = asked(b8=0.5, b16=-2, b32=1)
+    assert three.value == pytest.approx(4.5) and three.shown == "4.50 from 3.0, −1.25, 0"
+    assert three.interval() == pytest.approx((4.5 - 0.535, 4.5 + 0.535))
+    assert three.about == "MNIST, B = 8 to 32" and three.unit == "points"
+    for absent in (asked(b64=1), asked(b8=1, b128=-1)):
+        assert absent.n == 0 and absent.shown == "no cell of the paper's tables" and math.isnan(absent.value)
+    assert estimate.sizes(paper.iloc[::-1], "mnist") == [8, 16, 32, 64]
+    assert estimate.sizes(paper.assign(lr_rule="constant"), "mnist") == []
+    assert [estimate.digits(h) for h in (0.5, 0.05, 0.0005, 5.0)] == [0, 1, 3, 0]
+    assert (estimate.number(math.inf), estimate.number(-1.234), estimate.number(2, 0)) == (
+        "none",
+        "−1.23",
+        "2",
+    )
+    assert estimate.command("mnist", "sqrt", 3, " --x") == "bbatch sweep mnist --lr-rule sqrt --seeds 3 --x"
+    assert estimate.command("mnist") == "bbatch sweep mnist"

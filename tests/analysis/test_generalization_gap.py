@@ -1,0 +1,109 @@
+"""Gaps of made-up runs, against sums over cells written out."""
+
+import math
+from statistics import fmean
+
+import pandas as pd
+import pytest
+from scipy import stats
+
+from bbatch import published
+from bbatch.analysis import accuracy, generalization_gap
+from bbatch.config import DATASETS, PUBLISHED
+from made_up import cells, runs, same, summed
+
+RUNS = runs()
+
+
+def sizes(d):
+    return list(DATASETS[d].protocol.batch_sizes)
+
+
+def test_gaps_up_to_a_batch_size_and_their_spread():
+    found = generalization_gap.gaps(RUNS, "gap", 64)
+    wanted = [(d, b) for d in PUBLISHED for b in sizes(d) if b <= 64]
+    assert len(found) == len(wanted)
+    for e, (d, b) in zip(found, wanted, strict=True):
+        assert same(e, summed(cells(RUNS, d, "gap"), {b: 1}))
+    mine = cells(RUNS, "mnist", "gap_running")
+    means = {b: fmean(mine[b].values()) for b in sizes("mnist") if b <= 256}
+    high, low = max(means, key=means.get), min(means, key=means.get)
+    found = generalization_gap.spread(RUNS, "mnist", "gap_running", 256)
+    assert same(found, summed(mine, {high: 1, low: -1}))
+    hole = RUNS[(RUNS["dataset"] != "mnist") | (RUNS["batch_size"] != 256)]
+    assert generalization_gap.spread(hole, "mnist", "gap", 256).missing == "bbatch sweep mnist"
+    assert generalization_gap.spread(hole, "mnist", "gap", 128).n > 0
+
+
+def test_one_data_set_over_another():
+    found = generalization_gap.steeper(RUNS, "mnist", "gap")
+    others = [d for d in PUBLISHED if d != "mnist"]
+    slopes = {d: accuracy.slope(RUNS, d, "gap").value for d in PUBLISHED}
+    assert [e.value for e in found] == pytest.approx([slopes["mnist"] - slopes[d] for d in others])
+    assert [e.about for e in found] == [f"MNIST over {DATASETS[d].title}" for d in others]
+    shared = set.intersection(*(set(sizes(d)) for d in PUBLISHED))
+    weights = {b: 1 / len(shared) for b in sorted(shared)}
+    means = {d: summed(cells(RUNS, d, "gap"), weights) for d in PUBLISHED}
+    found = generalization_gap.between(RUNS, ["synthetic-1k", "synthetic-50k"], "gap")
+    pairs = [(d, *p) for d in ("synthetic-1k", "synthetic-50k") for p in (("mnist", 0), ("cifar10", 1))]
+    for e, (d, other, turned) in zip(found, pairs, strict=True):
+        a, b = (other, d) if turned else (d, other)
+        assert e.value == pytest.approx(means[a]["value"] - means[b]["value"])
+        assert e.error == pytest.approx(math.hypot(means[a]["error"], means[b]["error"]))
+        assert e.about == f"{DATASETS[a].title} over {DATASETS[b].title}"
+
+
+@pytest.mark.parametrize("names", [PUBLISHED, ["mnist"]])
+def test_correlation_is_that_of_the_means_of_cells(names):
+    pairs = [
+        (math.log(b), fmean(values.values())) for d in names for b, values in cells(RUNS, d, "gap").items()
+    ]
+    book = stats.pearsonr(*zip(*pairs, strict=True))
+    found = generalization_gap.correlation(RUNS, "gap", names)
+    assert found.value == pytest.approx(book.statistic) and found.n == len(pairs)
+    assert found.interval() == pytest.approx(tuple(book.confidence_interval()))
+    assert found.shown == (
+        f"r = {book.statistic:.2f} over {len(pairs)} cells, p = {book.pvalue:.2g}".replace("-", "−")
+    )
+    assert (found.unit, found.counted, found.missing) == ("r", "cells", "")
+    linear = RUNS[RUNS["dataset"].isin(list(names)) & (RUNS["lr_rule"] == "linear")]
+    assert sorted(found.ids) == sorted(linear["id"])
+    if names is PUBLISHED:
+        p = generalization_gap.p_value(RUNS, "gap")
+        assert (p.value, *p.interval()) == pytest.approx((book.pvalue,) * 3)
+        assert (p.unit, p.n, p.counted, p.ids) == ("p", len(pairs), "cells", found.ids)
+        table = generalization_gap.correlations(RUNS.assign(gap_running=RUNS["gap"]))
+        ours = table[(table["source"] == "our runs") & (table["pairs of"] == "all data sets")].iloc[0]
+        assert ours[["r", "p", "n"]].tolist() == pytest.approx([book.statistic, book.pvalue, len(pairs)])
+        assert ours[["low", "high"]].tolist() == pytest.approx(list(book.confidence_interval()))
+        assert table["pairs of"].tolist() == 2 * ["all data sets", *(DATASETS[d].title for d in PUBLISHED)]
+
+
+def test_three_cells_have_no_correlation_and_four_have():
+    mnist = RUNS[RUNS["dataset"] == "mnist"]
+    few = mnist[mnist["batch_size"].isin(sizes("mnist")[:3])]
+    none = generalization_gap.correlation(few, "gap", ["mnist"])
+    assert none.n == 0 and none.missing == "bbatch sweep mnist" and none.unit == "r"
+    four = mnist[mnist["batch_size"].isin(sizes("mnist")[:4])]
+    assert generalization_gap.correlation(four, "gap", ["mnist"]).n == 4
+    assert generalization_gap.correlation(four, "gap", ["mnist"]).missing == "bbatch sweep mnist"
+    p = generalization_gap.p_value(few, "gap")
+    assert p.n == 0 and p.unit == "p" and p.missing.startswith("bbatch sweep")
+    table = generalization_gap.correlations(four)
+    assert table[table["source"] == "our runs"]["pairs of"].tolist() == ["all data sets", "MNIST"]
+    printed = generalization_gap.correlation(published.frame(), "gap")
+    assert printed.missing == ""
+
+
+def test_which_training_accuracy_by_hand():
+    paper = published.results("mnist").set_index("batch_size")["gap"]
+    rows = [
+        ("mnist", b, s, paper.get(b, 0) + 0.5 + (s - 1) * 0.4, paper.get(b, 0) - 2 + 3 * (b == 8))
+        for b in (8, 64, 7)  # B = 7 is not printed
+        for s in (1, 2)
+    ]
+    frame = pd.DataFrame(rows, columns=["dataset", "batch_size", "seed", "gap_running", "gap"])
+    table = generalization_gap.which_training_accuracy(frame, "mnist")
+    assert table["mean_distance"].tolist() == pytest.approx([0.7, 1.5])
+    assert table["batch_sizes"].tolist() == [2, 2]
+    assert [r.split(":")[0] for r in table["reading"]] == ["running", "clean"]
