@@ -6,9 +6,8 @@ import sys
 
 import pytest
 
-from .calls import PACKAGE
+from .hunt import PACKAGE, ROOT
 from .mutate import changed, sites
-from .process import ROOT
 from .seeded import FAULTS
 
 
