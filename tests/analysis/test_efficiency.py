@@ -1,14 +1,17 @@
 """Epochs and time to an accuracy, on runs whose curves are written by hand."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from bbatch import metrics
+from bbatch import metrics, published
 from bbatch.analysis import efficiency
 from bbatch.analysis.estimate import ratio
+from bbatch.config import DATASETS, PUBLISHED
 from bbatch.errors import BadInput
 from bbatch.pages import efficiency_figures, efficiency_tables
 
@@ -176,3 +179,155 @@ def test_runs_of_two_rules_are_refused_in_a_sentence():
     with pytest.raises(BadInput, match="2 runs of synthetic-1k at B = 32 and seed 42 were given where one"):
         efficiency.by_run(both, "synthetic-1k")
     assert len(efficiency.by_run(curves(RUNS), "synthetic-1k")) == 4
+
+
+def of(runs):
+    return efficiency.by_run(curves(runs), "synthetic-1k")
+
+
+def against(runs, accuracy):
+    return efficiency.against_base(of(runs), "synthetic-1k", 32, 512, accuracy)
+
+
+def test_the_interval_of_a_ratio_borrows_from_runs_of_one_size_and_clock():
+    rng = np.random.default_rng(2)
+    costs = {(b, s): float(c) for b in (8, 32, 512) for s, c in enumerate(np.exp(rng.normal(0, 0.3, 4)))}
+    found = against({k: ([70, 80, 90], c) for k, c in costs.items()}, 75)["epoch"]
+    logs = np.log([[costs[b, s] for s in range(4)] for b in (8, 32, 512)])
+    pairs = logs[1] - logs[2]
+    pooled = 2 * logs.var(axis=1, ddof=1).mean()  # of a ratio: twice that of one run
+    variance = (3 * pairs.var(ddof=1) + 9 * pooled) / 12
+    half = stats.t.ppf(0.975, 12) * math.sqrt(variance / 4)
+    assert found.value == pytest.approx(math.exp(pairs.mean())) and found.n == 4
+    assert found.interval() == pytest.approx((math.exp(pairs.mean() - half), math.exp(pairs.mean() + half)))
+    assert set(found.ids) == {f"{b}-{s}" for b in (32, 512) for s in range(4)}
+    assert found.about == "Synthetic 1K, B = 512 over 32"
+    two_clocks = curves({k: ([70], c) for k, c in costs.items()})
+    two_clocks.loc[two_clocks["seed"] > 1, "device_name"] = "another"
+    halves = logs.reshape(3, 2, 2)
+    scatter = efficiency._scatter(efficiency.by_run(two_clocks, "synthetic-1k"), "epoch_cost")
+    assert scatter == pytest.approx((2 * halves.var(axis=2, ddof=1).mean(), 6))
+    lone = efficiency._scatter(of({(32, 0): ([70], 1.0)}), "epoch_cost")
+    assert math.isnan(lone[0]) and lone[1] == 0
+
+
+def test_half_of_the_seeds_decide():
+    there, late, never = [70, 90, 90], [70, 80, 90], [70, 70, 70]
+    base = {(32, s): (there, 1.0) for s in range(4)}
+    half = against(base | {(512, s): (late if s < 2 else never, 1.0) for s in range(4)}, 85)
+    assert half["epochs"].n == 2 and half["epochs"].value == pytest.approx(1.5)
+    most = against(base | {(512, s): (late if s < 1 else never, 1.0) for s in range(4)}, 85)
+    for name in ("epochs", "effective"):
+        assert most[name].shown == "never reached by B = 512 in 3 of 4 seeds"
+        assert most[name].n == 4 and most[name].unit == "ratio" and len(most[name].ids) == 8
+    first = [90, 90, 90]
+    base = {(32, s): (first, 2.0) for s in range(4)}
+    tied = against(base | {(512, s): (first if s < 2 else late, 1.0) for s in range(4)}, 85)
+    assert tied["epochs"].shown == "both within the first epoch in 2 of 4 seeds: unresolved"
+    assert tied["effective"].value == pytest.approx((2 * 2 * 2 / 3 * 2 / 3) ** 0.25)
+    rest = against(base | {(512, s): (first if s < 1 else late, 1.0) for s in range(4)}, 85)
+    assert rest["epochs"].n == 3 and rest["epochs"].value == pytest.approx(3.0)
+    late_base = {(32, s): (late, 1.0) for s in range(2)}
+    one_side = against(late_base | {(512, s): (first, 1.0) for s in range(2)}, 85)
+    assert one_side["epochs"].value == pytest.approx(1 / 3)  # in the first epoch one of the two alone
+
+
+def test_the_own_aim_is_a_point_below_the_lower_end_and_needs_more_than_chance():
+    runs = {(32, s): ([54, 70, 80], 1.0) for s in (0, 1)} | {(512, s): ([54, 54, 55.1], 1.0) for s in (0, 1)}
+    found = against(runs, "own")["epochs"]  # to 54.1 %: the second epoch, the third
+    assert found.n == 2 and found.value == pytest.approx(1.5)
+    at_chance = runs | {(512, s): ([54, 54, 55.0], 1.0) for s in (0, 1)}
+    assert against(at_chance, "own")["epochs"].n == 0
+    base_at_chance = runs | {(32, s): ([54, 54, 55.0], 1.0) for s in (0, 1)}
+    assert against(base_at_chance, "own")["epochs"].n == 0
+
+
+def test_the_near_aim_is_a_point_below_the_best_mean():
+    frame = pd.DataFrame(
+        {
+            "dataset": ["mnist"] * 4 + ["cifar10"],
+            "batch_size": [8, 8, 64, 64, 8],
+            "test_acc": [90, 92, 95, 80, 99],
+        }
+    )
+    assert efficiency.target(frame, "mnist") == 90.0 and math.isnan(efficiency.target(frame, "synthetic-1k"))
+
+
+def evidence(large=512):
+    """Runs of synthetic-1k on a CPU, of MNIST partly on a GPU; none elsewhere."""
+    ours = curves({(b, s): ([70, 80, 90] if b == 32 else [60, 70, 90], 4.0 if b == 32 else 1.0)
+                   for b in (32, large) for s in (0, 1)})  # fmt: skip
+    last = DATASETS["mnist"].protocol.batch_sizes[-1]
+    images = ours.assign(
+        dataset="mnist",
+        batch_size=ours["batch_size"].replace(large, last),
+        id="m" + ours["id"],
+        device=np.where(ours["seed"] == 0, "cuda", "cpu"),
+        cpu_seconds=ours["cpu_seconds"] * (1 + ours["seed"]),
+    )
+    both = pd.concat([ours, images])
+    frame = both.groupby(["dataset", "batch_size", "seed", "id"], as_index=False)["test_acc"].last()
+    trained = {d: efficiency.by_run(both, d) for d in DATASETS}
+    return SimpleNamespace(runs=frame.assign(lr_rule="linear"), trained=trained, curves=both)
+
+
+def test_ratios_at_the_largest_batch_size_of_each_data_set():
+    large = DATASETS["synthetic-1k"].protocol.batch_sizes[-1]
+    given = evidence(large)
+    found = {e.about.split(",")[0]: e for e in efficiency.epoch_speedups(given, 32)}
+    assert list(found) == [DATASETS[d].title for d in PUBLISHED]
+    assert (found["Synthetic 1K"].value, found["Synthetic 1K"].n) == (4.0, 2)
+    assert (found["MNIST"].value, found["MNIST"].n) == (4.0, 1)  # on a GPU alone, as the paper
+    assert found["CIFAR-10"].missing == "bbatch sweep cifar10 --device cuda" and found["CIFAR-10"].n == 0
+    assert found["Synthetic 10K"].missing == "bbatch sweep synthetic-10k"
+    more = {e.about.split(",")[0]: e for e in efficiency.more_epochs(given, 75, 32)}
+    assert (more["Synthetic 1K"].value, more["MNIST"].n) == (pytest.approx(1.5), 2)  # epochs on any machine
+    near = {e.about.split(",")[0]: e for e in efficiency.more_epochs(given, "near", 32)}
+    assert near["Synthetic 1K"].value == pytest.approx(1.0)  # to 89 %: the third epoch for both
+    wall = {e.about.split(",")[0]: e for e in efficiency.wall_clock(given, 75, 32)}
+    assert wall["Synthetic 1K"].value == pytest.approx(2 * 4 / 3) and wall["MNIST"].n == 1
+    assert "Synthetic 1K" not in {e.about.split(",")[0] for e in efficiency.more_epochs(given, 95, 32)}
+    table = efficiency.all_speedups(given.runs, given.curves)
+    assert table["dataset"].unique().tolist() == [d for d in DATASETS if d in ("mnist", "synthetic-1k")]
+    assert set(table["accuracy"]) == {89.0} and set(
+        efficiency.all_speedups(*[given.runs, given.curves, 75.0])["accuracy"]
+    ) == {75.0}
+    largest = efficiency.at_the_largest(table).set_index("dataset")["batch_size"]
+    assert largest.to_dict() == {"synthetic-1k": large, "mnist": DATASETS["mnist"].protocol.batch_sizes[-1]}
+    row = table[(table["dataset"] == "synthetic-1k") & (table["batch_size"] == large)].iloc[0]
+    assert row["n"] == 2 and row["reached"] == "2 of 2"
+
+
+def test_the_papers_own_speedups_by_hand():
+    paper = published.frame()
+    times = paper.set_index(["dataset", "batch_size"])["epoch_time_s"]
+    large = DATASETS["cifar10"].protocol.batch_sizes[-1]
+    a, b = times["cifar10", 32], times["cifar10", large]
+    found = efficiency.printed_speedup(paper, "cifar10", 32)
+    assert (found.value, found.n, found.unit) == (pytest.approx(a / b), 1, "ratio")
+    rounding = paper.set_index(["dataset", "batch_size"])["epoch_time_s_rounding"]
+    ra, rb = rounding["cifar10", 32], rounding["cifar10", large]
+    assert found.interval() == pytest.approx(((a - ra) / (b + rb), (a + ra) / (b - rb)))
+    assert found.shown.endswith(f" = {a / b:.1f}") and found.about == f"CIFAR-10, B = {large} over 32"
+    assert efficiency.printed_speedup(paper, "cifar10", 7).n == 0
+    given = SimpleNamespace(runs=paper, trained={})
+    speeds = efficiency.epoch_speedups(given, 32)
+    assert [e.value for e in speeds if e.n] == [
+        efficiency.printed_speedup(paper, d, 32).value for d in PUBLISHED
+    ]
+    few, many = published.statement("iv-c-more-epochs")[["value", "upper"]]
+    wall = efficiency.wall_clock(given, 80, 32)
+    for e, w in zip(speeds, wall, strict=True):
+        assert w.interval() == pytest.approx((e.low / many, e.high / few))
+        assert w.value == pytest.approx(e.value / ((few + many) / 2))
+        assert w.shown == f"({e.shown}) / ({few:g} to {many:g}) = {e.value / many:.2f} to {e.value / few:.2f}"
+    ours = efficiency.per_epoch(evidence(DATASETS["synthetic-1k"].protocol.batch_sizes[-1]).curves)
+    rows = ours.set_index(["dataset", "base"])
+    assert list(rows.index) == [(d, b) for d in DATASETS for b in (1, 8, 32)]
+    assert (
+        rows.loc[("cifar10", 32), "paper"] == pytest.approx(a / b)
+        and rows.loc[("cifar10", 32), "largest"] == large
+    )
+    assert (
+        rows.loc[("synthetic-1k", 32), "ours"].value == 4.0 and rows.loc[("synthetic-1k", 8), "ours"].n == 0
+    )
