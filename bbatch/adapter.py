@@ -63,8 +63,8 @@ class Adapter:
     def __init__(self, loss: Callable | None = None):
         if loss is not None and not callable(loss):
             raise BadInput(
-                f"the loss is {loss!r}; give a function of (outputs, targets), such as cross_entropy, or of "
-                "(model, batch)."
+                f"the loss is of type {type(loss).__name__}; give a function of (outputs, targets), such as "
+                "cross_entropy, or of (model, batch)."
             )
         self.loss, self.general = loss, loss is not None and wants_model(loss)
 

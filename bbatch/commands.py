@@ -11,9 +11,10 @@ import pandas as pd
 
 from . import claims, config, data, geometry, metrics
 from .analysis import held_out_choice
-from .choosing import problems, recommend
+from .choosing import by_name
 from .choosing.answer import Told
 from .errors import BadInput, one_of, whole
+from .evaluation.problems import PROBLEMS, problem
 from .geometry.networks import EFFORT
 from .pages import landing, style, tables
 from .publishing import book, notebooks
@@ -106,7 +107,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("number", type=int, metavar="N", help="1 to 8")
     what = "one batch size and learning rate for a model: how sure, why, what next"
     sub = add("recommend", _recommend, what, lambda told: int(told.batch_size is None))
-    sub.add_argument("problem", nargs="?", metavar="PROBLEM", help=", ".join(problems.PROBLEMS))
+    sub.add_argument("problem", nargs="?", metavar="PROBLEM", help=", ".join(PROBLEMS))
     sub.add_argument(
         "--model", metavar="MODULE:FUNCTION", help="makes your model, new each time it is called"
     )
@@ -238,7 +239,7 @@ def _recommend(options) -> Told:
     given = {name: getattr(options, name) for name in (*wanted, "device", "precision", "seed")}
     more = {"by_algorithm_2": options.algorithm_2, "progress": not options.json}
     with contextlib.redirect_stdout(sys.stderr):  # for what the reader's model prints
-        return recommend.named(options.problem, **given, **more)
+        return by_name.recommended(options.problem and problem(options.problem).posed(), **given, **more)
 
 
 def _notebook(options) -> None:

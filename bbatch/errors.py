@@ -1,6 +1,7 @@
 """Errors that a user sees as one sentence instead of a traceback, and the checks that raise most of them."""
 
 import re
+import sys
 
 
 class BadInput(ValueError):
@@ -34,6 +35,16 @@ def whole(what: str, given, low: int, high: int | None = None) -> None:
     ):
         span = f"from {low} to {high}" if high is not None else f"of at least {low}"
         raise BadInput(f"{what} is {given!r}; it must be a whole number {span}.")
+
+
+def positive(what: str, given) -> None:
+    """Raise `BadInput` naming `what` unless `given` is a finite number above 0."""
+    if (
+        isinstance(given, bool)
+        or not isinstance(given, (int, float))
+        or not (0 < given <= sys.float_info.max)
+    ):
+        raise BadInput(f"{what} is {given!r}; it must be a finite number above 0.")
 
 
 def printable(text: str) -> str:

@@ -285,7 +285,7 @@ def refuses_what_cannot_be_measured(measure):
     net, x, y = small_mlp()
     for given, said in (
         ((None, loss, x, y), "a NoneType was given as network; it must be a torch Module"),
-        ((net, "x", x, y), "the loss is 'x'; give a function"),
+        ((net, "x", x, y), "the loss is of type str; give a function"),
         ((net, loss, x.numpy(), y), "a ndarray was given as inputs; it must be a torch Tensor, or a nest"),
         ((net, loss, x, y.tolist()), "a list was given as targets"),
         ((net, loss, x[:, :3], y), r"the model cannot take features of shape \(\d+, 3\)"),

@@ -15,6 +15,7 @@ FLOORS = (
     ("pages",),
     ("claims",),
     ("analysis",),
+    ("evaluation",),
     ("choosing",),
     ("geometry",),
     ("studies",),

@@ -8,9 +8,8 @@ from collections.abc import Iterable
 import pandas as pd
 
 from ..config import DATASETS, PUBLISHED
+from ..evaluation.tables import COMMAND
 from .estimate import Estimate, lacking, mean
-
-SELECT = "python -m bbatch.choosing.evaluation"  # what computes what is missing
 
 
 def losses(choices: pd.DataFrame, datasets: Iterable[str] = PUBLISHED) -> list[Estimate]:
@@ -21,6 +20,6 @@ def losses(choices: pd.DataFrame, datasets: Iterable[str] = PUBLISHED) -> list[E
         rows = choices[(choices["problem"] == d) & (choices["method"] == "Algorithm 2")]
         lost = (rows["best_acc"] - rows["test_acc"]).dropna()
         about = DATASETS[d].title
-        nothing = lacking(about, f"{SELECT} {d}", unit="points")
+        nothing = lacking(about, f"{COMMAND} {d}", unit="points")
         found.append(mean(lost, "points", about, how="paired by seed") if len(lost) else nothing)
     return found

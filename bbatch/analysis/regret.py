@@ -17,11 +17,11 @@ import pandas as pd
 from scipy import stats
 
 from ..choosing.algorithm_2 import rate
-from ..choosing.evaluation import CELL, STEPS, keys, table
-from ..choosing.evaluation import runs as all_runs
-from ..choosing.problems import PROBLEMS, base_rate, protocol
-from ..choosing.ways import CHOICES, METHODS, fixed
 from ..config import DATASETS
+from ..evaluation.problems import PROBLEMS, base_rate, protocol
+from ..evaluation.tables import CELL, STEPS, keys, table
+from ..evaluation.tables import runs as all_runs
+from ..evaluation.ways import CHOICES, METHODS, fixed
 from ..statistics import LEVEL, Interval, mean_interval, paired_difference
 
 NEAR = 1.05  # times the lowest loss: nearer than the scatter of single runs would ask for luck

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..statistics import Interval
 from . import algorithm_2
-from .answer import TRIALS, Answer
+from .answer import TRIALS, Answer, how_many
 from .bench import LAST
 from .learned import nothing_learned, round_up
 from .memory_limit import Ceiling
@@ -21,64 +21,41 @@ NEAR = 1.25  # an epoch within a quarter of the fastest is as good as the fastes
 def answer(search: Search, ceiling: Ceiling, seconds: float, cpu_seconds: float) -> Answer:
     """The answer that a search leads to."""
     task, best, default = search.task, search.leader, search.default
-    trials, times = _trials(search), _times(search)
-    n = len(task.train)
-    start = algorithm_2.start(n)
-    line = (
-        f"the paper's procedure would start from B = {start} at "
-        f"{algorithm_2.rate(search.base_lr, start):.3g} (`bbatch recommend --algorithm-2`)"
-    )
+    start = algorithm_2.start(len(task.train))
+    rate = algorithm_2.rate(search.base_lr, start)
     common = {
         "unit": task.unit,
         "default": (default.batch_size, default.lr),
-        "trials": trials,
-        "times": times,
-        "algorithm_2": line,
+        "trials": _trials(search),
+        "times": _times(search),
+        "algorithm_2": f"the paper's procedure would start from B = {start} at {rate:.3g} "
+        "(`bbatch recommend --algorithm-2`)",
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
     }
-    if why := nothing_learned(search):
-        return Answer(
-            None, None, 0, 1, "", difference=None, reasons=(why[0], *task.notes), following=why[1], **common
-        )
-    return Answer(
-        best.batch_size,
-        best.lr,
-        0 if _scheduled(search) else search.warmup(best.batch_size),
-        parts(task, best.batch_size)[1],
-        _sure(search),
-        difference=search.difference,
-        reasons=_reasons(search, ceiling),
-        following=_following(search),
-        **common,
-    )
-
-
-def _scheduled(search: Search) -> bool:
-    model = search.task.model(0)
-    return search.task.optimizer_of(model, search.base_lr, 2)[1] is not None
+    if nothing := nothing_learned(search):
+        why, following = nothing
+        common |= {"difference": None, "reasons": (why, *task.notes), "following": following}
+        return Answer(None, None, 0, 1, "", **common)
+    scheduled = task.optimizer_of(task.model(0), search.base_lr, 2)[1] is not None  # it warms up by itself
+    warmup = 0 if scheduled else search.warmup(best.batch_size)
+    common |= {
+        "difference": search.difference,
+        "reasons": _reasons(search, ceiling),
+        "following": _following(search),
+    }
+    return Answer(best.batch_size, best.lr, warmup, parts(task, best.batch_size)[1], _sure(search), **common)
 
 
 def _trials(search: Search) -> pd.DataFrame:
     rows = []
     for c in search.candidates:
         last = c.judged[max(c.judged)] if c.judged else None
-        rows.append(
-            {
-                "batch_size": c.batch_size,
-                "lr": c.lr,
-                "warmup_epochs": search.warmup(c.batch_size),
-                "seed": c.seed,
-                "epochs": c.epochs,
-                "short_loss": c.judged[0].loss if 0 in c.judged else math.nan,
-                "loss": last.loss if last else math.nan,
-                "value": last.value if last else math.nan,
-                "seconds": c.seconds,
-                "cpu_seconds": c.cpu_seconds,
-                "complete": LAST in c.judged,
-                "diverged": c.diverged,
-            }
-        )
+        row = {name: getattr(c, name) for name in TRIALS if hasattr(c, name)}
+        row |= {"warmup_epochs": search.warmup(c.batch_size), "complete": LAST in c.judged}
+        row |= {"short_loss": c.judged[0].loss if 0 in c.judged else math.nan}
+        row |= {"loss": last.loss if last else math.nan, "value": last.value if last else math.nan}
+        rows.append(row)
     return pd.DataFrame([r for r in rows if r["seconds"]], columns=TRIALS)
 
 
@@ -101,78 +78,65 @@ def _sure(search: Search) -> str:
 
 
 def _amount(difference: Interval, unit: str) -> str:
-    digits = (
-        1 if unit.startswith("%") else max(2, 2 - math.floor(math.log10(max(abs(difference.mean), 1e-9))))
-    )
-    if unit == "loss":
-        return f"a loss lower by {difference.text(digits)}"
     if unit.startswith("%"):
-        return f"{difference.text(digits, sign='+')} points of accuracy"
-    return f"{difference.text(digits, sign='+')} {unit}"
+        return f"{difference.text(1, sign='+')} points of accuracy"
+    digits = max(2, 2 - math.floor(math.log10(max(abs(difference.mean), 1e-9))))
+    return (
+        f"a loss lower by {difference.text(digits)}"
+        if unit == "loss"
+        else f"{difference.text(digits, sign='+')} {unit}"
+    )
 
 
 def _reasons(search: Search, ceiling: Ceiling) -> tuple[str, ...]:
     """Two or three: what was tried, against the default, time or memory; then what limits all of it."""
-    task, best, default = search.task, search.leader, search.default
-    mine = [c for c in search.candidates if c.epochs and c.seed == search.seed]
-    judged, length = best.at(search.decided), search.length
-    value = (
-        f"{judged.value:.1f} {task.unit}"
-        if task.accuracy and task.metric is None
-        else f"loss {judged.loss:.3g}"
-    )
-    if task.metric is not None:
-        value = f"{task.unit} {judged.value:.3g}"
-    sizes, rates = sorted({c.batch_size for c in mine}), sorted(c.lr for c in mine)
-    far = len(search.ranked(search.decided))
-    if best is default:
-        first = (
-            f"B = {best.batch_size} at {best.lr:.3g}, the default, gives {value} after {length:.3g} epochs; "
-            f"none of the {len(mine) - 1} other pairs tried (B {sizes[0]} to {sizes[-1]}) was shown to do "
-            "better."
-        )
-    else:
-        first = (
-            f"Of {len(mine)} pairs tried (B {sizes[0]} to {sizes[-1]}, rates {rates[0]:.2g} to "
-            f"{rates[-1]:.2g}), {far} for {length:.3g} epochs, it did best: {value} on "
-            "the validation rows."
-        )
-    reasons = [first]
-    if search.difference is not None:
-        seeds = (
-            f"{search.duels} other seed{'' if search.duels == 1 else 's'}"
-            if search.duels
-            else "the same seed"
-        )
-        against = search.lost or best
-        told = (
-            "the default diverged"
-            if search.difference.mean == math.inf
-            else f"{against.batch_size} at {against.lr:.3g} diverged"
-            if search.difference.mean == -math.inf
-            else _amount(search.difference, task.unit)
-        )
-        who = (
-            "Against"
-            if search.lost is None
-            else f"B = {against.batch_size} at {against.lr:.3g} was dropped: against"
-        )
-        # better by less than its error, and slower, or met with no other seed
-        short = ", which is too little to tell" if search.lost and search.difference.mean >= 0 else ""
-        reasons.append(
-            f"{who} the default, B = {default.batch_size} at {default.lr:.3g}: {told}, with {seeds}{short}."
-        )
-    reasons.append(_time_reason(search))
+    reasons = [_tried(search), *_against_the_default(search), _time(search)]
     if ceiling.failed:
         reasons.append(f"Memory holds {ceiling.fits} rows at a time while training; {ceiling.failed} failed.")
     if search.cut:
         reasons.append(f"The search was cut short by the budget; not tried: {', '.join(search.cut[:3])}.")
-    if length < search.epochs:
-        reasons.append(f"The budget allowed trainings of {length:.2g} of {search.epochs} epochs.")
-    return (*reasons, *task.notes)
+    if search.length < search.epochs:
+        reasons.append(f"The budget allowed trainings of {search.length:.2g} of {search.epochs} epochs.")
+    return (*reasons, *search.task.notes)
 
 
-def _time_reason(search: Search) -> str:
+def _tried(search: Search) -> str:
+    """What the answer was chosen from, and how good it is."""
+    task, best = search.task, search.leader
+    judged, epochs = best.at(search.decided), f"{search.length:.3g} epochs"
+    value = f"{task.unit} {judged.value:.3g}" if task.metric else f"loss {judged.loss:.3g}"
+    if task.unit.startswith("%"):
+        value = f"{judged.value:.1f} {task.unit}"
+    mine = [c for c in search.candidates if c.epochs and c.seed == search.seed]
+    sizes, rates = sorted({c.batch_size for c in mine}), sorted(c.lr for c in mine)
+    if best is search.default:
+        return (
+            f"B = {best.batch_size} at {best.lr:.3g}, the default, gives {value} after {epochs}; none of the "
+            f"{len(mine) - 1} other pairs tried (B {sizes[0]} to {sizes[-1]}) was shown to do better."
+        )
+    return (
+        f"Of {len(mine)} pairs tried (B {sizes[0]} to {sizes[-1]}, rates {rates[0]:.2g} to {rates[-1]:.2g}), "
+        f"{len(search.ranked(search.decided))} for {epochs}, it did best: {value} on the validation rows."
+    )
+
+
+def _against_the_default(search: Search) -> list[str]:
+    difference, default = search.difference, search.default
+    if difference is None:
+        return []
+    against = search.lost or search.leader
+    pair = f"{against.batch_size} at {against.lr:.3g}"
+    told = _amount(difference, search.task.unit)
+    if math.isinf(difference.mean):
+        told = "the default diverged" if difference.mean > 0 else f"{pair} diverged"
+    who = "Against" if search.lost is None else f"B = {pair} was dropped: against"
+    seeds = how_many(search.duels, "other seed") if search.duels else "the same seed"
+    # better by less than its error, and slower, or met with no other seed
+    short = ", which is too little to tell" if search.lost and difference.mean >= 0 else ""
+    return [f"{who} the default, B = {default.batch_size} at {default.lr:.3g}: {told}, with {seeds}{short}."]
+
+
+def _time(search: Search) -> str:
     best, base = search.speed(search.leader.batch_size), search.speed(search.reference)
     fastest = min(search.quickest, key=search.quickest.get)
     text = f"An epoch takes {best:.2g} s"

@@ -25,14 +25,21 @@ nowhere, this is what is done; the book lists the same points under "Resolved am
 from __future__ import annotations
 
 import math
+import sys
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from .. import published
 from ..config import DATASETS
-from .fitting import Fit
+from ..errors import BadInput, positive, whole
+from .answer import Told, how_many
+from .task import Task
+from .training import Fit, epoch_seconds, fit
 
 
 def branch(n: int) -> tuple[tuple[int, int], tuple[float, float]]:
@@ -62,23 +69,22 @@ def start(n: int) -> int:
 
 def starts(sizes) -> pd.DataFrame:
     """Where Algorithm 2 starts for each N of `sizes`, and how far it may go: a row each."""
-    rows = []
-    for n in sizes:
+
+    def row(n: int) -> dict:
         pair, rates = branch(n)
         b, top = start(n), 2 ** int(math.log2(bound(n)))
-        rows.append(
-            {
-                "N": n,
-                "printed B": f"{pair[0]} or {pair[1]}",
-                "printed rate": f"{rates[0]:g} to {rates[1]:g}",
-                "c√N": round(bound(n)),
-                "starts at B": b,
-                "with rate": rate(published.value("vi-default-lr"), b),
-                "largest B": top,
-                "warm-up in reach": "yes" if top >= published.value("vi-warmup-from") else "no",
-            }
-        )
-    return pd.DataFrame(rows)
+        return {
+            "N": n,
+            "printed B": f"{pair[0]} or {pair[1]}",
+            "printed rate": f"{rates[0]:g} to {rates[1]:g}",
+            "c√N": round(bound(n)),
+            "starts at B": b,
+            "with rate": rate(published.value("vi-default-lr"), b),
+            "largest B": top,
+            "warm-up in reach": "yes" if top >= published.value("vi-warmup-from") else "no",
+        }
+
+    return pd.DataFrame(map(row, sizes))
 
 
 def rate(base_lr: float, batch_size: int) -> float:
@@ -133,10 +139,10 @@ def follow(
         if following is None:
             break
         b = following
-    whole = [t for t, _ in trials if t.complete] or [t for t, _ in trials]
-    return (sound or [max(whole, key=lambda t: (not t.diverged, t.validation_score, t.batch_size))])[
-        -1
-    ], trials
+    if sound:
+        return sound[-1], trials
+    finished = [t for t, _ in trials if t.complete] or [t for t, _ in trials]
+    return max(finished, key=lambda t: (not t.diverged, t.validation_score, t.batch_size)), trials
 
 
 def _barred(b: int, trials: list[Fit], n: int, smallest: int) -> str:
@@ -146,3 +152,96 @@ def _barred(b: int, trials: list[Fit], n: int, smallest: int) -> str:
     if b > trials[-1].batch_size and b > bound(n):
         return f"exceeds the bound c√N = {bound(n):.0f}"
     return "is too small to train" if b < smallest else ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Followed(Told):
+    """What Algorithm 2 led to. `trials`: a row a training, columns of `Fit`, with its gap and what was
+    decided; `seconds` and `cpu_seconds`: what all of it took."""
+
+    batch_size: int
+    lr: float
+    warmup_epochs: float
+    reasons: tuple[str, ...]
+    trials: pd.DataFrame
+    seconds: float
+    cpu_seconds: float
+
+    def rows(self) -> list[tuple[str, str]]:
+        warm = f", warm-up over {how_many(self.warmup_epochs, 'epoch')}" if self.warmup_epochs else ""
+        return [
+            ("Algorithm 2", f"batch size {self.batch_size}, learning rate {self.lr:.3g}{warm}"),
+            *zip(["because", *[""] * len(self.reasons)], self.reasons, strict=False),
+            ("took", f"{self.seconds:.0f} s, {how_many(len(self.trials), 'training')}"),
+        ]
+
+
+def select_batch_size(
+    model,
+    train,
+    validation,
+    *,
+    epochs: int = 20,
+    budget: float = 60.0,
+    seconds_per_training: float | None = None,
+    acceptable: float | None = None,
+    base_lr: float | None = None,
+    loss: Callable | None = None,
+    optimizer="adam",
+    device: str = "cpu",
+    precision: str = "fp32",
+    seed: int = 0,
+    progress: bool = True,
+) -> Followed:
+    """Algorithm 2 of the paper for any model and data (see the module for where it had to be completed).
+
+    model, train, validation, loss, optimizer    see `task.Task`
+    budget      seconds for the whole selection; a training that would go beyond is cut short and decides
+                nothing unless it is the only one
+    seconds_per_training    the paper's T, by default without limit
+    acceptable  validation score in percent from which larger batches may be tried for speed
+    base_lr     rate at a batch of 32, by default the paper's 0.001
+
+    Raises `BadInput` for data or a model that cannot serve, and for a budget too small for one epoch.
+    """
+    begun, worked = time.perf_counter(), time.process_time()
+    whole("number of epochs", epochs, 1)
+    whole("seed", seed, 0, 2**32 - 1)
+    positive("budget", budget)
+    for what, given in (("base_lr", base_lr), ("seconds_per_training", seconds_per_training)):
+        if given is not None:
+            positive(what, given)
+    if acceptable is not None and not (isinstance(acceptable, (int, float)) and acceptable <= 100):
+        raise BadInput(f"acceptable is {acceptable!r}; it must be a score in percent, at most 100.")
+    task = Task(model, train, validation, loss, optimizer, None, device, precision)
+    n, base_lr = len(task.train), base_lr or published.value("vi-default-lr")
+    first = max(start(n), task.smallest)
+    epoch = epoch_seconds(task, first, deadline=begun + budget)
+    about = f"about {epoch:.2g} s"
+    if epoch > budget:
+        raise BadInput(
+            f"a budget of {budget:g} s is too small for one epoch, which takes {about} at B = {first}."
+        )
+    if progress:
+        print(f"Algorithm 2: {about} an epoch at B = {first}; {budget:g} s at most.", file=sys.stderr)
+    with tqdm(total=0, desc="Algorithm 2", unit="epoch", disable=not progress) as bar:
+
+        def train_at(b: int) -> Fit:
+            bar.total += epochs
+            bar.set_postfix(B=b)
+            more = {"warmup_epochs": warmup(b, epochs), "deadline": begun + budget, "tick": bar.update}
+            return fit(task, b, rate(base_lr, b), epochs, seed, **more)
+
+        limits = {"seconds_per_training": seconds_per_training or math.inf, "acceptable": acceptable}
+        chosen, trials = follow(train_at, n, smallest=task.smallest, **limits)
+    pair, rates = branch(n)
+    reasons = [
+        f"N = {n} rows: the paper starts from B = {pair[0]} or {pair[1]} with rates from {rates[0]:g} to "
+        f"{rates[1]:g}, and bounds B by c√N = {bound(n):.0f}; this starts at {first}."
+    ]
+    for t, why in trials:
+        scores = f"validation {t.validation_score:.2f} %, gap {t.gap:.2f} points"
+        reasons.append(f"B = {t.batch_size}: {scores}, {t.seconds:.2g} s; {why}.")
+    table = pd.DataFrame([vars(t) | {"gap": t.gap, "decision": why} for t, why in trials])
+    took = time.perf_counter() - begun, time.process_time() - worked
+    return Followed(chosen.batch_size, chosen.lr, chosen.warmup_epochs, tuple(reasons), table, *took)

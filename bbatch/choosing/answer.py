@@ -8,22 +8,17 @@ from html import escape
 
 import pandas as pd
 
-from .lead import Lead
+from .judging import Lead
 
-TRIALS = [
-    "batch_size",
-    "lr",
-    "warmup_epochs",
-    "seed",
-    "epochs",
-    "short_loss",
-    "loss",
-    "value",
-    "seconds",
-    "cpu_seconds",
-    "complete",
-    "diverged",
-]
+# Columns of `Answer.trials`.
+TRIALS = (
+    "batch_size lr warmup_epochs seed epochs short_loss loss value seconds cpu_seconds complete diverged"
+).split()
+
+
+def how_many(n: int, what: str) -> str:
+    """A number of things: "1 seed", "2 seeds"."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 class Told:
@@ -97,23 +92,20 @@ class Answer(Told):
         size = f"batch size {self.batch_size}"
         if self.accumulate > 1:
             size += f" ({math.ceil(self.batch_size / self.accumulate)} fits: accumulate {self.accumulate})"
-        warm = (
-            f", warm-up over {self.warmup_epochs} epoch{'' if self.warmup_epochs == 1 else 's'}"
-            if self.warmup_epochs
-            else ""
-        )
+        warm = f", warm-up over {how_many(self.warmup_epochs, 'epoch')}" if self.warmup_epochs else ""
         return f"{size}, learning rate {self.lr:.3g}{warm}"
 
     def rows(self) -> list[tuple[str, str]]:
         """The answer as a short table: name and text."""
-        why = self.reasons if self.batch_size is not None else self.reasons[1:]
+        answered = self.batch_size is not None
+        why = self.reasons if answered else self.reasons[1:]  # its first reason is the answer itself
         return [
             ("answer", self.headline),
-            *([("how sure", self.sure)] if self.batch_size is not None else []),
-            *(("because" if k == 0 else "", reason) for k, reason in enumerate(why)),
+            *([("how sure", self.sure)] if answered else []),
+            *zip(["because", *[""] * len(why)], why, strict=False),
             ("next", self.following),
             ("Algorithm 2", self.algorithm_2),
-            ("took", f"{self.seconds:.0f} s, {len(self.trials)} trainings"),
+            ("took", f"{self.seconds:.0f} s, {how_many(len(self.trials), 'training')}"),
         ]
 
     def table(self) -> pd.DataFrame | None:

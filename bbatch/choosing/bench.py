@@ -69,7 +69,7 @@ class Bench:
     ):
         self.task, self.epochs, self.deadline, self.base_lr = task, epochs, deadline, base_lr
         self.seed, self.say = seed, say
-        self.reference = min(int(published.value("vi-base-batch")), len(task.train) // 2)
+        self.reference = min(int(published.value("vi-base-batch")), len(task.train) // 2, largest)
         self.largest = max(min(largest, len(task.train) // APART, MOST), self.reference)
         self.begun, self.candidates, self.cut = self.task.clock(), [], []
         self.pace, self.quickest = {}, {}  # seconds of an epoch by batch size: the latest, and the least

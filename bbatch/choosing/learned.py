@@ -10,9 +10,10 @@ import torch
 
 from ..adapter import cut
 from ..nests import FAILURES
-from .judging import Judged
 from .search import Search
 from .task import Task
+
+LOOK = "look at the data and the model before the batch size"
 
 
 def nothing_learned(search: Search) -> tuple[str, str] | None:
@@ -20,53 +21,39 @@ def nothing_learned(search: Search) -> tuple[str, str] | None:
     task, best = search.task, search.leader
     begun = [c for c in search.candidates if c.epochs]
     if begun and all(c.diverged for c in begun):
-        lowest = min(c.lr for c in begun)
-        return (
-            f"all {len(begun)} trainings diverged, at rates down to {lowest:.2g}",
-            "look at a single training step: the loss, its gradients, the scale of the inputs.",
-        )
+        why = f"all {len(begun)} trainings diverged, at rates down to {min(c.lr for c in begun):.2g}"
+        return why, "look at a single training step: the loss, its gradients, the scale of the inputs."
     if best is None:
         whole = search.whole_default(search.epochs)
-        return (
-            f"no time: one training of the {search.epochs} epochs takes about {round_up(whole)} s",
-            f"give a budget of {round_up(7 * whole)} s or more, fewer epochs, or fewer rows.",
-        )
-    judged = best.at(search.decided)
-    constant, majority = nothing(task, search.judged_rows)
-    if task.accuracy and task.metric is None and majority is not None:
-        rows = search.judged_rows
+        why = f"no time: one training of the {search.epochs} epochs takes about {round_up(whole)} s"
+        return why, f"give a budget of {round_up(7 * whole)} s or more, fewer epochs, or fewer rows."
+    if task.metric is not None:
+        return None
+    judged, rows = best.at(search.decided), search.judged_rows
+    constant, majority = nothing(task, rows)
+    if task.accuracy and majority is not None:
         share = majority / 100
-        chance = 100 * math.sqrt(max(share * (1 - share), 1 / rows) / rows)
-        above = judged.value > majority + chance
-        if not above and not (constant is not None and judged.loss < constant - _scatter(judged)):
+        above = judged.value - majority > 100 * math.sqrt(max(share * (1 - share), 1 / rows) / rows)
+        scatter = float(np.std(judged.losses) / math.sqrt(len(judged.losses)))
+        score = f"{judged.value:.1f} %"
+        if not above and (constant is None or judged.loss >= constant - scatter):
             why = (
-                f"nothing was learned: the best accuracy, {judged.value:.1f} %, is that of always answering "
-                f"the largest class ({majority:.1f} %)"
+                f"nothing was learned: the best accuracy, {score}, is that of always answering the largest "
+                f"class ({majority:.1f} %)"
             )
-            return (
-                why,
-                "look at the data and the model before the batch size; or weigh the classes, or give a "
-                "metric.",
-            )
+            return why, f"{LOOK}; or weigh the classes, or give a metric."
         if not above:
             task.notes.append(
-                f"The accuracy, {judged.value:.1f} %, is no more than the largest class's share: only the "
-                "loss shows that something was learned."
+                f"The accuracy, {score}, is no more than the largest class's share: only the loss shows that "
+                "something was learned."
             )
         return None
-    bar = constant if constant is not None else search.untrained.loss
-    if task.metric is None and not judged.loss < bar:
-        what = "always answering the same" if constant is not None else "the model as it was given"
-        return (
-            f"nothing was learned: the best loss, {judged.loss:.3g}, is no better than that of {what} "
-            f"({bar:.3g})",
-            "look at the data and the model before the batch size.",
-        )
+    bar = search.untrained.loss if constant is None else constant
+    if not judged.loss < bar:
+        what = "the model as it was given" if constant is None else "always answering the same"
+        why = f"the best loss, {judged.loss:.3g}, is no better than that of {what} ({bar:.3g})"
+        return f"nothing was learned: {why}", f"{LOOK}."
     return None
-
-
-def _scatter(judged: Judged) -> float:
-    return float(np.std(judged.losses) / math.sqrt(len(judged.losses)))
 
 
 def nothing(task: Task, most: int) -> tuple[float | None, float | None]:

@@ -15,11 +15,13 @@ import os
 import select
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import cloudpickle
 import torch
 
 from ..nests import move
@@ -29,9 +31,9 @@ from .training import Training
 
 SHARE = 0.8  # of the memory available now: the rest is for whatever else the machine does
 SPARE = 3.0  # times the estimate: what fits with that much to spare is not tried
-STEPS = (
-    3  # of training at each size: the second holds the optimizer's state, the third what the allocator keeps
-)
+IMPORTS = 2.0  # times the seconds of the search: what the process may take before, to import what it needs
+# Of training at each size: the second holds the optimizer's state, the third what the allocator keeps.
+STEPS = 3
 
 
 @dataclass(frozen=True)
@@ -74,23 +76,12 @@ def memory_ceiling(task: Task, cap: int, seconds: float = 20.0, allowance: int |
     guessed = int(max(0.0, room / SPARE - fixed) / max(each, 1.0)) if room else 0
     if guessed >= cap:
         return Ceiling(cap, None, "by an estimate, with much to spare")
-    parts = (
-        task.source,
-        task.train.few(),
-        task.adapter.loss,
-        task.optimizer,
-        task.metric,
-        task.device,
-        task.precision,
-    )
+    parts = (task.source, task.train.few(), task.adapter.loss, task.optimizer, task.metric)
     try:
-        import cloudpickle
-
-        sent = cloudpickle.dumps((parts, cap, room))
+        sent = cloudpickle.dumps((*parts, task.device, task.precision, cap, room))
     except Exception as error:  # noqa: BLE001 - whatever the reader's objects raise when they are written down
-        return Ceiling(
-            _power(guessed), None, f"by an estimate: no other process can try it ({type(error).__name__})"
-        )
+        why = f"by an estimate: no other process can try it ({type(error).__name__})"
+        return Ceiling(_power(guessed), None, why)
     fits, trying, late = _watch(sent, seconds)
     if fits == cap:
         return Ceiling(fits, None, "nothing larger was tried")
@@ -108,32 +99,28 @@ def _watch(sent: bytes, seconds: float) -> tuple[int, int | None, bool]:
     ran out."""
     read, write = os.pipe()
     path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), *filter(None, sys.path)])
-    child = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            __spec__.name if __name__ != "__main__" else "bbatch.choosing.memory_limit",
-            str(write),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=[write],
-        env=os.environ | {"PYTHONPATH": path},
-    )
+    with tempfile.TemporaryFile() as given:  # no pipe, which waits for the other side to read
+        given.write(sent)
+        given.seek(0)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "bbatch.choosing.memory_limit", str(write)],
+            stdin=given,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[write],
+            env=os.environ | {"PYTHONPATH": path},
+        )
     os.close(write)
-    with suppress(BrokenPipeError), child.stdin:
-        child.stdin.write(sent)
-    text, late, deadline = b"", False, time.perf_counter() + 120  # to import what the model needs
+    text, late, deadline = b"", False, time.perf_counter() + IMPORTS * seconds
     with os.fdopen(read, "rb", buffering=0) as reports:
         while not late:
-            late = not select.select([reports], [], [], max(0.0, deadline - time.perf_counter()))[0]
-            if not late and not (part := reports.read(4096)):
-                break
-            if not late:
-                if not text:
-                    deadline = time.perf_counter() + seconds
+            if not select.select([reports], [], [], max(0.0, deadline - time.perf_counter()))[0]:
+                late = True
+            elif part := reports.read(4096):
+                deadline = deadline if text else time.perf_counter() + seconds  # it is ready
                 text += part
+            else:
+                break
     child.kill()
     child.wait()
     told = [line.split() for line in text.decode().splitlines()]
@@ -187,15 +174,11 @@ class _Repeated:
 
 
 def _child(report: int) -> None:
-    import cloudpickle
-
     def tell(word: str, size: int) -> None:
         os.write(report, f"{word} {size}\n".encode())
 
-    (source, few, loss, optimizer, metric, device, precision), cap, allowance = cloudpickle.loads(
-        sys.stdin.buffer.read()
-    )
-    task = Task(source, few.source, few.few().source, loss, optimizer, metric, device, precision)
+    source, few, *how, cap, allowance = cloudpickle.loads(sys.stdin.buffer.read())
+    task, device = Task(source, few.source, few.few().source, *how), how[-2]
     size = task.smallest
     if allowance:
         _limit(allowance, device)

@@ -16,6 +16,7 @@ from torch.utils.data import (
     IterableDataset,
     RandomSampler,
     SequentialSampler,
+    Subset,
     TensorDataset,
     default_collate,
 )
@@ -24,6 +25,7 @@ from ..errors import BadInput
 from ..nests import FAILURES, leaves, line, mapped
 
 LEAST = 16  # rows: fewer make no batch worth choosing
+HELD_OUT = 0.2  # of the rows, where no validation data are given
 
 
 class Rows:
@@ -47,11 +49,8 @@ class Rows:
             self.loader, source = source, self._checked(source)
         if isinstance(source, TensorDataset) and not self.loader:
             source = source.tensors
-        if (
-            isinstance(source, (torch.Tensor, np.ndarray, tuple, Mapping))
-            or _pair(source)
-            or is_dataclass(source)
-        ):
+        nest = isinstance(source, (torch.Tensor, np.ndarray, tuple, Mapping)) or is_dataclass(source)
+        if nest or (isinstance(source, list) and len(source) == 2):  # a pair, not two rows
             self.tensors = self._nest(source)
         elif isinstance(source, IterableDataset) or not (
             hasattr(source, "__getitem__")
@@ -89,8 +88,7 @@ class Rows:
             for index in order.split(size):
                 yield self.take(index), len(index)
             return
-        own = not isinstance(self.loader.sampler, (RandomSampler, SequentialSampler))
-        left = len(order)
+        own, left = not isinstance(self.loader.sampler, (RandomSampler, SequentialSampler)), len(order)
         self._wanted.batches = BatchSampler(self.loader.sampler if own else order.tolist(), size, False)
         self._served = self._served or self._serving()
         for batch in self._fetched(self._served):
@@ -103,9 +101,8 @@ class Rows:
         """The rows of these numbers, int64 [n], as one batch."""
         if self.tensors is not None:
             return mapped(lambda t: t[index], self.tensors)
-        many = getattr(
-            self.loader.dataset, "__getitems__", lambda wanted: [self.loader.dataset[k] for k in wanted]
-        )
+        rows = self.loader.dataset
+        many = getattr(rows, "__getitems__", lambda wanted: [rows[k] for k in wanted])
         return next(self._fetched(self.loader.collate_fn(many(numbers)) for numbers in [index.tolist()]))
 
     def few(self, count: int = LEAST) -> Rows:
@@ -119,28 +116,18 @@ class Rows:
         """Whether both are the same rows."""
         mine, theirs = ({t.data_ptr() for _, t in leaves(r.tensors)} for r in (self, other))
         inner = [r.loader.dataset if isinstance(r.source, DataLoader) else r.source for r in (self, other)]
-        plain = not any(
-            r.loader and own_sampler(r.loader) for r in (self, other)
-        )  # a sampler may hold rows apart
-        return bool(mine & theirs) or (inner[0] is inner[1] and plain)
+        apart = any(r.loader and own_sampler(r.loader) for r in (self, other))
+        return bool(mine & theirs) or (inner[0] is inner[1] and not apart)
 
     def _serving(self) -> DataLoader:
         """A loader of whatever batches are wanted, as the reader's own makes them; its workers stay, since to
         start them takes longer than many a stretch of training."""
-        old, more = self.loader, {}
-        if old.num_workers:
-            more = {"prefetch_factor": old.prefetch_factor, "persistent_workers": True}
-        return DataLoader(
-            old.dataset,
-            batch_sampler=self._wanted,
-            collate_fn=old.collate_fn,
-            num_workers=old.num_workers,
-            pin_memory=old.pin_memory,
-            timeout=old.timeout,
-            worker_init_fn=old.worker_init_fn,
-            multiprocessing_context=old.multiprocessing_context,
-            **more,
-        )
+        kept = ("num_workers", "pin_memory", "timeout", "worker_init_fn", "multiprocessing_context")
+        more = {name: getattr(self.loader, name) for name in kept}
+        if self.loader.num_workers:
+            more |= {"prefetch_factor": self.loader.prefetch_factor, "persistent_workers": True}
+        wanted, collate = self._wanted, self.loader.collate_fn
+        return DataLoader(self.loader.dataset, batch_sampler=wanted, collate_fn=collate, **more)
 
     def _fetched(self, batches) -> Iterator:
         """The batches, double precision as the model has it. Raises `BadInput` for what makes none."""
@@ -171,9 +158,8 @@ class Rows:
             if is_dataclass(part):
                 return type(part)(**{f.name: tensor(getattr(part, f.name)) for f in fields(part)})
             try:
-                return self._cast(
-                    torch.as_tensor(part if torch.is_tensor(part) else np.require(part, requirements="W"))
-                )
+                whole = part if torch.is_tensor(part) else np.require(part, requirements="W")
+                return self._cast(torch.as_tensor(whole))
             except FAILURES as error:
                 raise BadInput(
                     f"the {self.what} data holds what no tensor can ({line(error)}); give numbers."
@@ -227,16 +213,35 @@ def own_sampler(loader: DataLoader) -> bool:
     return not isinstance(sampler, SequentialSampler)
 
 
-def _pair(source) -> bool:
-    """Whether a list is a pair of arrays rather than a data set of rows."""
-    return isinstance(source, list) and len(source) == 2
-
-
 def collate(rows: list):
     """PyTorch's own way to make a batch of rows; of dataclasses too, field by field."""
     first = rows[0]
     if is_dataclass(first):
-        return type(first)(
-            **{f.name: default_collate([getattr(r, f.name) for r in rows]) for f in fields(first)}
-        )
+        parts = {f.name: default_collate([getattr(r, f.name) for r in rows]) for f in fields(first)}
+        return type(first)(**parts)
     return default_collate(rows)
+
+
+def pair_of(data) -> tuple:
+    """(train, validation): as given, or the one source cut in two at random, a fifth held out.
+
+    Two bare tensors, arrays or tables of one length are one pair (features, targets). Raises `BadInput` where
+    it cannot be cut.
+    """
+    bare = isinstance(data, (tuple, list)) and all(hasattr(p, "__array__") for p in data)
+    bare = bare and len({len(part) for part in data}) == 1
+    if isinstance(data, (tuple, list)) and len(data) == 2 and not bare:
+        return tuple(data)
+    rows = Rows(data, "whole", torch.float64)
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
+    held, kept = order.split([round(HELD_OUT * len(order)), len(order) - round(HELD_OUT * len(order))])
+    if rows.tensors is not None:
+        return rows.take(kept), rows.take(held)
+    if own_sampler(rows.loader):
+        raise BadInput(
+            "a DataLoader with a sampler of its own cannot be cut in two; give (train, validation)."
+        )
+    old, parts = rows.loader, (Subset(rows.loader.dataset, index.tolist()) for index in (kept, held))
+    if old.collate_fn is collate:
+        return tuple(parts)
+    return tuple(DataLoader(p, collate_fn=old.collate_fn, num_workers=old.num_workers) for p in parts)

@@ -11,7 +11,7 @@ the default.
    half and twice the batch; and those of the one that leads then. Short trainings favor rates that are wrong
    for long ones (Wu et al. 2018).
 4. Duel. Leader and default anew, with other seeds than those that made the leader one, so that luck is not
-   counted twice. A leader that loses is not the answer; the default is.
+   how_many twice. A leader that loses is not the answer; the default is.
 
 Where the budget does not allow whole trainings, all lengths are cut by the same factor, and the answer says
 so. What the clock cut short decides nothing.
@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 
 from .bench import APART, LAST, RUNGS, Bench, Candidate
-from .lead import Lead, lead_of
+from .judging import Lead, lead_of
 
 FEWEST = 8  # samples in a batch, where the search goes down: still smaller ones cost more time than they gain
 STEP = math.sqrt(10)  # between rates: half a decade

@@ -49,7 +49,7 @@ class Task:
                 batches; the higher the better. Without: accuracy in percent where targets are classes, else
                 the loss
     precision   "bf16": under autocast
-    clock       what all times and deadlines are counted by
+    clock       what all times and deadlines are how_many by
 
     Raises `BadInput`, before anything trains, for what cannot be served. `notes`: what the reader should
     know.
@@ -71,10 +71,13 @@ class Task:
             one_of("optimizer", optimizer, NAMES)
         elif not callable(optimizer):
             raise BadInput(
-                f"the optimizer is {optimizer!r}; give a name, a class, or a function of (parameters, lr)."
+                f"the optimizer is of type {type(optimizer).__name__}; give a name, a class, or a function "
+                "of (parameters, lr): each training makes a new one."
             )
         if metric is not None and not callable(metric):
-            raise BadInput(f"the metric is {metric!r}; give a function of (outputs, targets).")
+            raise BadInput(
+                f"the metric is of type {type(metric).__name__}; give a function of (outputs, targets)."
+            )
         one_of("precision", precision, PRECISIONS)
         usable(device)
         self.source, self.optimizer, self.metric = model, optimizer, metric

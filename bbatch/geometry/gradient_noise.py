@@ -12,10 +12,10 @@ from scipy import stats
 from torch import nn
 from torch.func import grad, vmap
 
-from ..errors import BadInput
+from ..errors import BadInput, positive
 from ..nests import mapped
 from ..statistics import LEVEL, Interval
-from .objective import Objective, finite, positive
+from .objective import Objective, finite
 
 BATCHES = 20  # mini-batches of Eq. (4)
 

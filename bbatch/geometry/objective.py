@@ -18,7 +18,6 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..adapter import Adapter
-from ..config import LARGEST
 from ..errors import BadInput, whole
 from ..nests import leaves, mapped
 
@@ -227,12 +226,6 @@ def finite(loss: float) -> float:
     if not math.isfinite(loss):
         raise BadInput(f"the loss at the network's weights is {loss}; only a finite loss can be measured.")
     return loss
-
-
-def positive(what: str, value: float) -> None:
-    """Raise `BadInput` unless `value` is a finite number above 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= LARGEST:
-        raise BadInput(f"{what} is {value!r}; it must be a finite number above 0.")
 
 
 def counts(**given) -> None:

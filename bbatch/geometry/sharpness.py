@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..errors import BadInput, one_of
-from .objective import Objective, counts, generator, positive, vector
+from ..errors import BadInput, one_of, positive
+from .objective import Objective, counts, generator, vector
 
 NORMS = ("l2", "linf", "relative", "filter")
 FIRST = 4  # gradients after which the starts of an ascent are compared

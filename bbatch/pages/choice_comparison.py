@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from ..analysis.regret import NEAR, grid, leave_one_out, mean_difference, mean_regrets, summary
-from ..choosing.evaluation import FOLDER, runs, table
-from ..choosing.problems import PARTS, PROBLEMS
-from ..choosing.ways import METHODS
 from ..config import DATASETS
+from ..evaluation.problems import PARTS, PROBLEMS
+from ..evaluation.tables import COMMAND, FOLDER, runs
+from ..evaluation.ways import METHODS
 from ..statistics import span
 
 CAPTION = (
@@ -90,7 +90,7 @@ def not_computed(rows: pd.DataFrame) -> str:
         for name, m in missing.items()
     ]
     days = " (days on a CPU)" if set(missing) & set(PARTS.values()) else ""
-    command = f"`python -m {table.__module__} {' '.join(missing)}`"
+    command = f"`{COMMAND} {' '.join(missing)}`"
     return f"**Not yet computed**: {'; '.join(parts)}. {first}{command} fills these holes{days}."
 
 
@@ -102,7 +102,7 @@ def provenance() -> str:
     p = json.loads(path.read_text())
     versions = ", ".join(f"{k} {v}" for k, v in p["versions"].items())
     return (
-        f"**Where this table comes from.** `python -m {table.__module__}`, {p['date']}, {p['device_name']}, "
+        f"**Where this table comes from.** `{COMMAND}`, {p['date']}, {p['device_name']}, "
         f"{p['threads']} thread, code {p['commit']}, Python {p['python']}, {versions} (its latest call); the "
         "grids of the synthetic data sets from the committed records."
     )

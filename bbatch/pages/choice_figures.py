@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from ..analysis.regret import leave_one_out, mean_difference, mean_regrets, summary
 from ..choosing.answer import Answer
-from ..choosing.problems import PROBLEMS
-from ..choosing.ways import METHODS
+from ..evaluation.problems import PROBLEMS
+from ..evaluation.ways import METHODS
 from ..geometry.gradient_noise import NoiseScale
 from .figures import COLORS, FAINT, INK, STYLE
 from .picture import describe, series, tip

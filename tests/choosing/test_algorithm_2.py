@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 import bbatch
 from bbatch import published
 from bbatch.choosing import algorithm_2
-from bbatch.choosing.algorithm_2 import follow, start
-from bbatch.choosing.by_algorithm_2 import select_batch_size
-from bbatch.choosing.fitting import Fit
+from bbatch.choosing.algorithm_2 import follow, select_batch_size, start
+from bbatch.choosing.training import Fit
 from bbatch.errors import BadInput
 from factories import AMPLE, HELD, TRAIN, X, Y, net
 

@@ -11,8 +11,7 @@ from scipy import stats
 from bbatch.choosing import bench
 from bbatch.choosing import search as module
 from bbatch.choosing.bench import Bench
-from bbatch.choosing.judging import Judged
-from bbatch.choosing.lead import Lead, lead_of
+from bbatch.choosing.judging import Judged, Lead, lead_of
 from bbatch.choosing.search import Search
 
 

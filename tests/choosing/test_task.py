@@ -26,11 +26,9 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from bbatch.choosing.fitting import fit
-from bbatch.choosing.rows import LEAST, Rows
-from bbatch.choosing.splitting import pair_of
+from bbatch.choosing.rows import LEAST, Rows, pair_of
 from bbatch.choosing.task import Task
-from bbatch.choosing.training import Training, epoch_seconds
+from bbatch.choosing.training import Training, epoch_seconds, fit
 from bbatch.errors import BadInput
 from factories import HELD, TRAIN, X, Y, net
 
@@ -498,7 +496,7 @@ WRONG = [
     (dict(loss="mse"), "the loss is 'mse'"),
     (dict(loss=lambda o, t: o.detach().mean()), "does not depend on the model's trainable parameters"),
     (dict(optimizer="lion"), "optimizer 'lion' is unknown; allowed are"),
-    (dict(optimizer=3), "the optimizer is 3"),
+    (dict(optimizer=3), "the optimizer is of type int"),
     (dict(optimizer=torch.optim.LBFGS), "a training step fails with LBFGS"),
     (dict(optimizer=lambda p, lr: None), "returns a NoneType; it must return an optimizer"),
     (dict(optimizer=lambda p: None), "optimizer cannot be made"),
@@ -519,7 +517,7 @@ WRONG = [
         dict(model=Words, optimizer="sparseadam", train=WORDS[0], validation=WORDS[1]),
         "give optimizer=.sgd., which takes sparse and dense",
     ),
-    (dict(metric=3), "the metric is 3"),
+    (dict(metric=3), "the metric is of type int"),
     (dict(metric=lambda o, t: o.softmax(1)), "metric cannot be computed"),
     (dict(metric=f1, loss=lambda model, batch: model(batch[0]).mean()), "must be a metric.model, batch. too"),
     (dict(device="tpu"), "device 'tpu' cannot be used"),

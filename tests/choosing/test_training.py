@@ -12,11 +12,10 @@ from torch.utils.data import Dataset, TensorDataset
 
 from bbatch.choosing import judging
 from bbatch.choosing import training as module
-from bbatch.choosing.fitting import fit
 from bbatch.choosing.judging import Late, judge
 from bbatch.choosing.rows import Rows
 from bbatch.choosing.task import Task
-from bbatch.choosing.training import Training, epoch_seconds
+from bbatch.choosing.training import Training, epoch_seconds, fit
 from bbatch.errors import BadInput
 from factories import HELD, TRAIN, X, Y, net
 

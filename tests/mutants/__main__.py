@@ -22,6 +22,7 @@ ROOMS = {
     "analysis": ["analysis", "claims", "studies"],
     "choosing": ["choosing"],
     "claims": ["claims", "analysis"],
+    "evaluation": ["evaluation"],
     "geometry": ["geometry"],
     "pages": ["pages"],
     "records": ["records", "sweeping"],

@@ -30,15 +30,15 @@ import torch
 from torch import nn
 
 from .. import data, published, streams
+from ..choosing.task import Task
+from ..choosing.training import Fit, fit
 from ..config import DATASETS, SYNTHETIC, Protocol, plan
 from ..data import Data
 from ..errors import one_of
 from ..models import NETWORKS, initialised
 from ..recipe import recipe_of
 from ..trainer import train_network
-from .fitting import Fit, fit
 from .other_sets import borrowed, characters, dense, explained, friedman
-from .task import Task
 
 BORROWED = {"digits": "Digits", "breast-cancer": "Breast cancer", "wine": "Wine"}  # from scikit-learn
 # Images to train on, and to test on: the fewest that leave all but the largest batch size of the grid.
@@ -85,12 +85,22 @@ class Problem:
         few = 8 if self.name in PLAIN else 1
         return tuple(b for b in self.protocol.batch_sizes if few <= b <= len(self.whole.train_y))
 
-    def task(self, on: Data | None = None, metric: Callable | None = None, **more) -> Task:
-        """The problem as readers pose theirs, in plain PyTorch (augmentation left out): of deciding, or on
-        other data."""
+    def posed(self, on: Data | None = None) -> dict:
+        """The problem as a reader poses it to `recommend`, in plain PyTorch (augmentation left out): of
+        deciding, or on other data."""
         d = on or self.split
-        pairs = ((d.inputs(x), y) for x, y in ((d.train_x, d.train_y), (d.test_x, d.test_y)))
-        return Task(self.network, *pairs, self.loss, self.protocol.optimizer, metric, **more)
+        return {
+            "model": self.network,
+            "data": ((d.inputs(d.train_x), d.train_y), (d.inputs(d.test_x), d.test_y)),
+            "loss": self.loss,
+            "optimizer": self.protocol.optimizer,
+            "base_lr": self.base_lr,
+        }
+
+    def task(self, on: Data | None = None, metric: Callable | None = None, **more) -> Task:
+        """The same as a `Task`."""
+        posed = self.posed(on)
+        return Task(posed["model"], *posed["data"], posed["loss"], posed["optimizer"], metric, **more)
 
     def train(
         self, batch_size: int, lr: float, epochs: float, seed: int, on: Data, warmup_epochs: int = 0

@@ -10,13 +10,13 @@ import time
 import numpy as np
 
 from .. import published
-from . import algorithm_2
-from .bench import MOST
+from ..choosing import algorithm_2
+from ..choosing.bench import MOST
+from ..choosing.recommend import recommend
+from ..choosing.search import STEP
+from ..choosing.task import Task
+from ..choosing.training import Training, step_seconds
 from .problems import Problem
-from .recommend import recommend
-from .search import STEP
-from .task import Task
-from .training import Training, step_seconds
 
 METHODS = ("recommended", "Algorithm 2", "always 32", "grid of 25", "range test")
 # Processor seconds for `recommended`, the grid and the range test: some whole trainings of the default in
@@ -74,19 +74,8 @@ def decide(on: Problem, method: str, seed: int) -> dict:
 
 
 def _recommended(on: Problem, budget: float, seed: int) -> dict:
-    task = on.task()
-    found = recommend(
-        on.network,
-        (task.train.source, task.validation.source),
-        on.loss,
-        epochs=on.epochs,
-        budget=budget,
-        optimizer=on.protocol.optimizer,
-        base_lr=on.base_lr,
-        seed=seed,
-        progress=False,
-        clock=time.process_time,
-    )
+    more = {"seed": seed, "progress": False, "clock": time.process_time}
+    found = recommend(**on.posed(), epochs=on.epochs, budget=budget, **more)
     told = {"trainings": len(found.trials), "reason": " ".join(found.reasons)}
     if found.batch_size is None:  # without an answer, the default stands
         return told

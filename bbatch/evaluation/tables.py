@@ -1,6 +1,6 @@
-"""How good are the ways to choose a batch size? `python -m bbatch.choosing.evaluation [PROBLEM ...]` measures
-it and writes `results/selection/`; without names, on all problems but MNIST and CIFAR-10 in full, which are
-out of a CPU's reach.
+"""How good are the ways to choose a batch size? `python -m bbatch.evaluation [PROBLEM ...]` measures it and
+writes `results/selection/`; without names, on all problems but MNIST and CIFAR-10 in full, which are out of a
+CPU's reach.
 
 Each way (see `ways`) decides anew for each seed, on the training samples alone, a fifth of them held out.
 What it decided is then trained on all training samples under the problem's protocol and judged once, on the
@@ -22,30 +22,26 @@ The tables only grow, seed by seed: a call adds what they lack, and what it fini
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import math
-import sys
 import time
 from datetime import UTC, datetime
 
 import pandas as pd
-import torch
 from tqdm import tqdm
 
 from .. import metrics
+from ..choosing import algorithm_2
+from ..choosing.training import fit, step_seconds
 from ..config import DATASETS, Run
-from ..errors import BadInput
 from ..files import write_whole
 from ..records.store import FROZEN, Store
 from ..sweeping.worker import environment
-from . import algorithm_2
-from .fitting import fit
 from .problems import PARTS, PROBLEMS, Problem, problem
-from .training import step_seconds
 from .ways import CHOICES, METHODS, decide
 
+COMMAND = "python -m bbatch.evaluation"
 FOLDER = FROZEN / "selection"
 USUAL = [name for name in PROBLEMS if name not in PARTS.values()]
 SEEDS = 10
@@ -148,7 +144,7 @@ def evaluate(names: list[str], seeds: int = SEEDS, progress: bool = True) -> Non
 
 
 def _note() -> None:
-    told = {"command": f"python -m {__spec__.name}", "date": datetime.now(UTC).date().isoformat()}
+    told = {"command": COMMAND, "date": datetime.now(UTC).date().isoformat()}
     text = json.dumps(told | environment("cpu"), indent=1, sort_keys=True)
     write_whole(FOLDER / "provenance.json", f"{text}\n".encode())
 
@@ -190,31 +186,3 @@ def _write(name: str, frame: pd.DataFrame) -> None:
     sink = io.BytesIO()
     frame.to_parquet(sink, compression="zstd", index=False)
     write_whole(FOLDER / f"{name}.parquet", sink.getvalue())
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m bbatch.choosing.evaluation", description="Evaluate the ways to choose a batch size."
-    )
-    parser.add_argument(
-        "problems",
-        nargs="*",
-        metavar="PROBLEM",
-        help=f"of {', '.join(PROBLEMS)} (default: {', '.join(USUAL)})",
-    )
-    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"default: {SEEDS}")
-    steps = "time the steps of what was chosen, instead: last, when all is chosen"
-    parser.add_argument("--steps", action="store_true", help=steps)
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    try:
-        names = options.problems or USUAL
-        time_steps(names) if options.steps else evaluate(names, options.seeds)
-    except BadInput as error:
-        print(f"bbatch: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

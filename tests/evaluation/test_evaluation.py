@@ -11,12 +11,12 @@ from scipy import stats
 
 from bbatch import data
 from bbatch.analysis import regret
-from bbatch.choosing import evaluation, other_sets, problems, ways
-from bbatch.choosing.fitting import Fit
-from bbatch.choosing.problems import problem
 from bbatch.choosing.task import Task
+from bbatch.choosing.training import Fit
 from bbatch.config import plan
 from bbatch.errors import BadInput
+from bbatch.evaluation import __main__, other_sets, problems, tables, ways
+from bbatch.evaluation.problems import problem
 from bbatch.pages import choice_comparison, choice_figures
 from bbatch.trainer import train, train_network
 from factories import AMPLE, HELD, TRAIN, net
@@ -31,9 +31,9 @@ def test_a_problem_of_ours_trains_as_the_records_do_to_the_bit():
     assert list(ours.curve) == pytest.approx([c / 2 for c in theirs.history["test_correct"]])
     assert list(ours.losses) == theirs.history["test_loss"]
     assert ours.train_score == pytest.approx(theirs.final["train_correct"] / 8)
-    digits, old = problem("digits"), evaluation.table("runs", evaluation.RUNS)
+    digits, old = problem("digits"), tables.table("runs", tables.RUNS)
     row = old[(old["problem"] == "digits") & (old["batch_size"] == 128)].iloc[0]
-    again = evaluation._trained(digits, row[evaluation.CELL].to_dict())
+    again = tables._trained(digits, row[tables.CELL].to_dict())
     assert again["test_acc"] == pytest.approx(row["test_acc"], abs=0.6)  # two of 360, on other processors
 
 
@@ -57,16 +57,16 @@ def test_a_part_of_the_images_is_drawn_once_and_follows_the_protocol_in_bf16(mon
     )
     assert {x.numpy().tobytes() for x in p.whole.train_x} <= {x.numpy().tobytes() for x in whole.train_x}
     assert {x.numpy().tobytes() for x in p.whole.test_x} <= {x.numpy().tobytes() for x in whole.test_x}
-    cells = evaluation.cells(p, 42)
+    cells = tables.cells(p, 42)
     for cell in cells[-2:]:
-        evaluation._trained(p, cell)
+        tables._trained(p, cell)
     wanted = [plan("mnist", b, 42, n_train=n, precision="bf16") for b in (256, 512)]
     assert [(r.epochs, r.n_train, r.precision) for r in seen] == [(12, n, "bf16")] * 2
     for recipe, run in zip(seen, wanted, strict=True):
         assert [r.tolist() for r in map(recipe.rates, range(12))] == [
             pytest.approx(r.tolist()) for r in map(run.rates, range(12))
         ]
-    assert evaluation.cells(problem("synthetic-1k"), 42) == []
+    assert tables.cells(problem("synthetic-1k"), 42) == []
 
 
 @pytest.mark.parametrize("name", ["wine", "synthetic-1k"])
@@ -96,7 +96,7 @@ def rows():
         runs.append(("wine", seed, 142, 0.001, 0, 80.0 + seed - 42, *curves, 1.0, 1.5, False))
         choices += [ways.fixed("wine", m, seed, 0.001) for m in ("always 32", "range test")]
         choices[-1]["batch_size"] = 142
-    return pd.DataFrame(runs, columns=evaluation.RUNS), pd.DataFrame(choices, columns=ways.CHOICES)
+    return pd.DataFrame(runs, columns=tables.RUNS), pd.DataFrame(choices, columns=ways.CHOICES)
 
 
 def test_regret_is_paired_with_the_best_cell_and_time_counts_to_the_loss_of_the_default(rows):
@@ -232,20 +232,20 @@ def test_what_is_finished_of_an_evaluation_stays_when_it_is_interrupted(tmp_path
         trained.append((b, seed))
         return Fit(b, lr, 0, 1, seed, 99.0, 98.0, 0.1, 1.0, 1.0, True, False, (98.0,))
 
-    monkeypatch.setattr(evaluation, "FOLDER", tmp_path)
-    monkeypatch.setattr(evaluation, "METHODS", ("Algorithm 2", "always 32"))
+    monkeypatch.setattr(tables, "FOLDER", tmp_path)
+    monkeypatch.setattr(tables, "METHODS", ("Algorithm 2", "always 32"))
     monkeypatch.setattr(problems.Problem, "train", training)
     with pytest.raises(KeyboardInterrupt):
-        evaluation.evaluate(["wine"], 2, progress=False)
-    kept = evaluation.table("choices", ways.CHOICES), evaluation.table("runs", evaluation.RUNS)
+        tables.evaluate(["wine"], 2, progress=False)
+    kept = tables.table("choices", ways.CHOICES), tables.table("runs", tables.RUNS)
     assert kept[0]["seed"].tolist() == [42, 42] and sorted(kept[1]["batch_size"]) == [1, 8, 16, 32, 64, 128]
     stop = False
-    evaluation.evaluate(["wine"], 2, progress=False)
-    assert evaluation.table("runs", evaluation.RUNS).iloc[:6].equals(kept[1])
-    runs = evaluation.table("runs", evaluation.RUNS)
-    assert runs.groupby("seed").size().tolist() == [6, 6] and not evaluation.keys(runs).duplicated().any()
+    tables.evaluate(["wine"], 2, progress=False)
+    assert tables.table("runs", tables.RUNS).iloc[:6].equals(kept[1])
+    runs = tables.table("runs", tables.RUNS)
+    assert runs.groupby("seed").size().tolist() == [6, 6] and not tables.keys(runs).duplicated().any()
     trained.clear()
-    evaluation.evaluate(["wine"], 2, progress=False)
+    tables.evaluate(["wine"], 2, progress=False)
     assert trained == []
 
 
@@ -258,7 +258,7 @@ def test_a_grid_with_a_hole_gives_no_regret_and_is_named(rows, monkeypatch):
     monkeypatch.setattr(choice_comparison, "runs", lambda: mnist)
     text = choice_comparison.not_computed(regret.results(runs, choices))
     assert "MNIST (all ways)" in text and "Wine (recommended, Algorithm 2, grid of 25)" in text
-    assert "`python -m bbatch.choosing.evaluation" in text
+    assert "`python -m bbatch.evaluation" in text
     assert "mnist" in text.partition("bbatch sweep")[2]
 
 
@@ -280,25 +280,25 @@ def test_a_grid_that_gets_full_brings_its_fixed_row_with_it():
         for s in (42, 43)
         for b in (1, 8, 16, 32, 64, 128, 256, 512, 1024)
     ]
-    found = regret.results(pd.DataFrame(made, columns=evaluation.RUNS), pd.DataFrame(columns=ways.CHOICES))
+    found = regret.results(pd.DataFrame(made, columns=tables.RUNS), pd.DataFrame(columns=ways.CHOICES))
     assert set(found["method"]) == {"always 32"}
     assert (found["best_acc"] - found["test_acc"]).tolist() == pytest.approx([0.1, 0.1])
     assert found["target_s"].isna().all()
 
 
 def test_the_committed_tables_are_of_one_piece():
-    choices, runs = evaluation.table("choices", ways.CHOICES), evaluation.runs()
+    choices, runs = tables.table("choices", ways.CHOICES), tables.runs()
     assert set(choices["method"]) <= set(ways.METHODS)
     assert not choices.duplicated(["problem", "method", "seed"]).any()
-    assert not evaluation.keys(runs).duplicated().any()
-    assert set(evaluation.keys(choices)) <= set(evaluation.keys(runs)), "every choice has been trained"
+    assert not tables.keys(runs).duplicated().any()
+    assert set(tables.keys(choices)) <= set(tables.keys(runs)), "every choice has been trained"
     fixed = choices[choices["method"] == "always 32"]
     assert (fixed["batch_size"] == 32).all() and (fixed["cpu_seconds"] == 0).all()
 
 
 def test_an_unknown_problem_is_refused_by_name(capsys):
     assert (
-        evaluation.main(["iris"]) == 2 and "problem 'iris' is unknown; allowed are" in capsys.readouterr().err
+        __main__.main(["iris"]) == 2 and "problem 'iris' is unknown; allowed are" in capsys.readouterr().err
     )
     with pytest.raises(BadInput, match="problem 'x' is unknown"):
         problem("x")

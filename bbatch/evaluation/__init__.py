@@ -1,0 +1,1 @@
+"""How good are the ways to choose a batch size? Problems, ways, and the tables of what each gave."""
