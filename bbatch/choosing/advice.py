@@ -108,14 +108,17 @@ def _tried(search: Search) -> str:
     if task.unit.startswith("%"):
         value = f"{judged.value:.1f} {task.unit}"
     mine = [c for c in search.candidates if c.epochs and c.seed == search.seed]
-    sizes, rates = sorted({c.batch_size for c in mine}), sorted(c.lr for c in mine)
+    sizes, rates = sorted({c.batch_size for c in mine}), sorted({c.lr for c in mine})
+    tried = f"B {sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"all at B = {sizes[0]}"
+    rates = f"rates {rates[0]:.2g} to {rates[-1]:.2g}" if len(rates) > 1 else f"rate {rates[0]:.2g}"
     if best is search.default:
-        return (
-            f"B = {best.batch_size} at {best.lr:.3g}, the default, gives {value} after {epochs}; none of the "
-            f"{len(mine) - 1} other pairs tried (B {sizes[0]} to {sizes[-1]}) was shown to do better."
-        )
+        first = f"B = {best.batch_size} at {best.lr:.3g}, the default, gives {value} after {epochs}"
+        if len(mine) < 2:
+            return f"{first}; there was no time for another pair."
+        others = how_many(len(mine) - 1, "other pair")
+        return f"{first}; of {others} tried ({tried}) none was shown to do better."
     return (
-        f"Of {len(mine)} pairs tried (B {sizes[0]} to {sizes[-1]}, rates {rates[0]:.2g} to {rates[-1]:.2g}), "
+        f"Of {len(mine)} pairs tried ({tried}, {rates}), "
         f"{len(search.ranked(search.decided))} for {epochs}, it did best: {value} on the validation rows."
     )
 

@@ -11,7 +11,7 @@ import warnings
 import torch
 from torch import nn
 
-from ..adapter import Adapter, Result, cut, wants_model
+from ..adapter import Adapter, Result, cut, of_torch, wants_model
 from ..errors import BadInput
 from ..nests import FAILURES, is_memory, leaves, line, move
 from .rows import LEAST, Rows
@@ -24,7 +24,7 @@ def check_batches(task) -> None:
         model = task.model(0).eval()
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of shapes, which are judged here
-            _classes(task, rows, batch, model)
+            _outputs(task, rows, batch, model)
             result = task.run(model, batch)
             _numbers(task, rows, model)
             _shapes(task, rows, model, result)
@@ -32,16 +32,33 @@ def check_batches(task) -> None:
         task.first = result
 
 
-def _classes(task, rows: Rows, batch, model) -> None:
-    """Labels that the default loss cannot take are named, of tensors all, of a data set the first."""
-    if task.adapter.loss not in (None, nn.functional.cross_entropy):
-        return
+def _outputs(task, rows: Rows, batch, model) -> None:
+    """Outputs and targets that no loss of PyTorch's own takes together are named, of tensors all, of a data
+    set the first."""
+    loss = task.adapter.loss
     inputs, targets = cut(batch)
-    if not isinstance(targets, torch.Tensor) or not isinstance(inputs, torch.Tensor):
+    known = isinstance(inputs, torch.Tensor) if loss is None else of_torch(loss)
+    if task.adapter.general or not known or not isinstance(targets, torch.Tensor):
         return
     out = Adapter(lambda outputs, targets: torch.zeros(()))(model, move(batch, task.device)).scores
     if out is None:
         return
+    if loss is not None and {tuple(out.shape), tuple(targets.shape)} == {(LEAST, 1), (LEAST,)}:
+        _refuse_pairs(rows, out, targets)
+    if loss in (None, nn.functional.cross_entropy) and isinstance(inputs, torch.Tensor):
+        _classes(task, rows, out, targets)
+
+
+def _refuse_pairs(rows: Rows, out: torch.Tensor, targets: torch.Tensor) -> None:
+    raise BadInput(
+        f"the model's outputs are of shape {list(out.shape)} and the {rows.what} targets of "
+        f"{list(targets.shape)}, which a loss refuses or spreads to every pair of rows; give both the same "
+        "shape, such as targets[:, None]."
+    )
+
+
+def _classes(task, rows: Rows, out: torch.Tensor, targets: torch.Tensor) -> None:
+    """Labels that cross-entropy cannot take."""
     whole = cut(rows.tensors)[1] if rows.tensors is not None else targets
     classes = out.shape[1] if out.dim() > 1 else 0
     if targets.is_floating_point() and targets.shape != out.shape or classes < 2:
@@ -114,11 +131,7 @@ def _shapes(task, rows: Rows, model, result: Result) -> None:
     if not (math.isfinite(whole) and math.isfinite(mean)) or abs(whole - mean) <= 1e-3 * max(abs(mean), 1e-6):
         return
     if {out, targets} == {(LEAST, 1), (LEAST,)}:
-        raise BadInput(
-            f"the model's outputs are of shape {list(out)} and the {rows.what} targets of "
-            f"{list(targets)}, which the loss spreads to every pair of rows; give both the same shape, "
-            "such as targets[:, None]."
-        )
+        _refuse_pairs(rows, result.scores, result.targets)
     if abs(whole / n - mean) <= 1e-3 * abs(mean):
         raise BadInput(
             "the loss is a sum over the batch; it must return the mean, or no rate fits two batch sizes."
@@ -133,6 +146,13 @@ def _metric(task, result: Result, model, batch) -> None:
     value = task.measured(model, batch, result)
     if not isinstance(value, float):
         raise BadInput("the metric gives no single number; it must return one, the higher the better.")
+
+
+def load_torch() -> None:
+    """Make PyTorch load what it loads at the first step of a process: seconds, more on a busy machine."""
+    weight = torch.zeros(1, requires_grad=True)
+    weight.sum().backward()
+    torch.optim.Adam([weight]).step()
 
 
 def check_step(task) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,48 +38,48 @@ class Late(Exception):
     """The deadline came first."""
 
 
-@torch.no_grad()
-def judge(task: Task, model, rows: Rows, most: int | None = None, deadline: float = math.inf) -> Judged:
-    """The model on `rows` (on `most` of them), in pieces that memory holds, in eval mode. Raises `Late`."""
-    model.eval()
+def pieces(task: Task, rows: Rows, most: int | None = None) -> Iterator[tuple[object, float]]:
+    """`most` of the rows (all) in pieces that memory holds, the same at each call: (batch, its share)."""
     n = min(len(rows), most or len(rows))
     size = max(1, min(PIECE, math.ceil(n / PIECES), task.fits or PIECE))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # of a sampler that draws
+        for batch, count in rows.batches(size, most=most):
+            yield batch, count / n
+
+
+@torch.no_grad()
+def judge(task: Task, model, rows: Rows, most: int | None = None, deadline: float = math.inf) -> Judged:
+    """The model on `rows` (on `most` of them), piece by piece, in eval mode. Raises `Late`."""
+    model.eval()
     per_batch = task.metric is not None and wants_model(task.metric)
     losses, values, shares, kept = [], [], [], []
-    with torch.random.fork_rng():
-        torch.manual_seed(0)  # of a sampler that draws: the same rows each time
-        for batch, count in rows.batches(size, most=most):
-            if task.clock() > deadline:
-                raise Late
-            result = task.run(model, batch)
-            losses.append(result.loss.item())
-            shares.append(count / n)
-            if per_batch:
-                values.append(task.measured(model, batch, result))
-            elif task.metric is not None:
-                scores = result.scores if result.scores is not None else result.outputs
-                kept.append(
-                    mapped(
-                        lambda t: t.float().cpu() if t.is_floating_point() else t.cpu(),
-                        (scores, result.targets),
-                    )
-                )
-            elif task.accuracy:
-                right = result.scores.argmax(1) == result.targets
-                values.append(100 * right.float().mean().item())
+    for batch, share in pieces(task, rows, most):
+        if task.clock() > deadline:
+            raise Late
+        result = task.run(model, batch)
+        losses.append(result.loss.item())
+        shares.append(share)
+        if per_batch:
+            values.append(task.measured(model, batch, result))
+        elif task.metric is not None:
+            scores = result.scores if result.scores is not None else result.outputs
+            kept.append(mapped(_kept, (scores, result.targets)))
+        elif task.accuracy:
+            right = result.scores.argmax(1) == result.targets
+            values.append(100 * right.float().mean().item())
     losses, shares = np.array(losses), np.array(shares)
     loss = float(losses @ shares)
     if kept:
         outputs, targets = (_joined(part) for part in zip(*kept, strict=True))
-        return Judged(
-            loss,
-            task.measured(model, None, Result(torch.tensor(loss), outputs, targets)),
-            losses,
-            None,
-            shares,
-        )
+        value = task.measured(model, None, Result(torch.tensor(loss), outputs, targets))
+        return Judged(loss, value, losses, None, shares)
     values = np.array(values) if values else -losses
     return Judged(loss, float(values @ shares), losses, values, shares)
+
+
+def _kept(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.float().cpu() if tensor.is_floating_point() else tensor.cpu()
 
 
 def _joined(pieces: tuple):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
+from scipy import stats
 
 from ..adapter import cut
 from ..nests import FAILURES
+from ..statistics import LEVEL
+from .judging import Judged, lead_of, pieces
 from .search import Search
 from .task import Task
 
@@ -25,71 +30,82 @@ def nothing_learned(search: Search) -> tuple[str, str] | None:
         return why, "look at a single training step: the loss, its gradients, the scale of the inputs."
     if best is None:
         whole = search.whole_default(search.epochs)
-        why = f"no time: one training of the {search.epochs} epochs takes about {round_up(whole)} s"
+        one = f"one training of the {search.epochs} epochs takes about {round_up(whole)} s"
+        why = f"no time: {one}, and a search some seven of them"
         return why, f"give a budget of {round_up(7 * whole)} s or more, fewer epochs, or fewer rows."
     if task.metric is not None:
         return None
     judged, rows = best.at(search.decided), search.judged_rows
+    level = 1 - (1 - LEVEL) / len(begun)  # the best of so many may be so by luck
     constant, majority = nothing(task, rows)
     if task.accuracy and majority is not None:
         share = majority / 100
-        above = judged.value - majority > 100 * math.sqrt(max(share * (1 - share), 1 / rows) / rows)
-        scatter = float(np.std(judged.losses) / math.sqrt(len(judged.losses)))
+        spread = 100 * math.sqrt(max(share * (1 - share), 1 / rows) / rows)
+        if judged.value - majority > stats.norm.ppf(level) * spread:
+            return None
         score = f"{judged.value:.1f} %"
-        if not above and (constant is None or judged.loss >= constant - scatter):
-            why = (
-                f"nothing was learned: the best accuracy, {score}, is that of always answering the largest "
-                f"class ({majority:.1f} %)"
-            )
-            return why, f"{LOOK}; or weigh the classes, or give a metric."
-        if not above:
-            task.notes.append(
-                f"The accuracy, {score}, is no more than the largest class's share: only the loss shows that "
-                "something was learned."
-            )
+        if constant is None or not _lower(judged, constant, level):
+            why = f"the best accuracy, {score}, is not clearly better than always answering the largest class"
+            told = f"nothing was learned: {why} ({majority:.1f} %)"
+            return told, f"{LOOK}; or weigh the classes, or give a metric."
+        task.notes.append(
+            f"The accuracy, {score}, is not clearly above the largest class's share ({majority:.1f} %): only "
+            "the loss shows that something was learned."
+        )
         return None
-    bar = search.untrained.loss if constant is None else constant
-    if not judged.loss < bar:
-        what = "the model as it was given" if constant is None else "always answering the same"
-        why = f"the best loss, {judged.loss:.3g}, is no better than that of {what} ({bar:.3g})"
+    bar = constant or search.untrained
+    if not _lower(judged, bar, level):
+        what = "always answering the same" if constant else "the model as it was given"
+        why = f"the best loss, {judged.loss:.3g}, is not clearly better than that of {what} ({bar.loss:.3g})"
         return f"nothing was learned: {why}", f"{LOOK}."
     return None
 
 
-def nothing(task: Task, most: int) -> tuple[float | None, float | None]:
-    """What validation gives to a model that answers the same for every row: (loss, share of the largest class
-    in percent); None for what cannot be told. The constant is fitted to the validation rows themselves: a
-    high bar."""
+def _lower(judged: Judged, bar: Judged, level: float) -> bool:
+    """Whether a loss is lower than another on the same rows, by more than the scatter between pieces of them
+    allows at a level."""
+    mine, theirs = (replace(j, value=-j.loss, values=-j.losses) for j in (judged, bar))
+    lead = lead_of([mine], [theirs])
+    return lead.mean > stats.t.ppf(level, max(1, len(judged.losses) - 1)) * lead.error
+
+
+def nothing(task: Task, most: int) -> tuple[Judged | None, float | None]:
+    """What validation gives to a model that answers the same for every row, and the share of the largest
+    class in percent; None for what cannot be told. The constant is fitted to the validation rows themselves:
+    a high bar."""
     if task.adapter.general:
         return None, None
-    targets = [cut(batch)[1] for batch, _ in task.validation.batches(128, most=most)]
+    targets, shares = zip(
+        *((cut(batch)[1], share) for batch, share in pieces(task, task.validation, most)), strict=True
+    )
     if not all(isinstance(t, torch.Tensor) for t in targets):
         return None, None
-    y, shape = torch.cat(targets), task.first.scores.shape if task.first.scores is not None else ()
+    y, majority = torch.cat(targets), None
     if task.accuracy:
-        counts = torch.bincount(y.clamp_min(0), minlength=shape[1]).float()
-        shares = counts / counts.sum()
-        logits = shares.clamp_min(1e-30).log().expand(len(y), -1)
-        loss = _try(task.adapter.loss or torch.nn.functional.cross_entropy, [logits], y)
-        return loss, 100 * shares.max().item()
-    if not y.is_floating_point():
+        counts = torch.bincount(y.clamp_min(0), minlength=task.first.scores.shape[1]).float()
+        majority = 100 * (counts.max() / counts.sum()).item()
+        guesses = [(counts / counts.sum()).clamp_min(1e-30).log()]
+    elif y.is_floating_point():
+        guesses = [y.mean(0)]
+        if y.min() >= 0 and y.max() <= 1:
+            guesses.append(y.mean(0).clamp(1e-6, 1 - 1e-6).logit())
+    else:
         return None, None
-    mean = y.mean(0, keepdim=True)
-    guesses = [mean.expand_as(y)]
-    if y.min() >= 0 and y.max() <= 1:
-        guesses.append(mean.clamp(1e-6, 1 - 1e-6).logit().expand_as(y))
-    return _try(task.adapter.loss, guesses, y), None
+    loss = task.adapter.loss or torch.nn.functional.cross_entropy
+    found = [_constant(loss, guess, targets, np.array(shares)) for guess in guesses]
+    return min(filter(None, found), key=lambda j: j.loss, default=None), majority
 
 
-def _try(loss: Callable | None, guesses: list[torch.Tensor], y: torch.Tensor) -> float | None:
-    found = []
-    for guess in guesses:
+def _constant(loss: Callable, guess: torch.Tensor, targets, shares: np.ndarray) -> Judged | None:
+    """The same outputs for every row, judged; None where the loss wants another kind of outputs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         try:
-            found.append(float(loss(guess, y)))
+            losses = np.array([float(loss(guess.expand(len(t), *guess.shape), t)) for t in targets])
         except FAILURES:
-            continue
-    found = [v for v in found if math.isfinite(v)]
-    return min(found, default=None)
+            return None
+    mean = float(losses @ shares)
+    return Judged(mean, -mean, losses, -losses, shares) if math.isfinite(mean) else None
 
 
 def round_up(seconds: float) -> int:

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable
 
-import torch
 from tqdm import tqdm
 
 from ..errors import BadInput, positive, whole
@@ -54,7 +53,6 @@ def recommend(
 
     Raises `BadInput`, before anything trains, for what cannot be served.
     """
-    _load_torch()
     begun, worked = clock(), time.process_time()
     whole("number of epochs", epochs, 1)
     whole("seed", seed, 0, 2**32 - 1)
@@ -65,7 +63,7 @@ def recommend(
         whole("max_batch_size", max_batch_size, 2)
     train, validation = pair_of(data)
     task = Task(model, train, validation, loss, optimizer, metric, device, precision, clock)
-    deadline = begun + budget
+    deadline = begun + task.loading + budget
     with Progress(budget, progress, clock) as tell:
         tell("memory")
         cap = 2 ** int(math.log2(min(max_batch_size or MOST, MOST, max(2, len(task.train) // 2))))
@@ -76,13 +74,6 @@ def recommend(
         search = Search(task, epochs, deadline, base_lr or task.default_rate, seed, cap, tell)
         search.run()
     return answer(search, ceiling, clock() - begun, time.process_time() - worked)
-
-
-def _load_torch() -> None:
-    """What PyTorch loads at the first step of a process, seconds on a busy machine, is not in the budget."""
-    weight = torch.zeros(1, requires_grad=True)
-    weight.sum().backward()
-    torch.optim.Adam([weight]).step()
 
 
 class Progress:

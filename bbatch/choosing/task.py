@@ -19,7 +19,7 @@ from ..config import DATASETS, PRECISIONS
 from ..data import usable
 from ..errors import BadInput, one_of
 from ..nests import FAILURES, is_memory, line, move
-from .checks import check_batches, check_step
+from .checks import check_batches, check_step, load_torch
 from .rows import LEAST, Rows
 
 MOMENTUM = 0.9  # of "sgd", Table II
@@ -52,7 +52,7 @@ class Task:
     clock       what all times and deadlines are how_many by
 
     Raises `BadInput`, before anything trains, for what cannot be served. `notes`: what the reader should
-    know.
+    know; `loading`: seconds that PyTorch took to load what its first step in a process needs.
     """
 
     def __init__(
@@ -89,15 +89,16 @@ class Task:
         weights = [p for p in first.parameters() if p.requires_grad]
         if not weights:
             raise BadInput("the model has no trainable parameters; there is nothing to train.")
-        known = (
-            p.dtype for p in weights if not isinstance(p, UninitializedTensorMixin) and p.is_floating_point()
-        )
-        dtype = next(known, torch.float32)
+        known = (p for p in weights if not isinstance(p, UninitializedTensorMixin) and p.is_floating_point())
+        dtype = next((p.dtype for p in known), torch.float32)
         self.train, self.validation = Rows(train, "training", dtype), Rows(validation, "validation", dtype)
         if self.train.same(self.validation):
             raise BadInput("the validation data is the training data itself; hold some rows out.")
         with torch.random.fork_rng():
             check_batches(self)
+            begun = clock()
+            load_torch()
+            self.loading = clock() - begun
             check_step(self)
 
     def model(self, seed: int) -> nn.Module:
@@ -125,13 +126,11 @@ class Task:
                 )
         except BadInput:
             raise
-        except (
-            Exception,
-            SystemExit,
-        ) as error:  # whatever the reader's code raises, this is what it means here
+        except (Exception, SystemExit) as error:  # whatever the reader's code raises
+            given = isinstance(self.source, nn.Module)
+            done, hint = ("copied", "; give a function that makes a new one") if given else ("made", "")
             raise BadInput(
-                f"the model cannot be made or copied ({type(error).__name__}: {line(error)}); give a "
-                "function that makes a new one."
+                f"the model cannot be {done} ({type(error).__name__}: {line(error)}){hint}."
             ) from error
         if not isinstance(model, nn.Module):
             raise BadInput(
@@ -166,20 +165,17 @@ class Task:
         """Whether an accuracy can be told: whole-number targets [n], outputs [n, classes], two classes or
         more."""
         scores, targets = self.first.scores, self.first.targets
-        return (
-            isinstance(scores, torch.Tensor)
-            and isinstance(targets, torch.Tensor)
-            and not targets.is_floating_point()
-            and targets.dim() == 1
-            and scores.dim() == 2
-            and scores.shape[1] > 1
-        )
+        if not (isinstance(scores, torch.Tensor) and isinstance(targets, torch.Tensor)):
+            return False
+        labels = not targets.is_floating_point() and targets.dim() == 1
+        return labels and scores.dim() == 2 and scores.shape[1] > 1
 
     @property
     def unit(self) -> str:
         """What decides, in words."""
         if self.metric is not None:
-            return getattr(self.metric, "__name__", "metric").strip("<>")
+            name = getattr(self.metric, "__name__", "metric")
+            return "metric" if name == "<lambda>" else name
         return "% accuracy" if self.accuracy else "loss"
 
     @property
@@ -200,12 +196,9 @@ class Task:
         if isinstance(self.optimizer, str):
             more = {"momentum": MOMENTUM} if self.optimizer == "sgd" else {}
             sparse = any(getattr(m, "sparse", False) for m in model.modules())
-            fused = self.optimizer in ("adam", "adamw", "sgd") and not sparse
-            return (
-                NAMES[self.optimizer](weights, lr=lr, **more, **({"fused": True} if fused else {})),
-                None,
-                False,
-            )
+            if self.optimizer in ("adam", "adamw", "sgd") and not sparse:
+                more["fused"] = True
+            return NAMES[self.optimizer](weights, lr=lr, **more), None, False
         if inspect.isclass(self.optimizer):
             return self.optimizer(weights, lr=lr), None, False
         given = model if wants_model(self.optimizer) else weights

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 import torch
@@ -86,3 +87,20 @@ def test_what_is_small_needs_no_process_and_what_cannot_be_sent_is_estimated():
 def test_a_search_that_runs_out_of_time_rules_nothing_out():
     found = memory_ceiling(Task(Hungry, TRAIN, HELD), 2**14, 0.0, 2**28)
     assert found.failed is None and found.why == "the search ran out of time"
+
+
+class Slow:
+    """Takes a minute to be read by another process, as a module may to be imported."""
+
+    def __call__(self):
+        return Hungry()
+
+    def __reduce__(self):
+        return time.sleep, (60,)
+
+
+def test_a_process_that_takes_long_to_begin_is_not_waited_for():
+    task, begun = Task(Slow(), TRAIN, HELD), time.perf_counter()
+    found = memory_ceiling(task, 2**14, 1.0, 2**28)
+    assert found.failed is None and found.why == "the search ran out of time"
+    assert time.perf_counter() - begun < 30

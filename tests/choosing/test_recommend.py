@@ -4,28 +4,33 @@ import json
 import math
 import re
 import time
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 from torch.nn import functional as F
 
 import bbatch
 from bbatch import cli
-from bbatch.choosing import learned
+from bbatch.choosing import advice, learned
 from bbatch.choosing.answer import restored
+from bbatch.choosing.judging import Judged
 from bbatch.choosing.memory_limit import Ceiling
 from bbatch.choosing.task import Task
 from bbatch.errors import BadInput
 from bbatch.pages import choice_figures
 from factories import HELD, MODULE, TRAIN, X, net
 
+WORK = time.process_time  # counts the budget: other work on the machine must not decide a test
 BUDGET = 12.0
 
 
 @pytest.fixture(scope="module")
 def found():
-    return bbatch.recommend(net, (TRAIN, HELD), epochs=3, budget=BUDGET, progress=False)
+    return bbatch.recommend(net, (TRAIN, HELD), epochs=3, budget=BUDGET, progress=False, clock=WORK)
 
 
 def test_there_is_one_answer_with_reasons_and_the_next_step(found):
@@ -57,7 +62,7 @@ def test_an_answer_comes_back_from_json_as_it_went_and_is_drawn(found):
 def test_nothing_learned_is_no_recommendation():
     rare = (torch.arange(400) % 40 == 0).long()
     told = bbatch.recommend(
-        net, ((X[:300], rare[:300]), (X[300:], rare[300:])), epochs=2, budget=12, progress=False
+        net, ((X[:300], rare[:300]), (X[300:], rare[300:])), epochs=2, budget=12, progress=False, clock=WORK
     )
     assert told.batch_size is None and "always answering the largest class" in told.headline
     noise = torch.randn(400, 1, generator=torch.Generator().manual_seed(3))
@@ -68,13 +73,17 @@ def test_nothing_learned_is_no_recommendation():
         epochs=2,
         budget=12,
         progress=False,
+        clock=WORK,
     )
-    assert told.batch_size is None and "no better than that of always answering the same" in told.headline
+    assert (
+        told.batch_size is None
+        and "not clearly better than that of always answering the same" in told.headline
+    )
 
     def broken(outputs, targets):
         return F.cross_entropy(outputs, targets) * (math.nan if outputs.requires_grad else 1)
 
-    told = bbatch.recommend(net, (TRAIN, HELD), broken, epochs=2, budget=12, progress=False)
+    told = bbatch.recommend(net, (TRAIN, HELD), broken, epochs=2, budget=12, progress=False, clock=WORK)
     assert told.batch_size is None and "diverged" in told.headline and choice_figures.search(told)
     assert restored(json.loads(json.dumps(told.to_dict()))).batch_size is None
 
@@ -92,11 +101,13 @@ def test_without_time_there_is_no_recommendation_and_it_says_what_would_do():
 
 def test_a_constant_answer_is_what_there_is_to_beat():
     y = torch.tensor([0, 0, 0, 1] * 25)
-    loss, share = learned.nothing(Task(net, TRAIN, (X[300:], y)), 100)
-    assert share == 75 and loss == pytest.approx(-0.75 * math.log(0.75) - 0.25 * math.log(0.25), rel=1e-4)
+    constant, share = learned.nothing(Task(net, TRAIN, (X[300:], y)), 100)
+    assert share == 75 and constant.loss == pytest.approx(
+        -0.75 * math.log(0.75) - 0.25 * math.log(0.25), rel=1e-4
+    )
     value = X[300:, :1]
     task = Task(lambda: nn.Linear(6, 1), (X[:300], X[:300, :1]), (X[300:], value), F.mse_loss)
-    assert learned.nothing(task, 100)[0] == pytest.approx(value.var(correction=0).item(), rel=1e-4)
+    assert learned.nothing(task, 100)[0].loss == pytest.approx(value.var(correction=0).item(), rel=1e-4)
     chance = (value > 0.5).float()
     task = Task(
         lambda: nn.Linear(6, 1),
@@ -105,27 +116,65 @@ def test_a_constant_answer_is_what_there_is_to_beat():
         F.binary_cross_entropy_with_logits,
     )
     p = chance.mean().item()
-    assert learned.nothing(task, 100)[0] == pytest.approx(
+    assert learned.nothing(task, 100)[0].loss == pytest.approx(
         -p * math.log(p) - (1 - p) * math.log(1 - p), rel=1e-3
     )
+
+
+def test_what_is_better_by_luck_is_not_learned():
+    """The paired t-test between pieces of the rows, at the level that the number of pairs asks for."""
+    rng, shares, told = np.random.default_rng(4), np.full(10, 0.1), set()
+    for shift in np.linspace(0, 0.2, 9):
+        bar = rng.normal(1, 0.3, 10)
+        mine = bar - rng.normal(shift, 0.1, 10)
+        judged = [Judged(v.mean(), 7.0, v, np.full(10, 7.0), shares) for v in (mine, bar)]
+        for level in (0.95, 0.998):
+            p = stats.ttest_1samp(bar - mine, 0, alternative="greater").pvalue
+            assert learned._lower(*judged, level) == (p < 1 - level)
+            told.add(p < 1 - level)
+    assert told == {True, False}
 
 
 def test_where_memory_holds_less_gradients_are_accumulated(monkeypatch):
     from bbatch.choosing import recommend as module
 
     monkeypatch.setattr(module, "memory_ceiling", lambda *a: Ceiling(8, 16, "the next one failed"))
-    told = bbatch.recommend(net, (TRAIN, HELD), epochs=2, budget=10, progress=False)
+    told = bbatch.recommend(net, (TRAIN, HELD), epochs=2, budget=10, progress=False, clock=WORK)
     assert told.accumulate == max(1, told.batch_size // 8)
     assert any("Memory holds 8 rows" in reason for reason in told.reasons)
     assert told.accumulate == 1 or f"8 fits: accumulate {told.accumulate}" in told.headline
     monkeypatch.setattr(module, "memory_ceiling", lambda *a: Ceiling(0, 1, "the next one failed"))
     with pytest.raises(BadInput, match="not even the smallest batch fits"):
-        bbatch.recommend(net, (TRAIN, HELD), epochs=2, budget=10, progress=False)
+        bbatch.recommend(net, (TRAIN, HELD), epochs=2, budget=10, progress=False, clock=WORK)
+
+
+def test_a_few_trials_are_told_in_words():
+    task, judged = SimpleNamespace(unit="loss", metric=None), SimpleNamespace(loss=0.5)
+    one, two = (
+        SimpleNamespace(batch_size=32, lr=lr, seed=0, epochs=1, at=lambda k: judged) for lr in (0.1, 0.2)
+    )
+    for leader, tried, said in (
+        (
+            one,
+            [one],
+            "B = 32 at 0.1, the default, gives loss 0.5 after 2 epochs; there was no time for another",
+        ),
+        (one, [one, two], "of 1 other pair tried (all at B = 32) none was shown to do better"),
+        (two, [one, two], "Of 2 pairs tried (all at B = 32, rates 0.1 to 0.2), 2 for 2 epochs, it did best"),
+    ):
+        found = {"task": task, "leader": leader, "default": one, "candidates": tried, "length": 2, "seed": 0}
+        ranked = {"decided": 2, "ranked": lambda rung, tried=tried: tried}
+        assert said in advice._tried(SimpleNamespace(**found, **ranked))
 
 
 def test_limits_are_kept():
-    told = bbatch.recommend(net, (TRAIN, HELD), epochs=2, budget=6, max_batch_size=32, progress=False)
-    assert told.trials["batch_size"].max() <= 32
+    for most in (32, 5):
+        told = bbatch.recommend(
+            net, (TRAIN, HELD), epochs=2, budget=6, max_batch_size=most, progress=False, clock=WORK
+        )
+        assert told.trials["batch_size"].max() <= most and told.default[0] == min(
+            32, 2 ** int(math.log2(most))
+        )
     for wrong, said in ((dict(budget=-1), "budget is -1"), (dict(max_batch_size=1), "max_batch_size is 1")):
         with pytest.raises(BadInput, match=said):
             bbatch.recommend(net, (TRAIN, HELD), **wrong)

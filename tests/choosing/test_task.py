@@ -4,6 +4,8 @@ refused in a sentence, before anything trains."""
 import math
 import os
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -387,6 +389,7 @@ def test_what_stands_in_eval_mode_inside_a_model_stays_there_and_a_model_from_a_
             "loss",
         ),
         (net, PAIR, {"metric": f1}, "f1"),
+        (net, PAIR, {"metric": lambda o, t: f1(o, t)}, "metric"),
     ],
 )
 def test_what_decides_is_the_metric_the_accuracy_of_two_classes_or_more_or_the_loss(model, data, more, unit):
@@ -488,14 +491,15 @@ WRONG = [
         r"cannot take features of shapes \(16, 6\), \(16, 6\)",
     ),
     (dict(model=lambda: None), "returns a NoneType"),
-    (dict(model=fails), "cannot be made or copied .KeyError"),
+    (dict(model=fails), "cannot be made .KeyError"),
     (dict(model=None), "model is of type NoneType"),
     (dict(model=nn.ReLU), "no trainable parameters"),
     (dict(model=net().requires_grad_(False)), "no trainable parameters"),
     (dict(model=lambda: nn.Sequential(nn.Linear(6, 2), Two())), "single number|no tensor|classification"),
-    (dict(loss="mse"), "the loss is 'mse'"),
+    (dict(loss="mse"), "the loss is of type str"),
     (dict(loss=lambda o, t: o.detach().mean()), "does not depend on the model's trainable parameters"),
     (dict(optimizer="lion"), "optimizer 'lion' is unknown; allowed are"),
+    (dict(optimizer=torch.optim.Adam(net().parameters())), "the optimizer is of type Adam"),
     (dict(optimizer=3), "the optimizer is of type int"),
     (dict(optimizer=torch.optim.LBFGS), "a training step fails with LBFGS"),
     (dict(optimizer=lambda p, lr: None), "returns a NoneType; it must return an optimizer"),
@@ -517,6 +521,11 @@ WRONG = [
         dict(model=Words, optimizer="sparseadam", train=WORDS[0], validation=WORDS[1]),
         "give optimizer=.sgd., which takes sparse and dense",
     ),
+    (
+        dict(model=lambda: nn.Linear(6, 1), loss=nn.BCEWithLogitsLoss())
+        | {"train": (TRAIN[0], TRAIN[1].float()), "validation": (HELD[0], HELD[1].float())},
+        r"outputs are of shape \[16, 1\] and the validation targets of \[16\], which",
+    ),
     (dict(metric=3), "the metric is of type int"),
     (dict(metric=lambda o, t: o.softmax(1)), "metric cannot be computed"),
     (dict(metric=f1, loss=lambda model, batch: model(batch[0]).mean()), "must be a metric.model, batch. too"),
@@ -534,6 +543,20 @@ def test_the_rest_is_refused_in_a_sentence_that_names_it(wrong, said, capsys):
     text = str(refusal.value)
     assert re.search(said, text) and text.endswith(".") and "\n" not in text and len(text) > 20, text
     assert capsys.readouterr().out == ""
+
+
+def test_a_refusal_comes_before_pytorch_loads_what_a_step_needs():
+    """Which takes seconds: sympy is a part of it."""
+    code = (
+        "import sys, torch, bbatch\n"
+        "x = torch.randn(80, 3)\n"
+        "try: bbatch.recommend(lambda: torch.nn.Linear(4, 2), (x, (x[:, 0] > 0).long()), progress=False)\n"
+        "except bbatch.errors.BadInput as error: print(error)\n"
+        "print('sympy' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.splitlines()
+    assert told[0].startswith("the model cannot take features of shape (16, 3)") and told[1] == "False"
+    assert Task(net, TRAIN, HELD).loading >= 0
 
 
 def test_a_refusal_needs_no_training():
