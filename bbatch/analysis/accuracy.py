@@ -185,9 +185,9 @@ def one_more_run(
     Columns: batch_size, n, paper, low, high (95 % prediction interval for a single run), inside. A printed
     value counts as inside where its rounding reaches. Cells without an interval are left out."""
     paper = published.frame().query("dataset == @dataset").set_index("batch_size")
-    column, rows = metric if metric in paper else "gap_running", []
+    rows = []
     for b in sorted(set(runs[runs["dataset"] == dataset]["batch_size"]) & set(paper.index)):
-        printed, give = paper.loc[b, column], paper.loc[b, f"{column}_rounding"]
+        printed, give = paper.loc[b, metric], paper.loc[b, f"{metric}_rounding"]
         found = level(runs, dataset, int(b), metric)
         low, high = found.interval(level_, one_run=True)
         if not np.isnan(low) and not np.isnan(printed):

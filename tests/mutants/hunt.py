@@ -80,7 +80,9 @@ class Hunt:
         for place in self.places:
             tests = self._tests(session.items, place)
             by = self._in_child(place, tests) if tests else ""
-            self.tell(place, self.cold(place, [t.nodeid for t in tests]) if by == "cold" else by)
+            # a constant may have gone into a default or another constant already: only an import tells
+            unsure = by == "cold" or (tests and not by and place[2].function == "<module>")
+            self.tell(place, self.cold(place, [t.nodeid for t in tests]) if unsure else by)
         return True
 
     def _learn(self, items):
