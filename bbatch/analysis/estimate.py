@@ -141,8 +141,8 @@ def pooled_variance(cells: pd.DataFrame, own: int = 0) -> tuple[float, float]:
     `own`: degrees of freedom in the table that the values themselves bring, which must not count twice."""
     x = cells.to_numpy(float)
     counts = (~np.isnan(x)).sum(axis=0)
-    x = x[:, counts > 0]
-    freedom = int((counts[counts > 0] - 1).sum())
+    x, counts = x[:, counts > 1], counts[counts > 1]
+    freedom = int((counts - 1).sum())
     if freedom <= own:
         return math.nan, 0.0
     variance = float(np.nansum((x - np.nanmean(x, axis=0)) ** 2) / freedom)

@@ -26,6 +26,8 @@ def test_the_best_batch_size_is_that_of_the_highest_mean_and_not_of_the_highest_
     [
         (Estimate(5.0, 3, error=1.0), "5.00\u00a0±\u00a01.96"),
         (Estimate(2.0, 3, "ratio", error=0.5, scale="log"), "2.00 (0.75 to 5.33)"),
+        (Estimate(1.0, 3, "ratio", error=0.015, scale="log"), "1.00 (0.97 to 1.03)"),  # 3 % longer above
+        (Estimate(1.0, 3, "ratio", error=0.005, scale="log"), "1.00\u00a0±\u00a00.01"),  # 1 %
         (Estimate(99.5, 3, "percent", error=1.0), "99.50 (97.54 to 100.00)"),
         (Estimate(5.0, 1), "5.00"),
         (Estimate(), "–"),

@@ -39,14 +39,15 @@ SWAPPED = dict(
     ]
 )
 SWAPPED |= {b: a for a, b in SWAPPED.items()}
-# Arguments that say how a thing looks, not what it says; those that only check, copy or choose a width.
+# Arguments that say how a thing looks, not what it says; those that only check, copy, choose a width or
+# allow for another process that does the same.
 LOOKS = set(
     "alpha lw linewidth linewidths ms markersize s fontsize size figsize zorder pad labelpad loc ha va"
     " rotation capsize elinewidth ncols ncol frameon bbox_to_anchor borderaxespad handlelength columnspacing"
     " aspect constrained_layout layout height_ratios width_ratios hspace wspace rasterized clip_on dpi margin"
     " opacity xytext textcoords fontweight shrink".split()
 )
-CHECKS = set("strict dtype copy observed validate stacklevel encoding newline".split())
+CHECKS = set("strict dtype copy observed validate stacklevel encoding newline missing_ok".split())
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,24 @@
 
 import re
 
-EQUIVALENT: dict[tuple[str, str, str], str] = {}
+EQUIVALENT: dict[tuple[str, str, str], str] = {
+    ("analysis/estimate.py", "Estimate.interval", "0 to 1"): "both bounds are numbers, or neither is",
+    (
+        "analysis/estimate.py",
+        "Estimate.interval",
+        "math.isnan(self.value) or math.isnan(error): Or to And",
+    ): "the arithmetic gives no number either",
+    (
+        "records/integrity.py",
+        "_versions",
+        "log.decode(errors='replace'): without errors",
+    ): "git writes names in ASCII unless it is told otherwise",
+}
 # A bound that two measured numbers meet exactly: it happens with probability 0, or to the last bit alone.
 ON_THE_EDGE = "only where two measured numbers are equal to the last bit"
 EDGES = {
     ("analysis/accuracy.py", "one_more_run"),
+    ("analysis/estimate.py", "weighted"),
     ("analysis/accuracy.py", "seeds_that_agree"),
     ("analysis/critical_batch_size.py", "likeliest"),
 }

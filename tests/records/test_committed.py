@@ -334,3 +334,18 @@ def test_the_records_of_this_book_are_what_was_committed():
     """What is measured and not yet committed is no finding here; its checksum is: `bbatch freeze` renews
     it."""
     assert [line for check, line in findings(FROZEN) if check != "uncommitted"] == []
+
+
+def test_hidden_files_are_not_listed_and_a_name_may_hold_two_blanks(tmp_path):
+    for name in ("a.csv", "b/two  blanks.csv", "b/.hidden", ".c/d.csv", committed.SUMS):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    assert committed.files_in(tmp_path) == ["a.csv", "b/two  blanks.csv"]
+    committed.merge(tmp_path, {})
+    assert committed.unlisted(tmp_path) == []
+    (tmp_path / "b/two  blanks.csv").write_text("other")
+    [said] = committed.unlisted(tmp_path)
+    found = hashlib.sha256(b"other").hexdigest()
+    assert said.startswith(f"b/two  blanks.csv: sha256 {found} found, ")
+    assert committed.content_of(tmp_path, "a.csv", "0") == b"a.csv"
+    assert committed.content_of(tmp_path, "e.csv", "0") is None

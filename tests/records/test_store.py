@@ -271,3 +271,11 @@ def test_a_seal_finds_every_flipped_bit_and_every_cut():
 def test_ids_are_keys(store):
     """Names in the store come from keys alone, so no record can be written outside it."""
     assert re.fullmatch("[0-9a-f]{16}", plan("mnist", 1).key("../../etc"))
+
+
+def test_folders_are_made_however_deep_and_however_often(tmp_path):
+    store = Store(tmp_path / "a" / "b", None)
+    for _ in range(2):
+        store.prepare()
+    assert sorted(p.name for p in store.folder.iterdir()) == ["checkpoints", "locks", "records", "weights"]
+    assert not [p for p in store.folder.rglob("*") if p.is_file()]
