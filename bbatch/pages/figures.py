@@ -48,8 +48,24 @@ def against_batch_size(
     return describe(figure, said, runs=runs)
 
 
+def behind(runs: pd.DataFrame) -> str:
+    """What stands behind a figure, for its caption: how many seeds a cell has, and in which arithmetic they
+    were trained. `runs` has columns dataset, lr_rule, batch_size, precision and id."""
+    each = runs.drop_duplicates("id")
+    if each.empty:
+        return "no runs yet"
+    n, low = each.groupby(["dataset", "lr_rule", "batch_size"]).size(), each[each["precision"] == "bf16"]
+    fewest = "" if n.min() == n.max() else f"{n.min()} to "
+    seeds = f"n = {fewest}{n.max()} {'seeds' if n.max() > 1 else 'seed'}"
+    if len(low) in (0, len(each)):
+        return f"{seeds}, in {'bf16' if len(low) else 'fp32'}"
+    of = each.groupby("dataset").size()
+    counts = [f"{k} of {of[d]} runs on {DATASETS[d].title}" for d, k in low.groupby("dataset").size().items()]
+    return f"{seeds}; in bf16: {', '.join(counts)}, the others in fp32"
+
+
 def _marks(frame: pd.DataFrame, datasets, metric: str) -> str:
-    """What is drawn, for the end of a caption: circles, diamonds, and what was trained in bf16."""
+    """What is drawn, for the end of a caption: circles, diamonds, and the runs behind them."""
     runs = frame[frame["dataset"].isin(datasets)]
     n = runs.groupby(["dataset", "batch_size"]).size()
     said = []
@@ -61,11 +77,7 @@ def _marks(frame: pd.DataFrame, datasets, metric: str) -> str:
         said.append(f"{'hollow' if said else 'Circles'}: one seed, {ALONE.get(metric, 'no interval')}")
     if metric in COLUMN_OF:
         said.append("diamonds: the paper's single runs")
-    low = runs[runs["precision"] == "bf16"].groupby("dataset").size()
-    counts = [f"{k} of {sum(runs.dataset == name)} runs on {DATASETS[name].title}" for name, k in low.items()]
-    if counts:
-        said.append(f"in bf16: {', '.join(counts)}")
-    return "; ".join(said) + "."
+    return "; ".join([*said, behind(runs)]) + "."
 
 
 def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
@@ -163,13 +175,14 @@ def learning_curves(curves: pd.DataFrame, dataset: str, *, title: str | None = N
         axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.minorticks_off()
         handles, labels = axis.get_legend_handles_labels()
-        if several := max(seeds.values(), default=0) > 1:
+        several = max(seeds.values(), default=0) > 1
+        if several:
             handles.append(Line2D([], [], color=INK, alpha=0.2, linewidth=7))
             labels.append("range over seeds")
         figure.legend(handles, labels, fontsize=9, loc="outside lower center", ncols=3)
     plt.close(figure)
-    drawn = "Lines: means over n seeds; bands: range of all seeds." if several else "One run each (n = 1)."
-    said = f"Test error after each epoch on {DATASETS[dataset].title}. {drawn}"
+    drawn = "Lines: means over seeds; bands: the range of all seeds" if several else "One run each"
+    said = f"Test error after each epoch on {DATASETS[dataset].title}. {drawn}; {behind(runs)}."
     return describe(figure, said, runs=f"data={dataset}&metric=test_acc")
 
 

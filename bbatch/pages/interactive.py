@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 import plotly.io as pio
 from matplotlib.figure import Figure
 
-from .picture import png
+from .picture import png, unbroken
 
 # A surface takes a second and more to draw: first the page is there to be read, then its figures are drawn,
 # one by one. "bbatch-drawn" tells the page (book/_js/page.js).
@@ -43,7 +43,7 @@ def show(figure: go.Figure, name: str, alt: str, static: Figure | None = None) -
     """A plotly figure ready to be the last line of a cell.
 
     name    unique on its page: the graph's id, the same at every build
-    alt     what is to be seen, in words
+    alt     what is to be seen, in words: its caption, and what is read to those who cannot see it
     static  a matplotlib figure of the same, shown where there is no JavaScript
 
     A figure without anything to draw shows nothing: the sentences beside it say what is missing.
@@ -67,8 +67,11 @@ def show(figure: go.Figure, name: str, alt: str, static: Figure | None = None) -
         if static
         else f"<p>{escape(alt)}</p>"
     )
-    wide = ' class="bbatch-many full-width"' if len(list(figure.select_scenes())) > 2 else ""
-    html = f'<div role="figure"{wide} aria-label="{escape(alt)}">{graph}<noscript>{picture}</noscript></div>'
+    kind = "bbatch-turning" + (" bbatch-many full-width" if len(list(figure.select_scenes())) > 2 else "")
+    html = (
+        f'<figure class="{kind}" aria-label="{escape(alt)}">{graph}<noscript>{picture}</noscript>'
+        f"<figcaption>{escape(unbroken(alt))}</figcaption></figure>"
+    )
     return Shown(
         {
             "application/vnd.plotly.v1+json": json.loads(figure.to_json()) | {"config": CONFIG},

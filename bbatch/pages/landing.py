@@ -12,6 +12,7 @@ from .. import published
 from ..analysis import accuracy
 from ..config import DATASETS
 from . import report
+from .figures import behind
 from .picture import describe, series, tip
 from .style import COLORS, INK, PAPER, STYLE, batch_size_axis
 from .tables import compare
@@ -49,7 +50,7 @@ def overview(runs: pd.DataFrame, titles: tuple[str, str] = ("", "")) -> Figure:
     said = (
         "Test accuracy against batch size under the paper's rule for the learning rate. Left: difference "
         f"from B = {BASE}, paired by seed. Right: {DATASETS[APART].title}; hollow circles: one seed, with "
-        "the sampling error of the test set. Diamonds: the paper's single runs."
+        f"the sampling error of the test set. Diamonds: the paper's single runs. Ours: {behind(linear)}."
     )
     return describe(figure, said, runs="metric=test_acc")
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from .. import published
 from ..config import DATASETS
-from .figures import seeds_text
+from .figures import behind, seeds_text
 from .picture import describe, series
 from .style import PAPER, STYLE, batch_size_axis
 from .tables import METRICS, compare
@@ -51,6 +51,6 @@ def rules(frame: pd.DataFrame, dataset: str = "synthetic-50k", titles: tuple[str
     return describe(
         figure,
         f"{DATASETS[dataset].title}: mean test accuracy under each learning-rate rule, with 95 % intervals "
-        "over seeds. Left: ours alone. Right: with the paper's cells, one run each.",
+        f"over seeds; {behind(runs)}. Left: ours alone. Right: with the paper's cells, one run each.",
         runs=f"data={dataset}&rule={','.join(RULE_COLORS)}&metric=test_acc",
     )

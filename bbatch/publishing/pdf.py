@@ -44,7 +44,7 @@ h1, h2, h3, h4 { break-after: avoid; break-inside: avoid; }
 .bd-article .bbatch-table-box, .bd-article .output.text_html { overflow: visible !important; }
 .bd-article table { display: table !important; font-size: 7.5pt !important; }
 .bd-article table :is(th, td) { padding: 0.1rem 0.25rem; overflow-wrap: anywhere; }
-.bd-article tr, .bd-article [role="figure"] { break-inside: avoid; }
+.bd-article tr { break-inside: avoid; }
 .bd-article .bbatch-many { width: 100% !important; }
 .bd-article .bbatch-figure:not(.bbatch-many) .bbatch-whole { width: 12cm; }
 .bd-article details.hide, a.headerlink, .bbatch-controls { display: none; }

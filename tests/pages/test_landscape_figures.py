@@ -68,6 +68,7 @@ def test_an_interactive_figure_asks_no_network_and_speaks_to_who_cannot_see_it()
     assert 'aria-label="a &quot;hill&quot; &lt;b&gt;"' in html and re.search(
         r'<noscript><img src="data:image/png;base64,\w+', html
     )
+    assert "<figcaption>a &quot;hill&quot; &lt;b&gt;</figcaption>" in html  # seen, not only heard
     assert shown["application/vnd.plotly.v1+json"]["data"][0]["type"] == "surface"
     assert interactive.show(figure, "a-name", 'a "hill" <b>', static)._repr_mimebundle_() == shown
     assert (

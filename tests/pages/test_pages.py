@@ -160,14 +160,12 @@ def test_a_page_says_which_runs_of_a_cell_are_in_mixed_precision(mixed):
     assert "Epoch time" not in report.comparison(mixed, "mnist").data
     assert "Epoch time" in report.comparison(mixed[mixed["seed"] == 42], "mnist").data
     figure = figures.against_batch_size(mixed, ["mnist"])
-    assert "in bf16: 3 of 5 runs on MNIST" in picture.notes(figure).caption
+    assert "n = 1 to 3 seeds; in bf16: 3 of 5 runs on MNIST, the others" in picture.notes(figure).caption
     assert any("n = 3, 2 in bf16; ± half" in text for *_, text, _ in picture.notes(figure).tips)
-    assert (
-        "in bf16"
-        not in picture.notes(
-            figures.against_batch_size(mixed[mixed["precision"] == "fp32"], ["mnist"])
-        ).caption
-    )
+    alone = figures.against_batch_size(mixed[mixed["precision"] == "fp32"], ["mnist"])
+    assert picture.notes(alone).caption.endswith("; n = 1 seed, in fp32.")
+    assert figures.behind(mixed[mixed["batch_size"] == 128]) == "n = 1 seed, in bf16"
+    assert figures.behind(mixed[:0]) == "no runs yet"
 
 
 def test_single_seeds_are_drawn_apart_from_means(mixed):
