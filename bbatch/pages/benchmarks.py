@@ -164,7 +164,7 @@ def figure_steps(table: pd.DataFrame) -> Figure:
             yscale="log",
             xlabel="Batch size B (log scale)",
             ylabel="µs of processor time a step and seed",
-            title=f"Synthetic network, one thread (n = {table['rounds'].iloc[0]} rounds)",
+            title="The synthetic network on one thread",
         )
         axis.set_xticks(sizes, [str(b) for b in sizes])
         axis.minorticks_off()

@@ -44,9 +44,10 @@ def search(found: Answer) -> Figure:
             done = trials[trials["complete"].astype(bool)]
             right.plot("lr", "loss", "s", data=done, color=color, markersize=7, label="_")
         right.set(xscale="log", yscale="log", xlabel="Learning rate (log scale)")
-        right.set(
-            ylabel="Validation loss (log scale)", title="Rates (dots: short trainings, squares: whole ones)"
-        )
+        right.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
+        right.yaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
+        right.yaxis.set_minor_locator(mpl.ticker.NullLocator())
+        right.set(ylabel="Validation loss (log scale)", title="Dots: short trainings; squares: whole ones")
         if len(first):
             right.legend(fontsize=9)
         if found.batch_size is not None:
@@ -129,7 +130,7 @@ def one_out(rows: pd.DataFrame) -> Figure:
             mean = np.array([i.mean for i in values])
             bars = np.array([[i.mean - i.low, i.high - i.mean] for i in values]).T
             color = [INK, *[SHADES["recommended"]] * (len(values) - 1)]
-            axis.errorbar(mean, range(len(values)), xerr=bars, fmt="none", ecolor=FAINT, capsize=3)
+            axis.errorbar(mean, range(len(values)), xerr=bars, fmt="none", ecolor="#999999", capsize=3)
             axis.scatter(mean, range(len(values)), c=color, zorder=3, s=28)
             texts = [f"{a}: {i.text(sign='+')} points" for a, i in zip(labels, values, strict=True)]
             tip(axis, mean, range(len(values)), texts)
@@ -153,9 +154,7 @@ def noise(scales: dict[float, NoiseScale], batch_size: int) -> Figure:
         fig, axis = plt.subplots(figsize=(6.4, 3.6))
         axis.errorbar(at, mean, [mean - low, high - mean], fmt="o-", color=COLORS["synthetic-50k"], capsize=3)
         axis.axhline(batch_size, color=FAINT, linewidth=6, zorder=0, label=f"the answer, B = {batch_size}")
-        axis.set(
-            yscale="log", xlabel="Epochs of training", ylabel="Gradient noise scale, samples (log scale)"
-        )
+        axis.set(yscale="log", xlabel="Epochs of training", ylabel="Noise scale (samples, log scale)")
         axis.legend(fontsize=9)
     plt.close(fig)
     return describe(

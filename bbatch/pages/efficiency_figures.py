@@ -17,9 +17,9 @@ from .picture import describe, series, tip
 from .style import COLORS, INK, PAPER, STYLE, batch_size_axis
 
 PANELS = {
-    "epoch": "An epoch is shorter by",
-    "epochs": "Epochs to the accuracy, more by",
-    "effective": "Time to the accuracy, shorter by",
+    "epoch": "Speed-up of an epoch",
+    "epochs": "Epochs to the accuracy",
+    "effective": "Speed-up to the accuracy",
 }
 
 
@@ -59,7 +59,7 @@ def efficiency(speedups: pd.DataFrame, titles: tuple[str, ...] = tuple(PANELS.va
                     ]
                     tip(axis, theirs.index, theirs, texts)
             _ratio_axes(axis)
-            axis.set(title=finding, ylabel=f"{title} (ratio to B = {BASE})")
+            axis.set(title=finding, ylabel=f"{title} (ratio to B = {BASE}, log scale)")
         for name, drawn in lines.items():
             series(axes[0], name, *drawn)
         axes[0].plot([], [], **PAPER | {"label": "the paper's epoch times"})

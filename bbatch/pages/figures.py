@@ -16,7 +16,7 @@ from matplotlib.ticker import LogLocator, StrMethodFormatter
 from ..config import DATASETS
 from ..published import COLUMN_OF
 from ..statistics import Interval
-from .picture import describe, series, tip
+from .picture import describe, series, tip, titled
 from .style import COLORS, INK, PAPER, STYLE, batch_size_axis
 from .style import FAINT as FAINT
 from .tables import METRICS, compare
@@ -41,7 +41,7 @@ def against_batch_size(
         if title and len(datasets) == 1:
             axes[0, 0].set_title(title)
         elif title:
-            figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+            titled(figure, title)
     plt.close(figure)  # shown once, where the notebook shows it
     runs = f"data={','.join(datasets)}&metric={metric}"
     said = f"{METRICS[metric]} against batch size. {_marks(frame, datasets, metric)}"
@@ -102,7 +102,7 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
             hollow = dict(markerfacecolor="white", markeredgewidth=1.4, markersize=5.5, zorder=3)
             axis.plot(b[one], mean[one], "o", color=color, label=label, **hollow)
         if any(many):
-            dots = dict(color=color, alpha=0.35, markersize=4, zorder=1)
+            dots = dict(color=color, alpha=0.4, markersize=6, zorder=1)
             axis.plot(runs["batch_size"], runs[metric], ".", label="ours, single runs", **dots)
     if metric == "test_acc":  # the interval of two seeds may reach beyond what an accuracy can be
         bottom, top = axis.get_ylim()
@@ -207,7 +207,7 @@ def glance(frame: pd.DataFrame, metric: str = "test_acc", *, title: str | None =
         handles.append(Line2D([], [], **PAPER))
         key.legend(handles=handles, title="Mean over seeds, 95 % interval", **KEY)
         if title:
-            figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+            titled(figure, title)
     plt.close(figure)
     runs = f"data={','.join(DATASETS)}&metric={metric}"
     said = f"{METRICS[metric]} against batch size. {_marks(frame, DATASETS, metric)}"

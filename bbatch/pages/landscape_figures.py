@@ -18,7 +18,7 @@ from .style import COLORS, INK, STYLE, legend
 def contours(found: Grids, caption: str, loss: str = "Test loss") -> Figure:
     """Surfaces from above, side by side: lines of equal loss, the same levels in each panel."""
     with mpl.rc_context(STYLE | {"axes.grid": False}):
-        size = (max(5.2, 3.6 * len(found)), 4.7)
+        size = (max(5.2, 3.6 * len(found)), 4.3)
         figure, axes = plt.subplots(1, max(len(found), 1), figsize=size, squeeze=False)
         levels = np.logspace(*log_range(found.values()), 15) if found else []
         for axis, (label, (a, b, height)) in zip(axes[0], found.items(), strict=False):  # one panel for none
@@ -55,7 +55,7 @@ def loss_paths(points: pd.DataFrame, datasets) -> Figure:
             for at in (0, 1):
                 axis.axvline(at, color=INK, linewidth=0.8, linestyle=":")
             axis.set(xlabel="From B = 32 (0) to the larger batch (1)", title=DATASETS[name].title)
-            axis.set(yscale="log", ylabel="Loss (nats, log scale)")
+            axis.set(yscale="log", ylabel="Loss (nats, log scale)", xticks=[-0.5, 0, 0.5, 1, 1.5])
             legend(axis)
     plt.close(figure)
     said = "Loss on the straight way between two trained networks (n = 1 each); dotted lines mark the two."

@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from . import parameters
 
 GROUND = "#121212"  # the theme's page in the dark
+SCALE = 1.9  # CSS pixels a point that a panel is drawn at, at most, where it stands alone
 LEGIBLE = 3.0  # contrast with it that a line needs (WCAG 2.2, 1.4.11)
 # The colours of data sets in the dark, picked by hand so that the two blues stay apart.
 TWINS = {"#0072b2": "#3f97d8", "#56b4e9": "#a6dbf7", "#ffffff": GROUND, "#dddddd": "#3a4048"}
@@ -35,7 +36,8 @@ STILL = "<style>.bbatch-still { display: none }</style>"
 class Notes:
     """What a page shows of a figure beside its drawing."""
 
-    caption: str = ""  # the finding, n and units
+    title: str = ""  # the finding, where one panel's own title does not say it
+    caption: str = ""  # what is drawn, n and units
     alt: str = ""  # words for those who cannot see it; else made from what it draws
     runs: str = ""  # the part of the explorer's address that picks the runs behind it
     # (axis, x, y, text, part of the explorer's address) of each value to point at, in data coordinates
@@ -55,6 +57,13 @@ def describe(figure: Figure, caption: str, alt: str = "", runs: str = "") -> Fig
     """Give a figure its caption, words and runs (see `Notes`). Returns the figure."""
     about = notes(figure)
     about.caption, about.alt, about.runs = caption, alt, runs
+    return figure
+
+
+def titled(figure: Figure, finding: str) -> Figure:
+    """Give a figure its finding as the title: above the drawing, where it wraps on a phone. Returns the
+    figure."""
+    notes(figure).title = finding
     return figure
 
 
@@ -90,21 +99,23 @@ def html(figure: Figure) -> str:
     )  # its colours are its scale: they stay
     drawing = _named(_colours(_short(drawing), only_greys=field), label)
     width, height = (72 * length for length in figure.get_size_inches())
-    alt = escape(about.alt or words(figure), quote=True)
+    drawn = about.alt or words(figure)
+    alt = escape(f"{about.title}. {drawn}" if about.title else drawn, quote=True)
     whole = f'<g id="{label}">{drawing}</g>'
     size = f'viewBox="0 0 {width:g} {height:g}" width="{width * 4 / 3:.0f}" height="{height * 4 / 3:.0f}"'
     boxes = "".join(
-        f'<svg class="bbatch-panel" style="display: none" viewBox="{x:.1f} {y:.1f} {w:.1f} {h:.1f}" '
-        f'aria-hidden="true"><use href="#{label}"/></svg>'
+        f'<svg class="bbatch-panel" style="display: none; max-width: {w * SCALE:.0f}px" '
+        f'viewBox="{x:.1f} {y:.1f} {w:.1f} {h:.1f}" aria-hidden="true"><use href="#{label}"/></svg>'
         for x, y, w, h in panels
     )
     ids = {name: [f"{label}-{gid}" for gid in gids] for name, gids in about.series.items()}
     more = {key: value for key, value in (("tips", _tips(figure)), ("series", ids)) if value}
     said = about.caption + parameters.note()
     caption = f"<figcaption>{escape(unbroken(said))}</figcaption>" if said else ""
+    title = f'<p class="bbatch-finding">{escape(unbroken(about.title))}</p>' if about.title else ""
     kind = "bbatch-figure bbatch-many full-width" if panels else "bbatch-figure"
     return (
-        f'<figure class="{kind}" data-runs="{escape(about.runs)}"><div class="bbatch-drawing">'
+        f'<figure class="{kind}" data-runs="{escape(about.runs)}">{title}<div class="bbatch-drawing">'
         f'<svg class="bbatch-whole" role="img" aria-label="{alt}" {size}>{whole}</svg>{boxes}</div>'
         f"{caption}{json_block(more)}{_still(figure, alt)}</figure>"
     )
@@ -256,8 +267,9 @@ def _marked(axis) -> list:
 
 
 def _panels(figure: Figure) -> list[tuple[float, float, float, float]]:
-    """The boxes (x, y, width, height in points) of a drawn figure's panels, a level colour bar being one of
-    them; none where there is one panel, or an upright colour bar or a third dimension ties them together."""
+    """The boxes (x, y, width, height in points) of a drawn figure's panels, a level colour bar and the key
+    below all panels being two of them; none where there is one panel, or an upright colour bar or a third
+    dimension ties them together."""
     shown = [axis for axis in figure.axes if axis.get_visible()]
     bars = [axis.get_window_extent() for axis in shown if axis.get_label() == "<colorbar>"]
     if (
@@ -267,5 +279,5 @@ def _panels(figure: Figure) -> list[tuple[float, float, float, float]]:
     ):
         return []
     height = 72 * figure.get_size_inches()[1]
-    boxes = [axis.get_tightbbox() for axis in shown]
+    boxes = [axis.get_tightbbox() for axis in shown] + [key.get_window_extent() for key in figure.legends]
     return [(b.x0 - 1, height - b.y1 - 1, b.width + 2, b.height + 2) for b in boxes if b]

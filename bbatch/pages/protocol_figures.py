@@ -168,7 +168,7 @@ def _box(axis, x: float, shape: tuple[int, ...]) -> None:
     """An activation: a bar for a vector, a stack of squares for channels of an image."""
     face = dict(facecolor="#DCE9F2", edgecolor=INK, linewidth=1)
     if len(shape) == 1:
-        height = min(0.25 + 0.16 * np.log2(shape[0]), 1.6)
+        height = min(0.25 + 0.16 * np.log2(shape[0]), 1.5)
         axis.add_patch(plt.Rectangle((x - 0.06, -height / 2), 0.12, height, **face))
         return
     side = 0.35 + 0.95 * shape[-1] / 32

@@ -9,6 +9,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from ..config import DATASETS
 from ..errors import BadInput
@@ -37,9 +38,9 @@ def shares_closed(tables: dict[str, pd.DataFrame]) -> Figure:
     plt.close(figure)
     return describe(
         figure,
-        "Most of the gap closes with the right learning rate alone. Each remedy at its own best rate, chosen "
-        "on held-out samples. 0: the large batch at the rate of B = 32; 1: as accurate as B = 32. "
-        "95 % intervals from seeds drawn again; some are cut at the frame.",
+        "Each remedy at its own best rate, chosen on held-out samples. 0: the large batch at the rate of "
+        "B = 32; 1: as accurate as B = 32. Ten seeds, or five, in fp32; 95 % intervals from seeds drawn "
+        "again, some of them cut at the frame.",
     )
 
 
@@ -74,11 +75,14 @@ def networks_compared(table: pd.DataFrame, dataset: str) -> Figure:
                 how = {"color": color, "fmt": style, "capsize": 2, "label": network}
                 axis.errorbar(rows["batch_size"], *with_ends(rows[what]), **how)
         for axis, label in zip(
-            axes, ("Test accuracy at the best rate (%)", "Best learning rate"), strict=True
+            axes, ("Test accuracy at the best rate (%)", "Best learning rate (log scale)"), strict=True
         ):
             batch_size_axis(axis, sorted(table["batch_size"].unique()))
             axis.set_ylabel(label)
         axes[1].set_yscale("log")
+        axes[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes[1].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes[1].yaxis.set_minor_locator(NullLocator())
         axes[0].legend(loc="lower left", fontsize=9)
     plt.close(figure)
     return describe(

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, StrMethodFormatter
 
 from ..geometry.one_network import EPSILON
-from .picture import describe, tip
-from .style import INK, STYLE
+from .picture import describe, tip, titled
+from .style import COLORS, INK, STYLE
 
 BALLS = {
     "l2": "Euclidean ball",
@@ -73,10 +73,9 @@ def forest(
             axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axis.xaxis.set_minor_locator(NullLocator())
         axis.grid(axis="y", visible=False)
-        figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
         figure.legend(handles.values(), handles, loc="outside lower center", ncols=2, fontsize=9.5)
     plt.close(figure)
-    return describe(figure, caption)
+    return titled(describe(figure, caption), title)
 
 
 def _mark(axis, row: pd.Series, value: str, y: float, color: str, name: str):
@@ -96,9 +95,10 @@ def rescaled(table: pd.DataFrame) -> Figure:
     """Each reading of Eq. (3) on one network whose layers are rescaled without changing its function."""
     with mpl.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(7.2, 4.2))
-        for (norm, line), mark in zip(table.groupby("norm", sort=False), "osD^", strict=False):
+        looks = zip(COLORS.values(), "osD^", strict=False)  # any four colours that are told apart
+        for (norm, line), (color, mark) in zip(table.groupby("norm", sort=False), looks, strict=False):
             at_one = line.loc[np.isclose(line["factor"], 1), "value"].iloc[0]
-            axis.plot(line["factor"], line["value"] / at_one, marker=mark, label=BALLS[norm])
+            axis.plot(line["factor"], line["value"] / at_one, marker=mark, color=color, label=BALLS[norm])
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")
         axis.set_xticks(table["factor"].unique(), [f"{f:g}" for f in table["factor"].unique()])

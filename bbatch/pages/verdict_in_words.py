@@ -18,7 +18,7 @@ from ..claims.judging import Judgement, counted
 from ..claims.questions import QUESTIONS
 from ..claims.statements import without_a_claim
 from ..statistics import proportion_interval
-from .picture import describe, tip
+from .picture import describe, tip, titled
 from .style import INK, STYLE
 
 HEADINGS = {
@@ -89,12 +89,12 @@ def figure_calibration(table: pd.DataFrame) -> Figure:
         axes[0, 0].set_ylim(0, None)
     plt.close(figure)
     most = worst["wrong"].max()
-    return describe(
-        figure,
-        f"Wrong firm verdicts in simulated papers, for the truth that misleads most: at most {most:.1f} % "
-        f"for any kind of claim. Dashed is what the rules allow, {limit:.0f} %; bars are "
-        f"{100 * rules.LEVEL:g} % intervals of {int(table['draws'].iloc[0])} draws.",
+    said = (
+        "Wrong firm verdicts in simulated papers, for the truth that misleads most, by the kind of claim. "
+        f"Dashed is what the rules allow, {limit:.0f} %; bars are {100 * rules.LEVEL:g} % intervals of "
+        f"{int(table['draws'].iloc[0])} draws."
     )
+    return titled(describe(figure, said), f"A firm verdict is wrong in at most {most:.1f} % of the draws")
 
 
 def rules_table() -> pd.DataFrame:

@@ -147,6 +147,21 @@ def test_several_panels_can_stand_one_below_the_other(runs):
     assert all(float(panel["viewbox"].split()[2]) < width / 2 for panel in panels)
 
 
+def test_the_finding_and_the_key_below_all_panels_reach_a_phone():
+    with mpl.rc_context(figures.STYLE):
+        figure, axes = plt.subplots(1, 2, figsize=(9, 4))
+        plt.close(figure)
+        for axis in axes:
+            axis.plot([1, 2], [3, 4], "o-", label="a line")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center")
+        page = BeautifulSoup(picture.html(picture.titled(figure, "a < b")), "html.parser")
+    assert page.select_one("p.bbatch-finding").text == "a < b"
+    assert page.find("svg")["aria-label"].startswith("a < b. Chart")
+    *panels, key = ([float(v) for v in panel["viewbox"].split()] for panel in page.select(".bbatch-panel"))
+    assert len(panels) == 2 and all(y + height <= key[1] + 3 for _, y, _, height in panels)
+    assert 5 < key[3] < 40 and key[1] + key[3] <= 4 * 72 + 2
+
+
 def test_the_explorer_holds_every_run_every_mean_and_every_published_value(runs):
     data = explorer.data(runs)
     assert sum(len(cell["runs"]) for cell in data["cells"]) == len(runs)
