@@ -27,7 +27,7 @@ def smaller(e: Evidence) -> str:
     return (
         f"Not on the synthetic sets. From B = 1 to 512 accuracy rises there: by {size(one)}, {size(ten)} "
         f"and {size(fifty)} points on 1K, 10K and 50K. The smallest batch has the smallest rate under the "
-        f"paper's own rule ({rate:.2g} at B = 1), and is trained less: it gets {trained} % of the training "
+        f"paper's own rule ({rate:.5f} at B = 1), and is trained less: it gets {trained} % of the training "
         f"set of 1K right, and B = 32 gets {at_32} %."
     )
 

@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 import plotly.io as pio
 from matplotlib.figure import Figure
 
-from .picture import png, unbroken
+from .picture import inline, png
 
 # A surface takes a second and more to draw: first the page is there to be read, then its figures are drawn,
 # one by one. "bbatch-drawn" tells the page (book/_js/page.js).
@@ -70,7 +70,7 @@ def show(figure: go.Figure, name: str, alt: str, static: Figure | None = None) -
     kind = "bbatch-turning" + (" bbatch-many full-width" if len(list(figure.select_scenes())) > 2 else "")
     html = (
         f'<figure class="{kind}" aria-label="{escape(alt)}">{graph}<noscript>{picture}</noscript>'
-        f"<figcaption>{escape(unbroken(alt))}</figcaption></figure>"
+        f"<figcaption>{inline(alt)}</figcaption></figure>"
     )
     return Shown(
         {

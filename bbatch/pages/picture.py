@@ -111,8 +111,8 @@ def html(figure: Figure) -> str:
     ids = {name: [f"{label}-{gid}" for gid in gids] for name, gids in about.series.items()}
     more = {key: value for key, value in (("tips", _tips(figure)), ("series", ids)) if value}
     said = about.caption + parameters.note()
-    caption = f"<figcaption>{escape(unbroken(said))}</figcaption>" if said else ""
-    title = f'<p class="bbatch-finding">{escape(unbroken(about.title))}</p>' if about.title else ""
+    caption = f"<figcaption>{inline(said)}</figcaption>" if said else ""
+    title = f'<p class="bbatch-finding">{inline(about.title)}</p>' if about.title else ""
     kind = "bbatch-figure bbatch-many full-width" if panels else "bbatch-figure"
     return (
         f'<figure class="{kind}" data-runs="{escape(about.runs)}">{title}<div class="bbatch-drawing">'
@@ -142,6 +142,12 @@ def without_still(text: str) -> str:
 def unbroken(text: str) -> str:
     """The text with "B = 32" and its like kept on one line."""
     return re.sub(r"\b([BNnr]) = (?=[\d−])", "\\1\u00a0=\u00a0", text)
+
+
+def inline(text: str) -> str:
+    """A caption as HTML: "B = 32" and "5 %" on one line, what stands in backticks as code."""
+    kept = re.sub(r"(?<=\d) %", "\u00a0%", unbroken(text))
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(kept))
 
 
 def words(figure: Figure) -> str:

@@ -97,25 +97,27 @@ def inventory(
     rules=("linear",),
     precision: str = RECORDED,
 ) -> Table:
-    """How many runs of each cell of a page's grid are recorded, of how many planned, and how many in bf16."""
+    """How many runs of each cell of a page's grid are recorded, of how many planned, and how many in bf16: a
+    row a batch size, a column a data set and rule."""
     runs = [Run.from_dict(record["run"]) for record in records]
     have = Counter(map(_cell_of, runs))
     low = Counter(_cell_of(run) for run in runs if run.precision == "bf16")
     planned = Counter(
         _cell_of(forms[0]) for rule in rules for forms in _cells(datasets, profile, seeds, rule, precision)
     )
-    table = pd.DataFrame({"data set": DATASETS[d].title, "rule": rule, "B": b} for d, rule, b in planned)
+    named = "{} ({})" if len({rule for _, rule, _ in planned}) > 1 else "{}"
+    table = pd.DataFrame({"B": b, "of": named.format(DATASETS[d].title, r)} for d, r, b in planned)
     table["runs"] = [
         f"{have[cell]}"
         + (f" of {n}" if have[cell] < n else "")
         + (f", {low[cell]} in bf16" if low[cell] else "")
         for cell, n in planned.items()
     ]
-    table = table.pivot(index=["data set", "rule"], columns="B", values="runs").fillna("").reset_index()
+    table = table.pivot(index="B", columns="of", values="runs")[table["of"].unique()].fillna("")
     caption = "Runs recorded for this page, by batch size"
     if any(have[cell] < n for cell, n in planned.items()):
         caption += "; `compute = True`, or `bbatch sweep`, trains those that are missing"
-    return show(table, caption)
+    return show(table.reset_index(), caption)
 
 
 def _cell_of(run: Run) -> tuple[str, str, int]:
@@ -156,7 +158,7 @@ def show(table: pd.DataFrame, caption: str) -> Table:
     plain = dict(index=False, float_format=lambda v: f"{v:.4g}".replace("-", "−"))
     html = named.map(_cell).to_html(border=0, classes="bbatch-table", justify="right", **plain)
     box = "bbatch-table-box bbatch-wide full-width" if len(named.columns) > 5 else "bbatch-table-box"
-    above = f"<figcaption>{escape(picture.unbroken(caption))}</figcaption>"
+    above = f"<figcaption>{picture.inline(caption)}</figcaption>"
     text = f"{caption}\n\n{named.to_string(**plain)}"
     return Table(f'<figure class="{box}">{above}{html}</figure>', text)
 

@@ -20,6 +20,7 @@ from ..claims.statements import without_a_claim
 from ..statistics import proportion_interval
 from .picture import describe, tip, titled
 from .style import INK, STYLE
+from .verdicts import brief
 
 HEADINGS = {
     "What it gets right, or may get right": (rules.REPRODUCED, rules.COMPATIBLE),
@@ -52,7 +53,8 @@ def totals_sentence(judgements: list[Judgement]) -> str:
 
 def strongest(ours: Evidence) -> str:
     """What can be said most firmly, said first: whose the numbers of the tables are."""
-    return next(question for question in QUESTIONS if question.id == "values").answered(ours)
+    first = next(question for question in QUESTIONS if question.id == "values")
+    return f"**{first.asks}** {brief(first.answered(ours))}"
 
 
 def left_out_sentence() -> str:

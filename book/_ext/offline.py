@@ -5,9 +5,13 @@ every script under `_static/` on every page. MathJax is linked by Sphinx where t
 (`mathjax_path` in _config.yml), the rest here, on the pages that use it.
 """
 
+import re
 import shutil
 from pathlib import Path
 
+from docutils import nodes
+
+KEPT = re.compile(r"\b[BNnr] = (?=[\d−])|(?<=\d) %|(?<=\d) ± (?=\d)")
 BOOK = Path(__file__).resolve().parent.parent
 SCRIPTS = {
     "page.js": ("",),
@@ -49,6 +53,14 @@ def link_what_is_used(app, pagename, templatename, context, doctree):
         context["script_files"] = [one for one in context["script_files"] if "mathjax" not in str(one)]
 
 
+def keep_together(app, doctree, docname):
+    """A number and its unit, or "B = 32", do not part at the end of a line."""
+    for text in list(doctree.findall(nodes.Text)):
+        if not isinstance(text.parent, (nodes.literal, nodes.literal_block, nodes.math, nodes.raw)):
+            kept = KEPT.sub(lambda found: found[0].replace(" ", "\u00a0"), text)
+            text.parent.replace(text, nodes.Text(kept))
+
+
 def copy_vendored(app, error):
     """Put the scripts beside the pages."""
     if error is None and app.builder.format == "html":
@@ -65,5 +77,6 @@ def setup(app):
     app.connect("config-inited", drop_thebe)
     app.connect("config-inited", keep_one_footer)
     app.connect("html-page-context", link_what_is_used, priority=900)
+    app.connect("doctree-resolved", keep_together)
     app.connect("build-finished", copy_vendored)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -248,6 +248,7 @@ def test_the_near_aim_is_a_point_below_the_best_mean():
             "dataset": ["mnist"] * 4 + ["cifar10"],
             "batch_size": [8, 8, 64, 64, 8],
             "test_acc": [90, 92, 95, 80, 99],
+            "lr_rule": "linear",
         }
     )
     assert efficiency.target(frame, "mnist") == 90.0 and math.isnan(efficiency.target(frame, "synthetic-1k"))
@@ -331,3 +332,11 @@ def test_the_papers_own_speedups_by_hand():
     assert (
         rows.loc[("synthetic-1k", 32), "ours"].value == 4.0 and rows.loc[("synthetic-1k", 8), "ours"].n == 0
     )
+
+
+def test_the_accuracy_to_reach_is_that_of_the_papers_rule_alone():
+    """Runs of another rule, better ones at that, are not the best of the rule that is asked about."""
+    rows = [("linear", 8, 90.0), ("linear", 8, 92.0), ("linear", 64, 89.0), ("sqrt", 8, 99.0)]
+    frame = pd.DataFrame(rows, columns=["lr_rule", "batch_size", "test_acc"]).assign(dataset="synthetic-1k")
+    assert efficiency.target(frame, "synthetic-1k") == 90.0
+    assert math.isnan(efficiency.target(frame, "mnist"))

@@ -147,6 +147,10 @@ def test_several_panels_can_stand_one_below_the_other(runs):
     assert all(float(panel["viewbox"].split()[2]) < width / 2 for panel in panels)
 
 
+def test_a_caption_keeps_numbers_whole_and_shows_code_as_code():
+    assert picture.inline("B = 8: 5 % of `a < b`") == "B\u00a0=\u00a08: 5\u00a0% of <code>a &lt; b</code>"
+
+
 def test_the_finding_and_the_key_below_all_panels_reach_a_phone():
     with mpl.rc_context(figures.STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(9, 4))
