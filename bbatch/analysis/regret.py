@@ -26,17 +26,7 @@ from ..statistics import LEVEL, Interval, mean_interval, paired_difference
 
 NEAR = 1.05  # times the lowest loss: nearer than the scatter of single runs would ask for luck
 DEFAULT, BEST = "always 32", "recommended"
-COLUMNS = [
-    "problem",
-    "method",
-    "batch_sizes",
-    "n",
-    "test_acc",
-    "regret",
-    "reached",
-    "seconds",
-    "choice_cpu_s",
-]
+COLUMNS = "problem method batch_sizes n test_acc regret reached seconds choice_cpu_s".split()
 
 
 def grid(runs: pd.DataFrame, name: str) -> pd.DataFrame:

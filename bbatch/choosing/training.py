@@ -218,19 +218,7 @@ def fit(
         complete = False
     most = None if complete else ROUGHLY
     last = training.judge(most=most) if training.diverged or not complete else last
-    return Fit(
-        batch_size,
-        lr,
-        warmup_epochs,
-        training.epochs_done,
-        seed,
-        score(training.judge(task.train, most)),
-        score(last),
-        last.loss,
-        training.seconds,
-        training.cpu_seconds,
-        complete,
-        training.diverged,
-        tuple(curve),
-        tuple(losses),
-    )
+    how = batch_size, lr, warmup_epochs, training.epochs_done, seed
+    scores = score(training.judge(task.train, most)), score(last), last.loss
+    took, ended = (training.seconds, training.cpu_seconds), (complete, training.diverged)
+    return Fit(*how, *scores, *took, *ended, tuple(curve), tuple(losses))

@@ -111,36 +111,20 @@ class Problem:
         if self.name in PLAIN:
             task = self.task(on, explained if self.loss else None)
             return fit(task, batch_size, lr, epochs, seed, warmup_epochs=warmup_epochs)
+        name = SYNTHETIC[-1] if self.name in BORROWED else PARTS.get(self.name, self.name)
+        rate = {"base_lr": lr, "lr_rule": "constant", "warmup_epochs": warmup_epochs}
+        precision = "bf16" if self.name in PARTS else "fp32"
         run = plan(
-            SYNTHETIC[-1] if self.name in BORROWED else PARTS.get(self.name, self.name),
-            batch_size,
-            seed,
-            epochs=epochs,
-            base_lr=lr,
-            lr_rule="constant",
-            n_train=len(on.train_y),
-            precision="bf16" if self.name in PARTS else "fp32",
-            warmup_epochs=warmup_epochs,
+            name, batch_size, seed, epochs=epochs, n_train=len(on.train_y), precision=precision, **rate
         )
         net = initialised(self.network(), streams.seeds_of(seed).init)
         out = train_network(net, on, recipe_of(run))
-        n, h = len(on.test_y), out.history
-        return Fit(
-            batch_size,
-            lr,
-            warmup_epochs,
-            epochs,
-            seed,
-            100 * out.final["train_correct"] / run.n_train,
-            100 * out.final["test_correct"] / n,
-            out.final["test_loss"],
-            sum(h["seconds"]),
-            sum(h["cpu_seconds"]),
-            True,
-            out.final["diverged_epoch"] is not None,
-            tuple(100 * c / n for c in h["test_correct"]),
-            tuple(h["test_loss"]),
-        )
+        n, h, end = len(on.test_y), out.history, out.final
+        trained, tested = 100 * end["train_correct"] / run.n_train, 100 * end["test_correct"] / n
+        took, diverged = (sum(h["seconds"]), sum(h["cpu_seconds"])), end["diverged_epoch"] is not None
+        curves = tuple(100 * c / n for c in h["test_correct"]), tuple(h["test_loss"])
+        how = batch_size, lr, warmup_epochs, epochs, seed
+        return Fit(*how, trained, tested, end["test_loss"], *took, True, diverged, *curves)
 
 
 def protocol(name: str) -> Protocol:

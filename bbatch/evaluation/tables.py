@@ -64,22 +64,11 @@ def recorded(records: dict[str, dict] | None = None) -> pd.DataFrame:
     for key in metrics.full_protocol(metrics.frame(records.values()))["id"]:
         r, run = records[key], Run.from_dict(records[key]["run"])
         curve = [100 * c / r["data"]["n_test"] for c in r["history"]["test_correct"]]
-        cpu = r["observed"].get("cpu_seconds")
-        rows.append(
-            (
-                run.dataset,
-                run.seed,
-                run.batch_size,
-                run.lr,
-                run.warmup_epochs,
-                curve[-1],
-                curve,
-                r["history"]["test_loss"],
-                sum(r["observed"]["seconds"]),
-                sum(cpu) if cpu else math.nan,
-                r["final"]["diverged_epoch"] is not None,
-            )
-        )
+        seconds, cpu = sum(r["observed"]["seconds"]), r["observed"].get("cpu_seconds")
+        took = seconds, sum(cpu) if cpu else math.nan
+        cell = run.dataset, run.seed, run.batch_size, run.lr, run.warmup_epochs
+        diverged = r["final"]["diverged_epoch"] is not None
+        rows.append((*cell, curve[-1], curve, r["history"]["test_loss"], *took, diverged))
     return pd.DataFrame(rows, columns=RUNS)
 
 

@@ -25,18 +25,7 @@ METHODS = ("recommended", "Algorithm 2", "always 32", "grid of 25", "range test"
 BUDGET = {"synthetic-10k": 12.0, "text": 8.0}
 BUDGET |= dict.fromkeys(("synthetic-1k", "digits", "breast-cancer", "wine", "friedman"), 4.0)
 BUDGET_LARGE = 16.0  # of the others: the largest synthetic set and the images
-CHOICES = [
-    "problem",
-    "method",
-    "seed",
-    "batch_size",
-    "lr",
-    "warmup_epochs",
-    "trainings",
-    "seconds",
-    "cpu_seconds",
-    "reason",
-]
+CHOICES = "problem method seed batch_size lr warmup_epochs trainings seconds cpu_seconds reason".split()
 
 SIDE = 5  # batch sizes, and rates, of the grid
 # The range test is that of PyTorch Lightning with its defaults: rates from and to, and as many steps; how its
