@@ -116,7 +116,8 @@ def regrets(rows: pd.DataFrame) -> Figure:
         f"Regret in test accuracy of each way to choose a batch size on {len(names)} problems: the best "
         "batch size of the full grid less the choice, in percentage points, paired by seed; mean and 95 % "
         f"interval (cut off at the axis's ends), n = {s['n'].min()} to {s['n'].max()} seeds; {len(s)} "
-        f"intervals, of which about {0.05 * len(s):.0f} may be expected to miss. Mean over the problems: {means}.",
+        f"intervals, of which about {0.05 * len(s):.0f} may be expected to miss. "
+        f"Mean over the problems: {means}.",
     )
 
 
