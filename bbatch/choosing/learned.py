@@ -36,7 +36,7 @@ def nothing_learned(search: Search) -> tuple[str, str] | None:
     if task.metric is not None:
         return None
     judged, rows = best.at(search.decided), search.judged_rows
-    level = 1 - (1 - LEVEL) / len(begun)  # the best of so many may be so by luck
+    level = 1 - (1 - LEVEL) / len(search.ranked(search.decided))  # the best of so many may be so by luck
     constant, majority = nothing(task, rows)
     if task.accuracy and majority is not None:
         share = majority / 100

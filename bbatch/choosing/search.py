@@ -205,11 +205,12 @@ class Search(Bench):
 
     def _bar(self) -> float:
         """What the leader must win by: nothing; a standard error where it is slower than the default, or met
-        it with no other seed; half of one less than nothing where it is faster; everything beyond doubt after
-        short trainings."""
+        it with no other seed; two where both are so, or trainings were short; half of one less than nothing
+        where it is faster."""
         one, ratio = self.difference.error, self.speed(self.leader.batch_size) / self.speed(self.reference)
-        if self.length < self.epochs / 2:
+        doubts = (ratio > FASTER) + (not self.duels)
+        if self.length < self.epochs / 2 or doubts == 2:
             return 2 * one
-        if not self.duels or ratio > FASTER:
+        if doubts:
             return one
         return -AS_GOOD * one if ratio < 1 / FASTER else 0.0

@@ -219,3 +219,19 @@ def test_a_difference_from_what_diverged_is_infinite_and_equal_ones_have_none():
     assert lead_of([None], [None]).mean == 0 and lead_of([fine], [fine]) == Lead(0, 0, 0, 1)
     bare = Judged(0.1, 0.9, np.zeros(2), None, np.full(2, 0.5))
     assert math.isnan(lead_of([bare], [bare]).low) and lead_of([bare], [bare]).error == 0
+
+
+def test_a_leader_must_win_by_more_the_less_is_known_and_the_slower_it_is(monkeypatch):
+    found = World(monkeypatch, bowl(32, 0.001)).search(2000)
+    found.difference = Lead(0.0, -1.0, 1.0, 1, error=1.0)
+    for b, duels, length, bar in (
+        (8, 0, 18, 2.0),  # slower, and met with no other seed
+        (8, 2, 18, 1.0),
+        (32, 0, 18, 1.0),
+        (32, 2, 18, 0.0),
+        (128, 0, 18, 1.0),
+        (128, 2, 18, -0.5),  # faster
+        (128, 2, 8, 2.0),  # after short trainings
+    ):
+        found.leader, found.duels, found.length = found.candidate(b, 0.001), duels, length
+        assert found._bar() == bar, (b, duels, length)
