@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..analysis.regret import leave_one_out, mean_difference, mean_regrets, summary
+from ..analysis.regret import leave_one_out, mean_difference, summary
 from ..choosing.answer import Answer
 from ..evaluation.problems import PROBLEMS
 from ..evaluation.ways import METHODS
@@ -110,14 +110,12 @@ def regrets(rows: pd.DataFrame) -> Figure:
         )
         axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
     plt.close(fig)
-    means = ", ".join(f"{way} {m:+.2f}" for way, m in mean_regrets(rows)["mean"].items()).replace("-", "−")
     return describe(
         fig,
         f"Regret in test accuracy of each way to choose a batch size on {len(names)} problems: the best "
         "batch size of the full grid less the choice, in percentage points, paired by seed; mean and 95 % "
         f"interval (cut off at the axis's ends), n = {s['n'].min()} to {s['n'].max()} seeds; {len(s)} "
-        f"intervals, of which about {0.05 * len(s):.0f} may be expected to miss. "
-        f"Mean over the problems: {means}.",
+        f"intervals, of which about {0.05 * len(s):.0f} may be expected to miss.",
     )
 
 

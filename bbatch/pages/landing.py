@@ -103,11 +103,11 @@ def answer_table(runs: pd.DataFrame) -> report.Table:
     found = accuracy.at_a_glance(runs)
     columns = {
         "dataset": found["dataset"],
-        "sizes recorded": found["sizes"],
         "flat": [f"{a} to {b}" if a < b else f"{a} alone" for a, b in found["flat"]],
         "best B": found["best"],
         "cost of B = 512 (points)": [i.text() for i in found["cost_of_512"]],
         "n": [i.n for i in found["cost_of_512"]],
+        "sizes recorded": found["sizes"],
     }
     caption = "The batch size on each data set, under the paper's rule; ± half of the 95 % interval"
     return report.show(pd.DataFrame(columns), caption)

@@ -21,6 +21,8 @@ def shares(table: pd.DataFrame, datasets) -> Figure:
     """What the 1 % of samples with the largest gradients carry, before and after training."""
     t = table[table["measure"] == "gradient_top_share"]
     shown = [d for d in datasets if (t["dataset"] == d).any()]
+    trained = t[t["epoch"] > 0].groupby("dataset")["value"].size()
+    counts = ", ".join(f"{DATASETS[name].title} {trained.get(name, 0)}" for name in shown)
     with mpl.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(6.6, 1.7 + 0.5 * max(len(shown), 1)))
         for k, name in enumerate(reversed(shown)):
@@ -41,7 +43,8 @@ def shares(table: pd.DataFrame, datasets) -> Figure:
     return describe(
         figure,
         "How unevenly samples carry the gradient of the first layer's weights, before training (grey) and "
-        "after it: each network, and the mean (bar). All samples alike would give 1 %.",
+        f"after it: each network ({counts} trained ones), and the mean (bar). All samples alike would give "
+        "1 %.",
     )
 
 

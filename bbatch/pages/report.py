@@ -21,6 +21,7 @@ from . import parameters, picture, tables
 from .parameters import RECORDED
 
 SHORT = 26  # characters that a cell of a table keeps on one line: "×1.08 (1.06 to 1.09)" and its like
+WIDE = 70  # letters of a table's widest cells, side by side, from which it takes the margin too
 
 
 class Words(Markdown):
@@ -157,7 +158,9 @@ def show(table: pd.DataFrame, caption: str) -> Table:
     caption += parameters.note()
     plain = dict(index=False, float_format=lambda v: f"{v:.4g}".replace("-", "−"))
     html = named.map(_cell).to_html(border=0, classes="bbatch-table", justify="right", **plain)
-    box = "bbatch-table-box bbatch-wide full-width" if len(named.columns) > 5 else "bbatch-table-box"
+    letters = sum(named[column].map(str).map(len).max() for column in named) if len(named) else 0
+    wide = len(named.columns) > 5 or letters > WIDE
+    box = "bbatch-table-box bbatch-wide full-width" if wide else "bbatch-table-box"
     above = f"<figcaption>{picture.inline(caption)}</figcaption>"
     text = f"{caption}\n\n{named.to_string(**plain)}"
     return Table(f'<figure class="{box}">{above}{html}</figure>', text)
