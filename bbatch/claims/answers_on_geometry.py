@@ -75,8 +75,8 @@ def grows_as_root(e: Evidence) -> str:
     return (
         "Not up to B = 512: there is none to grow. On no synthetic set does accuracy fall a point below its "
         f"peak as B grows, in our runs; in the paper's own tables it does not on {titles(own)}, where Table "
-        f"VI prints one all the same. The sizes of Table VI themselves grow as N to the power {table}. Of one "
-        "problem cut to several sizes, and far larger batches, the page on the critical batch size says more."
+        f"VI prints one all the same. The sizes of Table VI themselves grow as N to the power {table}. Of "
+        "one problem cut to several sizes, and far larger batches, the page on B* says more."
     )
 
 
