@@ -21,6 +21,7 @@ from . import parameters, picture, tables
 from .parameters import RECORDED
 
 SHORT = 26  # characters that a cell of a table keeps on one line: "×1.08 (1.06 to 1.09)" and its like
+PROSE = 40  # characters from which a cell is read as a sentence, from the left
 WIDE = 70  # letters of a table's widest cells, side by side, from which it takes the margin too
 
 
@@ -158,6 +159,7 @@ def show(table: pd.DataFrame, caption: str) -> Table:
     caption += parameters.note()
     plain = dict(index=False, float_format=lambda v: f"{v:.4g}".replace("-", "−"))
     html = named.map(_cell).to_html(border=0, classes="bbatch-table", justify="right", **plain)
+    html = re.sub(rf"<td>(?=[^<]{{{PROSE},}}</td>)", '<td class="bbatch-prose">', html)
     letters = sum(named[column].map(str).map(len).max() for column in named) if len(named) else 0
     wide = len(named.columns) > 5 or letters > WIDE
     box = "bbatch-table-box bbatch-wide full-width" if wide else "bbatch-table-box"
@@ -168,8 +170,8 @@ def show(table: pd.DataFrame, caption: str) -> Table:
 
 def _cell(value):
     if isinstance(value, str) and (len(value) <= SHORT or not any(map(str.isalpha, value))):
-        # "CIFAR-10" stays in one piece.
-        return re.sub(r"-(?=\d)", "-\N{WORD JOINER}", value.replace(" ", "\N{NO-BREAK SPACE}"))
+        # "CIFAR-10" and "mlp-batch-norm" stay in one piece.
+        return re.sub(r"-(?=\w)", "-\N{WORD JOINER}", value.replace(" ", "\N{NO-BREAK SPACE}"))
     return f"{value:,}" if isinstance(value, int) and value >= 10_000 else value
 
 

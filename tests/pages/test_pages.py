@@ -332,3 +332,12 @@ def test_correlation_of_the_papers_own_cells_is_recomputed_not_quoted():
     expected = stats.pearsonr(np.log(cells["batch_size"]), cells["gap"])
     row = generalization_gap.correlations(metrics.frame([])).iloc[0]
     assert (row["r"], row["p"], row["n"]) == pytest.approx((expected.statistic, expected.pvalue, len(cells)))
+
+
+def test_a_table_sets_numbers_to_the_right_and_sentences_to_the_left_and_takes_room_where_it_is_wide():
+    reason = "The interval is wider than what single runs differ by."
+    html = report.show(pd.DataFrame({"who": ["mlp-batch-norm"], "why": [reason]}), "c").data
+    assert f'<td class="bbatch-prose">{reason}</td>' in html and html.count("bbatch-prose") == 1
+    assert "mlp-\N{WORD JOINER}batch-\N{WORD JOINER}norm" in html and "bbatch-wide" not in html
+    wide = pd.DataFrame({k: ["+0.99 (+0.61 to +1.41) points"] for k in "abc"})
+    assert "bbatch-wide" in report.show(wide, "c").data
