@@ -16,7 +16,8 @@ from ..config import DATASETS
 from ..errors import BadInput
 from ..metrics import interval
 from ..statistics import LEVEL, Interval, proportion_interval
-from .estimate import Estimate, by_seed, combine, command, is_printed, lacking, minus, sizes
+from .cells import by_seed, combine, command, is_printed, sizes
+from .estimate import Estimate, lacking, minus
 
 FEW = 5  # seeds; a share of fewer says nothing
 FLAT = 0.5  # points; less than this a reader would not choose a batch size for

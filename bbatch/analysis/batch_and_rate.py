@@ -1,20 +1,5 @@
-"""What does a larger batch cost, and what a wrong rate? Read from a map of batch sizes and constant rates.
-
-A map is the table of a study `map-NAME` (see `studies.table`): a row for each batch size, rate (`lr`) and
-seed.
-
-How the best rate is chosen. At each batch size it is the rate with the highest held-out accuracy, averaged
-over the seeds; of equal ones the smallest. Accuracy, because accuracy is what the question is about. The
-loss, which training lowers and whose optimum is sharper, can be asked for instead (`by="held_out_loss"`); it
-prefers smaller rates, since it also counts how sure a network is of its errors. The test set takes no part in
-the choice.
-
-Averaging over the seeds makes one choice where a practitioner with one seed would make ten noisier ones. So
-that the intervals cover what is left of its luck, each bootstrap draw (seeds drawn again with replacement,
-the same for all batch sizes) makes the choice anew. They are percentile intervals from few seeds, hence
-somewhat narrow: with ten seeds by about a tenth. They are of the one test set: another would shift all batch
-sizes together, and their differences by less.
-"""
+"""What does a larger batch cost, and what a wrong rate? Read from a map of batch sizes and constant rates
+(`rate_map`, which says how the best rate is chosen, and what the intervals cover)."""
 
 from __future__ import annotations
 
@@ -25,106 +10,20 @@ import numpy as np
 import pandas as pd
 
 from ..errors import BadInput, one_of
-from ..statistics import LEVEL, Interval
+from ..statistics import Interval
 from .critical_batch_size import DROP, Critical, critical_batch_size
+from .rate_map import (
+    CHOICES,
+    DRAWS,
+    TAILS,
+    all_seeds,
+    map_by_batch_size,
+    percentiles,
+    seed_count,
+    seed_weights,
+)
 
-CHOICES = ("held_out_acc", "held_out_loss")
-DRAWS = 2_000
 BASE = 32  # the batch size that all others are compared with: the paper's base batch
-TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-
-
-@dataclass(frozen=True)
-class Grid:
-    """One batch size of a map: `rates` ascending [R]; `score` (higher is better), `test_acc` [seeds, R]."""
-
-    rates: np.ndarray
-    score: np.ndarray
-    test_acc: np.ndarray
-
-    def chosen(self, weights: np.ndarray) -> np.ndarray:
-        """Index of the best rate under weights of the seeds, [..., seeds] -> [...]."""
-        return (weights @ self.score).argmax(-1)
-
-    def optimum(self, weights: np.ndarray) -> np.ndarray:
-        """log2 of the rate where the mean score peaks, [..., seeds] -> [...]: the vertex of the parabola
-        through the best rate and its two neighbours, which lies between them; at an edge the best rate
-        itself."""
-        k, x = self.chosen(weights), np.log2(self.rates)
-        inside = np.clip(k, 1, len(x) - 2)
-        y = weights @ self.score
-        left, middle, right = (np.take_along_axis(y, (inside + d)[..., None], -1)[..., 0] for d in (-1, 0, 1))
-        a, b = x[inside] - x[inside - 1], x[inside + 1] - x[inside]
-        rise, fall = (middle - left) / a, (middle - right) / b
-        bow = rise + fall
-        # a plateau of three has no bow, and its middle will do
-        shift = np.divide(rise * b - fall * a, 2 * bow, out=np.zeros_like(bow), where=bow > 0)
-        return np.where(inside == k, x[inside] + shift, x[k])
-
-    def accuracy(self, weights: np.ndarray) -> np.ndarray:
-        """Test accuracy at the rate that is best under these weights, averaged with them."""
-        at_all = weights @ self.test_acc
-        return np.take_along_axis(at_all, self.chosen(weights)[..., None], -1)[..., 0]
-
-    def at(self, rate: float) -> np.ndarray | None:
-        """Test accuracy of each seed at `rate`, [seeds]; None outside the rates tried."""
-        x, at = np.log(self.rates), math.log(rate)
-        if not x[0] - 1e-9 <= at <= x[-1] + 1e-9:
-            return None
-        return np.array([np.interp(at, x, row) for row in self.test_acc])
-
-
-def map_by_batch_size(runs: pd.DataFrame, by: str = CHOICES[0]) -> dict[int, Grid]:
-    """The map of one data set, by batch size. Raises `BadInput` where runs are missing."""
-    one_of("choice of the rate", by, CHOICES)
-    if runs["dataset"].nunique() != 1:
-        raise BadInput(f"a map is of one data set, not of {runs['dataset'].nunique()}.")
-    seeds, found = sorted(runs["seed"].unique()), {}
-    for b, rows in runs.groupby("batch_size"):
-        score, test = (
-            rows.pivot(index="seed", columns="lr", values=c).reindex(seeds).astype(float)
-            for c in (by, "test_acc")
-        )
-        if (lacking := int(test.isna().sum().sum())) > 0:
-            raise BadInput(f"the map lacks {lacking} of its {test.size} runs at B = {b}; train them first.")
-        if by == "held_out_loss":
-            score = -score.fillna(
-                np.finfo(np.float32).max
-            )  # a loss that is not finite is worse than any other
-        found[int(b)] = Grid(test.columns.to_numpy(float), score.to_numpy(), test.to_numpy())
-    return found
-
-
-def seed_weights(count: int, draws: int) -> np.ndarray:
-    """Bootstrap weights of the seeds, [draws, seeds]; each row sums to 1."""
-    return np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), draws) / count
-
-
-def _seeds(found: dict[int, Grid]) -> int:
-    return len(next(iter(found.values())).score)
-
-
-def _all(found: dict[int, Grid]) -> np.ndarray:
-    return np.full(_seeds(found), 1 / _seeds(found))
-
-
-def _interval(value: float, drawn: np.ndarray, n: int) -> Interval:
-    """The value for all seeds with the percentile interval of the draws."""
-    return Interval(float(value), *map(float, np.quantile(drawn, TAILS)), n)
-
-
-def map_cells(runs: pd.DataFrame) -> pd.DataFrame:
-    """What the figure of the map shows: a row for each batch size and rate, with means over seeds.
-
-    Columns: batch_size, lr, test_acc, held_out_acc (percent), test_loss, held_out_loss, n (seeds), diverged
-    (of them). A mean over losses that are not all finite is missing.
-    """
-    means = {
-        c: (c, lambda v: v.mean(skipna=False))
-        for c in ("test_acc", "held_out_acc", "test_loss", "held_out_loss")
-    }
-    counts = {"n": ("seed", "size"), "diverged": ("diverged", "sum")}
-    return runs.groupby(["batch_size", "lr"], as_index=False).agg(**means, **counts)
 
 
 def best_rates(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS) -> pd.DataFrame:
@@ -133,12 +32,12 @@ def best_rates(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS) -> 
     the mean score peaks, see `Grid.optimum`; `Interval`), accuracy (test accuracy in percent at the chosen
     rate, `Interval`)."""
     found = map_by_batch_size(runs, by)
-    whole, drawn, n = _all(found), seed_weights(_seeds(found), draws), _seeds(found)
+    whole, drawn, n = all_seeds(found), seed_weights(seed_count(found), draws), seed_count(found)
     rows = []
     for b, grid in found.items():
         k = int(grid.chosen(whole))
-        optimum = _interval(2 ** grid.optimum(whole), 2 ** grid.optimum(drawn), n)
-        accuracy = _interval(grid.accuracy(whole), grid.accuracy(drawn), n)
+        optimum = percentiles(2 ** grid.optimum(whole), 2 ** grid.optimum(drawn), n)
+        accuracy = percentiles(grid.accuracy(whole), grid.accuracy(drawn), n)
         rows.append([b, grid.rates[k], k in (0, len(grid.rates) - 1), optimum, accuracy])
     return pd.DataFrame(rows, columns=["batch_size", "chosen", "at_edge", "optimum", "accuracy"])
 
@@ -152,28 +51,12 @@ def cost_of_batch(
     """
     found = map_by_batch_size(runs, by)
     one_of("batch size to compare with", base, found)
-    whole, drawn = _all(found), seed_weights(_seeds(found), draws)
+    whole, drawn = all_seeds(found), seed_weights(seed_count(found), draws)
     rows = []
     for b, grid in found.items():
         difference, differences = (grid.accuracy(w) - found[base].accuracy(w) for w in (whole, drawn))
-        rows.append([b, _interval(difference, differences, _seeds(found))])
+        rows.append([b, percentiles(difference, differences, seed_count(found))])
     return pd.DataFrame(rows, columns=["batch_size", "difference"])
-
-
-def unbiased_choice(runs: pd.DataFrame, by: str = CHOICES[0]) -> pd.DataFrame:
-    """How much of the accuracy at the best rate is luck? Here no seed takes part in choosing its own rate.
-
-    Columns: batch_size, chosen (test accuracy at the rate that all seeds chose, percent), others (the mean
-    over seeds of the accuracy at the rate that the other seeds chose).
-    """
-    found = map_by_batch_size(runs, by)
-    n = _seeds(found)
-    others = (1 - np.eye(n)) / (n - 1)
-    rows = []
-    for b, grid in found.items():
-        at = grid.test_acc[np.arange(n), grid.chosen(others)]
-        rows.append([b, float(grid.accuracy(_all(found))), float(at.mean())])
-    return pd.DataFrame(rows, columns=["batch_size", "chosen", "others"])
 
 
 def critical_at_best_rate(
@@ -184,7 +67,7 @@ def critical_at_best_rate(
     Returns that of all seeds, and the share of draws that give each B*, by B* (missing: the draw has none).
     """
     found = map_by_batch_size(runs, by)
-    whole, drawn = _all(found), seed_weights(_seeds(found), draws)
+    whole, drawn = all_seeds(found), seed_weights(seed_count(found), draws)
     again = pd.DataFrame({b: grid.accuracy(drawn) for b, grid in found.items()})
     each = [critical_batch_size(row, drop).critical for row in again.to_dict("records")]
     shares = pd.Series(each, dtype="Int64").value_counts(normalize=True, dropna=False).sort_index()
@@ -239,7 +122,7 @@ def rate_exponents(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS)
     Each draw of seeds chooses the rates and places the bend anew.
     """
     found = map_by_batch_size(runs, by)
-    sizes, n = np.array(list(found)), _seeds(found)
+    sizes, n = np.array(list(found)), seed_count(found)
     x = np.log2(sizes)
 
     def fit(weights):
@@ -247,9 +130,9 @@ def rate_exponents(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS)
         k, below, above = bent_line(x, y)
         return float(np.polyfit(x, y, 1)[0]), below, above, below - above, sizes[k]
 
-    whole = fit(_all(found))
+    whole = fit(all_seeds(found))
     drawn = np.array([fit(w) for w in seed_weights(n, draws)])
-    intervals = [_interval(whole[i], drawn[:, i], n) for i in range(4)]
+    intervals = [percentiles(whole[i], drawn[:, i], n) for i in range(4)]
     # the bend is one of the sizes, and so are its bounds
     bends = np.quantile(drawn[:, 4], TAILS, method="inverted_cdf")
     return Exponents(*intervals, int(whole[4]), *map(int, bends))
@@ -266,7 +149,7 @@ def rules_on_map(
     logarithm; where a rule leads out of the range tried, `loss` is missing (NaN).
     """
     found = map_by_batch_size(runs, by)
-    whole, drawn, n = _all(found), seed_weights(_seeds(found), DRAWS), _seeds(found)
+    whole, drawn, n = all_seeds(found), seed_weights(seed_count(found), DRAWS), seed_count(found)
     rows = []
     for b, grid in found.items():
         for rule, power in (("constant", 0), ("sqrt", 0.5), ("linear", 1)):
@@ -275,6 +158,6 @@ def rules_on_map(
             if at is None:
                 loss = Interval(math.nan, math.nan, math.nan, n)
             else:
-                loss = _interval(*(grid.accuracy(w) - w @ at for w in (whole, drawn)), n)
+                loss = percentiles(*(grid.accuracy(w) - w @ at for w in (whole, drawn)), n)
             rows.append([b, rule, rate, loss])
     return pd.DataFrame(rows, columns=["batch_size", "rule", "rate", "loss"])

@@ -20,7 +20,8 @@ from ..config import DATASETS, SYNTHETIC
 from ..errors import BadInput
 from ..statistics import LEVEL, Interval, power_law
 from .accuracy import level
-from .estimate import Estimate, command, is_printed, lacking, number, sizes
+from .cells import command, is_printed, sizes
+from .estimate import Estimate, lacking, number
 
 DROP = 1.0  # percentage points below the peak
 # Of the draws. In simulations the set holds the true optimum in 95 % of cases then (`claims.calibration`);

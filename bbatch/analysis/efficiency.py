@@ -23,13 +23,13 @@ import pandas as pd
 
 from .. import published
 from ..config import DATASETS, PUBLISHED, SYNTHETIC
-from ..errors import BadInput
 from .accuracy import level
+from .cells import command, is_printed
+from .costs import by_run, reached
 from .critical_batch_size import DROP
-from .estimate import PRIOR, Estimate, command, is_printed, number, ratio
+from .estimate import Estimate, number, ratio
+from .scatter import pooled_variance
 
-# Between two runs' starts, several times our longest run; a longer pause ends a sitting.
-GAP = pd.Timedelta(hours=6)
 CHANCE = 5.0  # percent; a run that ends no more than this above chance has learned nothing
 BASE = 32  # the paper's base batch size (Table II, Algorithm 2), against which the ratios are taken
 
@@ -40,60 +40,6 @@ def target(frame: pd.DataFrame, dataset: str) -> float:
     mine = frame[(frame["dataset"] == dataset) & (frame["lr_rule"] == "linear")]
     means = mine.groupby("batch_size")["test_acc"].mean()
     return float(means.max() - DROP) if len(means) else float("nan")
-
-
-def by_run(curves: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    """A row for each run of a data set: batch_size, seed, id, device, `clock` (what its costs are measured
-    with, as a name), epoch_cost (mean cost of an epoch, seconds), last (its final test accuracy, percent),
-    and as arrays over epochs accuracy and cost (since the start: processor time where recorded, else
-    elapsed).
-
-    Raises `BadInput` where a batch size and seed have more than one run, as under two rules of the rate."""
-    mine = curves[curves["dataset"] == dataset].sort_values("epoch")
-    several = mine.groupby(["batch_size", "seed"])["id"].nunique()
-    if (several > 1).any():
-        b, seed = several.idxmax()
-        raise BadInput(
-            f"{several.max()} runs of {dataset} at B = {b} and seed {seed} were given where one is meant; "
-            "give the curves of one rule of the learning rate."
-        )
-    starts = mine["started"].drop_duplicates().sort_values()
-    sitting = dict(zip(starts, (starts.diff() > GAP).cumsum(), strict=False))
-    rows = []
-    for (b, seed), run in mine.groupby(["batch_size", "seed"]):
-        processor = run["cpu_seconds"].notna().all()
-        cost = run["cpu_seconds" if processor else "seconds"].to_numpy()
-        one = run.iloc[0]
-        kind = "processor" if processor else "elapsed"
-        clock = f"{one['device_name']} {one['precision']} {kind} {sitting[one['started']]}"
-        accuracy = run["test_acc"].to_numpy()
-        rows.append(
-            (
-                int(b),
-                seed,
-                one["id"],
-                one["device"],
-                clock,
-                cost[-1] / len(cost),
-                accuracy[-1],
-                accuracy,
-                cost,
-            )
-        )
-    names = ["batch_size", "seed", "id", "device", "clock", "epoch_cost", "last", "accuracy", "cost"]
-    return pd.DataFrame(rows, columns=names)
-
-
-def reached(runs: pd.DataFrame, accuracy) -> pd.DataFrame:
-    """`by_run` with the first epoch (from 1) that had more than `accuracy` percent right, and the cost until
-    then, as epochs and cost: NaN where none had. `accuracy`: one number, or one for each row."""
-    aims = np.broadcast_to(np.asarray(accuracy, float), len(runs))
-    firsts = [np.flatnonzero(curve > aim) for curve, aim in zip(runs["accuracy"], aims, strict=False)]
-    costs = [
-        cost[first[0]] if len(first) else np.nan for cost, first in zip(runs["cost"], firsts, strict=False)
-    ]
-    epochs = [first[0] + 1.0 if len(first) else np.nan for first in firsts]
-    return runs.assign(epochs=np.array(epochs, float), cost=np.array(costs, float))
 
 
 def against_base(
@@ -118,20 +64,20 @@ def against_base(
     more = {"ids": [*both["id"], *both["id_base"]], "about": about}
     timed = both.dropna(subset="epoch_cost_base")
     costs = timed["epoch_cost_base"] / timed["epoch_cost"]
-    found = {"epoch": ratio(costs, prior=_scatter(runs, "epoch_cost"), **more)}
+    found = {"epoch": _ratio(costs, runs, "epoch_cost", **more)}
     if len(done) and 2 * never.sum() > len(done):
         shown = f"never reached by B = {large} in {never.sum()} of {len(done)} seeds"
         nothing = Estimate(n=len(done), unit="ratio", shown=shown, about=about, ids=tuple(more["ids"]))
         return found | {"epochs": nothing, "effective": nothing}
     timed = done[~never].dropna(subset="cost_base")
     got = reached(runs, runs["last"] - DROP if accuracy == "own" else accuracy)
-    found["effective"] = ratio(timed["cost_base"] / timed["cost"], prior=_scatter(got, "cost"), **more)
+    found["effective"] = _ratio(timed["cost_base"] / timed["cost"], got, "cost", **more)
     if len(done) and 2 * tied.sum() >= len(done):
         shown = f"both within the first epoch in {tied.sum()} of {len(done)} seeds: unresolved"
         return found | {"epochs": Estimate(unit="ratio", shown=shown, about=about)}
     counted = done[~never & ~tied]
     ratios = counted["epochs"] / counted["epochs_base"]
-    return found | {"epochs": ratio(ratios, prior=_scatter(got, "epochs"), **more)}
+    return found | {"epochs": _ratio(ratios, got, "epochs", **more)}
 
 
 def _pairs(runs: pd.DataFrame, dataset: str, base: int, large: int, accuracy: float | str) -> pd.DataFrame:
@@ -153,16 +99,11 @@ def _pairs(runs: pd.DataFrame, dataset: str, base: int, large: int, accuracy: fl
     return both
 
 
-def _scatter(runs: pd.DataFrame, column: str) -> tuple[float, float]:
-    """Pooled variance of the logarithm of a ratio of two runs, from the scatter within batch sizes and
-    clocks; runs without the number are left out."""
-    logs = np.log(runs[column].astype(float)).dropna()
-    runs = runs.loc[logs.index]
-    cells = logs.groupby([runs["batch_size"], runs["clock"]])
-    freedom = len(logs) - cells.ngroups
-    if freedom <= 0:
-        return np.nan, 0.0
-    return float(2 * ((logs - cells.transform("mean")) ** 2).sum() / freedom), float(min(PRIOR, freedom))
+def _ratio(ratios, runs: pd.DataFrame, column: str, **more) -> Estimate:
+    """The mean of ratios of two runs, whose scatter is that of the column within batch sizes and clocks."""
+    cells = (np.log(x.to_numpy(float)) for _, x in runs.groupby(["batch_size", "clock"])[column])
+    variance, freedom = pooled_variance(cells, own=len(ratios) - 1)
+    return ratio(ratios, prior=(2 * variance, freedom), **more)
 
 
 def speedups(curves: pd.DataFrame, dataset: str, accuracy: float, base: int = BASE) -> pd.DataFrame:
@@ -274,8 +215,3 @@ def per_epoch(curves: pd.DataFrame) -> pd.DataFrame:
             ours = against_base(runs, name, base, largest, 0)["epoch"]
             rows.append((name, largest, base, printed_speedup(paper, name, base).value, ours))
     return pd.DataFrame(rows, columns=["dataset", "largest", "base", "paper", "ours"])
-
-
-def at_the_largest(table: pd.DataFrame) -> pd.DataFrame:
-    """Of `all_speedups`, the largest batch size of each data set's protocol, where it has runs."""
-    return table[table["batch_size"] == table["dataset"].map(lambda d: DATASETS[d].protocol.batch_sizes[-1])]

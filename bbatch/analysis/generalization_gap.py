@@ -7,16 +7,18 @@ Every question is asked of a frame of runs, ours or the paper's; `metric` is "ga
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from .. import published
 from ..config import DATASETS, PUBLISHED
-from ..statistics import pearson
+from ..statistics import Correlation, pearson
 from .accuracy import level, slope
-from .estimate import Estimate, combine, command, is_printed, lacking, minus, sizes
+from .cells import combine, command, is_printed, sizes
+from .estimate import Estimate, lacking, minus
 
 
 def gaps(runs, metric: str, largest: int) -> list[Estimate]:
@@ -60,11 +62,27 @@ def correlation(runs, metric: str, datasets: Iterable[str] = PUBLISHED) -> Estim
     missing = "" if is_printed(runs) or not absent else command(absent[0])
     if len(means) < 4:
         return lacking("all cells", missing, unit="r")
-    c = pearson(np.log(means.index.get_level_values("batch_size")), means["gap"])
-    shown = f"r = {c.r:.2f} over {c.n} cells, p = {c.p:.2g}".replace("-", "−")
-    more = dict(counted="cells", shown=shown, missing=missing, how="Fisher's z", about="all cells")
-    error = 1 / math.sqrt(c.n - 3)
-    return Estimate(c.r, c.n, "r", ids=tuple(means["ids"].sum()), error=error, scale="fisher", **more)
+    found = correlation_of(np.log(means.index.get_level_values("batch_size")), means["runs"])
+    p = _pearson(means).p
+    shown = f"r = {found.value:.2f} over {found.n} cells, p = {p:.2g}".replace("-", "−")
+    return replace(found, shown=shown, missing=missing, ids=tuple(means["ids"].sum()))
+
+
+def correlation_of(x, cells: Sequence) -> Estimate:
+    """Pearson's correlation of x with the means of cells (the values of their runs); the interval by Fisher's
+    z.
+
+    The scatter between runs makes a correlation of single ones smaller. So `one_run`, for a paper with one
+    run a cell, is wider by how far those of one run a cell lie from that of the means (root mean square)."""
+    means, most = [np.mean(cell) for cell in cells], max(map(len, cells))
+    # A column holds one run of each cell; cells with fewer runs begin again.
+    single = np.array([np.resize(cell, most) for cell in cells])
+    z = np.arctanh(np.clip(np.corrcoef([x, means, *single.T])[0, 1:], -1 + 1e-9, 1 - 1e-9))
+    error, apart = 1 / math.sqrt(len(means) - 3), float(np.sqrt(np.mean((z[1:] - z[0]) ** 2)))
+    more = dict(how="Fisher's z", about="all cells", scale="fisher", counted="cells")
+    return Estimate(
+        float(np.tanh(z[0])), len(means), "r", error=error, one_run=math.hypot(error, apart), **more
+    )
 
 
 def p_value(runs, metric: str) -> Estimate:
@@ -72,7 +90,7 @@ def p_value(runs, metric: str) -> Estimate:
     means, found = _cells(runs, metric, PUBLISHED), correlation(runs, metric)
     if not found.n:
         return lacking("all cells", found.missing, unit="p")
-    c = pearson(np.log(means.index.get_level_values("batch_size")), means["gap"])
+    c = _pearson(means)
     more = dict(
         counted="cells", shown=found.shown, missing=found.missing, how="Student's t", about="all cells"
     )
@@ -80,9 +98,14 @@ def p_value(runs, metric: str) -> Estimate:
 
 
 def _cells(runs, metric: str, datasets: Iterable[str]) -> pd.DataFrame:
-    """Mean gap by data set and batch size under the linear rule, with the ids of the runs."""
+    """Gaps by data set and batch size under the linear rule: their mean, those of the runs, and their ids."""
     mine = runs[(runs["lr_rule"] == "linear") & runs["dataset"].isin(list(datasets))]
-    return mine.groupby(["dataset", "batch_size"]).agg(gap=(metric, "mean"), ids=("id", list)).dropna()
+    cells = mine.dropna(subset=metric).groupby(["dataset", "batch_size"])
+    return cells.agg(gap=(metric, "mean"), runs=(metric, list), ids=("id", list))
+
+
+def _pearson(cells: pd.DataFrame) -> Correlation:
+    return pearson(np.log(cells.index.get_level_values("batch_size")), cells["gap"])
 
 
 def which_training_accuracy(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
@@ -111,7 +134,6 @@ def correlations(runs: pd.DataFrame) -> pd.DataFrame:
         for title, names in (("all data sets", PUBLISHED), *((DATASETS[d].title, [d]) for d in PUBLISHED)):
             found = correlation(table, "gap_running", names)
             if found.n:
-                means = _cells(table, "gap_running", names)
-                p = pearson(np.log(means.index.get_level_values("batch_size")), means["gap"]).p
+                p = _pearson(_cells(table, "gap_running", names)).p
                 rows.append((source, title, found.value, *found.interval(), p, found.n))
     return pd.DataFrame(rows, columns=["source", "pairs of", "r", "low", "high", "p", "n"])

@@ -17,14 +17,13 @@ from ..config import DATASETS, LR_RULES, PUBLISHED, SYNTHETIC, Run
 from ..metrics import interval
 from ..statistics import LEVEL, Interval, paired_difference
 from .accuracy import fall, level
-from .estimate import Estimate, combine, command, is_printed, lacking, number, sizes
+from .cells import combine, command, is_printed, sizes
+from .estimate import Estimate, lacking, number
 
 IMAGES = tuple(name for name in PUBLISHED if name not in SYNTHETIC)
 OTHERS = tuple(rule for rule in LR_RULES if rule != "linear")
 COLUMNS = ["dataset", "batch_size", "rule", "epoch", "n", "other", "linear", "difference"]
 LARGE = 128  # from here on: the four largest of the nine batch sizes on images
-
-
 UNSCALED = "synthetic-50k"  # the data set of Section IV-D
 
 
@@ -197,28 +196,5 @@ def effects_text(effects: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def side_by_side_text(table: pd.DataFrame) -> pd.DataFrame:
-    """`side_by_side` as text, its holes marked."""
-    epochs = table["dataset"].map(_epochs)
-    return pd.DataFrame(
-        {
-            "data set": table["dataset"].map(lambda d: DATASETS[d].title),
-            "B": table["batch_size"],
-            "rule": table["rule"],
-            "after epochs": [
-                f"{e} of {of}" if e else "–" for e, of in zip(table["epoch"], epochs, strict=False)
-            ],
-            "under this rule (%)": _texts(table["other"], hole="not yet run"),
-            "under the linear rule (%)": _texts(table["linear"]),
-            "difference (points)": _texts(table["difference"], "+"),
-            "n": table["n"],
-        }
-    )
-
-
-def _epochs(dataset: str) -> int:
-    return DATASETS[dataset].protocol.epochs
-
-
-def _texts(intervals, sign: str = "", hole: str = "–") -> list[str]:
-    return [i.text(sign=sign) if i.n else hole for i in intervals]
+def _texts(intervals, sign: str = "") -> list[str]:
+    return [i.text(sign=sign) if i.n else "–" for i in intervals]

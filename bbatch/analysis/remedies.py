@@ -4,7 +4,7 @@ The gap at a batch size is the test accuracy of B = 32 at its best rate, minus t
 the same rate: nothing but the batch is changed. A remedy's share of it is the accuracy that the remedy gains,
 over the gap: 1 where it is closed, above 1 where the large batch comes out ahead.
 
-Each remedy is taken at its own best rate, as `batch_and_rate` chooses it (on held-out samples, over all
+Each remedy is taken at its own best rate, as `rate_map` chooses it (on held-out samples, over all
 seeds), and so are its intervals: seeds are drawn again, the same for all of a comparison, and each draw
 chooses all rates anew. The rules start from the best rate at 32 and are read from the plain arm, whose rates
 are an octave apart; between two of them accuracy is interpolated.
@@ -22,9 +22,9 @@ from ..config import BATCH_SCHEDULES, LR_RULES
 from ..errors import BadInput, one_of
 from ..statistics import Interval
 from ..studies.remedies import BASE, LARGE, PLAIN, SETTINGS, arm_trials, optimizers_of, remedies_of
-from . import batch_and_rate
-from .batch_and_rate import DRAWS, Grid
+from . import rate_map
 from .estimate import Estimate
+from .rate_map import Grid
 
 # What tells the trials of a data set's studies apart.
 KEYS = """
@@ -66,19 +66,19 @@ def by_arm(dataset: str, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
 def arm_grids(runs: pd.DataFrame, seeds: int) -> dict[int, Grid]:
     """An arm's runs on its first `seeds` seeds, by batch size."""
     first = sorted(runs["seed"].unique())[:seeds]
-    return batch_and_rate.map_by_batch_size(runs[runs["seed"].isin(first)])
+    return rate_map.map_by_batch_size(runs[runs["seed"].isin(first)])
 
 
 def weights_of(seeds: int) -> np.ndarray:
     """Weights of the seeds, [1 + draws, seeds]: all alike in the first row, drawn again in the others."""
-    return np.concatenate([np.full((1, seeds), 1 / seeds), batch_and_rate.seed_weights(seeds, DRAWS)])
+    return np.concatenate([np.full((1, seeds), 1 / seeds), rate_map.seed_weights(seeds, rate_map.DRAWS)])
 
 
 def interval_of(values: np.ndarray, seeds: int) -> Interval:
     """The first value with the percentile interval of the others; all missing where it is."""
     if np.isnan(values[0]):
         return Interval(math.nan, math.nan, math.nan, seeds)
-    return Interval(float(values[0]), *map(float, np.nanquantile(values[1:], batch_and_rate.TAILS)), seeds)
+    return Interval(float(values[0]), *map(float, np.nanquantile(values[1:], rate_map.TAILS)), seeds)
 
 
 @dataclass(frozen=True)

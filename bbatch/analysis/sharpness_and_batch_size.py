@@ -11,7 +11,8 @@ from ..config import DATASETS
 from ..geometry.measurements import converged
 from ..geometry.one_network import MEASURES
 from ..statistics import LEVEL, power_laws, spearman
-from .estimate import Estimate, lacking, mean, pooled_variance, ratio
+from .estimate import Estimate, lacking, mean, ratio
+from .scatter import pooled_variance
 
 MEASURE = "bbatch geometry"  # what computes what is missing
 SHARP = [name for name in MEASURES if name.startswith(("sharpness", "keskar", "hessian"))]
@@ -61,7 +62,8 @@ def sharpness_at(table: pd.DataFrame, dataset: str, batch_size: int, measure: st
     ids = _ids(table, dataset, [batch_size], values.index)
     if (values <= 0).any():  # along random directions the loss need not rise
         return mean(values, "loss", about, ids)
-    prior, span = pooled_variance(logs, own=len(values) - 1), float(wide.max().max() - wide.min().min())
+    prior = pooled_variance(logs.to_numpy().T, own=len(values) - 1)
+    span = float(wide.max().max() - wide.min().min())
     found = ratio(values, about, ids, prior=prior, span=span)
     return replace(found, unit="loss", how="geometric mean over seeds")
 
@@ -91,7 +93,8 @@ def _pairs(wide: pd.DataFrame, small: int, large: int) -> pd.DataFrame:
 
 
 def _ratio(wide: pd.DataFrame, pairs: pd.DataFrame, about: str, ids=()) -> Estimate:
-    variance, freedom = pooled_variance(np.log(wide.where(wide > 0)), own=len(pairs) - 1)
+    logs = np.log(wide.where(wide > 0).to_numpy())
+    variance, freedom = pooled_variance(logs.T, own=len(pairs) - 1)
     small, large = pairs.columns
     return ratio(pairs[large] / pairs[small], about, ids, prior=(2 * variance, freedom))
 

@@ -14,7 +14,7 @@ from functools import cached_property
 import pandas as pd
 
 from .. import published
-from ..analysis.efficiency import by_run
+from ..analysis.costs import by_run
 from ..config import DATASETS
 from ..metrics import curves
 from .rules import NOTHING, Says

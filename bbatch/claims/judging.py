@@ -10,7 +10,8 @@ import pandas as pd
 
 from .. import geometry, metrics
 from ..analysis import regret
-from ..analysis.estimate import Estimate, command
+from ..analysis.cells import command
+from ..analysis.estimate import Estimate
 from ..config import DATASETS, PRECISIONS
 from ..errors import BadInput, one_of
 from ..records.store import Store

@@ -25,14 +25,8 @@ NOT, DATA, UNTESTABLE = "not reproduced", "not enough data", "not testable"
 VERDICTS = (REPRODUCED, COMPATIBLE, DIRECTION, NOT, DATA, UNTESTABLE)
 FIRM = (REPRODUCED, DIRECTION, NOT)
 WORST_FIRST = (NOT, DATA, DIRECTION, COMPATIBLE, REPRODUCED)
-FAVOUR = (
-    REPRODUCED,
-    COMPATIBLE,
-    DIRECTION,
-    DATA,
-    NOT,
-    UNTESTABLE,
-)  # of several readings, the first of these is named
+# Of several readings, the first of these is named.
+FAVOUR = (REPRODUCED, COMPATIBLE, DIRECTION, DATA, NOT, UNTESTABLE)
 CONSISTENT, INCONSISTENT, UNCHECKABLE = "consistent", "inconsistent", "not checkable"
 CHECKS = (CONSISTENT, UNCHECKABLE, INCONSISTENT)  # the most favourable first
 
@@ -42,19 +36,16 @@ CHECKS = (CONSISTENT, UNCHECKABLE, INCONSISTENT)  # the most favourable first
 ABSOLUTE = {"percent": 0.5, "points": 0.5, "exponent": 0.05, "r": 0.05, "R^2": 0.01}
 RELATIVE = {"ratio": 0.1, "loss": 0.1}
 OF_SPAN, OF_CLAIM = 0.1, 0.1
-NOTHING = {
-    "points": 0.0,
-    "ratio": 1.0,
-    "exponent": 0.0,
-    "r": 0.0,
-}  # no effect, by unit; other units are levels
+# No effect, by unit; other units are levels.
+NOTHING = {"points": 0.0, "ratio": 1.0, "exponent": 0.0, "r": 0.0}
 
 EXPLAINED = {
     "1. Few runs": (
-        "The scatter of a cell with few seeds is borrowed from the cells of its data set that have more. "
-        "*Example:* one run of CIFAR-10 at B = 256 has no scatter of its own; that of the five runs at B = "
-        "8 stands in for it, and the interval is wider than five runs would give. Where no cell has two "
-        "seeds, there is no verdict."
+        "The scatter of a cell with few seeds is borrowed from the cells of its data set that have more. It "
+        "counts for little where few of them lend it, since the scatter of one cell is not that of "
+        "another. *Example:* one run of CIFAR-10 at B = 256 has no scatter of its own; that of the five runs "
+        "at B = 8 stands in for it, and the interval of one more run is nearly twice as wide as five runs of "
+        "its own would make it. Where no cell has two seeds, there is no verdict."
     ),
     "2. Wide intervals": (
         "An interval that holds more than the claim could tell apart decides nothing, wherever its centre "
@@ -99,6 +90,12 @@ EXPLAINED = {
         "computed together is read in one way. *Example:* with 48 readings of Eq. (3), an interval must "
         "hold at 99.9 % to count for one of them; S at both batch sizes and their ratio must come from the "
         "same one."
+    ),
+    "9. Correlations and shares": (
+        "The scatter between runs makes a correlation over cells smaller. So the paper's, of one run a "
+        "cell, is compared with where those of single runs of ours lie, too. A share of seeds has Wilson's "
+        "interval. The p-value of a rank correlation of few pairs counts all their orders. *Example:* five "
+        "pairs in perfect order have p = 2/120, and not an interval of one point."
     ),
 }
 

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from ..analysis import batch_and_rate
+from ..analysis import batch_and_rate, rate_map
 from ..config import DATASETS
 from .picture import describe
 from .style import COLORS, INK, STYLE, with_ends
@@ -51,7 +51,7 @@ def _size_axis(axis, sizes) -> None:
 
 
 def _map(axis, name: str, runs: pd.DataFrame):
-    cells = batch_and_rate.map_cells(runs)
+    cells = rate_map.map_cells(runs)
     wide = cells.pivot(index="lr", columns="batch_size", values="test_acc")
     below = np.nanmax(wide.to_numpy()) - wide.to_numpy()
     x, y = np.log2(wide.columns.to_numpy(float)), np.log2(wide.index.to_numpy(float))

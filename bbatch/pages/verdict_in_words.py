@@ -71,7 +71,7 @@ def figure_calibration(table: pd.DataFrame) -> Figure:
     worst = table.sort_values("wrong").groupby(["kind", "n"], sort=False).last().reset_index()
     kinds, limit = list(dict.fromkeys(table["kind"])), 100 * (1 - rules.LEVEL)
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(3, 3, figsize=(7.2, 5.4), sharex=True, sharey=True)
+        figure, axes = plt.subplots(4, 3, figsize=(7.2, 7.0), sharex=True, sharey=True)
         for axis, kind in zip(axes.flat, kinds, strict=False):
             rows = worst[worst["kind"] == kind].sort_values("n").reset_index()
             found = [
@@ -87,7 +87,7 @@ def figure_calibration(table: pd.DataFrame) -> Figure:
             tip(axis, rows.index, share, [f"{kind}, n = {r.n}: {r.wrong:.1f} %" for r in rows.itertuples()])
         for axis in axes[-1]:
             axis.set_xlabel("Runs of each cell")
-        axes[1, 0].set_ylabel("Wrong firm verdicts (%)")
+        figure.supylabel("Wrong firm verdicts (%)", fontsize=9)
         axes[0, 0].set_ylim(0, None)
     plt.close(figure)
     most = worst["wrong"].max()

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from bbatch.analysis import batch_and_rate as asks
+from bbatch.analysis import rate_map
 from bbatch.analysis.critical_batch_size import critical_batch_size
 from bbatch.errors import BadInput
 from bbatch.statistics import Interval
@@ -108,10 +109,10 @@ def test_of_equal_rates_the_smallest_is_chosen_and_edges_are_named():
 def test_the_optimum_between_rates_is_the_vertex_of_a_parabola():
     y = np.array([[1.0, 4.0, 5.5, 5.0, 2.0]])
     rates = np.array([0.1, 0.2, 0.5, 1.0, 2.0])  # not equally far from each other
-    grid = asks.Grid(rates, y, y)
+    grid = rate_map.Grid(rates, y, y)
     a, b, _ = np.polyfit(np.log2(rates[1:4]), y[0, 1:4], 2)
     assert grid.optimum(np.ones(1)) == pytest.approx(-b / (2 * a))
-    flat = asks.Grid(rates, np.ones((1, 5)), y)
+    flat = rate_map.Grid(rates, np.ones((1, 5)), y)
     assert flat.optimum(np.ones(1)) == pytest.approx(math.log2(0.1))
 
 
@@ -122,29 +123,17 @@ def test_choosing_by_loss_never_takes_one_that_is_not_finite():
     by_loss = asks.best_rates(runs, by="held_out_loss").set_index("batch_size")
     assert by_loss.loc[32, "chosen"] in (0.0005, 0.002) and by_loss.loc[16, "chosen"] in (0.0005, 0.001)
     with pytest.raises(BadInput, match="allowed are held_out_acc, held_out_loss"):
-        asks.map_by_batch_size(runs, by="test_acc")
+        rate_map.map_by_batch_size(runs, by="test_acc")
 
 
 def test_a_map_with_holes_or_of_two_data_sets_is_refused():
     runs = made_up()
     with pytest.raises(BadInput, match="lacks 1 of its 48 runs at B = 1"):
-        asks.map_by_batch_size(runs.drop(index=0))
+        rate_map.map_by_batch_size(runs.drop(index=0))
     with pytest.raises(BadInput, match="one data set, not of 2"):
-        asks.map_by_batch_size(pd.concat([runs, runs.assign(dataset="synthetic-10k")]))
+        rate_map.map_by_batch_size(pd.concat([runs, runs.assign(dataset="synthetic-10k")]))
     with pytest.raises(BadInput, match="batch size to compare with 8"):
         asks.cost_of_batch(runs, base=8)
-
-
-def test_choices_of_the_other_seeds():
-    runs = made_up(seeds=4, noise=2)
-    found = asks.unbiased_choice(runs).set_index("batch_size")
-    for b, rows in runs.groupby("batch_size"):
-        total = 0
-        for s in range(42, 46):
-            rate, _ = best_by_hand(rows, [o for o in range(42, 46) if o != s])
-            total += rows[(rows["seed"] == s) & (rows["lr"] == rate)]["test_acc"].item()
-        assert found.loc[b, "others"] == pytest.approx(total / 4)
-        assert found.loc[b, "chosen"] == pytest.approx(best_by_hand(rows, range(42, 46))[1])
 
 
 def test_a_bent_line_is_found_and_a_straight_one_has_no_bend():
@@ -193,7 +182,7 @@ def test_rules_on_the_map():
 def test_cells_are_means_over_seeds():
     runs = made_up()
     runs.loc[0, ["test_loss", "diverged"]] = [np.nan, True]
-    found = asks.map_cells(runs).set_index(["batch_size", "lr"])
+    found = rate_map.map_cells(runs).set_index(["batch_size", "lr"])
     first = runs[(runs["batch_size"] == 1) & (runs["lr"] == RATES[0])]
     assert found.loc[(1, RATES[0]), "test_acc"] == pytest.approx(first["test_acc"].mean())
     assert math.isnan(found.loc[(1, RATES[0]), "test_loss"])

@@ -10,7 +10,10 @@ from scipy import stats
 
 from bbatch import metrics, published
 from bbatch.analysis import efficiency
+from bbatch.analysis.costs import by_run
+from bbatch.analysis.costs import reached as reached_by
 from bbatch.analysis.estimate import ratio
+from bbatch.analysis.scatter import PRIOR
 from bbatch.config import DATASETS, PUBLISHED
 from bbatch.errors import BadInput
 from bbatch.pages import efficiency_figures, efficiency_tables
@@ -49,7 +52,7 @@ RUNS = {
 
 
 def reached(runs, accuracy):
-    return efficiency.reached(efficiency.by_run(runs, "synthetic-1k"), accuracy)
+    return reached_by(by_run(runs, "synthetic-1k"), accuracy)
 
 
 def test_the_first_epoch_above_the_accuracy_counts_though_it_falls_again():
@@ -112,7 +115,7 @@ def test_a_sitting_ends_with_a_pause_and_not_with_the_day():
     runs["started"] = pd.to_datetime(
         ["2026-01-01 20:00Z", "2026-01-02 08:01Z", "2026-01-02 01:00Z", "2026-01-01 20:00Z"]
     )
-    first, late, night, same = efficiency.by_run(runs, "synthetic-1k")["clock"]
+    first, late, night, same = by_run(runs, "synthetic-1k")["clock"]
     assert first == night == same != late
 
 
@@ -146,21 +149,19 @@ def test_the_page_says_what_the_ratios_say():
 
 def test_both_within_the_first_epoch_is_unresolved_and_not_as_fast():
     first = curves({(b, seed): ([90, 91, 92], 1.0) for b in (32, 512) for seed in range(4)})
-    found = efficiency.against_base(efficiency.by_run(first, "synthetic-1k"), "synthetic-1k", 32, 512, 80)[
-        "epochs"
-    ]
+    found = efficiency.against_base(by_run(first, "synthetic-1k"), "synthetic-1k", 32, 512, 80)["epochs"]
     assert found.n == 0 and math.isnan(found.value) and "unresolved" in found.shown
     assert efficiency_tables.ratio_text(found) == "unresolved"
 
 
 def test_a_collapsed_run_has_no_accuracy_to_get_to():
     collapsed = {(32, s): ([60, 90], 1.0) for s in range(3)} | {(512, s): ([51, 52], 1.0) for s in range(3)}
-    runs = efficiency.by_run(curves(collapsed), "synthetic-1k")  # two classes: chance is 50 %
+    runs = by_run(curves(collapsed), "synthetic-1k")  # two classes: chance is 50 %
     assert efficiency.against_base(runs, "synthetic-1k", 32, 512, "own")["epochs"].n == 0
     learnt = collapsed | {
         (512, s): ([60, 70, 80], 1.0) for s in range(3)
     }  # to 79 %: the second epoch, the third
-    runs = efficiency.by_run(curves(learnt), "synthetic-1k")
+    runs = by_run(curves(learnt), "synthetic-1k")
     assert efficiency.against_base(runs, "synthetic-1k", 32, 512, "own")["epochs"].value == pytest.approx(1.5)
     never = efficiency.against_base(runs, "synthetic-1k", 32, 512, 85)["epochs"]
     assert never.n == 3 and math.isnan(never.value) and "never reached" in never.shown
@@ -177,12 +178,12 @@ def test_without_runs_there_are_holes_and_no_crash():
 def test_runs_of_two_rules_are_refused_in_a_sentence():
     both = pd.concat([curves(RUNS), curves(RUNS).assign(id=lambda t: t["id"] + "-constant")])
     with pytest.raises(BadInput, match="2 runs of synthetic-1k at B = 32 and seed 42 were given where one"):
-        efficiency.by_run(both, "synthetic-1k")
-    assert len(efficiency.by_run(curves(RUNS), "synthetic-1k")) == 4
+        by_run(both, "synthetic-1k")
+    assert len(by_run(curves(RUNS), "synthetic-1k")) == 4
 
 
 def of(runs):
-    return efficiency.by_run(curves(runs), "synthetic-1k")
+    return by_run(curves(runs), "synthetic-1k")
 
 
 def against(runs, accuracy):
@@ -195,20 +196,25 @@ def test_the_interval_of_a_ratio_borrows_from_runs_of_one_size_and_clock():
     found = against({k: ([70, 80, 90], c) for k, c in costs.items()}, 75)["epoch"]
     logs = np.log([[costs[b, s] for s in range(4)] for b in (8, 32, 512)])
     pairs = logs[1] - logs[2]
-    pooled = 2 * logs.var(axis=1, ddof=1).mean()  # of a ratio: twice that of one run
-    variance = (3 * pairs.var(ddof=1) + 9 * pooled) / 12
-    half = stats.t.ppf(0.975, 12) * math.sqrt(variance / 4)
+
+    def by_hand(variances, cells, each):
+        """`cells` of `each` degrees of freedom; three of all are the pairs' own."""
+        lent = 1 / (1 / PRIOR + 1 / (PRIOR * cells) + 1 / (cells * each - 3))
+        # of a ratio: twice that of one run
+        variance = (3 * pairs.var(ddof=1) + lent * 2 * variances.mean()) / (3 + lent)
+        half = stats.t.ppf(0.975, 3 + lent) * math.sqrt(variance / 4)
+        return pytest.approx((math.exp(pairs.mean() - half), math.exp(pairs.mean() + half)))
+
     assert found.value == pytest.approx(math.exp(pairs.mean())) and found.n == 4
-    assert found.interval() == pytest.approx((math.exp(pairs.mean() - half), math.exp(pairs.mean() + half)))
+    assert found.interval() == by_hand(logs.var(axis=1, ddof=1), 3, 3)
     assert set(found.ids) == {f"{b}-{s}" for b in (32, 512) for s in range(4)}
     assert found.about == "Synthetic 1K, B = 512 over 32"
     two_clocks = curves({k: ([70], c) for k, c in costs.items()})
     two_clocks.loc[two_clocks["seed"] > 1, "device_name"] = "another"
-    halves = logs.reshape(3, 2, 2)
-    scatter = efficiency._scatter(efficiency.by_run(two_clocks, "synthetic-1k"), "epoch_cost")
-    assert scatter == pytest.approx((2 * halves.var(axis=2, ddof=1).mean(), 6))
-    lone = efficiency._scatter(of({(32, 0): ([70], 1.0)}), "epoch_cost")
-    assert math.isnan(lone[0]) and lone[1] == 0
+    apart = efficiency.against_base(by_run(two_clocks, "synthetic-1k"), "synthetic-1k", 32, 512, 75)["epoch"]
+    assert apart.interval() == by_hand(logs.reshape(3, 2, 2).var(axis=2, ddof=1), 6, 1)
+    lone = against({(32, 0): ([70], 1.0), (512, 0): ([70], 1.0)}, 75)["epoch"]
+    assert lone.n == 1 and math.isnan(lone.low)
 
 
 def test_half_of_the_seeds_decide():
@@ -268,7 +274,7 @@ def evidence(large=512):
     )
     both = pd.concat([ours, images])
     frame = both.groupby(["dataset", "batch_size", "seed", "id"], as_index=False)["test_acc"].last()
-    trained = {d: efficiency.by_run(both, d) for d in DATASETS}
+    trained = {d: by_run(both, d) for d in DATASETS}
     return SimpleNamespace(runs=frame.assign(lr_rule="linear"), trained=trained, curves=both)
 
 
@@ -293,8 +299,6 @@ def test_ratios_at_the_largest_batch_size_of_each_data_set():
     assert set(table["accuracy"]) == {89.0} and set(
         efficiency.all_speedups(*[given.runs, given.curves, 75.0])["accuracy"]
     ) == {75.0}
-    largest = efficiency.at_the_largest(table).set_index("dataset")["batch_size"]
-    assert largest.to_dict() == {"synthetic-1k": large, "mnist": DATASETS["mnist"].protocol.batch_sizes[-1]}
     row = table[(table["dataset"] == "synthetic-1k") & (table["batch_size"] == large)].iloc[0]
     assert row["n"] == 2 and row["reached"] == "2 of 2"
 

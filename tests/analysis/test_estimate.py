@@ -9,8 +9,10 @@ from scipy import stats
 from scipy.special import polygamma
 
 from bbatch import metrics, published
-from bbatch.analysis import accuracy, estimate
-from bbatch.analysis.estimate import PRIOR, Estimate, combine, lacking, minus, ratio
+from bbatch.analysis import accuracy, cells, estimate
+from bbatch.analysis.cells import combine
+from bbatch.analysis.estimate import Estimate, lacking, minus, ratio
+from bbatch.analysis.scatter import PRIOR, moderated, pooled_variance
 from bbatch.config import SYNTHETIC
 from bbatch.records.store import Store
 from factories import record
@@ -29,7 +31,7 @@ def test_a_difference_is_paired_and_its_scatter_drawn_towards_that_of_the_data_s
     differences = np.array([-0.30, -0.15, -0.30])
     pooled = (np.var([99.0, 99.1, 98.9], ddof=1) + np.var([99.3, 99.25, 99.2], ddof=1)) / 2
     # two cells of three seeds have four degrees of freedom: two are the differences' own, and count once
-    prior = min(PRIOR, 4 - 2)
+    prior = 1 / (1 / PRIOR + 1 / (2 * PRIOR) + 1 / (4 - 2))
     variance = (2 * differences.var(ddof=1) + prior * 2 * pooled) / (2 + prior)
     half = stats.t.ppf(0.975, 2 + prior) * math.sqrt(variance / 3)
     assert (found.value, found.n, found.freedom) == (pytest.approx(differences.mean()), 3, 2 + prior)
@@ -42,15 +44,46 @@ def test_a_single_run_borrows_the_scatter_and_has_none_where_no_cell_has_two():
     runs = frame({8: [9900, 9910, 9890], 64: [9930]})
     lone = accuracy.level(runs, "mnist", 64)
     deviation = np.std([99.0, 99.1, 98.9], ddof=1)
-    assert lone.n == 1 and lone.error == pytest.approx(deviation) and lone.freedom == 2
+    assert (
+        lone.n == 1
+        and lone.error == pytest.approx(deviation)
+        and lone.freedom == pytest.approx(1 / (2 / PRIOR + 1 / 2))
+    )
     assert lone.one_run == pytest.approx(deviation * math.sqrt(2))
     alone = accuracy.level(frame({8: [9900], 64: [9930]}), "mnist", 64)
     assert alone.value == pytest.approx(99.3) and math.isnan(alone.low)
 
 
+def test_the_example_of_the_first_rule_is_true():
+    """One run with what five of another cell lend it, and five of its own of the same scatter."""
+    five = [9900, 9910, 9890, 9905, 9895]
+    runs = frame({8: five, 256: [9900]})
+    own, lent = (np.ptp(accuracy.level(runs, "mnist", b).interval(one_run=True)) for b in (8, 256))
+    assert 1.75 < lent / own < 2
+
+
 def test_the_only_cell_that_has_seeds_borrows_nothing_from_itself():
     found = accuracy.level(frame({8: [9900, 9910, 9890], 64: [9930]}), "mnist", 8)
     assert found.interval() == pytest.approx(stats.t.interval(0.95, 2, 99.0, stats.sem([99.0, 99.1, 98.9])))
+
+
+@pytest.mark.parametrize("runs, counts_for", [([5], 2.222), ([20] * 8, 8.398), ([5, 3, 3], 3.810)])
+def test_what_is_borrowed_counts_for_less_the_fewer_lend_it(runs, counts_for):
+    cells = [np.random.default_rng(n).normal(size=n) for n in (*runs, 1)]  # a lone run lends nothing
+    variance, freedom = pooled_variance(cells)
+    weights = [n - 1 for n in runs]
+    assert variance == pytest.approx(np.average([x.var(ddof=1) for x in cells[:-1]], weights=weights))
+    assert freedom == pytest.approx(counts_for, abs=0.001)
+
+
+def test_a_borrowed_interval_holds_at_least_what_its_level_says():
+    """Cells whose variances scatter as the model says, one run of each: intervals hold the mean."""
+    rng, missed = np.random.default_rng(0), 0
+    for _ in range(2000):
+        own, lender = PRIOR / rng.chisquare(PRIOR, 2)
+        variance, freedom = pooled_variance([rng.normal(0, math.sqrt(lender), 5)])
+        missed += abs(rng.normal(0, math.sqrt(own))) > stats.t.ppf(0.975, freedom) * math.sqrt(variance)
+    assert 0.005 < missed / 2000 < 0.055  # few are missed: the sum of doubts is on the safe side
 
 
 def test_intervals_stay_inside_what_a_quantity_can_be():
@@ -100,9 +133,9 @@ def test_the_records_scatter_as_the_model_says():
     runs = metrics.full_protocol(metrics.frame(Store().records().values()))
     for d in SYNTHETIC:
         for metric in ("test_acc", "gap_running", "gap"):
-            cells = estimate.by_seed(runs, d, metric)
-            own = cells.count().mean() - 1
-            more = np.log(cells.var()).var(ddof=1) - polygamma(1, own / 2)
+            table = cells.by_seed(runs, d, metric)
+            own = table.count().mean() - 1
+            more = np.log(table.var()).var(ddof=1) - polygamma(1, own / 2)
             assert more < polygamma(1, PRIOR / 2), (d, metric)
 
 
@@ -195,14 +228,15 @@ def test_pooled_scatter_is_that_within_columns():
         {"a": [1.0, 3.0, np.nan], "b": [np.nan, 5.0, np.nan], "c": [2.0, 2.0, 5.0], "d": np.nan}
     )
     squares = 2 * 1.0 + 0 + (1 + 1 + 4)
-    assert estimate.pooled_variance(table) == (pytest.approx(squares / 3), 3.0)
-    assert estimate.pooled_variance(table, own=2) == (pytest.approx(squares / 3), 1.0)
-    assert (
-        math.isnan(estimate.pooled_variance(table, own=3)[0]) and estimate.pooled_variance(table, 3)[1] == 0
-    )
-    many = pd.DataFrame(np.random.default_rng(0).normal(size=(6, 4)))
-    assert estimate.pooled_variance(many)[1] == PRIOR
-    assert all(map(math.isnan, estimate.moderated(np.array([1.0]), math.nan, 0.0)))
+    doubt = 1 / PRIOR + 1 / (PRIOR * 9 / 5)  # one and two degrees of freedom: (1 + 2)² / (1² + 2²) cells
+    for own in (0, 2):
+        found = pooled_variance(table.to_numpy().T, own=own)
+        assert found == pytest.approx((squares / 3, 1 / (doubt + 1 / (3 - own))))
+    nothing = pooled_variance(table.to_numpy().T, own=3)
+    assert math.isnan(nothing[0]) and nothing[1] == 0
+    many = np.random.default_rng(0).normal(size=(400, 60))
+    assert 0.98 * PRIOR < pooled_variance(many)[1] < PRIOR
+    assert all(map(math.isnan, moderated(np.array([1.0]), math.nan, 0.0)))
 
 
 def test_a_sum_over_cells_that_no_seed_shares_is_missing():
@@ -240,13 +274,13 @@ def test_printed_cells_and_their_arithmetic_in_words():
     assert three.about == "MNIST, B = 8 to 32" and three.unit == "points"
     for absent in (asked(b64=1), asked(b8=1, b128=-1)):
         assert absent.n == 0 and absent.shown == "no cell of the paper's tables" and math.isnan(absent.value)
-    assert estimate.sizes(paper.iloc[::-1], "mnist") == [8, 16, 32, 64]
-    assert estimate.sizes(paper.assign(lr_rule="constant"), "mnist") == []
+    assert cells.sizes(paper.iloc[::-1], "mnist") == [8, 16, 32, 64]
+    assert cells.sizes(paper.assign(lr_rule="constant"), "mnist") == []
     assert [estimate.digits(h) for h in (0.5, 0.05, 0.0005, 5.0)] == [0, 1, 3, 0]
     assert (estimate.number(math.inf), estimate.number(-1.234), estimate.number(2, 0)) == (
         "none",
         "−1.23",
         "2",
     )
-    assert estimate.command("mnist", "sqrt", 3, " --x") == "bbatch sweep mnist --lr-rule sqrt --seeds 3 --x"
-    assert estimate.command("mnist") == "bbatch sweep mnist"
+    assert cells.command("mnist", "sqrt", 3, " --x") == "bbatch sweep mnist --lr-rule sqrt --seeds 3 --x"
+    assert cells.command("mnist") == "bbatch sweep mnist"

@@ -1,0 +1,126 @@
+"""Cells of a data set, a batch size under a rule of the learning rate, and the sums of them that most
+questions come down to: a level, a difference, a mean or a slope over many."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from ..config import DATASETS
+from .estimate import Estimate, digits, lacking, number
+from .scatter import moderated, pooled_variance
+
+Cell = tuple[int, str]  # batch size and rule of the learning rate
+
+
+def command(dataset: str, rule: str = "linear", seeds: int = 0, more: str = "") -> str:
+    """What computes the runs that are missing."""
+    rule = f" --lr-rule {rule}" if rule != "linear" else ""
+    return f"bbatch sweep {dataset}{rule}{f' --seeds {seeds}' if seeds else ''}{more}"
+
+
+def sizes(runs: pd.DataFrame, dataset: str) -> list[int]:
+    """The batch sizes that a question about a data set is about: of our runs, those of the protocol; of the
+    paper's tables, those that are printed."""
+    if is_printed(runs):
+        mine = runs[(runs["dataset"] == dataset) & (runs["lr_rule"] == "linear")]
+        return sorted(int(b) for b in mine["batch_size"])
+    return list(DATASETS[dataset].protocol.batch_sizes)
+
+
+def is_printed(table: pd.DataFrame) -> bool:
+    """Whether a frame holds what the paper prints."""
+    return "printed" in table
+
+
+def by_seed(
+    runs: pd.DataFrame, dataset: str, metric: str, rules: Iterable[str] = ("linear",)
+) -> pd.DataFrame:
+    """A row a seed, a column a cell (batch size, rule), of one data set under the given rules."""
+    keys = ["seed", "batch_size", "lr_rule"]
+    mine = runs[(runs["dataset"] == dataset) & runs["lr_rule"].isin(list(rules))].drop_duplicates(keys)
+    return mine.set_index(keys)[metric].unstack([1, 2])
+
+
+def combine(
+    runs: pd.DataFrame, dataset: str, weights: Mapping[Cell, float], metric="test_acc", unit=""
+) -> Estimate:
+    """The weighted sum of cells: one cell, a difference of two, a mean or a slope over many. Paired by seed.
+
+    `unit`: "percent" for one accuracy, else "points". The scatter is that of `scatter`; of the paper,
+    rounding."""
+    unit = unit or ("percent" if list(weights.values()) == [1] and metric.endswith("acc") else "points")
+    about = _along(dataset, [b for b, _ in weights])
+    if is_printed(runs):
+        return _printed(runs, dataset, weights, metric, unit, about)
+    table = by_seed(runs, dataset, metric, {rule for _, rule in weights})
+    absent = [cell for cell in weights if cell not in table]
+    if absent:
+        return lacking(about, command(dataset, absent[0][1]), unit=unit)
+    found = weighted(table.to_numpy(float), [weights.get(cell, 0.0) for cell in table], unit, about)
+    if not found.n:
+        return lacking(about, command(dataset), unit=unit)
+    shared = table[list(weights)].dropna().index
+    held = runs[(runs["dataset"] == dataset) & runs["seed"].isin(shared)]
+    held = held[[cell in weights for cell in zip(held["batch_size"], held["lr_rule"], strict=False)]]
+    return replace(found, ids=tuple(held["id"]))
+
+
+def weighted(table: np.ndarray, weights: Sequence[float], unit: str, about: str = "") -> Estimate:
+    """The weighted sum of cells from single runs [seeds, cells], NaN where there is none, with the scatter of
+    `scatter`. Weights [cells]; those that are 0 take part in the scatter alone."""
+    used = np.asarray(weights, float)
+    of, weights = table[:, used != 0], used[used != 0]
+    sums = of @ weights
+    sums = sums[~np.isnan(sums)]
+    if not len(sums):
+        return Estimate(about=about, unit=unit)
+    variance, freedom = pooled_variance(table.T, own=len(sums) - 1)
+    deviation, freedom = moderated(sums, variance * float(weights @ weights), freedom)
+    total = float(abs(weights).sum()) / (2 if abs(weights.sum()) < 1e-9 else 1)
+    return Estimate(
+        float(sums.mean()),
+        len(sums),
+        unit,
+        "paired by seed" if len(weights) > 1 else "over seeds",
+        about,
+        error=deviation / math.sqrt(len(sums)),
+        one_run=deviation * math.sqrt(1 + 1 / len(sums)),
+        freedom=freedom,
+        span=total * float(np.nanmax(table) - np.nanmin(table)),
+    )
+
+
+def _printed(runs, dataset: str, weights, metric: str, unit: str, about: str) -> Estimate:
+    """`combine` of the paper's tables: each cell may lie half of its last printed digit off."""
+    mine = runs[runs["dataset"] == dataset].set_index(["batch_size", "lr_rule"])
+    if any(cell not in mine.index or pd.isna(mine.loc[cell, metric]) for cell in weights):
+        return Estimate(about=about, unit=unit, shown="no cell of the paper's tables")
+    cells = {cell: (mine.loc[cell, metric], mine.loc[cell, f"{metric}_rounding"]) for cell in weights}
+    value = float(sum(w * cells[c][0] for c, w in weights.items()))
+    give = float(sum(abs(w) * cells[c][1] for c, w in weights.items()))
+    told = [
+        (w, number(v, digits(half))) for w, (v, half) in zip(weights.values(), cells.values(), strict=False)
+    ]
+    if [w for w, _ in told] == [1]:
+        shown = told[0][1]
+    elif [w for w, _ in told] == [1, -1]:
+        shown = f"{told[0][1]} − {_bracketed(told[1][1])} = {number(value)}"
+    else:
+        shown = f"{number(value)} from {', '.join(text for _, text in told)}"
+    how = "rounding of what is printed"
+    return Estimate(value, 1, unit, how, about, bounds=(value - give, value + give), shown=shown)
+
+
+def _bracketed(text: str) -> str:
+    return f"({text})" if text.startswith("−") else text
+
+
+def _along(dataset: str, batch_sizes: list[int]) -> str:
+    found = list(dict.fromkeys(batch_sizes))
+    listed = " and ".join(map(str, found)) if len(found) < 3 else f"{found[0]} to {found[-1]}"
+    return f"{DATASETS[dataset].title}, B = {listed}"

@@ -1,0 +1,125 @@
+"""A map of batch sizes and constant learning rates: what was tried, and which rate is best.
+
+A map is the table of a study `map-NAME` (see `studies.table`): a row for each batch size, rate (`lr`) and
+seed.
+
+How the best rate is chosen. At each batch size it is the rate with the highest held-out accuracy, averaged
+over the seeds; of equal ones the smallest. Accuracy, because accuracy is what the question is about. The
+loss, which training lowers and whose optimum is sharper, can be asked for instead (`by="held_out_loss"`); it
+prefers smaller rates, since it also counts how sure a network is of its errors. The test set takes no part in
+the choice.
+
+Averaging over the seeds makes one choice where a practitioner with one seed would make ten noisier ones. So
+that the intervals cover what is left of its luck, each bootstrap draw (seeds drawn again with replacement,
+the same for all batch sizes) makes the choice anew. They are percentile intervals from few seeds, hence
+somewhat narrow: with ten seeds by about a tenth. They are of the one test set: another would shift all batch
+sizes together, and their differences by less.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..errors import BadInput, one_of
+from ..statistics import LEVEL, Interval
+
+CHOICES = ("held_out_acc", "held_out_loss")
+DRAWS = 2_000
+TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One batch size of a map: `rates` ascending [R]; `score` (higher is better), `test_acc` [seeds, R]."""
+
+    rates: np.ndarray
+    score: np.ndarray
+    test_acc: np.ndarray
+
+    def chosen(self, weights: np.ndarray) -> np.ndarray:
+        """Index of the best rate under weights of the seeds, [..., seeds] -> [...]."""
+        return (weights @ self.score).argmax(-1)
+
+    def optimum(self, weights: np.ndarray) -> np.ndarray:
+        """log2 of the rate where the mean score peaks, [..., seeds] -> [...]: the vertex of the parabola
+        through the best rate and its two neighbours, which lies between them; at an edge the best rate
+        itself."""
+        k, x = self.chosen(weights), np.log2(self.rates)
+        inside = np.clip(k, 1, len(x) - 2)
+        y = weights @ self.score
+        left, middle, right = (np.take_along_axis(y, (inside + d)[..., None], -1)[..., 0] for d in (-1, 0, 1))
+        a, b = x[inside] - x[inside - 1], x[inside + 1] - x[inside]
+        rise, fall = (middle - left) / a, (middle - right) / b
+        bow = rise + fall
+        # a plateau of three has no bow, and its middle will do
+        shift = np.divide(rise * b - fall * a, 2 * bow, out=np.zeros_like(bow), where=bow > 0)
+        return np.where(inside == k, x[inside] + shift, x[k])
+
+    def accuracy(self, weights: np.ndarray) -> np.ndarray:
+        """Test accuracy at the rate that is best under these weights, averaged with them."""
+        at_all = weights @ self.test_acc
+        return np.take_along_axis(at_all, self.chosen(weights)[..., None], -1)[..., 0]
+
+    def at(self, rate: float) -> np.ndarray | None:
+        """Test accuracy of each seed at `rate`, [seeds]; None outside the rates tried."""
+        x, at = np.log(self.rates), math.log(rate)
+        if not x[0] - 1e-9 <= at <= x[-1] + 1e-9:
+            return None
+        return np.array([np.interp(at, x, row) for row in self.test_acc])
+
+
+def map_by_batch_size(runs: pd.DataFrame, by: str = CHOICES[0]) -> dict[int, Grid]:
+    """The map of one data set, by batch size. Raises `BadInput` where runs are missing."""
+    one_of("choice of the rate", by, CHOICES)
+    if runs["dataset"].nunique() != 1:
+        raise BadInput(f"a map is of one data set, not of {runs['dataset'].nunique()}.")
+    seeds, found = sorted(runs["seed"].unique()), {}
+    for b, rows in runs.groupby("batch_size"):
+        score, test = (
+            rows.pivot(index="seed", columns="lr", values=c).reindex(seeds).astype(float)
+            for c in (by, "test_acc")
+        )
+        if (lacking := int(test.isna().sum().sum())) > 0:
+            raise BadInput(f"the map lacks {lacking} of its {test.size} runs at B = {b}; train them first.")
+        if by == "held_out_loss":
+            score = -score.fillna(
+                np.finfo(np.float32).max
+            )  # a loss that is not finite is worse than any other
+        found[int(b)] = Grid(test.columns.to_numpy(float), score.to_numpy(), test.to_numpy())
+    return found
+
+
+def seed_weights(count: int, draws: int) -> np.ndarray:
+    """Bootstrap weights of the seeds, [draws, seeds]; each row sums to 1."""
+    return np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), draws) / count
+
+
+def seed_count(found: dict[int, Grid]) -> int:
+    return len(next(iter(found.values())).score)
+
+
+def all_seeds(found: dict[int, Grid]) -> np.ndarray:
+    return np.full(seed_count(found), 1 / seed_count(found))
+
+
+def percentiles(value: float, drawn: np.ndarray, n: int) -> Interval:
+    """The value for all seeds with the percentile interval of the draws."""
+    return Interval(float(value), *map(float, np.quantile(drawn, TAILS)), n)
+
+
+def map_cells(runs: pd.DataFrame) -> pd.DataFrame:
+    """What the figure of the map shows: a row for each batch size and rate, with means over seeds.
+
+    Columns: batch_size, lr, test_acc, held_out_acc (percent), test_loss, held_out_loss, n (seeds), diverged
+    (of them). A mean over losses that are not all finite is missing.
+    """
+    means = {
+        c: (c, lambda v: v.mean(skipna=False))
+        for c in ("test_acc", "held_out_acc", "test_loss", "held_out_loss")
+    }
+    counts = {"n": ("seed", "size"), "diverged": ("diverged", "sum")}
+    return runs.groupby(["batch_size", "lr"], as_index=False).agg(**means, **counts)

@@ -1,0 +1,53 @@
+"""The scatter between runs, and what a cell of few runs borrows of it from the others of its data set.
+
+A cell with one run or two says little about its own scatter. So its variance is drawn towards that of all
+cells of its data set under the same rules of the learning rate, pooled, which counts like so many further
+runs (a moderated t; Smyth 2004, doi:10.2202/1544-6115.1027). How many: the model is that the variances of
+the cells of one data set lie about a common one as those estimated with `PRIOR` degrees of freedom would.
+What is borrowed is then unsure for three reasons. The cell's own variance is not the common one (1 / PRIOR).
+The common one is found from few cells, of which none is the common one either (1 / (PRIOR × cells)). And
+these have few runs (1 / their degrees of freedom). The logarithm of a variance with f degrees of freedom has
+a variance of about 2 / f, so the three add up, and the pooled variance counts for one over their sum: 2.2
+runs from one cell of five, 8.4 from eight cells of twenty, never more than `PRIOR`. Where few lend, that is
+on the safe side: with one cell of five, 95 % intervals miss in 3 % of draws from the records.
+
+On the synthetic sets, with 20 seeds a cell, variances lie closer together than the model has it; a test says
+so. Pairs by seed agree more, too, so that intervals are rather too wide. A data set with no cell of two seeds
+gives no interval at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+# Degrees of freedom that the scatter of a cell's variance about the common one stands for.
+PRIOR = 10
+
+
+def pooled_variance(cells: Iterable[np.ndarray], own: int = 0) -> tuple[float, float]:
+    """Variance within cells, pooled, and the degrees of freedom that it counts for; NaN and 0 without any.
+
+    `cells`: the values of each, NaN where there is none. `own`: degrees of freedom among them that the values
+    in question bring themselves, which must not count twice."""
+    values = [x[~np.isnan(x)] for x in cells]
+    freedoms = np.array([len(x) - 1.0 for x in values if len(x) > 1])
+    lent = freedoms.sum() - max(own, 0)
+    if lent <= 0:
+        return math.nan, 0.0
+    squares = sum(len(x) * x.var() for x in values if len(x) > 1)
+    # How many cells: a cell with more runs has more weight in the pooled variance.
+    lenders = freedoms.sum() ** 2 / (freedoms**2).sum()
+    doubt = 1 / PRIOR + 1 / (PRIOR * lenders) + 1 / lent
+    return float(squares / freedoms.sum()), float(1 / doubt)
+
+
+def moderated(values: np.ndarray, prior: float, freedom: float) -> tuple[float, float]:
+    """Standard deviation of single values, drawn towards the variance `prior` that counts for `freedom` runs;
+    and the degrees of freedom of both together."""
+    own = len(values) - 1
+    if own + freedom == 0:
+        return math.nan, math.nan
+    squares = (own * values.var(ddof=1) if own else 0.0) + (freedom * prior if freedom else 0.0)
+    return math.sqrt(squares / (own + freedom)), own + freedom
