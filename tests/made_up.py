@@ -40,6 +40,13 @@ def cells(frame, dataset, metric="test_acc", rules=("linear",)) -> dict:
     return found
 
 
+def lent(freedoms: list[int], own: int) -> float:
+    """What the pooled variance counts for, from the text of `scatter`: one over the sum of three doubts.
+    Cells of these degrees of freedom, of which `own` are the values' own."""
+    cells = sum(freedoms) ** 2 / sum(f * f for f in freedoms)
+    return 1 / (1 / 10 + 1 / (10 * cells) + 1 / (sum(freedoms) - own))
+
+
 def summed(cells: dict, weights: dict) -> dict:
     """The weighted sum of cells with the interval that `estimate` describes, from its text alone."""
     seeds = sorted(set.intersection(*(set(cells[b]) for b in weights)))
@@ -47,7 +54,7 @@ def summed(cells: dict, weights: dict) -> dict:
     within = sum((x - fmean(c.values())) ** 2 for c in cells.values() for x in c.values())
     freedom = sum(len(c) - 1 for c in cells.values())
     own = len(sums) - 1
-    prior = min(10, freedom - own)
+    prior = lent([len(c) - 1 for c in cells.values()], own)
     borrowed = within / freedom * sum(w * w for w in weights.values())
     squared = (own * (variance(sums) if own else 0) + prior * borrowed) / (own + prior)
     t = stats.t.ppf(0.975, own + prior)

@@ -7,6 +7,7 @@ from scipy import stats
 from bbatch import metrics
 from bbatch.analysis import learning_rate_rules
 from factories import record
+from made_up import lent
 
 
 def images(rule, correct, epochs, seed=42, precision="bf16", dataset="cifar10", batch_size=1024):
@@ -33,8 +34,9 @@ def test_rules_are_compared_seed_by_seed():
     cells = [99.0, 99.1, 98.9], [98.9, 99.05, 98.7]
     # Four degrees of freedom, of which the differences' own two count once.
     pooled = sum(np.var(c, ddof=1) for c in cells) / 2
-    variance = (2 * np.var([-0.1, -0.05, -0.2], ddof=1) + 2 * 2 * pooled) / 4
-    low, high = stats.t.interval(0.95, 4, -0.35 / 3, np.sqrt(variance / 3))
+    prior = lent([2, 2], own=2)
+    variance = (2 * np.var([-0.1, -0.05, -0.2], ddof=1) + prior * 2 * pooled) / (2 + prior)
+    low, high = stats.t.interval(0.95, 2 + prior, -0.35 / 3, np.sqrt(variance / 3))
     constant = effect[512, "constant"]
     assert (constant.value, constant.low, constant.high) == pytest.approx((-0.35 / 3, low, high))
     assert effect[512, "sqrt"].n == 0

@@ -10,6 +10,7 @@ from bbatch.errors import BadInput
 from bbatch.geometry import measurements
 from bbatch.pages import sharpness_figures
 from bbatch.statistics import spearman
+from made_up import lent
 from small_geometry import sharpness_table
 
 
@@ -32,8 +33,7 @@ def test_ratio_and_growth_are_those_of_a_table_made_by_them():
         index="seed", columns="batch_size", values="value"
     )
     logs, cells = np.log(pairs[512] / pairs[32]), np.log(pairs)
-    # the pooled variance counts for its degrees of freedom less the ratios' own two, at most ten
-    prior = min(10, 2 * len(cells.columns) - 2)
+    prior = lent([2] * len(cells.columns), own=2)
     variance = (2 * logs.var() + prior * 2 * cells.var().mean()) / (2 + prior)
     half = stats.t.ppf(0.975, 2 + prior) * np.sqrt(variance / 3)
     low, high = np.exp(logs.mean() - half), np.exp(logs.mean() + half)
