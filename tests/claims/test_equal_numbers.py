@@ -73,7 +73,9 @@ def add_landing(page: Page, runs):
         page.add("level", y, low, high, None, dataset=landing.APART, batch_size=b)
     names = {spec.title: name for name, spec in DATASETS.items()}
     for row in BeautifulSoup(landing.answer_table(runs).data, "html.parser").select("tbody tr"):
-        title, _, _, best, cost, n = (c.get_text().replace("\xa0", " ") for c in row.find_all(["th", "td"]))
+        cells = (c.get_text() for c in row.find_all(["th", "td"]))
+        # Blanks and hyphens that do not break.
+        title, _, _, best, cost, n = (c.replace("\xa0", " ").replace("\u2060", "") for c in cells)
         at = {"dataset": names[title]}
         page.add("outcomes", int(best), math.nan, math.nan, None, what="optimal", **at)
         mean, half = (float(x) for x in re.findall(r"[\d.]+", cost))
