@@ -140,7 +140,7 @@ def pages(committed, linear) -> Page:
 # Questions that no table of a page answers in the claim's own form: what they are made of is in one.
 WITHOUT_A_TABLE = set(
     """
-    rises slopes excess floor seeds_that_agree share_at_most peak share_lost
+    fall from_end_to_end rises slopes excess floor seeds_that_agree share_at_most peak share_lost
     fall_without largest gap_ratio p_value gaps spread steeper between sharpness_at exponent optima_of
     """.split()
 )
@@ -168,7 +168,8 @@ def test_every_claim_says_what_the_tables_of_the_pages_say(real, pages):
                         assert same(part.low, low, give) and same(part.high, high, give), where
                     met[asks] += 1
     assert asked == set(met) | WITHOUT_A_TABLE, asked ^ (set(met) | WITHOUT_A_TABLE)
-    assert met["level"] > 250 and met["sharpness_ratio"] > 100 and met["variance_fit"] > 50 < met["falls"]
+    assert met["level"] > 120 and met["sharpness_ratio"] > 100 and met["variance_fit"] > 50
+    assert met["falls"] >= 4  # from B = 32 to 512, which the landing page draws
 
 
 def name_of(asks) -> str:
