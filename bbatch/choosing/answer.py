@@ -66,7 +66,7 @@ class Answer(Told):
                     elapsed and of the processor
     times           batch_size, seconds_per_epoch
     algorithm_2     what the paper's procedure starts from, for comparison
-    seconds, cpu_seconds    what all of it took
+    seconds, cpu_seconds    what all of it took; the former without what PyTorch loads at its first step
     """
 
     batch_size: int | None

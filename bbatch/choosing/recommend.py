@@ -45,7 +45,8 @@ def recommend(
                 map-style data set or a DataLoader; or one of these alone, of which a fifth is held out
     loss        loss(outputs, targets) or loss(model, batch); None: the model's own `.loss`, else
                 cross-entropy
-    budget      seconds for all of it; about seven trainings are worth having
+    budget      seconds for all of it but what PyTorch loads at its first step; about seven trainings are
+                worth having
     optimizer, metric    see `task.Task`
     base_lr     the default's rate, at B = 32, where the search begins: the paper's for Adam and SGD, else
                 PyTorch's
@@ -73,7 +74,7 @@ def recommend(
         task.fits = ceiling.fits if ceiling.failed is not None else 0
         search = Search(task, epochs, deadline, base_lr or task.default_rate, seed, cap, tell)
         search.run()
-    return answer(search, ceiling, clock() - begun, time.process_time() - worked)
+    return answer(search, ceiling, clock() - begun - task.loading, time.process_time() - worked)
 
 
 class Progress:
