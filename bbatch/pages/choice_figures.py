@@ -123,8 +123,11 @@ def one_out(rows: pd.DataFrame) -> Figure:
     """`recommend` less each other way in test accuracy: over all problems, and without each in turn."""
     others = [m for m in METHODS[1:] if m in set(rows["method"])]
     with mpl.rc_context(STYLE):
-        fig, axes = plt.subplots(1, len(others), figsize=(11, 4.2), sharey=True, squeeze=False)
-        for axis, other in zip(axes[0], others, strict=True):
+        rows_of_two = -(-len(others) // 2)
+        fig, axes = plt.subplots(rows_of_two, 2, figsize=(10.5, 3.6 * rows_of_two), squeeze=False)
+        for axis in axes.flat[len(others) :]:
+            axis.remove()
+        for axis, other in zip(axes.flat, others, strict=False):
             found = {"none": mean_difference(rows, other=other)} | leave_one_out(rows, other=other)
             labels = ["none left out", *(f"without {PROBLEMS[name]}" for name in list(found)[1:])]
             values = list(found.values())
@@ -138,7 +141,7 @@ def one_out(rows: pd.DataFrame) -> Figure:
             axis.axvline(0, color=INK, linewidth=1)
             axis.set(title=f"against {other}", xlabel="points")
             axis.set_yticks(range(len(values)), labels)
-        axes[0, 0].invert_yaxis()
+            axis.invert_yaxis()
     plt.close(fig)
     return describe(
         fig,

@@ -84,6 +84,7 @@ def figure_calibration(table: pd.DataFrame) -> Figure:
             axis.errorbar(rows.index, share, spread, color="#0072B2", marker="o", markersize=4, linewidth=1)
             axis.set_title(kind, fontsize=8.5)
             axis.set_xticks(rows.index, rows["n"])
+            axis.tick_params(labelleft=True, labelbottom=True, labelsize=8)  # where a phone shows each alone
             tip(axis, rows.index, share, [f"{kind}, n = {r.n}: {r.wrong:.1f} %" for r in rows.itertuples()])
         for axis in axes[-1]:
             axis.set_xlabel("Runs of each cell")
