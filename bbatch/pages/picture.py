@@ -274,14 +274,15 @@ def _marked(axis) -> list:
 
 def _panels(figure: Figure) -> list[tuple[float, float, float, float]]:
     """The boxes (x, y, width, height in points) of a drawn figure's panels, a level colour bar and the key
-    below all panels being two of them; none where there is one panel, or an upright colour bar or a third
-    dimension ties them together."""
+    below all panels being two of them; none where there is one panel, or an upright colour bar, a third
+    dimension or pictures in rows tie them together."""
     shown = [axis for axis in figure.axes if axis.get_visible()]
     bars = [axis.get_window_extent() for axis in shown if axis.get_label() == "<colorbar>"]
     if (
         len(shown) - len(bars) < 2
         or any(bar.height > bar.width for bar in bars)
         or any(axis.name == "3d" for axis in shown)
+        or any(axis.images and not len(axis.get_xticks()) for axis in shown)
     ):
         return []
     height = 72 * figure.get_size_inches()[1]

@@ -16,7 +16,7 @@ from scipy import stats
 
 from bbatch import metrics, published
 from bbatch.config import DATASETS
-from bbatch.pages import explorer, figures, picture, report
+from bbatch.pages import explorer, figures, picture, protocol_figures, report
 from factories import record
 
 
@@ -164,6 +164,12 @@ def test_the_finding_and_the_key_below_all_panels_reach_a_phone():
     *panels, key = ([float(v) for v in panel["viewbox"].split()] for panel in page.select(".bbatch-panel"))
     assert len(panels) == 2 and all(y + height <= key[1] + 3 for _, y, _, height in panels)
     assert 5 < key[3] < 40 and key[1] + key[3] <= 4 * 72 + 2
+
+
+def test_pictures_in_rows_stay_in_rows():
+    """Twenty images one below the other would fill a phone five times over."""
+    page = BeautifulSoup(picture.html(protocol_figures.images()), "html.parser")
+    assert page.select_one(".bbatch-whole") and not page.select(".bbatch-panel")
 
 
 def test_the_explorer_holds_every_run_every_mean_and_every_published_value(runs):
