@@ -18,6 +18,7 @@ from bbatch import metrics, published
 from bbatch.config import DATASETS
 from bbatch.pages import explorer, figures, picture, protocol_figures, report
 from factories import record
+from made_up import lent
 
 
 @pytest.fixture
@@ -33,8 +34,9 @@ def runs():
 def half_width(own: np.ndarray, other: np.ndarray) -> float:
     """Half of the interval of `own`'s mean: three runs that borrow the scatter of three others. The pool of
     both has four degrees of freedom, two of them not its own."""
-    variance = (2 * own.var(ddof=1) + 2 * (own.var(ddof=1) + other.var(ddof=1)) / 2) / 4
-    return stats.t.ppf(0.975, 4) * np.sqrt(variance / 3)
+    prior, pooled = lent([2, 2], own=2), (own.var(ddof=1) + other.var(ddof=1)) / 2
+    variance = (2 * own.var(ddof=1) + prior * pooled) / (2 + prior)
+    return stats.t.ppf(0.975, 2 + prior) * np.sqrt(variance / 3)
 
 
 def contrast(a: str, b: str) -> float:
