@@ -11,7 +11,7 @@ import pandas as pd
 from . import commands, extensions
 from .choosing.answer import Told
 from .errors import BadInput, printable
-from .publishing import book, notebooks
+from .publishing import execution, rendering
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BadInput as error:
         print(f"bbatch: {printable(str(error))}", file=sys.stderr)
         return 2
-    except (book.BookFailed, notebooks.NotebookFailed) as error:
+    except (rendering.BookFailed, execution.NotebookFailed) as error:
         print("bbatch:", "\n".join(map(printable, str(error).splitlines())), file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:

@@ -9,7 +9,7 @@ import sys
 
 import pandas as pd
 
-from . import claims, config, data, geometry, metrics
+from . import claims, config, data, geometry, metrics, profiles
 from .analysis import held_out_choice
 from .choosing import by_name
 from .choosing.answer import Told
@@ -17,7 +17,7 @@ from .errors import BadInput, one_of, whole
 from .evaluation.problems import PROBLEMS, problem
 from .geometry.networks import EFFORT
 from .pages import landing, style, tables
-from .publishing import book, notebooks
+from .publishing import book, execution, notebooks
 from .records import integrity
 from .records.store import FROZEN, Store
 from .repository import ROOT
@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     add_training(sub)
     sub = add("sweep", _sweep, "train every run of a profile that has no record yet")
     add_datasets(sub)
-    sub.add_argument("--profile", default="paper", metavar="|".join(config.PROFILES), help="default: paper")
+    sub.add_argument("--profile", default="paper", metavar="|".join(profiles.PROFILES), help="default: paper")
     sub.add_argument("--seeds", type=int, help="how many, from 42 on (default: the profile's)")
     sub.add_argument("--jobs", type=int, help="processes (default: as many as cores)")
     kinds = "what runs them: processes of its own, a Dask cluster on this machine, or one that is there"
@@ -172,7 +172,7 @@ def _run(options) -> pd.DataFrame:
 
 def _sweep(options) -> list[dict]:
     names = options.datasets or config.DATASETS
-    runs = config.grid(names, options.profile, options.seeds, options.lr_rule, options.precision)
+    runs = profiles.grid(names, options.profile, options.seeds, options.lr_rule, options.precision)
     store = Store(frozen=None) if options.fresh else Store()
     jobs, device = options.jobs, options.device
     with dask_cluster.executor(options.executor, jobs, device) as executor:
@@ -191,7 +191,7 @@ def _results(options) -> pd.DataFrame:
 
 def _geometry(options) -> list[dict]:
     if options.seeds is not None:
-        whole("number of seeds", options.seeds, 1, config.SEEDS_ALLOWED)
+        whole("number of seeds", options.seeds, 1, profiles.SEEDS_ALLOWED)
     names, progress = options.datasets or None, not options.json
     rows = geometry.measure_missing(names, options.seeds, progress=progress)
     drawn = {row["dataset"]: row["drawn"] for row in geometry.draw_missing(names, progress=progress)}
@@ -230,7 +230,7 @@ def _claims(options) -> pd.DataFrame | str:
     if not (options.statements or options.section or options.id):
         found = claims.distinct(judged, ours)
         return found if options.json else claims.in_text(found)
-    table = claims.frame(judged)
+    table = claims.verdict_frame(judged)
     return table.assign(records=[j.ids for j in judged]) if options.json else table[claims.COLUMNS[:10]]
 
 
@@ -243,7 +243,7 @@ def _recommend(options) -> Told:
 
 
 def _notebook(options) -> None:
-    print(notebooks.execute(options.name, notebooks.parse(options.parameters)))
+    print(execution.execute(options.name, notebooks.parse(options.parameters)))
 
 
 def _book(options) -> None:

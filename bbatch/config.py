@@ -26,14 +26,11 @@ LR_RULES: dict[str, Callable[[float], float]] = {
     "sqrt": math.sqrt,
 }
 # Samples in a batch from the run's batch size, the epoch (0-based) and the number of epochs.
-BATCH_SCHEDULES: dict[str, Callable[[int, int, int], int]] = {
-    "fixed": lambda batch_size, epoch, epochs: batch_size
-}
+BATCH_SCHEDULES: dict[str, Callable[[int, int, int], int]] = {"fixed": lambda size, epoch, epochs: size}
 # Factor on the learning rate from the epoch (0-based) and the number of epochs.
 LR_SCHEDULES: dict[str, Callable[[int, int], float]] = {"fixed": lambda epoch, epochs: 1.0}
 PRECISIONS = ("fp32", "bf16")
 LARGEST = sys.float_info.max
-SEEDS_ALLOWED = 10_000  # in one grid
 
 
 @dataclass(frozen=True)
@@ -139,22 +136,14 @@ class Run:
         whole("number of warm-up epochs", self.warmup_epochs, 0)
         for what in ("base_lr", "momentum", "weight_decay"):
             value = getattr(self, what)
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, (int, float))
-                or not 0 <= value <= LARGEST
-                or (what == "base_lr" and value == 0)
-            ):
+            finite = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= LARGEST
+            if not finite or (what == "base_lr" and value == 0):
                 bound = "above 0" if what == "base_lr" else "at least 0"
                 raise BadInput(f"{what} is {value!r}; it must be a finite number {bound}.")
             object.__setattr__(self, what, float(value))  # 1 and 1.0 are one run, and must have one key
         for epoch in range(self.epochs if self.batch_schedule != "fixed" else 0):
-            whole(
-                f"batch size that schedule {self.batch_schedule!r} asks for in epoch {epoch + 1}",
-                self.batch(epoch),
-                1,
-                self.n_train,
-            )
+            what = f"batch size that schedule {self.batch_schedule!r} asks for in epoch {epoch + 1}"
+            whole(what, self.batch(epoch), 1, self.n_train)
 
     @property
     def network_name(self) -> str:
@@ -189,10 +178,8 @@ class Run:
 
     def follows_the_paper(self) -> bool:
         """Whether this is the paper's protocol in full, under the run's own rule and arithmetic."""
-        planned = plan(
-            self.dataset, self.batch_size, self.seed, lr_rule=self.lr_rule, precision=self.precision
-        )
-        return self == planned
+        how = {"lr_rule": self.lr_rule, "precision": self.precision}
+        return self == plan(self.dataset, self.batch_size, self.seed, **how)
 
     def as_dict(self) -> dict:
         """The fields by name, as a record keeps them. What was added since the first records is left out at
@@ -246,67 +233,17 @@ def plan(
     one_of("data set", dataset, DATASETS)
     spec, p = DATASETS[dataset], DATASETS[dataset].protocol
     whole("batch size", batch_size, 1, spec.n_train)
-    if warmup_epochs is None:
-        warmup_epochs = p.warmup_epochs if batch_size >= p.warmup_from_batch else 0
+    usual = {k: v for k, v in vars(p).items() if k not in ("batch_sizes", "warmup_from_batch")}
+    usual |= {"n_train": spec.n_train} | ({"warmup_epochs": 0} if batch_size < p.warmup_from_batch else {})
+    given = {"epochs": epochs, "base_lr": base_lr, "n_train": n_train, "warmup_epochs": warmup_epochs}
     return Run(
         dataset=dataset,
         batch_size=batch_size,
         seed=seed,
         lr_rule=lr_rule,
         precision=precision,
-        epochs=p.epochs if epochs is None else epochs,
-        base_lr=p.base_lr if base_lr is None else base_lr,
-        base_batch=p.base_batch,
-        optimizer=p.optimizer,
-        momentum=p.momentum,
-        weight_decay=p.weight_decay,
-        warmup_epochs=warmup_epochs,
-        n_train=spec.n_train if n_train is None else n_train,
         network=network,
         batch_schedule=batch_schedule,
         lr_schedule=lr_schedule,
+        **usual | {name: value for name, value in given.items() if value is not None},
     )
-
-
-@dataclass(frozen=True)
-class Profile:
-    """How much of the protocol to run; None means all of it, and as many seeds as the data set plans."""
-
-    epochs: int | None
-    n_train: int | None
-    batch_sizes: tuple[int, ...] | None
-    seeds: int | None
-
-
-PROFILES: dict[str, Profile] = {
-    "smoke": Profile(epochs=1, n_train=256, batch_sizes=(32, 256), seeds=1),  # seconds: does it run at all
-    "quick": Profile(epochs=4, n_train=6_000, batch_sizes=(8, 32, 128, 512), seeds=3),  # minutes on a laptop
-    "paper": Profile(epochs=None, n_train=None, batch_sizes=None, seeds=None),  # Tables II and VIII in full
-}
-
-
-def grid(
-    datasets,
-    profile: str = "paper",
-    seeds: int | None = None,
-    lr_rule: str = "linear",
-    precision: str = "fp32",
-) -> list[Run]:
-    """Every run of a profile over `datasets`: all its batch sizes, seeds 42, 43, ... (`seeds` of them)."""
-    one_of("profile", profile, PROFILES)
-    p = PROFILES[profile]
-    if seeds is not None:
-        whole("number of seeds", seeds, 1, SEEDS_ALLOWED)
-    runs = []
-    for name in datasets:
-        one_of("data set", name, DATASETS)
-        spec = DATASETS[name]
-        count = seeds or p.seeds or spec.seeds
-        n = min(p.n_train or spec.n_train, spec.n_train)
-        sizes = [b for b in (p.batch_sizes or spec.protocol.batch_sizes) if b <= n]
-        runs += [
-            plan(name, b, 42 + k, epochs=p.epochs, lr_rule=lr_rule, n_train=n, precision=precision)
-            for b in sizes
-            for k in range(count)
-        ]
-    return runs

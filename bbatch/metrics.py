@@ -19,7 +19,7 @@ convergence_epoch   first epoch (from 1) with more than 80 % test accuracy; miss
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,8 @@ COLUMNS = """
     device data_source data_fingerprint commit precision n_train n_test epoch_cpu_s engine device_name failure
     disturbed_epochs follows_the_paper id
 """.split()
+# What a reader adds: a function of the record of a finished run, and with it a column of every frame.
+MORE_METRICS: dict[str, Callable[[dict], float | None]] = {}
 CURVE_COLUMNS = """
     dataset batch_size seed lr_rule precision device_name device id started epoch
     test_acc train_acc_running train_loss test_loss seconds cpu_seconds
@@ -41,7 +43,7 @@ CURVE_COLUMNS = """
 
 
 def row(record: dict) -> dict:
-    """The metrics of one record under the names of `COLUMNS`."""
+    """The metrics of one record under the names of `COLUMNS` and `MORE_METRICS`."""
     run, final, observed = Run.from_dict(record["run"]), record["final"], record["observed"]
     n_test = record["data"]["n_test"]
     same = {
@@ -84,6 +86,7 @@ def row(record: dict) -> dict:
         "convergence_epoch": int(above[0]) + 1 if len(above) else None,
         # The loss is None where it was not finite after the last epoch.
         "diverged": final["diverged_epoch"] is not None or final["train_loss"] is None,
+        **{name: metric(record) for name, metric in MORE_METRICS.items()},
     }
 
 
@@ -106,8 +109,8 @@ def _disturbed(observed: dict) -> int | None:
 
 
 def frame(records: Iterable[dict]) -> pd.DataFrame:
-    """A row for each record, sorted by data set, batch size and seed; with `COLUMNS`, also when empty."""
-    table = pd.DataFrame([row(r) for r in records], columns=COLUMNS)
+    """A row for each record, sorted by data set, batch size and seed; with all columns, also when empty."""
+    table = pd.DataFrame([row(r) for r in records], columns=[*COLUMNS, *MORE_METRICS])
     counts = ["convergence_epoch", "disturbed_epochs"]
     table[counts] = table[counts].astype("Int64")
     return table.sort_values(

@@ -75,7 +75,7 @@ def statements(section: str | None = None) -> pd.DataFrame:
     return table[table["section"] == section].reset_index(drop=True)
 
 
-def frame() -> pd.DataFrame:
+def printed_frame() -> pd.DataFrame:
     """Tables III, IV and VII with the columns of `metrics.frame`, one run a cell, so that the same question
     can be asked of the paper and of our runs.
 
@@ -86,7 +86,7 @@ def frame() -> pd.DataFrame:
 
 
 def ablation_frame() -> pd.DataFrame:
-    """Table V in the form of `frame`."""
+    """Table V in the form of `printed_frame`."""
     return _as_runs(learning_rate_ablation().assign(dataset="synthetic-50k"))
 
 

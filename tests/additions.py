@@ -5,7 +5,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from bbatch import config, data, models, optimizers
+from bbatch import config, data, metrics, models, optimizers
 
 
 def read_digits(download):
@@ -29,11 +29,17 @@ def adamw(parameters, lr, *, momentum, weight_decay):
     return torch.optim.AdamW(parameters, lr, weight_decay=weight_decay)
 
 
+def best_test_acc(record):
+    """The highest test accuracy of any epoch, in percent."""
+    return 100 * max(record["history"]["test_correct"]) / record["data"]["n_test"]
+
+
 DIGITS = config.Protocol(
     base_lr=0.005, base_batch=32, optimizer="adamw", epochs=3, batch_sizes=(32, 128), weight_decay=0.01
 )
 models.NETWORKS["normalised-cnn"] = normalised_cnn
 optimizers.OPTIMIZERS["adamw"] = adamw
+metrics.MORE_METRICS["best_test_acc"] = best_test_acc
 config.LR_RULES["cube-root"] = lambda ratio: ratio ** (1 / 3)
 config.BATCH_SCHEDULES["doubling"] = lambda batch_size, epoch, epochs: batch_size * 2**epoch
 config.LR_SCHEDULES["halving"] = lambda epoch, epochs: 0.5**epoch

@@ -6,8 +6,8 @@ from functools import cache
 import pytest
 import torch
 
-from bbatch import config, data, extensions, image_files, models, optimizers
-from bbatch.publishing.notebooks import use_this_checkout
+from bbatch import config, data, extensions, image_files, metrics, models, optimizers
+from bbatch.publishing.execution import use_this_checkout
 from factories import FILES
 from small_geometry import empty_place
 
@@ -16,6 +16,7 @@ REGISTRIES = (
     config.LR_RULES,
     config.BATCH_SCHEDULES,
     config.LR_SCHEDULES,
+    metrics.MORE_METRICS,
     models.NETWORKS,
     optimizers.OPTIMIZERS,
 )

@@ -13,8 +13,9 @@ from torch import nn
 from torch.nn import functional as F
 
 import bbatch
-from bbatch import config, data, engines, extensions, models, optimizers, streams, trainer
+from bbatch import config, data, engines, extensions, metrics, models, optimizers, streams, trainer
 from bbatch.errors import BadInput
+from factories import record_of_four_epochs
 
 
 def test_a_training_of_additions_is_the_plain_loop(added):
@@ -39,6 +40,15 @@ def test_a_training_of_additions_is_the_plain_loop(added):
         logits = net.eval()((added.test_x.permute(0, 3, 1, 2) / 255 - 0.3) / 0.37)
     assert abs(ours.final["test_correct"] - int((logits.argmax(1) == added.test_y).sum())) <= 3
     assert ours.final["test_correct"] > 250
+
+
+def test_an_added_metric_is_a_column_of_every_frame(added):
+    failed = record_of_four_epochs(seed=43)
+    failed["observed"]["failure"], failed["history"], failed["final"] = "out of memory", {}, {}
+    table = metrics.frame([record_of_four_epochs(test=(150, 170, 160, 161)), failed])
+    assert table["test_acc"][0] == 80.5 and table["best_test_acc"][0] == 85.0
+    assert table["best_test_acc"].isna().tolist() == [False, True]
+    assert "best_test_acc" in metrics.frame([])
 
 
 def test_buffers_survive_interruption(added, tmp_path):

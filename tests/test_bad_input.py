@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from bbatch import cli, commands, config, data, models, published, statistics
 from bbatch.analysis import critical_batch_size
-from bbatch.config import Run, grid, plan
+from bbatch.config import Run, plan
 from bbatch.errors import BadInput, StoreError
 from bbatch.metrics import frame
 from bbatch.pages import report, tables
+from bbatch.profiles import grid
 from bbatch.publishing import notebooks
 from bbatch.records.store import Store, _document
 from bbatch.sweeping import dask_cluster, verify, worker

@@ -10,9 +10,10 @@ import pytest
 from torch import nn
 
 from bbatch import config, models
-from bbatch.config import DATASETS, SYNTHETIC, Run, grid, plan
+from bbatch.config import DATASETS, SYNTHETIC, Run, plan
 from bbatch.errors import BadInput
 from bbatch.models import Dropout
+from bbatch.profiles import grid
 
 # Table II, column by column
 TABLE_II = {name: (0.001, 32, "adam", 50, 0.0, 0.0) for name in (*SYNTHETIC, "cifar10")} | {

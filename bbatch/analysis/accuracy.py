@@ -1,8 +1,8 @@
 """Test accuracy against batch size (Section IV-A): levels, falls, trends, and whether the paper's values fit
 in.
 
-Every function takes a frame of runs, ours or the paper's (`published.frame`), and returns an `Estimate` or
-several."""
+Every function takes a frame of runs, ours or the paper's (`published.printed_frame`), and returns an
+`Estimate` or several."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def one_more_run(
 
     Columns: batch_size, n, paper, low, high (95 % prediction interval for a single run), inside. A printed
     value counts as inside where its rounding reaches. Cells without an interval are left out."""
-    paper = published.frame().query("dataset == @dataset").set_index("batch_size")
+    paper = published.printed_frame().query("dataset == @dataset").set_index("batch_size")
     rows = []
     for b in sorted(set(runs[runs["dataset"] == dataset]["batch_size"]) & set(paper.index)):
         printed, give = paper.loc[b, metric], paper.loc[b, f"{metric}_rounding"]

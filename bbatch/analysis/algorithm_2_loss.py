@@ -1,5 +1,5 @@
-"""What following Algorithm 2 of the paper costs against the best batch size, from what `regret.results`
-recorded."""
+"""What following Algorithm 2 of the paper costs against the best batch size, from what
+`regret.method_results` gives."""
 
 from __future__ import annotations
 

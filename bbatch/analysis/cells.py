@@ -20,7 +20,8 @@ Cell = tuple[int, str]  # batch size and rule of the learning rate
 def command(dataset: str, rule: str = "linear", seeds: int = 0, more: str = "") -> str:
     """What computes the runs that are missing."""
     rule = f" --lr-rule {rule}" if rule != "linear" else ""
-    return f"bbatch sweep {dataset}{rule}{f' --seeds {seeds}' if seeds else ''}{more}"
+    count = f" --seeds {seeds}" if seeds else ""
+    return f"bbatch sweep {dataset}{rule}{count}{more}"
 
 
 def sizes(runs: pd.DataFrame, dataset: str) -> list[int]:
@@ -42,7 +43,8 @@ def by_seed(
 ) -> pd.DataFrame:
     """A row a seed, a column a cell (batch size, rule), of one data set under the given rules."""
     keys = ["seed", "batch_size", "lr_rule"]
-    mine = runs[(runs["dataset"] == dataset) & runs["lr_rule"].isin(list(rules))].drop_duplicates(keys)
+    under = (runs["dataset"] == dataset) & runs["lr_rule"].isin(list(rules))
+    mine = runs.loc[under, [*keys, metric]].drop_duplicates(keys)  # four columns: to select all is slow
     return mine.set_index(keys)[metric].unstack([1, 2])
 
 
@@ -65,9 +67,9 @@ def combine(
     if not found.n:
         return lacking(about, command(dataset), unit=unit)
     shared = table[list(weights)].dropna().index
-    held = runs[(runs["dataset"] == dataset) & runs["seed"].isin(shared)]
-    held = held[[cell in weights for cell in zip(held["batch_size"], held["lr_rule"], strict=False)]]
-    return replace(found, ids=tuple(held["id"]))
+    theirs = (runs["dataset"] == dataset) & runs["seed"].isin(shared)
+    held = runs.loc[theirs, ["id", "batch_size", "lr_rule"]].itertuples(index=False)
+    return replace(found, ids=tuple(id for id, *cell in held if tuple(cell) in weights))
 
 
 def weighted(table: np.ndarray, weights: Sequence[float], unit: str, about: str = "") -> Estimate:

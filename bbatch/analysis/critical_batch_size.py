@@ -60,7 +60,7 @@ def critical_batch_size(accuracy: Mapping[int, float], drop: float = DROP) -> Cr
 
 def from_paper(dataset: str) -> Critical:
     """The definition applied to the accuracies that the paper prints for a data set (Tables III, IV, VII)."""
-    return from_runs(published.frame(), dataset)
+    return from_runs(published.printed_frame(), dataset)
 
 
 def from_runs(runs: pd.DataFrame, dataset: str) -> Critical:

@@ -208,7 +208,7 @@ def per_epoch(curves: pd.DataFrame) -> pd.DataFrame:
 
     Columns: dataset, largest, base, paper (from the printed epoch times), ours (`Estimate`), on whatever
     machine."""
-    rows, paper = [], published.frame()
+    rows, paper = [], published.printed_frame()
     for name, spec in DATASETS.items():
         runs, largest = by_run(curves, name), spec.protocol.batch_sizes[-1]
         for base in (1, 8, BASE):

@@ -1,8 +1,8 @@
 """One number, how sure it is, and where it comes from.
 
 A question is asked of a tidy frame (`metrics.frame`): of our runs, or of the paper's tables as
-`published.frame` gives them, one run a cell. Our intervals come from the scatter between seeds, the paper's
-from the rounding of what it prints."""
+`published.printed_frame` gives them, one run a cell. Our intervals come from the scatter between seeds, the
+paper's from the rounding of what it prints."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def correlations(runs: pd.DataFrame) -> pd.DataFrame:
     Columns: source, pairs of, r, low, high (95 %), p, n. Rows with fewer than four pairs are left out.
     """
     rows = []
-    for source, table in (("the paper's tables", published.frame()), ("our runs", runs)):
+    for source, table in (("the paper's tables", published.printed_frame()), ("our runs", runs)):
         for title, names in (("all data sets", PUBLISHED), *((DATASETS[d].title, [d]) for d in PUBLISHED)):
             found = correlation(table, "gap_running", names)
             if found.n:

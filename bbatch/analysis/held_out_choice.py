@@ -38,7 +38,7 @@ OF_TRIAL = {"n_heldout": "n_held_out", "heldout_correct": "held_out_correct"}  #
 SEEDS = 10
 
 
-def recorded(path: Path = FILE) -> pd.DataFrame:
+def held_out_rows(path: Path = FILE) -> pd.DataFrame:
     """A row for each run: counts of right answers on held-out and on test samples; empty where none was
     measured."""
     return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=COLUMNS)
@@ -50,7 +50,7 @@ def measure(datasets=SYNTHETIC, seeds: int = SEEDS, path: Path = FILE, progress:
 
     Returns the new rows, of seeds 42, 43, ... at every batch size. What is finished stays when it is
     interrupted."""
-    have, found = recorded(path), []
+    have, found = held_out_rows(path), []
     done = set(have[["dataset", "batch_size", "seed"]].itertuples(index=False, name=None))
     todo = [
         (d, 42 + k, b)
@@ -107,29 +107,3 @@ def optimism(table: pd.DataFrame, dataset: str) -> Interval:
     """Printed minus attained in points, paired by seed."""
     chosen = choices(table[table["dataset"] == dataset])
     return paired_difference(chosen["printed"], chosen["attained"])
-
-
-def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """For the page: a row for each data set that was measured."""
-    rows = []
-    for name in (n for n in DATASETS if n in set(table["dataset"])):
-        chosen = choices(table[table["dataset"] == name])
-        spread = {
-            way: ", ".join(
-                f"{b}\N{NARROW NO-BREAK SPACE}({k})"
-                for b, k in chosen[way].value_counts().sort_index().items()
-            )
-            for way in ("by_test", "by_heldout")
-        }
-        rows.append(
-            {
-                "data set": DATASETS[name].title,
-                "best B by test accuracy (seeds)": spread["by_test"],
-                "by held-out accuracy (seeds)": spread["by_heldout"],
-                "same choice": f"{int((chosen['by_test'] == chosen['by_heldout']).sum())} of {len(chosen)}",
-                "printed (%)": f"{chosen['printed'].mean():.2f}",
-                "attained (%)": f"{chosen['attained'].mean():.2f}",
-                "optimism (points)": optimism(table, name).text(sign="+"),
-            }
-        )
-    return pd.DataFrame(rows)

@@ -1,8 +1,8 @@
 """What the paper's numbers say of each other: counts, sums, sections and rates, in `Estimate`s that carry the
 arithmetic.
 
-Every function takes the frame of the printed tables (`published.frame`) first, as the other questions do, and
-speaks of the paper alone."""
+Every function takes the frame of the printed tables (`published.printed_frame`) first, as the other questions
+do, and speaks of the paper alone."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ DEFAULT, BEST = "always 32", "recommended"
 COLUMNS = "problem method batch_sizes n test_acc regret reached seconds choice_cpu_s".split()
 
 
-def grid(runs: pd.DataFrame, name: str) -> pd.DataFrame:
+def whole_grid(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     """The problem's runs under the linear rule where every batch size of its protocol has them, for the seeds
     that all have; empty where the grid has holes. A problem that the store does not hold has the sizes that
     its rows allow."""
@@ -49,7 +49,7 @@ def best_cell(cells: pd.DataFrame) -> int:
     return int(cells.groupby("batch_size")["test_acc"].mean().idxmax())
 
 
-def results(
+def method_results(
     runs: pd.DataFrame | None = None, choices: pd.DataFrame | None = None, steps: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """A row for each problem, method and seed whose choice has been trained, where the grid is full.
@@ -64,7 +64,7 @@ def results(
     step = {(p, b): s * np.ceil(n / b) for p, b, n, s in steps[STEPS].itertuples(index=False)}
     by_key, parts = runs.set_index(keys(runs)), []
     for name in PROBLEMS:
-        cells = grid(runs, name)
+        cells = whole_grid(runs, name)
         if cells["seed"].nunique() < 2:
             continue
         best = cells[cells["batch_size"] == best_cell(cells)].set_index("seed")["test_acc"]

@@ -222,19 +222,3 @@ def growth_and_decay(dataset: str, runs: pd.DataFrame) -> Equivalence:
         steps.append(_cost(found, b, grid.rates[int(grid.chosen(weights[0]))])["steps"])
     made = (interval_of(values, seeds) for values in (*accuracy, accuracy[0] - accuracy[1]))
     return Equivalence(*made, *steps)
-
-
-def own_losses(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
-    """What a larger batch costs each optimizer or network that was trained at B = 32 as well, at the best
-    rate of either size. Columns: remedy, batch_size; at_base (accuracy at 32, percent) and lost (points; that
-    minus the large batch's), both `Interval`."""
-    arms, rows = by_arm(dataset, runs), []
-    for name, found in arms.items():
-        if (base := arms.get(f"{name} at {BASE}")) is not None:
-            seeds = min(found["seed"].nunique(), base["seed"].nunique())
-            weights = weights_of(seeds)
-            at_base = arm_grids(base, seeds)[BASE].accuracy(weights)
-            for b, grid in arm_grids(found, seeds).items():
-                lost = at_base - grid.accuracy(weights)
-                rows.append([name, b, interval_of(at_base, seeds), interval_of(lost, seeds)])
-    return pd.DataFrame(rows, columns=["remedy", "batch_size", "at_base", "lost"])

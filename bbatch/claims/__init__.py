@@ -6,6 +6,16 @@ a claim is judged, `judging` judges, `overviews` make tables of judgements, and 
 often the rules are wrong."""
 
 from .judging import Judgement, Read, evidence, judged
-from .overviews import COLUMNS, distinct, frame, in_text, totals
+from .overviews import COLUMNS, distinct, in_text, totals, verdict_frame
 
-__all__ = ["COLUMNS", "Judgement", "Read", "distinct", "evidence", "frame", "in_text", "judged", "totals"]
+__all__ = [
+    "COLUMNS",
+    "Judgement",
+    "Read",
+    "distinct",
+    "evidence",
+    "in_text",
+    "judged",
+    "totals",
+    "verdict_frame",
+]

@@ -87,7 +87,7 @@ def algorithm(e: Evidence) -> str:
     if not found:
         return "Not measured yet."
     told = ", ".join(f"{loss} points on {DATASETS[d].title}" for d, loss in found.items())
-    rates = printed.branch_rates(published.frame(), "small")
+    rates = printed.branch_rates(published.printed_frame(), "small")
     assert min(r.value for r in rates) < 0.001, "below its own range"
     return (
         f"Where it was tried, it loses {told} against the best batch size. Its first branch contradicts "
@@ -97,7 +97,7 @@ def algorithm(e: Evidence) -> str:
 
 
 def itself(e: Evidence) -> str:
-    tables = published.frame()
+    tables = published.printed_frame()
     sets, networks, sizes, orders = (
         printed.counts_itself(tables, what).value
         for what in ("data sets", "networks", "batch sizes", "orders")

@@ -18,7 +18,7 @@ from .wording import ends, in_a_row, listed
 
 
 def gap_grows(e: Evidence) -> str:
-    theirs, ours = (gap.correlation(runs, "gap_running") for runs in (published.frame(), e.runs))
+    theirs, ours = (gap.correlation(runs, "gap_running") for runs in (published.printed_frame(), e.runs))
     assert theirs.high < 0.87, "not the paper's own tables"
     assert ours.high < 0.87, "nor our runs"
     return (
@@ -31,8 +31,8 @@ def gap_grows(e: Evidence) -> str:
 
 def epoch_time(e: Evidence) -> str:
     ours = {d: efficiency.against_base(e.trained[d], d, 1, 512, 0)["epoch"] for d in SYNTHETIC}
-    theirs = {d: efficiency.printed_speedup(published.frame(), d, 1) for d in PUBLISHED}
-    from_32 = [efficiency.printed_speedup(published.frame(), d, 32).value for d in PUBLISHED]
+    theirs = {d: efficiency.printed_speedup(published.printed_frame(), d, 1) for d in PUBLISHED}
+    from_32 = [efficiency.printed_speedup(published.printed_frame(), d, 32).value for d in PUBLISHED]
     assert max(o.high for o in ours.values()) < 10 and min(theirs[d].value for d in SYNTHETIC) > 50
     return (
         "It depends on the small batch size and on the code. In the paper's tables the largest batch size "
@@ -62,7 +62,7 @@ def time_left(e: Evidence) -> str:
         d: efficiency.against_base(e.trained[d], d, 32, 512, efficiency.target(e.runs, d))["effective"]
         for d in SYNTHETIC
     }
-    mnist = efficiency.wall_clock(Evidence(published.frame(), published.ablation_frame()), 80, 32)[3]
+    mnist = efficiency.wall_clock(Evidence(published.printed_frame(), published.ablation_frame()), 80, 32)[3]
     assert min(f.low for f in found.values()) > 1, "faster"
     assert mnist.high < 2, "the paper's times do not allow it on MNIST"
     return (
@@ -79,7 +79,7 @@ def scaling(e: Evidence) -> str:
     apart = [
         level.value - row.test_acc
         for row in published.ablation_frame().query("lr_rule == 'linear'").itertuples()
-        for level in [accuracy.level(published.frame(), row.dataset, row.batch_size)]
+        for level in [accuracy.level(published.printed_frame(), row.dataset, row.batch_size)]
     ]
     assert min(apart) > 1, "Table V is not Table VII"
     return (

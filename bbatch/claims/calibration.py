@@ -70,12 +70,12 @@ def simulate(draws: int, seeds=SEEDS, kinds=tuple(KINDS), seed: int = 0) -> pd.D
     return pd.DataFrame(rows, columns=["kind", "truth", "n", *VERDICTS, "wrong", "draws"])
 
 
-def recorded(path: Path = FILE) -> pd.DataFrame:
+def error_counts(path: Path = FILE) -> pd.DataFrame:
     """The long form as it was last computed."""
     return pd.read_csv(path)
 
 
-def summary(table: pd.DataFrame) -> pd.DataFrame:
+def error_rates(table: pd.DataFrame) -> pd.DataFrame:
     """For the page: for each kind and n, the largest share of wrong verdicts over truths, and the mean share
     without any firm verdict, in percent."""
     table = table.assign(open=100 - table[list(rules.FIRM)].sum(axis=1))
@@ -93,4 +93,4 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 if __name__ == "__main__":
     write_whole(FILE, simulate(500).round(2).to_csv(index=False).encode())
-    print(summary(recorded()).to_string(index=False))
+    print(error_rates(error_counts()).to_string(index=False))

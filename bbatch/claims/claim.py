@@ -24,9 +24,9 @@ from .rules import NOTHING, Says
 class Evidence:
     """What a question is asked of: tables of our runs, or of the paper's.
 
-    runs: `metrics.frame` of the full protocol, or `published.frame`; ablation: the same, or Table V;
-    measures: what `geometry.measured` gives; choices: what `regret.results` gives; warm_up: the table of that
-    study; records: ours by id."""
+    runs: `metrics.frame` of the full protocol, or `published.printed_frame`; ablation: the same, or Table V;
+    measures: what `geometry.measured` gives; choices: what `regret.method_results` gives; warm_up: the
+    table of that study; records: ours by id."""
 
     runs: pd.DataFrame
     ablation: pd.DataFrame
@@ -53,7 +53,7 @@ class Evidence:
 
 def paper() -> Evidence:
     """The paper's tables as evidence."""
-    return Evidence(published.frame(), published.ablation_frame())
+    return Evidence(published.printed_frame(), published.ablation_frame())
 
 
 @dataclass(frozen=True)

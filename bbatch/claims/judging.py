@@ -84,7 +84,7 @@ def evidence(
         frame = frame[frame["precision"] == precision]
     if seeds:
         frame = frame[frame["seed"].isin(sorted(frame["seed"].unique())[:seeds])]
-    more = geometry.measured(), regret.results(), read_table("warm-up")
+    more = geometry.measured(), regret.method_results(), read_table("warm-up")
     return Evidence(frame, frame, *(table.iloc[:0] if given else table for table in more), records)
 
 
@@ -203,7 +203,8 @@ def counted(reads: tuple[Read, ...]) -> str:
         return ""
     counts = pd.Series([read.verdict for read in reads]).value_counts()
     if len(counts) == 1:
-        return f"{'Both' if len(reads) == 2 else f'All {len(reads)}'} readings: {counts.index[0]}."
+        every = "Both" if len(reads) == 2 else f"All {len(reads)}"
+        return f"{every} readings: {counts.index[0]}."
     told = [f"{counts[v]} {v}" for v in (*rules.VERDICTS, *rules.CHECKS) if v in counts]
     return f"Of {len(reads)} readings: {', '.join(told)}."
 

@@ -18,7 +18,7 @@ INDENT = {"initial_indent": "  ", "subsequent_indent": "  "}
 COLUMNS += ["unit", "at", "reading", "question", "command", "note"]
 
 
-def frame(judgements: Iterable[Judgement]) -> pd.DataFrame:
+def verdict_frame(judgements: Iterable[Judgement]) -> pd.DataFrame:
     """A row a statement, columns `COLUMNS`. `at` names the part that decides."""
     rows = []
     for j in judgements:

@@ -130,7 +130,7 @@ def _results() -> Iterable[Claim]:
     """Tables III, IV and VII. Accuracies must be counts of whole samples, gaps differences of printed
     accuracies."""
     whole = says("<=", 0, "points", level=True)
-    for row in published.frame().itertuples():
+    for row in published.printed_frame().itertuples():
         at = {"dataset": row.dataset, "batch_size": row.batch_size}
         for column in COLUMNS:
             if pd.isna(getattr(row, column)):

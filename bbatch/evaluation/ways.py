@@ -53,7 +53,7 @@ def decide(on: Problem, method: str, seed: int) -> dict:
     elif method == "Algorithm 2":
         chosen = _by_algorithm_2(on, seed)
     elif method == "grid of 25":
-        chosen = grid(on.task(clock=time.process_time), on.epochs, budget, on.base_lr, seed)
+        chosen = grid_search(on.task(clock=time.process_time), on.epochs, budget, on.base_lr, seed)
     elif method == "range test":
         chosen = range_test(on.task(clock=time.process_time), budget, seed)
     else:
@@ -86,7 +86,7 @@ def _by_algorithm_2(on: Problem, seed: int) -> dict:
     }
 
 
-def grid(task: Task, epochs: int, budget: float, base_lr: float, seed: int) -> dict:
+def grid_search(task: Task, epochs: int, budget: float, base_lr: float, seed: int) -> dict:
     """The best of 25 pairs on the validation rows.
 
     Batch sizes: five powers of two around 32; rates: half a decade apart. All train in turn, an epoch at a

@@ -91,38 +91,11 @@ def trace(
     Batch normalization is held at its running averages, see `objective.Objective`; `names` as there. Raises
     `BadInput` for what cannot be measured and fewer than one probe.
     """
-    products = _probed(net, loss, inputs, targets, probes, seed, piece, names)
-    return mean_interval([float(product.sum()) for product, _ in products])
-
-
-def trace_by_parameter(
-    net: nn.Module,
-    loss: Callable | None,
-    inputs,
-    targets,
-    *,
-    probes: int = 30,
-    seed: int = 0,
-    piece: int | None = None,
-    names=None,
-) -> dict[str, Interval]:
-    """Which parts are sharp: the trace of each parameter's own block of the Hessian, by name.
-
-    From the same probes as `trace`, to which they add up; arguments and errors as there.
-    """
-    found: dict[str, list[float]] = {}
-    for product, objective in _probed(net, loss, inputs, targets, probes, seed, piece, names):
-        for name, part in objective.cut(product).items():
-            found.setdefault(name, []).append(float(part.sum()))
-    return {name: mean_interval(values) for name, values in found.items()}
-
-
-def _probed(net, loss, inputs, targets, probes, seed, piece, names):
-    """For each random v of ±1 the products v_i (Hv)_i, float64 [P], and the objective."""
     counts(probes=probes)
     objective = Objective(net, loss, inputs, targets, piece, names)
-    draw, w = generator(seed, "cpu"), objective.start
+    draw, w, products = generator(seed, "cpu"), objective.start, []
     _ = objective.initial  # refused here if not finite
     for _ in range(probes):
         v = (2 * torch.randint(0, 2, (len(w),), generator=draw) - 1).to(w)
-        yield objective.curvature(w, v).double() * v.double(), objective
+        products.append(float((objective.curvature(w, v).double() * v.double()).sum()))
+    return mean_interval(products)

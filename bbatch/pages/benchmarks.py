@@ -34,7 +34,7 @@ CONTESTANTS = {
 }
 
 
-def measured(name: str) -> pd.DataFrame:
+def timings(name: str) -> pd.DataFrame:
     """A table of measurements: synthetic, images, scaling, landscape, cuda. Raises `BadInput` for what was
     not measured."""
     path = FOLDER / f"{name}.csv"

@@ -10,7 +10,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from ..analysis.regret import NEAR, grid, leave_one_out, mean_difference, mean_regrets, summary
+from ..analysis.regret import NEAR, leave_one_out, mean_difference, mean_regrets, summary, whole_grid
 from ..config import DATASETS
 from ..evaluation.problems import PARTS, PROBLEMS
 from ..evaluation.tables import COMMAND, FOLDER, runs
@@ -34,7 +34,7 @@ ONE_OUT = (
 )
 
 
-def formatted(rows: pd.DataFrame) -> pd.DataFrame:
+def comparison_table(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for each problem and way."""
     s = summary(rows)
     s["problem"] = s["problem"].str.removesuffix(" images")
@@ -83,7 +83,7 @@ def not_computed(rows: pd.DataFrame) -> str:
     missing = {name: methods for name, methods in missing.items() if methods}
     if not missing:
         return "Every way was tried on every problem."
-    grids = [name for name in missing if name in DATASETS and grid(runs(), name).empty]
+    grids = [name for name in missing if name in DATASETS and whole_grid(runs(), name).empty]
     first = f"`bbatch sweep {' '.join(grids)}`, then " if grids else ""
     parts = [
         f"{PROBLEMS[name]} ({'all ways' if len(m) == len(METHODS) else ', '.join(m)})"
@@ -94,7 +94,7 @@ def not_computed(rows: pd.DataFrame) -> str:
     return f"**Not yet computed**: {'; '.join(parts)}. {first}{command} fills these holes{days}."
 
 
-def provenance() -> str:
+def origin() -> str:
     """Where the choices and the runs made for them come from."""
     path = FOLDER / "provenance.json"
     if not path.is_file():

@@ -23,13 +23,12 @@ def ratio_text(i: Estimate) -> str:
 def ratio_table(table: pd.DataFrame) -> pd.DataFrame:
     """`all_speedups` as text; n where a ratio rests on fewer seeds than its row has."""
 
+    def one(i, b, n):
+        few = f", n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{i.n}" if 0 < i.n < n else ""
+        return "base" if b == BASE else ratio_text(i) + few
+
     def text(column):
-        return [
-            "base"
-            if b == BASE
-            else ratio_text(i) + f", n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{i.n}" * (0 < i.n < n)
-            for i, b, n in zip(table[column], table["batch_size"], table["n"], strict=False)
-        ]
+        return list(map(one, table[column], table["batch_size"], table["n"]))
 
     return pd.DataFrame(
         {

@@ -14,8 +14,8 @@ from IPython.display import HTML
 from .. import published
 from ..config import DATASETS, LR_RULES
 from ..metrics import interval
-from .picture import dark, json_block
-from .style import COLORS
+from .picture import json_block
+from .style import COLORS, dark
 from .tables import DECIMALS, METRICS, of_cell
 
 SHOWN = METRICS | {

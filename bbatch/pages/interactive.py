@@ -39,7 +39,7 @@ class Shown:
         return self.bundle
 
 
-def show(figure: go.Figure, name: str, alt: str, static: Figure | None = None) -> Shown:
+def embedded(figure: go.Figure, name: str, alt: str, static: Figure | None = None) -> Shown:
     """A plotly figure ready to be the last line of a cell.
 
     name    unique on its page: the graph's id, the same at every build

@@ -14,6 +14,7 @@ from ..config import DATASETS
 from . import report
 from .figures import behind
 from .picture import describe, series, tip
+from .shown import Table
 from .style import COLORS, INK, PAPER, STYLE, batch_size_axis
 from .tables import compare
 
@@ -98,7 +99,7 @@ def _levels(axis, runs: pd.DataFrame, printed: pd.Series) -> None:
     tip(axis, size, value, texts, [f"data={APART}&metric=test_acc&B={b}" for b in size])
 
 
-def answer_table(runs: pd.DataFrame) -> report.Table:
+def answer_table(runs: pd.DataFrame) -> Table:
     """The small table: where a data set's accuracy is flat, where it is best, and what B = 512 costs."""
     found = accuracy.at_a_glance(runs)
     columns = {

@@ -9,8 +9,9 @@ import ast
 import re
 from types import ModuleType
 
-from ..config import DATASETS, PRECISIONS, PROFILES, SEEDS_ALLOWED
+from ..config import DATASETS, PRECISIONS
 from ..errors import BadInput, one_of, whole
+from ..profiles import PROFILES, SEEDS_ALLOWED
 
 RECORDED = "recorded"  # a precision that a page may ask for: fp32 where it is recorded, else bf16
 TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}

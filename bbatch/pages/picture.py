@@ -13,7 +13,6 @@ import hashlib
 import io
 import json
 import re
-from colorsys import hls_to_rgb, rgb_to_hls
 from dataclasses import dataclass, field
 from html import escape
 from weakref import WeakKeyDictionary
@@ -23,12 +22,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from . import parameters
+from .style import dark, is_grey
 
-GROUND = "#121212"  # the theme's page in the dark
 SCALE = 1.9  # CSS pixels a point that a panel is drawn at, at most, where it stands alone
-LEGIBLE = 3.0  # contrast with it that a line needs (WCAG 2.2, 1.4.11)
-# The colours of data sets in the dark, picked by hand so that the two blues stay apart.
-TWINS = {"#0072b2": "#3f97d8", "#56b4e9": "#a6dbf7", "#ffffff": GROUND, "#dddddd": "#3a4048"}
 STILL = "<style>.bbatch-still { display: none }</style>"
 
 
@@ -195,48 +191,12 @@ def _colours(svg: str, only_greys: bool) -> str:
 
     def both(found):
         twin = dark(found[2].lower())
-        if twin == found[2].lower() or (only_greys and not _grey(found[2])):
+        if twin == found[2].lower() or (only_greys and not is_grey(found[2])):
             return found[0]
         return f"{found[1]}: {found[2]}; {found[1]}: light-dark({found[2]}, {twin})"
 
     svg = svg.replace('<g id="figure_1">', '<g id="figure_1" style="fill: #000000">', 1)
     return re.sub(r"\b(fill|stroke): (#[0-9a-fA-F]{6})", both, svg)
-
-
-def dark(colour: str) -> str:
-    """The twin of a colour (#rrggbb) on a dark page: greys are turned over, colours lightened until they are
-    seen."""
-    if colour in TWINS:
-        return TWINS[colour]
-    hue, light, strength = rgb_to_hls(*_rgb(colour))
-    if _grey(colour):
-        light = max(0.12 + 0.78 * (1 - light), 0.2)
-    while contrast(_hex(hls_to_rgb(hue, light, strength))) < LEGIBLE and light < 1 and not _grey(colour):
-        light = min(1.0, light + 0.01)
-    return _hex(hls_to_rgb(hue, light, strength))
-
-
-def contrast(colour: str, ground: str = GROUND) -> float:
-    """Contrast ratio of two colours, 1 to 21 (WCAG 2.2, relative luminance)."""
-
-    def luminance(c):
-        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in _rgb(c)]
-        return float(np.dot([0.2126, 0.7152, 0.0722], linear))
-
-    low, high = sorted((luminance(colour), luminance(ground)))
-    return (high + 0.05) / (low + 0.05)
-
-
-def _rgb(colour: str) -> tuple[float, ...]:
-    return tuple(int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5))
-
-
-def _hex(rgb) -> str:
-    return "#" + "".join(f"{round(255 * v):02x}" for v in rgb)
-
-
-def _grey(colour: str) -> bool:
-    return max(_rgb(colour)) - min(_rgb(colour)) < 0.03
 
 
 def _place(figure: Figure, axis, x, y) -> np.ndarray:

@@ -12,35 +12,15 @@ from IPython.display import HTML, Markdown
 
 from .. import metrics
 from ..analysis import generalization_gap
-from ..config import DATASETS, PRECISIONS, Run, grid
+from ..config import DATASETS, PRECISIONS, Run
 from ..errors import one_of
+from ..profiles import grid
 from ..records.store import Store
 from ..sweeping import dask_cluster
 from ..sweeping.sweep import sweep
 from . import parameters, picture, tables
 from .parameters import RECORDED
-
-SHORT = 26  # characters that a cell of a table keeps on one line: "×1.08 (1.06 to 1.09)" and its like
-PROSE = 40  # characters from which a cell is read as a sentence, from the left
-WIDE = 70  # letters of a table's widest cells, side by side, from which it takes the margin too
-
-
-class Words(Markdown):
-    """Paragraphs; as text, their words: what a committed output holds and nbval compares."""
-
-    def __repr__(self) -> str:
-        return self.data
-
-
-class Table(HTML):
-    """A table as HTML, and the same rows as text for where there is no browser, and for nbval to compare."""
-
-    def __init__(self, html: str, text: str):
-        super().__init__(html)
-        self.text = text
-
-    def __repr__(self) -> str:
-        return self.text
+from .shown import PROSE, WIDE, Table, Words, cell_text
 
 
 def obtain(
@@ -158,7 +138,7 @@ def show(table: pd.DataFrame, caption: str) -> Table:
         caption += " (no runs recorded for it yet)"
     caption += parameters.note()
     plain = dict(index=False, float_format=lambda v: f"{v:.4g}".replace("-", "−"))
-    html = named.map(_cell).to_html(border=0, classes="bbatch-table", justify="right", **plain)
+    html = named.map(cell_text).to_html(border=0, classes="bbatch-table", justify="right", **plain)
     html = re.sub(rf"<td>(?=[^<]{{{PROSE},}}</td>)", '<td class="bbatch-prose">', html)
     letters = sum(named[column].map(str).map(len).max() for column in named) if len(named) else 0
     wide = len(named.columns) > 5 or letters > WIDE
@@ -166,13 +146,6 @@ def show(table: pd.DataFrame, caption: str) -> Table:
     above = f"<figcaption>{picture.inline(caption)}</figcaption>"
     text = f"{caption}\n\n{named.to_string(**plain)}"
     return Table(f'<figure class="{box}">{above}{html}</figure>', text)
-
-
-def _cell(value):
-    if isinstance(value, str) and (len(value) <= SHORT or not any(map(str.isalpha, value))):
-        # "CIFAR-10" and "mlp-batch-norm" stay in one piece.
-        return re.sub(r"-(?=\w)", "-\N{WORD JOINER}", value.replace(" ", "\N{NO-BREAK SPACE}"))
-    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else value
 
 
 def stack_text(pieces) -> Words:
@@ -231,10 +204,8 @@ def provenance(records: list[dict]) -> Markdown:
 
     observed = [r["observed"] for r in records]
     sources = pd.DataFrame([r["data"] for r in records]).groupby("source")["fingerprint"].unique()
-    data = "; ".join(
-        f"{escape(source)} ({distinct(f'`{one[:12]}`' for one in prints)})"
-        for source, prints in sources.items()
-    )
+    named = {source: distinct("`" + one[:12] + "`" for one in prints) for source, prints in sources.items()}
+    data = "; ".join(f"{escape(source)} ({prints})" for source, prints in named.items())
     ends = min(o["started"] for o in observed)[:10], max(o["finished"] for o in observed)[:10]
     days = " to ".join(dict.fromkeys(ends))
     versions = distinct(

@@ -1,10 +1,14 @@
-"""The visual language of all figures: a colour for each data set, and one marker for the paper."""
+"""The visual language of all figures: a colour for each data set, its twin on dark pages, and one marker for
+the paper."""
 
 from __future__ import annotations
 
+from colorsys import hls_to_rgb, rgb_to_hls
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 
@@ -26,6 +30,10 @@ COLORS = _Colors(
     }
 )
 INK, FAINT = "#333333", "#DDDDDD"
+GROUND = "#121212"  # the theme's page in the dark
+LEGIBLE = 3.0  # contrast with it that a line needs (WCAG 2.2, 1.4.11)
+# The colours of data sets in the dark, picked by hand so that the two blues stay apart.
+TWINS = {"#0072b2": "#3f97d8", "#56b4e9": "#a6dbf7", "#ffffff": GROUND, "#dddddd": "#3a4048"}
 PAPER = dict(
     color=INK,
     marker="D",
@@ -86,3 +94,31 @@ def with_ends(intervals) -> tuple[list[float], list[list[float]]]:
     """Means, and how far the bounds lie from them."""
     ends = [[i.mean - i.low for i in intervals], [i.high - i.mean for i in intervals]]
     return [i.mean for i in intervals], ends
+
+
+def dark(colour: str) -> str:
+    """The twin of a colour (#rrggbb) on a dark page: greys are turned over, colours lightened until they are
+    seen."""
+    if colour in TWINS:
+        return TWINS[colour]
+    hue, light, strength = rgb_to_hls(*to_rgb(colour))
+    if is_grey(colour):
+        light = max(0.12 + 0.78 * (1 - light), 0.2)
+    while contrast(to_hex(hls_to_rgb(hue, light, strength))) < LEGIBLE and light < 1 and not is_grey(colour):
+        light = min(1.0, light + 0.01)
+    return to_hex(hls_to_rgb(hue, light, strength))
+
+
+def contrast(colour: str, ground: str = GROUND) -> float:
+    """Contrast ratio of two colours, 1 to 21 (WCAG 2.2, relative luminance)."""
+
+    def luminance(c):
+        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in to_rgb(c)]
+        return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+    low, high = sorted((luminance(colour), luminance(ground)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def is_grey(colour: str) -> bool:
+    return max(to_rgb(colour)) - min(to_rgb(colour)) < 0.03

@@ -43,14 +43,19 @@ def compare(frame: pd.DataFrame, dataset: str, metrics=tuple(METRICS)) -> pd.Dat
         cell = ours[ours["batch_size"] == b]
         row = {"batch_size": int(b), "n": len(cell), "n_bf16": int((cell["precision"] == "bf16").sum())}
         for metric in metrics:
-            i = of_cell(ours, dataset, int(b), metric)
-            if metric in published.COLUMN_OF:
-                row[f"{metric}_paper"] = float(paper[published.COLUMN_OF[metric]].get(b, math.nan))
-            row |= {metric: i.mean, f"{metric}_low": i.low, f"{metric}_high": i.high}
-            if metric in published.COLUMN_OF:
-                row[f"{metric}_difference"] = i.mean - row[f"{metric}_paper"]
+            column = published.COLUMN_OF.get(metric)
+            printed = float(paper[column].get(b, math.nan)) if column else None
+            row |= _beside(of_cell(ours, dataset, int(b), metric), metric, printed)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _beside(i: Estimate | Interval, metric: str, paper: float | None) -> dict[str, float]:
+    """The columns of one metric of one cell; None: the paper has no such column."""
+    ours = {metric: i.mean, f"{metric}_low": i.low, f"{metric}_high": i.high}
+    if paper is None:
+        return ours
+    return {f"{metric}_paper": paper} | ours | {f"{metric}_difference": i.mean - paper}
 
 
 def of_cell(
@@ -74,9 +79,8 @@ def formatted(table: pd.DataFrame) -> pd.DataFrame:
     """
     out = table[[c for c in KEYS if c in table]].rename(columns=KEYS)
     low = table.get("n_bf16", pd.Series(0, table.index))
-    out["n"] = [
-        f"{n} ({f'{k} in ' * (k < n)}bf16)" if k else str(n) for n, k in zip(table["n"], low, strict=False)
-    ]
+    counts = zip(table["n"], low, strict=False)
+    out["n"] = [f"{n} ({k} in bf16)" if 0 < k < n else f"{n} (bf16)" if k else str(n) for n, k in counts]
     for metric in (m for m in METRICS if m in table):
         name, time = METRICS[metric], metric == "epoch_time_s"
         if f"{metric}_paper" in table:
@@ -154,23 +158,13 @@ def ablation(frame: pd.DataFrame) -> pd.DataFrame:
         row = {"batch_size": cell.batch_size, "lr_rule": cell.lr_rule, "lr": cell.lr, "n": len(ours)}
         for metric in ("test_acc", "gap_running"):
             i = of_cell(frame, "synthetic-50k", cell.batch_size, metric, cell.lr_rule)
-            paper = getattr(cell, published.COLUMN_OF[metric])
-            row |= {
-                f"{metric}_paper": paper,
-                metric: i.mean,
-                f"{metric}_low": i.low,
-                f"{metric}_high": i.high,
-                f"{metric}_difference": i.mean - paper,
-            }
+            row |= _beside(i, metric, getattr(cell, published.COLUMN_OF[metric]))
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def by_number(number: int, frame: pd.DataFrame) -> pd.DataFrame:
-    """Table `number` (1-8) of the paper beside ours.
-
-    Raises `BadInput` for a number outside 1-8.
-    """
+    """Table `number` of the paper beside ours. Raises `BadInput` for a number outside 1-8."""
     linear = frame[frame["lr_rule"] == "linear"]
     if number == 7:
         parts = [compare(linear, name).assign(dataset=name) for name in SYNTHETIC]
@@ -224,9 +218,8 @@ def critical_sizes(frame: pd.DataFrame) -> pd.DataFrame:
     for cell in published.critical().itertuples():
         planned = len(DATASETS[cell.dataset].protocol.batch_sizes)
         own, runs = critical_batch_size.from_paper(cell.dataset), frame[frame["dataset"] == cell.dataset]
-        ours = (
-            critical_batch_size.from_runs(frame, cell.dataset) if runs["batch_size"].nunique() > 1 else None
-        )
+        several = runs["batch_size"].nunique() > 1
+        ours = critical_batch_size.from_runs(frame, cell.dataset) if several else None
         rows.append(
             {
                 "data set": DATASETS[cell.dataset].title,
@@ -243,7 +236,7 @@ def critical_sizes(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"optimum, ours": "Int64"})
 
 
-def correlations(found: pd.DataFrame) -> pd.DataFrame:
+def correlation_table(found: pd.DataFrame) -> pd.DataFrame:
     """`generalization_gap.correlations` as text: r with its 95 % interval."""
     return pd.DataFrame(
         {

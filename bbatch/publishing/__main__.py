@@ -11,7 +11,7 @@ def main(what: str, *names: str) -> int:
     try:
         from ..errors import BadInput  # here, so that Ctrl-C while they are imported ends in a line, too
         from ..repository import git
-        from . import book, notebooks, outputs, pdf
+        from . import book, execution, outputs, pdf, rendering
 
         try:
             if what == "clean":
@@ -25,7 +25,7 @@ def main(what: str, *names: str) -> int:
                     if what == "book"
                     else f"The book as a PDF: {pdf.make()}"
                 )
-        except (book.BookFailed, notebooks.NotebookFailed, pdf.NotPrinted, BadInput) as error:
+        except (rendering.BookFailed, execution.NotebookFailed, pdf.NotPrinted, BadInput) as error:
             print(f"{error}\nThe {what} was not made.", file=sys.stderr)
             return 2 if isinstance(error, BadInput) else 1
     except KeyboardInterrupt as stop:

@@ -13,9 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-import shutil
-import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -23,26 +20,16 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context
 from pathlib import Path
 
-import nbformat
-import yaml
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from ..errors import BadInput
-from ..pages import picture
 from ..repository import ROOT
 from ..sweeping import worker
-from . import notebooks, provenance
+from . import execution, notebooks, provenance
+from .rendering import BUILD, HTML, BookFailed, render, stage
 
-BUILD = ROOT / "_build"
 EXECUTED = BUILD / "notebooks"
-SOURCE = BUILD / "source"
-HTML = BUILD / "html"
-LOG = BUILD / "jupyter-book.log"
-
-
-class BookFailed(RuntimeError):
-    """The book could not be built; the message is one sentence for each thing that went wrong."""
 
 
 def build_book() -> Path:
@@ -62,7 +49,7 @@ def build_book() -> Path:
     with _alone():
         executed = execute_all()
         about = provenance.facts()
-        stage(executed, about)
+        stage({path: _executed(path) for path in executed}, about)
         render()
         provenance.write(HTML, about)
     return HTML / "index.html"
@@ -94,7 +81,7 @@ def execute_all() -> list[Path]:
         f"Notebooks: {len(todo)} to execute, {len(stamps) - len(todo)} unchanged since the last build.",
         flush=True,
     )
-    failures, done, started = [], 0, time.monotonic()
+    failures, started = [], time.monotonic()
     context, others = get_context("spawn"), active_children()
     with ProcessPoolExecutor(min(2, os.cpu_count() or 1), context, _begin, (context.RLock(),)) as pool:
         for path in todo:
@@ -105,7 +92,7 @@ def execute_all() -> list[Path]:
             for k, path in enumerate(todo)
         ]
         waiting = {
-            pool.submit(notebooks.execute, path, {}, _executed(path), progress=bar): path
+            pool.submit(execution.execute, path, {}, _executed(path), progress=bar): path
             for path, bar in zip(todo, bars, strict=True)
         }
         try:
@@ -114,9 +101,8 @@ def execute_all() -> list[Path]:
                 try:
                     future.result()
                     _stamp_file(path).write_text(stamps[path])
-                    done += 1
                     tqdm.write(f"  {path.name} executed, {time.monotonic() - started:.0f} s after the start")
-                except notebooks.NotebookFailed as error:
+                except execution.NotebookFailed as error:
                     failures.append(str(error))
                 except BrokenProcessPool:
                     failures.append(
@@ -126,6 +112,7 @@ def execute_all() -> list[Path]:
             for process in active_children():
                 if process not in others:
                     process.kill()  # its kernel ends with it
+            done = sum(_fresh(path, stamps[path]) for path in todo)
             raise KeyboardInterrupt(
                 f"{done} of {len(todo)} notebooks were executed and are kept; the same command goes on there."
             ) from None
@@ -154,104 +141,6 @@ def stamp(path: Path) -> str:
     for part in (path, *package, *records, ROOT / "requirements.txt"):
         digest.update(f"|{part.relative_to(ROOT)}|".encode() + part.read_bytes())
     return digest.hexdigest()
-
-
-def stage(made: list[Path], about: dict) -> None:
-    """Lay out afresh what Jupyter Book reads, so that nothing of an earlier build is left.
-
-    `made` are the committed notebooks; their executed copies take their places. `about`: `provenance.facts`.
-    """
-    for folder in (SOURCE, HTML, BUILD / ".doctrees", BUILD / "jupyter_execute"):
-        shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(
-        ROOT / "book",
-        SOURCE / "book",
-        ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.ipynb"),
-    )
-    shutil.copy(ROOT / "_toc.yml", SOURCE)
-    settings = yaml.safe_load((ROOT / "_config.yml").read_text())
-    settings = yaml.safe_dump(configuration(settings, about), sort_keys=False, allow_unicode=True)
-    (SOURCE / "_config.yml").write_text(settings)
-    (SOURCE / "notebooks").mkdir()
-    for path in made:
-        notebook = nbformat.read(_executed(path), as_version=4)
-        for cell in notebook.cells:
-            for output in cell.get("outputs", []):
-                _for_the_page(cell, output)
-        if path.parent == notebooks.FOLDER:
-            said = (
-                f"*This page is the notebook `notebooks/{path.name}`: `make lab` opens it in JupyterLab "
-                "([how to run it](../book/how_to)).*"
-            )
-            notebook.cells.append(nbformat.v4.new_markdown_cell(said, id="opens"))
-        nbformat.write(notebook, SOURCE / path.relative_to(ROOT))
-
-
-def configuration(settings: dict, about: dict) -> dict:
-    """_config.yml as Jupyter Book is to read it: with the line at the foot of the pages and, once the address
-    of the repository is set, with the buttons that lead there, to Binder and to Colab."""
-    html = settings["html"] | {"extra_footer": provenance.footer(about)}
-    if not settings["repository"]["url"]:
-        return {key: value for key, value in settings.items() if key != "launch_buttons"} | {"html": html}
-    return settings | {
-        "html": html | {f"use_{what}_button": True for what in ("repository", "issues", "edit_page")}
-    }
-
-
-def _for_the_page(cell, output) -> None:
-    """Put an output in the form that MyST-NB renders.
-
-    It warns of plotly's JSON, for JupyterLab alone, even where HTML stands beside it, and takes the
-    alternative text of an image from the cell's metadata, where a computed text cannot be: it is moved there
-    from the output's.
-    """
-    if "text/html" in output.get("data", {}):
-        output.data.pop("application/vnd.plotly.v1+json", None)
-        output.data["text/html"] = picture.without_still(output.data["text/html"])
-    for kind, about in output.get("metadata", {}).items():
-        if kind.startswith("image/") and "alt" in about:
-            cell.metadata.setdefault("mystnb", {}).setdefault("image", {})["alt"] = about["alt"]
-
-
-def render() -> None:
-    """Run Jupyter Book with warnings as errors; its full log is kept in _build/jupyter-book.log."""
-    print("Pages: Jupyter Book, every warning an error.", flush=True)
-    command = [sys.executable, "-m", "bbatch.publishing.jupyter_book_child", "build", str(SOURCE)]
-    command += ["--path-output", str(ROOT), "-W", "-n", "--keep-going"]
-    lines = []
-    with (
-        tqdm(
-            total=200, bar_format="{desc:<8} {bar} {percentage:3.0f} %", disable=not sys.stderr.isatty()
-        ) as bar,
-        subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdin=subprocess.PIPE,  # closed when this process ends, however it does; the child ends then
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        ) as child,
-    ):
-        for line in child.stdout:
-            lines.append(_plain(line))
-            if found := re.match(r"(reading|writing) (?:sources|output)\.\.\. \[ *(\d+)%\]", lines[-1]):
-                bar.set_description_str(found[1], refresh=False)
-                done = int(found[2]) if found[1] == "reading" else 100 + int(found[2])
-                bar.update(done - bar.n)
-    LOG.write_text("".join(lines))
-    if child.returncode != 0:
-        said = [line.rstrip() for line in lines if line.strip(" =\n")]
-        why = (
-            list(dict.fromkeys(line for line in said if re.search(r"\b(WARNING|ERROR|CRITICAL):", line)))
-            or said[-4:]
-        )
-        raise BookFailed("\n".join([*why, f"Jupyter Book stopped or warned; its whole log is {LOG}."]))
-
-
-def _plain(line: str) -> str:
-    """A line without terminal colours, and with paths as the author of the page knows them."""
-    return re.sub(r"\x1b\[[\d;]*m", "", line).replace(f"{SOURCE}{os.sep}", "")
 
 
 def _fresh(path: Path, value: str) -> bool:

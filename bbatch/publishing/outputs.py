@@ -13,7 +13,7 @@ from pathlib import Path
 import nbformat
 
 from ..errors import BadInput
-from . import book, notebooks
+from . import book, execution, notebooks
 
 TAG = "nbval-check-output"
 UNTOLD = re.compile(r"<[\w.]+ object|\bat 0x[0-9a-f]+")  # what stands for an object that has no text
@@ -37,7 +37,7 @@ def renew(names: list[str] = ()) -> list[Path]:
 def _renewed(path: Path) -> bool:
     notebook, before = nbformat.read(path, as_version=4), path.read_text()
     with tempfile.TemporaryDirectory() as folder:
-        executed = notebooks.execute(path, output=Path(folder) / path.name)
+        executed = execution.execute(path, output=Path(folder) / path.name)
         outputs = {cell.id: cell.get("outputs", []) for cell in nbformat.read(executed, as_version=4).cells}
     for cell in notebook.cells:
         if cell.cell_type == "code":

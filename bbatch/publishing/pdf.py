@@ -19,7 +19,8 @@ import yaml
 from bs4 import BeautifulSoup, SoupStrainer
 
 from ..errors import BadInput
-from .book import BUILD, HTML
+from .book import BUILD
+from .rendering import HTML
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = (

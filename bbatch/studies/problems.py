@@ -12,7 +12,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from sklearn.datasets import make_classification
 
 from ..data import GENERATOR, Data, made, standardised
 from ..errors import whole
@@ -24,6 +23,8 @@ TEST = 50_000
 @lru_cache(maxsize=1)
 def _draw(problem: int) -> tuple[np.ndarray, np.ndarray]:
     """All samples of a problem, shuffled by the generator; Section III-A's features and classes."""
+    from sklearn.datasets import make_classification  # takes a second; most who import this draw nothing
+
     return make_classification(n_samples=POOL + TEST, random_state=problem, **GENERATOR)
 
 

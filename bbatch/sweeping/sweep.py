@@ -46,7 +46,7 @@ def sweep(
     for run in runs:
         if not isinstance(run, Run):
             raise BadInput(
-                f"{run!r} is no run; `config.plan` makes one and `config.grid` those of a profile."
+                f"{run!r} is no run; `config.plan` makes one and `profiles.grid` those of a profile."
             )
     if executor is None:
         data.usable(device)

@@ -10,8 +10,9 @@ from statistics import NormalDist
 import pandas as pd
 
 from .. import data
-from ..config import DATASETS, Run, grid
+from ..config import DATASETS, Run
 from ..errors import BadInput, one_of
+from ..profiles import grid
 from ..records.store import Store
 from .sweep import sweep
 
@@ -139,7 +140,7 @@ def sweep_again(dataset: str, profile: str, seeds: int) -> pd.DataFrame:
 
     Columns: B, runs, how many of them have each agreement of `compare_records` (another machine rounds
     differently; another engine too) or are not committed. Empty for `seeds` = 0. Raises `BadInput` as
-    `config.grid` does.
+    `profiles.grid` does.
     """
     columns = ["B", "runs", "bit-identical", "within tolerance", "differs", "failed", "not committed"]
     if seeds == 0:

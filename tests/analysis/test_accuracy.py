@@ -111,7 +111,7 @@ def test_the_share_of_seeds_that_move_with_the_mean():
     one_far = many.assign(test_acc=89.0 + 50 * (many["seed"] == 40))  # the mean goes up by one seed alone
     one_far.loc[many["batch_size"] == SIZES[0], "test_acc"] = 90.0
     assert accuracy.seeds_that_agree(one_far, ["mnist"])[0].value == pytest.approx(100 / 9)
-    [printed] = accuracy.seeds_that_agree(published.frame(), ["mnist"])
+    [printed] = accuracy.seeds_that_agree(published.printed_frame(), ["mnist"])
     assert printed.n == 0 and printed.missing == ""
 
 
@@ -126,7 +126,7 @@ def test_the_share_of_seeds_at_or_below_an_accuracy():
     assert (found.unit, found.about) == ("percent of seeds", "MNIST, B = 8")
     none = accuracy.share_at_most(RUNS, "mnist", 7, 50)
     assert none.n == 0 and none.unit == "percent of seeds" and none.missing == "bbatch sweep mnist"
-    paper = published.frame()
+    paper = published.printed_frame()
     printed = paper.set_index(["dataset", "batch_size"]).loc[("mnist", 8), "test_acc"]
     for aim, share in ((printed, 100.0), (printed - 0.01, 0.0)):
         found = accuracy.share_at_most(paper, "mnist", 8, aim)

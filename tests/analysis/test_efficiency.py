@@ -304,7 +304,7 @@ def test_ratios_at_the_largest_batch_size_of_each_data_set():
 
 
 def test_the_papers_own_speedups_by_hand():
-    paper = published.frame()
+    paper = published.printed_frame()
     times = paper.set_index(["dataset", "batch_size"])["epoch_time_s"]
     large = DATASETS["cifar10"].protocol.batch_sizes[-1]
     a, b = times["cifar10", 32], times["cifar10", large]

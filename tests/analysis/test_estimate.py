@@ -107,15 +107,15 @@ def test_a_difference_of_independent_estimates_is_welchs():
 
 
 def test_the_paper_is_asked_the_same_and_answers_with_its_rounding():
-    found = accuracy.fall(published.frame(), "synthetic-50k", 8, 512)
+    found = accuracy.fall(published.printed_frame(), "synthetic-50k", 8, 512)
     assert (found.value, found.shown) == (pytest.approx(99.32 - 99.27), "99.32 − 99.27 = 0.05")
     assert found.interval() == pytest.approx((0.04, 0.06))
-    level = accuracy.level(published.frame(), "mnist", 1, "gap")
+    level = accuracy.level(published.printed_frame(), "mnist", 1, "gap")
     assert level.shown == "0.360" and level.high == pytest.approx(0.3605)
     assert (
-        accuracy.level(published.frame(), "cifar10", 1024).shown == "10.00"
+        accuracy.level(published.printed_frame(), "cifar10", 1024).shown == "10.00"
     )  # two digits, as its column has
-    assert accuracy.level(published.frame(), "synthetic-1k", 16).n == 0
+    assert accuracy.level(published.printed_frame(), "synthetic-1k", 16).n == 0
     assert accuracy.level(published.ablation_frame(), "synthetic-50k", 512, lr_rule="constant").value == 82.1
 
 

@@ -91,7 +91,7 @@ def test_three_cells_have_no_correlation_and_four_have():
     assert p.n == 0 and p.unit == "p" and p.missing.startswith("bbatch sweep")
     table = generalization_gap.correlations(four)
     assert table[table["source"] == "our runs"]["pairs of"].tolist() == ["all data sets", "MNIST"]
-    printed = generalization_gap.correlation(published.frame(), "gap")
+    printed = generalization_gap.correlation(published.printed_frame(), "gap")
     assert printed.missing == ""
 
 

@@ -34,8 +34,7 @@ def test_choices_by_hand():
     assert found.loc[42, ["printed", "attained"]].tolist() == [100.0, 85.0]
     assert found.loc[43, ["by_test", "by_heldout"]].tolist() == [8, 8]
     assert held_out_choice.optimism(rows, "synthetic-1k").mean == pytest.approx(7.5)
-    assert held_out_choice.summary(rows)["same choice"].tolist() == ["1 of 2"]
-    assert held_out_choice.summary(table({})).empty and held_out_choice.choices(table({})).empty
+    assert held_out_choice.choices(table({})).empty
 
 
 def test_training_leaves_out_what_is_held_out(monkeypatch, tmp_path):
@@ -81,4 +80,4 @@ def test_what_is_measured_is_not_measured_again(monkeypatch, tmp_path):
     assert (
         len(held_out_choice.measure(["synthetic-1k"], 2, path, progress=False)) == 8 and len(set(calls)) == 16
     )
-    assert len(held_out_choice.recorded(path)) == 16
+    assert len(held_out_choice.held_out_rows(path)) == 16

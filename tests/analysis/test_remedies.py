@@ -160,14 +160,6 @@ def test_growth_beside_decay(runs):
     assert (found.growth_steps, found.decay_steps) == (2 * 125 + 32 + 8, 4 * 125)
 
 
-def test_what_a_larger_batch_costs_each_optimizer(runs):
-    lost = remedies.own_losses(NAME, runs).set_index(["remedy", "batch_size"])
-    base, large = mean_at(runs, 0.002, batch_size=32), mean_at(runs, 0.016, batch_size=1024)
-    assert lost.loc[("plain", 1024), "lost"].mean == pytest.approx(base.mean() - large.mean())
-    assert lost.loc[("plain", 1024), "lost"].n == 10 and lost.loc[("Muon", 256), "lost"].n == 5
-    assert {name for name, _ in lost.index} == {"plain", "SGD", "AdamW", "LAMB", "Muon"}
-
-
 def test_what_is_incomplete_is_left_out_and_the_plain_arm_is_needed(runs):
     growing = runs[(runs["batch_schedule"] == "growing") & (runs["optimizer"] == "adam")]
     some = runs.drop(growing.index[0])

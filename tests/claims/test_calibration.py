@@ -32,7 +32,7 @@ def test_the_simulation_finds_rules_that_are_too_sure(monkeypatch):
 
 
 def test_the_long_form_is_recorded_and_keeps_to_five_percent():
-    table = calibration.recorded()
+    table = calibration.error_counts()
     assert set(table["kind"]) == set(calibration.KINDS) and set(table["n"]) == set(calibration.SEEDS)
     assert (table["wrong"] <= 5).all(), table[table["wrong"] > 5].to_string()
 
@@ -40,7 +40,7 @@ def test_the_long_form_is_recorded_and_keeps_to_five_percent():
 def propositions(kind: str, dataset: str):
     """(what is said, the question that is asked of runs, its batch sizes) of one kind, on the printed
     numbers."""
-    paper = published.frame()
+    paper = published.printed_frame()
     sizes = sorted(int(b) for b in paper.loc[paper["dataset"] == dataset, "batch_size"])
     if kind in ("test_acc", "gap_running"):
         unit = "points" if kind == "gap_running" else "percent"

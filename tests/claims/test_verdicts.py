@@ -592,7 +592,7 @@ def test_the_page_of_verdicts_opens_with_what_is_said_most_firmly(committed):
 
 
 def test_the_figure_of_calibration_draws_the_worst_truth_of_each_kind():
-    table = calibration.recorded()
+    table = calibration.error_counts()
     axes = verdict_in_words.figure_calibration(table).axes
     assert [axis.get_title(loc="left") for axis in axes] == list(calibration.KINDS)
     for axis, kind in zip(axes, calibration.KINDS, strict=True):

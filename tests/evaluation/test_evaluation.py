@@ -102,7 +102,7 @@ def rows():
 def test_regret_is_paired_with_the_best_cell_and_time_counts_to_the_loss_of_the_default(rows):
     runs, choices = rows
     steps = pd.DataFrame({"problem": "wine", "batch_size": [32, 142], "n_train": 142, "step_s": [0.01, 0.02]})
-    found = regret.results(runs, choices, steps)
+    found = regret.method_results(runs, choices, steps)
     acc = runs.set_index(["batch_size", "seed"])["test_acc"]
     target = 1.05 * np.mean([min(1.0, 0.5, 1 - acc[32, k] / 100) for k in (42, 43, 44)])
     for r in found.to_dict("records"):
@@ -116,17 +116,19 @@ def test_regret_is_paired_with_the_best_cell_and_time_counts_to_the_loss_of_the_
         difference = [acc[64, k] - acc[b, k] for k in (42, 43, 44)]
         assert s.loc[method, "regret"].mean == pytest.approx(np.mean(difference)) and s.loc[method, "n"] == 3
     assert s.loc["always 32", "reached"] >= 1 and s.loc["range test", "reached"] == 0
-    poor = regret.results(
+    poor = regret.method_results(
         runs.assign(test_acc=runs["test_acc"].where(runs["batch_size"] != 142, -1e9)), choices
     )
     assert poor.query("method == 'range test'")["test_acc"].tolist() == [0, 0, 0]
-    bare = regret.results(runs.assign(losses=None), choices, steps)
+    bare = regret.method_results(runs.assign(losses=None), choices, steps)
     assert bare["target_s"].isna().all() and bare["test_acc"].equals(found["test_acc"])
     spread = found.assign(method="recommended", batch_size=found["batch_size"].where(found["seed"] < 44, 64))
     assert regret.summary(spread)["batch_sizes"].tolist() == ["32 (32 to 142)"]
     versus = regret.by_problem(found, "range test", "always 32")
     assert versus["lost"].tolist() == [True] and versus["won"].tolist() == [False]
-    assert len(choice_comparison.formatted(found)) == 2 and len(choice_figures.regrets(found).axes) == 1
+    assert (
+        len(choice_comparison.comparison_table(found)) == 2 and len(choice_figures.regrets(found).axes) == 1
+    )
 
 
 def test_sooner_is_the_geometric_mean_over_the_seeds_with_which_both_got_there():
@@ -253,10 +255,10 @@ def test_a_grid_with_a_hole_gives_no_regret_and_is_named(rows, monkeypatch):
     runs, choices = rows
     mnist = runs[runs["batch_size"] != 142].assign(problem="mnist")
     mnist["lr"] = 0.1 * mnist["batch_size"] / 256
-    assert regret.grid(mnist, "mnist").empty and len(regret.grid(runs, "wine")) == 18
+    assert regret.whole_grid(mnist, "mnist").empty and len(regret.whole_grid(runs, "wine")) == 18
     monkeypatch.setattr(regret, "all_runs", lambda: mnist)  # the records have this grid whole
     monkeypatch.setattr(choice_comparison, "runs", lambda: mnist)
-    text = choice_comparison.not_computed(regret.results(runs, choices))
+    text = choice_comparison.not_computed(regret.method_results(runs, choices))
     assert "MNIST (all ways)" in text and "Wine (recommended, Algorithm 2, grid of 25)" in text
     assert "`python -m bbatch.evaluation" in text
     assert "mnist" in text.partition("bbatch sweep")[2]
@@ -280,7 +282,7 @@ def test_a_grid_that_gets_full_brings_its_fixed_row_with_it():
         for s in (42, 43)
         for b in (1, 8, 16, 32, 64, 128, 256, 512, 1024)
     ]
-    found = regret.results(pd.DataFrame(made, columns=tables.RUNS), pd.DataFrame(columns=ways.CHOICES))
+    found = regret.method_results(pd.DataFrame(made, columns=tables.RUNS), pd.DataFrame(columns=ways.CHOICES))
     assert set(found["method"]) == {"always 32"}
     assert (found["best_acc"] - found["test_acc"]).tolist() == pytest.approx([0.1, 0.1])
     assert found["target_s"].isna().all()
@@ -309,7 +311,7 @@ def test_an_unknown_problem_is_refused_by_name(capsys):
 
 def test_the_grid_takes_the_best_of_its_cells_and_the_range_test_the_steepest_descent():
     task = Task(net, TRAIN, HELD)
-    found = ways.grid(task, 1, AMPLE, 0.001, 0)
+    found = ways.grid_search(task, 1, AMPLE, 0.001, 0)
     rates = [0.001 * 10 ** (k / 2) for k in range(-2, 3)]
     assert found["batch_size"] in (8, 16, 32, 64, 128) and found["trainings"] == 25
     assert any(math.isclose(found["lr"], rate) for rate in rates)

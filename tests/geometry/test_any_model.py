@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from bbatch.geometry.gradient_noise import gradient_variance, largest_share, noise_scale
-from bbatch.geometry.hessian import top_eigenvalues, trace, trace_by_parameter
+from bbatch.geometry.hessian import top_eigenvalues, trace
 from bbatch.geometry.landscape import filter_directions, landscape
 from bbatch.geometry.objective import Objective
 from bbatch.geometry.sharpness import sharpness
@@ -96,17 +96,8 @@ def test_the_hessian_is_the_exact_one(kind):
     assert block.values[0] == pytest.approx(np.linalg.eigvalsh(hessian[at:, at:])[-1], rel=1e-4)
 
 
-def test_the_trace_by_parameter_adds_up_to_the_trace_and_each_is_its_blocks():
+def test_a_trace_of_what_is_no_parameter_is_refused():
     net = made(Normalizes)
-    hessian, at = exact(net), 0
-    parts = trace_by_parameter(net, F.cross_entropy, X, Y, probes=200)
-    assert sum(i.mean for i in parts.values()) == pytest.approx(
-        trace(net, F.cross_entropy, X, Y, probes=200).mean
-    )
-    for name, p in net.named_parameters():
-        own = np.trace(hessian[at : at + p.numel(), at : at + p.numel()])
-        assert abs(parts[name].mean - own) < 4 * parts[name].half_width + 1e-9
-        at += p.numel()
     refused(lambda: trace(net, F.cross_entropy, X, Y, names="c"), "no trainable parameter is called 'c'")
 
 

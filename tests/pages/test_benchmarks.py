@@ -64,7 +64,7 @@ def test_rounds_rotate_and_the_first_is_not_counted():
 def test_unmeasured_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr(benchmarks, "FOLDER", tmp_path)
     with pytest.raises(BadInput, match="make bench DEVICE=cuda"):
-        benchmarks.measured("cuda")
+        benchmarks.timings("cuda")
 
 
 def test_the_loop_in_cpp_trains_as_well_as_ours():

@@ -56,8 +56,10 @@ def test_an_interactive_figure_asks_no_network_and_speaks_to_who_cannot_see_it()
 
     figure = go.Figure(go.Surface(z=np.arange(4.0).reshape(2, 2)))
     static = landscape_figures.contours({}, "none")
-    assert interactive.show(go.Figure(), "empty", "nothing", static)._repr_mimebundle_() == {"text/html": ""}
-    shown = interactive.show(figure, "a-name", 'a "hill" <b>', static)._repr_mimebundle_()
+    assert interactive.embedded(go.Figure(), "empty", "nothing", static)._repr_mimebundle_() == {
+        "text/html": ""
+    }
+    shown = interactive.embedded(figure, "a-name", 'a "hill" <b>', static)._repr_mimebundle_()
     html = shown["text/html"]
     assert (
         html.count('class="plotly-graph-div"') == 1
@@ -70,10 +72,10 @@ def test_an_interactive_figure_asks_no_network_and_speaks_to_who_cannot_see_it()
     )
     assert "<figcaption>a &quot;hill&quot; &lt;b&gt;</figcaption>" in html  # seen, not only heard
     assert shown["application/vnd.plotly.v1+json"]["data"][0]["type"] == "surface"
-    assert interactive.show(figure, "a-name", 'a "hill" <b>', static)._repr_mimebundle_() == shown
+    assert interactive.embedded(figure, "a-name", 'a "hill" <b>', static)._repr_mimebundle_() == shown
     assert (
         "<noscript><p>words</p></noscript>"
-        in interactive.show(figure, "n", "words")._repr_mimebundle_()["text/html"]
+        in interactive.embedded(figure, "n", "words")._repr_mimebundle_()["text/html"]
     )
 
 

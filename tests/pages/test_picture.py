@@ -16,7 +16,7 @@ from scipy import stats
 
 from bbatch import metrics, published
 from bbatch.config import DATASETS
-from bbatch.pages import explorer, figures, picture, protocol_figures, report
+from bbatch.pages import explorer, figures, picture, protocol_figures, report, style
 from factories import record
 from made_up import lent
 
@@ -54,14 +54,14 @@ def contrast(a: str, b: str) -> float:
 @given(st.tuples(*[st.integers(0, 255)] * 3))
 def test_any_colour_is_seen_in_the_dark(rgb):
     colour = "#" + "".join(f"{v:02x}" for v in rgb)
-    if colour not in picture.TWINS and max(rgb) - min(rgb) > 8:
-        assert contrast(picture.dark(colour), picture.GROUND) >= picture.LEGIBLE - 0.02
+    if colour not in style.TWINS and max(rgb) - min(rgb) > 8:
+        assert contrast(style.dark(colour), style.GROUND) >= style.LEGIBLE - 0.02
 
 
 def test_ink_turns_over_and_data_sets_stay_apart_in_the_dark():
-    assert contrast(picture.dark(figures.INK.lower()), picture.GROUND) > 7
-    twins = [picture.dark(colour.lower()) for colour in figures.COLORS.values()]
-    assert len(set(twins)) == len(DATASETS) and all(contrast(t, picture.GROUND) > 3 for t in twins)
+    assert contrast(style.dark(figures.INK.lower()), style.GROUND) > 7
+    twins = [style.dark(colour.lower()) for colour in figures.COLORS.values()]
+    assert len(set(twins)) == len(DATASETS) and all(contrast(t, style.GROUND) > 3 for t in twins)
 
 
 def test_a_notebook_that_is_not_trusted_shows_an_image(runs):

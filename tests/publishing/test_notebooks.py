@@ -8,7 +8,7 @@ import pytest
 from nbformat.sign import NotebookNotary
 
 from bbatch.errors import BadInput
-from bbatch.publishing import notebooks, outputs
+from bbatch.publishing import execution, notebooks, outputs
 from bbatch.records.store import ROOT
 
 COMMITTED = notebooks.paths()
@@ -103,7 +103,7 @@ def test_an_unknown_parameter_or_a_wrong_type_is_refused_by_name_before_anything
 ):
     path = make("open('ran', 'w').close()")
     with pytest.raises(BadInput) as refusal:
-        notebooks.execute(path, given, tmp_path / "out.ipynb", progress=False)
+        execution.execute(path, given, tmp_path / "out.ipynb", progress=False)
     assert repr(named) in str(refusal.value) and str(refusal.value).count(". ") == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["made.ipynb"]
 
@@ -133,7 +133,7 @@ def test_a_parameter_is_read_from_text_as_what_it_looks_like():
 @pytest.mark.parametrize("name", ["99_nothing", "nowhere/01.ipynb"])
 def test_an_unknown_notebook_is_refused_by_name(name):
     with pytest.raises(BadInput, match=re.escape(repr(name))):
-        notebooks.execute(name)
+        execution.execute(name)
 
 
 def test_execution_with_parameters_leaves_the_same_bytes_twice(make, tmp_path):
@@ -142,7 +142,7 @@ def test_execution_with_parameters_leaves_the_same_bytes_twice(make, tmp_path):
         "from tqdm.auto import tqdm\n[k for k in tqdm(range(3))]",
     )
     outputs = [
-        notebooks.execute(path, {"seeds": 5}, tmp_path / f"{k}.ipynb", progress=False) for k in range(2)
+        execution.execute(path, {"seeds": 5}, tmp_path / f"{k}.ipynb", progress=False) for k in range(2)
     ]
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
     assert NotebookNotary().check_signature(nbformat.read(outputs[0], as_version=4))
@@ -155,7 +155,7 @@ def test_a_log_has_a_line_for_each_state_of_a_bar(make, tmp_path, capsys):
     """What `nohup` or a scheduler keeps: where the notebook is, where the loop inside a cell is, no bar drawn
     over itself."""
     path = make("from tqdm import tqdm\nfor k in tqdm(range(3), desc='training'):\n    pass")
-    notebooks.execute(path, {}, tmp_path / "out.ipynb")
+    execution.execute(path, {}, tmp_path / "out.ipynb")
     said = capsys.readouterr().err
     assert "\r" not in said and "made: cell" in said and re.search(r"^training.* 3/3", said, re.M)
     assert [cell.outputs for cell in cells(tmp_path / "out.ipynb") if cell.outputs] == []
@@ -163,7 +163,7 @@ def test_a_log_has_a_line_for_each_state_of_a_bar(make, tmp_path, capsys):
 
 def test_a_committed_notebook_leaves_the_same_bytes_twice(tmp_path):
     first, second = (
-        notebooks.execute(COMMITTED[0], {}, tmp_path / f"{k}.ipynb", progress=False) for k in range(2)
+        execution.execute(COMMITTED[0], {}, tmp_path / f"{k}.ipynb", progress=False) for k in range(2)
     )
     assert first.read_bytes() == second.read_bytes()
 
@@ -171,9 +171,9 @@ def test_a_committed_notebook_leaves_the_same_bytes_twice(tmp_path):
 def test_a_failing_cell_is_named_and_what_ran_stays_readable(make, tmp_path):
     path = make("print('this ran')", "# why\n1 / 0", "print('this did not')")
     with pytest.raises(
-        notebooks.NotebookFailed, match=r"made\.ipynb stopped in cell \[3\], `1 / 0`, with ZeroDivisionError"
+        execution.NotebookFailed, match=r"made\.ipynb stopped in cell \[3\], `1 / 0`, with ZeroDivisionError"
     ):
-        notebooks.execute(path, {}, tmp_path / "out.ipynb", progress=False)
+        execution.execute(path, {}, tmp_path / "out.ipynb", progress=False)
     assert NotebookNotary().check_signature(
         nbformat.read(tmp_path / "out.ipynb", as_version=4)
     )  # else no drawing is shown
@@ -186,6 +186,6 @@ def test_executed_copies_of_different_things_have_different_names(tmp_path):
     known, other, long = notebooks.find("05"), tmp_path / "05_generalization_gap.ipynb", ["synthetic-1k"] * 40
     given = [{}, {"seeds": 1}, {"seeds": 11}, {"datasets": long}, {"datasets": [*long, "mnist"]}]
     given += [{"a": "1-b=2"}, {"a": 1, "b": 2}]
-    names = [notebooks._label(path, some) for path in (known, other) for some in given]
+    names = [execution._label(path, some) for path in (known, other) for some in given]
     assert len(set(names)) == len(names) and max(map(len, names)) < 200
     assert names[:2] == ["05_generalization_gap", "05_generalization_gap-seeds=1"]

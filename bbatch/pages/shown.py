@@ -1,0 +1,37 @@
+"""What a cell of a notebook shows beside figures: HTML for a page, and the same as text for a terminal, for
+JupyterLab without HTML, and for nbval to compare."""
+
+from __future__ import annotations
+
+import re
+
+from IPython.display import HTML, Markdown
+
+SHORT = 26  # characters that a cell of a table keeps on one line: "×1.08 (1.06 to 1.09)" and its like
+PROSE = 40  # characters from which a cell is read as a sentence, from the left
+WIDE = 70  # letters of a table's widest cells, side by side, from which it takes the margin too
+
+
+class Words(Markdown):
+    """Paragraphs; as text, their words: what a committed output holds and nbval compares."""
+
+    def __repr__(self) -> str:
+        return self.data
+
+
+class Table(HTML):
+    """A table as HTML, and the same rows as text for where there is no browser, and for nbval to compare."""
+
+    def __init__(self, html: str, text: str):
+        super().__init__(html)
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def cell_text(value):
+    if isinstance(value, str) and (len(value) <= SHORT or not any(map(str.isalpha, value))):
+        # "CIFAR-10" and "mlp-batch-norm" stay in one piece.
+        return re.sub(r"-(?=\w)", "-\N{WORD JOINER}", value.replace(" ", "\N{NO-BREAK SPACE}"))
+    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else value
