@@ -63,6 +63,11 @@ def drawn(container):
             yield int(b), y, *sorted((bar[0][1], bar[1][1]))
 
 
+def plain(cell) -> str:
+    """The text of a cell of a table, without what keeps it from breaking or lets it break."""
+    return " ".join(re.sub("[\u00ad\u200b\u2060]", "", cell.get_text()).replace("\xa0", " ").split())
+
+
 def add_landing(page: Page, runs):
     """The landing page: the points of its figure, and the text of its table."""
     left, right = landing.overview(runs).axes
@@ -72,10 +77,12 @@ def add_landing(page: Page, runs):
     for b, y, low, high in drawn(right.containers[0]):
         page.add("level", y, low, high, None, dataset=landing.APART, batch_size=b)
     names = {spec.title: name for name, spec in DATASETS.items()}
-    for row in BeautifulSoup(landing.answer_table(runs).data, "html.parser").select("tbody tr"):
-        cells = (c.get_text() for c in row.find_all(["th", "td"]))
-        # Blanks and hyphens that do not break.
-        title, _, _, best, cost, n = (c.replace("\xa0", " ").replace("\u2060", "") for c in cells)
+    table = BeautifulSoup(landing.answer_table(runs).data, "html.parser")
+    head = [plain(cell) for cell in table.select("thead th")]
+    for row in table.select("tbody tr"):
+        cells = dict(zip(head, map(plain, row.find_all(["th", "td"])), strict=True))
+        title, best, n = (cells[name] for name in ("data set", "best B", "n"))
+        cost = cells["cost of B = 512 (points)"]
         at = {"dataset": names[title]}
         page.add("outcomes", int(best), math.nan, math.nan, None, what="optimal", **at)
         mean, half = (float(x) for x in re.findall(r"[\d.]+", cost))
