@@ -8,7 +8,8 @@ train_acc_running   accuracy counted while the last epoch ran: dropout and augme
 gap                 train_acc - test_acc: the generalization gap in its usual sense
 gap_running         train_acc_running - test_acc: what the paper's gap must have been (it is often negative
                     there, and its Table VII gives less training than test accuracy, which dropout explains)
-epoch_time_s        mean elapsed seconds of training an epoch, evaluation left out
+epoch_time_s        mean elapsed seconds of training an epoch, evaluation left out, and disturbed epochs too
+                    (below) where there are others
 epoch_cpu_s         the same in processor time, free of other work on the machine; missing where not recorded
 disturbed_epochs    epochs that took more than twice their processor time and 0.1 s besides: other work on the
                     machine, or a machine asleep, makes their elapsed time say little (runs on a CPU; missing
@@ -80,7 +81,7 @@ def row(record: dict) -> dict:
         "gap": train - test,
         "gap_running": running - test,
         # Runs that share a GPU lengthen each other's epochs: such a time says nothing of the batch size.
-        "epoch_time_s": None if shared(observed) else float(np.mean(observed["seconds"])),
+        "epoch_time_s": None if shared(observed) else _epoch_time(observed),
         "epoch_cpu_s": float(np.mean(observed["cpu_seconds"])) if observed.get("cpu_seconds") else None,
         "disturbed_epochs": _disturbed(observed),
         "convergence_epoch": int(above[0]) + 1 if len(above) else None,
@@ -101,11 +102,23 @@ def _elapsed(observed: dict) -> np.ndarray:
     return np.full(len(seconds), math.nan) if shared(observed) else seconds
 
 
-def _disturbed(observed: dict) -> int | None:
+def _is_disturbed(observed: dict) -> np.ndarray | None:
+    """Which epochs took far longer than their processor time; None where that is not known."""
     if observed["device"] != "cpu" or not observed.get("cpu_seconds"):
         return None
-    epochs = zip(observed["seconds"], observed["cpu_seconds"], strict=True)
-    return sum(elapsed > 2 * worked + 0.1 for elapsed, worked in epochs)
+    return np.array(observed["seconds"]) > 2 * np.array(observed["cpu_seconds"]) + 0.1
+
+
+def _disturbed(observed: dict) -> int | None:
+    found = _is_disturbed(observed)
+    return None if found is None else int(found.sum())
+
+
+def _epoch_time(observed: dict) -> float:
+    seconds, disturbed = np.array(observed["seconds"]), _is_disturbed(observed)
+    if disturbed is not None and not disturbed.all():
+        seconds = seconds[~disturbed]
+    return float(seconds.mean())
 
 
 def frame(records: Iterable[dict]) -> pd.DataFrame:

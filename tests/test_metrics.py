@@ -109,3 +109,12 @@ def test_a_run_that_shared_its_gpu_has_no_epoch_time():
     assert table.loc[42, "epoch_time_s"] == 2.0 and pd.isna(table.loc[43, "epoch_time_s"])
     curves = metrics.curves([alone, beside]).groupby("seed")["seconds"].last()
     assert curves[42] == 100.0 and pd.isna(curves[43])
+
+
+def test_an_epoch_that_other_work_delayed_is_left_out_of_the_epoch_time():
+    """One epoch of four took a minute for two seconds of work; where all did, their mean stands."""
+    delayed, asleep = record(seed=42), record(seed=43)  # four epochs each
+    delayed["observed"] |= {"seconds": [2.0, 60.0, 3.0, 4.0], "cpu_seconds": [2.0, 2.0, 2.5, 4.0]}
+    asleep["observed"] |= {"seconds": [30.0, 60.0, 90.0, 60.0], "cpu_seconds": [2.0] * 4}
+    table = metrics.frame([delayed, asleep]).set_index("seed")
+    assert list(table["epoch_time_s"]) == [3.0, 60.0] and list(table["disturbed_epochs"]) == [1, 4]
