@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return options.exit_code(rows)
     except BadInput as error:
-        print(f"bbatch: {printable(str(error))}", file=sys.stderr)
+        print(f"bbatch: {error}", file=sys.stderr)
         return 2
     except (rendering.BookFailed, execution.NotebookFailed) as error:
         print("bbatch:", "\n".join(map(printable, str(error).splitlines())), file=sys.stderr)

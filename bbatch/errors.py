@@ -7,6 +7,9 @@ import sys
 class BadInput(ValueError):
     """Something the caller gave is wrong; the message is one sentence that says what, and what is allowed."""
 
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
 
 class DataMissing(BadInput):
     """A data set cannot be used: a file is absent, truncated or altered; the message says what to do."""
@@ -48,5 +51,6 @@ def positive(what: str, given) -> None:
 
 
 def printable(text: str) -> str:
-    """`text` on one line, without control characters and marks that turn text around."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", "?", text)
+    """`text` on one line, without control characters, marks that turn text around, passwords of addresses."""
+    text = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", "?", text)
+    return re.sub(r"://[^/\s]*@", "://***@", text)

@@ -251,6 +251,20 @@ def test_an_address_is_no_store_and_its_password_is_not_shown(words, url, place,
     assert files_in(place) == []
 
 
+@pytest.mark.parametrize(
+    "address", ["dask://user:secret@host:8786", "tcp://secret@host", "dask://a:secret@b@c"]
+)
+def test_no_sentence_holds_the_password_of_an_address(address, place, monkeypatch, capsys):
+    sweeping = ["sweep", "synthetic-1k", "--executor", address]
+    for words in (sweeping, [address], ["tables", address], ["run", address, *RUN[2:]]):
+        assert cli.main(words) == 2
+        said = capsys.readouterr().err
+        assert sentence(said.splitlines()[-1]) and "secret" not in said and "://***@" in said
+    with pytest.raises(BadInput) as refused, dask_cluster.executor(address):
+        pass
+    assert "secret" not in str(refused.value)  # as a notebook shows it
+
+
 @pytest.mark.parametrize("words", [["results"], RUN])
 def test_a_store_that_is_a_link_to_nowhere(words, place, monkeypatch, capsys):
     for name, target in (("loop", "loop"), ("broken", "nowhere")):

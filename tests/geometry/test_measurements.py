@@ -174,6 +174,8 @@ def test_landscapes_are_drawn_once_with_the_network_at_the_centre(place):
     }
     path = points.query("kind == 'path' and split == 'test'").set_index("a")["loss"]
     assert list(path.index) == [-0.5, 0.5, 1.5]
+    surface = points.query("kind == 'surface'")
+    assert set(surface["a"]) == set(surface["b"]) == {-1, 0, 1} and points.index.is_unique
     table = measurements.rescaling()
     assert set(table["norm"]) == set(sharpness.NORMS) and table["factor"].nunique() == 7
     assert drawing.draw_missing(["synthetic-50k"], place, progress=False)[0]["drawn"] == 0

@@ -40,14 +40,16 @@ SWAPPED = dict(
 )
 SWAPPED |= {b: a for a, b in SWAPPED.items()}
 # Arguments that say how a thing looks, not what it says; those that only check, copy, choose a width or
-# allow for another process that does the same.
+# allow for another process that does the same or for a loss of power.
 LOOKS = set(
     "alpha lw linewidth linewidths ms markersize s fontsize size figsize zorder pad labelpad loc ha va"
     " rotation capsize elinewidth ncols ncol frameon bbox_to_anchor borderaxespad handlelength columnspacing"
     " aspect constrained_layout layout height_ratios width_ratios hspace wspace rasterized clip_on dpi margin"
     " opacity xytext textcoords fontweight shrink".split()
 )
-CHECKS = set("strict dtype copy observed validate stacklevel encoding newline missing_ok".split())
+CHECKS = set(
+    "strict dtype copy observed validate stacklevel encoding newline missing_ok durable allow_pickle".split()
+)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "Estimate.interval",
         "math.isnan(self.value) or math.isnan(error): Or to And",
     ): "the arithmetic gives no number either",
+    ("geometry/hessian.py", "top_eigenvalues defaults", "0 to 1"): "one seed is as good as another",
+    ("geometry/objective.py", "<module>", "10000 to 10001"): "samples at a time: the sum is the same",
     (
         "records/integrity.py",
         "_versions",
@@ -22,6 +24,7 @@ EDGES = {
     ("analysis/estimate.py", "weighted"),
     ("analysis/accuracy.py", "seeds_that_agree"),
     ("analysis/critical_batch_size.py", "likeliest"),
+    ("pages/figures.py", "_panel"),
 }
 
 
