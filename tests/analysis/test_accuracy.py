@@ -85,6 +85,10 @@ def test_an_excess_is_the_difference_of_two_independent_falls():
 def test_the_peak_is_the_level_at_the_highest_mean_and_wants_every_batch_size():
     best = max(SIZES, key=lambda b: fmean(MNIST[b].values()))
     assert same(accuracy.peak(RUNS, "mnist"), summed(MNIST, {best: 1}))
+    lone = RUNS.copy()  # one seed of B = 8 lifts its mean above all, and not its median
+    eight = (lone["dataset"] == "mnist") & (lone["batch_size"] == 8) & (lone["lr_rule"] == "linear")
+    lone.loc[eight, "test_acc"] = 75.0 + 75 * (lone["seed"] == 40)
+    assert accuracy.peak(lone, "mnist").about == "MNIST, B = 8"
     lacks = RUNS[~((RUNS["dataset"] == "mnist") & (RUNS["batch_size"] == SIZES[0]))]
     for some in (lacks, RUNS.iloc[:0]):
         none = accuracy.peak(some, "mnist")
@@ -108,6 +112,8 @@ def test_the_share_of_seeds_that_move_with_the_mean():
         assert none.n == 0 and none.missing == "bbatch sweep mnist"
         assert none.unit == "percent of seeds"
     assert found.how == "Wilson's interval"
+    ends_alone = many[many["batch_size"].isin([SIZES[0], SIZES[-1]])]
+    assert accuracy.seeds_that_agree(ends_alone, ["mnist"])[0].value == found.value
     one_far = many.assign(test_acc=89.0 + 50 * (many["seed"] == 40))  # the mean goes up by one seed alone
     one_far.loc[many["batch_size"] == SIZES[0], "test_acc"] = 90.0
     assert accuracy.seeds_that_agree(one_far, ["mnist"])[0].value == pytest.approx(100 / 9)

@@ -146,7 +146,10 @@ class Hunt:
                 fixture.cached_result = None
             self.failed.clear()
             for item, after in zip(tests, [*tests[1:], None], strict=True):
-                item.ihook.pytest_runtest_protocol(item=item, nextitem=after)
+                try:
+                    item.ihook.pytest_runtest_protocol(item=item, nextitem=after)
+                except KeyboardInterrupt:  # one that the test itself sends, and did not get back
+                    return item.nodeid
                 if self.failed:
                     return self.failed.pop()
             return "none"

@@ -22,7 +22,6 @@ ON_THE_EDGE = "only where two measured numbers are equal to the last bit"
 EDGES = {
     ("analysis/accuracy.py", "one_more_run"),
     ("analysis/estimate.py", "weighted"),
-    ("analysis/accuracy.py", "seeds_that_agree"),
     ("analysis/critical_batch_size.py", "likeliest"),
     ("pages/figures.py", "_panel"),
 }
