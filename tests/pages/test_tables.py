@@ -69,13 +69,6 @@ def test_the_text_of_the_paper_beside_its_table_and_our_means():
 
 
 def test_numbers_as_text():
-    found = pd.DataFrame(
-        {"source": "s", "pairs of": "p", "r": [-0.5, 0.123], "low": [-0.9, 0.0], "high": [-0.016, 0.2],
-         "p": [9.9e-5, 1e-4], "n": [9, 4]}
-    )  # fmt: skip
-    text = tables.correlations(found)
-    assert text["r"].tolist() == ["−0.50 (−0.90 to −0.02)", "0.12 (0.00 to 0.20)"]
-    assert text["p"].tolist() == ["< 0.0001", "0.0001"] and text["pairs"].tolist() == [9, 4]
     table = pd.DataFrame({"batch_size": [8, 16, 32, 64], "n": [3, 2, 4, 0], "n_bf16": [1, 2, 0, 0]})
     for metric in ("test_acc", "epoch_time_s"):
         table[metric] = [97.125, 0.01234, 12.345, math.nan]
