@@ -44,14 +44,7 @@ FAULTS = [
         '"gap_running": test - running',
         DRAWN,
     ),
-    Seeded(
-        "the paper's minus ours",
-        "pages/tables.py",
-        'i.mean - row[f"{metric}_paper"]',
-        'row[f"{metric}_paper"] - i.mean',
-        DRAWN,
-    ),
-    Seeded("the same in Table V", "pages/tables.py", "i.mean - paper,", "paper - i.mean,", DRAWN),
+    Seeded("the paper's minus ours", "pages/tables.py", ": i.mean - paper}", ": paper - i.mean}", DRAWN),
     Seeded(
         "bars of half the length",
         "pages/figures.py",
