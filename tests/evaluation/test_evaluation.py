@@ -339,3 +339,17 @@ def test_a_way_decides_a_row(monkeypatch):
         row = ways.decide(problem("wine"), method, 42)
         assert row.keys() == set(ways.CHOICES) and row["batch_size"] >= 1 and row["lr"] > 0
         assert (row["seconds"] == 0) == (method == "always 32")
+
+
+def test_the_least_time_of_a_step_stands_over_rounds_and_calls(tmp_path, monkeypatch):
+    """Three rounds at two sizes; what an earlier call had timed faster stays, and other problems stay."""
+    monkeypatch.setattr(tables, "FOLDER", tmp_path)
+    chosen = pd.DataFrame({"problem": ["digits"] * 3, "batch_size": [8, 64, 8]})
+    tables._write("choices", chosen)
+    earlier = [("digits", 8, 1437, 0.4), ("wine", 8, 142, 0.1)]
+    tables._write("steps", pd.DataFrame(earlier, columns=tables.STEPS))
+    took = iter([9.0, 0.5, 0.7, 0.6, 0.3, 0.8, 0.2])  # the first is thrown away; then 8, 64, 8, 64, 8, 64
+    monkeypatch.setattr(tables, "step_seconds", lambda task, size: next(took))
+    tables.time_steps(["digits"])
+    found = tables.table("steps", tables.STEPS).set_index(["problem", "batch_size"])["step_s"]
+    assert found.to_dict() == {("wine", 8): 0.1, ("digits", 8): 0.4, ("digits", 64): 0.2}
