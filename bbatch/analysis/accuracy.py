@@ -1,5 +1,4 @@
-"""Test accuracy against batch size (Section IV-A): levels, falls, trends, and whether the paper's values fit
-in.
+"""Test accuracy against batch size (Section IV-A): levels, falls, trends, and the paper's values.
 
 Every function takes a frame of runs, ours or the paper's (`published.printed_frame`), and returns an
 `Estimate` or several."""
@@ -24,8 +23,7 @@ FLAT = 0.5  # points; less than this a reader would not choose a batch size for
 
 
 def level(runs, dataset: str, batch_size: int, metric: str = "test_acc", lr_rule: str = "linear") -> Estimate:
-    """The mean of a metric at one batch size (percent; gaps in points); `one_run`: where one more run
-    falls."""
+    """Mean of a metric at one batch size (percent; gaps in points). `one_run`: where one more run falls."""
     return combine(runs, dataset, {(batch_size, lr_rule): 1}, metric)
 
 
@@ -90,8 +88,7 @@ def peak(runs, dataset: str) -> Estimate:
 
 
 def seeds_that_agree(runs, datasets: Iterable[str]) -> list[Estimate]:
-    """Share of seeds, in percent, whose accuracy changes from end to end in the direction of the mean;
-    Wilson's interval.
+    """Percent of seeds whose accuracy changes from end to end as the mean does; Wilson's interval.
 
     The paper prints one run a cell, which says nothing of it.
     """

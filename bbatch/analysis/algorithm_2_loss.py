@@ -13,8 +13,7 @@ from .estimate import Estimate, lacking, mean
 
 
 def losses(choices: pd.DataFrame, datasets: Iterable[str] = PUBLISHED) -> list[Estimate]:
-    """Test accuracy of the best batch size minus that of what Algorithm 2 chose, paired by seed, in
-    points."""
+    """Test accuracy of the best batch size minus that of Algorithm 2's choice, paired by seed, in points."""
     found = []
     for d in datasets:
         rows = choices[(choices["problem"] == d) & (choices["method"] == "Algorithm 2")]

@@ -141,8 +141,7 @@ def rate_exponents(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS)
 def rules_on_map(
     runs: pd.DataFrame, base_lr: float, base_batch: int = BASE, by: str = CHOICES[0]
 ) -> pd.DataFrame:
-    """Where the linear, square-root and constant rules lie on the map, and what each loses against the best
-    rate.
+    """Where the three rules lie on the map, and what each loses against the best rate.
 
     Columns: batch_size, rule, rate, loss (test accuracy at the best rate minus that at the rule's, points,
     `Interval`: seeds drawn again, choice made anew). Between two rates accuracy is interpolated in the rate's

@@ -99,8 +99,7 @@ def _drawn(cells: Mapping[int, Estimate], draws: int, seed: int) -> np.ndarray:
 
 
 def likeliest(outcomes: pd.Series) -> tuple[tuple[float, ...], pd.Series]:
-    """The commonest outcomes that make up `LIKELY` of draws, in order of size, and the share of each
-    outcome."""
+    """The commonest outcomes that make up `LIKELY` of draws, by size, and the share of each."""
     shares = outcomes.value_counts(normalize=True)
     return tuple(sorted(shares[shares.cumsum().shift(fill_value=0.0) < LIKELY].index)), shares
 
@@ -155,8 +154,7 @@ def optima_of(runs, datasets: Iterable[str]) -> list[Estimate]:
 
 
 def exponent(runs, datasets: Iterable[str]) -> Estimate:
-    """The power of N that B* follows over data sets; no number as soon as one data set is found to have no
-    B*."""
+    """The power of N that B* follows over data sets; none where a data set is found to have no B*."""
     found = {d: outcomes(runs, d, "critical") for d in datasets}
     about, ids = "B* against N", tuple(id for e in found.values() for id in e.ids)
     never = [DATASETS[d].title for d, e in found.items() if e.n and e.among == (math.inf,)]
@@ -210,8 +208,7 @@ def printed_n(dataset: str) -> int:
 
 
 def optimum_exponent(draws: Mapping[str, pd.DataFrame]) -> Interval:
-    """The power of N that the best batch size follows over data sets: one fit for each bootstrap draw, in the
-    order drawn.
+    """The power of N that the best batch size follows: one fit a bootstrap draw, in the order drawn.
 
     Mean and the middle 95 % of the fits; `n` is the number of data sets. For N see `printed_n`. Raises
     `BadInput` for fewer than three data sets."""

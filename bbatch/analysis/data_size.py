@@ -91,8 +91,7 @@ QUANTITIES: dict[str, Callable[[dict[int, float]], float]] = {
 
 
 def scatter(runs: pd.DataFrame, largest: int | None = None) -> pd.DataFrame:
-    """How far data sets scatter, beside training seeds on one data set: standard deviations of single runs'
-    readings.
+    """Scatter of single runs' readings between data sets, and between training seeds on one data set.
 
     Columns: N, quantity (a key of `QUANTITIES`), between (problems; the seeds' part taken away), within
     (seeds of one problem), missing (readings without a value, such as no B*). One-way analysis of variance
@@ -113,8 +112,7 @@ def scatter(runs: pd.DataFrame, largest: int | None = None) -> pd.DataFrame:
 
 
 def components(groups: list[np.ndarray]) -> tuple[float, float]:
-    """Standard deviations between and within groups of single values; the former is 0 where the latter
-    explains all.
+    """Standard deviations between and within groups; the former is 0 where the latter explains all.
 
     Groups of fewer than two values are left out; NaN where fewer than two groups remain.
     """

@@ -1,5 +1,4 @@
-"""Training efficiency (Section IV-C): what an epoch costs, how many epochs a fixed accuracy takes, and what
-is left.
+"""Training efficiency (Section IV-C): cost of an epoch, epochs to an accuracy, and their product.
 
 Large batches make an epoch shorter and make more epochs necessary; what counts is the time to a fixed
 accuracy. All of it is given as ratios between batch sizes of one data set, paired by seed, because seconds
@@ -45,8 +44,7 @@ def target(frame: pd.DataFrame, dataset: str) -> float:
 def against_base(
     runs: pd.DataFrame, dataset: str, base: int, large: int, accuracy: float | str
 ) -> dict[str, Estimate]:
-    """A large batch size against `base`, paired by seed: `Estimate`s of three ratios, from the runs of
-    `by_run`.
+    """A large batch size against `base`, paired by seed: `Estimate`s of three ratios, from `by_run`.
 
     epoch: how many times shorter an epoch is; epochs: how many times more epochs it takes to more than
     `accuracy` percent; effective: how many times less time. `accuracy` may be "own": one point below the
@@ -81,8 +79,7 @@ def against_base(
 
 
 def _pairs(runs: pd.DataFrame, dataset: str, base: int, large: int, accuracy: float | str) -> pd.DataFrame:
-    """The runs of two batch sizes side by side, a row a seed, the costs of `base` on the clock of the large
-    one."""
+    """The runs of two batch sizes, a row a seed, the costs of `base` on the clock of the large one."""
     mine, aims = runs[runs["batch_size"].isin([base, large])], accuracy
     if accuracy == "own":
         ends = mine.pivot_table(index="seed", columns="batch_size", values="last").min(axis=1, skipna=False)
@@ -121,8 +118,7 @@ def speedups(curves: pd.DataFrame, dataset: str, accuracy: float, base: int = BA
 
 
 def all_speedups(frame: pd.DataFrame, curves: pd.DataFrame, accuracy: float | None = None) -> pd.DataFrame:
-    """`speedups` of every data set that has runs at the base, with the accuracy asked for: `target`, unless
-    given."""
+    """`speedups` of every data set with runs at the base; the accuracy is `target` unless given."""
     parts = []
     for name in DATASETS:
         wanted = target(frame, name) if accuracy is None else accuracy
@@ -134,14 +130,12 @@ def all_speedups(frame: pd.DataFrame, curves: pd.DataFrame, accuracy: float | No
 
 
 def on_the_papers_hardware(runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    """The runs on the kind of machine that the paper used for their data set: a CPU for the synthetic sets,
-    else a GPU."""
+    """The runs on the paper's kind of machine: a CPU for the synthetic sets, a GPU for the others."""
     return runs[runs["device"] == ("cpu" if dataset in SYNTHETIC else "cuda")]
 
 
 def printed_speedup(paper: pd.DataFrame, dataset: str, base: int) -> Estimate:
-    """How many times shorter an epoch is at the largest batch size than at `base`, from the printed epoch
-    times."""
+    """How many times shorter an epoch is at the largest size than at `base`, by the printed times."""
     large = DATASETS[dataset].protocol.batch_sizes[-1]
     a, b = (level(paper, dataset, size, "epoch_time_s") for size in (base, large))
     about = f"{DATASETS[dataset].title}, B = {large} over {base}"
@@ -181,8 +175,7 @@ def wall_clock(evidence, accuracy: float | str, base: int) -> list[Estimate]:
 
 
 def _to_the_largest(evidence, accuracy, base: int, column: str, as_paper=False, datasets=PUBLISHED):
-    """(data set, one ratio of `against_base`) at the largest batch size, without the sets where `base` never
-    gets there."""
+    """(data set, ratio of `against_base`) at the largest size, where `base` reaches the accuracy."""
     for d in datasets:
         large, wanted = DATASETS[d].protocol.batch_sizes[-1], accuracy
         runs = on_the_papers_hardware(evidence.trained[d], d) if as_paper else evidence.trained[d]
@@ -203,8 +196,7 @@ def _over_epochs(e: Estimate, few: float, many: float) -> Estimate:
 
 
 def per_epoch(curves: pd.DataFrame) -> pd.DataFrame:
-    """How many times shorter an epoch is at the largest batch size than at B = 1, 8 and 32: the paper's and
-    ours.
+    """How many times shorter an epoch is at the largest size than at B = 1, 8 and 32: the paper's and ours.
 
     Columns: dataset, largest, base, paper (from the printed epoch times), ours (`Estimate`), on whatever
     machine."""

@@ -62,8 +62,7 @@ class Estimate:
     half_width = property(lambda self: (self.high - self.low) / 2)
 
     def interval(self, level: float = LEVEL, one_run: bool = False) -> tuple[float, float]:
-        """Bounds of the value, or of one more run: what the paper's single one is compared with. NaN without
-        any."""
+        """Bounds of the value, or of one more run (the paper's is one). NaN without any."""
         if not math.isnan(self.bounds[0]):
             return self.bounds
         error = self.one_run if one_run and not math.isnan(self.one_run) else self.error
@@ -75,8 +74,7 @@ class Estimate:
         return float(min(max(low, least), most)), float(min(max(high, least), most))
 
     def text(self, decimals: int = 2, sign: str = "") -> str:
-        """ "95.43 ± 0.21", or "1.75 (1.20 to 2.55)" where the interval is not symmetric; bare where there is
-        none."""
+        """ "95.43 ± 0.21"; "1.75 (1.20 to 2.55)" where it is not symmetric; bare without an interval."""
         low, high = self.interval()
         symmetric = math.isclose(high - self.value, self.value - low, rel_tol=0.02, abs_tol=1e-9)
         if math.isnan(low) or symmetric:
@@ -114,8 +112,7 @@ def minus(a: Estimate, b: Estimate, about: str) -> Estimate:
 
 
 def ratio(values, about: str, ids=(), prior: tuple[float, float] = (math.nan, 0.0), **more) -> Estimate:
-    """The geometric mean of ratios, one a seed; `prior` is the pooled variance of their logarithms, if
-    any."""
+    """The geometric mean of ratios, one a seed; `prior`: pooled variance of their logarithms, if any."""
     logs = np.log(np.asarray(values, float))
     if not len(logs):
         return Estimate(about=about, unit="ratio", **more)

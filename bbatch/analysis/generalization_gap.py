@@ -1,5 +1,4 @@
-"""The generalization gap (Section IV-B): which training accuracy the paper's is made of, and whether it goes
-with B.
+"""The generalization gap (Section IV-B): which training accuracy it is made of; does it go with B?
 
 Every question is asked of a frame of runs, ours or the paper's; `metric` is "gap_running" or "gap" (see
 `metrics`)."""
@@ -109,8 +108,7 @@ def _pearson(cells: pd.DataFrame) -> Correlation:
 
 
 def which_training_accuracy(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    """Mean distance, over the published batch sizes, of the paper's gap from ours under each reading of
-    "Train Acc"."""
+    """Mean distance of the paper's gap from ours over batch sizes, under each reading of "Train Acc"."""
     paper = published.results(dataset).set_index("batch_size")["gap"]
     ours = frame[frame["dataset"] == dataset].groupby("batch_size")[["gap_running", "gap"]].mean()
     both = ours.index.intersection(paper.index)

@@ -1,5 +1,4 @@
-"""Choosing the batch size on held-out training data, beside choosing it on the test set as the paper does
-(IV-G).
+"""Choosing the batch size on held-out training data, beside the paper's way, on the test set (IV-G).
 
 The best of eight accuracies on one test set is the best partly by luck on that test set, and is then reported
 on it. Here a fifth of the training samples is held out: each network learns from the rest, the batch size is
@@ -39,14 +38,12 @@ SEEDS = 10
 
 
 def held_out_rows(path: Path = FILE) -> pd.DataFrame:
-    """A row for each run: counts of right answers on held-out and on test samples; empty where none was
-    measured."""
+    """A row a run: right answers on held-out and on test samples; empty where none was measured."""
     return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=COLUMNS)
 
 
 def measure(datasets=SYNTHETIC, seeds: int = SEEDS, path: Path = FILE, progress: bool = True) -> list[dict]:
-    """Train what the table lacks, a fifth of the training samples held out, and add it: the paper's protocol
-    otherwise.
+    """Train what the table lacks, by the paper's protocol but with a fifth held out, and add it.
 
     Returns the new rows, of seeds 42, 43, ... at every batch size. What is finished stays when it is
     interrupted."""

@@ -1,5 +1,4 @@
-"""Learning-rate rules side by side (Section IV-D): what leaving the linear rule costs, and batch size told
-from rate.
+"""Learning-rate rules side by side (Section IV-D): the cost of leaving the linear rule.
 
 On MNIST and CIFAR-10 the rate never decays, and a warm-up, where there is one, takes its five epochs whatever
 follows, so that the first epochs of a run do not depend on how many there are: two rules are compared after
@@ -28,8 +27,7 @@ UNSCALED = "synthetic-50k"  # the data set of Section IV-D
 
 
 def loss_without(runs, batch_size: int) -> Estimate:
-    """Test accuracy under the linear rule minus that at the fixed rate, on the data set of Section IV-D, in
-    points."""
+    """Test accuracy under the linear rule minus the fixed rate, on Section IV-D's data set, in points."""
     return combine(runs, UNSCALED, {(batch_size, "linear"): 1, (batch_size, "constant"): -1})
 
 
@@ -45,8 +43,7 @@ def share_lost(runs, batch_size: int) -> Estimate:
 
 
 def fall_without(runs, batch_size: int) -> Estimate:
-    """Fall of test accuracy from B = 32 at the fixed rate: what is lost without scaling, not only by not
-    scaling."""
+    """Fall of test accuracy from B = 32 at the fixed rate: what is lost without scaling."""
     return fall(runs, UNSCALED, 32, batch_size, lr_rule="constant")
 
 
@@ -111,8 +108,7 @@ def of_images(records: dict[str, dict]) -> list[dict]:
 
 
 def effect(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> pd.DataFrame:
-    """Each other rule minus the linear one at each batch size, paired by seed: test accuracy and running gap,
-    in points.
+    """Each other rule minus the linear one, by batch size, paired by seed: accuracy and gap, in points.
 
     Columns: batch_size, rule, then for test_acc and gap_running the difference as an `Estimate`, and n.
     """
@@ -126,8 +122,7 @@ def effect(frame: pd.DataFrame, dataset: str = "synthetic-50k") -> pd.DataFrame:
 
 
 def side_by_side(curves: pd.DataFrame, dataset: str, batch_size: int) -> pd.DataFrame:
-    """Each other rule beside the linear one at one batch size, after as many epochs as both have, on the same
-    seeds.
+    """Each other rule beside the linear one at one batch size, on equal epochs and the same seeds.
 
     Columns: dataset, batch_size, rule, epoch, n (seeds that both have in the same arithmetic), other and
     linear (test accuracy in percent, `Interval`: of a single seed, from the size of the test set), difference
@@ -169,8 +164,7 @@ def _accuracy(values: pd.Series, dataset: str) -> Interval:
 
 
 def at_large_sizes(curves: pd.DataFrame, datasets: tuple[str, ...] = IMAGES) -> pd.DataFrame:
-    """`side_by_side` at every batch size of the data sets' protocols from 128 up, but for the base, where all
-    rules are one."""
+    """`side_by_side` at every batch size from 128 up, but for the base, where all rules are one."""
     return pd.concat(
         [
             side_by_side(curves, name, b)

@@ -1,5 +1,4 @@
-"""What the table of `geometry` says of noise: does its variance fall as 1/B, and does its scale foretell a
-batch size?"""
+"""What `geometry`'s table says of noise: does it fall as 1/B, and does its scale foretell a batch size?"""
 
 from __future__ import annotations
 
@@ -13,8 +12,7 @@ from .estimate import Estimate, lacking, mean
 
 
 def variance_fits(table: pd.DataFrame) -> pd.DataFrame:
-    """log σ² on log B, Eq. (5): one fit a seed, and the interval of their mean (of the one fit, for one
-    seed).
+    """log σ² on log B, Eq. (5): one fit a seed, and the interval of their mean (or of the one fit).
 
     Columns: dataset, at ("initialisation" or "convergence"), measure, exponent (`Interval`) and r_squared
     (`Estimate`, at most 1; of one seed without an interval), seeds, sizes (the most of a seed), n_samples.
@@ -49,8 +47,7 @@ def _variances(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def variance_fit(table: pd.DataFrame, dataset: str, measure: str, at: str, of: str) -> Estimate:
-    """The "exponent" or "r_squared" of `variance_fits` on one data set: its mean over seeds, and how single
-    fits scatter."""
+    """The mean over seeds of "exponent" or "r_squared" of `variance_fits`, and how single fits scatter."""
     title, asked = DATASETS[dataset].title, f"bbatch geometry {dataset}"
     unit = {"exponent": "exponent", "r_squared": "R^2"}[of]
     t = _variances(table)
@@ -64,8 +61,7 @@ def variance_fit(table: pd.DataFrame, dataset: str, measure: str, at: str, of: s
 
 
 def noise_scales(table: pd.DataFrame) -> pd.DataFrame:
-    """The gradient noise scale tr(Σ)/|G|² of each network under the linear rule that did not collapse, in
-    samples.
+    """Gradient noise scale tr(Σ)/|G|², in samples, of each linear-rule network that did not collapse.
 
     Columns: dataset, batch_size, seed, epoch, n_samples, id, whole, value. Over mini-batches that make up the
     whole training set (`whole`), the mean gradient is the true one, |G|² is exact, and so nothing is

@@ -11,8 +11,7 @@ WIDE = 20.0  # points; half an interval beyond that tells less than the values t
 
 
 def precision_effect(frame: pd.DataFrame) -> pd.DataFrame:
-    """bf16 minus fp32 where both are recorded with all else equal, seed included: a row for each
-    configuration.
+    """bf16 minus fp32 where both are recorded with all else equal, seed included: a row a configuration.
 
     Columns: data set, B, epochs, training samples, the range of test accuracies in fp32 and in bf16
     (percent), the effect on test accuracy and on the clean gap (points), n."""

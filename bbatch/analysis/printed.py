@@ -1,5 +1,4 @@
-"""What the paper's numbers say of each other: counts, sums, sections and rates, in `Estimate`s that carry the
-arithmetic.
+"""What the paper's numbers say of each other, in `Estimate`s that carry the arithmetic.
 
 Every function takes the frame of the printed tables (`published.printed_frame`) first, as the other questions
 do, and speaks of the paper alone."""
@@ -16,8 +15,7 @@ from .estimate import Estimate, minus, number
 
 
 def counts_itself(runs, what: str) -> Estimate:
-    """What the paper counts of itself: "data sets", "networks", "batch sizes" or "orders" (of magnitude that
-    they span)."""
+    """What the paper counts of itself: "data sets", "networks", "batch sizes" or "orders" of magnitude."""
     found, names = sorted(set(runs["batch_size"])), list(dict.fromkeys(runs["dataset"]))
     networks = len({DATASETS[d].network for d in names})
     orders = math.log10(max(found) / min(found))
@@ -41,8 +39,7 @@ def stands_in(runs, id: str, claimed: str) -> Estimate:
 
 
 def branch_rates(runs, branch: str) -> list[Estimate]:
-    """Line 9 of Algorithm 2 from the default rate, at both batch sizes of a branch ("small", "medium",
-    "large")."""
+    """Line 9 of Algorithm 2 from the default rate, at both ends of "small", "medium" or "large"."""
     rate, base = published.value("vi-default-lr"), published.value("vi-base-batch")
     pair = published.statement(f"vi-{branch}-batch")[["value", "upper"]]
     return [

@@ -86,8 +86,7 @@ def method_results(
 
 
 def comparable(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of seeds that every way has, of the problems with two such seeds or more: what means are taken
-    over."""
+    """The rows of seeds that every way has, of problems with two such seeds or more: means are over these."""
     ways = rows.groupby(["problem", "seed"])["method"].transform("nunique")
     found = rows[ways == rows["method"].nunique()]
     return found[found.groupby("problem")["seed"].transform("nunique") > 1]
@@ -178,8 +177,7 @@ def _pairs(rows: pd.DataFrame, method: str, other: str) -> pd.DataFrame:
 
 
 def mean_difference(rows: pd.DataFrame, method: str = BEST, other: str = DEFAULT) -> Interval:
-    """`method` less `other` in test accuracy, the mean over the problems, each counted once; n counts the
-    pairs.
+    """`method` less `other` in test accuracy, each problem counted once in the mean; n counts the pairs.
 
     Problems may have different numbers of seeds: their squared standard errors add up, with the degrees of
     freedom of Welch and Satterthwaite, as for independent samples (a seed draws other data, networks and

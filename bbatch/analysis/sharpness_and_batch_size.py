@@ -152,8 +152,7 @@ def growth(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
 
 
 def against_gap(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    """Does a measure of sharpness rank the runs as their generalization gap does? Spearman's rho over single
-    runs.
+    """Does a sharpness measure rank the runs as their gap does? Spearman's rho over single runs.
 
     `runs` as from `metrics.frame`; the gap is that of clean training accuracy, in points. Columns: measure,
     split, over ("all runs", or "runs of equal B and rule": only what differs inside each such cell), rho,

@@ -51,16 +51,14 @@ def branch(n: int) -> tuple[tuple[int, int], tuple[float, float]]:
 
 
 def bound(n: int) -> float:
-    """The upper bound c * sqrt(n), with c the geometric mean of B* / sqrt(N) over Table VI (N: training
-    samples)."""
+    """The upper bound c * sqrt(n); c is the geometric mean of B* / sqrt(N) over Table VI."""
     table = published.critical()
     roots = np.sqrt([DATASETS[name].n_train for name in table["dataset"]])
     return float(np.exp(np.log(table["critical_batch_size"] / roots).mean()) * math.sqrt(n))
 
 
 def start(n: int) -> int:
-    """The batch size that the procedure starts from: the branch's member nearest to the default, within the
-    bound."""
+    """The batch size to start from: the branch's member nearest to the default, within the bound."""
     b = min(branch(n)[0], key=lambda member: abs(member - published.value("vi-default-batch")))
     while b > bound(n):
         b //= 2
@@ -106,8 +104,7 @@ def follow(
     acceptable: float | None = None,
     smallest: int = 1,
 ) -> tuple[Fit, list[tuple[Fit, str]]]:
-    """Algorithm 2 with `train(batch_size)` for line 10; returns the chosen trial, and each trial with what
-    was decided."""
+    """Algorithm 2 with `train(batch_size)` as line 10: the chosen trial, and all trials with decisions."""
     limit, tolerance = published.value("vi-gap-limit"), published.value("iv-g-critical-drop")
     b, doubled, trials, sound = max(start(n), smallest), False, [], []
     while True:

@@ -22,8 +22,7 @@ def how_many(n: int, what: str) -> str:
 
 
 class Told:
-    """A result that says itself: as text, as HTML, as plain values. `rows`: its lines, each a name and a
-    text."""
+    """A result that says itself as text, HTML and plain values. `rows`: its lines, a name and a text."""
 
     def rows(self) -> list[tuple[str, str]]:
         raise NotImplementedError

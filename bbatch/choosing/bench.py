@@ -28,8 +28,7 @@ JUDGED, JUDGED_SHARE = 5000, 0.005
 
 @dataclass(eq=False)
 class Candidate:
-    """A pair and what became of it. `judged`: by rung, 0 to 2; `late`: the clock cut it short; `seconds`: of
-    training."""
+    """A pair and what became of it. `judged`: by rung, 0 to 2; `late`: cut short; `seconds`: trained."""
 
     batch_size: int
     lr: float
@@ -77,8 +76,7 @@ class Bench:
         self.default = self.candidate(self.reference, base_lr)
 
     def warmup(self, batch_size: int) -> int:
-        """Epochs over which the rate climbs: from 256 on a twentieth of the training, of four epochs or
-        more."""
+        """Epochs over which the rate climbs: from B = 256 on, a twentieth, where there are four or more."""
         return max(1, round(WARM_SHARE * self.epochs)) if batch_size >= WARM_FROM and self.epochs >= 4 else 0
 
     def ranked(self, rung: int) -> list[Candidate]:
@@ -97,8 +95,7 @@ class Bench:
         return self.quickest[batch_size]
 
     def candidate(self, batch_size: int, lr: float, seed: int | None = None) -> Candidate:
-        """The candidate of these values: the same one at each call, rates equal to nine digits being the
-        same."""
+        """The one candidate of these values; rates equal to nine digits are the same."""
         seed = self.seed if seed is None else seed
         for c in self.candidates:
             if c.batch_size == batch_size and c.seed == seed and math.isclose(c.lr, lr, rel_tol=1e-9):
@@ -121,8 +118,7 @@ class Bench:
             self.untrained = judge(self.task, model, self.task.validation, self.judged_rows)
 
     def _alive(self) -> int:
-        """How many unfinished trainings may be kept in memory; others begin anew where they are taken up
-        again."""
+        """How many unfinished trainings may stay in memory; others begin anew when taken up again."""
         size = 4 * sum(p.numel() * p.element_size() for p in self.task.model(self.seed).parameters())
         return max(2, int(available(self.task.device) / 4 / size))
 

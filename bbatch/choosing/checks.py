@@ -156,8 +156,7 @@ def load_torch() -> None:
 
 
 def check_step(task) -> None:
-    """One true training step at a rate of almost nothing: gradients that an optimizer cannot take show
-    here."""
+    """One training step at a rate of almost nothing: gradients that an optimizer cannot take show here."""
     model = task.model(0)
     try:
         optimizer, *_ = task.optimizer_of(model, 1e-9)

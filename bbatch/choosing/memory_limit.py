@@ -95,8 +95,7 @@ def _power(b: int) -> int:
 
 
 def _watch(sent: bytes, seconds: float) -> tuple[int, int | None, bool]:
-    """What the child reports on its pipe: largest size that fits, the one that it tried last, whether time
-    ran out."""
+    """What the child reports: largest size that fits, the last one tried, whether time ran out."""
     read, write = os.pipe()
     path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), *filter(None, sys.path)])
     with tempfile.TemporaryFile() as given:  # no pipe, which waits for the other side to read
@@ -129,8 +128,7 @@ def _watch(sent: bytes, seconds: float) -> tuple[int, int | None, bool]:
 
 
 def available(device: str) -> int:
-    """Bytes that a process may take: of the GPU, or of the machine and of its control group where it has one.
-    0: unknown."""
+    """Bytes that a process may take: of the GPU, or of machine and control group. 0: unknown."""
     if torch.device(device).type == "cuda":
         return int(0.9 * torch.cuda.mem_get_info(device)[0])
     free = []

@@ -37,8 +37,7 @@ def recommend(
     progress: bool = True,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Answer:
-    """One batch size and learning rate for training `model` on `data` for `epochs` epochs (see `search` for
-    how).
+    """One batch size and learning rate to train `model` on `data` for `epochs` epochs (see `search`).
 
     model       an `nn.Module`, of which copies are trained, or a function that makes one
     data        (train, validation), each a pair (features, targets) of tensors or arrays, a dict of them, a
@@ -78,8 +77,7 @@ def recommend(
 
 
 class Progress:
-    """What is being done and how many seconds of the budget are left, on the error stream; silent where it is
-    not wanted."""
+    """What is being done and the seconds left, on the error stream; silent unless wanted."""
 
     def __init__(self, budget: float, wanted: bool, clock: Callable[[], float]):
         self.budget, self.clock, self.begun = budget, clock, clock()

@@ -178,8 +178,7 @@ class Rows:
         return nest
 
     def _checked(self, loader: DataLoader):
-        """The data set of a loader. Raises `BadInput` where its batches are made by other means than a batch
-        size."""
+        """The data set of a loader. Raises `BadInput` unless its batches are made by a batch size."""
         if isinstance(loader.dataset, IterableDataset):
             return loader.dataset
         if loader.batch_sampler is None or type(loader.batch_sampler) is not BatchSampler:

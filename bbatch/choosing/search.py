@@ -1,5 +1,4 @@
-"""The search for a batch size and a rate: short trainings of many pairs, long ones of few, and a duel with
-the default.
+"""The search for batch size and rate: many short trainings, few long ones, a duel with the default.
 
 1. Look. Short trainings (a ninth of the whole) at B = 32 and 128, at rates half a decade apart from the
    middle outwards, each side for as long as it gets better; then at B four times larger, or smaller, on the
@@ -113,8 +112,7 @@ class Search(Bench):
         return best
 
     def _halve(self) -> None:
-        """Stage 2: the two best rates of each size to a third, the two best of all and the default to the
-        end."""
+        """Stage 2: each size's two best rates to a third, the two best of all and the default to the end."""
         reserve = self.expected(self.default, self.length)
         chosen, per_size = [], {}
         for c in self.ranked(0):

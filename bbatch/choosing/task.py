@@ -1,5 +1,4 @@
-"""The reader's own model, data, loss, optimizer and metric, checked once, when a :class:`Task` is made of
-them."""
+"""The reader's model, data, loss, optimizer and metric, checked once as they become a `Task`."""
 
 from __future__ import annotations
 
@@ -140,8 +139,7 @@ class Task:
         return model if model.training else model.train()
 
     def _shared(self, model: nn.Module) -> bool:
-        """Whether a model uses the very weights of the first, a backbone made once for all: then it is
-        copied."""
+        """Whether a model uses the first one's very weights (a shared backbone): then it is copied."""
         if not hasattr(self, "_first_made"):
             self._first_made = model  # never trained
             return False
@@ -162,8 +160,7 @@ class Task:
 
     @cached_property
     def accuracy(self) -> bool:
-        """Whether an accuracy can be told: whole-number targets [n], outputs [n, classes], two classes or
-        more."""
+        """Whether an accuracy can be told: whole-number targets [n], outputs [n, classes], 2 or more."""
         scores, targets = self.first.scores, self.first.targets
         if not (isinstance(scores, torch.Tensor) and isinstance(targets, torch.Tensor)):
             return False
@@ -190,8 +187,7 @@ class Task:
         return usual or published.value("vi-default-lr")
 
     def optimizer_of(self, model: nn.Module, lr: float, steps: int = 1) -> tuple:
-        """(optimizer, scheduler or None, whether it is stepped at each step) for a model, of `steps` steps in
-        all."""
+        """(optimizer, scheduler or None, stepped at each step?) for a model, of `steps` steps in all."""
         weights = [p for p in model.parameters() if p.requires_grad]
         if isinstance(self.optimizer, str):
             more = {"momentum": MOMENTUM} if self.optimizer == "sgd" else {}
@@ -212,8 +208,7 @@ class Task:
         return made, scheduler, each
 
     def measured(self, model, batch, result: Result) -> float | None:
-        """The metric of one batch, or of all rows put together as one; None where it is no number yet (one
-        class)."""
+        """The metric of a batch, or of all rows as one; None where it is no number yet (one class)."""
         try:
             if wants_model(self.metric):
                 value = self.metric(model, move(batch, self.device))

@@ -51,8 +51,7 @@ class Training:
         return self.done / self.steps_per_epoch
 
     def advance(self, epochs: float, deadline: float = math.inf) -> bool:
-        """Go on until `epochs` epochs are done in all. False where `deadline` (of the task's clock) came
-        first.
+        """Go on until `epochs` epochs are done. False where `deadline` (the task's clock) came first.
 
         Where it is cut into stretches changes neither the order of the rows nor the rates, only what dropout
         draws.
@@ -173,8 +172,7 @@ class Fit:
 
     @property
     def gap(self) -> float:
-        """Training minus validation score, in points: the paper's Delta with validation data in place of test
-        data."""
+        """Training minus validation score, in points: the paper's Delta with validation for test data."""
         return self.train_score - self.validation_score
 
 

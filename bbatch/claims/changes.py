@@ -55,8 +55,7 @@ SPECIAL = {
 
 
 def changed(judgements: Iterable[Judgement]) -> pd.DataFrame:
-    """A row for each claim whose verdict differs from that under the first rules: id, claim, before, now,
-    reason."""
+    """A row a claim whose verdict differs from the first rules': id, claim, before, now, reason."""
     first = pd.read_csv(published.FOLDER / "first-verdicts.csv").set_index("id")["verdict"]
     rows = []
     for j in judgements:

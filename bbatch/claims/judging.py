@@ -1,5 +1,4 @@
-"""Every claim of the paper, judged twice: against its own tables and against our runs, by `rules`, and
-nowhere else."""
+"""Every claim, judged by `rules` against the paper's own tables and against our runs, here alone."""
 
 from __future__ import annotations
 
@@ -67,8 +66,7 @@ class Judgement:
 def evidence(
     records: dict[str, dict] | None = None, *, seeds: int = 0, precision: str = "recorded"
 ) -> Evidence:
-    """Our runs as evidence: the given records and nothing else, or all there is, measurements and choices
-    included.
+    """Our runs as evidence: the given records and nothing else, or all that there is.
 
     `seeds` keeps the runs of the first so many seeds, `precision` those in one arithmetic ("recorded": in
     any); measurements and choices stay. Raises `BadInput` for an unknown precision or a number of seeds below
@@ -120,8 +118,7 @@ def judged(
 
 
 def _judge(claim: Claim, ours: Evidence, theirs: Evidence, answers: dict) -> Judgement:
-    """Both judgements of one claim under each reading. `answers` keeps what was asked, for claims that ask
-    the same."""
+    """Both judgements of a claim under each reading. `answers` keeps what was asked before."""
 
     def parts(of: Evidence, reading) -> tuple[Estimate, ...]:
         asks = reading.asks
@@ -146,8 +143,7 @@ def _judge(claim: Claim, ours: Evidence, theirs: Evidence, answers: dict) -> Jud
 
 
 def _distance(claim: Claim, read: Read) -> float:
-    """How far the worst part lies from the printed number or range, to choose between readings with one
-    verdict."""
+    """How far the worst part lies from what is printed, to choose between readings with one verdict."""
     if claim.says.bound or claim.cell:
         return 0.0
     first, last = claim.says.ends
@@ -156,8 +152,7 @@ def _distance(claim: Claim, read: Read) -> float:
 
 
 def _shared(raw: list[Judgement]) -> list[Judgement]:
-    """Claims that share a reading (`Claim.shares`) are decided by one: the key under which they fare best
-    together."""
+    """Claims that share a reading (`Claim.shares`) are decided by the one under which they fare best."""
     best = {}
     for name in {j.claim.shares for j in raw} - {""}:
         group = [j for j in raw if j.claim.shares == name]
@@ -210,8 +205,7 @@ def counted(reads: tuple[Read, ...]) -> str:
 
 
 def _notes(j: Judgement, runs: pd.DataFrame) -> tuple[str, ...]:
-    """How the readings fare, where the runs behind a judgement differ from the paper's, and whose scatter
-    they have."""
+    """How the readings fare, where runs differ from the paper's, and whose scatter they have."""
     notes = [said] if (said := counted(j.ours)) and j.claim.testable else []
     rows = runs[runs["id"].isin(j.ids)]
     if low := int((rows["precision"] == "bf16").sum()):

@@ -1,5 +1,4 @@
-"""The paper's claims on gaps, epochs, time and learning rates (Sections II, IV-B, IV-C, IV-D, V-D, V-E,
-VII)."""
+"""The paper's claims on gaps, epochs, time and rates (Sections II, IV-B to IV-D, V-D, V-E, VII)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The paper's distinct claims: the same statement in abstract, introduction, section and conclusions is one
-of them."""
+"""The paper's distinct claims: one statement in abstract, section and conclusions is one of them."""
 
 from __future__ import annotations
 

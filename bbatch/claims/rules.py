@@ -184,8 +184,7 @@ def _range(says: Says, e: Estimate, level: float) -> str:
 
 
 def _little(says: Says, claimed: float, span: float) -> float:
-    """How far from nothing an effect is no effect worth the name: the tolerance, or a tenth of what is
-    claimed."""
+    """The size below which an effect is none: the tolerance, or a tenth of what is claimed."""
     tenth = abs(claimed) ** OF_CLAIM - 1 if says.unit == "ratio" else OF_CLAIM * abs(claimed - says.nothing)
     return max(says.tolerance(says.nothing, span), tenth if claimed > 0 or says.unit != "ratio" else 0.0)
 
@@ -215,8 +214,7 @@ def _batch_size(says: Says, e: Estimate) -> str:
 
 
 def check(says: Says, parts: Sequence[Estimate]) -> str:
-    """What the paper's own tables say of a claim: one of `CHECKS`. Parts carry the rounding of their
-    cells."""
+    """What the paper's tables say of a claim: one of `CHECKS`. Parts carry their cells' rounding."""
     parts = [part for part in parts if part.n]
     if not parts:
         return UNCHECKABLE

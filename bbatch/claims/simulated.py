@@ -76,8 +76,7 @@ def _number(s: Scatter, truth: str, n: int, readings: int = 1) -> str:
 
 
 def _difference(s: Scatter, effect: float, n: int) -> tuple[Estimate, float]:
-    """An estimate of a difference of two cells whose truth is `effect`, and the scatter of one more pair of
-    runs."""
+    """A difference of two cells whose truth is `effect`, and the scatter of one more pair of runs."""
     a, b = (int(k) for k in s.rng.choice(len(s.means), 2, replace=False))
     table, noise = s.table({a: s.means[b] + effect, b: s.means[b]}, n), s.runs([a, b], [0.0, 0.0], 1)[0]
     return s.estimate(table, {a: 1, b: -1}, "points"), float(noise[0] - noise[1])

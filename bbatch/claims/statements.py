@@ -44,8 +44,7 @@ GAPS = (("running training accuracy", "gap_running"), ("clean training accuracy"
 
 
 def claims() -> list[Claim]:
-    """Every claim: the prose in the order of the paper, then Tables III-VII. What claims nothing is left
-    out."""
+    """Every claim: the prose in the paper's order, then Tables III-VII. What claims nothing is left out."""
     put = {id: (question, one_put) for question in QUESTIONS for id, one_put in question.statements.items()}
     prose = [_prose(row, *put[row.id]) for row in published.statements().itertuples() if row.id in put]
     order = [f"Table {table}" for table in TABLES]
@@ -97,8 +96,7 @@ def _printed(said: Says, text: str) -> str:
 
 
 def _cell(table: str, row, column: str, ours, paper, put: Says | None = None, rate: str = "") -> Claim:
-    """The claim of one cell; `put` is what the paper's own tables must keep, where that is not the printed
-    number."""
+    """The claim of one cell; `put`: what the paper's tables must keep, if not the printed number."""
     value, half = getattr(row, column), getattr(row, f"{column}_rounding")
     unit = {"gap_running": "points", "epoch_time_s": "seconds"}.get(column, "percent")
     said = Says(
@@ -127,8 +125,7 @@ def _asked(row, column: str, of: str = "runs", rule: str = "linear") -> tuple[Re
 
 
 def _results() -> Iterable[Claim]:
-    """Tables III, IV and VII. Accuracies must be counts of whole samples, gaps differences of printed
-    accuracies."""
+    """Tables III, IV, VII: accuracies are counts of whole samples, gaps differences of accuracies."""
     whole = says("<=", 0, "points", level=True)
     for row in published.printed_frame().itertuples():
         at = {"dataset": row.dataset, "batch_size": row.batch_size}

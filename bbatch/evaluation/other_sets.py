@@ -27,8 +27,7 @@ def borrowed(name: str) -> Data:
 
 
 class NextCharacter(nn.Module):
-    """A transformer layer over `WINDOW` characters, int64 [n, WINDOW], and the logits of the one after, [n,
-    characters]."""
+    """A transformer layer over `WINDOW` characters [n, WINDOW]; logits of the next, [n, characters]."""
 
     def __init__(self, characters: int, width: int = 32):
         super().__init__()

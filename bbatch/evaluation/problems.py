@@ -128,8 +128,7 @@ class Problem:
 
 
 def protocol(name: str) -> Protocol:
-    """The column of Table II that a problem follows; that of the synthetic sets for those that the paper has
-    not."""
+    """The column of Table II that a problem follows; the synthetic one where the paper has none."""
     p = DATASETS[PARTS.get(name, name if name in DATASETS else SYNTHETIC[-1])].protocol
     return replace(p, epochs=PLAIN_EPOCHS) if name in PLAIN else p
 
@@ -142,8 +141,7 @@ def base_rate(name: str) -> float:
 
 @cache
 def problem(name: str) -> Problem:
-    """The named problem, one of `PROBLEMS`. Raises `BadInput` for another name, `DataMissing` without its
-    files."""
+    """The named one of `PROBLEMS`. Raises `BadInput` for another name, `DataMissing` without files."""
     one_of("problem", name, PROBLEMS)
     if name == "text":
         return _made(name, *characters())

@@ -92,8 +92,7 @@ def keys(frame: pd.DataFrame) -> pd.Series:
 
 
 def cells(on: Problem, seed: int) -> list[dict]:
-    """The problem's grid under the linear rule, for one seed: keys `CELL`; empty where the store holds the
-    grid."""
+    """The problem's grid under the linear rule for one seed, keys `CELL`; empty unless stored."""
     if on.name in DATASETS:
         return []
     p = on.protocol

@@ -35,8 +35,7 @@ CONTESTANTS = {
 
 
 def timings(name: str) -> pd.DataFrame:
-    """A table of measurements: synthetic, images, scaling, landscape, cuda. Raises `BadInput` for what was
-    not measured."""
+    """Measurements: synthetic, images, scaling, landscape, cuda. Raises `BadInput` for any other."""
     path = FOLDER / f"{name}.csv"
     if not path.is_file():
         raise BadInput(
@@ -47,8 +46,7 @@ def timings(name: str) -> pd.DataFrame:
 
 
 def times_faster(table: pd.DataFrame) -> pd.DataFrame:
-    """A row for each contestant and batch size: cost, and how many times faster than the first, with
-    quartiles.
+    """A row for each contestant and batch size: cost, times faster than the first, quartiles.
 
     The data set stands in a column of its own where there is more than one.
     """
@@ -75,8 +73,7 @@ def _number(value: float) -> str:
 
 
 def over(table: pd.DataFrame, who: str, rival: str) -> pd.Series:
-    """How many times faster `who` is than `rival`, by (dataset, batch_size): from their ratios to the
-    first."""
+    """How many times faster `who` is than `rival`, by (dataset, batch_size), through the first."""
     ratio = table.pivot(index=["dataset", "batch_size"], columns="contestant", values="ratio")
     return ratio[who] / ratio[rival] if rival in ratio else pd.Series(dtype=float)
 
@@ -100,8 +97,7 @@ def seconds_of_the_grid(fixed: float, each: float) -> float:
 
 
 def checks(table: pd.DataFrame) -> pd.DataFrame:
-    """What each check took, as text: the table of `benchmarks/checks.py` for the page "How to check this
-    book"."""
+    """What each check took, as text: `benchmarks/checks.py` for the page "How to check this book"."""
 
     def took(seconds):
         return (

@@ -27,8 +27,7 @@ SHADES = dict(
 
 
 def search(found: Answer) -> Figure:
-    """Seconds an epoch against B; validation loss against the rate for each B, after the short trainings and
-    at the end."""
+    """Seconds an epoch against B; validation loss against rate for each B, early and at the end."""
     with mpl.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.0))
         times = found.times

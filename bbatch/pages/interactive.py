@@ -1,5 +1,4 @@
-"""The one way to show a plotly figure: drawn by the plotly.js that ships with the book, with words and a
-picture.
+"""The one way to show a plotly figure: the book's own plotly.js, words, and a picture.
 
 The book links the script once a page (book/_ext/offline.py), JupyterLab brings its own. A reader without
 JavaScript gets the picture, one who listens gets the words; no network is asked for anything.

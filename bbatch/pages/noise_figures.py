@@ -49,8 +49,7 @@ def shares(table: pd.DataFrame, datasets) -> Figure:
 
 
 def live(found: dict[str, pd.Series]) -> Figure:
-    """Variance by mini-batch size of networks measured on the page, each with the line of slope −1 that fits
-    best."""
+    """Variance by mini-batch size of networks measured on the page, and the best line of slope −1."""
     with mpl.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(6.2, 3.9))
         for (name, values), color in zip(found.items(), (INK, COLORS["synthetic-1k"]), strict=False):

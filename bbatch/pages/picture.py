@@ -1,5 +1,4 @@
-"""A matplotlib figure on a page: drawing in the page's own colours, caption, words, values to hover, lines to
-toggle.
+"""A matplotlib figure on a page: the page's colours, caption, words, values to hover, lines to toggle.
 
 The drawing is inline SVG. Each colour has a twin for dark pages, chosen by CSS; on a phone the book's style
 sheet shows the panels one below the other; without JavaScript or style sheet, as in JupyterLab, the figure is
@@ -207,8 +206,7 @@ def _place(figure: Figure, axis, x, y) -> np.ndarray:
 
 
 def _tips(figure: Figure) -> list:
-    """[x, y, text, address] for each value to point at; where an axis has none, the points of its marked
-    lines."""
+    """[x, y, text, address] for each value to point at: the tips, else the marked lines' points."""
     found = []
     for axis in figure.axes:
         points = [tip[1:] for tip in notes(figure).tips if tip[0] is axis]

@@ -84,8 +84,7 @@ def learning_rates() -> Figure:
 
 
 def one_run(right: list[int], recorded: list[int], run: Run) -> Figure:
-    """Test error after each epoch, from the counts of test samples that a run got right, with the record's
-    points."""
+    """Test error after each epoch, from counts of right test samples, with the record's points."""
     n_test, color = DATASETS[run.dataset].n_test, COLORS[run.dataset]
     epochs = np.arange(1, len(right) + 1)
     with mpl.rc_context(STYLE):
@@ -135,8 +134,7 @@ def stages(name: str) -> list[tuple[str, tuple[int, ...]]]:
 
 
 def drawn_networks() -> Figure:
-    """The three networks, drawn: images as squares, vectors as bars; over each arrow the layer and its
-    parameters."""
+    """The three networks, drawn: images as squares, vectors as bars, layers over the arrows."""
     names = list(dict.fromkeys(DATASETS[d].network for d in PUBLISHED))  # the paper's, whatever a reader adds
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(len(names), 1, figsize=(10.5, 6.6))

@@ -1,5 +1,4 @@
-"""Figures of the remedies: the part of the gap to B = 32 that each closes; and of networks beside each
-other."""
+"""Figures of the remedies (the part of the gap that each closes) and of networks compared."""
 
 from __future__ import annotations
 
@@ -24,8 +23,7 @@ APART = 0.3  # between the batch sizes of a remedy, in rows
 
 
 def shares_closed(tables: dict[str, pd.DataFrame]) -> Figure:
-    """A panel a study, a row a remedy, a marker a batch size, with intervals. Tables by setting, as
-    `remedies.gap_closed` gives them."""
+    """A panel a study, a row a remedy, a marker a batch size, with intervals (`remedies.gap_closed`)."""
     if not tables:
         raise BadInput(f"studies are []; one or more are needed, of {', '.join(SETTINGS)}.")
     rows = max(table["remedy"].nunique() for table in tables.values())
@@ -66,8 +64,7 @@ def _panel(axis, name: str, table: pd.DataFrame) -> None:
 
 
 def networks_compared(table: pd.DataFrame, dataset: str) -> Figure:
-    """Accuracy at the best rate, and that rate, against batch size, a line a network; the table as
-    `architectures.by_network` gives it."""
+    """Best accuracy and rate against batch size, a line a network (`architectures.by_network`)."""
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(10.0, 4.0))
         for (network, rows), (color, style) in zip(table.groupby("network", sort=False), LINES, strict=False):

@@ -83,8 +83,7 @@ def _edges(centres: np.ndarray) -> np.ndarray:
 
 
 def accuracy_by_rule(tables: dict[str, pd.DataFrame]) -> Figure:
-    """A panel a data set: test accuracy against batch size at the best rate (with interval) and by the
-    rules."""
+    """A panel a data set: test accuracy against batch size at the best rate and by the rules."""
     with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(1, len(tables), figsize=(4.3 * len(tables), 4.0), squeeze=False)
         for axis, (name, runs) in zip(axes[0], tables.items(), strict=True):

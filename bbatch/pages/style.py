@@ -97,8 +97,7 @@ def with_ends(intervals) -> tuple[list[float], list[list[float]]]:
 
 
 def dark(colour: str) -> str:
-    """The twin of a colour (#rrggbb) on a dark page: greys are turned over, colours lightened until they are
-    seen."""
+    """The twin of #rrggbb on a dark page: greys turned over, colours lightened until seen."""
     if colour in TWINS:
         return TWINS[colour]
     hue, light, strength = rgb_to_hls(*to_rgb(colour))

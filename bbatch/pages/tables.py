@@ -72,8 +72,7 @@ def of_cell(
 
 
 def formatted(table: pd.DataFrame) -> pd.DataFrame:
-    """The numbers of `compare` or `ablation` as text: n, paper, ours ± half of the interval, difference;
-    holes as "–".
+    """`compare` or `ablation` as text: n, paper, ours ± half of the interval, difference; holes are "–".
 
     Times have three digits, the paper's all that it prints; those of different machines are not subtracted.
     """
@@ -184,8 +183,7 @@ def by_number(number: int, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def text_against_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Accuracies of the synthetic sets as Section IV-A.1 words them, as Table VII prints them, and as we find
-    them.
+    """Accuracies of the synthetic sets as Section IV-A.1 words them, as Table VII has them, and ours.
 
     The text names its batch sizes for the 1K set alone; the other two are read likewise.
     """
@@ -209,8 +207,7 @@ def text_against_table(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def critical_sizes(frame: pd.DataFrame) -> pd.DataFrame:
-    """Table VI: the optimum and B* that the paper states, that its own accuracies give, and that our means
-    give.
+    """Table VI: the optimum and B* as the paper states them, by its own accuracies, and by our means.
 
     The last columns: at how many batch sizes of the protocol we have runs, and the least number of seeds at
     one of them."""

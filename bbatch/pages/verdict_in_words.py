@@ -35,8 +35,7 @@ def split(judgements: list[Judgement]) -> tuple[list[Judgement], list[Judgement]
 
 
 def totals_sentence(judgements: list[Judgement]) -> str:
-    """The totals at a glance: of the prose and of the tables, each against our runs and against the paper
-    itself."""
+    """The totals at a glance: prose and tables, each against our runs and the paper itself."""
     said, kinds = [], ("claims of the paper's text", "cells of its tables")
     for what, some in zip(kinds, split(judgements), strict=False):
         if not some:
@@ -136,8 +135,7 @@ def in_words(judgements: list[Judgement], ours: Evidence) -> dict[str, list[str]
 
 
 def paragraph(question, statements: list[Judgement], ours: Evidence) -> str:
-    """A distinct claim, its answer, and a list: the statement that stands for it with its verdicts, and how
-    the others fare."""
+    """A distinct claim, its answer, the statement that stands for it, and how the others fare."""
     lead = next(j for j in statements if j.claim.id == question.leads)
     printed = f": {lead.claim.printed}" if lead.claim.printed else ""
     text = f"**{question.asks}** {question.answer(ours)}\n\n- *The paper:* {lead.claim.text}{printed}.\n"

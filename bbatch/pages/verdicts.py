@@ -1,5 +1,4 @@
-"""Verdicts as HTML: the distinct claims with their answers, the matrix of claims by witness, and the box of
-one section."""
+"""Verdicts as HTML: claims with answers, the matrix by witness, the box of a section."""
 
 from __future__ import annotations
 
@@ -107,8 +106,7 @@ def _strip(verdicts: list[str]) -> str:
 
 
 def box(section: str, about: str = "", ours: Evidence | None = None) -> HTML:
-    """The verdicts on the claims of one section ("IV-D"), for the section's own page, with links to their
-    reasoning.
+    """The verdicts on the claims of one section ("IV-D"), for its page, with links to the reasoning.
 
     `about` keeps the claims on data sets whose names begin with it. Cells of tables are counted, not listed.
     Raises `BadInput` for an unknown section.
