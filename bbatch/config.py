@@ -178,8 +178,8 @@ class Run:
 
     def follows_the_paper(self) -> bool:
         """Whether this is the paper's protocol in full, under the run's own rule and arithmetic."""
-        how = {"lr_rule": self.lr_rule, "precision": self.precision}
-        return self == plan(self.dataset, self.batch_size, self.seed, **how)
+        rule, precision = self.lr_rule, self.precision
+        return self == plan(self.dataset, self.batch_size, self.seed, lr_rule=rule, precision=precision)
 
     def as_dict(self) -> dict:
         """The fields by name, as a record keeps them. What was added since the first records is left out at
