@@ -33,8 +33,9 @@ def test_compare_gives_mean_interval_paper_and_difference(runs):
     table = tables.compare(runs, "synthetic-1k").set_index("batch_size")
     cells = np.array([[95.0, 94.0, 96.0], [96.0, 96.5, 95.5], [93.0, 94.5, 90.0]])
     own, pooled = cells[0].var(ddof=1), cells.var(ddof=1, axis=1).mean()  # as claims are judged: `estimate`
-    # Six degrees of freedom are pooled; two of them are the cell's own, and count once.
-    half = stats.t.ppf(0.975, 2 + 4) * math.sqrt((2 * own + 4 * pooled) / (2 + 4) / 3)
+    # Six degrees of freedom are pooled from three equal cells; two are the cell's own, and count once.
+    lent = 1 / (1 / 10 + 1 / 30 + 1 / 4)
+    half = stats.t.ppf(0.975, 2 + lent) * math.sqrt((2 * own + lent * pooled) / (2 + lent) / 3)
     row = table.loc[8]
     assert row["n"] == 3 and row["test_acc"] == pytest.approx(95.0)
     assert (row["test_acc_low"], row["test_acc_high"]) == pytest.approx((95 - half, 95 + half))
@@ -72,8 +73,9 @@ def test_one_more_run_uses_the_scatter_of_single_runs(runs):
     pooled = (
         sum(np.var(c, ddof=1) for c in cells) / 3
     )  # of six degrees of freedom, two of them the cell's own
-    variance = (2 * np.var(cells[0], ddof=1) + 4 * pooled) / 6
-    half = stats.t.ppf(0.975, 6) * math.sqrt(variance * (1 + 1 / 3))
+    lent = 1 / (1 / 10 + 1 / 30 + 1 / 4)
+    variance = (2 * np.var(cells[0], ddof=1) + lent * pooled) / (2 + lent)
+    half = stats.t.ppf(0.975, 2 + lent) * math.sqrt(variance * (1 + 1 / 3))
     assert (table.loc[8, "low"], table.loc[8, "high"]) == pytest.approx((95 - half, min(95 + half, 100)))
     assert 16 not in table.index  # the paper has no such cell
     give = 0.005  # half of the last digit that is printed
