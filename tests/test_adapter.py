@@ -142,7 +142,7 @@ def test_what_does_not_fit_is_refused_in_a_sentence(loss, model, batch, said):
     with pytest.raises(BadInput, match=said) as refusal:
         Adapter(loss)(model, batch)
     assert str(refusal.value).endswith(".") and "\n" not in str(refusal.value)
-    with pytest.raises(BadInput, match="the loss is 'mse'"):
+    with pytest.raises(BadInput, match="the loss is of type str; give a function"):
         Adapter("mse")
 
 
