@@ -74,6 +74,7 @@ def row(record: dict) -> dict:
     running = 100 * record["history"]["train_correct"][-1] / run.n_train
     curve = 100 * np.array(record["history"]["test_correct"]) / n_test
     above = np.flatnonzero(curve > CONVERGED)
+    disturbed = _disturbed(observed)
     return same | {
         "test_acc": test,
         "train_acc": train,
@@ -81,9 +82,9 @@ def row(record: dict) -> dict:
         "gap": train - test,
         "gap_running": running - test,
         # Runs that share a GPU lengthen each other's epochs: such a time says nothing of the batch size.
-        "epoch_time_s": None if shared(observed) else _epoch_time(observed),
+        "epoch_time_s": None if shared(observed) else _epoch_time(observed["seconds"], disturbed),
         "epoch_cpu_s": float(np.mean(observed["cpu_seconds"])) if observed.get("cpu_seconds") else None,
-        "disturbed_epochs": _disturbed(observed),
+        "disturbed_epochs": None if disturbed is None else int(disturbed.sum()),
         "convergence_epoch": int(above[0]) + 1 if len(above) else None,
         # The loss is None where it was not finite after the last epoch.
         "diverged": final["diverged_epoch"] is not None or final["train_loss"] is None,
@@ -102,20 +103,15 @@ def _elapsed(observed: dict) -> np.ndarray:
     return np.full(len(seconds), math.nan) if shared(observed) else seconds
 
 
-def _is_disturbed(observed: dict) -> np.ndarray | None:
-    """Which epochs took far longer than their processor time; None where that is not known."""
+def _disturbed(observed: dict) -> np.ndarray | None:
+    """Which epochs took far longer than their processor time, bool [epochs]; None where it is not known."""
     if observed["device"] != "cpu" or not observed.get("cpu_seconds"):
         return None
     return np.array(observed["seconds"]) > 2 * np.array(observed["cpu_seconds"]) + 0.1
 
 
-def _disturbed(observed: dict) -> int | None:
-    found = _is_disturbed(observed)
-    return None if found is None else int(found.sum())
-
-
-def _epoch_time(observed: dict) -> float:
-    seconds, disturbed = np.array(observed["seconds"]), _is_disturbed(observed)
+def _epoch_time(seconds, disturbed: np.ndarray | None) -> float:
+    seconds = np.array(seconds)
     if disturbed is not None and not disturbed.all():
         seconds = seconds[~disturbed]
     return float(seconds.mean())
