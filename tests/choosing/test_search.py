@@ -193,6 +193,225 @@ def test_what_the_clock_cuts_short_is_named_and_decides_nothing(monkeypatch):
     assert all(isinstance(text, str) for text in found.cut)
 
 
+# Step by step: which trainings are made, in which order, as the module's four stages say.
+
+
+def steps(world, base=0.001):
+    """(batch size, half decades from the square-root rule's rate, epochs, seed) of each training."""
+    return [
+        (b, round(2 * math.log10(lr / (base * math.sqrt(b / 32)))), round(e, 3), seed)
+        for b, lr, e, seed in world.trained
+    ]
+
+
+@pytest.mark.parametrize(
+    "best, third, order, checked",
+    [
+        (128, 512, (128, 128, 32, 512, 32, 512), [(128, -1), (256, 0), (64, 0)]),
+        (8, 8, (8, 8, 32, 32, 128, 128), [(8, -1), (16, 0), (4, 0)]),
+    ],
+)
+def test_the_stages_one_after_the_other(best, third, order, checked, monkeypatch):
+    """Three rates at 32, 128 and beyond the better of them; two of each size by a third of the length; the
+    default and the two best to the end; the leader's neighbors; four pairs with other seeds."""
+    world = World(monkeypatch, bowl(best, 0.001 * math.sqrt(best / 32)))
+    found = world.search(2000)
+    made = steps(world)
+    assert made[:9] == [(b, k, 2, 0) for b in (32, 128, third) for k in (0, 1, -1)]
+    assert [b for b, *_ in made[9:15]] == list(order) and {e for _, _, e, _ in made[9:15]} == {6}
+    assert {k for _, k, *_ in made[9:15]} == {0, 1}
+    assert made[15:18] == [(32, 0, 18, 0), (best, 0, 18, 0), (best, 1, 18, 0)]
+    assert made[18:21] == [(b, k, 18, 0) for b, k in checked]
+    assert made[21:] == [(b, 0, 18, seed) for seed in (1, 2, 3, 4) for b in (best, 32)]
+    assert found.duels == 4 and found.leader.batch_size == best and not found.cut and found.lost is None
+
+
+def test_where_32_and_128_do_alike_the_search_goes_up_and_stops_where_it_gets_worse(monkeypatch):
+    def loss(b, lr, epochs, seed):
+        return 0.5 + 0.3 * math.log10(lr / (0.001 * math.sqrt(b / 32))) ** 2 + 0.1 * (b > 128)
+
+    world = World(monkeypatch, loss)
+    world.search(2000)
+    assert {b for b, _, e, _ in world.trained if e == 2} == {32, 128, 512}
+    down = World(monkeypatch, lambda b, lr, e, s: loss(b, lr, e, s) + 0.01 * math.log2(b))
+    down.search(4000)  # 8 is the smallest that is looked at: 2 would be below it
+    assert {b for b, _, e, _ in down.trained if e == 2} == {8, 32, 128}
+
+
+@pytest.mark.parametrize(
+    "largest, sizes", [(512, {32, 128, 512}), (511, {32, 128}), (32, {32}), (64, {32, 64})]
+)
+def test_no_batch_is_larger_than_may_be_tried(largest, sizes, monkeypatch):
+    world = World(monkeypatch, bowl(2048, 0.008))
+    found = Search(world.task, 18, 2000.0, 0.001, 0, largest)
+    found.run()
+    assert {b for b, _, e, _ in world.trained if e == 2} == sizes
+    assert max(b for b, *_ in world.trained) <= largest
+
+
+def test_no_batch_is_smaller_than_trains(monkeypatch):
+    world = World(monkeypatch, bowl(2, 0.00025))
+    world.task.smallest = 9  # of the looks, 8 falls away; of the neighbors of 32, 16 stays
+    found = world.search(4000)
+    assert min(b for b, *_ in world.trained) == 16 and found.leader.batch_size == 16
+    least = World(monkeypatch, bowl(2, 0.00025))
+    assert least.search(10_000).leader.batch_size == 2, "one row is no batch, two are"
+
+
+@pytest.mark.parametrize("budget, looked", [(4 * 18, True), (8 * 18, True), (60 * 18, True)])
+def test_looks_at_a_slow_size_are_made_where_they_fit(budget, looked, monkeypatch):
+    """Looks have 0.35 of the time: after three at 32 (1 s an epoch) and at 128 (0.25 s), three at 8 (4 s)."""
+    world = World(monkeypatch, bowl(8, 0.0005))
+    epochs = min(18, budget / 7) / 9
+    found = world.search(budget)
+    assert looked == (0.35 * budget - 3 * epochs * 1.25 > 3 * epochs * 4)
+    assert looked == (8 in {b for b, *_ in world.trained}) and looked == ("B = 8" not in found.cut)
+
+
+def test_the_clock_decides_what_is_looked_at(monkeypatch):
+    """An epoch at 8 takes 40 s, ten times what it would: there is no time for three looks."""
+    world = World(monkeypatch, bowl(8, 0.0005))
+    pace = world.pace
+    world.pace = lambda b: pace(b) * (10 if b < 32 else 1)
+    found = world.search(400)
+    assert 3 * 2 * 40 > 0.35 * 400 - 3 * 2 * 1.25 and "B = 8" in found.cut
+    assert {b for b, _, e, _ in world.trained if e == 2} == {32, 128}
+
+
+def test_of_two_that_cannot_be_told_apart_the_much_faster_leads(monkeypatch):
+    """At the end 32 is better by a hair; 128, four times as fast, is taken, 48 (1.5 times) is not."""
+    world = World(monkeypatch, lambda *a: 0.5)
+    found = world.search(2000)
+    found.leader, found.difference = None, None
+    for c in found.candidates:
+        c.judged.clear()
+
+    def at(b, value, wiggle=0.01):
+        c = found.candidate(b, 0.001)
+        c.judged[2] = judged(np.full(10, value) + wiggle * np.resize([1, -1, -1, 1], 10) * (b != 32))
+        return c
+
+    best, much, little = at(32, -0.5), at(128, -0.501), at(48, -0.5005)
+    found._lead()
+    assert found.leader is much
+    much.judged.clear()
+    found._lead()
+    assert found.leader is best, "1.5 times as fast is not more than 1.5 times"
+    little.judged.clear()
+    clearly = at(128, -0.6)
+    found._lead()
+    assert found.leader is best and clearly.at(2) is not None
+
+
+def test_neighbors_are_tried_only_while_two_duels_stay_affordable(monkeypatch):
+    world = World(monkeypatch, bowl(32, 0.001))
+    found = world.search(2000)
+    before = len(found.candidates)
+    found.candidates[:] = [c for c in found.candidates if c is found.default or c.batch_size in (32, 128)]
+    found.candidates[:] = [c for c in found.candidates if 2 in c.judged and c.lr in (0.001,)]
+    assert before > len(found.candidates) == 1 and found.leader is found.default
+    # the leader is the default at 32: an epoch takes 1 s; each neighbor at 32 costs 18 s, two duels 4 * 18
+    for spare, tried in ((18 + 72 - 1, {64}), (18 + 72 + 1, {32})):
+        world.trained.clear()
+        found.candidates[:] = [found.default]
+        found.deadline = world.now + spare
+        found._check()
+        assert {b for b, *_ in world.trained} == tried, (spare, world.trained)
+
+
+def test_a_duel_that_does_not_fit_is_not_begun(monkeypatch):
+    for spare, duels in ((0.9, 0), (1.1, 1), (2.3, 2)):
+        world = World(monkeypatch, bowl(128, 0.002))
+        found = world.search(2000)
+        found.leader, found.duels, found.difference = found.candidate(128, 0.002), 0, None
+        found.candidates[:] = [c for c in found.candidates if c.seed == 0]
+        found.deadline = world.now + spare * 18 * 1.25 + 0.5
+        found._duel()
+        assert found.duels == duels and found.difference.n == max(duels, 1), spare
+
+
+def test_what_a_bench_expects_warms_up_and_ranks(monkeypatch):
+    world = World(monkeypatch, bowl(32, 0.001))
+    found = Search(world.task, 18, 2000.0, 0.001, 0, 800)
+    found.time_judging(2000.0)
+    c = found.candidate(64, 0.002)
+    assert found.expected(c, 10) == pytest.approx(10 * 0.5 + 1.2 * found.judging)
+    c.epochs, c.training = 4.0, object()
+    assert found.expected(c, 10) == pytest.approx(6 * 0.5 + 1.2 * found.judging)
+    assert found.expected(c, 3) == pytest.approx(1.2 * found.judging)
+    assert found.whole_default(18) == pytest.approx(18 * 1.0 + 1.2 * found.judging)
+    assert [found.warmup(b) for b in (255, 256, 1024)] == [0, 1, 1]
+    for epochs, warm in ((3, 0), (4, 1), (60, 3), (50, 2)):
+        assert Search(world.task, epochs, 2000.0, 0.001, 0, 800).warmup(256) == warm
+    assert found.candidate(64, 0.002 * (1 + 1e-10)) is c and found.candidate(64, 0.002, 1) is not c
+    assert found.candidate(64, 0.002 * (1 + 1e-8)) is not c
+    # before the end the loss decides, at the end the value, and where there is a metric the value always
+    one, two = found.candidate(16, 0.001), found.candidate(16, 0.003)
+    for rung in (0, 2):
+        one.judged[rung], two.judged[rung] = judged([1.0, 1.0], [0.1, 0.1]), judged([2.0, 2.0], [0.9, 0.9])
+    assert found.ranked(0) == [one, two] and found.ranked(2) == [two, one]
+    world.task.metric = "own"
+    assert found.ranked(0) == [two, one]
+    two.judged[2] = judged([1.0, 1.0], [0.9, 0.9])
+    assert found.ranked(2) == [one, two], "of equal values the lower loss"
+    two.diverged = True
+    assert found.ranked(2) == [one]
+
+
+@pytest.mark.parametrize("n, largest, reference, most", [(3200, 800, 32, 800), (3200, 9999, 32, 800),
+    (40, 800, 20, 20), (3200, 16, 16, 16), (10**6, 10**6, 32, 8192), (100, 800, 32, 32)])  # fmt: skip
+def test_the_sizes_that_a_search_may_try(n, largest, reference, most, monkeypatch):
+    world = World(monkeypatch, bowl(32, 0.001))
+    world.task.train = range(n)
+    found = Search(world.task, 18, 2000.0, 0.001, 0, largest)
+    assert (found.reference, found.largest) == (reference, most) and found.default.batch_size == reference
+
+
+@pytest.mark.parametrize("budget, rows", [(2000, 1000), (0.1, 64), (100.0, 500)])
+def test_a_judgement_has_as_many_rows_as_a_share_of_the_budget_allows(budget, rows, monkeypatch):
+    world, asked = World(monkeypatch, bowl(32, 0.001)), []
+
+    def timed(task, model, validation, most):
+        asked.append(most)
+        world.now += most * 0.001
+        return judged([-9.0] * 10)
+
+    found = Search(world.task, 18, 2000.0, 0.001, 0, 800)
+    monkeypatch.setattr(bench, "judge", timed)
+    found.time_judging(budget)
+    assert found.judged_rows == rows and found.judging == pytest.approx(rows * 0.001)
+    assert asked[1:] == [64] + [rows] * (rows > 64)
+    world.task.validation = range(10_000)
+    found.time_judging(10**6)
+    assert found.judged_rows == 5000
+    world.task.validation = range(40)
+    found.time_judging(10**6)
+    assert found.judged_rows == 40
+
+
+@pytest.mark.parametrize(
+    "epochs, budget, runs", [(18, 0.19, False), (18, 4.0, True), (1, 3.1, False), (1, 3.2, True)]
+)
+def test_too_little_time_is_less_than_45_steps_or_half_of_a_training(epochs, budget, runs, monkeypatch):
+    """A step takes 0.01 s, an epoch has 100: a seventh of the budget for 45 of them; of 100 steps, 50 are
+    half, and 45 fewer."""
+    world = World(monkeypatch, bowl(32, 0.001))
+    found = Search(world.task, epochs, budget, 0.001, 0, 800)
+    found.run()
+    share = min(1.0, budget / 7 / epochs)
+    assert runs == (share * 100 * epochs >= 45) == bool(found.length)
+
+
+def test_half_of_a_short_training_is_enough(monkeypatch):
+    """60 steps in all: 30 of them, not 45, tell something."""
+    for budget, runs in ((7 * 0.29, False), (7 * 0.31, True)):
+        world = World(monkeypatch, bowl(32, 0.001), n=1920)
+        world.pace = lambda b: 0.6 * 32 / b
+        found = Search(world.task, 1, budget, 0.001, 0, 480)
+        found.run()
+        assert bool(found.length) == runs
+
+
 # Arithmetic
 
 

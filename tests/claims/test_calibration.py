@@ -17,12 +17,35 @@ from bbatch.records.store import Store
 DRAWS = 60
 
 
-def test_few_firm_verdicts_are_wrong_in_simulated_papers():
-    table = calibration.simulate(DRAWS, seeds=(1, 3, 20))
+@pytest.fixture(scope="module")
+def simulated():
+    return calibration.simulate(DRAWS, seeds=(1, 3, 20))
+
+
+def test_few_firm_verdicts_are_wrong_in_simulated_papers(simulated):
+    table = simulated
     most = stats.binom.ppf(1 - 0.01 / len(table), DRAWS, 0.05)  # what 5 % gives at most, in this many rows
     wrong = table[table["wrong"] / 100 * DRAWS > most + 1e-6]
     assert wrong.empty, wrong.to_string()
     assert (table.loc[table["truth"] == calibration.OTHER, rules.NOT] > 0).any()  # they decide, too
+
+
+def test_a_short_simulation_is_like_the_recorded_one(simulated):
+    """Each kind of claim: counts of verdicts against the recorded shares, by a chi-squared sum over rows."""
+    keys = ["kind", "truth", "n"]
+    both = simulated.merge(calibration.error_counts(), on=keys, suffixes=("", "_long"))
+    assert len(both) == len(simulated) and (simulated["draws"] == DRAWS).all()
+    np.testing.assert_allclose(simulated[list(rules.VERDICTS)].sum(axis=1), 100)
+    for kind, rows in both.groupby("kind"):
+        chi, freedom = 0.0, 0
+        for _, row in rows.iterrows():
+            short = np.array([row[v] for v in rules.VERDICTS]) * DRAWS / 100
+            long = np.array([row[f"{v}_long"] for v in rules.VERDICTS]) * row["draws_long"] / 100
+            seen = short + long > 0
+            if seen.sum() > 1:
+                found = stats.chi2_contingency([short[seen], long[seen]], correction=False)
+                chi, freedom = chi + found.statistic, freedom + found.dof
+        assert stats.chi2.sf(chi, freedom) > 1e-3, (kind, chi, freedom)
 
 
 def test_the_simulation_finds_rules_that_are_too_sure(monkeypatch):

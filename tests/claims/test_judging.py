@@ -1,0 +1,177 @@
+"""How judgements are put together, on claims made up here: which reading decides, how near it is, what is
+shared, what the notes say, and which command would give the data that lacks."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from bbatch import claims
+from bbatch.analysis.estimate import Estimate
+from bbatch.claims import calibration, judging, rules
+from bbatch.claims.claim import Claim, Evidence, Reading
+from bbatch.claims.judging import Judgement, Read
+from bbatch.claims.rules import DATA, NOT, REPRODUCED, UNCHECKABLE, UNTESTABLE, Says
+from factories import record
+
+NOWHERE = pd.DataFrame({"id": [], "dataset": [], "seed": [], "precision": [], "device": []})
+
+
+FIVE = Says("=", 5.0, unit="percent")
+
+
+def exact(value, n=3, **more):
+    return Estimate(value, n, **{"bounds": (value, value), "span": 10.0} | more)
+
+
+def claim(*asks, says=FIVE, section="IV-A", shares="", paper=(), **more):
+    ours = tuple(Reading(lambda runs, found=found: found, label=label, key=label) for label, found in asks)
+    theirs = tuple(Reading(lambda runs, found=found: found, label=label) for label, found in paper)
+    return Claim("id", section, "IV-A", "text", "5", "q", says, ours, theirs, says, shares=shares, **more)
+
+
+def judged(c):
+    of = Evidence(NOWHERE, NOWHERE)
+    return judging._judge(c, of, of, {})
+
+
+def test_the_most_favourable_reading_decides_and_of_equal_ones_the_nearest():
+    j = judged(claim(("far", exact(9.0)), ("near", exact(5.4)), ("nearer", exact(4.8)), ("none", Estimate())))
+    assert [(r.label, r.verdict) for r in j.ours] == [
+        ("nearer", REPRODUCED),
+        ("near", REPRODUCED),
+        ("none", DATA),
+        ("far", NOT),
+    ]
+    assert j.verdict == REPRODUCED and j.check == UNCHECKABLE and j.ours[0].key == "nearer"
+    nothing = judged(claim())
+    assert (nothing.verdict, nothing.check, nothing.deciding) == (UNTESTABLE, UNCHECKABLE, None)
+    assert not nothing.claim.testable and nothing.ours[0].label == nothing.paper[0].label == ""
+    both = judged(claim(paper=[("off", exact(9.0)), ("fits", exact(5.0))]))
+    assert [r.label for r in both.paper] == ["fits", "off"]
+
+
+def test_the_distance_is_that_of_the_worst_part_and_nothing_for_bounds_and_cells():
+    def far(c, *parts):
+        return judging._distance(c, Read("", NOT, parts))
+
+    number, between = claim(), claim(says=Says("range", 2.0, 6.0, "points"))
+    assert far(number, exact(5.25), exact(4.0), exact(5.5)) == 1.0
+    assert far(number, exact(7.5)) == 2.5
+    assert far(between, exact(1.5)) == 0.5 and far(between, exact(6.25)) == 0.25
+    assert far(between, exact(2.0), exact(4.0), exact(6.0)) == 0.0
+    assert far(number) == 1e9 and far(number, exact(math.inf)) == 1e9
+    assert far(claim(section="Table V"), exact(9.0)) == 0.0
+    assert far(claim(says=Says("<", 5.0)), exact(9.0)) == 0.0
+
+
+def test_the_level_counts_parts_and_readings_and_the_deciding_part_is_judged_like_the_whole():
+    j = judged(claim(("both", [exact(5.1), exact(9.0, about="the wrong one")]), ("other", exact(9.5))))
+    assert j.verdict == NOT and j.deciding.about == "the wrong one"
+    assert j.level == pytest.approx(1 - 0.05 / 2 / 2)
+    assert judged(claim(("one", exact(5.0)))).level == pytest.approx(0.95)
+    twice = judged(claim(("a", [exact(5.0, ids=("x", "y")), exact(5.0, ids=("y", "z"))]), ("b", exact(1.0))))
+    assert twice.ids == ["x", "y", "z"]
+
+
+def test_claims_that_share_a_reading_are_decided_by_the_one_with_the_best_ranks_in_sum():
+    """Each alone would take another reading; together "b" is first, or, of equal verdicts, the nearer."""
+    first = judged(claim(("a", exact(5.0)), ("b", exact(5.4)), shares="s"))
+    second = judged(claim(("a", exact(9.0)), ("b", exact(5.5)), shares="s"))
+    alone = judged(claim(("a", exact(5.0)), ("b", exact(5.4))))
+    assert [j.ours[0].label for j in judging._shared([first, alone, second])] == ["b", "a", "b"]
+    assert [[r.label for r in j.ours] for j in judging._shared([first])] == [["a", "b"]]
+    near = judged(claim(("a", exact(5.3)), ("b", exact(5.0)), shares="t"))
+    third = judged(claim(("a", exact(5.0)), ("b", exact(5.2)), shares="t"))
+    assert [j.ours[0].label for j in judging._shared([near, third])] == ["b", "b"]
+    bare = judged(claim(shares="u"))
+    assert judging._shared([bare]) == [bare]
+
+
+@pytest.mark.parametrize(
+    "verdicts, said",
+    [
+        ([NOT], ""),
+        ([NOT, NOT], "Both readings: not reproduced."),
+        ([NOT] * 3, "All 3 readings: not reproduced."),
+        ([NOT, REPRODUCED, NOT, DATA], "Of 4 readings: 1 reproduced, 2 not reproduced, 1 not enough data."),
+        (["inconsistent", "consistent"], "Of 2 readings: 1 consistent, 1 inconsistent."),
+    ],
+)
+def test_readings_are_counted_in_words(verdicts, said):
+    assert judging.counted(tuple(Read("", v) for v in verdicts)) == said
+
+
+def made(*parts, of="runs", reads=None):
+    c = claim(("a", list(parts)))
+    c = Claim(**vars(c) | {"ours": (Reading(c.ours[0].asks, of),)})
+    return Judgement(c, reads or (Read("a", DATA, parts),), (Read("", UNCHECKABLE),))
+
+
+def runs(**columns):
+    n = max(len(v) for v in columns.values() if isinstance(v, list))
+    rows = {"id": [f"r{k}" for k in range(n)], "dataset": "mnist", "seed": list(range(42, 42 + n))}
+    return pd.DataFrame(rows | {"precision": "fp32", "device": "cuda"} | columns)
+
+
+def test_what_would_give_the_data():
+    """What a part lacks, else twice the seeds: of the runs there are, or of the data set's own number."""
+    wide = Estimate(5.0, 3, error=9.0, one_run=9.0, ids=("r0", "r1", "r2"), span=1.0)
+    six = runs(seed=[42, 43, 44, 45, 46, 47], precision="fp32")
+    assert judging._command(made(wide), six) == "bbatch sweep mnist --seeds 10"  # the data set plans five
+    many = runs(seed=list(range(42, 50)))
+    ids = tuple(f"r{k}" for k in range(8))
+    more = Estimate(5.0, 8, error=9.0, one_run=9.0, ids=ids, span=1.0)
+    assert judging._command(made(more), many) == "bbatch sweep mnist --seeds 16"
+    assert judging._command(made(wide, of="measures"), six) == "bbatch geometry mnist --seeds 6"
+    lacking = Estimate(missing="bbatch sweep cifar10")
+    assert judging._command(made(exact(5.0), wide, lacking), six) == "bbatch sweep cifar10"
+    assert judging._command(made(Estimate(5.0, 1, ids=("gone",))), six) == ""
+    firm = made(wide, reads=(Read("a", NOT, (wide,)),))
+    assert judging._command(firm, six) == ""
+
+
+def test_notes_say_where_runs_differ_from_the_papers():
+    def notes(n, table, c=None, **more):
+        part = Estimate(5.0, n, ids=("r0", "r1"), **more)
+        return judging._notes(made(part), table)
+
+    plain = runs(precision=["fp32", "fp32", "bf16"])
+    assert notes(5, plain) == ()
+    assert notes(4, plain) == (
+        "Fewer than five seeds: the scatter is drawn towards that of the data set's other batch sizes.",
+    )
+    assert notes(4, plain, counted="cells") == () == notes(0, plain)
+    low = runs(precision=["bf16", "fp32", "bf16"])
+    assert notes(5, low) == ("1 of 2 runs trained in mixed precision (bf16); the paper has 32 bits.",)
+    for dataset, said in (("mnist", 1), ("cifar10", 1), ("synthetic-1k", 0)):
+        cpu = notes(5, runs(device=["cpu", "cuda"], dataset=dataset))
+        assert len(cpu) == said and all(n.startswith("Trained on a CPU") for n in cpu)
+    two = judged(claim(("a", exact(5.0)), ("b", exact(9.0))))
+    assert judging._notes(two, plain) == ("Of 2 readings: 1 reproduced, 1 not reproduced.",)
+
+
+def test_the_given_records_are_all_the_evidence_and_a_cell_counts_once():
+    two = [record("mnist", 64, 42, 9900), record("mnist", 64, 42, 9900, precision="bf16")]
+    other = record("mnist", 64, 43, 9800, lr_rule="constant")
+    found = claims.evidence({r["id"]: r for r in (*two, other)})
+    assert len(found.runs) == 2 and set(found.runs["lr_rule"]) == {"linear", "constant"}
+    assert found.ablation is found.runs and set(found.records) == {r["id"] for r in (*two, other)}
+    assert found.measures.empty and found.choices.empty and found.warm_up.empty
+    everything = claims.evidence()
+    assert len(everything.measures) and len(everything.choices) and len(everything.warm_up)
+
+
+def test_error_rates_are_the_worst_wrong_share_and_the_mean_open_one():
+    rows = [
+        ("b", "one", 3, 50.0, 0.0, 10.0, 20.0, 20.0, 0.0, 4.0),
+        ("b", "two", 3, 10.0, 30.0, 10.0, 20.0, 30.0, 0.0, 1.0),
+        ("a", "one", 3, 100.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+        ("b", "one", 5, 0.0, 0.0, 0.0, 60.0, 40.0, 0.0, 2.5),
+        ("a", "one", 5, 0.0, 0.0, 0.0, 0.0, 100.0, 0.0, 0.25),
+    ]
+    table = pd.DataFrame(rows, columns=["kind", "truth", "n", *rules.VERDICTS, "wrong"])
+    found = calibration.error_rates(table)
+    # firm of "b", 3: 50 + 10 + 20 = 80 and 10 + 10 + 20 = 40; open: 20 and 60
+    assert found.values.tolist() == [["b", "4.0 / 40", "2.5 / 40"], ["a", "0.0 / 0", "0.2 / 100"]]
+    assert list(found) == ["kind", "n = 3", "n = 5"]
