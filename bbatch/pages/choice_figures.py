@@ -38,7 +38,8 @@ def search(found: Answer) -> Figure:
         left.minorticks_off()
         first = found.trials[found.trials["seed"] == found.trials["seed"].min()]
         shades = plt.get_cmap("viridis")(np.linspace(0, 0.85, max(1, first["batch_size"].nunique())))
-        for (b, trials), color in zip(first.sort_values("lr").groupby("batch_size"), shades, strict=True):
+        by_size = first.sort_values("lr").groupby("batch_size")
+        for (b, trials), color in zip(by_size, shades, strict=False):  # without a training one is left over
             right.plot("lr", "short_loss", "o:", data=trials, color=color, markersize=4, label=f"B = {b}")
             done = trials[trials["complete"].astype(bool)]
             right.plot("lr", "loss", "s", data=done, color=color, markersize=7, label="_")

@@ -30,9 +30,9 @@ def against_batch_size(
     frame: pd.DataFrame, datasets, metric: str = "test_acc", *, title: str | None = None
 ) -> Figure:
     """A panel a data set: our means with 95 % intervals, every single run, and the paper's points."""
-    size = (max(5.2, 4.1 * len(datasets)), 4.0)
+    figsize = (max(5.2, 4.1 * len(datasets)), 4.0)
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(datasets), figsize=size, squeeze=False)
+        figure, axes = plt.subplots(1, len(datasets), figsize=figsize, squeeze=False)
         for axis, name in zip(axes[0], datasets, strict=True):
             _panel(axis, frame[frame["dataset"] == name], name, metric)
             axis.set_ylabel(METRICS[metric])

@@ -18,8 +18,8 @@ from .style import COLORS, INK, STYLE, legend
 def contours(found: Grids, caption: str, loss: str = "Test loss") -> Figure:
     """Surfaces from above, side by side: lines of equal loss, the same levels in each panel."""
     with mpl.rc_context(STYLE | {"axes.grid": False}):
-        size = (max(5.2, 3.6 * len(found)), 4.3)
-        figure, axes = plt.subplots(1, max(len(found), 1), figsize=size, squeeze=False)
+        figsize = (max(5.2, 3.6 * len(found)), 4.3)
+        figure, axes = plt.subplots(1, max(len(found), 1), figsize=figsize, squeeze=False)
         levels = np.logspace(*log_range(found.values()), 15) if found else []
         for axis, (label, (a, b, height)) in zip(axes[0], found.items(), strict=False):  # one panel for none
             norm = mpl.colors.LogNorm(levels[0], levels[-1])
@@ -43,8 +43,8 @@ def loss_paths(points: pd.DataFrame, datasets) -> Figure:
     t = points[(points["kind"] == "path") & points["dataset"].isin(datasets)]
     names = [name for name in datasets if (t["dataset"] == name).any()]
     with mpl.rc_context(STYLE):
-        size = (4.9 * max(len(names), 1), 3.9)
-        figure, axes = plt.subplots(1, max(len(names), 1), figsize=size, squeeze=False)
+        figsize = (4.9 * max(len(names), 1), 3.9)
+        figure, axes = plt.subplots(1, max(len(names), 1), figsize=figsize, squeeze=False)
         for axis, name in zip(axes[0], names, strict=False):  # one empty panel where there is none
             colors = iter((COLORS[name], INK, "#CC79A7"))  # three at most
             for other, lines in t[t["dataset"] == name].groupby("to_batch_size"):

@@ -76,8 +76,8 @@ def variance(table: pd.DataFrame, datasets) -> Figure:
     ]
     shown = [d for d in datasets if (t["dataset"] == d).any()]
     with mpl.rc_context(STYLE):
-        size = (max(6, 3.6 * len(shown)), 4.0)
-        figure, axes = plt.subplots(1, max(len(shown), 1), figsize=size, squeeze=False)
+        figsize = (max(6, 3.6 * len(shown)), 4.0)
+        figure, axes = plt.subplots(1, max(len(shown), 1), figsize=figsize, squeeze=False)
         for axis, name in zip(axes[0], shown, strict=False):  # one empty panel where nothing is shown
             end = DATASETS[name].protocol.epochs
             for measure, epoch, color, mark, label in (

@@ -25,8 +25,10 @@ LAYERS |= {"Flatten": "flatten", "Linear": "linear"}
 def synthetic_sets(datasets: dict) -> Figure:
     """Training samples (`data.Data` of features, by name) on their first two principal components."""
     with mpl.rc_context(STYLE):
-        size = (4.1 * len(datasets), 3.8)
-        figure, axes = plt.subplots(1, len(datasets), figsize=size, sharex=True, sharey=True, squeeze=False)
+        figsize = (4.1 * len(datasets), 3.8)
+        figure, axes = plt.subplots(
+            1, len(datasets), figsize=figsize, sharex=True, sharey=True, squeeze=False
+        )
         shares = []
         for axis, (name, data) in zip(axes[0], datasets.items(), strict=True):
             x, y = data.train_x.numpy().astype(float), data.train_y.numpy()

@@ -28,8 +28,8 @@ def shares_closed(tables: dict[str, pd.DataFrame]) -> Figure:
         raise BadInput(f"studies are []; one or more are needed, of {', '.join(SETTINGS)}.")
     rows = max(table["remedy"].nunique() for table in tables.values())
     with mpl.rc_context(STYLE):
-        size = (6.4 * len(tables), 1.4 + 0.42 * rows)
-        figure, axes = plt.subplots(1, len(tables), figsize=size, squeeze=False)
+        figsize = (6.4 * len(tables), 1.4 + 0.42 * rows)
+        figure, axes = plt.subplots(1, len(tables), figsize=figsize, squeeze=False)
         for axis, (name, table) in zip(axes[0], tables.items(), strict=True):
             _panel(axis, name, table)
         axes[0, 0].legend(loc="lower left", fontsize=9)

@@ -45,8 +45,14 @@ LOOKS = set(
     "alpha lw linewidth linewidths ms markersize s fontsize size figsize zorder pad labelpad loc ha va"
     " rotation capsize elinewidth ncols ncol frameon bbox_to_anchor borderaxespad handlelength columnspacing"
     " aspect constrained_layout layout height_ratios width_ratios hspace wspace rasterized clip_on dpi margin"
-    " opacity xytext textcoords fontweight shrink".split()
+    " opacity xytext textcoords fontweight shrink markeredgewidth markerscale labelspacing labelsize"
+    " horizontal_spacing interpolation default_height camera_eye subs numticks linscale arrowprops fmt marker"
+    " linestyle ls color ecolor edgecolor facecolor markerfacecolor squeeze sharex sharey".split()
 )
+# Calls of which every argument does: grid lines, ticks of an axis (not where they stand: `set_xticks`).
+LOOKS_CALLED = set("grid tick_params minorticks_off set_axisbelow set_minor_locator".split())
+# Names that hold nothing else: sizes, distances and dictionaries of such arguments.
+LOOKS_NAMED = set("STYLE KEY SCALE figsize margin shades hollow".split())
 CHECKS = set(
     "strict dtype copy observed validate stacklevel encoding newline missing_ok durable allow_pickle".split()
 )
@@ -117,9 +123,19 @@ def _is_prose(parent: ast.AST, field: str, child: ast.AST) -> bool:
         return True
     if isinstance(child, ast.keyword) and child.arg in LOOKS | CHECKS:
         return True
+    if isinstance(child, ast.Call) and isinstance(child.func, ast.Attribute):
+        if child.func.attr in LOOKS_CALLED:
+            return True
+    if isinstance(child, ast.Assign) and _names_of(child) <= LOOKS_NAMED:
+        return True
     if isinstance(child, ast.Raise | ast.Import | ast.ImportFrom | ast.Assert):
         return True
     return isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
+
+
+def _names_of(statement: ast.Assign) -> set[str]:
+    """The names that a statement gives values to, or "" where it gives one to anything else."""
+    return {getattr(target, "id", "") for target in statement.targets}
 
 
 def _edits(node: ast.AST) -> Iterator[tuple[str, Callable[[], None]]]:
