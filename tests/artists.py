@@ -24,7 +24,7 @@ def ends(bars, direction: str = "y") -> list[tuple[float, float]]:
 
 def band(collection) -> dict[float, tuple[float, float]]:
     """Of a `fill_between`: its lower and upper edge at each x."""
-    at = np.concatenate([path.vertices for path in collection.get_paths()])
+    at = np.concatenate([np.empty((0, 2)), *(path.vertices for path in collection.get_paths())])
     return {float(x): (at[at[:, 0] == x, 1].min(), at[at[:, 0] == x, 1].max()) for x in np.unique(at[:, 0])}
 
 
@@ -57,8 +57,14 @@ def scales(axis) -> tuple[str, str]:
 
 
 def named(figure, titles: bool = True) -> bool:
-    """Whether every panel says what its axes are, and (where `titles`) what it shows."""
+    """Whether every panel says what its axes are, and what it shows. Rows with names need no label, nor
+    panels beside one with the same scale."""
     panels = [axis for axis in figure.axes if axis.axison and axis.get_label() != "<colorbar>"]
     heads = [axis.get_title(loc="left") for axis in panels]
-    sides = [(axis.get_xlabel(), axis.get_ylabel() or axis.get_yticklabels()) for axis in panels]
-    return bool(panels) and all(x and y for x, y in sides) and (all(heads) or not titles)
+    rows = [any(any(map(str.isalpha, text)) for text in ticks(axis, "y").values()) for axis in panels]
+    first = bool(panels) and panels[0].get_ylabel()
+    sides = [
+        axis.get_xlabel() and (axis.get_ylabel() or row or first)
+        for axis, row in zip(panels, rows, strict=True)
+    ]
+    return bool(panels) and all(sides) and (all(heads) or not titles)

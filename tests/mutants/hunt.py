@@ -174,7 +174,10 @@ def put(file: str, code: CodeType, site: Site, functions) -> bool:
     if site.function == "<module>":
         module = sys.modules[module_name(file)]
         fresh = dict(vars(module))
-        exec(code, fresh)
+        try:
+            exec(code, fresh)
+        except Exception:  # a module that cannot be imported: its import tells
+            return False
         if not site.names or not all(_plain(fresh[name]) for name in site.names):
             return False
         for name in site.names:
