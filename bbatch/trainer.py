@@ -6,9 +6,13 @@ the record says which it was.
 
 from __future__ import annotations
 
+import copy
 import io
 import math
+import pickle
 import time
+import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +22,7 @@ from torch import nn
 from . import streams
 from .config import Run
 from .data import Data
-from .engines import fastest_engine
+from .engines import TorchEngine, fastest_engine
 from .files import seal, set_aside, unseal, write_whole
 from .recipe import Recipe, network_of, recipe_of
 
@@ -63,14 +67,11 @@ def train_network(
 ) -> Outcome:
     """Train any network to the end of the recipe, from its last checkpoint where there is one.
 
-    The outcome does not depend on whether, or where, the training was interrupted.
+    The outcome does not depend on whether, or where, the training was interrupted: what another engine or
+    device began is not gone on with, but set aside with a warning.
     """
-    engine = fastest_engine(network, data, recipe, device)
-    history: dict[str, list] = {k: [] for k in HISTORY}
-    if checkpoint and (saved := checkpoint.read()):
-        history = saved["history"]
-        engine.restore(saved["engine"])
-    diverged = None
+    engine, history = _begun(network, data, recipe, device, checkpoint)
+    maker, diverged = _maker(engine, device), None
     for epoch in range(len(history["seconds"]), recipe.epochs):
         begun, worked = time.perf_counter(), time.process_time()
         loss, correct = engine.train_epoch(epoch)
@@ -91,7 +92,8 @@ def train_network(
             diverged = epoch + 1
             break
         if checkpoint:
-            checkpoint.write(epoch + 1, {"history": history, "engine": engine.state()})
+            state = {"made_by": maker, "history": history, "engine": engine.state()}
+            checkpoint.write(epoch + 1, state)
     chosen = torch.from_numpy(
         streams.subset(streams.seeds_of(recipe.seed), len(data.train_y), recipe.n_train)
     )
@@ -106,6 +108,31 @@ def train_network(
         "diverged_epoch": diverged,
     }
     return Outcome(history, final, engine.name, engine.weights())
+
+
+def _maker(engine: TorchEngine, device: str) -> str:
+    return f"the {engine.name} engine on {torch.device(device).type}"
+
+
+def _begun(network, data, recipe, device, checkpoint) -> tuple[TorchEngine, dict[str, list]]:
+    """The engine and the history so far, from the newest checkpoint that this engine wrote."""
+    untouched = copy.deepcopy(network.state_dict()) if checkpoint else {}
+    engine = fastest_engine(network, data, recipe, device)
+    while checkpoint and (saved := checkpoint.read()) is not None:
+        try:
+            found = saved["made_by"]
+            if found == _maker(engine, device):
+                engine.restore(saved["engine"])
+                return engine, {k: list(saved["history"][k]) for k in HISTORY}
+            why = f"it is of {found}, and this is {_maker(engine, device)}"
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError):
+            why = "it does not hold the state of this training"
+            network.load_state_dict(untouched)  # part of the state may have been taken over
+            engine = fastest_engine(network, data, recipe, device)
+        path = checkpoint.files()[-1]
+        warnings.warn(f"The checkpoint {path.name} is set aside ({why}); the run begins anew.", stacklevel=3)
+        set_aside(path)
+    return engine, {k: [] for k in HISTORY}
 
 
 class Checkpoint:
@@ -130,10 +157,12 @@ class Checkpoint:
             path.unlink(missing_ok=True)
 
     def read(self) -> dict | None:
-        """The newest whole state, or None. Damaged files are set aside; only plain values are loaded."""
+        """The newest whole state, or None. Damaged files, and those that hold more than plain values and
+        tensors, are set aside."""
         for path in reversed(self.files()):
             if (payload := unseal(path.read_bytes())) is not None:
-                return torch.load(io.BytesIO(payload), weights_only=True)
+                with suppress(pickle.UnpicklingError, RuntimeError, EOFError):
+                    return torch.load(io.BytesIO(payload), weights_only=True)
             set_aside(path)
         return None
 

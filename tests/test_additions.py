@@ -58,7 +58,8 @@ def test_buffers_survive_interruption(added, tmp_path):
     first = engines.engine_for(run, added, "cpu")
     first.train_epoch(0)
     history = {name: [0.0] for name in trainer.HISTORY}
-    checkpoint.write(1, {"history": history, "engine": first.state()})
+    state = {"made_by": "the torch engine on cpu", "history": history, "engine": first.state()}
+    checkpoint.write(1, state)
     resumed = trainer.train(run, added, checkpoint=checkpoint)
     assert resumed.final == whole.final
     assert all(

@@ -9,7 +9,6 @@ and in the first steps for the convolutional ones.
 
 import io
 import math
-import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +16,7 @@ import pytest
 import torch
 
 import reference
-from bbatch import config, data, engines, files, streams, trainer
+from bbatch import config, data, engines, files, models, streams, trainer
 from bbatch.engines import eager
 from bbatch.engines.compiled import CompiledEngine
 from bbatch.engines.eager import TorchEngine
@@ -177,8 +176,8 @@ def test_rerun_and_resumed_run_are_bit_identical(dataset, optimizer, batch, n, e
     assert different(undisturbed, trainer.train(replace(run, seed=run.seed + 1), samples))
 
 
-def test_a_checkpoint_holds_only_tensors_and_plain_values(tmp_path):
-    """What `torch.load(weights_only=True)` would run for a hostile pickle is refused."""
+def test_a_checkpoint_holds_only_tensors_and_plain_values(tmp_path, capsys):
+    """What a hostile pickle would run is not run; the file is set aside."""
 
     class Hostile:
         def __reduce__(self):
@@ -187,8 +186,56 @@ def test_a_checkpoint_holds_only_tensors_and_plain_values(tmp_path):
     buffer = io.BytesIO()
     torch.save({"history": Hostile()}, buffer)
     (tmp_path / "key.00001.pt").write_bytes(files.seal(buffer.getvalue()))
-    with pytest.raises(pickle.UnpicklingError):
-        trainer.Checkpoint(tmp_path, "key").read()
+    assert trainer.Checkpoint(tmp_path, "key").read() is None and "ran" not in capsys.readouterr().out
+    assert [p.name for p in tmp_path.iterdir()] == ["key.00001.pt.damaged"]
+
+
+def from_another_engine(state, samples, run):
+    """What the compiled engine of the same training writes, once as it is and once under a false name."""
+    torch_engine = engines.TorchEngine(models.mlp(), samples, engines.recipe_of(run), "cpu")
+    return state | {"made_by": "the torch engine on cpu", "engine": torch_engine.state()}
+
+
+ODD = {
+    "another engine": (
+        from_another_engine,
+        "it is of the torch engine on cpu, and this is the compiled engine",
+    ),
+    "another device": (
+        lambda state, *_: state | {"made_by": "the compiled engine on cuda"},
+        "it is of the compiled engine on cuda, and this is the compiled engine on cpu",
+    ),
+    "a false name": (
+        lambda *given: from_another_engine(*given) | {"made_by": "the compiled engine on cpu"},
+        "it does not hold the state of this training",
+    ),
+    "other weights": (
+        lambda state, *_: state | {"engine": state["engine"] | {"flat": torch.zeros(7)}},
+        "it does not hold the state of this training",
+    ),
+    "a history without losses": (
+        lambda state, *_: state | {"history": {"seconds": [0.1]}},
+        "it does not hold the state of this training",
+    ),
+    "something else": (lambda *_: {"epoch": 3}, "it does not hold the state of this training"),
+    "no state at all": (lambda *_: [1, 2], "it does not hold the state of this training"),
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_a_checkpoint_of_something_else_is_set_aside_with_a_sentence(what, tmp_path):
+    run, samples = make_run("synthetic-1k", 32, "adam", 100, 3), tiny("synthetic-1k", 600, 50)
+    undisturbed = trainer.train(run, samples)
+    checkpoint = trainer.Checkpoint(tmp_path, "key")
+    engine = engines.engine_for(run, samples, "cpu")
+    engine.train_epoch(0)
+    history = {name: [0.5] for name in trainer.HISTORY}
+    state = {"made_by": "the compiled engine on cpu", "history": history, "engine": engine.state()}
+    odd, why = ODD[what]
+    checkpoint.write(1, odd(state, samples, run))
+    with pytest.warns(UserWarning, match=f"key.00001.pt is set aside .{why}.*; the run begins anew"):
+        same(undisturbed, trainer.train(run, samples, checkpoint=checkpoint))
+    assert [p.name for p in tmp_path.glob("*.damaged")] == ["key.00001.pt.damaged"]
 
 
 @pytest.mark.parametrize("keep", [0, 10, 32, 500, -1])
