@@ -1,4 +1,7 @@
-"""A page of one's own: a notebook beside the others and a line in `_toc.yml`, nothing else."""
+"""A page of one's own: a notebook beside the others and a line in `_toc.yml`, nothing else.
+
+It is built in another checkout than the one that is installed here, and must take its package from there.
+"""
 
 import os
 import shutil
@@ -16,8 +19,11 @@ PAGE = [
     nbformat.v4.new_markdown_cell("# A page of mine", id="title"),
     nbformat.v4.new_code_cell("seed: int = 42", id="given", metadata={"tags": ["parameters"]}),
     nbformat.v4.new_code_cell(
-        "from bbatch import config\nfrom IPython.display import Markdown\n"
-        "Markdown(f'Seed {seed} of {len(config.DATASETS)} data sets.')",
+        "from pathlib import Path\nfrom IPython.display import Markdown\n"
+        "from bbatch import config, repository\nfrom bbatch.records.store import Store\n"
+        "here, store = Path.cwd().parent, Store().folder\n"
+        "Markdown(f'Seed {seed} of {len(config.DATASETS)} data sets. '\n"
+        "         f'Own package: {repository.ROOT == here}. Own store: {store == here / \"mine\"}.')",
         id="said",
     ),
 ]
@@ -44,14 +50,14 @@ def checkout(tmp_path):
 
 
 def test_a_page_is_a_notebook_and_a_line(checkout):
-    environment = os.environ | {"PYTHONPATH": str(checkout), "BBATCH_STORE": str(checkout / "store")}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "BBATCH_STORE": "mine"}
     command = [sys.executable, "-m", "bbatch.publishing", "book"]
     done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     html = checkout / "_build" / "html"
     page = BeautifulSoup((html / "notebooks" / "20_mine.html").read_text(), "html.parser")
     text = page.get_text()
-    assert "Seed 42 of 5 data sets." in text
+    assert "Seed 42 of 5 data sets. Own package: True. Own store: True." in text
     assert "This page is the notebook notebooks/20_mine.ipynb" in text
     start = BeautifulSoup((html / "book" / "index.html").read_text(), "html.parser")
     assert start.find("a", href="../notebooks/20_mine.html").get_text(strip=True) == "A page of mine"
