@@ -25,6 +25,8 @@ def final(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     spec, rows = DATASETS[dataset].protocol, _ends(table, dataset)
     both = rows[(rows["batch_size"] == spec.base_batch) & (rows["lr_rule"] == "linear")]
     others = [rule for rule in rows["lr_rule"].unique() if rule != "linear"]
+    if both.empty or not others:
+        return rows
     return pd.concat([rows, *(both.assign(lr_rule=rule) for rule in others)], ignore_index=True)
 
 
@@ -46,7 +48,7 @@ def sharpness_by_seed(
 
 
 def _wide(cell: pd.DataFrame) -> pd.DataFrame:
-    return cell.pivot_table(index="seed", columns="batch_size", values="value")
+    return cell.groupby(["seed", "batch_size"])["value"].mean().unstack()
 
 
 def sharpness_at(table: pd.DataFrame, dataset: str, batch_size: int, measure: str, split: str) -> Estimate:
