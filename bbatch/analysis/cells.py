@@ -42,7 +42,7 @@ def by_seed(
     runs: pd.DataFrame, dataset: str, metric: str, rules: Iterable[str] = ("linear",)
 ) -> pd.DataFrame:
     """A row a seed, a column a cell (batch size, rule), of one data set under the given rules."""
-    seeds, cells, values = grid(_under(runs, dataset, rules, [metric]), metric)
+    seeds, cells, values = _grid(_under(runs, dataset, rules, [metric]), metric)
     return pd.DataFrame(values, seeds, pd.MultiIndex.from_tuples(cells, names=["batch_size", "lr_rule"]))
 
 
@@ -51,7 +51,7 @@ def _under(runs: pd.DataFrame, dataset: str, rules: Iterable[str], columns: list
     return runs.loc[under, ["seed", "batch_size", "lr_rule", *columns]]  # to select all columns is slow
 
 
-def grid(runs: pd.DataFrame, metric: str) -> tuple[list[int], list[Cell], np.ndarray]:
+def _grid(runs: pd.DataFrame, metric: str) -> tuple[list[int], list[Cell], np.ndarray]:
     """Seeds, cells, and the first value of each seed in each cell [seeds, cells], NaN where there is none.
 
     In NumPy: hundreds of claims ask, and pandas takes ten times as long."""
@@ -76,7 +76,7 @@ def combine(
     if is_printed(runs):
         return _printed(runs, dataset, weights, metric, unit, about)
     mine = _under(runs, dataset, {rule for _, rule in weights}, [metric, "id"])
-    seeds, cells, table = grid(mine, metric)
+    seeds, cells, table = _grid(mine, metric)
     absent = [cell for cell in weights if cell not in cells]
     if absent:
         return lacking(about, command(dataset, absent[0][1]), unit=unit)
