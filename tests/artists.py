@@ -61,7 +61,7 @@ def named(figure, titles: bool = True) -> bool:
     panels beside one with the same scale."""
     panels = [axis for axis in figure.axes if axis.axison and axis.get_label() != "<colorbar>"]
     heads = [axis.get_title(loc="left") for axis in panels]
-    rows = [any(any(map(str.isalpha, text)) for text in ticks(axis, "y").values()) for axis in panels]
+    rows = [any(text[:1].isalpha() for text in ticks(axis, "y").values()) for axis in panels]
     first = bool(panels) and panels[0].get_ylabel()
     sides = [
         axis.get_xlabel() and (axis.get_ylabel() or row or first)
