@@ -46,13 +46,14 @@ LOOKS = set(
     " rotation capsize elinewidth ncols ncol frameon bbox_to_anchor borderaxespad handlelength columnspacing"
     " aspect constrained_layout layout height_ratios width_ratios hspace wspace rasterized clip_on dpi margin"
     " opacity xytext textcoords fontweight shrink markeredgewidth markerscale labelspacing labelsize"
-    " horizontal_spacing interpolation default_height camera_eye subs numticks linscale arrowprops fmt marker"
-    " linestyle ls color ecolor edgecolor facecolor markerfacecolor squeeze sharex sharey".split()
+    " horizontal_spacing interpolation default_height camera_eye subs numticks linscale arrowprops fmt"
+    " marker cmap colors colorscale template height paper_bgcolor len linestyle ls color ecolor edgecolor"
+    " facecolor markerfacecolor squeeze sharex sharey".split()
 )
 # Calls of which every argument does: grid lines, ticks of an axis (not where they stand: `set_xticks`).
 LOOKS_CALLED = set("grid tick_params minorticks_off set_axisbelow set_minor_locator".split())
 # Names that hold nothing else: sizes, distances and dictionaries of such arguments.
-LOOKS_NAMED = set("STYLE KEY SCALE figsize margin shades hollow".split())
+LOOKS_NAMED = set("STYLE KEY SCALE figsize margin shades hollow far".split())
 CHECKS = set(
     "strict dtype copy observed validate stacklevel encoding newline missing_ok durable allow_pickle".split()
 )

@@ -2,6 +2,7 @@
 
 import re
 
+SIDE = "a sign is 1 or -1"
 EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("analysis/estimate.py", "Estimate.interval", "0 to 1"): "both bounds are numbers, or neither is",
     (
@@ -16,6 +17,22 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "_versions",
         "log.decode(errors='replace'): without errors",
     ): "git writes names in ASCII unless it is told otherwise",
+    ("pages/choice_figures.py", "regrets", "0 to 1"): "without a regret the axis has its least length",
+    ("pages/choices_figure.py", "_mark", "i.low to .high"): "both bounds are numbers, or neither is",
+    ("pages/choices_figure.py", "_mark", "0.97 * side: Mult to Div"): SIDE,
+    ("pages/choices_figure.py", "_mark", "0.92 * side: Mult to Div"): SIDE,
+    ("pages/choices_figure.py", "_mark", "side < 0: Lt to LtE"): SIDE,
+    ("pages/noise_figures.py", "variance", "1.0 to 2.0"): "the fit scales it away",
+    (
+        "pages/noise_figures.py",
+        "variance",
+        "rows['n_samples'].max to .min",
+    ): "the networks of a data set are measured on equally many samples",
+    (
+        "pages/noise_figures.py",
+        "noise_scale_in_training",
+        "t[t['dataset'] == dataset].dropna(subset='value'): without subset",
+    ): "no other column has holes",
 }
 # A bound that two measured numbers meet exactly: it happens with probability 0, or to the last bit alone.
 ON_THE_EDGE = "only where two measured numbers are equal to the last bit"
@@ -24,6 +41,8 @@ EDGES = {
     ("analysis/estimate.py", "weighted"),
     ("analysis/critical_batch_size.py", "likeliest"),
     ("pages/figures.py", "_panel"),
+    ("pages/landscape_figures.py", "contours"),
+    ("pages/landscape_surfaces.py", "_decades"),
 }
 
 

@@ -85,7 +85,7 @@ def variances():
             (own, (DATASETS[d].protocol.epochs,)),
         )
         for rule in ("linear", "constant")
-        for b in (8, 32, 128)
+        for b in ((8, 64, 128) if d == "mnist" else (8, 32, 128))
         for epoch in epochs
         for seed in ((42, 43) if d == "mnist" else (42,))
     ]
@@ -99,6 +99,7 @@ def test_the_variance_is_that_of_each_network_with_the_law_of_sampling():
     assert artists.named(figure)
     for axis, name in zip(figure.axes, ("synthetic-1k", "mnist"), strict=True):
         t = table[(table["dataset"] == name) & (table["lr_rule"] == "linear")]
+        sizes = (8, 64, 128) if name == "mnist" else (8, 32, 128)
         end, laws = DATASETS[name].protocol.epochs, [ln for ln in axis.lines if ln.get_marker() == "None"]
         wanted = (
             ("gradient_variance_one_network", 0, "before", laws[0]),
@@ -113,17 +114,18 @@ def test_the_variance_is_that_of_each_network_with_the_law_of_sampling():
                 b = cells["batch_size"].to_numpy()
                 unit = (1_000 - b) / 999 / b * 19 / 20  # of 1,000 samples; 20 mini-batches
                 sigma2 = np.exp(np.log(cells["value"] / unit).mean())
-                expected = [(k, sigma2 * (1_000 - k) / 999 / k * 19 / 20) for k in (8, 32, 128)]
+                expected = [(k, sigma2 * (1_000 - k) / 999 / k * 19 / 20) for k in sizes]
                 assert artists.points(law) == [pytest.approx(p) for p in expected]
                 assert law.get_color() == dots.get_color() == (COLORS[name] if epoch else INK)
         assert len(laws) == 2 and artists.scales(axis) == ("log", "log")
-        assert artists.ticks(axis) == {8: "8", 32: "32", 128: "128"}
+        assert artists.ticks(axis) == {k: str(k) for k in sizes}
     assert [text.split(",")[0] for text in artists.key(figure)] == [
         "before training",
         *["after training"] * 2,
     ]
     early = table[table["epoch"] == 0]
-    assert len(noise_figures.variance(early, ["mnist"]).axes[0].lines) == 2
+    [axis] = noise_figures.variance(early, ["mnist"]).axes
+    assert len(axis.lines) == 2 and list(artists.ticks(axis)) == [8, 64, 128]
 
 
 def test_the_noise_scale_is_a_line_a_batch_size_of_means_over_seeds():
@@ -209,6 +211,15 @@ def test_a_forest_has_a_row_a_measure_and_a_mark_a_series(log):
     assert (about.title, about.caption, axis.get_xlabel()) == ("a finding", "a caption", "a label")
 
 
+def test_marks_of_three_series_stand_apart_in_their_row():
+    series = {f"s{k}": (forest_table(2), "red") for k in range(3)}
+    [axis] = sharpness_figures.forest(series, "ratio", {}, ("", "", "")).axes
+    rows = [[y for _, y in artists.points(ln)][0] for ln in axis.lines if ln.get_marker() == "d"]
+    assert rows == pytest.approx([2.28, 1.28, 2.0, 1.0, 1.72, 0.72]) and axis.get_xscale() == "log"
+    [axis] = sharpness_figures.forest({"one": series["s0"]}, "ratio", {}, ("", "", "")).axes
+    assert artists.points(axis.lines[0])[0][1] == pytest.approx(2.28)
+
+
 def test_sharpness_of_a_rescaled_network_is_divided_by_that_at_one():
     sharp = {"l2": (8.0, 2.0, 5.0), "filter": (3.0, 4.0, 4.4)}
     rows = [(n, f, v) for n, vs in sharp.items() for f, v in zip((0.5, 1.0, 4.0), vs, strict=True)]
@@ -252,8 +263,8 @@ def test_surfaces_side_by_side_have_one_scale():
     assert figure.layout.scene2.zaxis.range == (low, high)
     assert (figure.layout.scene.xaxis.title.text, figure.layout.scene.yaxis.title.text) == ("a", "b")
     assert [note.text for note in figure.layout.annotations] == ["one", "two"]
-    assert landscape_surfaces._decades(-4.2, -3.4)["ticktext"] == ["0.0001", "0.0003"]
-    assert landscape_surfaces._decades(5, 5.6)["tickvals"] == pytest.approx([5, 5 + math.log10(3)])
+    assert landscape_surfaces._decades(-4.6, -3.4)["ticktext"] == ["0.0001", "0.0003"]
+    assert landscape_surfaces._decades(5, 6.2)["tickvals"] == pytest.approx([5, 5 + math.log10(3)])
     assert list(landscape_surfaces.rotatable_surfaces({}).data) == []
 
 
@@ -277,10 +288,12 @@ def test_contours_share_their_levels():
     bar = figure.axes[-1]
     assert bar.get_xlabel() == "Training loss (nats, log scale)"
     assert list(artists.ticks(bar)) == pytest.approx([0.3, 1, 3, 10, 30, 100, 300])
+    assert list(artists.ticks(bar).values())[:4] == ["0.3", "1", "3", "10"]
     flat = {"flat": (*surfaces()["one"][:2], np.linspace(1.2, 1.4, 12).reshape(3, 4))}
-    bar = landscape_figures.contours(flat, "").axes[-1]
+    panel, bar = landscape_figures.contours(flat, "").axes
+    assert panel.get_title(loc="left") == "flat"
     assert list(artists.ticks(bar)) == pytest.approx([1.2, 1.4 * 10**0.001])
-    wide = {"wide": (*surfaces()["one"][:2], np.logspace(-4.1, 5.6, 12).reshape(3, 4))}
+    wide = {"wide": (*surfaces()["one"][:2], np.logspace(-4.6, 6.2, 12).reshape(3, 4))}
     ticks = list(artists.ticks(landscape_figures.contours(wide, "").axes[-1]))
     assert (ticks[0], ticks[-1]) == pytest.approx((1e-4, 3e5))
     assert "o landscape" in landscape_figures.contours({}, "").axes[0].get_title(loc="left")
@@ -311,3 +324,4 @@ def test_the_path_between_two_networks_is_drawn_for_both_losses():
         assert ends == [0, 1] and axis.get_yscale() == "log" and axis.get_xscale() == "linear"
         assert list(artists.ticks(axis)) == [-0.5, 0, 0.5, 1, 1.5] and artists.key(axis)
     assert len({line.get_color() for line in figure.axes[0].lines[:4]}) == 2
+    assert len(landscape_figures.loss_paths(points, ["mnist"]).axes) == 1
