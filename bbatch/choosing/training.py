@@ -42,7 +42,6 @@ class Training:
             self.optimizer, self.scheduler, self._each_step = task.optimizer_of(self.model, lr, self.planned)
         self._rates = [group["lr"] for group in self.optimizer.param_groups]
         self._warm = 0.0 if self.scheduler else warmup * self.steps_per_epoch
-        self.warmup = warmup if self._warm else 0.0
         self.done, self.diverged, self.seconds, self.cpu_seconds = 0, False, 0.0, 0.0
         self.quickest_epoch = math.inf
 

@@ -170,6 +170,13 @@ def test_a_doubling_that_costs_accuracy_is_not_kept():
     assert best.batch_size == 1024  # the caller finds 80 acceptable: on to the bound
 
 
+def test_a_score_that_is_just_acceptable_is_acceptable():
+    slow = scripted(gaps=lambda b: 1.0, seconds=lambda b: 9.0, score=lambda b: 90.0)
+    for acceptable, doubled in ((90.0, True), (90.1, False)):
+        trials = follow(slow, 40_000, seconds_per_training=1.0, acceptable=acceptable)[1]
+        assert (len(trials) > 1) == doubled
+
+
 def test_divergence_halves_and_a_trial_cut_short_ends_it():
     best, trials = follow(scripted(lambda b: 0, diverged=lambda b: b > 8), 1000)
     assert [t.batch_size for t, _ in trials] == [32, 16, 8] and best.batch_size == 8

@@ -199,7 +199,7 @@ def test_what_the_clock_cuts_short_is_named_and_decides_nothing(monkeypatch):
 def steps(world, base=0.001):
     """(batch size, half decades from the square-root rule's rate, epochs, seed) of each training."""
     return [
-        (b, round(2 * math.log10(lr / (base * math.sqrt(b / 32)))), round(e, 3), seed)
+        (b, round(2 * math.log10(lr / (base * math.sqrt(b / 32))), 6), round(e, 3), seed)
         for b, lr, e, seed in world.trained
     ]
 
@@ -247,6 +247,15 @@ def test_no_batch_is_larger_than_may_be_tried(largest, sizes, monkeypatch):
     found.run()
     assert {b for b, _, e, _ in world.trained if e == 2} == sizes
     assert max(b for b, *_ in world.trained) <= largest
+
+
+def test_the_largest_batch_may_be_a_neighbor(monkeypatch):
+    world = World(monkeypatch, bowl(128, 0.002))
+    Search(world.task, 18, 2000.0, 0.001, 0, 256).run()
+    assert 256 not in {b for b, _, e, _ in world.trained if e == 2}
+    found = Search(world.task, 18, world.now + 2000.0, 0.001, 0, 256)
+    found.run()
+    assert 256 in {b for b, _, e, _ in world.trained if e == 18}
 
 
 def test_no_batch_is_smaller_than_trains(monkeypatch):

@@ -105,6 +105,38 @@ def test_warm_up_climbs_from_a_step_to_the_rate_and_a_scheduler_does_without():
         assert rates[-9:] == pytest.approx(expected)
 
 
+def test_a_step_alone_draws_as_a_training_does_and_goes_on_from_where_it_stands():
+    """`step_loss`, step by step, makes the weights that `advance` makes without dropout; with dropout its
+    numbers are those of the seed and of the step."""
+    one, other = (Training(regression(100), 16, 0.05, 3, 2) for _ in range(2))
+    losses = [one.step_loss() for _ in range(10)]  # seven make an epoch
+    other.advance(10 / 7)
+    assert one.done == other.done == 10 and torch.allclose(weights(one), weights(other), atol=1e-7)
+    assert len(set(losses)) == 10
+
+    task = Task(net, TRAIN, HELD)
+    found = Training(task, 300, 1e-9, 5, 3)
+    drawn = []
+    for step in range(2):
+        with torch.random.fork_rng():
+            torch.manual_seed(5 * 1_000_003 + step + 1)
+            order = torch.randperm(300, generator=torch.Generator().manual_seed(5 * 1_000_003 + step))
+            model = task.model(5).train()
+            drawn.append(F.cross_entropy(model(TRAIN[0][order]), TRAIN[1][order]).item())
+    assert [found.step_loss() for _ in range(2)] == pytest.approx(drawn, rel=1e-5)
+
+
+def test_an_advance_ends_with_true_where_the_training_diverged_or_is_done():
+    def broken(out, y):
+        return F.cross_entropy(out, y) * math.nan
+
+    diverged = Training(Task(net, TRAIN, HELD, broken), 10, 0.01, 0, 5)
+    assert diverged.advance(5) and diverged.diverged and diverged.done == module.LOOK < 5 * 30
+    whole = Training(Task(net, TRAIN, HELD), 100, 0.01, 0, 2)
+    assert whole.advance(1) and whole.advance(2) and not whole.diverged and whole.done == 6
+    assert not whole.advance(3, deadline=0.0) and whole.done == 7
+
+
 def test_half_an_epoch_is_half_the_steps():
     training = Training(Task(net, TRAIN, HELD), 30, 0.1, 0, 1)
     training.advance(0.5)

@@ -11,6 +11,29 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "math.isnan(self.value) or math.isnan(error): Or to And",
     ): "the arithmetic gives no number either",
     ("geometry/hessian.py", "top_eigenvalues defaults", "0 to 1"): "one seed is as good as another",
+    ("geometry/hessian.py", "trace defaults", "0 to 1"): "one seed is as good as another",
+    (
+        "geometry/hessian.py",
+        "trace",
+        "objective.curvature(w, v).double() * v.double(): Mult to Div",
+    ): "the numbers of v are 1 and −1",
+    (
+        "geometry/hessian.py",
+        "top_eigenvalues",
+        "1e-07 to 2e-07",
+    ): "where the Krylov space closes, what is left is rounding, far below either",
+    ("geometry/sharpness.py", "keskar defaults", "0 to 1"): "one seed is as good as another",
+    (
+        "geometry/landscape.py",
+        "landscape",
+        "time.monotonic() - saved: Sub to Add",
+    ): "it is saved more often; what is saved and given back is the same",
+    (
+        "geometry/drawing.py",
+        "draw_missing",
+        "pd.concat([measurements.surfaces([name]), new[POINT_COLUMNS]], ignore_index=True): "
+        "without ignore_index",
+    ): "the index is not written",
     ("geometry/objective.py", "<module>", "10000 to 10001"): "samples at a time: the sum is the same",
     (
         "records/integrity.py",
