@@ -34,6 +34,13 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "pd.concat([measurements.surfaces([name]), new[POINT_COLUMNS]], ignore_index=True): "
         "without ignore_index",
     ): "the index is not written",
+    ("geometry/networks.py", "network", "if source.stats: negated"): "how weights lie in memory, no more",
+    (
+        "geometry/landscape.py",
+        "landscape",
+        "tqdm(range(len(losses), len(points)), initial=len(losses), total=len(points), desc='landsc: "
+        "without unit",
+    ): "a word of the progress bar",
     ("geometry/objective.py", "<module>", "10000 to 10001"): "samples at a time: the sum is the same",
     (
         "records/integrity.py",
