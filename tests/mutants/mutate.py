@@ -52,8 +52,8 @@ LOOKS = set(
 )
 # Calls of which every argument does: grid lines, ticks of an axis (not where they stand: `set_xticks`).
 LOOKS_CALLED = set("grid tick_params minorticks_off set_axisbelow set_minor_locator".split())
-# Names that hold nothing else: sizes, distances and dictionaries of such arguments.
-LOOKS_NAMED = set("STYLE KEY SCALE figsize margin shades hollow far".split())
+# Names that hold nothing else: sizes, distances, where a name stands, and dictionaries of such arguments.
+LOOKS_NAMED = set("STYLE KEY SCALE figsize margin shades hollow far NAMED".split())
 CHECKS = set(
     "strict dtype copy observed validate stacklevel encoding newline missing_ok durable allow_pickle".split()
 )

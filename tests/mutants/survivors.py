@@ -74,6 +74,8 @@ EDGES = {
     ("pages/landscape_figures.py", "contours"),
     ("pages/landscape_surfaces.py", "_decades"),
 }
+# Sketches: how large a box is says nothing; what stands beside it is tested.
+SKETCHES = {("pages/protocol_figures.py", "_box")}
 
 
 def reason(file: str, site) -> str:
@@ -81,4 +83,6 @@ def reason(file: str, site) -> str:
     edge = re.search(r": (LtE to Lt|Lt to LtE|GtE to Gt|Gt to GtE)$", site.text)
     if edge and (file, site.function) in EDGES:
         return ON_THE_EDGE
+    if (file, site.function) in SKETCHES:
+        return "the size of a box in a sketch"
     return EQUIVALENT.get((file, site.function, site.text), "")

@@ -5,6 +5,7 @@ import math
 import pandas as pd
 import pytest
 
+import artists
 from bbatch.pages import picture, remedy_figures
 from bbatch.statistics import Interval
 
@@ -34,6 +35,14 @@ def test_a_marker_and_an_interval_for_each_share(closed):
         assert ends == [pytest.approx([i.low, i.high]) for i in mine["share"]]
         names = [axis.get_yticklabels()[round(y)].get_text() for y in container.lines[0].get_ydata()]
         assert names == mine["remedy"].tolist()
+    offsets = [[y for _, y in artists.points(bars.lines[0])] for bars in axis.containers]
+    assert offsets == [pytest.approx([-0.15, 0.85]), pytest.approx([0.15, 1.15, 2.15])]
+    assert artists.ticks(axis, "y") == {0: "linear rule", 1: "tuned rate", 2: "growing"}
+    assert axis.get_xlim() == (-0.75, 1.75) and artists.key(axis) == ["B = 256", "B = 1,024"]
+    upright = [ln.get_xdata()[0] for ln in axis.lines if list(ln.get_ydata()) == [0, 1]]
+    assert upright == [0, 1] and artists.named(figure)
+    tips = {text: (x, y) for x, y, text, _ in artists.tips(figure)}
+    assert tips["growing, B = 1,024: 1.20 (1.10 to 1.30)"] == (1.2, pytest.approx(2.15))
     assert axis.yaxis_inverted() and len(picture.notes(figure).tips) == 5
 
 
@@ -45,6 +54,10 @@ def test_networks_are_drawn_with_their_intervals():
     ]
     table = pd.DataFrame(rows, columns=["network", "batch_size", "accuracy", "optimum"])
     figure = remedy_figures.networks_compared(table, "synthetic-50k")
+    left, right = figure.axes
+    assert artists.named(figure, titles=False) and artists.key(left) == ["mlp", "mlp-batch-norm"]
+    assert artists.scales(left) == ("log", "linear") and artists.scales(right) == ("log", "log")
+    assert list(artists.ticks(left)) == [256, 1024, 4096] and right.yaxis.get_major_formatter()(0.5) == "0.5"
     for axis, what in zip(figure.axes, ("accuracy", "optimum"), strict=True):
         for container, (name, mine) in zip(
             axis.containers, table.groupby("network", sort=False), strict=True

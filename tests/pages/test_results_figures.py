@@ -64,6 +64,7 @@ def test_the_overview_draws_differences_from_32_paired_by_seed(overview):
             number = f"{values[b]:+.2f}\u00a0±\u00a0{halves[b]:.2f}".replace("-", "−")
             assert (x, y) == (b, pytest.approx(values[b]))
             assert text == f"{DATASETS[name].title}, B = {b}\n{number} points (n = 3)"
+    assert picture.notes(overview).runs == "metric=test_acc"
     assert artists.switched(overview) == ["Synthetic 1K", "Synthetic 10K", "Synthetic 50K", "MNIST"]
     assert artists.points(left.lines[0]) == [(0, 0), (1, 0)]
     assert [t.split(":")[0] for t in artists.key(left)] == ["ours", "the paper"]

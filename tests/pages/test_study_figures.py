@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import artists
 from bbatch.analysis import batch_and_rate
-from bbatch.pages import study_figures
+from bbatch.pages import picture, study_figures
 
 RATES = [0.0005, 0.001, 0.002, 0.004]
 
@@ -58,3 +59,49 @@ def test_a_rules_line_lies_below_the_best_by_what_the_rule_loses(runs):
     line = next(line for line in axis.lines if line.get_label() == "constant rule")
     at_base = runs[runs["lr"] == 0.001].groupby("batch_size")["test_acc"].mean()
     assert line.get_ydata() == pytest.approx(at_base.to_numpy())
+
+
+def test_every_cell_of_the_map_stands_around_its_size_and_rate(runs):
+    two = {"synthetic-1k": runs, "mnist": runs[runs["batch_size"] > 8].assign(dataset="mnist")}
+    figure = study_figures.maps(two)
+    for axis, (name, table) in zip(figure.axes, two.items(), strict=False):
+        x, y = sorted(table["batch_size"].unique()), RATES
+        corners = axis.collections[0].get_coordinates()
+        for at, centres in ((corners[0, :, 0], x), (corners[:, 0, 1], y)):
+            middle = [np.sqrt(a * b) for a, b in itertools.pairwise(centres)]
+            assert list(at) == pytest.approx(
+                [centres[0] ** 2 / middle[0], *middle, centres[-1] ** 2 / middle[-1]]
+            )
+        assert axis.get_ylim() == pytest.approx((RATES[0] / 2**0.5, RATES[-1] * 2**0.5))
+        assert axis.collections[0].get_clim() == (0, 5) and artists.scales(axis) == ("log", "log")
+        for label in ("constant", "square root", "linear"):
+            line = artists.labelled(axis, f"{label} rule")
+            assert list(line.get_xdata()) == [x[0], x[-1]]
+        best = batch_and_rate.best_rates(table)
+        [bars] = axis.containers
+        middle = [i.mean for i in best["optimum"]]
+        assert artists.points(bars.lines[0]) == list(zip(best["batch_size"], middle, strict=True))
+        assert axis.xaxis.get_major_formatter()(2048.0) == "2,048"
+        assert axis.get_title(loc="left") == {"synthetic-1k": "Synthetic 1K", "mnist": "MNIST"}[name]
+    assert artists.key(figure) == ["constant rule", "square root rule", "linear rule", "best rate"]
+    assert artists.named(figure) and "(n: Synthetic 1K 3, MNIST 3)" in picture.notes(figure).caption
+    assert figure.axes[-1].get_label() == "<colorbar>" and figure.axes[-1].get_xlabel()
+
+
+def test_accuracies_by_rule_have_one_line_a_rule(runs):
+    figure = study_figures.accuracy_by_rule({"synthetic-1k": runs})
+    [axis] = figure.axes
+    best = batch_and_rate.best_rates(runs)
+    top = max(i.mean for i in best["accuracy"])
+    assert axis.get_ylim() == (pytest.approx(top - 12), pytest.approx(top + 1))
+    for label, power in (("constant", 0), ("square root", 0.5), ("linear", 1)):
+        drawn = dict(artists.points(artists.labelled(axis, f"{label} rule")))
+        for b, rows in runs.groupby("batch_size"):
+            rate = 0.001 * (b / 32) ** power
+            if not RATES[0] <= rate <= RATES[-1]:
+                assert b not in drawn  # the rule leads out of the map
+                continue
+            means = rows.groupby("lr")["test_acc"].mean()
+            assert drawn[b] == pytest.approx(np.interp(np.log(rate), np.log(means.index), means))
+    assert [text.split(" ")[-1] for text in artists.key(axis)] == ["rule"] * 3 + ["rate"]
+    assert artists.named(figure) and "(n: Synthetic 1K 3)" in picture.notes(figure).caption
