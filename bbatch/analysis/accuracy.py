@@ -6,6 +6,7 @@ Every function takes a frame of runs, ours or the paper's (`published.printed_fr
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,12 @@ def level(runs, dataset: str, batch_size: int, metric: str = "test_acc", lr_rule
 def fall(
     runs, dataset: str, small: int, large: int, metric: str = "test_acc", lr_rule: str = "linear"
 ) -> Estimate:
-    """The metric at the small batch size minus that at the large one, paired by seed, in points."""
+    """The metric at the small batch size minus that at the large one, paired by seed, in points. Of a batch
+    size and itself exactly 0: the best one of a data set may be the one that it is compared with."""
+    if small == large:
+        own = level(runs, dataset, small, metric, lr_rule)
+        none = dict(value=0.0, error=0.0, one_run=0.0, bounds=(np.nan, np.nan), shown="") if own.n else {}
+        return replace(own, unit="points", **none)
     return combine(runs, dataset, {(small, lr_rule): 1, (large, lr_rule): -1}, metric)
 
 

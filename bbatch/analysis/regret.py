@@ -12,9 +12,10 @@ Time: how long training with the choice takes in plain PyTorch until the test lo
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from ..choosing.algorithm_2 import rate
 from ..config import DATASETS
@@ -23,6 +24,7 @@ from ..evaluation.tables import CELL, STEPS, keys, table
 from ..evaluation.tables import runs as all_runs
 from ..evaluation.ways import CHOICES, METHODS, fixed
 from ..statistics import LEVEL, Interval, mean_interval, paired_difference
+from .estimate import Estimate
 
 NEAR = 1.05  # times the lowest loss: nearer than the scatter of single runs would ask for luck
 DEFAULT, BEST = "always 32", "recommended"
@@ -176,8 +178,9 @@ def _pairs(rows: pd.DataFrame, method: str, other: str) -> pd.DataFrame:
     return own.merge(others, on=["problem", "seed"], suffixes=("", "_other"))
 
 
-def mean_difference(rows: pd.DataFrame, method: str = BEST, other: str = DEFAULT) -> Interval:
-    """`method` less `other` in test accuracy, each problem counted once in the mean; n counts the pairs.
+def mean_difference(rows: pd.DataFrame, method: str = BEST, other: str = DEFAULT) -> Estimate:
+    """`method` less `other` in test accuracy, points, each problem counted once in the mean; n counts the
+    pairs.
 
     Problems may have different numbers of seeds: their squared standard errors add up, with the degrees of
     freedom of Welch and Satterthwaite, as for independent samples (a seed draws other data, networks and
@@ -187,14 +190,12 @@ def mean_difference(rows: pd.DataFrame, method: str = BEST, other: str = DEFAULT
     each = (
         (pairs["test_acc"] - pairs["test_acc_other"]).groupby(pairs["problem"]).agg(["mean", "var", "count"])
     )
-    mean, parts = each["mean"].mean(), each["var"] / each["count"] / len(each) ** 2
+    found = Estimate(float(each["mean"].mean()), len(pairs), counted="pairs")
+    parts = each["var"] / each["count"] / len(each) ** 2
     if not (each["count"] > 1).all() or each.empty:
-        return Interval(float(mean), np.nan, np.nan, len(pairs))
-    if not parts.sum() > 0:
-        return Interval(mean, mean, mean, len(pairs))
-    freedom = parts.sum() ** 2 / (parts**2 / (each["count"] - 1)).sum()
-    half = stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(parts.sum())
-    return Interval(float(mean), float(mean - half), float(mean + half), len(pairs))
+        return found
+    freedom = parts.sum() ** 2 / (parts**2 / (each["count"] - 1)).sum() if parts.sum() > 0 else np.inf
+    return replace(found, error=float(np.sqrt(parts.sum())), freedom=float(freedom))
 
 
 def mean_regrets(rows: pd.DataFrame) -> pd.DataFrame:
@@ -211,7 +212,7 @@ def mean_regrets(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found).sort_values("mean")
 
 
-def leave_one_out(rows: pd.DataFrame, method: str = BEST, other: str = DEFAULT) -> dict[str, Interval]:
+def leave_one_out(rows: pd.DataFrame, method: str = BEST, other: str = DEFAULT) -> dict[str, Estimate]:
     """`mean_difference` with each problem that has both left out in turn, by its name."""
     names = _pairs(rows, method, other)["problem"].unique()
     return {name: mean_difference(rows[rows["problem"] != name], method, other) for name in names}

@@ -160,7 +160,6 @@ def figure_steps(table: pd.DataFrame) -> Figure:
             yscale="log",
             xlabel="Batch size B (log scale)",
             ylabel="µs of processor time a step and seed",
-            title="The synthetic network on one thread",
         )
         axis.set_xticks(sizes, [str(b) for b in sizes])
         axis.minorticks_off()

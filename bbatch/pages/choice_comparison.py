@@ -10,10 +10,9 @@ import json
 import numpy as np
 import pandas as pd
 
-from ..analysis.regret import NEAR, leave_one_out, mean_difference, mean_regrets, summary, whole_grid
-from ..config import DATASETS
-from ..evaluation.problems import PARTS, PROBLEMS
-from ..evaluation.tables import COMMAND, FOLDER, runs
+from ..analysis.regret import NEAR, leave_one_out, mean_difference, mean_regrets, summary
+from ..evaluation.problems import PROBLEMS
+from ..evaluation.tables import COMMAND, FOLDER
 from ..evaluation.ways import METHODS
 from ..statistics import span
 
@@ -76,22 +75,11 @@ def without_each(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def not_computed(rows: pd.DataFrame) -> str:
-    """What is not computed yet, and the command that computes it."""
-    have = set(zip(rows["problem"], rows["method"], strict=True))
-    missing = {name: [m for m in METHODS if (name, m) not in have] for name in PROBLEMS}
-    missing = {name: methods for name, methods in missing.items() if methods}
-    if not missing:
-        return "Every way was tried on every problem."
-    grids = [name for name in missing if name in DATASETS and whole_grid(runs(), name).empty]
-    first = f"`bbatch sweep {' '.join(grids)}`, then " if grids else ""
-    parts = [
-        f"{PROBLEMS[name]} ({'all ways' if len(m) == len(METHODS) else ', '.join(m)})"
-        for name, m in missing.items()
-    ]
-    days = " (days on a CPU)" if set(missing) & set(PARTS.values()) else ""
-    command = f"`{COMMAND} {' '.join(missing)}`"
-    return f"**Not yet computed**: {'; '.join(parts)}. {first}{command} fills these holes{days}."
+def tried(rows: pd.DataFrame) -> pd.DataFrame:
+    """With how many seeds each way was tried on each problem: a row a problem, a column a way."""
+    counts = rows.groupby(["problem", "method"])["seed"].nunique().unstack(fill_value=0)
+    counts = counts.reindex(index=list(PROBLEMS), columns=list(METHODS), fill_value=0)
+    return counts.rename(index=PROBLEMS).rename_axis(index="problem", columns=None).reset_index()
 
 
 def origin() -> str:

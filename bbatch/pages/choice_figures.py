@@ -13,8 +13,8 @@ from ..choosing.answer import Answer
 from ..evaluation.problems import PROBLEMS
 from ..evaluation.ways import METHODS
 from ..geometry.gradient_noise import NoiseScale
-from .figures import COLORS, FAINT, INK, STYLE
-from .picture import describe, series, tip
+from .picture import describe, series, tip, titled
+from .style import COLORS, FAINT, INK, STYLE, drawn, with_ends
 
 MARKS = dict(zip(METHODS, ("o", "D", "s", "^", "v"), strict=True))
 SHADES = dict(
@@ -47,7 +47,7 @@ def search(found: Answer) -> Figure:
         right.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
         right.yaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
         right.yaxis.set_minor_locator(mpl.ticker.NullLocator())
-        right.set(ylabel="Validation loss (log scale)", title="Dots: short trainings; squares: whole ones")
+        right.set(ylabel="Validation loss (log scale)", title="Dots: short; squares: whole trainings")
         if len(first):
             right.legend(fontsize=9)
         if found.batch_size is not None:
@@ -55,16 +55,18 @@ def search(found: Answer) -> Figure:
             right.axvline(found.lr, color=FAINT, linewidth=9, zorder=0)
     plt.close(figure)
     return describe(
-        figure,
-        f"{found.headline}. Left: elapsed seconds of an epoch at each batch size that was timed. Right: "
+        titled(figure, found.headline),
+        "Left: elapsed seconds of an epoch at each batch size that was timed. Right: "
         "validation loss against the rate, after the short trainings that the search begins with (dots) and "
         "of those that went to the end (squares), one seed. The grey bands are the answer.",
     )
 
 
 def regrets(rows: pd.DataFrame) -> Figure:
-    """Regret of each way on each problem, with its 95 % interval; 0 is the best cell of the grid."""
-    s = summary(rows)
+    """Regret of each way on each problem, with its 95 % interval; 0 is the best cell of the grid. Of two
+    seeds, the points."""
+    s, lost = summary(rows), (rows["best_acc"] - rows["test_acc"]).groupby([rows["problem"], rows["method"]])
+    single = {(PROBLEMS[p], way): values for (p, way), values in lost}
     names, n = list(dict.fromkeys(s["problem"])), s.groupby("problem")["n"].agg(["min", "max"])
     seeds = {p: f"{a}" if a == b else f"{a} to {b}" for p, a, b in n.itertuples()}
     with mpl.rc_context(STYLE):
@@ -72,12 +74,11 @@ def regrets(rows: pd.DataFrame) -> Figure:
         for k, method in enumerate(METHODS):
             some = s[s["method"] == method]
             at = [names.index(p) + 0.15 * (k - 2) for p in some["problem"]]
-            mean = np.array([i.mean for i in some["regret"]])
-            bars = np.array([[i.mean - i.low, i.high - i.mean] for i in some["regret"]]).reshape(-1, 2).T
-            drawn = axis.errorbar(
+            mean, bars = with_ends(some["regret"])
+            marks = axis.errorbar(
                 mean,
                 at,
-                xerr=np.nan_to_num(bars),
+                xerr=bars,
                 fmt=MARKS[method],
                 color=SHADES[method],
                 capsize=3,
@@ -85,7 +86,12 @@ def regrets(rows: pd.DataFrame) -> Figure:
                 linestyle="none",
                 label=method,
             )
-            series(axis, method, *drawn.get_children())
+            points = [
+                axis.plot(single[p, method], [y] * i.n, ".", color=SHADES[method], alpha=0.5)[0]
+                for p, y, i in zip(some["problem"], at, some["regret"], strict=True)
+                if not drawn(i)
+            ]
+            series(axis, method, *marks.get_children(), *points)
             tip(
                 axis,
                 mean,
@@ -104,18 +110,15 @@ def regrets(rows: pd.DataFrame) -> Figure:
         axis.invert_yaxis()
         axis.xaxis.set_minor_locator(mpl.ticker.NullLocator())
         axis.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda v, _: f"{v:g}".replace("-", "−")))
-        axis.set(
-            xlabel="Regret in test accuracy, points (linear up to 1, then logarithmic)",
-            title="What each choice costs against the best batch size",
-        )
+        axis.set(xlabel="Regret in test accuracy, points (linear up to 1, then logarithmic)")
         axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
     plt.close(fig)
     return describe(
         fig,
         f"Regret in test accuracy of each way to choose a batch size on {len(names)} problems: the best "
         "batch size of the full grid less the choice, in percentage points, paired by seed; mean and 95 % "
-        f"interval (cut off at the axis's ends), n = {s['n'].min()} to {s['n'].max()} seeds; {len(s)} "
-        f"intervals, of which about {0.05 * len(s):.0f} may be expected to miss.",
+        f"interval over n = {s['n'].min()} to {s['n'].max()} seeds, the single seeds where they are two. Of "
+        f"{len(s)} such intervals about {0.05 * len(s):.0f} may be expected to miss.",
     )
 
 
@@ -131,8 +134,7 @@ def one_out(rows: pd.DataFrame) -> Figure:
             found = {"none": mean_difference(rows, other=other)} | leave_one_out(rows, other=other)
             labels = ["none left out", *(f"without {PROBLEMS[name]}" for name in list(found)[1:])]
             values = list(found.values())
-            mean = np.array([i.mean for i in values])
-            bars = np.array([[i.mean - i.low, i.high - i.mean] for i in values]).T
+            mean, bars = with_ends(values)
             color = [INK, *[SHADES["recommended"]] * (len(values) - 1)]
             axis.errorbar(mean, range(len(values)), xerr=bars, fmt="none", ecolor="#999999", capsize=3)
             axis.scatter(mean, range(len(values)), c=color, zorder=3, s=28)
@@ -146,7 +148,8 @@ def one_out(rows: pd.DataFrame) -> Figure:
     return describe(
         fig,
         "The mean over the problems of what `recommend` gains in test accuracy over each other way, in "
-        "points, and the same without one problem in turn; bars: 95 % intervals over seeds.",
+        "points, and the same without one problem in turn; bars: 95 % intervals over seeds. No bar: the "
+        "interval would rest on two seeds of one problem, and is in the table.",
     )
 
 

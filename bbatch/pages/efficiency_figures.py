@@ -14,7 +14,7 @@ from ..analysis.efficiency import BASE
 from ..config import DATASETS
 from .efficiency_tables import ratio_text
 from .picture import describe, series, tip
-from .style import COLORS, INK, PAPER, STYLE, batch_size_axis
+from .style import COLORS, INK, PAPER, STYLE, batch_size_axis, with_ends
 
 PANELS = {
     "epoch": "Speed-up of an epoch",
@@ -36,13 +36,15 @@ def efficiency(speedups: pd.DataFrame, titles: tuple[str, ...] = tuple(PANELS.va
             axis.axhline(1, color=INK, linewidth=0.8)
             for name, table in speedups.groupby("dataset", sort=False):
                 sizes, drawn = table["batch_size"], lines.setdefault(DATASETS[name].title, [])
-                mean, low, high = (
-                    np.array([getattr(i, k) for i in table[column]], float) for k in ("value", "low", "high")
-                )
+                mean, (below, above) = map(np.array, with_ends(table[column]))
                 seeds = " to ".join(dict.fromkeys(f"{n}" for n in (table["n"].min(), table["n"].max())))
                 label = f"{DATASETS[name].title} (n = {seeds})"
                 drawn += axis.plot(sizes, mean, color=COLORS[name], marker="o", markersize=5, label=label)
-                drawn.append(axis.fill_between(sizes, low, high, color=COLORS[name], alpha=0.22, linewidth=0))
+                drawn.append(
+                    axis.fill_between(
+                        sizes, mean - below, mean + above, color=COLORS[name], alpha=0.22, linewidth=0
+                    )
+                )
                 texts = [
                     f"{DATASETS[name].title}, B = {b}\n{title.lower()} {ratio_text(i)} (n = {i.n})"
                     for b, i in zip(sizes, table[column], strict=True)

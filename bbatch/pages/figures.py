@@ -19,7 +19,7 @@ from ..statistics import Interval
 from .picture import describe, series, tip, titled
 from .style import COLORS, INK, PAPER, STYLE, batch_size_axis
 from .style import FAINT as FAINT
-from .tables import METRICS, compare
+from .tables import METRICS, compare, drawn_bounds
 
 # What a single seed's interval is; other metrics have none (`metrics.interval`).
 ALONE = {"test_acc": "bar: test-set sampling"}
@@ -90,9 +90,7 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
         # The mean is missing where there is no run: no line is drawn across a hole.
         b, mean = table["batch_size"], table[metric]
         many, one = table["n"] > 1, table["n"] == 1
-        # Two seeds say next to nothing of their scatter: an interval from them would fill the axis.
-        told = table["n"] != 2
-        low, high = (table[f"{metric}_{end}"].where(told).fillna(mean) for end in ("low", "high"))
+        low, high = drawn_bounds(table, metric)
         axis.fill_between(b, low, high, where=many, color=color, alpha=0.22, linewidth=0)
         label = f"ours, mean and 95 % interval\n{seeds_text(table['n'][many], metric)}" if any(many) else None
         bars = dict(marker="o", markersize=5, capsize=3, linewidth=1.8)

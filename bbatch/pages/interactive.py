@@ -38,12 +38,15 @@ class Shown:
         return self.bundle
 
 
-def embedded(figure: go.Figure, name: str, alt: str, static: Figure | None = None) -> Shown:
+def embedded(
+    figure: go.Figure, name: str, alt: str, static: Figure | None = None, finding: str = ""
+) -> Shown:
     """A plotly figure ready to be the last line of a cell.
 
     name    unique on its page: the graph's id, the same at every build
     alt     what is to be seen, in words: its caption, and what is read to those who cannot see it
     static  a matplotlib figure of the same, shown where there is no JavaScript
+    finding its title
 
     A figure without anything to draw shows nothing: the sentences beside it say what is missing.
     """
@@ -66,9 +69,10 @@ def embedded(figure: go.Figure, name: str, alt: str, static: Figure | None = Non
         if static
         else f"<p>{escape(alt)}</p>"
     )
+    title = f'<p class="bbatch-finding">{inline(finding)}</p>' if finding else ""
     kind = "bbatch-turning" + (" bbatch-many full-width" if len(list(figure.select_scenes())) > 2 else "")
     html = (
-        f'<figure class="{kind}" aria-label="{escape(alt)}">{graph}<noscript>{picture}</noscript>'
+        f'<figure class="{kind}" aria-label="{escape(alt)}">{title}{graph}<noscript>{picture}</noscript>'
         f"<figcaption>{inline(alt)}</figcaption></figure>"
     )
     return Shown(

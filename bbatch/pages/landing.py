@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -15,10 +14,11 @@ from . import report
 from .figures import behind
 from .picture import describe, series, tip
 from .shown import Table
-from .style import COLORS, INK, PAPER, STYLE, batch_size_axis
-from .tables import compare
+from .style import COLORS, INK, PAPER, STYLE, batch_size_axis, drawn, with_ends
+from .tables import compare, drawn_bounds
 
 BASE = 32  # the batch size that the others are compared with: the paper's base batch
+TITLES = "Four data sets, beside B = 32", "CIFAR-10"  # where no notebook says what is found
 APART = "cifar10"  # the data set with a panel of its own: there accuracy moves by tens of points
 # Where the name of a line stands: beside its first (0) or last (-1) point, and how far from there.
 NAMED = {
@@ -29,7 +29,7 @@ NAMED = {
 }
 
 
-def overview(runs: pd.DataFrame, titles: tuple[str, str] = ("", "")) -> Figure:
+def overview(runs: pd.DataFrame, titles: tuple[str, str] = TITLES) -> Figure:
     """Test accuracy under the linear rule against batch size, with the paper's single runs: on four data sets
     as the difference from B = 32, paired by seed, on CIFAR-10 as it is. `titles`: what the panels show."""
     linear, paper = runs[runs["lr_rule"] == "linear"], published.results()
@@ -67,10 +67,14 @@ def _changes(axis, runs: pd.DataFrame, printed: pd.Series, name: str) -> None:
     if BASE not in sizes:
         return
     found = [accuracy.change(runs, name, BASE, b) for b in sizes]
-    value = np.array([0 if b == BASE else i.value for b, i in zip(sizes, found, strict=True)])
-    reach = np.array([0 if b == BASE else i.half_width for b, i in zip(sizes, found, strict=True)])
+    value, reach = with_ends(found)
     bars = dict(color=color, marker="o", markersize=5, capsize=3)
-    line, *_ = axis.errorbar(sizes, value, np.nan_to_num(reach), **bars).lines
+    line, *_ = axis.errorbar(sizes, value, reach, **bars).lines
+    wide = runs[runs["dataset"] == name].pivot_table(index="seed", columns="batch_size", values="test_acc")
+    for b, i in zip(sizes, found, strict=True):
+        if not drawn(i):
+            pairs = (wide[b] - wide[BASE]).dropna()
+            axis.plot([b] * len(pairs), pairs, ".", color=color, alpha=0.5)
     axis.plot(printed.index, printed, **_diamonds(color))
     at, offset = NAMED[name]
     label = f"{title} (n = {max(i.n for i in found)})"
@@ -91,10 +95,13 @@ def _levels(axis, runs: pd.DataFrame, printed: pd.Series) -> None:
     axis.plot(printed.index, printed, **_diamonds(INK))
     table = compare(runs, APART, ("test_acc",)).query("n > 0")
     size, value, n = table["batch_size"], table["test_acc"], table["n"]
-    reach = [value - table["test_acc_low"], table["test_acc_high"] - value]
+    low, high = drawn_bounds(table, "test_acc")
+    reach = [value - low, high - value]
     axis.errorbar(size, value, reach, color=color, linestyle=":", linewidth=1, capsize=3)
     for some, inside in ((n > 1, color), (n == 1, "white")):
         axis.plot(size[some], value[some], "o", color=color, markerfacecolor=inside, markersize=6)
+    two = runs[(runs["dataset"] == APART) & runs["batch_size"].isin(size[n == 2])]
+    axis.plot(two["batch_size"], two["test_acc"], ".", color=color, alpha=0.5)
     texts = [f"{title}, B = {b}\n{v:.2f} % (n = {k})" for b, v, k in zip(size, value, n, strict=True)]
     tip(axis, size, value, texts, [f"data={APART}&metric=test_acc&B={b}" for b in size])
 

@@ -12,7 +12,7 @@ from ..config import DATASETS
 from .figures import behind, seeds_text
 from .picture import describe, series
 from .style import PAPER, STYLE, batch_size_axis
-from .tables import METRICS, compare
+from .tables import METRICS, compare, drawn_bounds
 
 TITLES = ("Our runs, close up", "With the cells of Table V")
 RULE_COLORS = {"constant": "#CC79A7", "linear": "#0072B2", "sqrt": "#009E73"}
@@ -33,7 +33,7 @@ def rules(frame: pd.DataFrame, dataset: str = "synthetic-50k", titles: tuple[str
             band = dict(color=color, alpha=0.2, linewidth=0)
             for axis in (near, far):
                 drawn += axis.plot(b, have["test_acc"], color=color, marker=mark, markersize=5, label=label)
-                drawn.append(axis.fill_between(b, have["test_acc_low"], have["test_acc_high"], **band))
+                drawn.append(axis.fill_between(b, *drawn_bounds(have, "test_acc"), **band))
             cells = paper[paper["lr_rule"] == rule]
             if len(cells):
                 label = f"Table V, {'fixed' if rule == 'constant' else 'scaled'}"

@@ -58,7 +58,8 @@ def live(found: dict[str, pd.Series]) -> Figure:
             axis.plot(values.index, sigma2 / values.index, color=color, linewidth=1)
         axis.set_yscale("log")
         batch_size_axis(axis, values.index, "Mini-batch size B (log scale)")
-        axis.set(ylabel="Gradient variance (log scale)", title="Synthetic 1K, computed on this page")
+        axis.set_ylabel("Gradient variance (log scale)")
+        axis.set_title("Synthetic 1K: on the line before training, off it after", fontsize=11)
         legend(axis)
     plt.close(figure)
     return describe(
@@ -146,7 +147,6 @@ def noise_scale_in_training(table: pd.DataFrame, dataset: str) -> Figure:
         axis.set(
             xlabel="Epochs trained (0: initialisation)",
             ylabel="tr(Σ) / |G|² (samples, log scale)",
-            title=f"{DATASETS[dataset].title}: how the noise scale grows",
             xlim=(-0.15, None),
         )
         legend(axis)

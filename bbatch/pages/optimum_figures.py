@@ -14,7 +14,7 @@ from ..analysis.critical_batch_size import printed_n
 from ..config import DATASETS
 from ..statistics import mean_interval
 from .picture import describe, tip
-from .style import COLORS, INK, PAPER, STYLE
+from .style import COLORS, INK, PAPER, STYLE, with_ends
 
 
 def against_size(optima: pd.DataFrame, printed: pd.DataFrame) -> Figure:
@@ -33,13 +33,13 @@ def against_size(optima: pd.DataFrame, printed: pd.DataFrame) -> Figure:
             label = f"one problem, mean of its seeds (n = {t['problem'].nunique()})"
             axis.plot(t["N"] * nudge, t[what], "o", color=COLORS["synthetic-50k"], alpha=0.4, label=label)
             means = {n: mean_interval(np.log(cell)) for n, cell in t.groupby("N")[what]}
-            middle, low, high = (
-                np.exp([getattr(i, end) for i in means.values()]) for end in ("mean", "low", "high")
-            )
+            logs, (below, above) = map(np.array, with_ends(means.values()))
+            middle = np.exp(logs)
+            reach = [middle - np.exp(logs - below), np.exp(logs + above) - middle]
             bars = dict(
                 color=COLORS["synthetic-50k"], marker="s", capsize=4, label="their mean, 95 % interval"
             )
-            axis.errorbar(list(means), middle, [middle - low, high - middle], **bars)
+            axis.errorbar(list(means), middle, reach, **bars)
             paper = [printed_n(name) for name in printed["dataset"]]
             marks = PAPER | {"linestyle": "", "label": "Table VI, five data sets"}
             axis.plot(paper, printed[f"{what}_batch_size"], **marks)

@@ -131,47 +131,46 @@ def stages(name: str) -> list[tuple[str, tuple[int, ...]]]:
         at, count = layer(at), parameter_count(layer)
         now, kind = tuple(at.shape[1:]), LAYERS.get(type(layer).__name__, type(layer).__name__)
         if count or now != found[-1][1]:
-            found.append((f"{kind}\n{count:,}" if count else kind, now))
+            found.append((f"{kind}: {count:,}" if count else kind, now))
     return found
 
 
 def drawn_networks() -> Figure:
-    """The three networks, drawn: images as squares, vectors as bars, layers over the arrows."""
+    """The three networks, from top to bottom: images as stacks, vectors as bars, layers beside the arrows."""
     names = list(dict.fromkeys(DATASETS[d].network for d in PUBLISHED))  # the paper's, whatever a reader adds
+    longest = max(len(stages(name)) for name in names)
     with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(len(names), 1, figsize=(10.5, 6.6))
+        figure, axes = plt.subplots(1, len(names), figsize=(10.5, 0.8 * longest))
         for axis, name in zip(axes, names, strict=True):
-            parts = stages(name)
-            for x, (layer, shape) in enumerate(parts):
-                _box(axis, x, shape)
-                axis.annotate("×".join(map(str, shape)), (x, -0.82), ha="center", va="top", fontsize=9)
-                if x:
-                    axis.annotate(
-                        "", (x - 0.28, 0), (x - 0.72, 0), arrowprops=dict(arrowstyle="->", color=INK)
-                    )
-                    axis.annotate(layer, (x - 0.5, 0.12), ha="center", va="bottom", fontsize=8.5)
+            for down, (layer, shape) in enumerate(stages(name)):
+                _box(axis, -down, shape)
+                axis.annotate("×".join(f"{n:,}" for n in shape), (0.66, -down), va="center", fontsize=9.5)
+                if down:
+                    arrow = dict(arrowstyle="->", color=INK)
+                    axis.annotate("", (0, 0.27 - down), (0, 0.73 - down), arrowprops=arrow)
+                    axis.annotate(layer, (0.07, 0.5 - down), va="center", fontsize=9.5)
             sets = ", ".join(spec.title for spec in DATASETS.values() if spec.network == name)
-            axis.set_title(f"{name} ({sets}): {parameter_count(NETWORKS[name]()):,} parameters")
-            axis.set(xlim=(-0.5, 7.4), ylim=(-1.2, 1.1))
+            axis.set_title(f"{name}: {parameter_count(NETWORKS[name]()):,} parameters", fontsize=11)
+            axis.text(0, 1, sets, transform=axis.transAxes, va="top", fontsize=9)
+            axis.set(xlim=(-0.7, 1.35), ylim=(0.5 - longest, 0.65))
             axis.axis("off")
     plt.close(figure)
-    counts = "; ".join(f"{name} {parameter_count(NETWORKS[name]()):,}" for name in names)
     return describe(
         figure,
-        f"Three small networks, with trainable parameters over the arrows ({counts} in all). After each "
-        "layer but the last comes a ReLU. The network for features drops 20 % after each, that for MNIST 25 "
-        "% before its last layer.",
+        "Each arrow names a layer and, where it has any, its trainable parameters; beside each box stands "
+        "the shape of one sample there. After each layer with parameters but the last comes a ReLU. The "
+        "network for features drops 20 % after each, that for MNIST 25 % before its last layer.",
     )
 
 
-def _box(axis, x: float, shape: tuple[int, ...]) -> None:
-    """An activation: a bar for a vector, a stack of squares for channels of an image."""
+def _box(axis, y: float, shape: tuple[int, ...]) -> None:
+    """An activation: a bar for a vector, a stack of squares seen aslant for channels of an image."""
     face = dict(facecolor="#DCE9F2", edgecolor=INK, linewidth=1)
     if len(shape) == 1:
-        height = min(0.25 + 0.16 * np.log2(shape[0]), 1.5)
-        axis.add_patch(plt.Rectangle((x - 0.06, -height / 2), 0.12, height, **face))
+        width = min(0.15 + 0.09 * np.log2(shape[0]), 1.2)
+        axis.add_patch(plt.Rectangle((-width / 2, y - 0.07), width, 0.14, **face))
         return
-    side = 0.35 + 0.95 * shape[-1] / 32
+    side = 0.25 + 0.75 * shape[-1] / 32
     for back in range(min(int(np.log2(shape[0])) + 1, 6), -1, -1):
-        corner = (x - 0.11 * side + 0.015 * back, -side / 2 + 0.035 * back)
-        axis.add_patch(plt.Rectangle(corner, 0.22 * side, side, **face))
+        corner = (-side / 2 + 0.02 * back, y - 0.13 * side + 0.02 * back)
+        axis.add_patch(plt.Rectangle(corner, side, 0.22 * side, **face))

@@ -91,9 +91,16 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def with_ends(intervals) -> tuple[list[float], list[list[float]]]:
-    """Means, and how far the bounds lie from them."""
-    ends = [[i.mean - i.low for i in intervals], [i.high - i.mean for i in intervals]]
-    return [i.mean for i in intervals], ends
+    """Means, and how far the bounds lie from them; NaN for what no figure draws as a bar (`drawn`)."""
+    reach = [(i.mean - i.low, i.high - i.mean) if drawn(i) else (np.nan, np.nan) for i in intervals]
+    return [i.mean for i in intervals], [[low for low, _ in reach], [high for _, high in reach]]
+
+
+def drawn(interval) -> bool:
+    """Whether a figure draws an interval as a bar. Not where it rests on the distance of two seeds alone:
+    with one degree of freedom it would cover the axis, and the two points say more."""
+    freedom = getattr(interval, "freedom", interval.n - 1)  # of an Estimate; of an Interval, Student's t
+    return not (np.isnan(interval.low) or 1 <= freedom < 2)
 
 
 def dark(colour: str) -> str:

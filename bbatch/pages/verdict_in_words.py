@@ -1,9 +1,5 @@
-"""The verdicts in words: totals, the rules and how often they are wrong, and the distinct claims under what
-holds, what does not, what is open.
-
-The answers are those of `claims.questions`; every number in them comes from the records or from what
-is printed.
-"""
+"""What the pages of verdicts show beside the answers: which claims hold, which do not, which are open;
+totals; the rules, and how often they are wrong."""
 
 from __future__ import annotations
 
@@ -14,54 +10,41 @@ from matplotlib.figure import Figure
 
 from ..claims import rules
 from ..claims.claim import Evidence
-from ..claims.judging import Judgement, counted
+from ..claims.judging import Judgement
 from ..claims.questions import QUESTIONS
-from ..claims.statements import without_a_claim
 from ..statistics import proportion_interval
 from .picture import describe, tip, titled
 from .style import INK, STYLE
-from .verdicts import brief
+from .verdicts import LEADS, brief
 
-HEADINGS = {
-    "What it gets right, or may get right": (rules.REPRODUCED, rules.COMPATIBLE),
-    "What it does not": (rules.DIRECTION, rules.NOT),
-    "What we could not tell": (rules.DATA, rules.UNTESTABLE),
-}
+GROUPS = ((rules.REPRODUCED, rules.COMPATIBLE), (rules.DIRECTION, rules.NOT), (rules.DATA, rules.UNTESTABLE))
 
 
-def split(judgements: list[Judgement]) -> tuple[list[Judgement], list[Judgement]]:
-    """The statements of the prose, and the cells of the tables."""
-    return [j for j in judgements if not j.claim.cell], [j for j in judgements if j.claim.cell]
+def by_answer(judgements: list[Judgement]) -> list[list[Judgement]]:
+    """The statements of the distinct claims that hold or may hold, of those that do not, and of those that
+    could not be told: by the verdict on the statement that stands for each claim."""
+    lead = {j.claim.question: j.verdict for j in judgements if j.claim.id in LEADS}
+    return [[j for j in judgements if lead.get(j.claim.question) in group] for group in GROUPS]
 
 
-def totals_sentence(judgements: list[Judgement]) -> str:
-    """The totals at a glance: prose and tables, each against our runs and the paper itself."""
-    said, kinds = [], ("claims of the paper's text", "cells of its tables")
-    for what, some in zip(kinds, split(judgements), strict=False):
-        if not some:
-            continue
-        verdicts = pd.Series([j.verdict for j in some]).value_counts()
-        checks = pd.Series([j.check for j in some]).value_counts()
-        listed = ", ".join(f"{verdicts[v]} {v}" for v in rules.VERDICTS if v in verdicts)
-        against = ", ".join(f"{checks[v]} {v}" for v in rules.CHECKS if v in checks)
-        said.append(
-            f"Of **{len(some)} {what}**, our runs leave {listed}; against the paper's own tables, {against}."
-        )
-    return " ".join(said)
+def totals(judgements: list[Judgement]) -> pd.DataFrame:
+    """How many claims of the text and cells of the tables have each verdict: a row a witness and verdict."""
+    witnesses = {
+        "our runs": (rules.VERDICTS, [j.verdict for j in judgements]),
+        "the paper's own tables": (rules.CHECKS, [j.check for j in judgements]),
+    }
+    cell = [j.claim.cell for j in judgements]
+    rows = []
+    for witness, (known, found) in witnesses.items():
+        counts = pd.Series(zip(found, cell, strict=True)).value_counts()
+        rows += [(witness, v, counts.get((v, False), 0), counts.get((v, True), 0)) for v in known]
+    return pd.DataFrame(rows, columns=["witness", "verdict", "claims of the text", "cells of its tables"])
 
 
 def strongest(ours: Evidence) -> str:
     """What can be said most firmly, said first: whose the numbers of the tables are."""
     first = next(question for question in QUESTIONS if question.id == "values")
     return f"**{first.asks}** {brief(first.answered(ours))}"
-
-
-def left_out_sentence() -> str:
-    """How many statements are no claims."""
-    return (
-        f"Another {len(without_a_claim())} statements say what was done, or define something; they claim "
-        "nothing that could fail, and are left out."
-    )
 
 
 def figure_calibration(table: pd.DataFrame) -> Figure:
@@ -119,31 +102,3 @@ def rules_table() -> pd.DataFrame:
 def rules_in_words() -> str:
     """The rules, a paragraph each."""
     return "\n\n".join(f"**{name}.** {text}" for name, text in rules.EXPLAINED.items())
-
-
-def in_words(judgements: list[Judgement], ours: Evidence) -> dict[str, list[str]]:
-    """For each of `HEADINGS`, a paragraph on every distinct claim that was judged so."""
-    by_id = {j.claim.id: j for j in judgements}
-    said = {heading: [] for heading in HEADINGS}
-    for question in QUESTIONS:
-        lead = by_id[question.leads]
-        heading = next(h for h, verdicts in HEADINGS.items() if lead.verdict in verdicts)
-        said[heading].append(
-            paragraph(question, [j for j in judgements if j.claim.question == question.id], ours)
-        )
-    return {heading: some or ["Nothing, so far."] for heading, some in said.items()}
-
-
-def paragraph(question, statements: list[Judgement], ours: Evidence) -> str:
-    """A distinct claim, its answer, the statement that stands for it, and how the others fare."""
-    lead = next(j for j in statements if j.claim.id == question.leads)
-    printed = f": {lead.claim.printed}" if lead.claim.printed else ""
-    text = f"**{question.asks}** {question.answer(ours)}\n\n- *The paper:* {lead.claim.text}{printed}.\n"
-    text += f"- *Verdict:* {lead.verdict}; against the paper's own tables, {lead.check}."
-    text += f" {said}" if (said := counted(lead.ours)) else ""
-    text += f" Against the paper: {said[0].lower()}{said[1:]}" if (said := counted(lead.paper)) else ""
-    if len(statements) > 1:
-        verdicts = pd.Series([j.verdict for j in statements]).value_counts()
-        listed = ", ".join(f"{verdicts[v]} {v}" for v in rules.VERDICTS if v in verdicts)
-        text += f"\n- *Its {len(statements)} statements and cells:* {listed}."
-    return text + (f"\n- *What would tell:* `{lead.command}`" if lead.command else "")

@@ -19,6 +19,7 @@ from ..claims.questions import QUESTIONS
 from ..claims.statements import UNITS
 from ..config import DATASETS
 from . import parameters
+from .picture import inline
 from .style import COLORS
 
 PAGE = "12_verdicts"
@@ -44,6 +45,7 @@ SHADES = {
     rules.DATA: COLORS["synthetic-10k"],
     rules.UNTESTABLE: "#999999",
 }
+LEADS = {question.leads for question in QUESTIONS}
 SHORT = 30  # letters of a first sentence that says too little alone
 
 
@@ -54,6 +56,24 @@ def answers(judgements: list[Judgement], ours: Evidence) -> HTML:
         for row in distinct(judgements, ours).itertuples()
     )
     return HTML(f'{_style()}<dl class="bbatch-answers">{rows}</dl>')
+
+
+def answers_at_length(judgements: list[Judgement], ours: Evidence) -> HTML:
+    """The same with the whole answer, the statement that stands for each claim, and what both witnesses say
+    of it."""
+    leads, rows = {j.claim.question: j for j in judgements if j.claim.id in LEADS}, []
+    for row in distinct(judgements, ours).itertuples():
+        lead = leads[row.id]
+        printed = f": {lead.claim.printed}" if lead.claim.printed else ""
+        reads = {"Our runs": lead.ours, "Its own tables": lead.paper}
+        told = "".join(f"<li>{name}: {badge(r[0].verdict)}{_alike(r)}</li>" for name, r in reads.items())
+        command = f"<li>What would tell: <code>{escape(lead.command)}</code></li>" if lead.command else ""
+        rows.append(
+            f"<dt>{escape(row.claim)}</dt><dd><p>{inline(row.answer)}</p><ul><li>The paper: "
+            f'<a href="../notebooks/{PAGE}.html#claim-{lead.claim.id}">{escape(lead.claim.text)}</a>'
+            f"{escape(printed)}</li>{told}{command}</ul></dd>"
+        )
+    return HTML(f'{_style()}<dl class="bbatch-answers">{"".join(rows)}</dl>')
 
 
 def brief(answer: str) -> str:
@@ -89,9 +109,15 @@ def matrix(judgements: list[Judgement]) -> HTML:
 
 def _tile(label: str, reads: tuple[Read, ...]) -> str:
     """The verdict of the reading that decides; where others disagree, how many of all agree."""
-    verdict, alike = reads[0].verdict, sum(read.verdict == reads[0].verdict for read in reads)
-    more = f"<br><small>in {alike} of {len(reads)} readings</small>" if alike < len(reads) else ""
+    verdict, more = reads[0].verdict, _alike(reads)
+    more = f"<br>{more}" if more else ""
     return f'<td class="bbatch-tile" data-label="{label}" data-is="{verdict}">{badge(verdict)}{more}</td>'
+
+
+def _alike(reads: tuple[Read, ...]) -> str:
+    """In how many readings the verdict is that of the one that decides; empty where in all."""
+    alike = sum(read.verdict == reads[0].verdict for read in reads)
+    return f" <small>in {alike} of {len(reads)} readings</small>" if alike < len(reads) else ""
 
 
 def _strip(verdicts: list[str]) -> str:

@@ -70,6 +70,13 @@ def test_lists_hold_every_pair_once_in_order():
     assert found[0].value == pytest.approx(summed(MNIST, {lower[0]: 1, upper[0]: -1})["value"])
 
 
+@pytest.mark.parametrize("runs", [RUNS, published.printed_frame()])
+def test_a_batch_size_does_not_fall_against_itself(runs):
+    found = accuracy.fall(runs, "mnist", 512, 512)
+    assert (found.value, *found.interval(), found.unit) == (0, 0, 0, "points") and found.n
+    assert math.isnan(accuracy.fall(runs, "mnist", 7, 7).value)
+
+
 def test_an_excess_is_the_difference_of_two_independent_falls():
     [found] = accuracy.excess(RUNS, [("mnist", "synthetic-1k")], 8, 128)
     a, b = (summed(cells(RUNS, d), {8: 1, 128: -1}) for d in ("mnist", "synthetic-1k"))

@@ -161,11 +161,11 @@ def test_a_grid_with_a_hole_gives_no_regret_and_is_named(rows, monkeypatch):
     mnist["lr"] = 0.1 * mnist["batch_size"] / 256
     assert regret.whole_grid(mnist, "mnist").empty and len(regret.whole_grid(runs, "wine")) == 18
     monkeypatch.setattr(regret, "all_runs", lambda: mnist)  # the records have this grid whole
-    monkeypatch.setattr(choice_comparison, "runs", lambda: mnist)
-    text = choice_comparison.not_computed(regret.method_results(runs, choices))
-    assert "MNIST (all ways)" in text and "Wine (recommended, Algorithm 2, grid of 25)" in text
-    assert "`python -m bbatch.evaluation" in text
-    assert "mnist" in text.partition("bbatch sweep")[2]
+    results = regret.method_results(runs, choices)
+    tried = choice_comparison.tried(results).set_index("problem")
+    assert (tried.loc["MNIST"] == 0).all() and list(tried) == list(ways.METHODS)
+    wine = results[results["problem"] == "wine"].drop_duplicates(["method", "seed"])["method"].tolist()
+    assert tried.loc["Wine"].to_dict() == {way: wine.count(way) for way in ways.METHODS} and wine
 
 
 def test_a_grid_that_gets_full_brings_its_fixed_row_with_it():

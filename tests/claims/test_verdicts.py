@@ -487,20 +487,27 @@ def test_words_name_no_number_that_is_not_computed():
 
 
 def test_the_page_in_words_answers_every_distinct_claim(committed, real):
-    said = verdict_in_words.in_words(list(real.values()), committed)
-    text = " ".join(part for some in said.values() for part in some)
-    assert all(f"**{question.asks}**" in text for question in QUESTIONS)
-    scaling = next(question.asks for question in QUESTIONS if question.id == "scaling")
-    assert scaling in " ".join(said["What it does not"])
+    groups = verdict_in_words.by_answer(list(real.values()))
+    pages = [verdicts.answers_at_length(group, committed).data for group in groups]
+    asked = [dt.get_text() for page in pages for dt in BeautifulSoup(page, "html.parser").select("dt")]
+    assert sorted(asked) == sorted(question.asks for question in QUESTIONS)
+    for page, allowed in zip(pages, verdict_in_words.GROUPS, strict=True):
+        for dt in BeautifulSoup(page, "html.parser").select("dt"):
+            question, dd = next(q for q in QUESTIONS if q.asks == dt.get_text()), dt.find_next_sibling("dd")
+            lead = real[question.leads]
+            assert lead.verdict in allowed and dd.a["href"].endswith(f"#claim-{lead.claim.id}")
+            assert [b["data-is"] for b in dd.select(".bbatch-badge")] == [lead.verdict, lead.check]
 
 
 def test_totals_add_up(nothing_run):
     judged = list(nothing_run.values())
     counts = claims.totals(judged)
     assert counts.to_numpy().sum() == len(judged) and list(counts.columns) == list(rules.VERDICTS)
-    text = verdict_in_words.totals_sentence(judged)
+    table = verdict_in_words.totals(judged).set_index(["witness", "verdict"])
     prose = [j for j in judged if not j.claim.cell]
-    assert f"Of **{len(prose)} claims" in text and f"{sum(j.verdict == DATA for j in prose)} {DATA}" in text
+    assert table.loc[("our runs", DATA), "claims of the text"] == sum(j.verdict == DATA for j in prose)
+    for _, one in table.groupby("witness"):
+        assert one.sum().tolist() == [len(prose), len(judged) - len(prose)]
 
 
 # Where it shows.

@@ -4,12 +4,15 @@ differences. No two numbers are equal, and no difference is zero."""
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from bbatch import metrics, published
+from bbatch.analysis.estimate import Estimate
 from bbatch.config import DATASETS
-from bbatch.pages import figures, picture, tables
+from bbatch.pages import choice_figures, figures, picture, style, tables
+from bbatch.statistics import Interval
 from factories import record
 
 COUNTS = {8: (190, 188, 195), 64: (192, 193, 187), 512: (186, 189, 178)}  # right of 200, by seed
@@ -146,3 +149,27 @@ def test_learning_curves_draw_mean_and_range_of_the_error():
     band = axis.collections[0].get_paths()[0].vertices
     last = band[band[:, 0] == band[:, 0].max(), 1]
     assert (last.min(), last.max()) == pytest.approx((1.5, 6.0))
+
+
+def test_an_interval_of_two_seeds_is_no_bar():
+    alone, two, three = (Interval(1.0, low, 2.0, n) for low, n in ((0.5, 1), (-9.0, 2), (0.0, 3)))
+    lent, unlent = (Estimate(1.0, 2, error=0.5, freedom=freedom) for freedom in (3.2, 1.04))
+    assert [style.drawn(i) for i in (alone, two, three, lent, unlent)] == [True, False, True, True, False]
+    assert not style.drawn(Interval(1.0, math.nan, math.nan, 5))
+    means, (below, above) = style.with_ends([two, three])
+    assert (
+        means == [1, 1] and math.isnan(below[0]) and math.isnan(above[0]) and (below[1], above[1]) == (1, 1)
+    )
+
+
+def test_a_way_with_two_seeds_shows_both_and_no_bar():
+    row = dict(problem="wine", method="always 32", batch_size=32, lr=0.001, best_acc=90.0, cpu_seconds=0.0)
+    rows = pd.DataFrame(
+        row | dict(seed=42 + k, test_acc=a, target_epochs=1, target_s=1.0) for k, a in enumerate((89, 60))
+    )
+    axis = choice_figures.regrets(rows).axes[0]
+    [bars] = axis.containers
+    [segments] = bars.lines[2]
+    assert np.isnan(segments.get_segments()).any() or not any(map(len, segments.get_segments()))
+    [dots] = [line for line in axis.lines if line.get_marker() == "."]
+    assert sorted(dots.get_xdata()) == [1, 30]

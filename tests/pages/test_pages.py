@@ -233,7 +233,7 @@ def test_the_networks_are_drawn_with_the_shapes_that_they_have():
         (25088,),
         (10,),
     ]
-    assert protocol_figures.stages("cifar-cnn")[1] == ("conv 3×3\n896", (32, 32, 32))
+    assert protocol_figures.stages("cifar-cnn")[1] == ("conv 3×3: 896", (32, 32, 32))
 
 
 @pytest.mark.slow
