@@ -14,14 +14,15 @@ from ..analysis.regret import NEAR, leave_one_out, mean_difference, mean_regrets
 from ..evaluation.problems import PROBLEMS
 from ..evaluation.tables import COMMAND, FOLDER
 from ..evaluation.ways import METHODS
-from ..statistics import span
+from ..statistics import Interval, span
+from .style import drawn
 
 CAPTION = (
-    "What each way chose (most often, and the range over seeds), and what it gave: means ± half of the 95 % "
-    "interval; regret in points, paired by seed; how many runs came to the default's lowest test loss, to "
-    f"within {100 * NEAR - 100:.0f} %, and after how many seconds in plain PyTorch (mean over those runs; –: "
-    "none came there, or its losses are not recorded); processor seconds of choosing. Of the regression the "
-    "score is the share of the variance that is explained"
+    "What each way chose (most often, and the range over seeds), and what it gave: means ± half of the "
+    "95 % interval, bare where it would rest on two seeds; regret in points, paired by seed; how many runs "
+    f"came to the default's lowest test loss, to within {100 * NEAR - 100:.0f} %, and after how many seconds "
+    "in plain PyTorch (mean over those runs; –: none came there, or its losses are not recorded); processor "
+    "seconds of choosing. Of the regression the score is the share of the variance that is explained"
 )
 MEANS = (
     "Mean regret of each way over the problems, in points, each problem counted once; the least and the "
@@ -29,7 +30,7 @@ MEANS = (
 )
 ONE_OUT = (
     "`recommend` less each other way in test accuracy, points: the mean over the problems with its 95 % "
-    "interval over seeds, then without one problem in turn"
+    "interval over seeds, then without one problem in turn; bare where the interval would rest on two seeds"
 )
 
 
@@ -41,12 +42,17 @@ def comparison_table(rows: pd.DataFrame) -> pd.DataFrame:
         "problem": s["problem"].where(~s["problem"].duplicated(), ""),
         "way": s["method"],
         "B": s["batch_sizes"].str.replace(" to ", "–"),
-        "test accuracy, %": [i.text() for i in s["test_acc"]],
-        "regret, points": [i.text(sign="+") for i in s["regret"]],
+        "test accuracy, %": [i.text() if drawn(i) else _told(i) for i in s["test_acc"]],
+        "regret, points": [i.text(sign="+") if drawn(i) else _told(i, sign="+") for i in s["regret"]],
         "reached": [f"{k} of {n}" for k, n in zip(s["reached"], s["n"], strict=True)],
     }
     columns = {"training, s": "seconds", "choosing, s": "choice_cpu_s"}
     return pd.DataFrame(shown | {title: s[column].map(_short) for title, column in columns.items()})
+
+
+def _told(interval, **how) -> str:
+    """An interval as text; the bare mean where it would rest on two seeds."""
+    return span(interval if drawn(interval) else Interval(interval.mean, np.nan, np.nan, 0), **how)
 
 
 def _short(value: float) -> str:
@@ -70,8 +76,8 @@ def without_each(rows: pd.DataFrame) -> pd.DataFrame:
     columns = {"left out": ["none", *(PROBLEMS[name] for name in names)]}
     for other in others:
         each = leave_one_out(rows, other=other)
-        whole = span(mean_difference(rows, other=other), sign="+")
-        columns[other] = [whole, *(span(each[n], sign="+") if n in each else "–" for n in names)]
+        whole = _told(mean_difference(rows, other=other), sign="+")
+        columns[other] = [whole, *(_told(each[n], sign="+") if n in each else "–" for n in names)]
     return pd.DataFrame(columns)
 
 

@@ -149,7 +149,7 @@ def one_out(rows: pd.DataFrame) -> Figure:
         fig,
         "The mean over the problems of what `recommend` gains in test accuracy over each other way, in "
         "points, and the same without one problem in turn; bars: 95 % intervals over seeds. No bar: the "
-        "interval would rest on two seeds of one problem, and is in the table.",
+        "interval would rest on two seeds.",
     )
 
 

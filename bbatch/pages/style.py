@@ -97,10 +97,12 @@ def with_ends(intervals) -> tuple[list[float], list[list[float]]]:
 
 
 def drawn(interval) -> bool:
-    """Whether a figure draws an interval as a bar. Not where it rests on the distance of two seeds alone:
-    with one degree of freedom it would cover the axis, and the two points say more."""
-    freedom = getattr(interval, "freedom", interval.n - 1)  # of an Estimate; of an Interval, Student's t
-    return not (np.isnan(interval.low) or 1 <= freedom < 2)
+    """Whether a figure draws an interval as a bar. Not of two seeds, nor where it rests on the distance of
+    two seeds: it would cover the axis, and the points say more. An accuracy of one seed has the bar of its
+    test set; what else is of one seed, and borrows its scatter (`Estimate`), has none."""
+    if np.isnan(interval.low) or not hasattr(interval, "freedom"):
+        return not np.isnan(interval.low) and interval.n != 2
+    return interval.n > 2 and interval.freedom >= 2
 
 
 def dark(colour: str) -> str:
