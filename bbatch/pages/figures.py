@@ -17,9 +17,9 @@ from ..config import DATASETS
 from ..published import COLUMN_OF
 from ..statistics import Interval
 from .picture import describe, series, tip, titled
-from .style import COLORS, INK, PAPER, STYLE, batch_size_axis
+from .style import COLORS, INK, PAPER, STYLE, batch_size_axis, drawn_bounds
 from .style import FAINT as FAINT
-from .tables import METRICS, compare, drawn_bounds
+from .tables import METRICS, compare
 
 # What a single seed's interval is; other metrics have none (`metrics.interval`).
 ALONE = {"test_acc": "bar: test-set sampling"}

@@ -14,8 +14,8 @@ from . import report
 from .figures import behind
 from .picture import describe, series, tip
 from .shown import Table
-from .style import COLORS, INK, PAPER, STYLE, batch_size_axis, drawn, with_ends
-from .tables import compare, drawn_bounds
+from .style import COLORS, INK, PAPER, STYLE, batch_size_axis, drawn, drawn_bounds, with_ends
+from .tables import compare
 
 BASE = 32  # the batch size that the others are compared with: the paper's base batch
 TITLES = "Four data sets, beside B = 32", "CIFAR-10"  # where no notebook says what is found
@@ -78,8 +78,13 @@ def _changes(axis, runs: pd.DataFrame, printed: pd.Series, name: str) -> None:
     axis.plot(printed.index, printed, **_diamonds(color))
     at, offset = NAMED[name]
     label = f"{title} (n = {max(i.n for i in found)})"
-    where = dict(xytext=offset, textcoords="offset points", ha="right" if at else "left", va="center")
-    axis.annotate(label, (sizes[at], value[at]), color=color, fontweight="bold", fontsize=9.5, **where)
+    ground = dict(facecolor="white", edgecolor="none", pad=0.5)  # so that no line crosses the letters
+    where = dict(
+        bbox=ground, xytext=offset, textcoords="offset points", ha="right" if at else "left", va="center"
+    )
+    axis.annotate(
+        label, (sizes[at], value[at]), color=color, fontweight="bold", fontsize=9.5, bbox=ground, **where
+    )
     series(axis, title, line)
     texts = [
         f"{title}, B = {b}\n{i.text(sign='+')} points (n = {i.n})" for b, i in zip(sizes, found, strict=True)

@@ -11,8 +11,8 @@ from .. import published
 from ..config import DATASETS
 from .figures import behind, seeds_text
 from .picture import describe, series
-from .style import PAPER, STYLE, batch_size_axis
-from .tables import METRICS, compare, drawn_bounds
+from .style import PAPER, STYLE, batch_size_axis, drawn_bounds
+from .tables import METRICS, compare
 
 TITLES = ("Our runs, close up", "With the cells of Table V")
 RULE_COLORS = {"constant": "#CC79A7", "linear": "#0072B2", "sqrt": "#009E73"}

@@ -105,6 +105,13 @@ def drawn(interval) -> bool:
     return interval.n > 2 and interval.freedom >= 2
 
 
+def drawn_bounds(table, metric: str):
+    """The bounds in a table of `tables.compare` that a figure draws as bars (`drawn`): two columns, the mean
+    itself where there is none."""
+    low, high = (table[f"{metric}_{end}"].where(table["n"] != 2) for end in ("low", "high"))
+    return low.fillna(table[metric]), high.fillna(table[metric])
+
+
 def dark(colour: str) -> str:
     """The twin of #rrggbb on a dark page: greys turned over, colours lightened until seen."""
     if colour in TWINS:

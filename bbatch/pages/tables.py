@@ -50,13 +50,6 @@ def compare(frame: pd.DataFrame, dataset: str, metrics=tuple(METRICS)) -> pd.Dat
     return pd.DataFrame(rows)
 
 
-def drawn_bounds(table: pd.DataFrame, metric: str) -> tuple[pd.Series, pd.Series]:
-    """The bounds of `compare` that a figure draws, the mean itself where there is no interval. Of two seeds
-    the points are drawn instead (`style.drawn`)."""
-    low, high = (table[f"{metric}_{end}"].where(table["n"] != 2) for end in ("low", "high"))
-    return low.fillna(table[metric]), high.fillna(table[metric])
-
-
 def _beside(i: Estimate | Interval, metric: str, paper: float | None) -> dict[str, float]:
     """The columns of one metric of one cell; None: the paper has no such column."""
     ours = {metric: i.mean, f"{metric}_low": i.low, f"{metric}_high": i.high}
