@@ -37,7 +37,9 @@ def efficiency(speedups: pd.DataFrame, titles: tuple[str, ...] = tuple(PANELS.va
             for name, table in speedups.groupby("dataset", sort=False):
                 sizes, drawn = table["batch_size"], lines.setdefault(DATASETS[name].title, [])
                 mean, reach = map(np.array, with_ends(table[column]))
-                below, above = np.where(sizes == BASE, 0, reach)  # the base to itself is 1, whatever the runs
+                below, above = (
+                    reach * (sizes != BASE).to_numpy()
+                )  # the base to itself is 1, whatever the runs
                 seeds = " to ".join(dict.fromkeys(f"{n}" for n in (table["n"].min(), table["n"].max())))
                 label = f"{DATASETS[name].title} (n = {seeds})"
                 drawn += axis.plot(sizes, mean, color=COLORS[name], marker="o", markersize=5, label=label)

@@ -79,9 +79,7 @@ def _changes(axis, runs: pd.DataFrame, printed: pd.Series, name: str) -> None:
     at, offset = NAMED[name]
     label = f"{title} (n = {max(i.n for i in found)})"
     ground = dict(facecolor="white", edgecolor="none", pad=0.5)  # so that no line crosses the letters
-    where = dict(
-        bbox=ground, xytext=offset, textcoords="offset points", ha="right" if at else "left", va="center"
-    )
+    where = dict(xytext=offset, textcoords="offset points", ha="right" if at else "left", va="center")
     axis.annotate(
         label, (sizes[at], value[at]), color=color, fontweight="bold", fontsize=9.5, bbox=ground, **where
     )

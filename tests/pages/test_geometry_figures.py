@@ -141,7 +141,7 @@ def test_the_noise_scale_is_a_line_a_batch_size_of_means_over_seeds():
         rows.append((measure, "synthetic-50k", "linear", 8, 9, 42, v))
     figure = noise_figures.noise_scale_in_training(measured(rows), "synthetic-50k")
     [axis] = figure.axes
-    assert artists.named(figure)
+    assert artists.named(figure, titles=False)
     for number, b in enumerate((8, 512)):
         means, dots = axis.lines[2 * number : 2 * number + 2]
         assert means.get_label() == f"trained with B = {b} (n = 3)"
