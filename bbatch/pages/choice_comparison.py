@@ -15,7 +15,7 @@ from ..evaluation.problems import PROBLEMS
 from ..evaluation.tables import COMMAND, FOLDER
 from ..evaluation.ways import METHODS
 from ..statistics import Interval, span
-from .style import drawn
+from .style import has_bar
 
 CAPTION = (
     "What each way chose (most often, and the range over seeds), and what it gave: means ± half of the "
@@ -42,8 +42,8 @@ def comparison_table(rows: pd.DataFrame) -> pd.DataFrame:
         "problem": s["problem"].where(~s["problem"].duplicated(), ""),
         "way": s["method"],
         "B": s["batch_sizes"].str.replace(" to ", "–"),
-        "test accuracy, %": [i.text() if drawn(i) else _told(i) for i in s["test_acc"]],
-        "regret, points": [i.text(sign="+") if drawn(i) else _told(i, sign="+") for i in s["regret"]],
+        "test accuracy, %": [i.text() if has_bar(i) else _told(i) for i in s["test_acc"]],
+        "regret, points": [i.text(sign="+") if has_bar(i) else _told(i, sign="+") for i in s["regret"]],
         "reached": [f"{k} of {n}" for k, n in zip(s["reached"], s["n"], strict=True)],
     }
     columns = {"training, s": "seconds", "choosing, s": "choice_cpu_s"}
@@ -52,7 +52,7 @@ def comparison_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _told(interval, **how) -> str:
     """An interval as text; the bare mean where it would rest on two seeds."""
-    return span(interval if drawn(interval) else Interval(interval.mean, np.nan, np.nan, 0), **how)
+    return span(interval if has_bar(interval) else Interval(interval.mean, np.nan, np.nan, 0), **how)
 
 
 def _short(value: float) -> str:

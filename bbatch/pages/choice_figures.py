@@ -14,7 +14,7 @@ from ..evaluation.problems import PROBLEMS
 from ..evaluation.ways import METHODS
 from ..geometry.gradient_noise import NoiseScale
 from .picture import describe, series, tip, titled
-from .style import COLORS, FAINT, INK, STYLE, drawn, with_ends
+from .style import COLORS, FAINT, INK, STYLE, has_bar, with_ends
 
 MARKS = dict(zip(METHODS, ("o", "D", "s", "^", "v"), strict=True))
 SHADES = dict(
@@ -89,7 +89,7 @@ def regrets(rows: pd.DataFrame) -> Figure:
             points = [
                 axis.plot(single[p, method], [y] * i.n, ".", color=SHADES[method], alpha=0.5)[0]
                 for p, y, i in zip(some["problem"], at, some["regret"], strict=True)
-                if not drawn(i)
+                if not has_bar(i)
             ]
             series(axis, method, *marks.get_children(), *points)
             tip(

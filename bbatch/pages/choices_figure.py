@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from ..config import DATASETS
 from .picture import describe, tip
-from .style import COLORS, INK, STYLE, drawn, with_ends
+from .style import COLORS, INK, STYLE, has_bar, with_ends
 
 EDGE = 5.5  # points: what lies beyond is drawn at the border, with its number
 
@@ -59,7 +59,7 @@ def _mark(axis, cell: pd.Series, what: str, y: float) -> None:
         axis.plot(0.97 * side * EDGE, y, "<" if side < 0 else ">", color=color, markersize=7, clip_on=False)
         told = f" {i.text(1)}: {DATASETS[cell['dataset']].title}, B = {cell['batch_size']}, one seed "
         axis.text(0.92 * side * EDGE, y, told, fontsize=8.5, va="center", ha="left" if side < 0 else "right")
-    elif drawn(i) and i.n > 1:
+    elif has_bar(i) and i.n > 1:
         axis.errorbar(
             i.mean, y, xerr=with_ends([i])[1], fmt="o", color=color, markersize=3.5, capsize=1.5, linewidth=1
         )

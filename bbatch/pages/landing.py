@@ -14,7 +14,7 @@ from . import report
 from .figures import behind
 from .picture import describe, series, tip
 from .shown import Table
-from .style import COLORS, INK, PAPER, STYLE, batch_size_axis, drawn, drawn_bounds, with_ends
+from .style import COLORS, INK, PAPER, STYLE, batch_size_axis, drawn_bounds, has_bar, with_ends
 from .tables import compare
 
 BASE = 32  # the batch size that the others are compared with: the paper's base batch
@@ -72,7 +72,7 @@ def _changes(axis, runs: pd.DataFrame, printed: pd.Series, name: str) -> None:
     line, *_ = axis.errorbar(sizes, value, reach, **bars).lines
     wide = runs[runs["dataset"] == name].pivot_table(index="seed", columns="batch_size", values="test_acc")
     for b, i in zip(sizes, found, strict=True):
-        if not drawn(i):
+        if not has_bar(i):
             pairs = (wide[b] - wide[BASE]).dropna()
             axis.plot([b] * len(pairs), pairs, ".", color=color, alpha=0.5)
     axis.plot(printed.index, printed, **_diamonds(color))

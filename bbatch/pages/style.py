@@ -91,12 +91,12 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def with_ends(intervals) -> tuple[list[float], list[list[float]]]:
-    """Means, and how far the bounds lie from them; NaN for what no figure draws as a bar (`drawn`)."""
-    reach = [(i.mean - i.low, i.high - i.mean) if drawn(i) else (np.nan, np.nan) for i in intervals]
+    """Means, and how far the bounds lie from them; NaN for what no figure draws as a bar (`has_bar`)."""
+    reach = [(i.mean - i.low, i.high - i.mean) if has_bar(i) else (np.nan, np.nan) for i in intervals]
     return [i.mean for i in intervals], [[low for low, _ in reach], [high for _, high in reach]]
 
 
-def drawn(interval) -> bool:
+def has_bar(interval) -> bool:
     """Whether a figure draws an interval as a bar. Not of two seeds, nor where it rests on the distance of
     two seeds: it would cover the axis, and the points say more. An accuracy of one seed has the bar of its
     test set; what else is of one seed, and borrows its scatter (`Estimate`), has none."""
@@ -106,7 +106,7 @@ def drawn(interval) -> bool:
 
 
 def drawn_bounds(table, metric: str):
-    """The bounds in a table of `tables.compare` that a figure draws as bars (`drawn`): two columns, the mean
+    """The bounds in a table of `tables.compare` that a figure draws as bars (`has_bar`): two columns, the mean
     itself where there is none."""
     low, high = (table[f"{metric}_{end}"].where(table["n"] != 2) for end in ("low", "high"))
     return low.fillna(table[metric]), high.fillna(table[metric])

@@ -153,10 +153,10 @@ def test_learning_curves_draw_mean_and_range_of_the_error():
 
 def test_an_interval_of_two_seeds_is_no_bar():
     alone, two, three = (Interval(1.0, low, 2.0, n) for low, n in ((0.5, 1), (-9.0, 2), (0.0, 3)))
-    assert [style.drawn(i) for i in (alone, two, three)] == [True, False, True]
+    assert [style.has_bar(i) for i in (alone, two, three)] == [True, False, True]
     for n, freedom, is_drawn in ((1, 3.2, False), (2, 3.2, False), (3, 4.2, True), (26, 1.04, False)):
-        assert style.drawn(Estimate(1.0, n, error=0.5, freedom=freedom)) == is_drawn
-    assert not style.drawn(Interval(1.0, math.nan, math.nan, 5))
+        assert style.has_bar(Estimate(1.0, n, error=0.5, freedom=freedom)) == is_drawn
+    assert not style.has_bar(Interval(1.0, math.nan, math.nan, 5))
     means, (below, above) = style.with_ends([two, three])
     assert (
         means == [1, 1] and math.isnan(below[0]) and math.isnan(above[0]) and (below[1], above[1]) == (1, 1)
