@@ -106,7 +106,7 @@ def has_bar(interval) -> bool:
 
 
 def drawn_bounds(table, metric: str):
-    """The bounds in a table of `tables.compare` that a figure draws as bars (`has_bar`): two columns, the mean
+    """The bounds that a figure draws of a table of `tables.compare` (`has_bar`): two columns, the mean
     itself where there is none."""
     low, high = (table[f"{metric}_{end}"].where(table["n"] != 2) for end in ("low", "high"))
     return low.fillna(table[metric]), high.fillna(table[metric])
