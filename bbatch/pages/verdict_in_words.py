@@ -27,7 +27,7 @@ def by_answer(judgements: list[Judgement]) -> list[list[Judgement]]:
     return [[j for j in judgements if lead.get(j.claim.question) in group] for group in GROUPS]
 
 
-def totals(judgements: list[Judgement]) -> pd.DataFrame:
+def totals_table(judgements: list[Judgement]) -> pd.DataFrame:
     """How many claims of the text and cells of the tables have each verdict: a row a witness and verdict."""
     witnesses = {
         "our runs": (rules.VERDICTS, [j.verdict for j in judgements]),

@@ -503,7 +503,7 @@ def test_totals_add_up(nothing_run):
     judged = list(nothing_run.values())
     counts = claims.totals(judged)
     assert counts.to_numpy().sum() == len(judged) and list(counts.columns) == list(rules.VERDICTS)
-    table = verdict_in_words.totals(judged).set_index(["witness", "verdict"])
+    table = verdict_in_words.totals_table(judged).set_index(["witness", "verdict"])
     prose = [j for j in judged if not j.claim.cell]
     assert table.loc[("our runs", DATA), "claims of the text"] == sum(j.verdict == DATA for j in prose)
     for _, one in table.groupby("witness"):
