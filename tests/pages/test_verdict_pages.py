@@ -12,7 +12,6 @@ from bbatch.claims import rules
 from bbatch.claims.claim import Claim, Evidence, Reading, says
 from bbatch.claims.judging import Judgement, Read
 from bbatch.claims.questions import QUESTIONS
-from bbatch.claims.statements import without_a_claim
 from bbatch.config import DATASETS
 from bbatch.pages import parameters, statement_table, verdict_in_words, verdicts
 
@@ -225,28 +224,27 @@ def test_the_rule_says_what_kind_of_claim_it_is(some):
     assert "04_" in statement_table._link(judgement("a-cifar10-b", "IV", rules.DATA, rules.CONSISTENT, []))
 
 
-def test_totals_and_paragraphs_count_verdicts(some, ours):
-    text, cells = verdict_in_words.split(some)
-    assert [j.claim.section for j in text] == ["IV-A", "abstract"] and len(cells) == 2
-    found = f"our runs leave 1 {rules.REPRODUCED}, 1 {rules.NOT}; against the paper's own tables"
-    assert verdict_in_words.totals_sentence(some) == (
-        f"Of **2 claims of the paper's text**, {found}, 1 {rules.CONSISTENT}, 1 {rules.UNCHECKABLE}. "
-        f"Of **2 cells of its tables**, {found}, 1 {rules.CONSISTENT}, 1 {rules.INCONSISTENT}."
-    )
-    assert "cells" not in verdict_in_words.totals_sentence(text)
-    assert f"Another {len(without_a_claim())} statements" in verdict_in_words.left_out_sentence()
-    question = replace(next(q for q in QUESTIONS if q.id == "how-far"), answer=lambda e: "An answer.")
-    said = verdict_in_words.paragraph(question, some[:3], ours)
-    assert said == (
-        f"**{question.asks}** An answer.\n\n- *The paper:* the text <of it>: 1.5 points.\n"
-        f"- *Verdict:* {rules.NOT}; against the paper's own tables, {rules.CONSISTENT}."
-        f" Of 3 readings: 2 {rules.NOT}, 1 {rules.DATA}."
-        f"\n- *Its 3 statements and cells:* 1 {rules.REPRODUCED}, 2 {rules.NOT}."
-        "\n- *What would tell:* `bbatch sweep`"
-    )
-    lead = replace(some[0], claim=replace(some[0].claim, printed=""), command="", paper=some[0].paper * 2)
-    said = verdict_in_words.paragraph(question, [lead], ours)
-    assert said.endswith(f" Against the paper: both readings: {rules.CONSISTENT}.") and "<of it>.\n" in said
+def test_totals_count_claims_and_cells_by_witness_and_verdict(some):
+    table = verdict_in_words.totals_table(some).set_index(["witness", "verdict"])
+    assert list(table.index) == [
+        *(("our runs", v) for v in rules.VERDICTS),
+        *(("the paper's own tables", v) for v in rules.CHECKS),
+    ]
+    found = {key: tuple(row) for key, row in table.iterrows() if row.any()}
+    assert found == {
+        ("our runs", rules.REPRODUCED): (1, 1),
+        ("our runs", rules.NOT): (1, 1),
+        ("the paper's own tables", rules.CONSISTENT): (1, 1),
+        ("the paper's own tables", rules.INCONSISTENT): (0, 1),
+        ("the paper's own tables", rules.UNCHECKABLE): (1, 0),
+    }
+
+
+def test_claims_stand_by_the_verdict_on_the_statement_that_leads(some):
+    """The cells that count for the same claim follow it, whatever their own verdict."""
+    assert verdict_in_words.by_answer(some) == [[some[3]], some[:3], []]
+    other = replace(some[0], ours=(replace(some[0].ours[0], verdict=rules.DATA),))
+    assert verdict_in_words.by_answer([other, some[1]]) == [[], [], [other, some[1]]]
 
 
 def test_the_rules_are_a_row_a_unit():
@@ -256,7 +254,6 @@ def test_the_rules_are_a_row_a_unit():
     assert (table["correlation"], table["R²"], table["exponent"]) == ("0.05", "0.01", "0.05")
     assert table["ratio"] == table["loss"] == "10 % of the printed number" and len(table) == 7
     assert verdict_in_words.rules_in_words().count("\n\n") == len(rules.EXPLAINED) - 1
-    assert rules.COMPATIBLE in verdict_in_words.HEADINGS["What it gets right, or may get right"]
-    assert rules.DIRECTION in verdict_in_words.HEADINGS["What it does not"]
-    assert {v for some in verdict_in_words.HEADINGS.values() for v in some} == set(rules.VERDICTS)
+    assert rules.COMPATIBLE in verdict_in_words.GROUPS[0] and rules.DIRECTION in verdict_in_words.GROUPS[1]
+    assert {v for group in verdict_in_words.GROUPS for v in group} == set(rules.VERDICTS)
     assert set(DATASETS) >= set(statement_table.IMAGES)
