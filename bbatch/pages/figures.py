@@ -168,7 +168,9 @@ def learning_curves(curves: pd.DataFrame, dataset: str, *, title: str | None = N
             address = f"data={dataset}&metric=test_acc&B={size}"
             tip(axis, error.index, error["mean"], texts, [address] * len(by_epoch))
         axis.set(xlabel="Epoch", ylabel="Test error (%, log scale)", yscale="log")
-        axis.set_title(title or DATASETS[dataset].title)
+        axis.set_title(DATASETS[dataset].title)
+        if title:
+            titled(figure, title)
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.minorticks_off()
