@@ -5,7 +5,10 @@ import sys
 
 def main() -> int:
     try:
-        from .cli import main as command_line  # here, so that Ctrl-C while it is imported ends in a line, too
+        from .errors import ended_by_ctrl_c  # here, so that Ctrl-C ends in a line already now
+
+        with ended_by_ctrl_c("bbatch: interrupted."):
+            from .cli import main as command_line
     except KeyboardInterrupt:
         print("bbatch: interrupted.", file=sys.stderr)
         return 130

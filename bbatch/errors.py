@@ -1,7 +1,10 @@
 """Errors that a user sees as one sentence instead of a traceback, and the checks that raise most of them."""
 
+import os
 import re
+import signal
 import sys
+from contextlib import contextmanager
 
 
 class BadInput(ValueError):
@@ -54,3 +57,19 @@ def printable(text: str) -> str:
     """`text` on one line, without control characters, marks that turn text around, passwords of addresses."""
     text = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", "?", text)
     return re.sub(r"://[^/\s]*@", "://***@", text)
+
+
+@contextmanager
+def ended_by_ctrl_c(said: str):
+    """Within, Ctrl-C says so and ends the process at once: some libraries, while they are imported, take
+    `KeyboardInterrupt` for a part of theirs that is missing, and go on."""
+
+    def end(*_):
+        print(said, file=sys.stderr, flush=True)
+        os._exit(130)
+
+    usual = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)

@@ -116,13 +116,14 @@ def _begun(network, data, recipe, device, checkpoint) -> tuple[TorchEngine, dict
     """The engine and the history so far, from the newest checkpoint that this engine wrote."""
     untouched = copy.deepcopy(network.state_dict()) if checkpoint else {}
     engine = fastest_engine(network, data, recipe, device)
+    maker = _maker(engine, device)
     while checkpoint and (saved := checkpoint.read()) is not None:
         try:
             found = saved["made_by"]
-            if found == _maker(engine, device):
+            if found == maker:
                 engine.restore(saved["engine"])
                 return engine, {k: list(saved["history"][k]) for k in HISTORY}
-            why = f"it is of {found}, and this is {_maker(engine, device)}"
+            why = f"it is of {found}, and this is {maker}"
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError):
             why = "it does not hold the state of this training"
             network.load_state_dict(untouched)  # part of the state may have been taken over

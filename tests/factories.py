@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import reference
-from bbatch import config, data, image_files, streams
+from bbatch import config, data, engines, image_files, streams, trainer
 from bbatch.config import DATASETS, plan
 from bbatch.errors import BadInput
 from bbatch.models import NETWORKS, Dropout
@@ -38,6 +38,14 @@ def tiny(name: str, n_train: int = 600, n_test: int = 100) -> data.Data:
         x, more = rng.standard_normal((n, 20)).astype(np.float32), {}
         x[:, :5] += y[:, None]
     return data.made(name, "random numbers", x[:n_train], y[:n_train], x[n_train:], y[n_train:], **more)
+
+
+def state_after_one_epoch(run, samples, made_by: str) -> dict:
+    """What the trainer leaves in a checkpoint after the first epoch, on the CPU; its history is made up."""
+    engine = engines.engine_for(run, samples, "cpu")
+    engine.train_epoch(0)
+    history = {name: [0.5] for name in trainer.HISTORY}
+    return {"made_by": made_by, "history": history, "engine": engine.state()}
 
 
 def record(

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 import bbatch
 from bbatch import config, data, engines, extensions, metrics, models, optimizers, streams, trainer
 from bbatch.errors import BadInput
-from factories import record_of_four_epochs
+from factories import record_of_four_epochs, state_after_one_epoch
 
 
 def test_a_training_of_additions_is_the_plain_loop(added):
@@ -55,11 +55,7 @@ def test_buffers_survive_interruption(added, tmp_path):
     run = config.plan("digits", 32)
     whole = trainer.train(run, added)
     checkpoint = trainer.Checkpoint(tmp_path, "a")
-    first = engines.engine_for(run, added, "cpu")
-    first.train_epoch(0)
-    history = {name: [0.0] for name in trainer.HISTORY}
-    state = {"made_by": "the torch engine on cpu", "history": history, "engine": first.state()}
-    checkpoint.write(1, state)
+    checkpoint.write(1, state_after_one_epoch(run, added, "the torch engine on cpu"))
     resumed = trainer.train(run, added, checkpoint=checkpoint)
     assert resumed.final == whole.final
     assert all(

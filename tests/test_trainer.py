@@ -20,7 +20,7 @@ from bbatch import config, data, engines, files, models, streams, trainer
 from bbatch.engines import eager
 from bbatch.engines.compiled import CompiledEngine
 from bbatch.engines.eager import TorchEngine
-from factories import reference_epochs, tiny
+from factories import reference_epochs, state_after_one_epoch, tiny
 
 OPTIMIZERS = {
     "adam": {"optimizer": "adam", "momentum": 0.0, "weight_decay": 0.0, "base_lr": 0.001, "base_batch": 32},
@@ -227,10 +227,7 @@ def test_a_checkpoint_of_something_else_is_set_aside_with_a_sentence(what, tmp_p
     run, samples = make_run("synthetic-1k", 32, "adam", 100, 3), tiny("synthetic-1k", 600, 50)
     undisturbed = trainer.train(run, samples)
     checkpoint = trainer.Checkpoint(tmp_path, "key")
-    engine = engines.engine_for(run, samples, "cpu")
-    engine.train_epoch(0)
-    history = {name: [0.5] for name in trainer.HISTORY}
-    state = {"made_by": "the compiled engine on cpu", "history": history, "engine": engine.state()}
+    state = state_after_one_epoch(run, samples, "the compiled engine on cpu")
     odd, why = ODD[what]
     checkpoint.write(1, odd(state, samples, run))
     with pytest.warns(UserWarning, match=f"key.00001.pt is set aside .{why}.*; the run begins anew"):

@@ -119,10 +119,10 @@ def _printed(runs, dataset: str, weights, metric: str, unit: str, about: str) ->
     mine = runs[runs["dataset"] == dataset]
     keys = zip(mine["batch_size"], mine["lr_rule"], strict=True)
     values = zip(mine[metric], mine[f"{metric}_rounding"], strict=True)
-    cells = dict(zip(keys, values, strict=True))
-    if any(cell not in cells or pd.isna(cells[cell][0]) for cell in weights):
+    printed = dict(zip(keys, values, strict=True))
+    if any(cell not in printed or pd.isna(printed[cell][0]) for cell in weights):
         return Estimate(about=about, unit=unit, shown="no cell of the paper's tables")
-    cells = {cell: cells[cell] for cell in weights}
+    cells = {cell: printed[cell] for cell in weights}
     value = float(sum(w * cells[c][0] for c, w in weights.items()))
     give = float(sum(abs(w) * cells[c][1] for c, w in weights.items()))
     told = [

@@ -42,17 +42,17 @@ def comparison_table(rows: pd.DataFrame) -> pd.DataFrame:
         "problem": s["problem"].where(~s["problem"].duplicated(), ""),
         "way": s["method"],
         "B": s["batch_sizes"].str.replace(" to ", "–"),
-        "test accuracy, %": [i.text() if has_bar(i) else _told(i) for i in s["test_acc"]],
-        "regret, points": [i.text(sign="+") if has_bar(i) else _told(i, sign="+") for i in s["regret"]],
+        "test accuracy, %": [_told(i, Interval.text) for i in s["test_acc"]],
+        "regret, points": [_told(i, Interval.text, sign="+") for i in s["regret"]],
         "reached": [f"{k} of {n}" for k, n in zip(s["reached"], s["n"], strict=True)],
     }
     columns = {"training, s": "seconds", "choosing, s": "choice_cpu_s"}
     return pd.DataFrame(shown | {title: s[column].map(_short) for title, column in columns.items()})
 
 
-def _told(interval, **how) -> str:
+def _told(interval, write=span, **how) -> str:
     """An interval as text; the bare mean where it would rest on two seeds."""
-    return span(interval if has_bar(interval) else Interval(interval.mean, np.nan, np.nan, 0), **how)
+    return write(interval if has_bar(interval) else Interval(interval.mean, np.nan, np.nan, 0), **how)
 
 
 def _short(value: float) -> str:

@@ -3,19 +3,18 @@ committed: what `make book`, `make pdf` and `make outputs` call. `clean PATH` is
 JupyterLab has saved to what would be committed (see CONTRIBUTING.md)."""
 
 import os
-import signal
 import sys
 import tempfile
 
 
 def main(what: str, *names: str) -> int:
-    usual = signal.signal(signal.SIGINT, _end_at_once)
     try:
-        from ..errors import BadInput  # here, so that Ctrl-C while they are imported ends in a line, too
-        from ..repository import git
-        from . import book, execution, outputs, pdf, rendering
+        from ..errors import BadInput, ended_by_ctrl_c  # here, so that Ctrl-C ends in a line already now
 
-        signal.signal(signal.SIGINT, usual)
+        with ended_by_ctrl_c("\nInterrupted."):
+            from ..repository import git
+            from . import book, execution, outputs, pdf, rendering
+
         try:
             if what == "clean":
                 before = git("show", f":{names[0]}") or b""
@@ -35,13 +34,6 @@ def main(what: str, *names: str) -> int:
         print(f"\nInterrupted; {stop}" if stop.args else "\nInterrupted.", file=sys.stderr)
         return 130
     return 0
-
-
-def _end_at_once(*_) -> None:
-    """Ctrl-C during the imports: some libraries take what is raised there for a part of theirs that is
-    missing, and go on."""
-    print("\nInterrupted.", file=sys.stderr, flush=True)
-    os._exit(130)
 
 
 def _outputs(names) -> str:

@@ -107,6 +107,15 @@ def test_ctrl_c_at_start_up_ends_in_a_line():
         assert "Traceback" not in said and child.returncode in (130, -signal.SIGINT), said
 
 
+def test_ctrl_c_that_an_import_would_swallow_ends_the_process():
+    library = "try:\n  os.kill(os.getpid(), signal.SIGINT); time.sleep(9)\n except BaseException: pass"
+    code = f"with ended_by_ctrl_c('Interrupted.'):\n {library}\nprint('went on')"
+    code = f"import os, signal, time\nfrom bbatch.errors import ended_by_ctrl_c\n{code}"
+    child = start([sys.executable, "-c", code], cwd=ROOT)
+    out, said = child.communicate(timeout=60)
+    assert (child.returncode, out, said) == (130, "", "Interrupted.\n")
+
+
 def test_a_second_build_says_that_it_waits(tmp_path, monkeypatch, capsys):
     from filelock import FileLock
 
