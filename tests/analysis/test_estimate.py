@@ -119,6 +119,15 @@ def test_the_paper_is_asked_the_same_and_answers_with_its_rounding():
     assert accuracy.level(published.ablation_frame(), "synthetic-50k", 512, lr_rule="constant").value == 82.1
 
 
+def test_of_a_run_that_is_recorded_twice_the_first_counts():
+    rows = [("mnist", "linear", 8, 42, 99.0, "a"), ("mnist", "linear", 8, 42, 50.0, "b")]
+    runs = pd.DataFrame(rows, columns=["dataset", "lr_rule", "batch_size", "seed", "test_acc", "id"])
+    table = cells.by_seed(runs, "mnist", "test_acc")
+    assert table.to_numpy().tolist() == [[99.0]] and table.index.tolist() == [42]
+    assert table.columns.tolist() == [(8, "linear")]
+    assert accuracy.level(runs, "mnist", 8).value == 99.0
+
+
 def test_a_missing_cell_names_the_command_that_gives_it():
     runs = frame({8: [9900, 9910]})
     assert accuracy.fall(runs, "mnist", 8, 64).missing == "bbatch sweep mnist"
