@@ -64,17 +64,16 @@ def method_results(
     choices = table("choices", CHOICES) if choices is None else choices
     steps = table("steps", STEPS) if steps is None else steps
     step = {(p, b): s * np.ceil(n / b) for p, b, n, s in steps[STEPS].itertuples(index=False)}
-    by_key, parts = runs.set_index(keys(runs)), []
+    by_key, parts = dict(zip(keys(runs), runs.to_dict("records"), strict=True)), []
     for name in PROBLEMS:
         cells = whole_grid(runs, name)
         if cells["seed"].nunique() < 2:
             continue
         best = cells[cells["batch_size"] == best_cell(cells)].set_index("seed")["test_acc"]
         rows = []
-        for c in _with_fixed(choices[choices["problem"] == name], name, best.index).to_dict("records"):
-            key = keys(pd.DataFrame([c])[CELL]).iloc[0]
-            if key in by_key.index and c["seed"] in best.index:
-                run = by_key.loc[key]
+        chosen = _with_fixed(choices[choices["problem"] == name], name, best.index)
+        for c, key in zip(chosen.to_dict("records"), keys(chosen), strict=True):
+            if (run := by_key.get(key)) and c["seed"] in best.index:
                 losses = np.asarray(run["losses"] if np.ndim(run["losses"]) else [], float)
                 scores = {"test_acc": max(run["test_acc"], 0.0), "best_acc": best[c["seed"]]}
                 rows.append(c | scores | {"losses": losses})
