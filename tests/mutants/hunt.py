@@ -2,12 +2,14 @@
 
 The tests run once, and what lines of the faulty files they reach is noted. Then this process forks for each
 fault: the child puts the faulty code into the functions that are loaded already, so that neither an import
-nor a fixture that the fault does not touch is paid for again."""
+nor a fixture that the fault does not touch is paid for again. What survives that may have done its work when
+its module was imported, or in an object that was kept: it is asked again in a new process."""
 
 from __future__ import annotations
 
 import ast
 import gc
+import inspect
 import os
 import resource
 import signal
@@ -15,6 +17,7 @@ import sys
 import time
 import traceback
 from collections import defaultdict
+from functools import _lru_cache_wrapper
 from pathlib import Path
 from types import CodeType, FunctionType
 
@@ -29,11 +32,12 @@ PLAIN = int | float | str | None
 
 class Hunt:
     """`places`: file, number and site of each fault. `tell(place, by)` hears what each died of: the name of a
-    test, "time", "crash", or nothing; `cold(place, tests)`, what must be imported to be seen, and answers."""
+    test, "time", "crash", or nothing; `cold(place, tests)` answers the same from a new process."""
 
     def __init__(self, places, budget: float, tell, cold):
         self.places, self.budget, self.tell, self.cold = places, budget, tell, cold
         self.reached = defaultdict(set)  # by test or fixture: (file, line)
+        self.imported = set()  # the same of what runs while the tests are collected
         self.seconds = defaultdict(float)
         self.fixtures = {}  # fixture's definition: its result
         self.failed = set()
@@ -49,7 +53,8 @@ class Hunt:
             if frame.f_code.co_filename in files:
                 return line(frame, "line", None)
 
-        self._trace, self._lines = call, set()
+        self._trace, self._lines = call, self.imported
+        sys.settrace(call)
 
     def _during(self, key):
         """A generator around a hook that notes what is reached meanwhile for `key`."""
@@ -76,28 +81,37 @@ class Hunt:
             self.failed.add(report.nodeid)
 
     def pytest_runtestloop(self, session):
+        sys.settrace(None)
         self._learn(session.items)
         for place in self.places:
-            tests = self._tests(session.items, place)
-            by = self._in_child(place, tests) if tests else ""
-            # a constant may have gone into a default or another constant already: only an import tells
-            unsure = by == "cold" or (tests and not by and place[2].function == "<module>")
-            self.tell(place, self.cold(place, [t.nodeid for t in tests]) if unsure else by)
+            if not (tests := self._tests(session.items, place)):
+                self.tell(place, "")
+                continue
+            by = self._in_child(place, tests)
+            self.tell(place, by or self.cold(place, [t.nodeid for t in tests]))
         return True
 
     def _learn(self, items):
+        files = {file for file, *_ in self.places}
+        self.caches = caches(files)
         for item, after in zip(items, [*items[1:], None], strict=True):
+            self._forget()
             run = self._during(item)
             next(run)
             sys.settrace(self._trace)
             item.ihook.pytest_runtest_protocol(item=item, nextitem=after)
             sys.settrace(None)
             next(run, None)
-        self.functions = loaded({file for file, *_ in self.places})
+        self.functions = loaded(files)
         gc.freeze()  # a child that collected garbage would copy all memory
         gc.disable()
         for fixture, result in self.fixtures.items():  # torn down by now; what returns is as good as before
             fixture.cached_result = None if hasattr(result[0], "__next__") else result
+
+    def _forget(self):
+        """What the caches of the faulty files keep was made by another test, or by the code as it was."""
+        for cache in self.caches:
+            cache.cache_clear()
 
     def _touched(self, reached) -> set:
         """The fixtures that reach the lines, or use one that does."""
@@ -109,24 +123,25 @@ class Hunt:
         return touched
 
     def _tests(self, items, place) -> list:
-        """The quickest tests that reach the fault's lines, until the budget of seconds is spent."""
+        """The quickest tests that reach the fault's lines, until the budget of seconds is spent; the others
+        after them where an import reaches the lines, too."""
         file, _, site = place
         lines = {(file, line) for line in site.reached_by}
         touched = {f.argname: f for f in self._touched(lines)}
+        early = bool(site.names or lines & self.imported)
         fits = []
         for item in items:
             uses = [touched[n] for n in getattr(item, "fixturenames", ()) if n in touched]
-            if item.nodeid not in self.failed and (uses or lines & self.reached[item]):
-                fits.append((item, uses))
-        if site.names and not fits:
-            fits = [(item, []) for item in items if item.nodeid not in self.failed]
+            reaches = bool(uses or lines & self.reached[item])
+            if item.nodeid not in self.failed and (reaches or early):
+                fits.append((item, uses, reaches))
         found, paid, left = [], set(), self.budget
 
         def cost(fit):
             return self.seconds[fit[0]] + sum(self.seconds[f] for f in fit[1] if f not in paid)
 
         while fits:
-            quickest = min(fits, key=cost)
+            quickest = min(fits, key=lambda fit: (not fit[2], cost(fit)))
             if found and cost(quickest) > left:
                 break
             left -= cost(quickest)
@@ -141,7 +156,8 @@ class Hunt:
         def work():
             code = changed((PACKAGE / file).read_text(), str(PACKAGE / file), k)
             if not put(file, code, site, self.functions):
-                return "cold"
+                return "none"
+            self._forget()
             for fixture in self._touched({(file, line) for line in site.reached_by}):
                 fixture.cached_result = None
             self.failed.clear()
@@ -166,6 +182,15 @@ def loaded(files) -> dict[tuple[str, str], list[FunctionType]]:
         if type(f) is FunctionType and f.__code__.co_filename in paths:
             found[paths[f.__code__.co_filename], f.__code__.co_qualname].append(f)
     return found
+
+
+def caches(files) -> list[_lru_cache_wrapper]:
+    """The caches of functions of the package's files."""
+    paths = {str(PACKAGE / file) for file in files}
+    kept = [f for f in gc.get_objects() if type(f) is _lru_cache_wrapper]
+    return [
+        f for f in kept if inspect.isfunction(f.__wrapped__) and f.__wrapped__.__code__.co_filename in paths
+    ]
 
 
 def put(file: str, code: CodeType, site: Site, functions) -> bool:

@@ -1,11 +1,13 @@
 """Faults of the kinds that once passed every test die, and the seeder itself can tell."""
 
 import ast
+import json
 import subprocess
 import sys
 
 import pytest
 
+from . import cold, hunt
 from .hunt import PACKAGE, ROOT
 from .mutate import changed, sites
 from .seeded import FAULTS
@@ -47,3 +49,49 @@ def test_a_seeded_place_is_changed_and_no_other():
         return [names["f"](*some) for some in given]
 
     assert all(values(changed(text, "made", k)) != values(text) for k in range(len(found)))
+
+
+MADE = """
+from functools import cache
+
+def _built():
+    return 2
+
+BUILT = _built()
+
+@cache
+def kept():
+    return 3
+
+def untested():
+    return 4
+"""
+TESTS = """
+import made
+def test_built(): assert made.BUILT == 2
+def test_kept(): assert made.kept() == 3
+def test_kept_by_then(): assert made.kept() == 3
+"""
+
+
+def test_a_fault_is_seen_behind_an_import_and_a_cache(tmp_path, monkeypatch):
+    (tmp_path / "made.py").write_text(MADE)
+    (tmp_path / "test_made.py").write_text(TESTS)
+    monkeypatch.setattr(hunt, "PACKAGE", tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def work():
+        said = []
+        cold.run_tests(
+            [str(tmp_path / "test_made.py")],
+            hunt.Hunt(
+                hunt.places_in(tmp_path, "made.py"),
+                5.0,
+                lambda place, by: said.append((place[2].text, by.split("::")[-1])),
+                lambda place, tests: f"new process, {len(tests)} tests",
+            ),
+        )
+        return json.dumps(said)
+
+    died = dict(json.loads(hunt.in_child(work, 60)))
+    assert died == {"2 to 3": "new process, 3 tests", "3 to 4": "test_kept", "4 to 5": ""}
