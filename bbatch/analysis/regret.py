@@ -20,7 +20,7 @@ import pandas as pd
 from ..choosing.algorithm_2 import rate
 from ..config import DATASETS
 from ..evaluation.problems import PROBLEMS, base_rate, protocol
-from ..evaluation.tables import CELL, STEPS, keys, table
+from ..evaluation.tables import STEPS, keys, table
 from ..evaluation.tables import runs as all_runs
 from ..evaluation.ways import CHOICES, METHODS, fixed
 from ..statistics import LEVEL, Interval, mean_interval, paired_difference
