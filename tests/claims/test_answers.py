@@ -66,6 +66,11 @@ def test_training(said):
 
     tables = published.printed_frame()
     assert holds(said["gap"][0], [slope(tables, "gap_running"), published.value("iv-b-correlation")])
+    said_of_r = re.findall(r"([\d.]+) \(([-\d.]+) to ([-\d.]+)\)", said["gap"][1])
+    assert len(said_of_r) == 2
+    for r, low, high in said_of_r:
+        assert float(low) < float(r) < float(high)
+    assert holds(said["warm-up"][0], [printed("cifar10", 1024)])
     times = tables.pivot(index="batch_size", columns="dataset", values="epoch_time_s")
     fifty = times["synthetic-50k"]
     assert holds(said["free"][0], [fifty[1], fifty[512]])

@@ -10,7 +10,9 @@ from scipy import stats
 from bbatch import metrics, published
 from bbatch.analysis import accuracy
 from bbatch.claims import calibration, rules
+from bbatch.claims import simulated as simulated_papers
 from bbatch.claims.rules import DATA, FIRM, Says
+from bbatch.claims.simulated import NOTHING, OTHER, TRUE, TWO_OFF, Scatter
 from bbatch.config import SYNTHETIC
 from bbatch.records.store import Store
 
@@ -58,6 +60,93 @@ def test_the_long_form_is_recorded_and_keeps_to_five_percent():
     table = calibration.error_counts()
     assert set(table["kind"]) == set(calibration.KINDS) and set(table["n"]) == set(calibration.SEEDS)
     assert (table["wrong"] <= 5).all(), table[table["wrong"] > 5].to_string()
+
+
+class Still(Scatter):
+    """Cells whose runs do not scatter: what a simulated paper prints, and what it is judged by, is exact."""
+
+    def __init__(self, means=(80.0, 84.0, 81.0, 79.0), tolerance=0.25):
+        self.means, self.sizes, self.tolerance = np.array(means), [8, 16, 32, 64][: len(means)], tolerance
+        self.residuals, self.rng = np.zeros((3, len(means))), np.random.default_rng(0)
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    """What the rules were asked: (what is said, values of the parts, how many readings)."""
+    asked = []
+
+    def verdict_of(says, parts, readings=1):
+        asked.append((says, [p.value for p in parts], readings))
+        return rules.NOT
+
+    monkeypatch.setattr(rules, "verdict_of", verdict_of)
+    return asked
+
+
+def test_of_the_cells_that_are_not_asked_for_one_has_five_runs():
+    s, lenders = Still(), set()
+    for _ in range(30):
+        table = s.table({1: 50.0}, 2)
+        assert table.shape == (5, 4) and (table[:2] == [80.0, 50.0, 81.0, 79.0]).all()
+        more = ~np.isnan(table[2:])
+        assert (more.sum(axis=1) == 1).all() and not more[:, 1].any()
+        lenders.add(int(more[0].argmax()))
+    assert lenders == {0, 2, 3}
+
+
+def test_the_other_readings_of_a_right_number_lie_two_tolerances_off(judged):
+    simulated_papers._number(Still(), TRUE, 3, readings=4)
+    printed = judged[0][0].value
+    assert [readings for *_, readings in judged] == [4] * 4 and printed in Still().means
+    assert judged[0][1] == [printed]
+    assert sorted({abs(values[0] - printed) for _, values, _ in judged[1:]}) == [0.5]
+
+
+@pytest.mark.parametrize(
+    "relation, truth, parts, falls",
+    [
+        (">", TRUE, 3, [2, 2, 2]),
+        (">", NOTHING, 2, [0, 2]),
+        (">", OTHER, 2, [-2, 2]),
+        ("<=", TRUE, 1, [-2]),
+        ("<=", TWO_OFF, 1, [2]),
+    ],
+)
+def test_a_simulated_fall_is_of_two_tolerances(judged, relation, truth, parts, falls):
+    simulated_papers._falls(Still(), truth, 3, parts, relation)
+    [(says, values, _)] = judged
+    assert values == pytest.approx([0.25 * f for f in falls])
+    assert (says.relation, says.value, says.nothing, says.unit) == (relation, 0.0, 0.0, "points")
+
+
+def test_a_simulated_difference_is_of_its_two_cells():
+    s = Scatter.__new__(Scatter)
+    vars(s).update(vars(Still()))
+    s.residuals = np.array([[0.5, 2.0, 8.0, 32.0]] * 2)
+    found, noise = simulated_papers._difference(s, 3.0, 4)
+    gaps = {abs(a - b) for a, b in combinations(s.residuals[0], 2)}
+    assert abs(noise) in gaps and found.value == pytest.approx(3.0 + noise) and found.n == 4
+
+
+def test_a_simulated_best_batch_size_is_one_of_the_grid(judged):
+    for truth, off in ((TRUE, 0), (calibration.ONE_OFF, 1), (TWO_OFF, 2)):
+        judged.clear()
+        simulated_papers._batch_size(Still(), truth, 3)
+        [(says, _, _)] = judged
+        assert says.unit == "samples" and says.value in {[8, 16, 32, 64][(1 + k) % 4] for k in (-off, off)}
+
+
+def test_a_simulated_correlation_is_printed_from_one_run_a_cell(judged):
+    s = Still()
+    printed, ours, runs = simulated_papers._cells(s, TRUE, 3)
+    assert runs.shape == (20, 3) and (runs == runs[:, :1]).all()
+    assert ours.value == pytest.approx(printed)  # without scatter both have the same cells
+    for truth, off in ((TRUE, 0), (TWO_OFF, 2)):
+        judged.clear()
+        s = Still()
+        simulated_papers._correlation(s, truth, 3)
+        [(says, [value], _)] = judged
+        assert abs(says.value - value) == pytest.approx(off * rules.ABSOLUTE["r"])
 
 
 def propositions(kind: str, dataset: str):

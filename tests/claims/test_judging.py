@@ -162,6 +162,30 @@ def test_the_given_records_are_all_the_evidence_and_a_cell_counts_once():
     assert len(everything.measures) and len(everything.choices) and len(everything.warm_up)
 
 
+def test_totals_count_by_chapter_and_the_fourth_by_its_parts():
+    def j(section):
+        return Judgement(claim(section=section), (Read("", NOT),), (Read("", UNCHECKABLE),))
+
+    found = claims.totals([j(s) for s in ("abstract", "I-B", "II-C", "II-A", "IV-A", "IV-B", "Table V")])
+    assert found[NOT].to_dict() == {
+        "abstract": 1,
+        "Section I": 1,
+        "Section II": 2,
+        "Section IV-A": 1,
+        "Section IV-B": 1,
+        "Table V": 1,
+    }
+
+
+def test_claims_are_judged_of_the_evidence_that_is_given_or_else_of_the_records(monkeypatch, empty):
+    mnist = record("mnist", 64, 42, 9900)
+    monkeypatch.setattr(judging, "evidence", lambda: claims.evidence({mnist["id"]: mnist}))
+    ids = ["table-iii-mnist-b64-test-acc", "table-iii-mnist-b128-test-acc"]
+    assert [j.claim.id for j in claims.judged(empty, ids=ids)] == ids
+    assert [j.ours[0].parts[0].n for j in claims.judged(empty, ids=ids)] == [0, 0]
+    assert [j.ours[0].parts[0].n for j in claims.judged(ids=ids)] == [1, 0]
+
+
 def test_error_rates_are_the_worst_wrong_share_and_the_mean_open_one():
     rows = [
         ("b", "one", 3, 50.0, 0.0, 10.0, 20.0, 20.0, 0.0, 4.0),

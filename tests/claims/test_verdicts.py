@@ -54,7 +54,9 @@ def verdict(id, ours) -> str:
 def test_every_statement_belongs_to_one_distinct_claim_or_claims_nothing():
     ids = [id for question in QUESTIONS for id in question.statements]
     assert len(ids) == len(set(ids)) and set(ids) <= set(published.statements()["id"])
-    assert set(statements.without_a_claim()["id"]) == set(published.statements()["id"]) - set(ids)
+    left = statements.without_a_claim()
+    assert set(left["id"]) == set(published.statements()["id"]) - set(ids)
+    assert left.index.tolist() == list(range(len(left))) and list(left) == ["id", "section", "text"]
     assert 15 <= len(QUESTIONS) <= 22 and len({q.id for q in QUESTIONS}) == len(QUESTIONS)
     assert all(question.leads in {**question.statements} or question.leads in ids for question in QUESTIONS)
 

@@ -1,5 +1,6 @@
 """The sets that the paper never touched, against their sources, and the problems made of them."""
 
+import json
 import math
 import runpy
 import sys
@@ -164,4 +165,5 @@ def test_the_example_is_recorded_as_it_is_found(tmp_path, monkeypatch):
     for _ in range(2):  # the second finds the folder there
         monkeypatch.delitem(sys.modules, "bbatch.evaluation.example", raising=False)
         runpy.run_module("bbatch.evaluation.example", run_name="__main__")
-    assert (tmp_path / "selection" / "example.json").read_bytes() == example.EXAMPLE.read_bytes()
+    written, recorded = tmp_path / "selection" / "example.json", example.EXAMPLE
+    assert json.loads(written.read_text()) == json.loads(recorded.read_text())
