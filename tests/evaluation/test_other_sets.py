@@ -12,6 +12,7 @@ import torch
 from sklearn import datasets
 from sklearn.model_selection import train_test_split
 
+from bbatch.choosing.answer import restored
 from bbatch.config import DATASETS
 from bbatch.evaluation import __main__, example, other_sets, problems, tables
 from bbatch.evaluation.problems import problem
@@ -92,6 +93,7 @@ def test_the_share_of_the_variance_that_is_explained():
 def test_a_problem_follows_the_protocol_of_its_set():
     assert problem("friedman").batch_sizes == problem("text").batch_sizes == (8, 16, 32, 64, 128, 256, 512)
     assert problem("wine").batch_sizes == (1, 8, 16, 32, 64, 128)  # of 142 samples
+    assert len(problem("synthetic-1k").whole.train_y) == 800  # the whole of it
     synthetic, mnist = DATASETS["synthetic-1k"].protocol, DATASETS["mnist"].protocol
     assert problems.protocol("wine") == problems.protocol("synthetic-1k") == synthetic
     assert problems.protocol("mnist-512") == problems.protocol("mnist") == mnist
@@ -165,5 +167,5 @@ def test_the_example_is_recorded_as_it_is_found(tmp_path, monkeypatch):
     for _ in range(2):  # the second finds the folder there
         monkeypatch.delitem(sys.modules, "bbatch.evaluation.example", raising=False)
         runpy.run_module("bbatch.evaluation.example", run_name="__main__")
-    written, recorded = tmp_path / "selection" / "example.json", example.EXAMPLE
-    assert json.loads(written.read_text()) == json.loads(recorded.read_text())
+    written = json.loads((tmp_path / "selection" / "example.json").read_text())
+    assert json.dumps(restored(written).to_dict()) == json.dumps(answer.to_dict())

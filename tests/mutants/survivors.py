@@ -42,6 +42,24 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "without unit",
     ): "a word of the progress bar",
     ("geometry/objective.py", "<module>", "10000 to 10001"): "samples at a time: the sum is the same",
+    ("claims/calibration.py", "<module>", "False to True"): "one more column, which nothing reads",
+    (
+        "evaluation/problems.py",
+        "protocol",
+        "1 to 2",
+    ): "the synthetic sets have one protocol, whichever stands for it",
+    (
+        "evaluation/tables.py",
+        "runs",
+        "pd.concat(parts, ignore_index=True): without ignore_index",
+    ): "rows are numbered anew in the end",
+    ("evaluation/tables.py", "evaluate", "1 to 2"): "a training that only loads what the others need",
+    (
+        "evaluation/ways.py",
+        "grid_search",
+        "base_lr * STEP ** k: Mult to Div",
+    ): "the steps lie alike on both sides of the middle",
+    ("evaluation/ways.py", "grid_search", "0 to 1"): "only the batch size and the rate are read",
     (
         "records/integrity.py",
         "_versions",
