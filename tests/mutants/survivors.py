@@ -43,6 +43,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): "a word of the progress bar",
     ("geometry/objective.py", "<module>", "10000 to 10001"): "samples at a time: the sum is the same",
     ("claims/calibration.py", "<module>", "False to True"): "one more column, which nothing reads",
+    ("claims/simulated.py", "_number", "2 * s.tolerance * (1 if truth == TRUE else -1): Mult to Div"): SIDE,
     (
         "evaluation/problems.py",
         "protocol",
