@@ -135,7 +135,7 @@ def gap_closed(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
     closed; missing where the gap's interval does not lie above 0) and over_tuned (points: what the remedy has
     over the plain training at its best rate, of the same seeds), all `Interval`; rate (the chosen one;
     missing for the rules), at_edge (it is the lowest or highest tried); at that rate, means over the seeds of
-    epochs, steps and cpu_seconds, and the engine.
+    epochs, steps and cpu_seconds, the engine and the precision.
     """
     arms, rows = by_arm(dataset, runs), []
     for b in LARGE:
@@ -178,6 +178,7 @@ def _cost(runs: pd.DataFrame, batch_size: int, rate: float) -> dict:
         "steps": float(np.mean([_steps(row) for row in cell.itertuples()])),
         "cpu_seconds": float(cell["cpu_seconds"].mean()),
         "engine": ", ".join(sorted(cell["engine"].unique())),
+        "precision": ", ".join(sorted(cell["precision"].unique())),
     }
 
 

@@ -66,10 +66,12 @@ def _shift(truth: str, tolerance: float, rng) -> float:
 
 def _number(s: Scatter, truth: str, n: int, readings: int = 1) -> str:
     k = int(s.rng.integers(len(s.means)))
-    printed = float(s.runs([k], [s.means[k] + _shift(truth, s.tolerance, s.rng)], 1)[0, 0])
-    # The other readings ask for something else: all are wrong where one is right, and none is right else.
-    off = 2 * s.tolerance * (1 if truth == TRUE else -1)
-    means = [s.means[k], *(s.means[k] + off * s.rng.choice([-1, 1], readings - 1))]
+    shift = _shift(truth, s.tolerance, s.rng)
+    printed = float(s.runs([k], [s.means[k] + shift], 1)[0, 0])
+    # The other readings ask for something else: on either side of the first where that is right, away from
+    # the printed number where it is wrong, so that none is right by chance.
+    sides = s.rng.choice([-1, 1], readings - 1) if shift == 0 else np.full(readings - 1, -np.sign(shift))
+    means = [s.means[k], *(s.means[k] + 2 * s.tolerance * sides)]
     found = [s.estimate(s.table({k: mean}, n), {k: 1}, "percent") for mean in means]
     says = Says("=", printed, unit="percent")
     return min((rules.verdict_of(says, [e], readings) for e in found), key=rules.FAVOUR.index)

@@ -26,20 +26,26 @@ def shares_closed(tables: dict[str, pd.DataFrame]) -> Figure:
     """A panel a study, a row a remedy, a marker a batch size, with intervals (`remedies.gap_closed`)."""
     if not tables:
         raise BadInput(f"studies are []; one or more are needed, of {', '.join(SETTINGS)}.")
-    rows = max(table["remedy"].nunique() for table in tables.values())
+    rows = [table["remedy"].nunique() for table in tables.values()]
     with mpl.rc_context(STYLE):
-        figsize = (6.4 * len(tables), 1.4 + 0.42 * rows)
-        figure, axes = plt.subplots(1, len(tables), figsize=figsize, squeeze=False)
-        for axis, (name, table) in zip(axes[0], tables.items(), strict=True):
+        figsize, ratios = (6.8, 1.4 * len(rows) + 0.42 * sum(rows)), {"height_ratios": rows}
+        figure, axes = plt.subplots(len(rows), 1, figsize=figsize, squeeze=False, gridspec_kw=ratios)
+        for axis, (name, table) in zip(axes[:, 0], tables.items(), strict=True):
             _panel(axis, name, table)
         axes[0, 0].legend(loc="lower left", fontsize=9)
     plt.close(figure)
     return describe(
         figure,
         "Each remedy at its own best rate, chosen on held-out samples. 0: the large batch at the rate of "
-        "B = 32; 1: as accurate as B = 32. Ten seeds, or five, in fp32; 95 % intervals from seeds drawn "
-        "again, some of them cut at the frame.",
+        "B = 32; 1: as accurate as B = 32. 95 % intervals from seeds drawn again, some of them cut at the "
+        f"frame; an arrow stands for a value beyond it. {' '.join(map(_seeds, tables, tables.values()))}",
     )
+
+
+def _seeds(name: str, table: pd.DataFrame) -> str:
+    counts = sorted({share.n for share in table["accuracy"]}, reverse=True)
+    told = f"n = {' or '.join(map(str, counts))}, {', '.join(sorted(table['precision'].unique()))}"
+    return f"{DATASETS[SETTINGS[name].dataset].title}: {told}."
 
 
 def _panel(axis, name: str, table: pd.DataFrame) -> None:
@@ -53,6 +59,10 @@ def _panel(axis, name: str, table: pd.DataFrame) -> None:
         means, ends = with_ends(mine["share"])
         filled = {"markerfacecolor": "white" if k == 0 else color, "label": f"B = {b:,}"}
         axis.errorbar(means, y, xerr=ends, fmt="so"[k], color=color, capsize=2, **filled)
+        for mean, row in zip(means, y, strict=True):
+            if not LIMITS[0] <= mean <= LIMITS[1]:
+                edge, arrow = (LIMITS[0], "<") if mean < LIMITS[0] else (LIMITS[1], ">")
+                axis.plot(edge, row, arrow, color=color, clip_on=False, zorder=3)
         texts = [f"{r}, B = {b:,}: {span(i)}" for r, i in zip(mine["remedy"], mine["share"], strict=True)]
         tip(axis, means, y, texts)
     for at, style in ((0, ":"), (1, "-")):

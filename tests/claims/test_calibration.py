@@ -102,6 +102,17 @@ def test_the_other_readings_of_a_right_number_lie_two_tolerances_off(judged):
     assert sorted({abs(values[0] - printed) for _, values, _ in judged[1:]}) == [0.5]
 
 
+@pytest.mark.parametrize("truth, off", [(calibration.ONE_OFF, 1), (TWO_OFF, 2)])
+def test_no_other_reading_of_a_wrong_number_is_right(judged, truth, off):
+    for _ in range(8):  # either side
+        judged.clear()
+        simulated_papers._number(Still(), truth, 3, readings=4)
+        printed = judged[0][0].value
+        away = [(values[0] - printed) / 0.25 for _, values, _ in judged]
+        assert {round(abs(a), 9) for a in away[1:]} == {off + 2.0} and abs(away[0]) == pytest.approx(off)
+        assert len(set(np.sign(away))) == 1
+
+
 @pytest.mark.parametrize(
     "relation, truth, parts, falls",
     [

@@ -22,7 +22,8 @@ def closed():
         ("tuned rate", 1024, Interval(0.9, 0.7, 0.95, 10)),
         ("growing", 1024, Interval(1.2, 1.1, 1.3, 10)),
     ]
-    return pd.DataFrame(rows, columns=["remedy", "batch_size", "share"])
+    table = pd.DataFrame(rows, columns=["remedy", "batch_size", "share"])
+    return table.assign(accuracy=[Interval(97, 96, 98, 10)] * 5 + [Interval(97, 96, 98, 5)], precision="fp32")
 
 
 def test_a_marker_and_an_interval_for_each_share(closed):
@@ -44,6 +45,17 @@ def test_a_marker_and_an_interval_for_each_share(closed):
     tips = {text: (x, y) for x, y, text, _ in artists.tips(figure)}
     assert tips["growing, B = 1,024: 1.20 (1.10 to 1.30)"] == (1.2, pytest.approx(2.15))
     assert axis.yaxis_inverted() and len(picture.notes(figure).tips) == 5
+
+
+def test_what_lies_beyond_the_frame_is_an_arrow_at_its_edge(closed):
+    far = closed.assign(share=[Interval(m, m - 1, m + 1, 3) for m in (-3.9, -0.7, 0.1, 2.0, 1.7, 0.5)])
+    figure = remedy_figures.shares_closed({"synthetic-50k": closed, "mnist": far})
+    above, below = figure.axes
+    assert not [line for line in above.lines if line.get_marker() in "<>"]
+    arrows = [(ln.get_marker(), *ln.get_xydata()[0]) for ln in below.lines if ln.get_marker() in ("<", ">")]
+    assert arrows == [("<", -0.75, pytest.approx(-0.15)), (">", 1.75, pytest.approx(0.15))]
+    words = picture.notes(figure).caption
+    assert "Synthetic 50K: n = 10 or 5, fp32." in words and "MNIST: n = 10 or 5, fp32." in words
 
 
 def test_networks_are_drawn_with_their_intervals():
