@@ -14,10 +14,9 @@ FLAGS    ?=
 EMPTY    :=
 FRESH    := store/reproduce/$(PROFILE)/$(or $(subst $(EMPTY) $(EMPTY),+,$(strip $(DATASETS))),all)
 
-# Three processes share the files of tests, more than two cores have: some tests wait for a clock. The book first: nothing
-# else takes as long.
+# Two processes share the files of tests. The book first: nothing else takes as long.
 ALL      := tests/publishing/test_book.py tests notebooks book --nbval-lax --nbval-current-env \
-            --numprocesses 3 --dist loadfile --no-loadscope-reorder
+            --numprocesses 2 --dist loadfile --no-loadscope-reorder
 CORE     := $(patsubst %,tests/test_%.py,config streams models trainer metrics statistics published house lint) \
             tests/engines tests/records -m "not slow"
 
