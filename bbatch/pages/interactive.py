@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 import plotly.io as pio
 from matplotlib.figure import Figure
 
+from . import parameters
 from .picture import inline, png
 
 # A surface takes a second and more to draw: first the page is there to be read, then its figures are drawn,
@@ -69,6 +70,7 @@ def embedded(
         if static
         else f"<p>{escape(alt)}</p>"
     )
+    finding = parameters.finding(finding)
     title = f'<p class="bbatch-finding">{inline(finding)}</p>' if finding else ""
     kind = "bbatch-turning" + (" bbatch-many full-width" if len(list(figure.select_scenes())) > 2 else "")
     html = (

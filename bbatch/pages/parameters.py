@@ -19,6 +19,7 @@ TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": li
 COMMITTED = {"profile": "paper", "seeds": 0, "precision": RECORDED}
 
 _asked: dict = {}  # the parameters of this kernel's page
+_changed: set[str] = set()  # names of those that papermill gave another value than the committed one
 
 
 def remember(cells: list[str], values: dict) -> None:
@@ -27,10 +28,13 @@ def remember(cells: list[str], values: dict) -> None:
     `cells` are the texts of the cells run so far, `values` the variables that they left. Raises `BadInput`
     for an injected name that the notebook does not have, and for a value that no page can show."""
     _asked.clear()
+    _changed.clear()
     # papermill puts what it injects right behind the cell of the defaults.
     injected = [k for k, text in enumerate(cells) if text.startswith("# Parameters\n")]
-    for name in _assigned(cells[injected[-1]]) if injected else ():
-        one_of("parameter", name, _assigned(cells[injected[-1] - 1]))
+    given, defaults = (_assigned(cells[injected[-1] - k]) if injected else {} for k in (0, 1))
+    for name in given:
+        one_of("parameter", name, list(defaults))
+    _changed.update(name for name in given if given[name] != defaults[name])
     for name in CHECKS:
         if name in values and not isinstance(values[name], ModuleType):  # a page may import one of that name
             CHECKS[name](values[name])
@@ -47,6 +51,12 @@ def note() -> str:
     return f" ({', '.join(said)})" if said else ""
 
 
+def finding(title: str) -> str:
+    """A figure's title that says what the committed page finds; nothing where a page may show something
+    else."""
+    return "" if _changed else title
+
+
 def fits(value, kind: str) -> bool:
     """Whether `value` is of the type named `kind`: one of `TYPES`, or a list of one, such as list[int]."""
     if inner := re.fullmatch(r"list\[(\w+)\]", kind):
@@ -56,12 +66,14 @@ def fits(value, kind: str) -> bool:
     return isinstance(value, TYPES[kind])
 
 
-def _assigned(text: str) -> list[str]:
-    """The names that a cell gives values to, at its outermost level."""
-    found = []
+def _assigned(text: str) -> dict[str, str]:
+    """What a cell gives values to at its outermost level: the values' source, in one spelling, by name."""
+    found = {}
     for node in ast.parse(text).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        found += [target.id for target in targets if isinstance(target, ast.Name)]
+        value = getattr(node, "value", None)
+        names = [target.id for target in targets if isinstance(target, ast.Name)]
+        found |= dict.fromkeys(names, ast.unparse(value) if value else "")
     return found
 
 

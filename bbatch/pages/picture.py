@@ -94,8 +94,8 @@ def html(figure: Figure) -> str:
     )  # its colours are its scale: they stay
     drawing = _named(_colours(_short(drawing), only_greys=field), label)
     width, height = (72 * length for length in figure.get_size_inches())
-    drawn = about.alt or words(figure)
-    alt = escape(f"{about.title}. {drawn}" if about.title else drawn, quote=True)
+    drawn, finding = about.alt or words(figure), parameters.finding(about.title)
+    alt = escape(f"{finding}. {drawn}" if finding else drawn, quote=True)
     whole = f'<g id="{label}">{drawing}</g>'
     size = f'viewBox="0 0 {width:g} {height:g}" width="{width * 4 / 3:.0f}" height="{height * 4 / 3:.0f}"'
     boxes = "".join(
@@ -107,7 +107,7 @@ def html(figure: Figure) -> str:
     more = {key: value for key, value in (("tips", _tips(figure)), ("series", ids)) if value}
     said = about.caption + parameters.note()
     caption = f"<figcaption>{inline(said)}</figcaption>" if said else ""
-    title = f'<p class="bbatch-finding">{inline(about.title)}</p>' if about.title else ""
+    title = f'<p class="bbatch-finding">{inline(finding)}</p>' if finding else ""
     kind = "bbatch-figure bbatch-many full-width" if panels else "bbatch-figure"
     return (
         f'<figure class="{kind}" data-runs="{escape(about.runs)}">{title}<div class="bbatch-drawing">'

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 import artists
 from bbatch.config import DATASETS, plan
@@ -179,6 +180,20 @@ def test_what_each_check_took_and_on_what_machine(tmp_path, monkeypatch):
 
 
 # --- what a page was asked to show ---
+
+
+def test_a_finding_titles_the_committed_page_alone():
+    figure = Figure()
+    figure.subplots().plot([1, 2])
+    picture.titled(figure, "All is well")
+    cells = ["x = 1", 'datasets: list[str] = ["mnist"]', "# Parameters\ndatasets = ['mnist']\n"]
+    try:
+        for injected, titled in ((cells[2], True), (cells[2].replace("mnist", "cifar10"), False)):
+            parameters.remember([*cells[:2], injected], {})
+            assert ("All is well" in picture.html(figure)) is titled
+    finally:
+        parameters.remember([], {})
+    assert "All is well" in picture.html(figure)
 
 
 def test_a_page_says_what_differs_from_the_committed_one():
