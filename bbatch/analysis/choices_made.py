@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from .. import published
-from ..config import DATASETS, SYNTHETIC, Run
-from ..metrics import curves, frame, full_protocol
+from ..config import DATASETS, SYNTHETIC
+from ..metrics import curves, full_protocol
 from ..statistics import Interval, mean_interval, paired_difference
 from ..studies.other_choices import STAIRS, WIDER
+from . import warm_up
 
 COLUMNS = ["choice", "dataset", "batch_size", "accuracy", "gap"]
 SIZES, BELOW = (32, 512), (1, 8, 16)  # batch sizes: of Section IV-E, and below the base of the rule
@@ -39,7 +39,7 @@ def effects(
     rows = [
         *_initialisation(linear, others),
         *_warm_up(others, studies["warm-up"]),
-        *_warmed(linear, records),
+        *_warmed(records),
         *_training_accuracy(linear),
         *_arithmetic(runs[runs["follows_the_paper"].astype(bool) & (runs["lr_rule"] == "linear")]),
         *_scaled_downward(whole, {name: t for name, t in studies.items() if name.startswith("map-")}),
@@ -81,30 +81,23 @@ def starts_against_table_vii(linear: pd.DataFrame, others: pd.DataFrame) -> pd.D
     return pd.DataFrame(rows, columns=["batch_size", "paper", "ours", "wider"])
 
 
-def _warm_up(others: pd.DataFrame, warm_up: pd.DataFrame) -> list[tuple]:
+def _warm_up(others: pd.DataFrame, study: pd.DataFrame) -> list[tuple]:
     rows, stairs = [], others[others["choice"] == STAIRS]
-    for (name, b), steps in warm_up[warm_up["warmup_epochs"] > 0].groupby(["dataset", "batch_size"]):
+    for (name, b), steps in study[study["warmup_epochs"] > 0].groupby(["dataset", "batch_size"]):
         there = stairs[(stairs["dataset"] == name) & (stairs["batch_size"] == b)]
         if len(there):
             rows.append(("warm-up: in five stairs", name, b, _paired(there, steps, "test_acc"), None))
     return rows
 
 
-def _warmed(linear: pd.DataFrame, records: Iterable[dict]) -> list[tuple]:
-    """Table II has a warm-up for MNIST alone; Section II-C calls one "typically required" from B = 256 on, and
-    line 7 of Algorithm 2 asks for it there."""
-    found = []
-    for record in records:
-        run = Run.from_dict(record["run"])
-        plain = replace(run, warmup_epochs=0)
-        if run != plain and plain.lr_rule == "linear" and plain.follows_the_paper():
-            found.append(record)
-    rows = []
-    for (name, b), warm in frame(found).groupby(["dataset", "batch_size"]):
-        ours = linear[(linear["dataset"] == name) & (linear["batch_size"] == b)]
-        ours = ours[ours["precision"].isin(warm["precision"])]
-        accuracy, gap = (_paired(warm, ours, metric) for metric in ("test_acc", "gap"))
-        rows.append((WARMED, name, b, accuracy, gap))
+def _warmed(records: Iterable[dict]) -> list[tuple]:
+    """Table II has a warm-up for MNIST alone; Section II-C calls one "typically required" from B = 256 on,
+    and line 7 of Algorithm 2 asks for it there."""
+    pairs, rows = warm_up.image_pairs(records).query("dataset == 'cifar10'"), []
+    pairs = pairs.assign(gap=pairs["train_acc"] - pairs["test_acc"])
+    for (name, b), cell in pairs.groupby(["dataset", "batch_size"]):
+        on, off = cell[cell["warmup_epochs"] > 0], cell[cell["warmup_epochs"] == 0]
+        rows.append((WARMED, name, b, _paired(on, off, "test_acc"), _paired(on, off, "gap")))
     return rows
 
 

@@ -1,11 +1,33 @@
-"""What does a warm-up change? Read from the table of study `warm-up`: the same runs with and without one."""
+"""What does a warm-up change? Runs with and without one, alike in all else: of the synthetic sets from the
+table of study `warm-up`, of MNIST and CIFAR-10 from the records."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 import pandas as pd
 
-from ..config import DATASETS
+from ..config import DATASETS, Run
+from ..metrics import frame
 from .estimate import Estimate, lacking, mean
+
+
+def image_pairs(records: Iterable[dict]) -> pd.DataFrame:
+    """The runs of MNIST and CIFAR-10 that have a twin with another warm-up, one of the two the paper's.
+
+    Columns: dataset, batch_size, seed, warmup_epochs, test_acc (percent), train_acc, precision, id."""
+    twins: dict[Run, list[dict]] = {}
+    for record in records:
+        run = Run.from_dict(record["run"])
+        if run.dataset in ("mnist", "cifar10") and run.lr_rule == "linear":
+            twins.setdefault(replace(run, warmup_epochs=0), []).append(record)
+    pairs = [pair for pair in twins.values() if len(pair) == 2]
+    found = frame([r for pair in pairs if frame(pair)["follows_the_paper"].any() for r in pair])
+    warmed = {r["id"]: r["run"]["warmup_epochs"] for pair in pairs for r in pair}
+    found["warmup_epochs"] = found["id"].map(warmed)
+    columns = ["dataset", "batch_size", "seed", "warmup_epochs", "test_acc", "train_acc", "precision", "id"]
+    return found[columns]
 
 
 def warm_up_effect(runs: pd.DataFrame) -> pd.DataFrame:

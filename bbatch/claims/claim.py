@@ -26,7 +26,7 @@ class Evidence:
 
     runs: `metrics.frame` of the full protocol, or `published.printed_frame`; ablation: the same, or Table V;
     measures: what `geometry.measured` gives; choices: what `regret.method_results` gives; warm_up: the
-    table of that study; records: ours by id."""
+    table of that study and `warm_up.image_pairs`; records: ours by id."""
 
     runs: pd.DataFrame
     ablation: pd.DataFrame

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from .. import geometry, metrics
-from ..analysis import regret
+from ..analysis import regret, warm_up
 from ..analysis.cells import command
 from ..analysis.estimate import Estimate
 from ..config import DATASETS, PRECISIONS
@@ -83,7 +83,9 @@ def evidence(
     if seeds:
         frame = frame[frame["seed"].isin(sorted(frame["seed"].unique())[:seeds])]
     more = geometry.measured(), regret.method_results(), read_table("warm-up")
-    return Evidence(frame, frame, *(table.iloc[:0] if given else table for table in more), records)
+    measures, choices, warmed = (table.iloc[:0] if given else table for table in more)
+    warmed = pd.concat([warmed, warm_up.image_pairs(records.values())], ignore_index=True)
+    return Evidence(frame, frame, measures, choices, warmed, records)
 
 
 def judged(

@@ -212,8 +212,8 @@ WARMUP = {
         says=says(">", 1, "points"),
         words=(
             "Put as: without a warm-up, accuracy at each batch size from the named one on is lower by more "
-            "than the point of Section IV-G. Tried on the synthetic sets, where the paper uses none; pairs "
-            "of runs with and without one on MNIST and CIFAR-10 are still missing."
+            "than the point of Section IV-G. Tried on the synthetic sets, where the paper uses none, and "
+            "with the pairs of runs with and without one that MNIST and CIFAR-10 have."
         ),
     ),
     "vi-warmup-from": Put(
