@@ -123,6 +123,6 @@ def chance(e: Evidence) -> str:
     assert ours[1024].value == 0 and ours[256].value > 0 < ours[512].value, "not there, but at 256 and 512"
     return (
         f"Ours do not: at B = 1024 they end at {number(level.value)} % on average (seeds: {level.n}), the "
-        f"paper at {number(published.results('cifar10')['test_acc'].iloc[-1])}. But at 256 and at 512 some of "
-        "ours do end at chance. Whether a training collapses hangs on its seed."
+        f"paper at {number(published.results('cifar10')['test_acc'].iloc[-1])}. But at 256 and at 512 some "
+        "of ours do end at chance. Whether a training collapses hangs on its seed."
     )

@@ -110,8 +110,8 @@ def warm_up(e: Evidence) -> str:
         f"{number(mnist['without'].max(), 1)} %, with it at {number(mnist['with_it'].min(), 1)} or more (two "
         f"seeds each), CIFAR-10 at B = 1024 at {number(images['without'], 1)} and "
         f"{number(images['with_it'], 1)} % (one). The paper asks for a warm-up from B = 256 on, gives "
-        f"CIFAR-10 none, and falls to {number(collapsed)} % there. On the synthetic sets, at B = 256 and 512, "
-        f"{published.value('iii-c-warmup-epochs'):g} epochs of it change accuracy by "
+        f"CIFAR-10 none, and falls to {number(collapsed)} % there. On the synthetic sets, at B = 256 and "
+        f"512, {published.value('iii-c-warmup-epochs'):g} epochs of it change accuracy by "
         f"{number(min(d.value for d in grid))} to {number(max(d.value for d in grid))} points: nothing that "
         f"can be told apart. Far beyond, at B = {largest}, it gains {ten} points on 10K and {fifty} on 50K."
     )

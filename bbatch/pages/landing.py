@@ -91,7 +91,7 @@ def _changes(axis, runs: pd.DataFrame, printed: pd.Series, name: str) -> None:
 
 
 def _levels(axis, runs: pd.DataFrame, printed: pd.Series) -> None:
-    """The accuracies of the data set apart; a single seed is hollow."""
+    """The accuracies of the data set apart, with single runs as dots; the mean of a single seed is hollow."""
     color, title, chance = COLORS[APART], DATASETS[APART].title, 100 / DATASETS[APART].classes
     axis.axhline(chance, color=INK, linewidth=0.8, linestyle="--")
     axis.annotate("chance", (1, chance), xytext=(0, 4), textcoords="offset points", fontsize=9)
@@ -103,8 +103,9 @@ def _levels(axis, runs: pd.DataFrame, printed: pd.Series) -> None:
     axis.errorbar(size, value, reach, color=color, linestyle=":", linewidth=1, capsize=3)
     for some, inside in ((n > 1, color), (n == 1, "white")):
         axis.plot(size[some], value[some], "o", color=color, markerfacecolor=inside, markersize=6)
-    two = runs[(runs["dataset"] == APART) & runs["batch_size"].isin(size[n == 2])]
-    axis.plot(two["batch_size"], two["test_acc"], ".", color=color, alpha=0.5)
+    # The mean of trainings of which some collapse is like none of them.
+    single = runs[(runs["dataset"] == APART) & runs["batch_size"].isin(size[n > 1])]
+    axis.plot(single["batch_size"], single["test_acc"], ".", color=color, alpha=0.5)
     texts = [f"{title}, B = {b}\n{v:.2f} % (n = {k})" for b, v, k in zip(size, value, n, strict=True)]
     tip(axis, size, value, texts, [f"data={APART}&metric=test_acc&B={b}" for b in size])
 
