@@ -84,9 +84,10 @@ def _common(freedoms: tuple[float, ...], variances: tuple[float, ...]) -> tuple[
 
 def moderated(values: np.ndarray, prior: float, freedom: float) -> tuple[float, float]:
     """Standard deviation of single values, drawn towards the variance `prior` that counts for `freedom` runs;
-    and the degrees of freedom of both together."""
+    and the degrees of freedom of both together. NaN where these are less than one: no two values, and hardly
+    anything lent, are no ground for an interval."""
     own = len(values) - 1
-    if own + freedom == 0:
+    if own + freedom < 1:
         return math.nan, math.nan
     squares = (own * values.var(ddof=1) if own else 0.0) + (freedom * prior if freedom else 0.0)
     return math.sqrt(squares / (own + freedom)), own + freedom

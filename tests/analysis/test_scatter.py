@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from bbatch.analysis.cells import weighted
-from bbatch.analysis.scatter import LIKELY, PRIOR, REFUTED, pooled_variance
+from bbatch.analysis.scatter import LIKELY, PRIOR, REFUTED, moderated, pooled_variance
 
 # Values of eight cells; the last three collapse now and then, as CIFAR-10 does at large batches.
 STEADY = [[76.3, 77.0, 76.1, 77.4, 78.2], [78.6, 79.1], [79.7, 79.2], [78.0, 77.8], [76.4, 76.7, 68.2]]
@@ -69,3 +69,12 @@ def test_an_interval_misses_no_more_often_than_it_says(spread):
         values = rng.normal(size=(3, 8)) * deviations
         missed += not (found := weighted(values, [1, *[0] * 7], "steps")).low <= 0 <= found.high
     assert missed <= stats.binom.ppf(0.999, draws, 0.05)
+
+
+def test_less_than_one_degree_of_freedom_is_no_ground_for_an_interval():
+    one = np.array([66.1])
+    assert all(map(np.isnan, moderated(one, 0.7, 0.99)))
+    assert moderated(one, 0.49, 1.0) == (pytest.approx(0.7), 1.0)
+    alone = [*STEADY, *COLLAPSING, [66.1]]  # one run beside cells that lend it less than that
+    found = weighted(columns(alone), [*[0] * 8, 1], "percent")
+    assert (found.value, found.n) == (66.1, 1) and np.isnan(found.low) and found.text() == "66.10"
