@@ -20,7 +20,8 @@ def image_pairs(records: Iterable[dict]) -> pd.DataFrame:
     twins: dict[Run, list[dict]] = {}
     for record in records:
         run = Run.from_dict(record["run"])
-        if run.dataset in ("mnist", "cifar10") and run.lr_rule == "linear":
+        finished = not record["observed"].get("failure")
+        if finished and run.dataset in ("mnist", "cifar10") and run.lr_rule == "linear":
             twins.setdefault(replace(run, warmup_epochs=0), []).append(record)
     pairs = [pair for pair in twins.values() if len(pair) == 2]
     found = frame([r for pair in pairs if frame(pair)["follows_the_paper"].any() for r in pair])

@@ -1,0 +1,60 @@
+"""Pairs of runs with and without a warm-up, found among records made up here and among the committed ones."""
+
+import pytest
+
+from bbatch.analysis import choices_made, warm_up
+from bbatch.config import Run
+from bbatch.records.store import Store
+from factories import record
+
+
+def without(b, seed, right, **more):
+    return record("mnist", b, seed, right, warmup_epochs=0, **more)
+
+
+def test_a_pair_differs_in_its_warm_up_alone():
+    failed = without(512, 43, 0)
+    failed["observed"]["failure"] = "out of memory"
+    records = [
+        record("mnist", 512, 42, 9900),
+        without(512, 42, 980),
+        record("mnist", 512, 43, 9910),
+        failed,
+        record("mnist", 1024, 42, 9880),
+        without(1024, 42, 970, precision="bf16"),  # another arithmetic
+        record("mnist", 256, 42, 9870),
+        without(256, 43, 960),  # another seed
+        record("mnist", 512, 44, 9700, base_lr=0.3),
+        without(512, 44, 950, base_lr=0.3),  # another rate, in both: none of them is the paper's
+        record("cifar10", 1024, 42, 5600),
+        record("cifar10", 1024, 42, 7600, warmup_epochs=5),
+        record("cifar10", 512, 42, 6000, lr_rule="sqrt"),
+        record("cifar10", 512, 42, 7000, lr_rule="sqrt", warmup_epochs=5),
+    ]
+    found = warm_up.warm_up_effect(warm_up.image_pairs(records)).set_index(["dataset", "batch_size"])
+    assert list(found.index) == [("cifar10", 1024), ("mnist", 512)]
+    cifar, mnist = found.loc[("cifar10", 1024)], found.loc[("mnist", 512)]
+    assert (cifar["without"], cifar["with_it"]) == (56, 76) and cifar["difference"].value == pytest.approx(20)
+    assert mnist["difference"].value == pytest.approx(89.2) and mnist["difference"].n == 1
+    assert warm_up.warm_up_effect(warm_up.image_pairs([])).empty
+
+
+def test_the_committed_pairs_are_those_found_by_hand():
+    records = Store().frozen_records().values()
+    right = {}
+    for r in records:
+        run = Run.from_dict(r["run"])
+        if (
+            run.dataset == "cifar10"
+            and run.lr_rule == "linear"
+            and run.epochs == 50
+            and run.precision == "fp32"
+        ):
+            right[run.batch_size, run.seed, run.warmup_epochs] = r["final"]["test_correct"]
+    by_hand = {key[:2]: (n - right[*key[:2], 0]) / 100 for key, n in right.items() if key[2] == 5}
+    choice = choices_made.WARMED
+    rows = {b: accuracy for c, _, b, accuracy, _ in choices_made._warmed(records) if c == choice}
+    assert by_hand and set(rows) == {b for b, _ in by_hand}
+    for b, found in rows.items():
+        each = [d for (size, _), d in by_hand.items() if size == b]
+        assert (found.mean, found.n) == (pytest.approx(sum(each) / len(each)), len(each))
