@@ -10,7 +10,8 @@ gap_running         train_acc_running - test_acc: what the paper's gap must have
                     there, and its Table VII gives less training than test accuracy, which dropout explains)
 epoch_time_s        mean elapsed seconds of training an epoch, evaluation left out, and disturbed epochs too
                     (below) where there are others
-epoch_cpu_s         the same in processor time, free of other work on the machine; missing where not recorded
+epoch_cpu_s         the same in processor time, free of other work on the machine; missing where not recorded,
+                    and of runs on a GPU
 disturbed_epochs    epochs that took more than twice their processor time and 0.1 s besides: other work on the
                     machine, or a machine asleep, makes their elapsed time say little (runs on a CPU; missing
                     where not recorded)
@@ -30,7 +31,7 @@ from .statistics import Interval, mean_interval, proportion_interval
 
 CONVERGED = 80.0  # percent of test accuracy, Section III-D
 COLUMNS = """
-    dataset batch_size seed lr_rule lr optimizer epochs
+    dataset batch_size seed lr_rule lr warmup_epochs optimizer epochs
     test_acc train_acc train_acc_running gap gap_running epoch_time_s convergence_epoch diverged
     device data_source data_fingerprint commit precision n_train n_test epoch_cpu_s engine device_name failure
     disturbed_epochs follows_the_paper id
@@ -53,6 +54,7 @@ def row(record: dict) -> dict:
         "seed": run.seed,
         "lr_rule": run.lr_rule,
         "lr": run.lr,
+        "warmup_epochs": run.warmup_epochs,
         "optimizer": run.optimizer,
         "epochs": run.epochs,
         "device": observed["device"],
@@ -83,7 +85,7 @@ def row(record: dict) -> dict:
         "gap_running": running - test,
         # Runs that share a GPU lengthen each other's epochs: such a time says nothing of the batch size.
         "epoch_time_s": None if shared(observed) else _epoch_time(observed["seconds"], disturbed),
-        "epoch_cpu_s": float(np.mean(observed["cpu_seconds"])) if observed.get("cpu_seconds") else None,
+        "epoch_cpu_s": None if (spent := _processor(observed)) is None else float(spent.mean()),
         "disturbed_epochs": None if disturbed is None else int(disturbed.sum()),
         "convergence_epoch": int(above[0]) + 1 if len(above) else None,
         # The loss is None where it was not finite after the last epoch.
@@ -103,11 +105,17 @@ def _elapsed(observed: dict) -> np.ndarray:
     return np.full(len(seconds), math.nan) if shared(observed) else seconds
 
 
+def _processor(observed: dict) -> np.ndarray | None:
+    """Processor seconds of each epoch; None where they are not recorded, and of runs on a GPU: what its host
+    spends on them is not what they cost."""
+    known = observed["device"] == "cpu" and observed.get("cpu_seconds")
+    return np.array(observed["cpu_seconds"]) if known else None
+
+
 def _disturbed(observed: dict) -> np.ndarray | None:
     """Which epochs took far longer than their processor time, bool [epochs]; None where it is not known."""
-    if observed["device"] != "cpu" or not observed.get("cpu_seconds"):
-        return None
-    return np.array(observed["seconds"]) > 2 * np.array(observed["cpu_seconds"]) + 0.1
+    spent = _processor(observed)
+    return None if spent is None else np.array(observed["seconds"]) > 2 * spent + 0.1
 
 
 def _epoch_time(seconds, disturbed: np.ndarray | None) -> float:
@@ -143,8 +151,8 @@ def curves(records: Iterable[dict]) -> pd.DataFrame:
     """Learning curves: a row for each run and epoch, with `CURVE_COLUMNS`, also when empty.
 
     test_acc and train_acc_running are in percent; seconds and cpu_seconds run from the start, evaluation left
-    out (the latter missing where not recorded), on the machine device_name, a device "cpu" or "cuda";
-    started is in UTC.
+    out (the latter missing where not recorded, and on a GPU), on the machine device_name, a device "cpu" or
+    "cuda"; started is in UTC.
     """
     parts = []
     for r in records:
@@ -167,9 +175,9 @@ def curves(records: Iterable[dict]) -> pd.DataFrame:
                     "train_loss": h["train_loss"],
                     "test_loss": h["test_loss"],
                     "seconds": _elapsed(r["observed"]),
-                    "cpu_seconds": np.cumsum(
-                        r["observed"].get("cpu_seconds") or [np.nan] * len(h["test_correct"])
-                    ),
+                    "cpu_seconds": math.nan
+                    if (spent := _processor(r["observed"])) is None
+                    else spent.cumsum(),
                 }
             )
         )

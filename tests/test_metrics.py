@@ -111,6 +111,15 @@ def test_a_run_that_shared_its_gpu_has_no_epoch_time():
     assert curves[42] == 100.0 and pd.isna(curves[43])
 
 
+def test_the_hosts_processor_time_is_no_cost_of_a_run_on_a_gpu():
+    card = whole_record("synthetic-1k", 32, 42)
+    card["observed"]["device"] = "cuda"
+    table = metrics.frame([card, whole_record("synthetic-1k", 32, 43)]).set_index("seed")
+    assert pd.isna(table.loc[42, "epoch_cpu_s"]) and table.loc[43, "epoch_cpu_s"] == 1.0
+    spent = metrics.curves([card, whole_record("synthetic-1k", 32, 43)]).groupby("seed")["cpu_seconds"].last()
+    assert pd.isna(spent[42]) and spent[43] == 50.0
+
+
 def test_an_epoch_that_other_work_delayed_is_left_out_of_the_epoch_time():
     """One epoch of four took a minute for two seconds of work; where all did, their mean stands."""
     delayed, asleep = record(seed=42), record(seed=43)  # four epochs each

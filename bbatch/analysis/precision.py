@@ -15,7 +15,7 @@ def precision_effect(frame: pd.DataFrame) -> pd.DataFrame:
 
     Columns: data set, B, epochs, training samples, the range of test accuracies in fp32 and in bf16
     (percent), the effect on test accuracy and on the clean gap (points), n."""
-    cell, rows = ["dataset", "batch_size", "epochs", "n_train"], []
+    cell, rows = ["dataset", "batch_size", "epochs", "n_train", "warmup_epochs"], []
     columns = [
         "data set",
         "B",
@@ -27,7 +27,7 @@ def precision_effect(frame: pd.DataFrame) -> pd.DataFrame:
         "gap, clean",
         "n",
     ]
-    for (name, b, epochs, samples), runs in frame[frame["lr_rule"] == "linear"].groupby(cell):
+    for (name, b, epochs, samples, _), runs in frame[frame["lr_rule"] == "linear"].groupby(cell):
         wide = runs.pivot_table(index="seed", columns="precision", values=["test_acc", "gap"])
         if {"fp32", "bf16"} <= set(runs["precision"]) and len(pairs := wide.dropna()):
             effect = {m: _told(pairs[m, "bf16"] - pairs[m, "fp32"]) for m in ("test_acc", "gap")}

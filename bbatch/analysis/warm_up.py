@@ -25,8 +25,6 @@ def image_pairs(records: Iterable[dict]) -> pd.DataFrame:
             twins.setdefault(replace(run, warmup_epochs=0), []).append(record)
     pairs = [pair for pair in twins.values() if len(pair) == 2]
     found = frame([r for pair in pairs if frame(pair)["follows_the_paper"].any() for r in pair])
-    warmed = {r["id"]: r["run"]["warmup_epochs"] for pair in pairs for r in pair}
-    found["warmup_epochs"] = found["id"].map(warmed)
     columns = ["dataset", "batch_size", "seed", "warmup_epochs", "test_acc", "train_acc", "precision", "id"]
     return found[columns]
 

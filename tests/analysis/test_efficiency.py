@@ -134,7 +134,7 @@ def test_the_page_says_what_the_ratios_say():
     assert set(text.loc[32, ["an epoch: speed-up", "time to it: speed-up"]]) == {"base"}
     # of two seeds one has it
     epochs = text.loc[512, "epochs to it: ratio"].replace("\N{NO-BREAK SPACE}", " ")
-    assert epochs.startswith("1.33 (") and epochs.endswith(", n = 1")
+    assert epochs == "1.33, n = 1"  # and one pair beside lends it too little for an interval
     assert (
         text.loc[512, "an epoch: speed-up"].startswith("2.83 (")
         and "n =" not in text.loc[512, "an epoch: speed-up"]

@@ -317,6 +317,13 @@ def test_precision_is_compared_only_between_equal_runs():
     assert len(table) == 1 and table.loc[0, "n"] == 2 and table.loc[0, "test accuracy"].startswith("+0.00")
 
 
+def test_a_run_with_another_warm_up_is_no_part_of_the_comparison():
+    plain = [record("cifar10", 1024, 42, n, precision=p) for p, n in (("fp32", 5600), ("bf16", 5500))]
+    warmed = record("cifar10", 1024, 42, 7600, warmup_epochs=5)
+    [shown] = precision.precision_effect(metrics.frame([*plain, warmed]))["test accuracy"]
+    assert shown == "−1.00"
+
+
 def test_an_effect_of_precision_that_no_interval_tells_is_a_range():
     """One of three runs collapses in fp32: 100 points of interval would say nothing."""
     correct = {"fp32": (190, 20, 188), "bf16": (189, 187, 191)}
