@@ -34,8 +34,8 @@ from scipy import special, stats
 PRIOR = 10
 # What may take its place, in steps of a quarter octave down from it: finer than any records can tell.
 LIKELY = PRIOR * 2.0 ** -np.arange(0, 6.25, 0.25)
-# By how much the logarithm of the likelihood must be better there: as in a test at 0.1 % (Wilks 1938). At 5 %
-# it would be better by chance now and then where two cells are all there is, and 7 % of firm verdicts wrong.
+# By how much the logarithm of the likelihood must be better there: as in a test at 0.1 % (Wilks 1938), since
+# to lend too little by mistake makes an interval too narrow.
 REFUTED = float(stats.chi2.ppf(0.999, 1)) / 2
 
 
@@ -63,8 +63,12 @@ def _common(freedoms: tuple[float, ...], variances: tuple[float, ...]) -> tuple[
     scatter about it stands for: the pooled one and `PRIOR`, unless the likelihood refutes them."""
     own, seen = np.array(freedoms), np.array(variances)
     pooled = float(own @ seen / own.sum())
-    if not pooled:  # equal values in every cell
+    # Counts of few answers are equal by chance now and then. The likelihood would take that for a cell
+    # without any scatter, and all others for exceptions.
+    unequal = seen > 1e-12 * pooled
+    if unequal.sum() < 2:
         return pooled, PRIOR
+    own, seen = own[unequal], seen[unequal]
     prior = LIKELY[:, None]
     common = np.full_like(prior, pooled)
     # The likeliest common variance of each, by expectation and maximisation: 1 / common is the mean of the
@@ -72,7 +76,7 @@ def _common(freedoms: tuple[float, ...], variances: tuple[float, ...]) -> tuple[
     for _ in range(100):
         precisions = (own + prior) / (own * seen + prior * common)
         common = 1 / precisions.mean(axis=1, keepdims=True)
-    # The part of F's likelihood that depends on the two; a variance of 0 has one, too.
+    # The part of F's likelihood that depends on the two.
     ratio = own / (prior * common)
     each = own / 2 * np.log(ratio) - (own + prior) / 2 * np.log1p(ratio * seen)
     each -= special.betaln(own / 2, prior / 2)

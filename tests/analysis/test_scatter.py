@@ -56,8 +56,10 @@ def test_where_the_likelihood_does_not_refute_the_model_it_stands():
     within = np.mean([np.var(c, ddof=1) for c in cells])
     assert pooled_variance(cells)[0] == pytest.approx(within)
     assert pooled_variance([np.array([1.0, 1.0]), np.array([2.0, 2.0])])[0] == 0
-    one_equal = [*cells, np.array([3.0, 3.0])]  # a variance of 0 is one that chance gives counts of answers
-    assert 0 < pooled_variance(one_equal)[0] < within
+    for equal in ([3.0, 3.0], [0.1 + 0.2, 0.3, 0.3]):  # counts of answers are equal by chance
+        found, freedom = pooled_variance([cells[0], np.array(equal)])
+        squares = 4 * np.var(cells[0], ddof=1)
+        assert found == pytest.approx(squares / (4 + len(equal) - 1)) and freedom > 2
 
 
 @pytest.mark.parametrize("spread", [0, 1, 4])
