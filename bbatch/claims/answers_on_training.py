@@ -99,16 +99,17 @@ def warm_up(e: Evidence) -> str:
     assert max(d.low for d in grid) < 0 and min(d.high for d in grid) > 0, "no effect is clear"
     ten, fifty = (synthetic[name, largest] for name in SYNTHETIC[1:])
     assert ten.low > 0 and fifty.low > 0, "far beyond the paper's sizes it helps"
-    images = effects.loc["cifar10", 1024]
+    [large] = effects.loc["cifar10"].index
+    images = effects.loc["cifar10", large]
     assert images["difference"].value > 10 and images["difference"].n == 1, "by far; seed 42"
     mnist = effects.loc["mnist"]
     assert (mnist["without"] < 12).all() and (mnist["with_it"] > 98).all(), "at chance without, not with it"
     assert list(mnist.index) == [512, 1024] and all(d.n == 2 for d in mnist["difference"]), "two seeds each"
     collapsed = published.results("cifar10")["test_acc"].iloc[-1]
     return (
-        "On images they do, on the synthetic sets not. Without one MNIST ends at B = 512 and 1024 at "
+        f"On images they do, on the synthetic sets not. Without one MNIST ends at B = {listed(mnist.index)} at "
         f"{number(mnist['without'].max(), 1)} %, with it at {number(mnist['with_it'].min(), 1)} or more (two "
-        f"seeds each), CIFAR-10 at B = 1024 at {number(images['without'], 1)} and "
+        f"seeds each), CIFAR-10 at B = {large} at {number(images['without'], 1)} and "
         f"{number(images['with_it'], 1)} % (one). The paper asks for a warm-up from B = 256 on, gives "
         f"CIFAR-10 none, and falls to {number(collapsed)} % there. On the synthetic sets, at B = 256 and "
         f"512, {published.value('iii-c-warmup-epochs'):g} epochs of it change accuracy by "
