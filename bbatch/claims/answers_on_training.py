@@ -107,10 +107,11 @@ def warm_up(e: Evidence) -> str:
     assert list(mnist.index) == [512, 1024] and all(d.n == 2 for d in mnist["difference"]), "two seeds each"
     collapsed = published.results("cifar10")["test_acc"].iloc[-1]
     return (
-        f"On images they do, on the synthetic sets not. Without one MNIST ends at B = {listed(mnist.index)} at "
-        f"{number(mnist['without'].max(), 1)} %, with it at {number(mnist['with_it'].min(), 1)} or more (two "
-        f"seeds each), CIFAR-10 at B = {large} at {number(images['without'], 1)} and "
-        f"{number(images['with_it'], 1)} % (one). The paper asks for a warm-up from B = 256 on, gives "
+        "On images they do, on the synthetic sets not. Without one MNIST ends at B = "
+        f"{listed(mnist.index)} at {number(mnist['without'].max(), 1)} %, with it at "
+        f"{number(mnist['with_it'].min(), 1)} or more (seeds each: {mnist['difference'].iloc[0].n}). CIFAR-10 "
+        f"ends at B = {large} at {number(images['without'], 1)} and {number(images['with_it'], 1)} % (seeds: "
+        f"{images['difference'].n}). The paper asks for a warm-up from B = 256 on, gives "
         f"CIFAR-10 none, and falls to {number(collapsed)} % there. On the synthetic sets, at B = 256 and "
         f"512, {published.value('iii-c-warmup-epochs'):g} epochs of it change accuracy by "
         f"{number(min(d.value for d in grid))} to {number(max(d.value for d in grid))} points: nothing that "
