@@ -109,9 +109,9 @@ def warm_up(e: Evidence) -> str:
     return (
         "On images they do, on the synthetic sets not. Without one MNIST ends at B = "
         f"{listed(mnist.index)} at {number(mnist['without'].max(), 1)} %, with it at "
-        f"{number(mnist['with_it'].min(), 1)} or more (seeds each: {mnist['difference'].iloc[0].n}). CIFAR-10 "
-        f"ends at B = {large} at {number(images['without'], 1)} and {number(images['with_it'], 1)} % (seeds: "
-        f"{images['difference'].n}). The paper asks for a warm-up from B = 256 on, gives "
+        f"{number(mnist['with_it'].min(), 1)} or more (seeds each: {mnist['difference'].iloc[0].n}). "
+        f"CIFAR-10 ends at B = {large} at {number(images['without'], 1)} and {number(images['with_it'], 1)} % "
+        f"(seeds: {images['difference'].n}). The paper asks for a warm-up from B = 256 on, gives "
         f"CIFAR-10 none, and falls to {number(collapsed)} % there. On the synthetic sets, at B = 256 and "
         f"512, {published.value('iii-c-warmup-epochs'):g} epochs of it change accuracy by "
         f"{number(min(d.value for d in grid))} to {number(max(d.value for d in grid))} points: nothing that "
