@@ -111,9 +111,9 @@ def warm_up(e: Evidence) -> str:
         f"{listed(mnist.index)} at {number(mnist['without'].max(), 1)} %, with it at "
         f"{number(mnist['with_it'].min(), 1)} or more (seeds each: {mnist['difference'].iloc[0].n}). "
         f"CIFAR-10 ends at B = {large} at {number(images['without'], 1)} and "
-        f"{number(images['with_it'], 1)} % (seeds: {images['difference'].n}). The paper asks for a warm-up from B = 256 on, gives "
-        f"CIFAR-10 none, and falls to {number(collapsed)} % there. On the synthetic sets, at B = 256 and "
-        f"512, {published.value('iii-c-warmup-epochs'):g} epochs of it change accuracy by "
+        f"{number(images['with_it'], 1)} % (seeds: {images['difference'].n}). The paper asks for a warm-up "
+        f"from B = 256 on, gives CIFAR-10 none, and falls to {number(collapsed)} % there. On the synthetic "
+        f"sets, at B = 256 and 512, {published.value('iii-c-warmup-epochs'):g} epochs of it move accuracy by "
         f"{number(min(d.value for d in grid))} to {number(max(d.value for d in grid))} points: nothing that "
         f"can be told apart. Far beyond, at B = {largest}, it gains {ten} points on 10K and {fifty} on 50K."
     )
