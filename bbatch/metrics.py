@@ -85,7 +85,7 @@ def row(record: dict) -> dict:
         "gap_running": running - test,
         # Runs that share a GPU lengthen each other's epochs: such a time says nothing of the batch size.
         "epoch_time_s": None if shared(observed) else _epoch_time(observed["seconds"], disturbed),
-        "epoch_cpu_s": None if (spent := _processor(observed)) is None else float(spent.mean()),
+        "epoch_cpu_s": float(_processor(observed).mean()),
         "disturbed_epochs": None if disturbed is None else int(disturbed.sum()),
         "convergence_epoch": int(above[0]) + 1 if len(above) else None,
         # The loss is None where it was not finite after the last epoch.
@@ -105,17 +105,17 @@ def _elapsed(observed: dict) -> np.ndarray:
     return np.full(len(seconds), math.nan) if shared(observed) else seconds
 
 
-def _processor(observed: dict) -> np.ndarray | None:
-    """Processor seconds of each epoch; None where they are not recorded, and of runs on a GPU: what its host
-    spends on them is not what they cost."""
+def _processor(observed: dict) -> np.ndarray:
+    """Processor seconds of each epoch; missing where they are not recorded, and of runs on a GPU: what its
+    host spends on them is not what they cost."""
     known = observed["device"] == "cpu" and observed.get("cpu_seconds")
-    return np.array(observed["cpu_seconds"]) if known else None
+    return np.array(observed["cpu_seconds"]) if known else np.full(len(observed["seconds"]), math.nan)
 
 
 def _disturbed(observed: dict) -> np.ndarray | None:
     """Which epochs took far longer than their processor time, bool [epochs]; None where it is not known."""
     spent = _processor(observed)
-    return None if spent is None else np.array(observed["seconds"]) > 2 * spent + 0.1
+    return None if np.isnan(spent).any() else np.array(observed["seconds"]) > 2 * spent + 0.1
 
 
 def _epoch_time(seconds, disturbed: np.ndarray | None) -> float:
@@ -175,9 +175,7 @@ def curves(records: Iterable[dict]) -> pd.DataFrame:
                     "train_loss": h["train_loss"],
                     "test_loss": h["test_loss"],
                     "seconds": _elapsed(r["observed"]),
-                    "cpu_seconds": math.nan
-                    if (spent := _processor(r["observed"])) is None
-                    else spent.cumsum(),
+                    "cpu_seconds": _processor(r["observed"]).cumsum(),
                 }
             )
         )

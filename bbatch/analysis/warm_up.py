@@ -11,20 +11,20 @@ import pandas as pd
 from ..config import DATASETS, Run
 from ..metrics import frame
 from .estimate import Estimate, lacking, mean
+from .learning_rate_rules import IMAGES
 
 
 def image_pairs(records: Iterable[dict]) -> pd.DataFrame:
     """The runs of MNIST and CIFAR-10 that have a twin with another warm-up, one of the two the paper's.
 
     Columns: dataset, batch_size, seed, warmup_epochs, test_acc (percent), train_acc, precision, id."""
-    twins: dict[Run, list[dict]] = {}
+    twins: dict[Run, dict[Run, dict]] = {}
     for record in records:
-        run = Run.from_dict(record["run"])
-        finished = not record["observed"].get("failure")
-        if finished and run.dataset in ("mnist", "cifar10") and run.lr_rule == "linear":
-            twins.setdefault(replace(run, warmup_epochs=0), []).append(record)
-    pairs = [pair for pair in twins.values() if len(pair) == 2]
-    found = frame([r for pair in pairs if frame(pair)["follows_the_paper"].any() for r in pair])
+        if record["run"]["dataset"] in IMAGES and not record["observed"].get("failure"):
+            run = Run.from_dict(record["run"])
+            twins.setdefault(replace(run, warmup_epochs=0), {})[run] = record
+    pairs = [pair for plain, pair in twins.items() if plain.lr_rule == "linear" and len(pair) == 2]
+    found = frame(r for pair in pairs if any(run.follows_the_paper() for run in pair) for r in pair.values())
     columns = ["dataset", "batch_size", "seed", "warmup_epochs", "test_acc", "train_acc", "precision", "id"]
     return found[columns]
 
