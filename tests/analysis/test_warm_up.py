@@ -1,5 +1,6 @@
 """Pairs of runs with and without a warm-up, found among records made up here and among the committed ones."""
 
+import numpy as np
 import pytest
 
 from bbatch.analysis import choices_made, warm_up
@@ -50,11 +51,13 @@ def test_the_committed_pairs_are_those_found_by_hand():
             and run.epochs == 50
             and run.precision == "fp32"
         ):
-            right[run.batch_size, run.seed, run.warmup_epochs] = r["final"]["test_correct"]
-    by_hand = {key[:2]: (n - right[*key[:2], 0]) / 100 for key, n in right.items() if key[2] == 5}
+            test, train = r["final"]["test_correct"] / 100, r["final"]["train_correct"] / 500
+            right[run.batch_size, run.seed, run.warmup_epochs] = np.array([test, train - test])
+    by_hand = {key[:2]: n - right[*key[:2], 0] for key, n in right.items() if key[2] == 5}
     choice = choices_made.WARMED
-    rows = {b: accuracy for c, _, b, accuracy, _ in choices_made._warmed(records) if c == choice}
+    rows = {b: both for c, _, b, *both in choices_made._warmed(records) if c == choice}
     assert by_hand and set(rows) == {b for b, _ in by_hand}
-    for b, found in rows.items():
+    for b, (accuracy, gap) in rows.items():
         each = [d for (size, _), d in by_hand.items() if size == b]
-        assert (found.mean, found.n) == (pytest.approx(sum(each) / len(each)), len(each))
+        assert [accuracy.mean, gap.mean] == pytest.approx(np.mean(each, axis=0))
+        assert accuracy.n == gap.n == len(each)

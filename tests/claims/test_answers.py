@@ -112,3 +112,34 @@ def test_what_is_counted_of_the_paper(said):
     sizes = tables["batch_size"]
     assert holds(numbers, [math.log10(sizes.max() / sizes.min()), published.value("vii-orders"), hours])
     assert pd.notna(hours) and "of 3 references" in text
+
+
+def test_cifar10_and_warm_up(said, mean, committed):
+    """Single runs by hand, from the records and not from the tables that the answers read."""
+    ends = {}
+    for r in committed.records.values():
+        run = r["run"]
+        if run["lr_rule"] == "linear" and run["dataset"] in ("mnist", "cifar10"):
+            whole = run["epochs"] == (12 if run["dataset"] == "mnist" else 50) and run["n_train"] >= 50_000
+            if whole and r["final"]:
+                key = run["dataset"], run["batch_size"], run["seed"], run["warmup_epochs"], run["precision"]
+                ends[key] = r["final"]["test_correct"] / 100
+    plain = {key[:3]: end for key, end in ends.items() if key[0] == "cifar10" and key[3:] == (0, "fp32")}
+    small = [end for (_, b, _), end in plain.items() if b == 64]
+    large = {b: [end for (_, size, _), end in plain.items() if size == b] for b in (256, 512, 1024)}
+    every = sum(large.values(), [])
+    shown = said["degrades"][0]
+    assert holds(shown, [len(every), 256, 512, 1024, min(small) - max(every), len(small), 64], 1)
+    falls = [plain["cifar10", 8, s] - plain["cifar10", 512, s] for s in (42, 43, 44)]
+    assert holds(said["where"][0], [sum(falls) / 3], 0)
+    chance = [b for b, found in large.items() if min(found) == 10]
+    assert holds(said["chance"][0], [1024, mean("cifar10", 1024), len(large[1024]), 10, *chance])
+    pairs = [
+        (b, end, ends["mnist", b, seed, 5, precision])
+        for (name, b, seed, warm, precision), end in ends.items()
+        if name == "mnist" and b >= 256 and not warm and ("mnist", b, seed, 5, precision) in ends
+    ]
+    of_mnist = [max(end for _, end, _ in pairs), min(end for *_, end in pairs)]
+    images = [plain["cifar10", 1024, 42], ends["cifar10", 1024, 42, 5, "fp32"]]
+    assert sorted({b for b, *_ in pairs}) == [512, 1024]
+    assert holds(said["warm-up"][0], [512, 1024, *of_mnist, 2, 1024, *images, 1, 256, 10], 1)
