@@ -15,8 +15,6 @@ import sys
 import warnings
 from pathlib import Path
 
-import nbformat
-
 from ..repository import ROOT
 from .notebooks import FOLDER, check_parameters, find
 
@@ -108,6 +106,7 @@ def use_this_checkout() -> None:
 
 def _sign(path: Path) -> None:
     """Trust an executed notebook, as `jupyter trust` does; JupyterLab hides others' drawings."""
+    import nbformat
     from nbformat.sign import NotebookNotary
 
     with contextlib.suppress(
@@ -129,6 +128,8 @@ class _Log:
 
 def strip(path: Path) -> None:
     """Drop what varies between runs: times, widget states, stderr, generated ids."""
+    import nbformat
+
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata = {
         "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},

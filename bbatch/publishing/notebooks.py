@@ -9,8 +9,6 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import nbformat
-
 from ..errors import BadInput, one_of
 from ..pages.parameters import fits
 from ..repository import ROOT
@@ -41,6 +39,7 @@ def listing() -> list[dict]:
 
 def parameters_of(path: Path) -> list[dict]:
     """The parameters of one notebook, in order; the type is the annotation, or the default's."""
+    import nbformat  # takes two seconds; most commands read no notebook
     import papermill
 
     rows = []

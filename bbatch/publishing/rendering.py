@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
 import yaml
 from tqdm import tqdm
 
@@ -32,6 +31,8 @@ def stage(made: dict[Path, Path], about: dict) -> None:
 
     `made`: the executed copy of each committed notebook, whose place it takes. `about`: `provenance.facts`.
     """
+    import nbformat
+
     for folder in (SOURCE, HTML, BUILD / ".doctrees", BUILD / "jupyter_execute"):
         shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(
