@@ -14,9 +14,10 @@ FLAGS    ?=
 EMPTY    :=
 FRESH    := store/reproduce/$(PROFILE)/$(or $(subst $(EMPTY) $(EMPTY),+,$(strip $(DATASETS))),all)
 
-# Two processes share the files of tests. The book first: nothing else takes as long.
+# Three processes share the files of tests, for some wait: for a browser, a kernel, a process to be killed. The book
+# first: nothing else takes as long.
 ALL      := tests/publishing/test_book.py tests notebooks book --nbval-lax --nbval-current-env \
-            --numprocesses 2 --dist loadfile --no-loadscope-reorder
+            --numprocesses 3 --dist loadfile --no-loadscope-reorder
 CORE     := $(patsubst %,tests/test_%.py,config streams models trainer metrics statistics published house lint) \
             tests/engines tests/records -m "not slow"
 
@@ -44,7 +45,7 @@ pdf: book       ## the book as one PDF, _build/book.pdf (needs Chromium or Chrom
 outputs: $(VENV)/.installed  ## renew the outputs that nbval compares, from the committed records: NOTEBOOKS="03 07", or all
 	@$(BIN)/python -m bbatch.publishing outputs $(NOTEBOOKS)
 
-test: $(VENV)/.installed  ## run all tests: package, notebooks, book and its pages (about 15 minutes); FAST=1: the core's, in one
+test: $(VENV)/.installed  ## run all tests: package, notebooks, book and its pages (about 12 minutes); FAST=1: the core's, in one
 	@echo "Testing $(if $(FAST),the core,package and notebooks and book)."
 	@BBATCH_STORE="$${BBATCH_STORE:-_build/store}" $(BIN)/python -m pytest $(if $(FAST),$(CORE),$(ALL))
 

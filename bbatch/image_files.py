@@ -139,10 +139,11 @@ def in_byte_order(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _unpacked(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 [N, 32, 32, 3] and labels of a Parquet file of encoded images (columns `img`, `label`)."""
+    """Images uint8 [N, 32, 32, 3] and labels of a Parquet file of WebP images (columns `img`, `label`)."""
     import pyarrow.parquet as pq
     from PIL import Image
 
     table = pq.read_table(path, columns=["img", "label"])
-    images = [np.asarray(Image.open(io.BytesIO(b)).convert("RGB")) for b in table["img"].to_pylist()]
+    files = map(io.BytesIO, table["img"].to_pylist())
+    images = [np.asarray(Image.open(file, formats=["WEBP"])) for file in files]  # named: half the time
     return np.stack(images), table["label"].to_numpy().astype(np.int64)

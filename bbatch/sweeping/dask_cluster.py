@@ -71,7 +71,7 @@ def executor(name: str, jobs: int | None = None, device: str = "cpu") -> Iterato
                     threads_per_worker=1,
                     processes=True,
                     resources=resources,
-                    silence_logs=logging.ERROR,
+                    silence_logs=logging.CRITICAL,  # of a worker that died, the sweep itself tells
                     dashboard_address="127.0.0.1:0",
                 )
             )

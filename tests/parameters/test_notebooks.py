@@ -88,9 +88,15 @@ def pytest_generate_tests(metafunc):
             metafunc.parametrize(("number", name), list(choices(grid, long)))
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """One for all: what one notebook has trained, the next finds, as in a store of a user's."""
+    return tmp_path_factory.mktemp("store")
+
+
 @pytest.fixture(autouse=True)
-def live(tmp_path, monkeypatch):
-    monkeypatch.setenv("BBATCH_STORE", str(tmp_path / "store"))
+def live(store, monkeypatch):
+    monkeypatch.setenv("BBATCH_STORE", str(store))
 
 
 def test_a_page_says_what_it_shows(number, accepted):

@@ -51,8 +51,8 @@ def test_each_target_works_where_the_path_holds_blanks_and_quotes(place):
     assert [line.split()[1] for line in asked] == ["venv", "pip", "pip", "bbatch.publishing"]
     assert f"The environment is ready: {place}/.venv" in said
     tests = "tests/publishing/test_book.py tests notebooks book --nbval-lax --nbval-current-env"
-    two = "--numprocesses 2 --dist loadfile --no-loadscope-reorder"
-    assert make(place, "test")[0] == [f"-m pytest {tests} {two} in _build/store"]
+    three = "--numprocesses 3 --dist loadfile --no-loadscope-reorder"
+    assert make(place, "test")[0] == [f"-m pytest {tests} {three} in _build/store"]
     for target, module in (
         ("lab", "jupyterlab"),
         ("bench", "benchmarks"),
