@@ -49,7 +49,7 @@ def build_book() -> Path:
     with _alone():
         executed = execute_all()
         about = provenance.facts()
-        stage({path: _executed(path) for path in executed}, about)
+        stage({path: executed_copy(path) for path in executed}, about)
         render()
         provenance.write(HTML, about)
     return HTML / "index.html"
@@ -92,7 +92,7 @@ def execute_all() -> list[Path]:
             for k, path in enumerate(todo)
         ]
         waiting = {
-            pool.submit(execution.execute, path, {}, _executed(path), progress=bar): path
+            pool.submit(execution.execute, path, {}, executed_copy(path), progress=bar): path
             for path, bar in zip(todo, bars, strict=True)
         }
         try:
@@ -145,11 +145,14 @@ def stamp(path: Path) -> str:
 
 def _fresh(path: Path, value: str) -> bool:
     return (
-        _executed(path).is_file() and _stamp_file(path).is_file() and _stamp_file(path).read_text() == value
+        executed_copy(path).is_file()
+        and _stamp_file(path).is_file()
+        and _stamp_file(path).read_text() == value
     )
 
 
-def _executed(path: Path) -> Path:
+def executed_copy(path: Path) -> Path:
+    """The executed copy of a page."""
     return EXECUTED / path.name
 
 

@@ -1,4 +1,4 @@
-"""Committed outputs: what nbval holds a notebook's numbers against.
+"""Committed outputs: what nbval, and the test of the built book, hold a notebook's numbers against.
 
 A cell tagged `nbval-check-output` keeps its output in the committed notebook, as text. A wrong sign in the
 package then fails the notebook, and not the tests of that module alone. All other cells are committed without
@@ -38,15 +38,27 @@ def _renewed(path: Path) -> bool:
     notebook, before = nbformat.read(path, as_version=4), path.read_text()
     with tempfile.TemporaryDirectory() as folder:
         executed = execution.execute(path, output=Path(folder) / path.name)
-        outputs = {cell.id: cell.get("outputs", []) for cell in nbformat.read(executed, as_version=4).cells}
+        found = _texts(path, executed)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     for cell in compared(notebook):
-        cell.outputs = [_as_text(output, path, cell) for output in outputs[cell.id]]
+        cell.outputs = found[cell.id]
         cell.execution_count = 1  # nbval compares no cell without one
     nbformat.write(notebook, path)
     return path.read_text() != before
+
+
+def differing(path: Path, executed: Path) -> list[str]:
+    """The ids of the tagged cells of a committed notebook that show another text in its executed copy."""
+    found = _texts(path, executed)
+    return [cell.id for cell in compared(nbformat.read(path, as_version=4)) if cell.outputs != found[cell.id]]
+
+
+def _texts(path: Path, executed: Path) -> dict[str, list]:
+    """What the tagged cells of the executed copy of a notebook show, as text, by their ids."""
+    tagged = compared(nbformat.read(executed, as_version=4))
+    return {cell.id: [_as_text(output, path, cell) for output in cell.outputs] for cell in tagged}
 
 
 def cleaned(text: str, before: str) -> str:

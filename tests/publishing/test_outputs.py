@@ -42,6 +42,9 @@ def test_a_tagged_cell_keeps_its_text_and_no_other_keeps_anything(make):
     assert printed.text == "one\n" and list(table.data) == ["text/plain"]
     assert table.data["text/plain"].split() == ["Gaps", "batch", "size", "gap", "8", "1.00"]
     assert outputs.renew([str(path)]) == []  # nothing changes the second time
+    other = path.with_name("other.ipynb")
+    other.write_text(path.read_text().replace("1.00", "1.01"))
+    assert outputs.differing(path, path) == [] and outputs.differing(path, other) == ["cell-0"]
 
 
 @pytest.mark.parametrize("source", ["object()", "from IPython.display import HTML\nHTML('<b>1</b>')"])
