@@ -1,5 +1,6 @@
-"""Tests run side by side, so each process and each kernel that it starts computes in one thread. nbval compares
-the text of a tagged output. Its HTML says the same with ids and colours, and may change."""
+"""Tests run side by side, so each process, and each kernel that it starts, computes in one thread.
+
+nbval compares the text of a tagged output. Its HTML says the same with ids and colours, and may change."""
 
 import os
 
