@@ -167,6 +167,11 @@ LOOK = """(async () => {
   for (let wait = 0; wait < 50 && undrawn(); wait++) await new Promise(done => setTimeout(done, 100));
   return {
     "mathematics not typeset": all(".math").filter(e => !e.querySelector("mjx-container")).length,
+    "words cut off by their figure": all(".bbatch-whole g[id*='-text_']").filter(e => {
+      const word = e.getBoundingClientRect(), whole = e.closest("svg").getBoundingClientRect();
+      return word.width && (word.left < whole.left - 1 || word.right > whole.right + 1 ||
+                            word.top < whole.top - 1 || word.bottom > whole.bottom + 1);
+    }).length,
     "errors in mathematics": all("mjx-merror, [data-mjx-error]").length,
     "graphs not drawn": undrawn(),
     "graphs cut off by their frame":
