@@ -199,6 +199,21 @@ def first_remedy(dataset: str, runs: pd.DataFrame) -> Estimate:
     return Estimate(share.mean, share.n, how=how, about=best["remedy"], bounds=(share.low, share.high))
 
 
+def lost_by_optimizer(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
+    """What each optimizer loses from B = 32 to the largest batch, each at its own best rates, as far as both
+    are trained. Columns: optimizer (`PLAIN`: the data set's own); at_base and at_large (test accuracy,
+    percent), lost (their difference, points), all `Interval`."""
+    arms, large, rows = by_arm(dataset, runs), max(LARGE), []
+    for name in (PLAIN, *optimizers_of(dataset)):
+        if {name, f"{name} at {BASE}"} <= set(arms):
+            both = arms[f"{name} at {BASE}"], arms[name]
+            seeds = min(part["seed"].nunique() for part in both)
+            grids = arm_grids(both[0], seeds)[BASE], arm_grids(both[1], seeds)[large]
+            small, big = (grid.accuracy(weights_of(seeds)) for grid in grids)
+            rows.append([name, *(interval_of(v, seeds) for v in (small, big, small - big))])
+    return pd.DataFrame(rows, columns=["optimizer", "at_base", "at_large", "lost"])
+
+
 @dataclass(frozen=True)
 class Equivalence:
     """Growth of the batch beside decay of the rate, each at its own best rate. `growth`, `decay`: test

@@ -107,6 +107,24 @@ def test_shares_and_their_intervals_by_drawing_again(runs, closed):
     assert closed.loc[(1024, "growing"), "left"].mean < 0 < closed.loc[(1024, "tuned rate"), "left"].mean
 
 
+def test_an_optimizer_loses_what_lies_between_its_own_best_rates(runs):
+    """Of two optimizers, the other rows left out; the mean at each rate by a plain loop."""
+    lost = remedies.lost_by_optimizer(NAME, runs).set_index("optimizer")
+    assert list(lost.index) == ["plain", "SGD", "AdamW", "LAMB", "Muon"]
+    for name, how in (("plain", {}), ("Muon", {"optimizer": "muon"})):
+        best = []
+        for b in (32, 1024):
+            rates = sorted(set(runs.query(f"optimizer == '{how.get('optimizer', 'adam')}'")["lr"]))
+            cells = [mean_at(runs, rate, batch_size=b, **how)[: 5 if how else 10] for rate in rates]
+            best.append(max(cell.mean() for cell in cells if len(cell)))
+        row = lost.loc[name]
+        assert [row["at_base"].mean, row["at_large"].mean] == pytest.approx(best)
+        assert row["lost"].mean == pytest.approx(best[0] - best[1]) and row["lost"].n == (5 if how else 10)
+        assert row["lost"].low <= row["lost"].mean <= row["lost"].high
+    part = runs[(runs["optimizer"] != "lamb") | (runs["batch_size"] != 32)]
+    assert "LAMB" not in set(remedies.lost_by_optimizer(NAME, part)["optimizer"])
+
+
 def test_rules_start_at_the_best_rate_of_32(runs, closed):
     kept = mean_at(runs, 0.002, batch_size=1024).mean()
     gap = mean_at(runs, 0.002, batch_size=32).mean() - kept
