@@ -109,7 +109,7 @@ def bent_line(x: np.ndarray, y: np.ndarray) -> tuple[int, float, float]:
     best = (math.inf, 0, math.nan, math.nan)
     for k in range(2, len(x) - 2):
         parts = np.column_stack([np.ones_like(x), np.minimum(x - x[k], 0), np.maximum(x - x[k], 0)])
-        coefficients = np.linalg.lstsq(parts, y, rcond=None)[0]
+        coefficients = np.linalg.lstsq(parts, y)[0]
         error = float(((parts @ coefficients - y) ** 2).sum())
         if error < best[0] - 1e-12:
             best = (error, k, float(coefficients[1]), float(coefficients[2]))
@@ -138,16 +138,14 @@ def rate_exponents(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS)
     return Exponents(*intervals, int(whole[4]), *map(int, bends))
 
 
-def rules_on_map(
-    runs: pd.DataFrame, base_lr: float, base_batch: int = BASE, by: str = CHOICES[0]
-) -> pd.DataFrame:
+def rules_on_map(runs: pd.DataFrame, base_lr: float, base_batch: int = BASE) -> pd.DataFrame:
     """Where the three rules lie on the map, and what each loses against the best rate.
 
     Columns: batch_size, rule, rate, loss (test accuracy at the best rate minus that at the rule's, points,
     `Interval`: seeds drawn again, choice made anew). Between two rates accuracy is interpolated in the rate's
     logarithm; where a rule leads out of the range tried, `loss` is missing (NaN).
     """
-    found = map_by_batch_size(runs, by)
+    found = map_by_batch_size(runs)
     whole, drawn, n = all_seeds(found), seed_weights(seed_count(found), DRAWS), seed_count(found)
     rows = []
     for b, grid in found.items():

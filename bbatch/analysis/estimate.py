@@ -90,9 +90,11 @@ def lacking(about: str, missing: str, **more) -> Estimate:
 
 
 def minus(a: Estimate, b: Estimate, about: str) -> Estimate:
-    """The difference of two independent estimates; degrees of freedom by Welch and Satterthwaite."""
+    """The difference of two independent estimates, of percentages in points; degrees of freedom by Welch and
+    Satterthwaite."""
+    unit = "points" if a.unit == "percent" else a.unit
     if not (a.n and b.n):
-        return lacking(about, a.missing or b.missing, unit=a.unit, shown=a.shown if not a.n else b.shown)
+        return lacking(about, a.missing or b.missing, unit=unit, shown=a.shown if not a.n else b.shown)
     total = a.error**2 + b.error**2
     parts = a.error**4 / a.freedom + b.error**4 / b.freedom
     printed = not math.isnan(a.bounds[0])
@@ -100,6 +102,7 @@ def minus(a: Estimate, b: Estimate, about: str) -> Estimate:
         a,
         value=a.value - b.value,
         n=min(a.n, b.n),
+        unit=unit,
         about=about,
         ids=a.ids + b.ids,
         error=math.sqrt(total),

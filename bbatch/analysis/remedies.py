@@ -63,10 +63,11 @@ def by_arm(dataset: str, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return found
 
 
-def arm_grids(runs: pd.DataFrame, seeds: int) -> dict[int, Grid]:
-    """An arm's runs on its first `seeds` seeds, by batch size."""
+def arm_grid(runs: pd.DataFrame, batch_size: int, seeds: int) -> Grid:
+    """An arm's runs at one batch size, on its first `seeds` seeds."""
     first = sorted(runs["seed"].unique())[:seeds]
-    return rate_map.map_by_batch_size(runs[runs["seed"].isin(first)])
+    here = runs[(runs["batch_size"] == batch_size) & runs["seed"].isin(first)]
+    return rate_map.map_by_batch_size(here)[batch_size]
 
 
 def weights_of(seeds: int) -> np.ndarray:
@@ -110,8 +111,8 @@ def untreated(arms: dict[str, pd.DataFrame], batch_size: int, seeds: int) -> Unt
     return Untreated(
         batch_size,
         weights_of(seeds),
-        arm_grids(arms[AT_BASE], seeds)[BASE],
-        arm_grids(arms[PLAIN], seeds)[batch_size],
+        arm_grid(arms[AT_BASE], BASE, seeds),
+        arm_grid(arms[PLAIN], batch_size, seeds),
     )
 
 
@@ -138,26 +139,26 @@ def gap_closed(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
     epochs, steps and cpu_seconds, the engine and the precision.
     """
     arms, rows = by_arm(dataset, runs), []
+    plain, counts = arms[PLAIN], {name: found["seed"].nunique() for name, found in arms.items()}
     for b in LARGE:
-        plain = arms[PLAIN]
-        u = untreated(arms, b, plain["seed"].nunique())
+        compared_with = {n: untreated(arms, b, n) for n in set(counts.values())}
+        u = compared_with[counts[PLAIN]]
         cost = _cost(plain, b, u.plain.rates[0])
         for title, rule in RULES.items():
             rows.append(_compared(u, title, u.by_rule(rule)) | {"rate": math.nan, "at_edge": False} | cost)
         for name, found in arms.items():
             if b in found["batch_size"].unique() and not name.startswith("SGD, "):
-                rows.append(_treated(arms, name, b))
+                rows.append(_treated(compared_with[counts[name]], name, found))
     return pd.DataFrame(rows)
 
 
-def _treated(arms: dict[str, pd.DataFrame], name: str, batch_size: int) -> dict:
+def _treated(u: Untreated, name: str, runs: pd.DataFrame) -> dict:
     """The row of an arm."""
-    seeds = arms[name]["seed"].nunique()
-    u, grid = untreated(arms, batch_size, seeds), arm_grids(arms[name], seeds)[batch_size]
+    grid = arm_grid(runs, u.batch_size, u.weights.shape[1])
     k = int(grid.chosen(u.weights[0]))
     row = _compared(u, TUNED if name == PLAIN else name, grid.accuracy(u.weights))
     row |= {"rate": grid.rates[k], "at_edge": k in (0, len(grid.rates) - 1)}
-    return row | _cost(arms[name], batch_size, grid.rates[k])
+    return row | _cost(runs, u.batch_size, grid.rates[k])
 
 
 def _compared(u: Untreated, name: str, accuracy: np.ndarray) -> dict:
@@ -233,7 +234,7 @@ def growth_and_decay(dataset: str, runs: pd.DataFrame) -> Equivalence:
     for name in ("SGD, batch grows", "SGD, rate decays"):
         found = arms[name]
         seeds, b = found["seed"].nunique(), int(found["batch_size"].iloc[0])
-        grid, weights = arm_grids(found, seeds)[b], weights_of(seeds)
+        grid, weights = arm_grid(found, b, seeds), weights_of(seeds)
         accuracy.append(grid.accuracy(weights))
         steps.append(_cost(found, b, grid.rates[int(grid.chosen(weights[0]))])["steps"])
     made = (interval_of(values, seeds) for values in (*accuracy, accuracy[0] - accuracy[1]))

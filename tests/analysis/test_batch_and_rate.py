@@ -56,6 +56,17 @@ def best_by_hand(rows, seeds):
     return best[1:]
 
 
+def octave_by_hand(rows, seeds):
+    """log2 of the rate at the vertex of the parabola through the best mean and its two neighbours."""
+    held = dict(zip(zip(rows["lr"], rows["seed"], strict=True), rows["held_out_acc"], strict=True))
+    means = [sum(held[lr, s] for s in seeds) / len(seeds) for lr in RATES]
+    k = means.index(max(means))
+    if k in (0, len(RATES) - 1):
+        return math.log2(RATES[k])
+    left, middle, right = means[k - 1 : k + 2]  # an octave apart
+    return math.log2(RATES[k]) + (right - left) / (2 * (2 * middle - left - right))
+
+
 def draws_by_hand(seeds, draws):
     """The seeds that each bootstrap draw holds, from the same random numbers as the module's weights."""
     counts = np.random.default_rng(0).multinomial(len(seeds), np.full(len(seeds), 1 / len(seeds)), draws)
@@ -83,6 +94,9 @@ def test_best_rates_their_accuracy_and_the_cost_of_batch():
         assert (interval.low, interval.high) == pytest.approx(tuple(middle(again)))
         assert costs[b].mean == pytest.approx(accuracy - best_by_hand(of[32], seeds)[1])
         assert (costs[b].low, costs[b].high) == pytest.approx(tuple(middle(np.subtract(again, against))))
+        drawn_optima = [2 ** octave_by_hand(cell, d) for d in (seeds, *drawn)]
+        i = found.loc[b, "optimum"]
+        assert (i.mean, i.low, i.high) == pytest.approx((drawn_optima[0], *middle(drawn_optima[1:])))
     assert costs[32] == Interval(0, 0, 0, 6)
 
 
@@ -112,12 +126,14 @@ def test_of_equal_rates_the_smallest_is_chosen_and_edges_are_named():
 
 
 def test_the_optimum_between_rates_is_the_vertex_of_a_parabola():
-    y = np.array([[1.0, 4.0, 5.5, 5.0, 2.0]])
-    rates = np.array([0.1, 0.2, 0.5, 1.0, 2.0])  # not equally far from each other
-    grid = rate_map.Grid(rates, y, y)
-    a, b, _ = np.polyfit(np.log2(rates[1:4]), y[0, 1:4], 2)
-    assert grid.optimum(np.ones(1)) == pytest.approx(-b / (2 * a))
-    flat = rate_map.Grid(rates, np.ones((1, 5)), y)
+    y = np.array([1.0, 4.0, 5.5, 5.0, 2.0])
+    rates = np.array([0.1, 0.2, 0.5, 1.7, 2.0])  # not equally far from each other
+    for k in (1, 2, 3):  # the best rate has a neighbour on either side
+        score = np.roll(y, k - 2)
+        a, b, _ = np.polyfit(np.log2(rates[k - 1 : k + 2]), score[k - 1 : k + 2], 2)
+        found = rate_map.Grid(rates, score[None], score[None]).optimum(np.ones(1))
+        assert found == pytest.approx(-b / (2 * a))
+    flat = rate_map.Grid(rates, np.ones((1, 5)), y[None])
     assert flat.optimum(np.ones(1)) == pytest.approx(math.log2(0.1))
 
 
@@ -143,9 +159,10 @@ def test_a_map_with_holes_or_of_two_data_sets_is_refused():
 
 def test_a_bent_line_is_found_and_a_straight_one_has_no_bend():
     x = np.arange(9.0)
-    y = np.where(x < 5, 0.9 * x, 4.5 + 0.1 * (x - 5))
-    k, below, above = asks.bent_line(x, y)
-    assert (k, below, above) == (5, pytest.approx(0.9), pytest.approx(0.1))
+    for bend in (2, 6, 5):
+        y = np.where(x < bend, 0.9 * x, 0.9 * bend + 0.1 * (x - bend))
+        assert asks.bent_line(x, y) == (bend, pytest.approx(0.9), pytest.approx(0.1))
+    assert asks.bent_line(x[:5], np.abs(x[:5] - 2)) == (2, pytest.approx(-1), pytest.approx(1))
     k, below, above = asks.bent_line(x, 0.5 * x)
     assert k == 2 and below == pytest.approx(0.5) and above == pytest.approx(0.5)
     rng = np.random.default_rng(3)
@@ -193,3 +210,48 @@ def test_cells_are_means_over_seeds():
     assert math.isnan(found.loc[(1, RATES[0]), "test_loss"])
     assert found.loc[(1, RATES[0]), ["n", "diverged"]].tolist() == [6, 1]
     assert found.loc[(4, RATES[0]), "test_loss"] > 0
+
+
+def test_a_bend_is_one_only_where_the_interval_of_the_change_leaves_out_zero():
+    def bends(low, high):
+        i = Interval(0.0, 0.0, 0.0, 3)
+        return asks.Exponents(i, i, i, Interval(0.5, low, high, 3), 16, 8, 32).bends
+
+    assert bends(0.1, 0.9) and bends(-0.9, -0.1)
+    assert not (bends(-0.1, 0.9) or bends(0.0, 0.9) or bends(-0.9, 0.0))
+
+
+def test_between_two_rates_accuracy_is_a_line_in_the_logarithm_and_outside_there_is_none():
+    test = np.array([[80.0, 90.0, 70.0], [60.0, 80.0, 90.0]])
+    grid = rate_map.Grid(np.array([0.1, 0.4, 1.6]), test, test)
+    assert grid.at(0.2) == pytest.approx([85, 70]) and grid.at(0.8) == pytest.approx([80, 85])
+    for rate, column in ((0.1, 0), (1.6, 2)):  # the ends are inside, whatever their last bits are
+        for factor in (1 - 1e-10, 1, 1 + 1e-10):
+            assert grid.at(rate * factor) == pytest.approx(test[:, column])
+    assert grid.at(0.1 * (1 - 1e-6)) is None and grid.at(1.6 * (1 + 1e-6)) is None
+
+
+def test_unless_asked_otherwise_the_rate_is_chosen_by_accuracy():
+    runs = made_up(sizes=(32,), seeds=2)
+    grid = rate_map.map_by_batch_size(runs)[32]
+    assert (
+        grid.score.tolist() == runs.pivot(index="seed", columns="lr", values="held_out_acc").values.tolist()
+    )
+
+
+def test_a_bend_and_its_bounds_are_sizes_that_were_tried():
+    """Each draw chooses its rates and places its bend: by hand, with a dozen draws of four seeds."""
+    sizes = [2**k for k in range(8)]
+    runs = made_up(sizes, 4, 3.0, lambda b: 0.0005 * b**0.3)
+    seeds = sorted(set(runs["seed"]))
+    of, fits = dict(list(runs.groupby("batch_size"))), []
+    for drawn in (seeds, *draws_by_hand(seeds, 12)):
+        y = np.array([octave_by_hand(of[b], drawn) for b in sizes])
+        k, below, above = asks.bent_line(np.log2(sizes), y)
+        fits.append((np.polyfit(np.log2(sizes), y, 1)[0], below, above, below - above, sizes[k]))
+    found, bends = asks.rate_exponents(runs, draws=12), sorted(fit[4] for fit in fits[1:])
+    assert (found.bend, found.bend_low, found.bend_high) == (fits[0][4], bends[0], bends[-1])
+    for name, *values in zip(("straight", "below", "above", "change"), *fits, strict=False):
+        i = getattr(found, name)
+        assert (i.mean, i.low, i.high) == pytest.approx((values[0], *middle(values[1:])))
+    assert bends[-2] < bends[-1], "a quantile between these two is no size"

@@ -186,7 +186,8 @@ def test_b_star_against_n_is_a_line_through_logarithms():
     line = stats.linregress(np.log([module.printed_n(d) for d in names]), np.log([table[d] for d in names]))
     found = module.printed_exponent(None, names)
     half = stats.t.ppf(0.975, 2) * line.stderr
-    assert found.value == pytest.approx(line.slope) and found.n == 4 and found.counted == "data sets"
+    assert found.value == pytest.approx(line.slope) and found.n == 4
+    assert (found.counted, found.about) == ("data sets", "B* against N")
     assert found.interval() == pytest.approx((line.slope - half, line.slope + half))
     assert found.shown.startswith(", ".join(f"{table[d]:g}" for d in names) + " fitted to a power of N: ")
 

@@ -193,6 +193,8 @@ def test_a_difference_keeps_what_both_were_made_of():
     assert found.freedom == pytest.approx(0.25**2 / (0.3**4 / 3 + 0.4**4 / 2)) and found.shown == ""
     exact = minus(Estimate(5.0, 1, error=0.0), Estimate(2.0, 1, error=0.0), "")
     assert exact.freedom == math.inf and exact.interval() == (3.0, 3.0)
+    below = minus(Estimate(1.0, 3, "percent", error=1.0), Estimate(2.0, 3, "percent", error=1.0), "")
+    assert below.unit == "points" and below.low < -1 < below.high, "a difference may lie below zero"
     x = Estimate(5.0, 1, bounds=(4.9, 5.1), shown="five")
     y = Estimate(2.0, 1, bounds=(1.0, 4.0), shown="two")
     printed = minus(x, y, "")

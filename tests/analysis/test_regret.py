@@ -338,3 +338,39 @@ def test_the_best_cell_and_defaults_stand_for_the_recommended_against_32(compare
     assert math.isnan(none.mean) and none.n == 0
     lone = regret.comparable(compared[(compared["problem"] != "wine") | (compared["seed"] == 2)])
     assert set(lone["problem"]) == {"digits", "text"}, "one seed alone is no comparison"
+
+
+def test_three_problems_of_unequal_seeds_by_hand():
+    """Of two seeds on: the squared errors of the means of problems add up, each a ninth."""
+    differences = {"wine": [1.0, 3.0], "digits": [0.5, 1.0, 1.5], "text": [-1.0, 0.0, 1.0, 2.0]}
+    made = [
+        (name, method, seed, 90 + d * (method == "recommended"))
+        for name, values in differences.items()
+        for method in ("recommended", "always 32")
+        for seed, d in enumerate(values)
+    ]
+    found = regret.mean_difference(pd.DataFrame(made, columns=["problem", "method", "seed", "test_acc"]))
+    parts = [2 / 2 / 9, 0.25 / 3 / 9, 5 / 3 / 4 / 9]
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / 1 + parts[1] ** 2 / 2 + parts[2] ** 2 / 3)
+    assert (found.value, found.n, found.counted) == (pytest.approx(3.5 / 3), 9, "pairs")
+    assert (found.error, found.freedom) == pytest.approx((math.sqrt(sum(parts)), freedom))
+
+
+def test_a_way_that_chooses_the_same_neither_wins_nor_loses(compared):
+    same = compared[compared["method"] == "always 32"]
+    found = regret.by_problem(pd.concat([same, same.assign(method="recommended")]))
+    assert not found["won"].any() and not found["lost"].any() and found["same"].all()
+
+
+def test_two_seeds_are_enough_for_how_much_sooner_and_one_is_not():
+    def sooner(own, others):
+        made = [("wine", "recommended", s, t) for s, t in enumerate(own)]
+        made += [("wine", "always 32", s, t) for s, t in enumerate(others)]
+        table = pd.DataFrame(made, columns=["problem", "method", "seed", "target_s"])
+        return regret.sooner(table).to_dict("records")
+
+    [row] = sooner([1.0, 2.0], [2.0, 16.0])
+    assert (row["ratio"].mean, row["both"], row["either"]) == (pytest.approx(4), 2, 2)
+    [row] = sooner([1.0, math.nan], [2.0, 16.0])
+    assert (row["ratio"], row["both"], row["either"]) == (None, 1, 2)
+    assert sooner([1.0, 1.0], [2.0, math.nan]) == []

@@ -47,11 +47,21 @@ def rows_of(name, arm):
         }
 
 
+def table_of(*names):
+    arms = remedies_of(NAME) | optimizers_of(NAME)
+    table = pd.DataFrame([row for name in names or arms for row in rows_of(name, arms[name])])
+    return table.astype({"patience": "Int64"}).sample(frac=1, random_state=0)
+
+
 @pytest.fixture(scope="module")
 def runs():
-    arms = remedies_of(NAME) | optimizers_of(NAME)
-    table = pd.DataFrame([row for name, arm in arms.items() for row in rows_of(name, arm)])
-    return table.astype({"patience": "Int64"}).sample(frac=1, random_state=0)
+    return table_of()
+
+
+@pytest.fixture(scope="module")
+def few():
+    """The plain arms and two others: what is asked of all of them takes long."""
+    return table_of("plain at 32", "plain", "warm-up", "growing")
 
 
 @pytest.fixture(scope="module")
@@ -155,20 +165,22 @@ def test_costs_are_those_at_the_chosen_rate(closed):
     assert closed.loc[(256, "growing"), "at_edge"] == False  # noqa: E712 (a NumPy bool)
 
 
-def test_a_share_of_no_gap_is_missing(runs):
-    flat = runs.assign(test_acc=95 + 0.1 * np.sin(runs["seed"]), held_out_acc=95.0)
+def test_a_share_of_no_gap_is_missing(few):
+    flat = few.assign(test_acc=95 + 0.1 * np.sin(few["seed"]), held_out_acc=95.0)
     closed = remedies.gap_closed(NAME, flat)
     assert all(math.isnan(i.mean) for i in closed["share"]) and all(i.mean == 0 for i in closed["left"])
+    assert closed["over_tuned"].map(lambda i: i.mean).dropna().eq(0).all()
 
 
-def test_the_first_remedy_changes_the_rate_alone(runs, closed):
-    first = remedies.first_remedy(NAME, runs)
+def test_the_first_remedy_changes_the_rate_alone(few, closed):
+    first = remedies.first_remedy(NAME, few)
     share = closed.loc[(1024, "warm-up"), "share"]
     assert first.about == "warm-up" and (first.value, first.low, first.high) == (
         share.mean,
         share.low,
         share.high,
     )
+    assert first.n == share.n and first.how == "of the gap at B = 1024, seeds drawn again"
     assert closed.loc[(1024, "growing"), "share"].mean > first.value
 
 
@@ -178,10 +190,11 @@ def test_growth_beside_decay(runs):
     assert (found.growth_steps, found.decay_steps) == (2 * 125 + 32 + 8, 4 * 125)
 
 
-def test_what_is_incomplete_is_left_out_and_the_plain_arm_is_needed(runs):
-    growing = runs[(runs["batch_schedule"] == "growing") & (runs["optimizer"] == "adam")]
-    some = runs.drop(growing.index[0])
-    assert "growing" not in set(remedies.gap_closed(NAME, some)["remedy"])
+def test_what_is_incomplete_is_left_out_and_the_plain_arm_is_needed(few):
+    runs = few
+    growing = runs[runs["batch_schedule"] == "growing"]
+    assert list(remedies.by_arm(NAME, runs)) == ["plain at 32", "plain", "warm-up", "growing"]
+    assert "growing" not in remedies.by_arm(NAME, runs.drop(growing.index[0]))
     plain = runs[(runs["network"] == "mlp") & (runs["optimizer"] == "adam") & (runs["batch_size"] == 32)]
     with pytest.raises(
         BadInput, match="remedies-synthetic-50k lacks 1 runs of its arm 'plain at 32'; train them"

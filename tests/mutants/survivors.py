@@ -10,6 +10,9 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "Estimate.interval",
         "math.isnan(self.value) or math.isnan(error): Or to And",
     ): "the arithmetic gives no number either",
+    ("analysis/critical_batch_size.py", "likely_optima defaults", "0 to 1"): "one seed is as good as another",
+    ("analysis/batch_and_rate.py", "bent_line", "1e-12 to 2e-12"): "rounding is far below either",
+    ("analysis/batch_and_rate.py", "bent_line", "0 to 1"): "the first bend takes its place",
     ("geometry/hessian.py", "top_eigenvalues defaults", "0 to 1"): "one seed is as good as another",
     ("geometry/hessian.py", "trace defaults", "0 to 1"): "one seed is as good as another",
     (
@@ -88,7 +91,9 @@ ON_THE_EDGE = "only where two measured numbers are equal to the last bit"
 EDGES = {
     ("analysis/accuracy.py", "one_more_run"),
     ("analysis/estimate.py", "weighted"),
+    ("analysis/batch_and_rate.py", "bent_line"),
     ("analysis/critical_batch_size.py", "likeliest"),
+    ("analysis/rate_map.py", "Grid.at"),
     ("pages/figures.py", "_panel"),
     ("pages/landscape_figures.py", "contours"),
     ("pages/landscape_surfaces.py", "_decades"),
