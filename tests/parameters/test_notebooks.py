@@ -50,7 +50,7 @@ GRID = {
     "13": [{"batch_size": 512}],
     "14": [{"seconds": 0.5}, {"seconds": 1e6}],
     "15": [{"datasets": ["synthetic-10k"], "by": "held_out_loss"}, {"datasets": ONE}],
-    "16": [{"datasets": ["synthetic-50k"]}, {"datasets": ["mnist"]}],
+    "16": [{"datasets": ["synthetic-50k"]}, {"datasets": ["mnist"]}, {"datasets": ["cifar10"]}],
     "17": [{"drop": 0.5}, {"drop": 50.0}],
 }
 # What is refused, and the word of the sentence that says so.
@@ -69,7 +69,7 @@ REFUSED = {
     "13": [{"batch_size": 0, "compute": True}],
     "14": [{"seconds": 0.0}, {"seconds": -1.0}],
     "15": [{"datasets": ["mnist"]}, {"datasets": []}, {"by": "luck"}],
-    "16": [{"datasets": ["cifar10"]}, {"datasets": []}, {"datasets": ["svhn"]}],
+    "16": [{"datasets": ["cifar10-full"]}, {"datasets": []}, {"datasets": ["svhn"]}],
     "17": [{"drop": 0.0}],
 }
 
