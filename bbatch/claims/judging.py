@@ -76,10 +76,10 @@ def evidence(
         raise BadInput(f"number of seeds is {seeds}; it must be 0, for all, or more.")
     given = records is not None
     records = records if given else Store().records()
-    frame = metrics.full_protocol(metrics.frame(records.values()))
-    frame = frame.drop_duplicates(["dataset", "lr_rule", "batch_size", "seed"])
-    if precision in PRECISIONS:
+    frame = metrics.frame(records.values())
+    if precision in PRECISIONS:  # before a run in both is counted once
         frame = frame[frame["precision"] == precision]
+    frame = metrics.full_protocol(frame).drop_duplicates(["dataset", "lr_rule", "batch_size", "seed"])
     if seeds:
         frame = frame[frame["seed"].isin(sorted(frame["seed"].unique())[:seeds])]
     more = geometry.measured(), regret.method_results(), read_table("warm-up")

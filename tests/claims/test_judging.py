@@ -2,14 +2,15 @@
 shared, what the notes say, and which command would give the data that lacks."""
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from bbatch import claims
 from bbatch.analysis.estimate import Estimate
-from bbatch.claims import calibration, judging, rules
-from bbatch.claims.claim import Claim, Evidence, Reading
+from bbatch.claims import calibration, judging, overviews, rules
+from bbatch.claims.claim import Claim, Evidence, Question, Reading
 from bbatch.claims.judging import Judgement, Read
 from bbatch.claims.rules import DATA, NOT, REPRODUCED, UNCHECKABLE, UNTESTABLE, Says
 from factories import record
@@ -147,19 +148,73 @@ def test_notes_say_where_runs_differ_from_the_papers():
     for dataset, said in (("mnist", 1), ("cifar10", 1), ("synthetic-1k", 0)):
         cpu = notes(5, runs(device=["cpu", "cuda"], dataset=dataset))
         assert len(cpu) == said and all(n.startswith("Trained on a CPU") for n in cpu)
+    few = Estimate(5.0, 3, ids=("r0",)), Estimate(5.0, 5, ids=("r1",))
+    assert len(judging._notes(made(*few), plain)) == 1  # one of two parts is enough
     two = judged(claim(("a", exact(5.0)), ("b", exact(9.0))))
     assert judging._notes(two, plain) == ("Of 2 readings: 1 reproduced, 1 not reproduced.",)
 
 
 def test_the_given_records_are_all_the_evidence_and_a_cell_counts_once():
-    two = [record("mnist", 64, 42, 9900), record("mnist", 64, 42, 9900, precision="bf16")]
+    two = [record("mnist", 64, 42, 9900, precision=precision) for precision in ("fp32", "bf16")]
     other = record("mnist", 64, 43, 9800, lr_rule="constant")
     found = claims.evidence({r["id"]: r for r in (*two, other)})
     assert len(found.runs) == 2 and set(found.runs["lr_rule"]) == {"linear", "constant"}
     assert found.ablation is found.runs and set(found.records) == {r["id"] for r in (*two, other)}
     assert found.measures.empty and found.choices.empty and found.warm_up.empty
+    for precision, run in zip(("fp32", "bf16"), two, strict=True):  # each is there where it is asked for
+        only = claims.evidence({r["id"]: r for r in two}, precision=precision).runs
+        assert list(only["id"]) == [run["id"]]
+    assert set(found.curves["id"]) == set(found.runs["id"]) - {other["id"]}, "of the linear rule alone"
     everything = claims.evidence()
     assert len(everything.measures) and len(everything.choices) and len(everything.warm_up)
+
+
+def test_a_row_a_statement_tells_the_part_that_decides():
+    wrong = exact(9.0, 4, bounds=(8.5, 9.25), about="the wrong one")
+    two = judged(claim(("a", [exact(5.0), wrong]), ("b", exact(9.5))))
+    two = replace(two, notes=("One.", "Two."), command="do this")
+    table = claims.verdict_frame([two, judged(claim(("c", exact(5.0, about="the one")))), judged(claim())])
+    assert dict(table.iloc[0]) == {
+        "id": "id",
+        "section": "IV-A",
+        "claim": "text",
+        "published": "5",
+        "paper_check": UNCHECKABLE,
+        "measured": 9.0,
+        "low": 8.5,
+        "high": 9.25,
+        "n": 4,
+        "verdict": NOT,
+        "unit": "percent",
+        "at": "the wrong one",
+        "reading": "a",
+        "question": "q",
+        "command": "do this",
+        "note": "One. Two.",
+    }
+    assert list(table["at"]) == ["the wrong one", "", ""] and list(table["n"]) == [4, 3, 0]
+    assert math.isnan(table["measured"][2]) and list(table["reading"]) == ["a", "c", ""]
+
+
+def test_a_row_a_question_counts_its_statements(monkeypatch):
+    asked = [Question(q, f"{q}?", {}, "lead", lambda e: f"Yes, by {e}.") for q in ("q", "no one's")]
+    monkeypatch.setattr(overviews, "QUESTIONS", asked)
+
+    def j(id, section, verdict, question="q"):
+        of = replace(claim(section=section), id=id, question=question)
+        return Judgement(of, (Read("", verdict),), (Read("", "consistent"),))
+
+    given = [
+        j("first", "IV-A", NOT),
+        j("lead", "I-B", REPRODUCED),
+        j("third", "Table V", NOT),
+        j("fourth", "IV-A", DATA),
+        j("other", "VI", NOT, "no one's"),  # whose leading statement was not judged
+    ]
+    row = ["q", "q?", REPRODUCED, "consistent", 4, 1, 2, "IV-A, I-B, Table V"]
+    assert claims.distinct(given).values.tolist() == [row]
+    told = claims.distinct(given, "ours")
+    assert told.values.tolist() == [[*row, "Yes, by ours."]] and list(told)[-1] == "answer"
 
 
 def test_totals_count_by_chapter_and_the_fourth_by_its_parts():
@@ -167,6 +222,7 @@ def test_totals_count_by_chapter_and_the_fourth_by_its_parts():
         return Judgement(claim(section=section), (Read("", NOT),), (Read("", UNCHECKABLE),))
 
     found = claims.totals([j(s) for s in ("abstract", "I-B", "II-C", "II-A", "IV-A", "IV-B", "Table V")])
+    assert tuple(found) == rules.VERDICTS and found.drop(columns=NOT).to_numpy().tolist() == [[0] * 5] * 6
     assert found[NOT].to_dict() == {
         "abstract": 1,
         "Section I": 1,
@@ -184,6 +240,8 @@ def test_claims_are_judged_of_the_evidence_that_is_given_or_else_of_the_records(
     assert [j.claim.id for j in claims.judged(empty, ids=ids)] == ids
     assert [j.ours[0].parts[0].n for j in claims.judged(empty, ids=ids)] == [0, 0]
     assert [j.ours[0].parts[0].n for j in claims.judged(ids=ids)] == [1, 0]
+    # Those of Section IV-F share their reading with claims of other sections, which are not asked for.
+    assert {j.claim.section for j in claims.judged(empty, "IV-F")} == {"IV-F"}
 
 
 def test_error_rates_are_the_worst_wrong_share_and_the_mean_open_one():

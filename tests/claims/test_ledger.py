@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from bbatch import config, published
 from bbatch.claims import statements
@@ -39,6 +40,29 @@ def test_every_statement_says_what_the_ledger_says():
     with LEDGER.open(newline="") as file:
         kept = {row["id"]: (row["printed"], row["put as"]) for row in csv.DictReader(file)}
     assert entries() == kept
+
+
+def test_a_statement_is_judged_as_an_effect_of_its_unit_and_rounded_as_it_is_printed():
+    """Three are levels: the two gaps of Table V, and a sharpness that is only to be less."""
+    none = {"points": 0.0, "exponent": 0.0, "r": 0.0, "ratio": 1.0}
+    exact = ("samples", "learning rate", "data sets", "networks", "batch sizes", "places")
+    for c in (c for c in statements.claims() if not c.cell):
+        level = c.id in ("iv-d-gap-scaled", "iv-d-gap-fixed", "v-c-large")
+        nothing = math.nan if level else none.get(c.says.unit, math.nan)
+        assert c.says.nothing == nothing or math.isnan(c.says.nothing) and math.isnan(nothing), c.id
+        number = re.search(r"\d+\.?(\d*)", c.printed)
+        assert bool(c.printed) == (published.printed(c.id)[0] != ""), c.id
+        if number and c.says.relation in ("=", "range"):
+            half = 0.0 if c.says.unit in exact else 0.5 * 10.0 ** -len(number[1])
+            assert c.says.rounding == pytest.approx(half), c.id
+
+
+def test_what_claims_nothing_of_runs_says_so():
+    itself = {c.id for c in statements.claims() if c.words == statements.ITSELF}
+    sections = {f"v-{part}-section" for part in "abd"}
+    counts = {f"{where}-{what}" for where in ("abstract", "i-b", "vii") for what in ("datasets", "networks")}
+    assert itself == sections | counts | {"i-b-batch-sizes", "vii-batch-sizes", "vii-orders"}
+    assert list(statements.without_a_claim()) == ["id", "section", "text"]
 
 
 def in_words(reading) -> str:

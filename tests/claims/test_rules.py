@@ -81,6 +81,11 @@ def ratio(value, mean, run=None, n=20):
         (p("range", 10, "ratio", 50), ratio(4.0, 1.2), DIRECTION),
         (p("range", 10, "ratio", 50), ratio(70.0, 1.1), DIRECTION),
         (p("range", 2, "points", 6), around(0.1, 0.1), NOT),
+        # ... whose ends have a tolerance each: from 9 to 55.
+        (p("range", 10, "ratio", 50), ratio(9.5, 1.04), REPRODUCED),
+        (p("range", 10, "ratio", 50), ratio(8.0, 1.05), DIRECTION),
+        (p("range", 10, "ratio", 50), ratio(52.0, 1.04), REPRODUCED),
+        (p("range", 10, "ratio", 50), ratio(57.0, 1.03), DIRECTION),
         # A bound.
         (p(">", 0, "points"), around(0.7, 0.2), REPRODUCED),
         (p(">", 0, "points"), around(-0.7, 0.2), NOT),
@@ -102,6 +107,8 @@ def ratio(value, mean, run=None, n=20):
         (p("=", 64, "samples"), Estimate(32, 20, among=(32.0, 64.0, 128.0), span=9), REPRODUCED),
         (p("=", 64, "samples"), Estimate(32, 20, among=(16.0, 64.0), span=9), COMPATIBLE),
         (p("=", 64, "samples"), Estimate(32, 20, among=(16.0, 32.0), span=9), NOT),
+        (p("=", 64, "samples"), Estimate(64, 20, among=(64.0, 129.0), span=9), COMPATIBLE),
+        (p("=", 64, "samples"), Estimate(64, 20, among=(31.0, 64.0), span=9), COMPATIBLE),
         (p("=", 64, "samples"), Estimate(32, 20, among=tuple(map(float, range(60, 69))), span=9), DATA),
         (p("=", 64, "samples"), Estimate(INF, 20, among=(INF,), span=9), NOT),
         (p("range", 32, "samples", 64), Estimate(16, 20, among=(16.0, 128.0), span=9), NOT),
@@ -138,6 +145,7 @@ def test_tolerances_fit_the_range_of_the_data_set():
     put = p("=", 99.0, "percent")
     assert put.tolerance(99.0, 60.0) == 0.5 and put.tolerance(99.0, 0.83) == pytest.approx(0.083)
     assert p("=", 6.9, "ratio").tolerance(6.9) == pytest.approx(0.69)
+    assert p("=", 6.9, "ratio").tolerance(6.9, 1.0) == pytest.approx(0.69)  # a ratio's does not
 
 
 @pytest.mark.parametrize(

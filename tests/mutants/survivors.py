@@ -46,6 +46,17 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): "a word of the progress bar",
     ("geometry/objective.py", "<module>", "10000 to 10001"): "samples at a time: the sum is the same",
     ("claims/calibration.py", "<module>", "False to True"): "one more column, which nothing reads",
+    (
+        "claims/rules.py",
+        "_range",
+        "first > none: Gt to GtE",
+    ): "no range of the paper begins at what means no effect",
+    ("claims/overviews.py", "in_text", "96 to 97"): "how wide the terminal's lines are",
+    (
+        "choosing/algorithm_2.py",
+        "select_batch_size",
+        "tqdm(total=0, desc='Algorithm 2', unit='epoch', disable=not progress): without unit",
+    ): "a word of the progress bar",
     ("claims/simulated.py", "_number", "2 * s.tolerance * (1 if truth == TRUE else -1): Mult to Div"): SIDE,
     (
         "evaluation/problems.py",
@@ -89,6 +100,8 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
 # A bound that two measured numbers meet exactly: it happens with probability 0, or to the last bit alone.
 ON_THE_EDGE = "only where two measured numbers are equal to the last bit"
 EDGES = {
+    ("choosing/algorithm_2.py", "start"),
+    ("claims/rules.py", "_agrees"),
     ("analysis/accuracy.py", "one_more_run"),
     ("analysis/estimate.py", "weighted"),
     ("analysis/batch_and_rate.py", "bent_line"),
