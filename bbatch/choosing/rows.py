@@ -186,9 +186,6 @@ class Rows:
                 f"the {self.what} DataLoader makes its batches by a batch sampler of its own (or has none), "
                 "so that no other batch size can be tried; give one with batch_size=."
             )
-        plain = loader.collate_fn is default_collate and not own_sampler(loader) and not loader.num_workers
-        if isinstance(loader.dataset, TensorDataset) and plain:
-            self.loader = None  # the same batches, cut from the tensors at once
         return loader.dataset
 
 

@@ -4,6 +4,7 @@ wrongly."""
 import json
 import math
 import re
+import time
 
 import numpy as np
 import pytest
@@ -189,6 +190,71 @@ def test_a_model_that_needs_two_samples_is_not_tried_with_one():
     assert [t.batch_size for t, _ in trials] == [32, 16, 8, 4, 2]
 
 
+ACCURACY_FALLS = scripted(lambda b: 0, lambda b: 99.0, lambda b: 90 - (b > 64) * 1.5)
+
+
+@pytest.mark.parametrize(
+    "training, n, more, decisions",
+    [
+        (
+            scripted(lambda b: 9.0 * (b > 16)),
+            1000,
+            {},
+            ["gap 9.0 above 5 points: halved", "kept: the gap is within the limit and the time too"],
+        ),
+        (
+            scripted(lambda b: 9.0),
+            1000,
+            {"smallest": 16},
+            [
+                "gap 9.0 above 5 points: halved",
+                "gap 9.0 above 5 points, but B = 8 is too small to train: the end",
+            ],
+        ),
+        (
+            scripted(lambda b: 9.0 * (b > 64), lambda b: 99.0),
+            10**6,
+            {"seconds_per_training": 3.0},
+            ["99 s above 3 s: doubled", "gap 9.0 above 5 points, but B = 64 was tried before: the end"],
+        ),
+        (
+            scripted(lambda b: 0.0, lambda b: 640 / b),
+            10**5,
+            {"seconds_per_training": 4.0},
+            [
+                "10 s above 4 s: doubled",
+                "5 s above 4 s: doubled",
+                "kept: the gap is within the limit and the time too",
+            ],
+        ),
+        (
+            scripted(lambda b: 0.0, lambda b: 640 / b),
+            10**5,
+            {"seconds_per_training": 0.1},
+            [
+                "10 s above 0.1 s: doubled",
+                "5 s above 0.1 s: doubled",
+                "2.5 s above 0.1 s, but B = 512 exceeds the bound c√N = 379: the end",
+            ],
+        ),
+        (
+            ACCURACY_FALLS,
+            10**6,
+            {"seconds_per_training": 1.0},
+            ["99 s above 1 s: doubled", "99 s above 1 s, but accuracy not acceptable: the end"],
+        ),
+        (
+            scripted(lambda b: 0.0, diverged=lambda b: b > 16, complete=lambda b: b > 16),
+            1000,
+            {},
+            ["diverged: halved", "cut short by the budget"],
+        ),
+    ],
+)
+def test_each_decision_says_why(training, n, more, decisions):
+    assert [why for _, why in follow(training, n, **more)[1]] == decisions
+
+
 def test_warm_up_comes_with_256_and_takes_half_of_the_training_at_most():
     assert [algorithm_2.warmup(b, 50) for b in (128, 255, 256, 1024)] == [0, 0, 5, 5] and algorithm_2.warmup(
         256, 4
@@ -212,8 +278,16 @@ def test_it_always_ends_never_repeats_and_agrees_with_a_second_reading(n, seed, 
 
 
 def test_a_selection_says_what_it_did_and_why(capsys):
+    at, worked = time.perf_counter(), time.process_time()
     found = select_batch_size(net, TRAIN, HELD, epochs=3, budget=AMPLE)
+    assert 0 < found.seconds <= time.perf_counter() - at
+    assert 0 < found.cpu_seconds <= time.process_time() - worked
     err = capsys.readouterr().err
+    assert "an epoch at B = 16; " in err
+    assert found.reasons[0] == (
+        "N = 300 rows: the paper starts from B = 16 or 32 with rates from 0.001 to 0.003, and bounds B by "
+        f"c√N = {algorithm_2.bound(300):.0f}; this starts at 16."
+    )
     assert "Algorithm 2: about" in err and "3600 s at most" in err
     assert found.batch_size == found.trials["batch_size"].iloc[-1] == start(
         300
@@ -262,6 +336,8 @@ BAD = [
     *[(dict(epochs=e), "number of epochs is .*; it must be a whole number") for e in (0, -1, 2.5, "3", True)],
     *[(dict(seed=s), "seed is .*; it must be a whole number") for s in (-1, 0.5, None)],
     *[(dict(base_lr=r), "base_lr is .*; it must be a finite number above 0") for r in (-1, math.nan, "0.1")],
+    (dict(seed=2**32 - 1, budget=-1), "budget is -1"),  # the largest seed that there is
+    (dict(seed=2**32), "seed is 4294967296"),
     (dict(seconds_per_training=-1), "seconds_per_training is -1"),
     (dict(acceptable=101), "acceptable is 101"),
     (dict(validation=(X[300:], Y[300:] + 5)), "validation labels run from 5"),

@@ -249,6 +249,29 @@ def test_no_batch_is_larger_than_may_be_tried(largest, sizes, monkeypatch):
     assert max(b for b, *_ in world.trained) <= largest
 
 
+@pytest.mark.parametrize("falls", [0.0, 0.01])
+def test_the_search_goes_up_while_larger_batches_do_no_worse(falls, monkeypatch):
+    """Of equal rates only the neighbors of the middle are tried: a side ends where it gets no better."""
+    world = World(monkeypatch, lambda b, lr, e, s: 0.5 - falls * math.log2(b), n=32_000)
+    Search(world.task, 18, 4000.0, 0.001, 0, 8192).run()
+    looks = [(b, k) for b, k, epochs, _ in steps(world) if epochs == 2]
+    assert looks == [(b, k) for b in (32, 128, 512, 2048) for k in (0, 1, -1)]
+
+
+@pytest.mark.parametrize("spare, slow", [(10.0, True), (3.0, False)])
+def test_a_third_of_the_length_is_trained_where_it_fits_before_the_default(spare, slow, monkeypatch):
+    """From 2 to 6 epochs it is 4 s at B = 32, 1 s at B = 128; 16 s of the default are set aside."""
+    world = World(monkeypatch, bowl(32, 0.001))
+    found = Search(world.task, 18, 2000.0, 0.001, 0, 128)
+    found.time_judging(2000.0)
+    found.length, found._keep = 18.0, 100
+    found._look_around(700.0)
+    found.deadline = world.now + 16.1 + spare
+    found._halve()
+    thirds = [b for b, _, epochs, _ in steps(world) if epochs == 6]
+    assert 128 in thirds and (32 in thirds) == slow
+
+
 def test_the_largest_batch_may_be_a_neighbor(monkeypatch):
     world = World(monkeypatch, bowl(128, 0.002))
     Search(world.task, 18, 2000.0, 0.001, 0, 256).run()
@@ -300,7 +323,10 @@ def test_of_two_that_cannot_be_told_apart_the_much_faster_leads(monkeypatch):
         c.judged[2] = judged(np.full(10, value) + wiggle * np.resize([1, -1, -1, 1], 10) * (b != 32))
         return c
 
-    best, much, little = at(32, -0.5), at(128, -0.501), at(48, -0.5005)
+    best, much = at(32, -0.5), at(128, -0.501)
+    found._lead()
+    assert found.leader is much
+    little = at(48, -0.5005)
     found._lead()
     assert found.leader is much
     much.judged.clear()

@@ -21,6 +21,7 @@ from torch.utils.data import (
     DataLoader,
     Dataset,
     IterableDataset,
+    RandomSampler,
     SequentialSampler,
     Subset,
     SubsetRandomSampler,
@@ -28,7 +29,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from bbatch.choosing.rows import LEAST, Rows, pair_of
+from bbatch.choosing.rows import LEAST, Rows, own_sampler, pair_of
 from bbatch.choosing.task import Task
 from bbatch.choosing.training import Training, epoch_seconds, fit
 from bbatch.errors import BadInput
@@ -337,6 +338,40 @@ def test_rows_come_once_an_epoch_in_an_order_that_the_seed_decides_and_can_be_ta
         assert len(some) == 70 and torch.equal(some, torch.cat([b[0] for b, _ in rows.batches(10, most=70)]))
     unshuffled = Rows(DataLoader(TensorDataset(*TRAIN), 5), "training")
     assert torch.equal(torch.cat([b[0] for b, _ in unshuffled.batches(32, seed=1)]), TRAIN[0])
+
+
+def test_a_list_of_two_is_a_pair_and_a_longer_one_is_rows():
+    assert [len(Rows([X, Y], "training")), len(Rows([*zip(X[:20], Y[:20], strict=True)], "training"))] == [
+        400,
+        20,
+    ]
+    with pytest.raises(BadInput, match="has 3 rows"):
+        Rows([X, Y, Y], "training")
+    with pytest.raises(BadInput, match="400 rows of features and 0 targets"):
+        Rows((X, torch.tensor(1.0)), "training")
+    for source in ((X, Y), Listed(X, Y)):
+        few = Rows(source, "training").few(20)
+        assert len(few) == 20 and torch.equal(next(few.batches(20))[0][0], X[:20])
+
+
+def test_an_array_that_must_not_be_written_to_is_copied():
+    fixed = X.numpy().copy()
+    fixed.setflags(write=False)
+    assert Rows((fixed, Y), "training").tensors[0].data_ptr() != fixed.ctypes.data
+
+
+def test_a_loader_of_tensors_keeps_its_own_way_to_make_batches_and_to_draw_rows():
+    tensors = TensorDataset(*TRAIN)
+    own = DataLoader(tensors, 8, collate_fn=lambda rows: torch.stack([x for x, _ in rows]) + 100)
+    assert torch.equal(next(Rows(own, "training").batches(16))[0], TRAIN[0][:16] + 100)
+    for sampler, is_own in (
+        (RandomSampler(tensors), False),
+        (RandomSampler(tensors, replacement=True), True),
+        (RandomSampler(tensors, num_samples=100), True),
+        (SequentialSampler(tensors), False),
+        (range(300), True),
+    ):
+        assert own_sampler(DataLoader(tensors, 8, sampler=sampler)) == is_own
 
 
 def test_a_fifth_is_held_out_of_one_source_and_none_of_it_is_in_both():

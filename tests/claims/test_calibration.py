@@ -2,6 +2,7 @@
 
 from functools import partial
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -48,6 +49,26 @@ def test_a_short_simulation_is_like_the_recorded_one(simulated):
                 found = stats.chi2_contingency([short[seen], long[seen]], correction=False)
                 chi, freedom = chi + found.statistic, freedom + found.dof
         assert stats.chi2.sf(chi, freedom) > 1e-3, (kind, chi, freedom)
+
+
+def test_shares_are_in_percent_and_the_data_sets_take_turns(monkeypatch):
+    asked, verdicts = [], [rules.NOT, rules.REPRODUCED, rules.DATA, rules.NOT]
+
+    def made_up(scatter, truth, n):
+        asked.append((scatter, truth, n))
+        return verdicts[len(asked) - 1]
+
+    for name, value in {
+        "KINDS": {"one": made_up},
+        "WRONG": {"one": {TRUE: (rules.NOT,)}},
+        "Scatter": lambda runs, dataset, rng: dataset,
+        "Store": lambda: SimpleNamespace(records=dict),
+    }.items():
+        monkeypatch.setattr(calibration, name, value)
+    [row] = calibration.simulate(4, seeds=(3,), kinds=("one",)).to_dict("records")
+    assert asked == [(d, TRUE, 3) for d in (*SYNTHETIC, SYNTHETIC[0])]
+    shares = dict.fromkeys(rules.VERDICTS, 0.0) | {rules.NOT: 50.0, rules.REPRODUCED: 25.0, rules.DATA: 25.0}
+    assert row == {"kind": "one", "truth": TRUE, "n": 3, **shares, "wrong": 50.0, "draws": 4}
 
 
 def test_the_simulation_finds_rules_that_are_too_sure(monkeypatch):

@@ -57,6 +57,26 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "select_batch_size",
         "tqdm(total=0, desc='Algorithm 2', unit='epoch', disable=not progress): without unit",
     ): "a word of the progress bar",
+    (
+        "choosing/algorithm_2.py",
+        "_barred",
+        "b > trials[-1].batch_size: Gt to GtE",
+    ): "the last batch size was tried, which is said before",
+    (
+        "choosing/algorithm_2.py",
+        "select_batch_size",
+        "0 to 1",
+    ): "the length of the progress bar; the rest is tested",
+    (
+        "choosing/algorithm_2.py",
+        "select_batch_size.train_at",
+        "bar.total += epochs: Add to Sub",
+    ): "the length of the progress bar",
+    (
+        "choosing/search.py",
+        "Search._fall_back",
+        "LAST - 1: Sub to Add",
+    ): "where it is asked, the default has no score at full length",
     ("claims/simulated.py", "_number", "2 * s.tolerance * (1 if truth == TRUE else -1): Mult to Div"): SIDE,
     (
         "evaluation/problems.py",
@@ -101,6 +121,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
 ON_THE_EDGE = "only where two measured numbers are equal to the last bit"
 EDGES = {
     ("choosing/algorithm_2.py", "start"),
+    ("choosing/search.py", "Search._look.tried"),
     ("claims/rules.py", "_agrees"),
     ("analysis/accuracy.py", "one_more_run"),
     ("analysis/estimate.py", "weighted"),
