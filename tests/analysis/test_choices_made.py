@@ -12,6 +12,7 @@ from bbatch.pages import choices_figure
 from bbatch.records.store import Store
 from bbatch.statistics import Interval
 from bbatch.studies import other_choices, table
+from factories import record
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +115,115 @@ def test_the_largest_change_leads_and_the_figure_shows_what_lies_beyond_its_edge
     left, right = choices_figure.multiverse(found, ranking).axes
     assert any("−9.0: MNIST, B = 512" in text.get_text() for text in left.texts)
     assert [text.get_text() for text in right.texts] == ["not known"] * 3
+
+
+def made(b, seed, test, running, clean, **more):
+    """A run of 800 training and 200 test samples, from its accuracies in percent."""
+    return record("synthetic-1k", b, seed, round(2 * test), round(8 * running), round(8 * clean), **more)
+
+
+def recorded():
+    """Records whose differences are taken by hand below."""
+    better = made(32, 42, 95, 95, 98)
+    better["history"]["test_correct"][3] = 194
+    return [
+        better,
+        made(32, 43, 96, 95.5, 99.5),
+        made(512, 42, 90, 90, 92),
+        made(512, 43, 92, 91, 94),
+        made(32, 42, 93, 95, 98, precision="bf16"),
+        made(8, 42, 94, 94, 96),
+        made(8, 43, 93, 95, 96),
+        made(8, 42, 97, 94, 99, lr_rule="constant"),
+        made(8, 43, 95, 95, 97, lr_rule="constant"),
+        record("cifar10", 1024, 42, 5_600, 0, 30_000),
+        record("cifar10", 1024, 42, 7_600, 0, 41_000, warmup_epochs=5),
+        record("mnist", 1024, 42, 9_900),
+        record("mnist", 1024, 42, 980, warmup_epochs=0),
+    ]
+
+
+OTHERS = pd.DataFrame(
+    [
+        (other_choices.WIDER, "synthetic-1k", 32, 42, 91.0, 95.0, None),
+        (other_choices.WIDER, "synthetic-1k", 32, 43, 94.0, 96.0, None),
+        (other_choices.WIDER, "synthetic-1k", 32, 44, 0.0, 96.0, None),  # no run of ours has this seed
+        (other_choices.STAIRS, "synthetic-1k", 512, 42, 88.0, None, None),
+        (other_choices.STAIRS, "synthetic-1k", 512, 43, 90.0, None, None),
+        (other_choices.STAIRS, "synthetic-50k", 512, 42, 1.0, None, None),
+    ],
+    columns=["choice", "dataset", "batch_size", "seed", "test_acc", "train_acc", "train_acc_running"],
+)
+
+
+def studies():
+    warm = [("synthetic-1k", 512, 5, 42, 89.0), ("synthetic-1k", 512, 5, 43, 92.0)]
+    warm += [("synthetic-1k", 512, 0, 42, 1.0), ("synthetic-10k", 512, 5, 42, 1.0)]
+    sizes = [
+        (800, 32, 1, 90.0),
+        (800, 32, 1, 92.0),
+        (800, 32, 2, 94.0),
+        (3_200, 32, 1, 1.0),
+        (800, 64, 1, 1.0),
+    ]
+    rates = [(16, 0.001004, 42, 96.0), (16, 0.001, 43, 97.0), (16, 0.0005, 42, 95.0), (16, 0.0005, 43, 95.0)]
+    rates += [(16, 0.00102, 44, 1.0), (16, 0.00025, 42, 1.0), (64, 0.001, 42, 1.0), (64, 0.002, 42, 9.0)]
+    far = pd.DataFrame(rates, columns=["batch_size", "lr", "seed", "test_acc"])
+    return {
+        "warm-up": pd.DataFrame(warm, columns=["dataset", "batch_size", "warmup_epochs", "seed", "test_acc"]),
+        "data-size": pd.DataFrame(sizes, columns=["n_train", "batch_size", "problem", "test_acc"]),
+        "map-synthetic-10k": far.assign(dataset="synthetic-10k"),
+        "map-synthetic-1k": far.assign(dataset="synthetic-1k"),  # our own runs go before
+        "remedies-synthetic-10k": far.assign(dataset="synthetic-50k"),  # no map
+    }
+
+
+def test_every_reading_by_hand():
+    """The other choice minus ours, in accuracy and clean gap, over the seeds that both have."""
+    records = recorded()
+    found = choices_made.effects(metrics.frame(records), records, OTHERS, studies())
+    told = [
+        (c.split(":")[0], d, int(b), *(i and (round(i.mean, 6), i.n) for i in both))
+        for c, d, b, *both in found.itertuples(index=False)
+    ]
+    one = "synthetic-1k"
+    assert told == [
+        ("initialisation", one, 32, (-3, 2), (-0.25, 2)),  # 91 − 95, 94 − 96; 4 − 3, 2 − 3.5
+        ("warm-up", one, 512, (-1.5, 2), None),
+        ("warm-up", "cifar10", 1024, (20, 1), (2, 1)),  # 82 − 76 less 60 − 56
+        ("training accuracy", one, 32, (0, 0), (-3.5, 2)),
+        ("training accuracy", one, 512, (0, 0), (-2.5, 2)),
+        ("arithmetic", one, 32, (-2, 1), (2, 1)),
+        ("rate", one, 8, (2.5, 2), (-0.5, 2)),
+        ("rate", "synthetic-10k", 16, (1.5, 2), None),
+        ("test accuracy", one, 32, (1, 2), None),
+        ("test accuracy", one, 512, (0, 2), None),
+        ("data", one, 32, (-1.5, 1), None),
+        ("data", one, 32, (1.5, 1), None),
+        ("seed", one, 32, (-0.5, 1), (-0.25, 1)),
+        ("seed", one, 32, (0.5, 1), (0.25, 1)),
+        ("seed", one, 512, (-1, 1), (0, 1)),
+        ("seed", one, 512, (1, 1), (0, 1)),
+    ]
+    nothing = found[found["choice"] == "training accuracy: running"].iloc[0]["accuracy"]
+    assert (nothing.low, nothing.high) == (0, 0), "accuracy is the same number under both"
+
+
+def test_starts_beside_table_vii_by_hand():
+    wide = OTHERS.iloc[:2].assign(batch_size=8, train_acc_running=[90.0, 92.0])
+    linear = metrics.frame(recorded()).query("lr_rule == 'linear'")
+    others = pd.concat([OTHERS, wide, wide.assign(dataset="synthetic-10k"), wide.assign(choice="other")])
+    [row] = choices_made.starts_against_table_vii(linear, others).to_dict("records")
+    assert (row["batch_size"], row["paper"]) == (8, 96.63)
+    assert (row["ours"].mean, row["wider"].mean, row["ours"].n) == (94.5, 91, 2)
+
+
+def test_where_accuracy_does_not_move_the_largest_change_of_the_gap_is_named():
+    def one(b, accuracy, gap):
+        return ("choice", "mnist", b, *(Interval(v, v, v, 2) for v in (accuracy, gap)))
+
+    def ranked(*rows):
+        return choices_made.ranking(pd.DataFrame(rows, columns=choices_made.COLUMNS)).iloc[0].tolist()
+
+    assert ranked(one(32, 0, 1), one(512, 0, -3)) == ["choice", 0, 3, "mnist", 512, 2]
+    assert ranked(one(32, -0.1, 1), one(512, 0, 3)) == ["choice", 0.1, 3, "mnist", 32, 2]
