@@ -105,6 +105,9 @@ def test_an_epoch_at_the_base_costs_what_other_seeds_paid_on_the_same_clock():
     runs.loc[own, "started"] = pd.Timestamp("2026-01-02 08:00Z")
     row = efficiency.speedups(runs, "synthetic-1k", 89).set_index("batch_size").loc[512]
     assert row["epoch"].n == 2 and row["epoch"].value == pytest.approx(math.sqrt(5 / 1 * 4 / 2))
+    more = curves({(32, 45): ([70, 80, 80, 80], 11.0)})  # a mean of 4, 6 and 11 is 7, their median 6
+    again = efficiency.speedups(pd.concat([runs, more]), "synthetic-1k", 89).set_index("batch_size").loc[512]
+    assert again["epoch"].value == pytest.approx(math.sqrt(7 / 1 * 4 / 2))
     assert row["effective"].n == 1 and row["effective"].value == pytest.approx(
         3 * 5 / 4
     )  # 3 epochs of 5 against 4 of 1
@@ -117,6 +120,20 @@ def test_a_sitting_ends_with_a_pause_and_not_with_the_day():
     )
     first, late, night, same = by_run(runs, "synthetic-1k")["clock"]
     assert first == night == same != late
+    for pause, ends in (("06:00:00", False), ("06:00:01", True)):
+        both = curves({(32, 0): ([70], 1.0), (32, 1): ([70], 1.0)})
+        start = pd.Timestamp("2026-01-01 20:00Z")
+        both["started"] = [start, start + pd.Timedelta(pause)]
+        assert (by_run(both, "synthetic-1k")["clock"].nunique() == 2) == ends
+
+
+def test_a_clock_is_the_processors_where_every_epoch_has_its_time():
+    """Of the first run one epoch lacks it: what it cost is its elapsed time, 8 seconds an epoch."""
+    runs = curves({(32, 42): ([70, 79], 4.0), (32, 43): ([70, 79], 4.0)})
+    runs.loc[0, "cpu_seconds"] = np.nan
+    elapsed, processor = by_run(runs, "synthetic-1k").to_dict("records")
+    assert elapsed["epoch_cost"] == 8.0 and elapsed["clock"] == "one machine fp32 elapsed 0"
+    assert processor["epoch_cost"] == 4.0 and processor["clock"] == "one machine fp32 processor 0"
 
 
 def test_a_ratio_is_written_with_its_interval_where_there_is_one():
@@ -179,6 +196,9 @@ def test_runs_of_two_rules_are_refused_in_a_sentence():
     both = pd.concat([curves(RUNS), curves(RUNS).assign(id=lambda t: t["id"] + "-constant")])
     with pytest.raises(BadInput, match="2 runs of synthetic-1k at B = 32 and seed 42 were given where one"):
         by_run(both, "synthetic-1k")
+    once = both[~both["id"].str.endswith("constant") | both["id"].str.startswith("512-43")]
+    with pytest.raises(BadInput, match="2 runs of synthetic-1k at B = 512 and seed 43 were given where one"):
+        by_run(once, "synthetic-1k")
     assert len(by_run(curves(RUNS), "synthetic-1k")) == 4
 
 
@@ -230,6 +250,7 @@ def test_half_of_the_seeds_decide():
     base = {(32, s): (first, 2.0) for s in range(4)}
     tied = against(base | {(512, s): (first if s < 2 else late, 1.0) for s in range(4)}, 85)
     assert tied["epochs"].shown == "both within the first epoch in 2 of 4 seeds: unresolved"
+    assert tied["epochs"].unit == "ratio"
     assert tied["effective"].value == pytest.approx((2 * 2 * 2 / 3 * 2 / 3) ** 0.25)
     rest = against(base | {(512, s): (first if s < 1 else late, 1.0) for s in range(4)}, 85)
     assert rest["epochs"].n == 3 and rest["epochs"].value == pytest.approx(3.0)
@@ -296,6 +317,7 @@ def test_ratios_at_the_largest_batch_size_of_each_data_set():
     assert "Synthetic 1K" not in {e.about.split(",")[0] for e in efficiency.more_epochs(given, 95, 32)}
     table = efficiency.all_speedups(given.runs, given.curves)
     assert table["dataset"].unique().tolist() == [d for d in DATASETS if d in ("mnist", "synthetic-1k")]
+    assert list(table.index) == list(range(len(table)))
     assert set(table["accuracy"]) == {89.0} and set(
         efficiency.all_speedups(*[given.runs, given.curves, 75.0])["accuracy"]
     ) == {75.0}

@@ -295,3 +295,19 @@ def test_printed_cells_and_their_arithmetic_in_words():
     )
     assert cells.command("mnist", "sqrt", 3, " --x") == "bbatch sweep mnist --lr-rule sqrt --seeds 3 --x"
     assert cells.command("mnist") == "bbatch sweep mnist"
+
+
+def test_a_sum_over_cells_knows_its_runs_its_unit_and_the_range_of_all():
+    """Seed 44 is missing at B = 64: its run at B = 8 takes no part. Accuracies lie between 98.9 and 99.3."""
+    runs = frame({8: [9900, 9910, 9890], 64: [9930, 9925], 512: [9900]})
+    ids = runs.set_index(["batch_size", "seed"])["id"]
+    level = combine(runs, "mnist", {(8, "linear"): 1})
+    assert (level.unit, level.how) == ("percent", "over seeds") and set(level.ids) == set(ids[8])
+    assert level.span == pytest.approx(0.4)
+    fall = combine(runs, "mnist", {(8, "linear"): 1, (64, "linear"): -1})
+    assert (fall.unit, fall.how, fall.n) == ("points", "paired by seed", 2)
+    assert set(fall.ids) == {ids[b, s] for b in (8, 64) for s in (42, 43)}
+    assert fall.span == pytest.approx(0.4)  # as far as two runs can lie apart
+    double = combine(runs, "mnist", {(8, "linear"): 1, (64, "linear"): 1})
+    assert double.span == pytest.approx(0.8)
+    assert combine(runs, "mnist", {(8, "linear"): 1}, "gap").unit == "points"

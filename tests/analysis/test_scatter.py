@@ -62,6 +62,18 @@ def test_where_the_likelihood_does_not_refute_the_model_it_stands():
         assert found == pytest.approx(squares / (4 + len(equal) - 1)) and freedom > 2
 
 
+def test_two_cells_are_enough_to_refute_it_and_one_is_not():
+    assert LIKELY[0] == PRIOR and np.allclose(np.diff(np.log2(LIKELY)), -0.25)
+    rng = np.random.default_rng(0)
+    two = [rng.normal(0, deviation, 30) for deviation in (1.0, 1e-3)]
+    common, prior, better = by_hand(two)
+    assert better > REFUTED and prior < PRIOR
+    for more in ([], [np.array([5.0, 5.0])]):  # a cell without scatter tells nothing of it
+        found, freedom = pooled_variance([*two, *more])
+        assert found == pytest.approx(common, rel=0.01) and freedom < PRIOR / 2
+    assert pooled_variance(two[:1])[0] == pytest.approx(two[0].var(ddof=1))
+
+
 @pytest.mark.parametrize("spread", [0, 1, 4])
 def test_an_interval_misses_no_more_often_than_it_says(spread):
     """`spread`: half the range of the logarithms of the cells' deviations, 0 for equal ones."""

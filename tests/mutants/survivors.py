@@ -13,6 +13,10 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("analysis/critical_batch_size.py", "likely_optima defaults", "0 to 1"): "one seed is as good as another",
     ("analysis/batch_and_rate.py", "bent_line", "1e-12 to 2e-12"): "rounding is far below either",
     ("analysis/batch_and_rate.py", "bent_line", "0 to 1"): "the first bend takes its place",
+    ("analysis/efficiency.py", "epoch_speedups", "0 to 1"): "an accuracy below any",
+    ("analysis/scatter.py", "_common", "1e-12 to 2e-12"): "rounding is far below either",
+    ("analysis/scatter.py", "_common", "100 to 101"): "it has settled long before",
+    ("analysis/cells.py", "weighted", "1e-09 to 2e-09"): "weights sum to 0 but for rounding, or to far more",
     ("geometry/hessian.py", "top_eigenvalues defaults", "0 to 1"): "one seed is as good as another",
     ("geometry/hessian.py", "trace defaults", "0 to 1"): "one seed is as good as another",
     (
@@ -126,6 +130,7 @@ EDGES = {
     ("analysis/accuracy.py", "one_more_run"),
     ("analysis/estimate.py", "weighted"),
     ("analysis/batch_and_rate.py", "bent_line"),
+    ("analysis/cells.py", "weighted"),
     ("analysis/critical_batch_size.py", "likeliest"),
     ("analysis/rate_map.py", "Grid.at"),
     ("pages/figures.py", "_panel"),

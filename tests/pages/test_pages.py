@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from bbatch import metrics, published
-from bbatch.analysis import accuracy, generalization_gap, precision
+from bbatch.analysis import accuracy, generalization_gap
 from bbatch.cli import main
 from bbatch.config import DATASETS
 from bbatch.data import load
@@ -304,36 +304,6 @@ def test_data_lists_all_five_with_fingerprints(capsys):
     rows = {r["dataset"]: r for r in json.loads(capsys.readouterr().out)}
     assert list(rows) == list(DATASETS)
     assert all(len(rows[name]["fingerprint"]) == 64 for name in rows if rows[name]["available"])
-
-
-def test_precision_is_compared_only_between_equal_runs():
-    pairs = [
-        record(seed=s, test_correct=c, precision=p)
-        for p, cs in (("fp32", (190, 188)), ("bf16", (191, 187)))
-        for s, c in zip((42, 43), cs, strict=True)
-    ]
-    alone = record(batch_size=64, precision="bf16")
-    table = precision.precision_effect(metrics.frame([*pairs, alone]))
-    assert len(table) == 1 and table.loc[0, "n"] == 2 and table.loc[0, "test accuracy"].startswith("+0.00")
-
-
-def test_a_run_with_another_warm_up_is_no_part_of_the_comparison():
-    plain = [record("cifar10", 1024, 42, n, precision=p) for p, n in (("fp32", 5600), ("bf16", 5500))]
-    warmed = record("cifar10", 1024, 42, 7600, warmup_epochs=5)
-    [shown] = precision.precision_effect(metrics.frame([*plain, warmed]))["test accuracy"]
-    assert shown == "−1.00"
-
-
-def test_an_effect_of_precision_that_no_interval_tells_is_a_range():
-    """One of three runs collapses in fp32: 100 points of interval would say nothing."""
-    correct = {"fp32": (190, 20, 188), "bf16": (189, 187, 191)}
-    runs = [
-        record(seed=42 + k, test_correct=c, precision=p)
-        for p, cs in correct.items()
-        for k, c in enumerate(cs)
-    ]
-    [shown] = precision.precision_effect(metrics.frame(runs))["test accuracy"]
-    assert shown == "−0.50 to +83.50"
 
 
 def test_correlation_of_the_papers_own_cells_is_recomputed_not_quoted():

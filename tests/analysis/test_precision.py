@@ -1,0 +1,59 @@
+"""16-bit beside 32-bit arithmetic, on made-up records."""
+
+from bbatch import metrics
+from bbatch.analysis import precision
+from factories import record
+
+
+def test_precision_is_compared_only_between_equal_runs():
+    pairs = [
+        record(seed=s, test_correct=c, precision=p)
+        for p, cs in (("fp32", (190, 188)), ("bf16", (191, 187)))
+        for s, c in zip((42, 43), cs, strict=True)
+    ]
+    alone = record(batch_size=64, precision="bf16")
+    table = precision.precision_effect(metrics.frame([*pairs, alone]))
+    assert len(table) == 1 and table.loc[0, "n"] == 2 and table.loc[0, "test accuracy"].startswith("+0.00")
+
+
+def test_a_run_with_another_warm_up_is_no_part_of_the_comparison():
+    plain = [record("cifar10", 1024, 42, n, precision=p) for p, n in (("fp32", 5600), ("bf16", 5500))]
+    warmed = record("cifar10", 1024, 42, 7600, warmup_epochs=5)
+    [shown] = precision.precision_effect(metrics.frame([*plain, warmed]))["test accuracy"]
+    assert shown == "−1.00"
+
+
+def test_an_effect_of_precision_that_no_interval_tells_is_a_range():
+    """One of three runs collapses in fp32: 100 points of interval would say nothing."""
+    correct = {"fp32": (190, 20, 188), "bf16": (189, 187, 191)}
+    runs = [
+        record(seed=42 + k, test_correct=c, precision=p)
+        for p, cs in correct.items()
+        for k, c in enumerate(cs)
+    ]
+    [shown] = precision.precision_effect(metrics.frame(runs))["test accuracy"]
+    assert shown == "−0.50 to +83.50"
+
+
+def test_a_row_by_hand():
+    """Of 200 test samples and 800 for training; seed 44 was trained in one arithmetic alone."""
+    counts = {"fp32": ((190, 784), (188, 776), (100, 400)), "bf16": ((187, 784), (187, 780))}
+    runs = [
+        record(batch_size=32, seed=42 + k, test_correct=test, clean=train, precision=p)
+        for p, cells in counts.items()
+        for k, (test, train) in enumerate(cells)
+    ]
+    other = [record(batch_size=32, test_correct=2, precision=p, lr_rule="sqrt") for p in counts]
+    [row] = precision.precision_effect(metrics.frame([*runs, *other])).to_dict("records")
+    # accuracy −1.5 and −0.5; the gap from 3.0 and 3.0 to 4.5 and 4.0
+    effects = {name: row.pop(name).split("\u00a0")[0] for name in ("test accuracy", "gap, clean")}
+    assert effects == {"test accuracy": "−1.00", "gap, clean": "+1.25"}
+    assert row == {
+        "data set": "Synthetic 1K",
+        "B": 32,
+        "epochs": 50,
+        "training samples": 800,
+        "fp32 (%)": "94.00 to 95.00",
+        "bf16 (%)": "93.50 to 93.50",
+        "n": 2,
+    }
