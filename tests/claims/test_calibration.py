@@ -1,15 +1,18 @@
 """The rules' error rates by simulation, in short, and what becomes of a verdict where seeds are dropped."""
 
+import math
 from functools import partial
 from itertools import combinations
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from bbatch import metrics, published
 from bbatch.analysis import accuracy
+from bbatch.analysis.estimate import Estimate
 from bbatch.claims import calibration, rules
 from bbatch.claims import simulated as simulated_papers
 from bbatch.claims.rules import DATA, FIRM, Says
@@ -160,12 +163,15 @@ def test_a_simulated_difference_is_of_its_two_cells():
     assert abs(noise) in gaps and found.value == pytest.approx(3.0 + noise) and found.n == 4
 
 
-def test_a_simulated_best_batch_size_is_one_of_the_grid(judged):
+def test_a_simulated_best_batch_size_is_one_of_the_grid(judged, monkeypatch):
+    monkeypatch.setattr(simulated_papers, "likely_optima", lambda *_, **more: (8.0,))
+    s = Still()
     for truth, off in ((TRUE, 0), (calibration.ONE_OFF, 1), (TWO_OFF, 2)):
         judged.clear()
-        simulated_papers._batch_size(Still(), truth, 3)
-        [(says, _, _)] = judged
-        assert says.unit == "samples" and says.value in {[8, 16, 32, 64][(1 + k) % 4] for k in (-off, off)}
+        for _ in range(12):  # either side
+            simulated_papers._batch_size(s, truth, 3)
+        assert {says.unit for says, *_ in judged} == {"samples"}
+        assert {says.value for says, *_ in judged} == {[8, 16, 32, 64][(1 + k) % 4] for k in (-off, off)}
 
 
 def test_a_simulated_correlation_is_printed_from_one_run_a_cell(judged):
@@ -179,6 +185,113 @@ def test_a_simulated_correlation_is_printed_from_one_run_a_cell(judged):
         simulated_papers._correlation(s, truth, 3)
         [(says, [value], _)] = judged
         assert abs(says.value - value) == pytest.approx(off * rules.ABSOLUTE["r"])
+        assert (says.unit, says.nothing) == ("r", 0.0)
+
+
+# What a simulated paper prints, and what a reproduction finds, where the draws are set.
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the rules were asked, whole; a difference of two cells is exact, with half a point of noise."""
+    asked = []
+
+    def difference(s, effect, n):
+        return Estimate(effect, n, "points", error=2.0, one_run=3.0, freedom=7.0, span=10.0), 0.5
+
+    def verdict_of(says, parts):
+        asked.append((says, parts[0]))
+        return rules.NOT
+
+    monkeypatch.setattr(simulated_papers, "_difference", difference)
+    monkeypatch.setattr(rules, "verdict_of", verdict_of)
+    return asked
+
+
+def drawn(kind, truth, asked, s, times=12):
+    """What is claimed, and the values that were found, of so many draws."""
+    asked.clear()
+    for _ in range(times):
+        kind(s, truth, 5)
+    return [says for says, _ in asked], {round(e.value, 9) for _, e in asked}
+
+
+@pytest.mark.parametrize(
+    "truth, off, value",
+    [(TRUE, 0, 5.0), (calibration.ONE_OFF, 1, 5.0), (TWO_OFF, 2, 5.0), (NOTHING, 0, 0.0), (OTHER, 0, -5.0)],
+)
+def test_simulated_effects_ratios_and_ranges(truth, off, value, asked):
+    """An effect of 5 points, its tolerance half a point; a ratio of 6.9, to a tenth; a range from 5, or to
+    it, as wide as ten tolerances of 0.25."""
+    s = Still()
+    says, values = drawn(simulated_papers._effect, truth, asked, s)
+    assert values == {value} and all((x.unit, x.nothing) == ("points", 0.0) for x in says)
+    assert {x.value for x in says} == {5.5 + 0.5 * off, 5.5 - 0.5 * off}
+
+    s.residuals = np.array([[1.0, -1.0, 1.0, -1.0]])  # whose scatter stands for 15 %
+    says, values = drawn(simulated_papers._ratio, truth, asked, s)
+    assert values == {round(6.9 ** (value / 5), 9)} and all(
+        (x.unit, x.nothing) == ("ratio", 1.0) for x in says
+    )
+    logs = {round(math.log(x.value / 6.9) - 0.5 * 0.15, 9) for x in says}
+    assert logs == {round(side * off * math.log(1.1), 9) for side in (1, -1)}
+    e = asked[0][1]
+    assert (e.error, e.one_run) == pytest.approx((0.3, 0.45)) and (e.freedom, e.scale) == (7.0, "log")
+
+    if truth != NOTHING:
+        says, values = drawn(simulated_papers._range, truth, asked, s)
+        assert values == {value} and all((x.unit, x.nothing) == ("points", 0.0) for x in says)
+        assert {(x.value, x.upper) for x in says} == {
+            (5 + 0.5 * off, 7.5 + 0.5 * off),
+            (2.5 - 0.5 * off, 5 - 0.5 * off),
+        }
+
+
+def test_simulated_p_values_and_shares_of_seeds(asked, monkeypatch):
+    s, runs = Still(), np.random.default_rng(1).normal(size=(20, 3))
+    monkeypatch.setattr(simulated_papers, "_cells", lambda s, truth, n: (0.0, None, runs))
+    [says], _ = drawn(simulated_papers._p_value, TRUE, asked, s, times=1)
+    p = stats.pearsonr(np.log(s.sizes * 5), runs.mean(axis=1)).pvalue
+    assert (says.relation, says.value, says.unit) == ("<", 0.001, "p")
+    assert asked[0][1].value == pytest.approx(p) and asked[0][1].bounds == pytest.approx((p, p))
+    chances = []
+    s.rng = SimpleNamespace(binomial=lambda n, chance: chances.append(chance) or 3)
+    for truth in (TRUE, OTHER):
+        [says], values = drawn(simulated_papers._most_seeds, truth, asked, s, times=1)
+        assert (says.relation, says.value) == (">=", 50.0) and values == {60.0}  # 3 of 5
+        assert asked[0][1].low < 60 < asked[0][1].high
+    assert chances == [0.7, 0.3]
+
+
+@pytest.mark.parametrize("truth, sign", [(TRUE, 1), (NOTHING, 0), (OTHER, -1)])
+def test_simulated_cells_lie_about_a_line_of_the_printed_correlation(truth, sign):
+    s, r = Still(), sign * published.value("iv-b-correlation")
+    x, noise = stats.zscore(np.log(s.sizes * 5)), np.random.default_rng(0).standard_normal(20)
+    cells = s.means.std() * (r * x + math.sqrt(1 - r**2) * noise)
+    np.testing.assert_allclose(simulated_papers._cells(s, truth, 3)[2], np.tile(cells[:, None], 3))
+
+
+def test_the_scatter_of_runs_is_not_made_smaller_by_their_mean(monkeypatch):
+    """Of three runs the mean takes a third of the variance: √(3/2) gives it back."""
+    columns = pd.MultiIndex.from_product([["linear"], [8, 16]], names=["lr_rule", "batch_size"])
+    table = pd.DataFrame([[80.0, 81.0], [82.0, 81.5], [84.0, 82.0]], columns=columns)
+    monkeypatch.setattr(simulated_papers, "by_seed", lambda *_: table)
+    s = Scatter(None, "mnist", np.random.default_rng(0))
+    assert s.sizes == [8, 16] and s.means.tolist() == [82.0, 81.5] and s.tolerance == pytest.approx(0.4)
+    np.testing.assert_allclose(s.residuals.std(axis=0), [2.0, 0.5])
+    s.residuals = np.array([[1.0, -2.0]])
+    assert s.runs([0, 1], [10.0, 20.0], 2).tolist() == [[11.0, 18.0]] * 2
+
+
+def test_kinds_that_differ_in_parts_readings_and_relation(monkeypatch):
+    monkeypatch.setattr(simulated_papers, "_falls", lambda *_, **more: more)
+    monkeypatch.setattr(simulated_papers, "_number", lambda *_, **more: more)
+    for name, more in {
+        "it does not rise": {"relation": "<="},
+        "it falls on each of three": {"parts": 3},
+        "a number, best of six readings": {"readings": 6},
+    }.items():
+        assert calibration.KINDS[name](None, TRUE, 5) == more
 
 
 def propositions(kind: str, dataset: str):

@@ -81,7 +81,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "Search._fall_back",
         "LAST - 1: Sub to Add",
     ): "where it is asked, the default has no score at full length",
-    ("claims/simulated.py", "_number", "2 * s.tolerance * (1 if truth == TRUE else -1): Mult to Div"): SIDE,
+    ("claims/simulated.py", "_number", "2 * s.tolerance * sides: Mult to Div"): SIDE,
     (
         "evaluation/problems.py",
         "protocol",
