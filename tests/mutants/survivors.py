@@ -13,6 +13,8 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("analysis/critical_batch_size.py", "likely_optima defaults", "0 to 1"): "one seed is as good as another",
     ("analysis/batch_and_rate.py", "bent_line", "1e-12 to 2e-12"): "rounding is far below either",
     ("analysis/batch_and_rate.py", "bent_line", "0 to 1"): "the first bend takes its place",
+    ("analysis/choices_made.py", "_warmed", "0 to 1"): "a warm-up has five epochs",
+    ("analysis/choices_made.py", "_scaled_downward", "0 to 1"): "a map is of one data set: any row names it",
     ("analysis/efficiency.py", "epoch_speedups", "0 to 1"): "an accuracy below any",
     ("analysis/scatter.py", "_common", "1e-12 to 2e-12"): "rounding is far below either",
     ("analysis/scatter.py", "_common", "100 to 101"): "it has settled long before",
