@@ -57,3 +57,13 @@ def test_a_row_by_hand():
         "bf16 (%)": "93.50 to 93.50",
         "n": 2,
     }
+
+
+def test_an_interval_up_to_twenty_points_is_shown():
+    def shown(*correct):
+        runs = [record(seed=42 + k, test_correct=190, precision="fp32") for k in range(2)]
+        runs += [record(seed=42 + k, test_correct=c, precision="bf16") for k, c in enumerate(correct)]
+        return precision.precision_effect(metrics.frame(runs))["test accuracy"].item().replace("\u00a0", " ")
+
+    assert shown(188, 182) == "−2.50 ± 19.06"  # −1 and −4: 12.706 times half of three
+    assert shown(188, 180) == "−5.00 to −1.00"
