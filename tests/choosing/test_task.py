@@ -382,6 +382,8 @@ def test_a_fifth_is_held_out_of_one_source_and_none_of_it_is_in_both():
         subsets[1].indices
     )
     assert pair_of([TRAIN, HELD]) == (TRAIN, HELD)
+    mixed = X, Listed(X, Y)  # as long as each other, but no table of targets
+    assert pair_of(mixed) == mixed
 
 
 def test_each_training_begins_with_the_weights_that_it_was_given_or_made_with():
