@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from html import escape
 
@@ -29,7 +30,7 @@ def obtain(
     seeds: int = 0,
     *,
     compute: bool = False,
-    lr_rule: str = "linear",
+    rules: Iterable[str] = ("linear",),
     precision: str = RECORDED,
     device: str = "cpu",
     jobs: int | None = None,
@@ -44,7 +45,8 @@ def obtain(
 
     Raises `BadInput` for an unknown data set, profile, rule, precision or executor.
     """
-    store, cells = store or Store(), _cells(datasets, profile, seeds, lr_rule, precision)
+    store = store or Store()
+    cells = [cell for rule in rules for cell in _cells(datasets, profile, seeds, rule, precision)]
     if compute:
         have = _by_run(store)
         missing = [cell[0] for cell in cells if not any(run in have for run in cell)]

@@ -18,7 +18,7 @@ import yaml
 from bs4 import BeautifulSoup
 
 import browser
-from bbatch.publishing import book, notebooks, outputs, pdf, rendering
+from bbatch.publishing import book, execution, notebooks, outputs, pdf, rendering
 from bbatch.records.store import ROOT
 
 WIDTHS = (1280, 390)  # a desktop's window and a phone's, in CSS pixels
@@ -67,6 +67,12 @@ def test_every_page_shows_the_outputs_that_are_committed(site):
     """What nbval asks of the notebooks once more, and of all pages."""
     other = {path.stem: outputs.differing(path, book.executed_copy(path)) for path in book.pages()}
     assert {name: cells for name, cells in other.items() if cells} == {}
+
+
+def test_a_notebook_executed_again_leaves_the_same_bytes(site, tmp_path):
+    path = notebooks.paths()[0]
+    again = execution.execute(path, {}, tmp_path / path.name, progress=False)
+    assert again.read_bytes() == book.executed_copy(path).read_bytes()
 
 
 def test_nothing_is_asked_of_the_network(pages):

@@ -161,13 +161,6 @@ def test_a_log_has_a_line_for_each_state_of_a_bar(make, tmp_path, capsys):
     assert [cell.outputs for cell in cells(tmp_path / "out.ipynb") if cell.outputs] == []
 
 
-def test_a_committed_notebook_leaves_the_same_bytes_twice(tmp_path):
-    first, second = (
-        execution.execute(COMMITTED[0], {}, tmp_path / f"{k}.ipynb", progress=False) for k in range(2)
-    )
-    assert first.read_bytes() == second.read_bytes()
-
-
 def test_a_failing_cell_is_named_and_what_ran_stays_readable(make, tmp_path):
     path = make("print('this ran')", "# why\n1 / 0", "print('this did not')")
     with pytest.raises(
