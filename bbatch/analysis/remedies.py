@@ -209,8 +209,9 @@ def lost_by_optimizer(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
         if {name, f"{name} at {BASE}"} <= set(arms):
             both = arms[f"{name} at {BASE}"], arms[name]
             seeds = min(part["seed"].nunique() for part in both)
-            grids = arm_grid(both[0], BASE, seeds), arm_grid(both[1], large, seeds)
-            small, big = (grid.accuracy(weights_of(seeds)) for grid in grids)
+            weights = weights_of(seeds)
+            small = arm_grid(both[0], BASE, seeds).accuracy(weights)
+            big = arm_grid(both[1], large, seeds).accuracy(weights)
             rows.append([name, *(interval_of(v, seeds) for v in (small, big, small - big))])
     return pd.DataFrame(rows, columns=["optimizer", "at_base", "at_large", "lost"])
 

@@ -2,6 +2,9 @@
 
 import re
 
+ROUNDING = "rounding is far below either"
+ANY_SEED = "one seed is as good as another"
+BAR = "a word of the progress bar"
 SIDE = "a sign is 1 or -1"
 EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("analysis/estimate.py", "Estimate.interval", "0 to 1"): "both bounds are numbers, or neither is",
@@ -10,12 +13,12 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "Estimate.interval",
         "math.isnan(self.value) or math.isnan(error): Or to And",
     ): "the arithmetic gives no number either",
-    ("analysis/critical_batch_size.py", "likely_optima defaults", "0 to 1"): "one seed is as good as another",
-    ("analysis/batch_and_rate.py", "bent_line", "1e-12 to 2e-12"): "rounding is far below either",
+    ("analysis/critical_batch_size.py", "likely_optima defaults", "0 to 1"): ANY_SEED,
+    ("analysis/batch_and_rate.py", "bent_line", "1e-12 to 2e-12"): ROUNDING,
     ("analysis/batch_and_rate.py", "bent_line", "0 to 1"): "the first bend takes its place",
     ("analysis/choices_made.py", "_warmed", "0 to 1"): "a warm-up has five epochs",
     ("analysis/choices_made.py", "_scaled_downward", "0 to 1"): "a map is of one data set: any row names it",
-    ("analysis/printed.py", "off_a_count", "1e-09 to 2e-09"): "rounding is far below either",
+    ("analysis/printed.py", "off_a_count", "1e-09 to 2e-09"): ROUNDING,
     (
         "analysis/printed.py",
         "off_a_count",
@@ -27,11 +30,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "wide['gradient_trace'] < n * norm2: Lt to LtE",
     ): "two measured numbers are equal with probability 0",
     ("analysis/efficiency.py", "epoch_speedups", "0 to 1"): "an accuracy below any",
-    ("analysis/scatter.py", "_common", "1e-12 to 2e-12"): "rounding is far below either",
+    ("analysis/scatter.py", "_common", "1e-12 to 2e-12"): ROUNDING,
     ("analysis/scatter.py", "_common", "100 to 101"): "it has settled long before",
     ("analysis/cells.py", "weighted", "1e-09 to 2e-09"): "weights sum to 0 but for rounding, or to far more",
-    ("geometry/hessian.py", "top_eigenvalues defaults", "0 to 1"): "one seed is as good as another",
-    ("geometry/hessian.py", "trace defaults", "0 to 1"): "one seed is as good as another",
+    ("geometry/hessian.py", "top_eigenvalues defaults", "0 to 1"): ANY_SEED,
+    ("geometry/hessian.py", "trace defaults", "0 to 1"): ANY_SEED,
     (
         "geometry/hessian.py",
         "trace",
@@ -42,7 +45,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "top_eigenvalues",
         "1e-07 to 2e-07",
     ): "where the Krylov space closes, what is left is rounding, far below either",
-    ("geometry/sharpness.py", "keskar defaults", "0 to 1"): "one seed is as good as another",
+    ("geometry/sharpness.py", "keskar defaults", "0 to 1"): ANY_SEED,
     (
         "geometry/landscape.py",
         "landscape",
@@ -60,7 +63,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "landscape",
         "tqdm(range(len(losses), len(points)), initial=len(losses), total=len(points), desc='landsc: "
         "without unit",
-    ): "a word of the progress bar",
+    ): BAR,
     ("geometry/objective.py", "<module>", "10000 to 10001"): "samples at a time: the sum is the same",
     ("claims/calibration.py", "<module>", "False to True"): "one more column, which nothing reads",
     (
@@ -73,7 +76,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "choosing/algorithm_2.py",
         "select_batch_size",
         "tqdm(total=0, desc='Algorithm 2', unit='epoch', disable=not progress): without unit",
-    ): "a word of the progress bar",
+    ): BAR,
     (
         "choosing/algorithm_2.py",
         "_barred",
