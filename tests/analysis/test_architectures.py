@@ -42,7 +42,9 @@ def test_only_plain_runs_of_the_network_on_the_seeds_in_common(runs):
 
 
 def test_best_rates_and_differences_are_those_that_were_put_in(runs):
-    found = architectures.by_network(NAME, runs, BEST, base=32).set_index(["network", "batch_size"])
+    found = architectures.by_network(NAME, runs, BEST, base=32)
+    assert found.index.tolist() == list(range(2 * len(SIZES)))  # of both networks
+    found = found.set_index(["network", "batch_size"])
     for network, (k, b) in itertools.product(BEST, enumerate(SIZES)):
         row = found.loc[(network, b)]
         assert row["optimum"].mean == pytest.approx(RATES[BEST[network][k]], rel=0.02)

@@ -57,6 +57,14 @@ def test_one_size_or_unequal_sizes_give_no_exponent():
         data_size.size_exponents(runs[(runs["n_train"] == 800) | (runs["problem"] > 1)])
 
 
+def test_two_sizes_of_one_problem_are_enough():
+    """From 1,000 to 4,000 samples the optimum doubles: a power of one half."""
+    runs = made_up(lambda p, n: 4 if n == 1000 else 8, problems=(1,))
+    found = data_size.size_exponents(runs[runs["n_train"] <= 3_200])
+    for name in ("optimal", "critical"):
+        assert found[name].mean == pytest.approx(0.5) and found[name].n == 1
+
+
 def test_curves_count_all_samples_and_average_seeds():
     runs = made_up(lambda p, n: 8, seeds=3, noise=1)
     curve = data_size.accuracy_curves(runs, largest=64).set_index(["problem", "N", "batch_size"])
@@ -74,6 +82,9 @@ def test_scatter_between_problems_and_between_seeds():
     assert math.isnan(data_size.components([np.array([1.0, 3.0]), np.array([1.0])])[0])
     a, b = np.array([1.0, 2.0, 3.0]), np.array([7.0, 8.0, 9.0])  # variance 1 within; means 2 and 8
     assert data_size.components([a, b]) == (pytest.approx(math.sqrt(18 - 1 / 3)), pytest.approx(1))
+    # squares 6 and 18 within, of 3 degrees of freedom; means 1 and 13; 2 / (1/3 + 1/2) values a group
+    uneven = [np.array([0.0, 0.0, 3.0]), np.array([10.0, 16.0]), np.array([99.0])]
+    assert data_size.components(uneven) == pytest.approx((math.sqrt(72 - 8 / 2.4), math.sqrt(8)))
 
 
 def test_scatter_reads_each_run_by_itself():

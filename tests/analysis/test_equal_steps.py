@@ -65,14 +65,16 @@ def test_a_share_of_no_gap_is_missing_and_seeds_without_all_three_are_left_out()
 def test_warm_up_is_paired_by_seed():
     rows = [
         ["synthetic-1k", 256, w, 42 + k, a, f"{w}-{k}"]
-        for w, values in ((0, [90, 92]), (5, [91, 94]))
+        for w, values in ((0, [90, 92, 97, 50]), (1, [91, 94, 97.5]))  # the last seed has no twin
         for k, a in enumerate(values)
     ]
     runs = pd.DataFrame(rows, columns=["dataset", "batch_size", "warmup_epochs", "seed", "test_acc", "id"])
     row = warm_up.warm_up_effect(runs.sample(frac=1, random_state=0)).iloc[0]
-    by_hand = paired_difference([91, 94], [90, 92])
-    assert (row["difference"].value, row["difference"].n) == (by_hand.mean, 2)
+    by_hand = paired_difference([91, 94, 97.5], [90, 92, 97])
+    assert (row["difference"].value, row["difference"].n) == (by_hand.mean, 3)
+    assert (row["difference"].how, row["difference"].unit) == ("paired by seed", "points")
     assert row["difference"].interval() == pytest.approx((by_hand.low, by_hand.high))
-    assert (row["with_it"], row["without"]) == (92.5, 91)
-    assert [e.value for e in warm_up.gains(runs)] == [by_hand.mean]
-    assert "studies warm-up" in warm_up.gains(runs.iloc[:0])[0].missing
+    assert (row["with_it"], row["without"]) == pytest.approx((282.5 / 3, 93))
+    assert [e.value for e in warm_up.gains(runs)] == pytest.approx([by_hand.mean])
+    none = warm_up.gains(runs.iloc[:0])[0]
+    assert "studies warm-up" in none.missing and none.unit == "points"

@@ -31,7 +31,8 @@ def test_gaps_up_to_a_batch_size_and_their_spread():
     found = generalization_gap.spread(RUNS, "mnist", "gap_running", 256)
     assert same(found, summed(mine, {high: 1, low: -1}))
     hole = RUNS[(RUNS["dataset"] != "mnist") | (RUNS["batch_size"] != 256)]
-    assert generalization_gap.spread(hole, "mnist", "gap", 256).missing == "bbatch sweep mnist"
+    none = generalization_gap.spread(hole, "mnist", "gap", 256)
+    assert none.missing == "bbatch sweep mnist" and none.unit == "points"
     assert generalization_gap.spread(hole, "mnist", "gap", 128).n > 0
 
 
@@ -66,12 +67,14 @@ def test_correlation_is_that_of_the_means_of_cells(names):
         f"r = {book.statistic:.2f} over {len(pairs)} cells, p = {book.pvalue:.2g}".replace("-", "−")
     )
     assert (found.unit, found.counted, found.missing) == ("r", "cells", "")
+    assert (found.how, found.about) == ("Fisher's z", "all cells")
     linear = RUNS[RUNS["dataset"].isin(list(names)) & (RUNS["lr_rule"] == "linear")]
     assert sorted(found.ids) == sorted(linear["id"])
     if names is PUBLISHED:
         p = generalization_gap.p_value(RUNS, "gap")
         assert (p.value, *p.interval()) == pytest.approx((book.pvalue,) * 3)
         assert (p.unit, p.n, p.counted, p.ids) == ("p", len(pairs), "cells", found.ids)
+        assert (p.how, p.about) == ("Student's t", "all cells")
         table = generalization_gap.correlations(RUNS.assign(gap_running=RUNS["gap"]))
         ours = table[(table["source"] == "our runs") & (table["pairs of"] == "all data sets")].iloc[0]
         assert ours[["r", "p", "n"]].tolist() == pytest.approx([book.statistic, book.pvalue, len(pairs)])
@@ -79,31 +82,63 @@ def test_correlation_is_that_of_the_means_of_cells(names):
         assert table["pairs of"].tolist() == 2 * ["all data sets", *(DATASETS[d].title for d in PUBLISHED)]
 
 
+def first_of_mnist(n):
+    return RUNS[(RUNS["dataset"] == "mnist") & RUNS["batch_size"].isin(sizes("mnist")[:n])]
+
+
 def test_three_cells_have_no_correlation_and_four_have():
-    mnist = RUNS[RUNS["dataset"] == "mnist"]
-    few = mnist[mnist["batch_size"].isin(sizes("mnist")[:3])]
-    none = generalization_gap.correlation(few, "gap", ["mnist"])
+    none = generalization_gap.correlation(first_of_mnist(3), "gap", ["mnist"])
     assert none.n == 0 and none.missing == "bbatch sweep mnist" and none.unit == "r"
-    four = mnist[mnist["batch_size"].isin(sizes("mnist")[:4])]
-    assert generalization_gap.correlation(four, "gap", ["mnist"]).n == 4
-    assert generalization_gap.correlation(four, "gap", ["mnist"]).missing == "bbatch sweep mnist"
-    p = generalization_gap.p_value(few, "gap")
+    four = generalization_gap.correlation(first_of_mnist(4), "gap", ["mnist"])
+    assert four.n == 4 and four.missing == "bbatch sweep mnist"
+
+
+def test_rows_and_p_values_of_what_is_recorded_so_far():
+    p = generalization_gap.p_value(first_of_mnist(3), "gap")
     assert p.n == 0 and p.unit == "p" and p.missing.startswith("bbatch sweep")
-    table = generalization_gap.correlations(four)
+    table = generalization_gap.correlations(first_of_mnist(4))
     assert table[table["source"] == "our runs"]["pairs of"].tolist() == ["all data sets", "MNIST"]
     printed = generalization_gap.correlation(published.printed_frame(), "gap")
     assert printed.missing == ""
 
 
+def test_one_run_of_each_cell_correlates_otherwise_than_their_means():
+    """Fisher's z of the means and of the first, second and third run of each cell; one has only two."""
+    x, cells_ = [1.0, 2, 3, 4, 5], [[1, 2, 6], [3, 4], [2, 9, 4], [5, 3, 4], [9, 6, 7]]
+    single = [(1, 3, 2, 5, 9), (2, 4, 9, 3, 6), (6, 3, 4, 4, 7)]
+    of_means = math.atanh(stats.pearsonr(x, [3, 3.5, 5, 4, 22 / 3]).statistic)
+    apart = [math.atanh(stats.pearsonr(x, runs_).statistic) - of_means for runs_ in single]
+    found = generalization_gap.correlation_of(x, cells_)
+    assert found.value == pytest.approx(math.tanh(of_means)) and found.error == pytest.approx(0.5**0.5)
+    assert found.one_run == pytest.approx(math.sqrt(0.5 + fmean(a * a for a in apart)))
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_cells_on_a_line_correlate_fully(side):
+    found = generalization_gap.correlation_of([1, 2, 3, 4, 5], [[side * k] for k in range(5)])
+    assert found.value == pytest.approx(side) and found.one_run == pytest.approx(found.error)
+    assert all(math.isfinite(end) for end in found.interval())
+
+
+def test_a_missing_cell_is_that_of_its_data_set():
+    hole = RUNS[(RUNS["dataset"] != "synthetic-10k") | (RUNS["batch_size"] != 8)]
+    found = generalization_gap.correlation(hole, "gap")
+    assert found.missing == "bbatch sweep synthetic-10k"
+    assert found.n == sum(len(sizes(d)) for d in PUBLISHED) - 1
+    assert generalization_gap.p_value(hole, "gap").missing == found.missing
+
+
 def test_which_training_accuracy_by_hand():
     paper = published.results("mnist").set_index("batch_size")["gap"]
+    far = {8: 0.5, 64: 0.6, 256: 1.9, 7: 0}  # B = 7 is not printed
     rows = [
-        ("mnist", b, s, paper.get(b, 0) + 0.5 + (s - 1) * 0.4, paper.get(b, 0) - 2 + 3 * (b == 8))
-        for b in (8, 64, 7)  # B = 7 is not printed
-        for s in (1, 2)
+        ("mnist", b, s, paper.get(b, 0) + away + off, paper.get(b, 0) - 2 + 3 * (b == 8))
+        for b, away in far.items()
+        for s, off in enumerate((-0.4, -0.2, 0.6))
     ]
+    rows.append(("cifar10", 8, 1, 0.0, 0.0))
     frame = pd.DataFrame(rows, columns=["dataset", "batch_size", "seed", "gap_running", "gap"])
     table = generalization_gap.which_training_accuracy(frame, "mnist")
-    assert table["mean_distance"].tolist() == pytest.approx([0.7, 1.5])
-    assert table["batch_sizes"].tolist() == [2, 2]
+    assert table["mean_distance"].tolist() == pytest.approx([1.0, 5 / 3])
+    assert table["batch_sizes"].tolist() == [3, 3]
     assert [r.split(":")[0] for r in table["reading"]] == ["running", "clean"]

@@ -1,22 +1,23 @@
 """Learning-rate rules side by side, on made-up records whose answers are known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 import made_up
 from bbatch import metrics, published
 from bbatch.analysis import learning_rate_rules
+from bbatch.analysis.estimate import Estimate
 from bbatch.config import DATASETS
 from factories import record
 
 
 def images(rule, correct, epochs, seed=42, precision="bf16", dataset="cifar10", batch_size=1024):
-    """A record of `epochs` epochs with the same number of right answers after each."""
-    r = record(dataset, batch_size, seed, correct, 40_000, 41_000, lr_rule=rule, precision=precision)
-    r["history"] = {k: (v * epochs)[:epochs] for k, v in r["history"].items()} | {
-        "test_correct": [correct] * epochs
-    }
+    """A record of `epochs` epochs, with the right answers after each: a list, or always as many."""
+    each = correct if isinstance(correct, list) else [correct] * epochs
+    r = record(dataset, batch_size, seed, each[-1], 40_000, 41_000, lr_rule=rule, precision=precision)
+    r["history"] = {k: (v * epochs)[:epochs] for k, v in r["history"].items()} | {"test_correct": each}
     r["observed"] |= {"seconds": [1.0] * epochs, "cpu_seconds": [1.0] * epochs}
     return r
 
@@ -55,6 +56,15 @@ def test_rules_stand_side_by_side_after_equally_many_epochs():
     assert (found.loc["constant", "other"].low, found.loc["constant", "other"].high) == pytest.approx(
         (100 * low, 100 * high)
     )
+
+
+def test_a_short_run_is_held_against_the_same_epoch_of_a_long_one():
+    found = table(
+        images("linear", [1_000, 2_000, 3_000, 4_000], 4), images("constant", [1_500, 2_700, 3_600], 3)
+    )
+    row = found.loc["constant"]
+    assert (row["epoch"], row["other"].mean, row["linear"].mean) == (3, 36.0, 30.0)
+    assert row["difference"].mean == pytest.approx(6.0)
 
 
 def test_only_seeds_of_both_rules_in_one_arithmetic_are_paired():
@@ -178,6 +188,31 @@ def test_a_ratio_of_gaps_has_fiellers_interval():
     paper = learning_rate_rules.gap_ratio(published.ablation_frame(), 512, "gap_running")
     assert paper.value == pytest.approx(7.9 / 2.8) and paper.shown == "7.90 / 2.80 = 2.82"
     assert paper.interval() == pytest.approx((7.85 / 2.85, 7.95 / 2.75))
+
+
+@pytest.mark.parametrize("gap", [0.05, -0.05])
+def test_no_multiple_of_a_printed_gap_that_may_be_nothing(gap):
+    """Printed to a tenth: 0.05 may lie at 0, and −0.05 at most there."""
+    paper = published.ablation_frame()
+    with_ = (paper["batch_size"] == 512) & (paper["lr_rule"] == "linear")
+    paper.loc[with_, ["gap_running", "gap_running_rounding"]] = gap, 0.05
+    none = learning_rate_rules.gap_ratio(paper, 512, "gap_running")
+    assert np.isnan(none.value) and none.unit == "ratio"
+    said = "the gap with scaling, −0.05, is not above 0: it has no multiples"
+    assert (none.n, none.shown) == ((0, "") if gap > 0 else (1, said))
+
+
+def test_effects_as_text():
+    some, none = Estimate(-0.25, 3, error=0.1), Estimate()
+    table = pd.DataFrame(
+        {"batch_size": 512, "rule": ["constant", "sqrt"], "test_acc": [some, none], "n": [3, 0]}
+    )
+    text = learning_rate_rules.effects_text(table.assign(gap_running=[Estimate(1.5, 3, error=0.05), none]))
+    assert text.values.tolist() == [  # 1.96 standard errors
+        [512, "constant", "−0.25\u00a0±\u00a00.20", "+1.50\u00a0±\u00a00.10", 3],
+        [512, "sqrt", "–", "–", 0],
+    ]
+    assert list(text)[2:4] == ["test accuracy (points)", "gap, running (points)"]
 
 
 def test_each_rule_at_each_batch_size_in_both_metrics():

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from bbatch.analysis import remedies
+from bbatch.analysis.rate_map import Grid
 from bbatch.errors import BadInput
+from bbatch.statistics import Interval
 from bbatch.studies.remedies import PATIENCE, arm_trials, optimizers_of, remedies_of
 
 NAME = "synthetic-50k"
@@ -200,3 +202,175 @@ def test_what_is_incomplete_is_left_out_and_the_plain_arm_is_needed(few):
         BadInput, match="remedies-synthetic-50k lacks 1 runs of its arm 'plain at 32'; train them"
     ):
         remedies.gaps_to_close(NAME, runs.drop(plain.index[0]))
+
+
+# The parts, on grids of two seeds and tables of a few rows.
+
+
+def untreated(batch_size):
+    """Two seeds, drawn together, then each alone. At 32 the best rate is 0.2, of the second seed alone 0.1;
+    at the larger batch the best is 0.8."""
+    base = np.array([[90.0, 95], [96, 93]])
+    plain = np.array([[80.0, 84, 88, 92], [70, 72, 74, 76]])
+    return remedies.Untreated(
+        batch_size,
+        np.array([[0.5, 0.5], [1, 0], [0, 1]]),
+        Grid(np.array([0.1, 0.2]), base, base),
+        Grid(np.array([0.1, 0.2, 0.4, 0.8]), plain, plain),
+    )
+
+
+def test_a_rule_multiplies_the_best_rate_of_each_draw():
+    u = untreated(4 * 32)
+    assert u.at_base.tolist() == [94, 95, 96]
+    assert u.by_rule("constant") == pytest.approx([78, 84, 70])  # at 0.2, 0.2 and 0.1
+    assert u.by_rule("sqrt") == pytest.approx([81, 88, 72])  # twice that
+    assert u.by_rule("linear") == pytest.approx([84, 92, 74])
+    beyond = untreated(8 * 32).by_rule("linear")  # 1.6 was not tried
+    assert np.isnan(beyond[:2]).all() and beyond[2] == pytest.approx(76)
+
+
+def test_what_a_remedy_has_over_the_untreated_in_each_draw():
+    """Gaps 16, 11 and 26; quantiles of two draws lie 2.5 % from each."""
+    row = remedies._compared(untreated(4 * 32), "it", np.array([80.0, 90, 73]))
+    wanted = {
+        "accuracy": (80, 73 + 0.025 * 17, 90 - 0.025 * 17),
+        "left": (14, 5 + 0.025 * 18, 23 - 0.025 * 18),
+        "share": (2 / 16, 3 / 26 + 0.025 * (6 / 11 - 3 / 26), 6 / 11 - 0.025 * (6 / 11 - 3 / 26)),
+        "over_tuned": (-4, -3 + 0.025, -2 - 0.025),
+    }
+    assert list(row) == ["remedy", "batch_size", *wanted] and (row["remedy"], row["batch_size"]) == (
+        "it",
+        128,
+    )
+    for name, (value, low, high) in wanted.items():
+        i = row[name]
+        assert (i.mean, i.low, i.high, i.n) == pytest.approx((value, low, high, 2))
+    unsure = untreated(4 * 32)
+    unsure.base.test_acc[0] -= 12  # the gap of the first seed alone is −1
+    share = remedies._compared(unsure, "it", np.array([80.0, 90, 73]))["share"]
+    assert math.isnan(share.mean) and share.n == 2
+
+
+def test_an_interval_is_that_of_the_draws_that_have_a_value():
+    found = remedies.interval_of(np.array([1.5, math.nan, 1, 2]), 7)
+    assert (found.mean, found.low, found.high, found.n) == pytest.approx((1.5, 1.025, 1.975, 7))
+    none = remedies.interval_of(np.array([math.nan, 1, 2]), 7)
+    assert all(map(math.isnan, (none.mean, none.low, none.high))) and none.n == 7
+
+
+def arm(tops, seeds=3, engine="torch"):
+    """Runs of {batch size: {rate: accuracy}}; seeds differ by 0, 1 and 5 points, the same everywhere, and
+    train 2, 4 and 3 of six epochs of 100 samples."""
+    rows = [
+        (b, rate, 42 + k, accuracy + (0, 1, 5)[k], (2, 4, 3)[k], (1.0, 2.0, 6.0)[k])
+        for b, tops_at in tops.items()
+        for rate, accuracy in tops_at.items()
+        for k in range(seeds)
+    ]
+    names = ["batch_size", "lr", "seed", "test_acc", "epochs_run", "cpu_seconds"]
+    table = pd.DataFrame(rows, columns=names).assign(dataset=NAME, engine=engine, precision="fp32")
+    table = table.assign(held_out_acc=table["test_acc"], n_train=100, epochs=6, batch_schedule="fixed")
+    return table.sample(frac=1, random_state=0)
+
+
+ARMS = {
+    "plain at 32": arm({32: {0.1: 90, 0.2: 80}}),
+    "plain": arm({256: {0.1: 84, 0.2: 86, 0.4: 85}, 1024: {0.1: 80, 0.2: 81, 0.4: 82}}),
+    "warm-up": arm({1024: {0.1: 85, 0.2: 83, 0.4: 81}}),
+    "SGD, rate decays": arm({256: {0.1: 70, 0.2: 71}}, seeds=2),
+    "SGD, batch grows": arm({4096: {0.1: 69, 0.2: 68}}, seeds=2).assign(batch_schedule="growing"),
+    "Muon at 32": arm({32: {0.1: 92, 0.2: 91}}),
+    "Muon": arm({256: {0.1: 50}, 1024: {0.1: 88, 0.2: 89}}, seeds=2),
+    "LAMB": arm({1024: {0.1: 88}}),
+}
+
+
+@pytest.fixture
+def by_arm(monkeypatch):
+    monkeypatch.setattr(remedies, "by_arm", lambda dataset, runs: ARMS)
+
+
+def test_gaps_of_a_few_runs(by_arm):
+    found = remedies.gaps_to_close(NAME, None)
+    values = [[row.batch_size, row.rate, *(i.mean for i in row[3:])] for row in found.itertuples()]
+    assert values == [[256, 0.1, 92, 86, pytest.approx(6)], [1024, 0.1, 92, 82, pytest.approx(10)]]
+    assert [end for i in found["gap"] for end in (i.low, i.high)] == pytest.approx([6, 6, 10, 10])
+
+
+def test_shares_and_costs_of_a_few_runs(by_arm):
+    """The seeds' own points are the same everywhere, and cancel in each draw."""
+    found = remedies.gap_closed(NAME, None)
+    assert list(zip(found["batch_size"], found["remedy"], strict=True)) == [
+        *((256, name) for name in ("square-root rule", "linear rule", "tuned rate", "Muon")),
+        *(
+            (1024, name)
+            for name in ("square-root rule", "linear rule", "tuned rate", "warm-up", "Muon", "LAMB")
+        ),
+    ]
+    rows = found.set_index(["batch_size", "remedy"])
+    share = rows["share"].map(lambda i: i.mean)
+    # 0.1 · √8 lies log2(√2) = half of the way from 0.2 to 0.4: 85.5 of 84 and 90
+    assert share[256, "square-root rule"] == pytest.approx(1.5 / 6)
+    assert math.isnan(share[256, "linear rule"])  # at 0.8
+    assert [share[256, "tuned rate"], share[1024, "tuned rate"]] == pytest.approx([2 / 6, 2 / 10])
+    assert share[1024, "warm-up"] == pytest.approx(5 / 10)
+    assert share[1024, "Muon"] == pytest.approx(9 / 10)  # of its two seeds, as the plain ones
+    assert rows.loc[(1024, "Muon"), "share"].n == 2 and rows.loc[(1024, "warm-up"), "share"].n == 3
+    assert rows["rate"].tolist() == pytest.approx(
+        [*[math.nan] * 2, 0.2, 0.1, *[math.nan] * 2, 0.4, 0.1, 0.2, 0.1], nan_ok=True
+    )
+    edges = [(256, "Muon"), (1024, "tuned rate"), (1024, "warm-up"), (1024, "Muon"), (1024, "LAMB")]
+    assert rows.index[rows["at_edge"]].tolist() == edges
+    costs = rows.loc[(256, "tuned rate"), ["epochs", "steps", "cpu_seconds", "engine", "precision"]]
+    assert costs.tolist() == [3, 3, 3, "torch", "fp32"]  # one batch holds all 100 samples
+
+
+def test_costs_are_means_over_the_runs_at_one_rate():
+    cells = pd.concat(
+        [
+            arm({32: {0.1: 90, 0.2: 80}, 64: {0.1: 90}}),
+            arm({32: {0.1: 90}}, 1, engine="compiled").assign(precision="bf16", epochs_run=7, cpu_seconds=3),
+        ]
+    )
+    cells.loc[(cells["lr"] != 0.1) | (cells["batch_size"] != 32), ["epochs_run", "cpu_seconds"]] = 100
+    # 2, 4, 3 and 7 epochs of four steps each: the last batch has four samples
+    assert remedies._cost(cells, 32, 0.1) == {
+        "epochs": 4,
+        "steps": 16,
+        "cpu_seconds": 3,
+        "engine": "compiled, torch",
+        "precision": "bf16, fp32",
+    }
+
+
+def test_each_optimizer_loses_from_its_own_best_rate_on_the_seeds_of_both(by_arm):
+    found = remedies.lost_by_optimizer(NAME, None)
+    values = {row.optimizer: [i.mean for i in row[2:]] for row in found.itertuples()}
+    assert values == {"plain": pytest.approx([92, 84, 8]), "Muon": pytest.approx([92.5, 89.5, 3])}
+    assert [i.n for i in found["lost"]] == [3, 2]
+    assert [end for i in found["lost"] for end in (i.low, i.high)] == pytest.approx([8, 8, 3, 3])
+
+
+def test_growth_beside_decay_of_a_few_runs(by_arm):
+    """At the best rates; a step an epoch, as one batch holds all samples, of two epochs and of four."""
+    found = remedies.growth_and_decay(NAME, None)
+    assert (found.growth.mean, found.decay.mean, found.difference.mean) == pytest.approx((69.5, 71.5, -2))
+    assert (found.difference.low, found.difference.high, found.difference.n) == pytest.approx((-2, -2, 2))
+    assert (found.growth_steps, found.decay_steps) == (3, 3)
+
+
+def test_the_first_remedy_is_a_free_one_at_the_largest_batch(monkeypatch):
+    shares = [
+        (256, "warm-up", 0.9),
+        (1024, "square-root rule", 0.3),
+        (1024, "linear rule", math.nan),
+        (1024, "warm-up", 0.2),
+        (1024, "growing", 0.8),
+    ]
+    rows = [(b, name, Interval(x, x - 0.1, x + 0.2, 4)) for b, name, x in shares]
+    table = pd.DataFrame(rows, columns=["batch_size", "remedy", "share"])
+    monkeypatch.setattr(remedies, "gap_closed", lambda dataset, runs: table)
+    first = remedies.first_remedy(NAME, None)
+    assert (first.about, first.value, first.n) == ("square-root rule", 0.3, 4)
+    assert (first.low, first.high) == pytest.approx((0.2, 0.5))

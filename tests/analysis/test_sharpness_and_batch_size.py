@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from bbatch.analysis import sharpness_and_batch_size
+from bbatch.config import DATASETS
 from bbatch.errors import BadInput
 from bbatch.geometry import measurements
 from bbatch.pages import sharpness_figures
@@ -88,6 +89,107 @@ def test_rank_correlation_with_the_gap_and_inside_cells():
         with pytest.raises(BadInput, match="a rank correlation needs four pairs"):
             spearman(*bad)
     assert cell.nunique() == 7
+
+
+def test_intervals_borrow_the_scatter_of_the_other_cells():
+    """Four cells of three seeds scatter alike, so that what is borrowed changes degrees of freedom alone; the
+    ratios do not scatter, and all that they have is borrowed."""
+    table, variance = sharpness_table(), np.var(np.log([1, 2, 3]), ddof=1)  # factors of the seeds
+    prior = lent([2] * 4, own=2)
+    t = stats.t.ppf(0.975, 2 + prior)
+    found = sharpness_and_batch_size.sharpness_at(table, "synthetic-50k", 32, "sharpness_l2", "train")
+    middle = 6 ** (1 / 3) * 32**-0.5
+    assert found.interval() == pytest.approx(
+        tuple(middle * np.exp(side * t * np.sqrt(variance / 3)) for side in (-1, 1))
+    )
+    assert (found.unit, found.how) == ("loss", "geometric mean over seeds")
+    ratio = sharpness_and_batch_size.sharpness_ratio(table, "synthetic-50k", 32, 512, "sharpness_l2", "train")
+    half = t * np.sqrt(prior * 2 * variance / (2 + prior) / 3)
+    assert ratio.interval() == pytest.approx((0.25 * np.exp(-half), 0.25 * np.exp(half)))
+    assert (ratio.value, ratio.n, ratio.unit) == (pytest.approx(0.25), 3, "ratio")
+    assert set(ratio.ids) == {f"linear{b}{k}" for b in (32, 512) for k in range(3)}
+    one = table[table["batch_size"] == 32]
+    none = sharpness_and_batch_size.sharpness_ratio(one, "synthetic-50k", 32, 512, "sharpness_l2", "train")
+    assert (none.n, none.unit, none.missing) == (0, "ratio", "bbatch geometry synthetic-50k")
+
+
+def test_sharpness_that_is_not_above_0_has_a_mean_and_no_ratio():
+    table = sharpness_table()
+    table.loc[(table["seed"] == 42) & (table["batch_size"] == 32), "value"] = -1.0
+    found = sharpness_and_batch_size.sharpness_at(table, "synthetic-50k", 32, "sharpness_l2", "train")
+    assert found.value == pytest.approx((-1 + (2 + 3) * 32**-0.5) / 3) and found.unit == "loss"
+    ratio = sharpness_and_batch_size.sharpness_ratio(table, "synthetic-50k", 32, 512, "sharpness_l2", "train")
+    assert ratio.value == pytest.approx(0.25) and ratio.n == 2
+
+
+def at_the_end(dataset="synthetic-50k", **columns):
+    """Rows of one measure of networks under the linear rule."""
+    alike = {"measure": "sharpness_l2", "split": "train", "lr_rule": "linear", "precision": "fp32"}
+    return pd.DataFrame(columns).assign(dataset=dataset, epoch=DATASETS[dataset].protocol.epochs, **alike)
+
+
+def test_ratios_of_the_figures_are_those_of_the_end_of_training_on_each_data_set():
+    sizes = [32, 256, 512, 1024]
+    mnist = at_the_end("mnist", batch_size=sizes, seed=42, id=list("abcd"), value=[1 / b for b in sizes])
+    ends = pd.concat([sharpness_table(), mnist, mnist.assign(seed=43)], ignore_index=True)
+    table = pd.concat([ends, ends.assign(epoch=25, value=7.0)], ignore_index=True)
+    names = ["synthetic-50k", "mnist"]
+    found = sharpness_and_batch_size.sharpness_ratios(table, names, "sharpness_l2", "train")
+    assert [e.value for e in found] == pytest.approx([0.25, 1 / 8])
+    assert [e.about for e in found] == ["Synthetic 50K, B = 512 over 32", "MNIST, B = 256 over 32"]
+    more = sharpness_and_batch_size.sharpness_ratios(table, ["mnist"], "sharpness_l2", "train", 1024)
+    assert [e.value for e in more] == pytest.approx([1 / 32])
+    whole = sharpness_and_batch_size.ratios(table, "synthetic-50k")
+    assert whole["ratio"].tolist() == pytest.approx([0.25, 0.25]) and whole["n"].tolist() == [3, 3]
+
+
+def test_growth_is_fitted_seed_by_seed():
+    table = sharpness_table().query("measure == 'hessian_trace'")
+    noisy = table.assign(value=table["value"] * np.random.default_rng(0).lognormal(0, 0.1, len(table)))
+    found = sharpness_and_batch_size.growth(noisy, "synthetic-50k")
+    assert found["lr_rule"].tolist() == ["linear", "constant"]  # as they come
+    of_seeds = noisy[noisy["lr_rule"] == "linear"].groupby("seed")
+    slopes = [np.polyfit(np.log(x["batch_size"]), np.log(x["value"]), 1)[0] for _, x in of_seeds]
+    low, high = stats.t.interval(0.95, 2, np.mean(slopes), stats.sem(slopes))
+    row = found.iloc[0]
+    assert (row["exponent"], row["low"], row["high"]) == pytest.approx((np.mean(slopes), low, high))
+    assert row["single"] == pytest.approx(tuple(slopes)) and (row["n"], row["sizes"]) == (3, 4)
+
+
+def test_rank_correlations_are_clear_only_where_all_of_them_leave_zero_out():
+    """Twelve networks of three batch sizes, two measures. Squared distances of the ranks by hand: 104, so
+    that rho is 1 − 6·104/1716; its interval leaves 0 out, but not with half the doubt. And 544, of −0.90."""
+    gaps = np.arange(1.0, 13)
+    orders = {
+        "sharpness_l2": [5, 1, 4, 7, 2, 3, 11, 12, 6, 10, 8, 9],
+        "hessian_trace": [12, 10, 11, 9, 4, 8, 7, 6, 5, 1, 3, 2],
+    }
+    n = len(gaps)
+    k, ids = np.arange(n), list(map(str, range(n)))
+    table = at_the_end(batch_size=8 * 4 ** (k // 4), seed=k % 4, id=ids)
+    table = pd.concat([table.assign(measure=name, value=order) for name, order in orders.items()])
+    runs = pd.DataFrame({"id": ids, "gap": gaps})
+    found = sharpness_and_batch_size.against_gap(table, runs, "synthetic-50k").set_index(["measure", "over"])
+    assert found.xs("all runs", level="over").index.tolist() == ["sharpness_l2", "hessian_trace"]
+    for name, order in orders.items():
+        row = found.loc[(name, "all runs")]
+        rho = 1 - 6 * ((np.array(order) - gaps) ** 2).sum() / (n * (n * n - 1))
+        z, error = np.arctanh(rho), np.sqrt((1 + rho**2 / 2) / (n - 3))
+        wanted = (rho, np.tanh(z - 1.959964 * error), np.tanh(z + 1.959964 * error))
+        assert (row["rho"], row["low"], row["high"]) == pytest.approx(wanted, rel=1e-6)
+        assert row["p"] == pytest.approx(2 * stats.norm.sf(abs(z) / error))
+    first, second = (found.loc[(name, "all runs")] for name in orders)
+    assert first["low"] > 0 and not first["clear"] and second["high"] < 0 and second["clear"]
+    assert found["n"].tolist() == [12, 10, 12, 10]
+
+
+@pytest.mark.parametrize("networks, rows", [(6, 2), (5, 1)])
+def test_each_cell_after_the_first_costs_one_network(networks, rows):
+    """Of two cells: five networks net of the second are enough, four are not."""
+    k = np.arange(networks)
+    table = at_the_end(batch_size=32 * (1 + k % 2), seed=k, id=k, value=k + 1.0)
+    runs = pd.DataFrame({"id": k, "gap": k * 0.1})
+    assert len(sharpness_and_batch_size.against_gap(table, runs, "synthetic-50k")) == rows
 
 
 def test_a_forest_draws_intervals_and_of_few_seeds_each_value():

@@ -40,8 +40,7 @@ def test_every_measure_rests_on_the_samples_and_steps_of_its_effort(name):
     assert set(by["gradient_variance"]["lr_rule"]) == set(effort.rules)
     ends = {0, DATASETS[name].protocol.epochs} if name in SYNTHETIC else set(table["epoch"])
     assert set(table["epoch"]) == ends | set(effort.epochs)
-    if name in SYNTHETIC:
-        assert table["seed"].nunique() == effort.seeds
+    assert table["seed"].nunique() == effort.seeds
     points = measurements.surfaces([name]).query("kind == 'surface'")
     assert points.empty == (effort.points == 0)
     if effort.points:

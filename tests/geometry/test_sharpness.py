@@ -9,6 +9,7 @@ from scipy.optimize import brentq
 from torch import nn
 from torch.nn import functional as F
 
+from bbatch.geometry.objective import Objective
 from bbatch.geometry.sharpness import NORMS, ball, keskar, rescale, sharpness
 from factories import Point, quadratic, refused, refuses_what_cannot_be_measured, small_cnn, small_mlp
 
@@ -182,6 +183,21 @@ def test_metric_2_1_in_a_subspace_stays_in_its_box():
     ) / (1 + at(0))
     assert 0 < found
     assert keskar(net, F.cross_entropy, x, y, 1e-3, subspace=20) < keskar(net, F.cross_entropy, x, y, 1e-3)
+
+
+@pytest.mark.parametrize("steps, gradients", [(6, 1 + 3 * 4 + 2), (4, 1 + 3 * 4), (2, 1 + 3 * 2)])
+def test_as_many_gradients_as_are_asked_for(steps, gradients, monkeypatch):
+    """One for its own direction; of three ascents up to four each, and the rest for the best of them."""
+    net, x, y = small_mlp()
+    gradient, calls = Objective.gradient, []
+    monkeypatch.setattr(Objective, "gradient", lambda *given: calls.append(0) or gradient(*given))
+    sharpness(net, F.cross_entropy, x, y, steps=steps, restarts=1, directions=2)
+    assert len(calls) == gradients
+
+
+def test_without_an_epsilon_metric_2_1_is_that_of_a_thousandth():
+    net, x, y = small_mlp()
+    assert keskar(net, F.cross_entropy, x, y) == keskar(net, F.cross_entropy, x, y, 0.001)
 
 
 def test_bad_input():

@@ -6,6 +6,8 @@ ROUNDING = "rounding is far below either"
 ANY_SEED = "one seed is as good as another"
 BAR = "a word of the progress bar"
 SIDE = "a sign is 1 or -1"
+# A bound that two measured numbers meet exactly: it happens with probability 0, or to the last bit alone.
+ON_THE_EDGE = "only where two measured numbers are equal to the last bit"
 EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("analysis/estimate.py", "Estimate.interval", "0 to 1"): "both bounds are numbers, or neither is",
     (
@@ -33,6 +35,46 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("analysis/scatter.py", "_common", "1e-12 to 2e-12"): ROUNDING,
     ("analysis/scatter.py", "_common", "100 to 101"): "it has settled long before",
     ("analysis/cells.py", "weighted", "1e-09 to 2e-09"): "weights sum to 0 but for rounding, or to far more",
+    ("analysis/learning_rate_rules.py", "largest", "32 to 33"): "no batch size lies between",
+    (
+        "analysis/sharpness_and_batch_size.py",
+        "sharpness_by_seed",
+        "(table['dataset'] == dataset) & table['measure'].isin([measure, 'accuracy']): BitAnd to BitOr",
+    ): "there is more to go through; `final` selects again",
+    ("analysis/sharpness_and_batch_size.py", "against_gap", "strict.low > 0: Gt to GtE"): ON_THE_EDGE,
+    ("analysis/sharpness_and_batch_size.py", "against_gap", "strict.high < 0: Lt to LtE"): ON_THE_EDGE,
+    (
+        "analysis/generalization_gap.py",
+        "correlation_of",
+        "1e-09 to 2e-09",
+    ): "what is taken off a full correlation is far below what is shown",
+    ("analysis/held_out_choice.py", "measure defaults", "True to False"): "whether the bar is shown",
+    (
+        "analysis/held_out_choice.py",
+        "measure",
+        "have[['dataset', 'batch_size', 'seed']].itertuples(index=False, name=None): without name",
+    ): "a tuple with names is equal to one without",
+    (
+        "analysis/held_out_choice.py",
+        "measure",
+        "tqdm(todo, unit='run', desc='held-out choice', disable=not progress): without unit",
+    ): BAR,
+    (
+        "analysis/held_out_choice.py",
+        "measure",
+        "tqdm(todo, unit='run', desc='held-out choice', disable=not progress): without desc",
+    ): BAR,
+    (
+        "analysis/architectures.py",
+        "by_network",
+        "best.merge(batch_and_rate.cost_of_batch(found, base=base), on='batch_size'): without on",
+    ): "the two tables share no other column",
+    ("analysis/warm_up.py", "image_pairs", "0 to 1"): "a name of both; any number would do",
+    (
+        "analysis/landscapes.py",
+        "around",
+        "abs(away - radius) < near: Lt to LtE",
+    ): "no point of a grid lies 0.6 of its steps from either circle",
     ("geometry/hessian.py", "top_eigenvalues defaults", "0 to 1"): ANY_SEED,
     ("geometry/hessian.py", "trace defaults", "0 to 1"): ANY_SEED,
     (
@@ -137,8 +179,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "t[t['dataset'] == dataset].dropna(subset='value'): without subset",
     ): "no other column has holes",
 }
-# A bound that two measured numbers meet exactly: it happens with probability 0, or to the last bit alone.
-ON_THE_EDGE = "only where two measured numbers are equal to the last bit"
 EDGES = {
     ("choosing/algorithm_2.py", "start"),
     ("choosing/search.py", "Search._look.tried"),

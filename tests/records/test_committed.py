@@ -2,6 +2,7 @@
 refused."""
 
 import hashlib
+import math
 import os
 import shutil
 import subprocess
@@ -321,6 +322,41 @@ def test_a_clone_without_its_past_is_no_history(checkout, tmp_path, monkeypatch)
 )
 def test_the_first_difference_is_told(old, new, said):
     assert integrity._difference(old, new) == said
+
+
+@pytest.mark.parametrize(
+    "changes, why",
+    [
+        ({"id": "0123456789abcdef"}, "id that is not the hash"),  # sound, and a stranger's
+        ({"final": {"test_correct": 201}}, "201 right answers of 200"),  # of a run that is known
+    ],
+)
+def test_a_committed_record_that_cannot_be_is_found(changes, why, folder, monkeypatch):
+    odd = altered(changes)
+    monkeypatch.setattr(committed, "read", lambda folder: ONE | {odd["id"]: odd})
+    for name in ("history", "uncommitted"):
+        monkeypatch.setattr(integrity, name, lambda *given: [])
+    [(check, said)] = findings(folder)
+    assert check == "records" and said.startswith(f"record {odd['id']} ") and why in said
+
+
+def test_what_a_field_can_hold():
+    """Numbers, text, and lists and dicts of these, but no deeper."""
+    for value in (1, 0.5, "a", None, True, [1, "a"], {"a": 1, "b": None}):
+        assert flaw(altered({"observed": {"engine": value}})) is None, value
+    for value in (math.inf, [math.nan], b"a", [[1]], {"a": [1]}, [{"a": 1}], [1, "\x1b"]):
+        assert "line of text" in flaw(altered({"observed": {"engine": value}})), value
+
+
+def test_a_flaw_is_told_in_a_line():
+    """Python refuses to print so long a number, in 120 characters, of which 80 are shown."""
+    said = flaw(altered({"final": {"test_correct": 10**5000}}))
+    begins, shown, ends = said.partition("Exceeds the limit (4300 digits) for integer string conversion")
+    assert begins == "lacks what a record has (ValueError: " and len(shown + ends) == 80 + len(")")
+
+
+def test_empty_fields_do_not_count():
+    assert committed._bare({"a": None, "b": {"c": None, "d": 0}, "e": [None]}) == {"b": {"d": 0}, "e": [None]}
 
 
 @pytest.mark.parametrize("part", ["history", "final"])
