@@ -25,20 +25,33 @@ def table(cells):
 
 
 def test_gaps_and_the_share_that_steps_close():
-    base, epochs, steps = [95, 96, 94], [91, 92, 89], [94, 95, 94]
+    base = [95, 96.2, 94.1, 95.7, 96.4, 94.9, 95.5, 96.1]
+    epochs = [91, 92.3, 89.2, 93.9, 90.4, 88.7, 92.2, 91.1]
+    steps = [94, 95.1, 94.4, 93.1, 95.6, 92.8, 94.7, 95.9]
     runs = table({("linear", 32, 50): base, ("sqrt", 512, 50): epochs, ("sqrt", 512, 625): steps})
     row = equal_steps.gaps_closed(runs).iloc[0]
     assert (row["dataset"], row["rule"], row["batch_size"]) == ("synthetic-1k", "sqrt", 512)
-    assert row["at_equal_epochs"] == paired_difference(base, epochs) and row["at_equal_epochs"].n == 3
+    assert row["at_equal_epochs"] == paired_difference(base, epochs) and row["at_equal_epochs"].n == 8
     assert row["at_equal_steps"] == paired_difference(base, steps)
-    assert row["share_closed"].mean == pytest.approx(11 / 13)
+    assert row["share_closed"].mean == pytest.approx((sum(steps) - sum(epochs)) / (sum(base) - sum(epochs)))
     drawn = []
-    for chosen in np.random.default_rng(0).integers(3, size=(2000, 3)):
+    for chosen in np.random.default_rng(0).integers(8, size=(2000, 8)):
         closed = sum(steps[i] - epochs[i] for i in chosen)
         drawn.append(closed / sum(base[i] - epochs[i] for i in chosen))
     assert (row["share_closed"].low, row["share_closed"].high) == pytest.approx(
         tuple(np.quantile(drawn, (0.025, 0.975)))
     )
+
+
+@pytest.mark.parametrize("gap, told", [(0.0, False), (1.0, True)])
+def test_a_share_needs_a_gap_above_0(gap, told):
+    """Alike in all seeds, so that its interval has no width: of no gap two points are no share, of one point
+    they are twice as much."""
+    runs = table(
+        {("linear", 32, 50): [90 + gap] * 3, ("sqrt", 512, 50): [90.0] * 3, ("sqrt", 512, 625): [92.0] * 3}
+    )
+    share = equal_steps.gaps_closed(runs).iloc[0]["share_closed"]
+    assert [share.mean, share.low, share.high] == pytest.approx([2.0 if told else math.nan] * 3, nan_ok=True)
 
 
 def test_a_draw_without_a_gap_is_no_error():

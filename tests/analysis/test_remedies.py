@@ -10,7 +10,7 @@ from bbatch.analysis import remedies
 from bbatch.analysis.rate_map import Grid
 from bbatch.errors import BadInput
 from bbatch.statistics import Interval
-from bbatch.studies.remedies import PATIENCE, arm_trials, optimizers_of, remedies_of
+from bbatch.studies.remedies import PATIENCE, Arm, arm_trials, optimizers_of, remedies_of
 
 NAME = "synthetic-50k"
 # Best rate and test accuracy there of each arm by batch size; both fall off by the octave.
@@ -192,19 +192,39 @@ def test_growth_beside_decay(runs):
     assert (found.growth_steps, found.decay_steps) == (2 * 125 + 32 + 8, 4 * 125)
 
 
-def test_what_is_incomplete_is_left_out_and_the_plain_arm_is_needed(few):
-    runs = few
-    growing = runs[runs["batch_schedule"] == "growing"]
-    assert list(remedies.by_arm(NAME, runs)) == ["plain at 32", "plain", "warm-up", "growing"]
-    assert "growing" not in remedies.by_arm(NAME, runs.drop(growing.index[0]))
-    plain = runs[(runs["network"] == "mlp") & (runs["optimizer"] == "adam") & (runs["batch_size"] == 32)]
-    with pytest.raises(
-        BadInput, match="remedies-synthetic-50k lacks 1 runs of its arm 'plain at 32'; train them"
-    ):
-        remedies.gaps_to_close(NAME, runs.drop(plain.index[0]))
-
-
 # The parts, on grids of two seeds and tables of a few rows.
+
+
+def test_what_is_incomplete_is_left_out_and_the_plain_arms_are_needed(monkeypatch):
+    """A study of four arms of a few trainings, two of them twice in the tables."""
+    own = {"octaves": (0, 1), "seeds": 2}
+    arms = {"plain at 32": Arm((32,), **own), "plain": Arm((256,), **own)}
+    arms["growing"] = Arm((256,), {"batch_schedule": "growing"}, **own)
+    others = {"SGD": Arm((256,), {"optimizer": "sgd"}, **own)}
+    monkeypatch.setattr(remedies, "remedies_of", lambda dataset: arms)
+    monkeypatch.setattr(remedies, "optimizers_of", lambda dataset: others)
+    rows = [row | {"arm": name} for name, arm in (arms | others).items() for row in rows_of(name, arm)]
+    table = pd.DataFrame(rows).astype({"patience": "Int64"})
+    found = remedies.by_arm(NAME, pd.concat([table, table.head(2)]))
+    assert list(found) == ["plain at 32", "plain", "growing", "SGD"]
+    for name, part in found.items():
+        assert set(part["arm"]) == {name} and len(part) == 4
+
+    def without(name, count):
+        return table.drop(table.index[table["arm"] == name][-count:])
+
+    assert list(remedies.by_arm(NAME, without("growing", 1))) == ["plain at 32", "plain", "SGD"]
+    for name, count in (("plain", 1), ("plain at 32", 3)):
+        with pytest.raises(BadInput, match=f"{NAME} lacks {count} runs of its arm '{name}'; train them"):
+            remedies.by_arm(NAME, without(name, count))
+    with pytest.raises(BadInput, match="study of remedies"):
+        remedies.by_arm("no such", table)
+
+
+def test_weights_are_all_alike_and_then_drawn():
+    weights = remedies.weights_of(4)
+    assert weights.shape == (2001, 4) and weights[0].tolist() == [0.25] * 4
+    assert weights.sum(1) == pytest.approx(np.ones(2001)) and set(weights[1:].flat) == {0, 0.25, 0.5, 0.75, 1}
 
 
 def untreated(batch_size):
@@ -252,6 +272,20 @@ def test_what_a_remedy_has_over_the_untreated_in_each_draw():
     assert math.isnan(share.mean) and share.n == 2
 
 
+@pytest.mark.parametrize("least, told", [(0.5, True), (0.0, False)])
+@pytest.mark.parametrize("gained", [0.0, 2.0])
+def test_a_share_is_told_where_the_interval_of_the_gap_lies_above_0(least, told, gained):
+    """Gaps of 6 and of `least`, which is the lower end where a tenth of the draws have it; one draw has none,
+    hence no share, or an infinite one."""
+    base = np.array([[90.0], [84 + least], [84]])
+    plain = np.full((3, 1), 84.0)
+    weights = np.array([[0.5, 0.5, 0], *[[1, 0, 0]] * 89, *[[0, 1, 0]] * 10, [0, 0, 1]])
+    rate = np.array([0.1])
+    u = remedies.Untreated(256, weights, Grid(rate, base, base), Grid(rate, plain, plain))
+    share = remedies._compared(u, "it", np.full(len(weights), 84.0 + gained))["share"]
+    assert share.mean == pytest.approx(gained / (3 + least / 2)) if told else math.isnan(share.mean)
+
+
 def test_an_interval_is_that_of_the_draws_that_have_a_value():
     found = remedies.interval_of(np.array([1.5, math.nan, 1, 2]), 7)
     assert (found.mean, found.low, found.high, found.n) == pytest.approx((1.5, 1.025, 1.975, 7))
@@ -261,9 +295,9 @@ def test_an_interval_is_that_of_the_draws_that_have_a_value():
 
 def arm(tops, seeds=3, engine="torch"):
     """Runs of {batch size: {rate: accuracy}}; seeds differ by 0, 1 and 5 points, the same everywhere, and
-    train 2, 4 and 3 of six epochs of 100 samples."""
+    train 2, 4 and 3 of six epochs of 100 samples, in 10, 20 and 60 seconds times the rate."""
     rows = [
-        (b, rate, 42 + k, accuracy + (0, 1, 5)[k], (2, 4, 3)[k], (1.0, 2.0, 6.0)[k])
+        (b, rate, 42 + k, accuracy + (0, 1, 5)[k], (2, 4, 3)[k], rate * (10, 20, 60)[k])
         for b, tops_at in tops.items()
         for rate, accuracy in tops_at.items()
         for k in range(seeds)
@@ -323,7 +357,9 @@ def test_shares_and_costs_of_a_few_runs(by_arm):
     edges = [(256, "Muon"), (1024, "tuned rate"), (1024, "warm-up"), (1024, "Muon"), (1024, "LAMB")]
     assert rows.index[rows["at_edge"]].tolist() == edges
     costs = rows.loc[(256, "tuned rate"), ["epochs", "steps", "cpu_seconds", "engine", "precision"]]
-    assert costs.tolist() == [3, 3, 3, "torch", "fp32"]  # one batch holds all 100 samples
+    assert costs.tolist() == [3, 3, 6, "torch", "fp32"]  # one batch holds all 100 samples
+    # the rules' costs are those of the lowest plain rate
+    assert rows["cpu_seconds"].tolist() == pytest.approx([3, 3, 6, 1.5, 3, 3, 12, 3, 3, 3])
 
 
 def test_costs_are_means_over_the_runs_at_one_rate():
@@ -344,12 +380,14 @@ def test_costs_are_means_over_the_runs_at_one_rate():
     }
 
 
-def test_each_optimizer_loses_from_its_own_best_rate_on_the_seeds_of_both(by_arm):
+def test_each_optimizer_loses_from_its_own_best_rate_on_the_seeds_of_both(by_arm, monkeypatch):
     found = remedies.lost_by_optimizer(NAME, None)
     values = {row.optimizer: [i.mean for i in row[2:]] for row in found.itertuples()}
     assert values == {"plain": pytest.approx([92, 84, 8]), "Muon": pytest.approx([92.5, 89.5, 3])}
     assert [i.n for i in found["lost"]] == [3, 2]
     assert [end for i in found["lost"] for end in (i.low, i.high)] == pytest.approx([8, 8, 3, 3])
+    monkeypatch.setattr(remedies, "by_arm", lambda dataset, runs: dict(list(ARMS.items())[:2]))
+    assert remedies.lost_by_optimizer(NAME, None)["optimizer"].tolist() == ["plain"]
 
 
 def test_growth_beside_decay_of_a_few_runs(by_arm):
@@ -358,6 +396,26 @@ def test_growth_beside_decay_of_a_few_runs(by_arm):
     assert (found.growth.mean, found.decay.mean, found.difference.mean) == pytest.approx((69.5, 71.5, -2))
     assert (found.difference.low, found.difference.high, found.difference.n) == pytest.approx((-2, -2, 2))
     assert (found.growth_steps, found.decay_steps) == (3, 3)
+
+
+def test_rates_and_steps_are_those_of_all_seeds_and_not_of_a_draw(monkeypatch):
+    """The first seed, which is drawn alone first, does best at the lower rate; both together, over all six
+    epochs, at the higher."""
+    higher = arm({b: {0.2: 80} for b in (32, 256, 1024, 4096)}, 2).assign(epochs_run=6)
+    lower = higher.assign(lr=0.1, epochs_run=3)
+    lower["test_acc"] += lower["seed"].map({42: 5, 43: -9})
+    both = pd.concat([lower, higher])
+    both["held_out_acc"] = both["test_acc"]
+    arms = {"plain at 32": both[both["batch_size"] == 32], "plain": both[both["batch_size"] > 32]}
+    arms |= {"SGD, rate decays": both[both["batch_size"] == 256]}
+    arms |= {"SGD, batch grows": both[both["batch_size"] == 4096]}
+    monkeypatch.setattr(remedies, "by_arm", lambda dataset, runs: arms)
+    monkeypatch.setattr(remedies, "weights_of", lambda seeds: np.array([[0.5, 0.5], [1, 0], [0, 1]]))
+    assert remedies.gaps_to_close(NAME, None)["rate"].tolist() == [0.2, 0.2]
+    closed = remedies.gap_closed(NAME, None).set_index("remedy")
+    assert closed.loc["tuned rate", "rate"].tolist() == [0.2, 0.2]
+    found = remedies.growth_and_decay(NAME, None)
+    assert (found.growth_steps, found.decay_steps) == (6, 6)
 
 
 def test_the_first_remedy_is_a_free_one_at_the_largest_batch(monkeypatch):
@@ -373,4 +431,5 @@ def test_the_first_remedy_is_a_free_one_at_the_largest_batch(monkeypatch):
     monkeypatch.setattr(remedies, "gap_closed", lambda dataset, runs: table)
     first = remedies.first_remedy(NAME, None)
     assert (first.about, first.value, first.n) == ("square-root rule", 0.3, 4)
+    assert first.how == "of the gap at B = 1024, seeds drawn again"
     assert (first.low, first.high) == pytest.approx((0.2, 0.5))

@@ -348,6 +348,15 @@ def test_what_a_field_can_hold():
         assert "line of text" in flaw(altered({"observed": {"engine": value}})), value
 
 
+def test_none_and_all_answers_can_be_right():
+    assert flaw(altered({"final": {"test_correct": 0, "train_correct": 0}})) is None
+    assert flaw(altered({"final": {"test_correct": 200, "train_correct": 800}})) is None
+
+
+def test_the_folder_is_made_however_deep(tmp_path):
+    assert committed.merge(tmp_path / "a" / "b", ONE) == {"synthetic-1k": 1}
+
+
 def test_a_flaw_is_told_in_a_line():
     """Python refuses to print so long a number, in 120 characters, of which 80 are shown."""
     said = flaw(altered({"final": {"test_correct": 10**5000}}))
