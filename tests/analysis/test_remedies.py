@@ -174,18 +174,6 @@ def test_a_share_of_no_gap_is_missing(few):
     assert closed["over_tuned"].map(lambda i: i.mean).dropna().eq(0).all()
 
 
-def test_the_first_remedy_changes_the_rate_alone(few, closed):
-    first = remedies.first_remedy(NAME, few)
-    share = closed.loc[(1024, "warm-up"), "share"]
-    assert first.about == "warm-up" and (first.value, first.low, first.high) == (
-        share.mean,
-        share.low,
-        share.high,
-    )
-    assert first.n == share.n and first.how == "of the gap at B = 1024, seeds drawn again"
-    assert closed.loc[(1024, "growing"), "share"].mean > first.value
-
-
 def test_growth_beside_decay(runs):
     found = remedies.growth_and_decay(NAME, runs)
     assert found.difference.mean == pytest.approx(found.growth.mean - found.decay.mean)
@@ -360,6 +348,12 @@ def test_shares_and_costs_of_a_few_runs(by_arm):
     assert costs.tolist() == [3, 3, 6, "torch", "fp32"]  # one batch holds all 100 samples
     # the rules' costs are those of the lowest plain rate
     assert rows["cpu_seconds"].tolist() == pytest.approx([3, 3, 6, 1.5, 3, 3, 12, 3, 3, 3])
+
+
+def test_the_first_remedy_of_a_few_runs(by_arm):
+    """Muon and LAMB close more, but change more than the rate."""
+    first = remedies.first_remedy(NAME, None)
+    assert first.about == "warm-up" and (first.value, first.n) == (pytest.approx(0.5), 3)
 
 
 def test_costs_are_means_over_the_runs_at_one_rate():

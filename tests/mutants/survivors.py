@@ -69,6 +69,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "by_network",
         "best.merge(batch_and_rate.cost_of_batch(found, base=base), on='batch_size'): without on",
     ): "the two tables share no other column",
+    (
+        "analysis/remedies.py",
+        "growth_and_decay",
+        "0 to 1",
+    ): "either arm has one batch size: any run names it; the rest is tested",
     ("analysis/warm_up.py", "image_pairs", "0 to 1"): "a name of both; any number would do",
     (
         "analysis/landscapes.py",
