@@ -115,7 +115,8 @@ def proportion_interval(correct: int, n: int, level: float = LEVEL) -> Interval:
     p = correct / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return Interval(100 * p, 100 * (centre - half), 100 * (centre + half), n)
+    low, high = min(centre - half, p), max(centre + half, p)  # at 0 and 1 one of them is p, but for rounding
+    return Interval(100 * p, 100 * low, 100 * high, n)
 
 
 def pearson(x: Values, y: Values, level: float = LEVEL) -> Correlation:

@@ -87,6 +87,12 @@ def test_wilson_interval_is_scipys(correct, n):
     assert got.mean == pytest.approx(100 * correct / n) and got.n == n
 
 
+@pytest.mark.parametrize("n", [30, 100, 200, 2000])  # in whose sums the last bit is off
+def test_a_bar_of_nothing_and_of_everything_right_ends_at_its_mean(n):
+    """What reached a bit beyond was no bar that matplotlib draws."""
+    assert proportion_interval(0, n).low == 0 and proportion_interval(n, n).high == 100
+
+
 @pytest.mark.parametrize("correct, n", [(-1, 10), (11, 10), (0, 0)])
 def test_what_is_no_proportion_is_refused(correct, n):
     with pytest.raises(BadInput, match=f"{correct} right answers of {n} is no proportion"):

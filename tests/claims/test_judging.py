@@ -7,9 +7,9 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from bbatch import claims
+from bbatch import claims, published
 from bbatch.analysis.estimate import Estimate
-from bbatch.claims import calibration, judging, overviews, rules
+from bbatch.claims import calibration, changes, judging, overviews, rules
 from bbatch.claims.claim import Claim, Evidence, Question, Reading
 from bbatch.claims.judging import Judgement, Read
 from bbatch.claims.rules import DATA, NOT, REPRODUCED, UNCHECKABLE, UNTESTABLE, Says
@@ -257,3 +257,33 @@ def test_error_rates_are_the_worst_wrong_share_and_the_mean_open_one():
     # firm of "b", 3: 50 + 10 + 20 = 80 and 10 + 10 + 20 = 40; open: 20 and 60
     assert found.values.tolist() == [["b", "4.0 / 40", "2.5 / 40"], ["a", "0.0 / 0", "0.2 / 100"]]
     assert list(found) == ["kind", "n = 3", "n = 5"]
+
+
+def test_what_the_revision_of_the_rules_changed(tmp_path, monkeypatch):
+    first = {"a": REPRODUCED, "b": REPRODUCED, "same": NOT, "v-c-large": NOT, "odd": UNTESTABLE}
+    first |= {f"c{k}": REPRODUCED for k in range(7)} | {f"table-{k}": DATA for k in range(2)}
+    pd.DataFrame(first.items(), columns=["id", "verdict"]).to_csv(tmp_path / "first-verdicts.csv")
+    monkeypatch.setattr(published, "FOLDER", tmp_path)
+
+    def j(id, verdict):
+        return Judgement(replace(claim(), id=id), (Read("", verdict),), (Read("", UNCHECKABLE),))
+
+    now = [j("a", DATA), j("new", NOT), j("same", NOT), j("b", NOT), j("v-c-large", DATA), j("odd", NOT)]
+    why = changes.REASONS
+    rows = [
+        ["a", "text", REPRODUCED, DATA, why[REPRODUCED, DATA]],
+        ["b", "text", REPRODUCED, NOT, why[REPRODUCED, NOT]],
+        ["v-c-large", "text", NOT, DATA, changes.SPECIAL["v-c-large"]],
+        ["odd", "text", UNTESTABLE, NOT, "Other records."],
+    ]
+    assert changes.changed(now).values.tolist() == rows
+    assert list(changes.changed([])) == ["id", "claim", "before", "now", "reason"]
+    six = [j(f"c{k}", DATA) for k in range(6)]
+    cells = [j(f"table-{k}", NOT) for k in range(2)]
+    assert changes.summed_up([*six, *cells]).values.tolist() == [
+        [REPRODUCED, DATA, 6, "c0, c1, c2, c3, c4, c5", why[REPRODUCED, DATA]],
+        [DATA, NOT, 2, "cells of tables", why[DATA, NOT]],
+    ]
+    [row] = changes.summed_up([*six, j("c6", DATA), j("a", DATA)]).to_dict("records")
+    assert row["claims"] == 8 and row["among them"] == "c0, c1, c2, c3, c4, c5 and 2 more"
+    assert list(row) == ["before", "now", "claims", "among them", "reason"]

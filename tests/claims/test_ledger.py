@@ -57,6 +57,14 @@ def test_a_statement_is_judged_as_an_effect_of_its_unit_and_rounded_as_it_is_pri
             assert c.says.rounding == pytest.approx(half), c.id
 
 
+def test_what_is_not_judged_as_it_is_printed_is_explained():
+    """What is put otherwise, what no run of ours is asked for, and what has more than two readings."""
+    kept = entries()
+    for c in (c for c in statements.claims() if not c.cell):
+        printed, put = kept[c.id]
+        assert c.words.endswith(".") or (printed == put and 1 <= len(c.ours) <= 2 and not c.words), c.id
+
+
 def test_what_claims_nothing_of_runs_says_so():
     itself = {c.id for c in statements.claims() if c.words == statements.ITSELF}
     sections = {f"v-{part}-section" for part in "abd"}

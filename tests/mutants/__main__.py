@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=200, help="faults for each room (200); 0: every one")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (0)")
     parser.add_argument("--budget", type=float, default=5, help="seconds of tests for each fault (5)")
-    parser.add_argument("--module", default="", help="only in files whose names hold this")
+    parser.add_argument("--module", default="", help='only in this one, or in some: "choice_*"')
     parser.add_argument("--tests", nargs="*", help="only these tests")
     parser.add_argument("--all", action="store_true", help="print what dies as well")
     parser.add_argument("--seeded", action="store_true", help="the listed faults, each of which must die")

@@ -17,6 +17,7 @@ import sys
 import time
 import traceback
 from collections import defaultdict
+from fnmatch import fnmatch
 from functools import _lru_cache_wrapper
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -239,11 +240,12 @@ def module_name(file: str) -> str:
 
 
 def places_in(folder: Path, names: str = "") -> list[tuple[str, int, Site]]:
-    """Every fault that can be seeded into the modules of a folder whose names hold `names`."""
+    """Every fault that can be seeded into the modules of a folder: those of a name, or of a pattern such as
+    "choice_*"."""
     return [
         (str(path.relative_to(PACKAGE)), k, site)
         for path in sorted(folder.glob("*.py"))
-        if names in path.name
+        if fnmatch(path.stem, names or "*")
         for k, site in enumerate(sites(ast.parse(path.read_text())))
     ]
 

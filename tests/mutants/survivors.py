@@ -113,6 +113,8 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): BAR,
     ("geometry/objective.py", "<module>", "10000 to 10001"): "samples at a time: the sum is the same",
     ("claims/calibration.py", "<module>", "False to True"): "one more column, which nothing reads",
+    ("claims/answers_on_training.py", "warm_up", "512 to 513"): "no batch size lies between",
+    ("claims/answers_on_training.py", "warm_up", "0 to 1"): "each has two seeds, which is asserted above",
     (
         "claims/rules.py",
         "_range",

@@ -85,7 +85,7 @@ def test_a_fault_is_seen_behind_an_import_and_a_cache(tmp_path, monkeypatch):
         cold.run_tests(
             [str(tmp_path / "test_made.py")],
             hunt.Hunt(
-                hunt.places_in(tmp_path, "made.py"),
+                hunt.places_in(tmp_path, "made"),
                 5.0,
                 lambda place, by: said.append((place[2].text, by.split("::")[-1].removesuffix("_by_then"))),
                 lambda place, tests: f"new process, {len(tests)} tests",
@@ -95,3 +95,19 @@ def test_a_fault_is_seen_behind_an_import_and_a_cache(tmp_path, monkeypatch):
 
     died = dict(json.loads(hunt.in_child(work, 60)))
     assert died == {"2 to 3": "new process, 3 tests", "3 to 4": "test_kept", "4 to 5": ""}
+
+
+def test_an_import_that_fails_is_a_death(tmp_path):
+    """Also where it is that of a conftest, which ends pytest before there is a session."""
+
+    def work():
+        first = cold.First()
+        cold.run_tests([str(tmp_path)], first)
+        return first.failed or "none"
+
+    (tmp_path / "test_made.py").write_text("def test(): pass")
+    assert hunt.in_child(work, 60) == "none"
+    (tmp_path / "test_made.py").write_text("1 / 0")
+    assert "import of" in hunt.in_child(work, 60)
+    (tmp_path / "conftest.py").write_text("1 / 0")
+    assert "conftest" in hunt.in_child(work, 60)
