@@ -30,16 +30,26 @@ class Interval:
     def half_width(self) -> float:
         return (self.high - self.low) / 2
 
+    @property
+    def symmetric(self) -> bool:
+        """Whether "±" says where the interval ends."""
+        return math.isclose(self.high - self.mean, self.mean - self.low, rel_tol=0.02, abs_tol=1e-9)
+
     def text(self, decimals: int = 2, sign: str = "") -> str:
-        """As in "95.43 ± 0.21", with no line break inside; the bare mean where n gives no interval, "–" where
-        there is no mean.
+        """As in "95.43 ± 0.21", with no line break inside; "1.75 (1.20 to 2.55)" where it is not symmetric,
+        as where it ends at what is possible; the bare mean where n gives no interval, "–" where there is no
+        mean.
 
         `sign` is "+" for differences. No zero has a minus.
         """
         if math.isnan(self.mean):
             return "–"
-        half = "" if math.isnan(self.low) else f"\u00a0±\u00a0{decimal_text(self.half_width, decimals)}"
-        return f"{decimal_text(self.mean, decimals, sign)}{half}"
+        if math.isnan(self.low):
+            return decimal_text(self.mean, decimals, sign)
+        if not self.symmetric:
+            return span(self, decimals, sign)
+        half = decimal_text(self.half_width, decimals)
+        return f"{decimal_text(self.mean, decimals, sign)}\u00a0±\u00a0{half}"
 
 
 def decimal_text(value: float, decimals: int = 2, sign: str = "") -> str:

@@ -60,6 +60,14 @@ def test_an_interval_reads_as_text_and_no_zero_has_a_minus(mean, half, sign, tex
     assert statistics.Interval(mean, mean - half, mean + half, 3).text(sign=sign) == text
 
 
+def test_an_interval_that_is_not_symmetric_is_told_by_its_ends():
+    """As where it ends at what is possible: 39.48 ± 44.71 would reach below 0."""
+    assert statistics.Interval(39.484, 0.0, 89.412, 3).text() == "39.48 (0.00 to 89.41)"
+    assert statistics.Interval(-1.0, -100.0, 2.5, 3).text(1, "+") == "−1.0 (−100.0 to +2.5)"
+    # a hundredth more to one side is not seen in the digits
+    assert statistics.Interval(66.14, 65.21, 67.06, 1).text() == "66.14\u00a0±\u00a0" + "0.93"
+
+
 def test_paired_difference_is_scipys():
     rng = np.random.default_rng(1)
     a = rng.normal(80, 5, 12)

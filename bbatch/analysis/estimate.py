@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from ..statistics import LEVEL, Interval, decimal_text, span
+from ..statistics import LEVEL, Interval, decimal_text
 from .scatter import moderated
 
 # What a quantity can be, by its unit.
@@ -74,12 +74,8 @@ class Estimate:
         return float(min(max(low, least), most)), float(min(max(high, least), most))
 
     def text(self, decimals: int = 2, sign: str = "") -> str:
-        """ "95.43 ± 0.21"; "1.75 (1.20 to 2.55)" where it is not symmetric; bare without an interval."""
-        low, high = self.interval()
-        symmetric = math.isclose(high - self.value, self.value - low, rel_tol=0.02, abs_tol=1e-9)
-        if math.isnan(low) or symmetric:
-            return Interval(self.value, low, high, self.n).text(decimals, sign)
-        return span(self, decimals, sign)
+        """As `Interval.text`: "95.43 ± 0.21", or "1.75 (1.20 to 2.55)" where it is not symmetric."""
+        return Interval(self.value, *self.interval(), self.n).text(decimals, sign)
 
     __str__ = text
 

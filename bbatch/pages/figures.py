@@ -71,8 +71,6 @@ def _marks(frame: pd.DataFrame, datasets, metric: str) -> str:
     said = []
     if (n > 1).any():
         said.append("Circles: means over seeds with 95 % intervals")
-    if (n == 2).any():
-        said.append("two seeds: no interval")
     if (n == 1).any():
         said.append(f"{'hollow' if said else 'Circles'}: one seed, {ALONE.get(metric, 'no interval')}")
     if metric in COLUMN_OF:
@@ -102,7 +100,7 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
         if any(many):
             dots = dict(color=color, alpha=0.4, markersize=6, zorder=1)
             axis.plot(runs["batch_size"], runs[metric], ".", label="ours, single runs", **dots)
-    if metric == "test_acc":  # the interval of two seeds may reach beyond what an accuracy can be
+    if metric == "test_acc":  # the margin may reach beyond what an accuracy can be
         bottom, top = axis.get_ylim()
         axis.set_ylim(max(bottom, 0), 100 if top > 101 else top)
     batch_size_axis(axis, table["batch_size"])
@@ -119,7 +117,7 @@ def _tips(axis, table: pd.DataFrame, name: str, metric: str) -> None:
         if row["n"]:
             mean = Interval(row[metric], row[f"{metric}_low"], row[f"{metric}_high"], 0).text()
             low = f", {row['n_bf16']} in bf16" if row["n_bf16"] else ""
-            bar = "± half of the 95 % interval" if row["n"] > 1 else ALONE.get(metric, "no interval")
+            bar = "95 % interval" if row["n"] > 1 else ALONE.get(metric, "no interval")
             ours = f"{mean} (n = {row['n']}{low}; {bar})"
         theirs = "" if np.isnan(printed) else f"\nthe paper: {printed:.2f}".replace("-", "−")
         texts.append(f"{DATASETS[name].title}, B = {row['batch_size']}\nours: {ours}{theirs}")

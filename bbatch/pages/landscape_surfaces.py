@@ -37,15 +37,18 @@ def rotatable_surfaces(found: Grids) -> go.Figure:
             hovertemplate=label + ", a %{x:.2f}, b %{y:.2f}<br>log₁₀ loss %{z:.2f}<extra></extra>",
         )
         figure.add_trace(surface, 1, k)
-    far = 1.7 if len(found) < 3 else 2.1  # a narrow scene shows all of its box from further away
+    # A flat box fills a scene that is about as high as wide; a narrow scene shows all of its box, and the
+    # numbers to its left, from further away.
+    far = 1.45 if len(found) < 3 else 1.65
     figure.update_scenes(
         xaxis_title="a",
         yaxis_title="b",
-        camera_eye=dict(x=far, y=far, z=0.6 * far),
+        aspectratio=dict(x=1, y=1, z=0.6),
+        camera=dict(eye=dict(x=far, y=far, z=0.6 * far), center=dict(x=0, y=0, z=-0.12)),
         zaxis=dict(title="Loss", range=[low, high], **_decades(low, high)),
     )
     margin = dict(l=0, r=85, t=64, b=0)  # on the right for the key, on top for the buttons
-    figure.update_layout(template="none", height=450, margin=margin, font_color=INK, paper_bgcolor="white")
+    figure.update_layout(template="none", height=360, margin=margin, font_color=INK, paper_bgcolor="white")
     return figure
 
 
@@ -58,4 +61,4 @@ def log_range(surfaces) -> tuple[float, float]:
 
 def _decades(low: float, high: float) -> dict:
     ticks = [v for v in (np.log10(m) + d for d in range(-4, 6) for m in (1, 3)) if low <= v <= high]
-    return {"tickvals": ticks, "ticktext": [f"{10**v:.2g}" for v in ticks]}
+    return {"tickvals": ticks, "ticktext": [f"{float(f'{10**v:.1g}'):g}" for v in ticks]}

@@ -77,9 +77,13 @@ def variance(table: pd.DataFrame, datasets) -> Figure:
     ]
     shown = [d for d in datasets if (t["dataset"] == d).any()]
     with mpl.rc_context(STYLE):
-        figsize = (max(6, 3.6 * len(shown)), 4.0)
-        figure, axes = plt.subplots(1, max(len(shown), 1), figsize=figsize, squeeze=False)
-        for axis, name in zip(axes[0], shown, strict=False):  # one empty panel where nothing is shown
+        rows = 2 if len(shown) > 3 else 1  # of more in a row nobody could read the numbers
+        columns = -(-max(len(shown), 1) // rows)
+        figsize = (max(6, 4.1 * columns), 0.4 + 3.6 * rows)
+        figure, axes = plt.subplots(rows, columns, figsize=figsize, squeeze=False)
+        for axis in axes.flat[max(len(shown), 1) :]:
+            axis.remove()
+        for axis, name in zip(axes.flat, shown, strict=False):  # one empty panel where nothing is shown
             end = DATASETS[name].protocol.epochs
             for measure, epoch, color, mark, label in (
                 ("gradient_variance_one_network", 0, INK, "o", "before training"),
@@ -92,15 +96,15 @@ def variance(table: pd.DataFrame, datasets) -> Figure:
                 ),
                 ("gradient_variance", end, "#CC79A7", "s", "after training, each B its own"),
             ):
-                rows = t[(t["dataset"] == name) & (t["measure"] == measure) & (t["epoch"] == epoch)]
-                if rows.empty:
+                found = t[(t["dataset"] == name) & (t["measure"] == measure) & (t["epoch"] == epoch)]
+                if found.empty:
                     continue
                 points = dict(color=color, alpha=0.6, markersize=4.5, label=label)
-                axis.plot(rows["batch_size"], rows["value"], mark, **points)
+                axis.plot(found["batch_size"], found["value"], mark, **points)
                 if measure.endswith("one_network"):  # the law itself, with the one σ² that fits best
-                    n, sizes = int(rows["n_samples"].max()), sorted(rows["batch_size"].unique())
+                    n, sizes = int(found["n_samples"].max()), sorted(found["batch_size"].unique())
                     unit = {b: expected_variance(1.0, int(b), n) for b in sizes}
-                    sigma2 = np.exp(np.mean(np.log(rows["value"] / rows["batch_size"].map(unit))))
+                    sigma2 = np.exp(np.mean(np.log(found["value"] / found["batch_size"].map(unit))))
                     axis.plot(sizes, [sigma2 * unit[b] for b in sizes], color=color, linewidth=1)
             axis.set_yscale("log")
             sizes = sorted(t[t["dataset"] == name]["batch_size"].unique())

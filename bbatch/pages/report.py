@@ -169,15 +169,17 @@ def comparison(runs: pd.DataFrame, dataset: str) -> HTML:
         notes.append("over seeds")
     if any(table["n"] == 1):
         notes.append("from the test set's sampling error where n = 1")
-    note = f"± half of the 95 % interval {', or '.join(notes)}".strip()
+    shown = tables.formatted(table)
+    half = "± half of" + (", or the ends of," if shown.map(lambda v: " to " in str(v)).any(axis=None) else "")
+    note = f"{half} the 95 % interval {', or '.join(notes)}".strip()
     caption = (
         f"{DATASETS[dataset].title}: the paper's values, the means of our n runs ({note}), and "
         "ours minus the paper's"
     )
     if any(table["n_bf16"].between(1, table["n"] - 1)):
         caption += "; epoch times are left out, as the runs are of two arithmetics"
-        table = table[[c for c in table if not c.startswith("epoch_time_s")]]
-    return show(tables.formatted(table), caption)
+        shown = shown.drop(columns=tables.METRICS["epoch_time_s"], level=0)
+    return show(shown, caption)
 
 
 def readings(runs: pd.DataFrame, datasets) -> HTML:

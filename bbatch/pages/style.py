@@ -97,19 +97,19 @@ def with_ends(intervals) -> tuple[list[float], list[list[float]]]:
 
 
 def has_bar(interval) -> bool:
-    """Whether a figure draws an interval as a bar. Not of two seeds, nor where it rests on the distance of
-    two seeds: it would cover the axis, and the points say more. An accuracy of one seed has the bar of its
-    test set; what else is of one seed, and borrows its scatter (`Estimate`), has none."""
+    """Whether a figure of differences or ratios draws an interval as a bar. Not of two seeds, nor where it
+    rests on the distance of two seeds: it would cover the axis, and the points say more. An accuracy of one
+    seed has the bar of its test set; what else is of one seed, and borrows its scatter (`Estimate`), has
+    none."""
     if np.isnan(interval.low) or not hasattr(interval, "freedom"):
         return not np.isnan(interval.low) and interval.n != 2
     return interval.n > 2 and interval.freedom >= 2
 
 
 def drawn_bounds(table, metric: str):
-    """The bounds that a figure draws of a table of `tables.compare` (`has_bar`): two columns, the mean
-    itself where there is none."""
-    low, high = (table[f"{metric}_{end}"].where(table["n"] != 2) for end in ("low", "high"))
-    return low.fillna(table[metric]), high.fillna(table[metric])
+    """The bounds of a table of `tables.compare` as a figure draws them, all that the table prints: two
+    columns, the mean itself where there is none."""
+    return tuple(table[f"{metric}_{end}"].fillna(table[metric]) for end in ("low", "high"))
 
 
 def dark(colour: str) -> str:

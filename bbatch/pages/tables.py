@@ -72,7 +72,7 @@ def of_cell(
 
 
 def formatted(table: pd.DataFrame) -> pd.DataFrame:
-    """`compare` or `ablation` as text: n, paper, ours ± half of the interval, difference; holes are "–".
+    """`compare` or `ablation` as text: n, paper, ours with its interval, difference; holes are "–".
 
     Times have three digits, the paper's all that it prints; those of different machines are not subtracted.
     """

@@ -11,7 +11,7 @@ from scipy import stats
 from bbatch import metrics, published
 from bbatch.analysis.estimate import Estimate
 from bbatch.config import DATASETS
-from bbatch.pages import choice_figures, figures, picture, style, tables
+from bbatch.pages import choice_figures, figures, picture, report, style, tables
 from bbatch.statistics import Interval
 from factories import record
 
@@ -136,7 +136,7 @@ def test_the_tip_of_a_point_says_what_is_drawn_there(runs):
     figure = figures.against_batch_size(runs, ["synthetic-1k"], "gap_running")
     mean, low, high = by_hand("gap_running", 512)
     tips = [text for *_, text, _ in picture.notes(figure).tips if "B = 512\n" in text]
-    shown = f"ours: {mean:.2f}\u00a0±\u00a0{(high - low) / 2:.2f} (n = 3; ± half of the 95 % interval)"
+    shown = f"ours: {mean:.2f}\u00a0±\u00a0{(high - low) / 2:.2f} (n = 3; 95 % interval)"
     assert tips and all(shown in text and "the paper: 2.25" in text for text in tips)
 
 
@@ -151,7 +151,32 @@ def test_learning_curves_draw_mean_and_range_of_the_error():
     assert (last.min(), last.max()) == pytest.approx((1.5, 6.0))
 
 
-def test_an_interval_of_two_seeds_is_no_bar():
+def test_a_figure_draws_the_intervals_that_its_table_prints():
+    """Also of two seeds, and where they end at what an accuracy can be: one collapsed training of two."""
+    counts = {8: (9_000, 9_020), 64: (9_010, 9_024), 512: (1_000, 8_000)}
+    runs = metrics.frame(
+        record("cifar10", b, 42 + k, right, 45_000, 45_000)
+        for b, pair in counts.items()
+        for k, right in enumerate(pair)
+    )
+    table = tables.compare(runs, "cifar10").set_index("batch_size")
+    row = table.loc[512]
+    assert (row["test_acc_low"], row["test_acc_high"]) == (0, 100) and row["test_acc"] == 45
+    text = report.comparison(runs, "cifar10").text
+    assert "45.00 (0.00 to 100.00)" in text and "(± half of, or the ends of, the 95 % interval over" in text
+    steady = report.comparison(runs[runs["batch_size"] < 512], "cifar10").text
+    assert "90.10\u00a0±" in steady and "(± half of the 95 % interval over seeds)" in steady
+    figure = figures.against_batch_size(runs, ["cifar10"])
+    bars = figure.axes[0].containers[0].lines[2][0].get_segments()
+    drawn = {round(x): (low, high) for (x, low), (_, high) in filter(len, bars)}
+    assert {*counts} <= {*drawn}
+    for b in counts:
+        assert drawn[b] == pytest.approx(tuple(table.loc[b, ["test_acc_low", "test_acc_high"]]))
+    assert "45.00 (0.00 to 100.00) (n = 2; 95 % interval)" in str(picture.notes(figure).tips)
+    assert "no interval" not in picture.notes(figure).caption
+
+
+def test_a_bar_of_a_difference_rests_on_more_than_two_seeds():
     alone, two, three = (Interval(1.0, low, 2.0, n) for low, n in ((0.5, 1), (-9.0, 2), (0.0, 3)))
     assert [style.has_bar(i) for i in (alone, two, three)] == [True, False, True]
     for n, freedom, is_drawn in ((1, 3.2, False), (2, 3.2, False), (3, 4.2, True), (26, 1.04, False)):

@@ -166,7 +166,7 @@ def test_a_page_says_which_runs_of_a_cell_are_in_mixed_precision(mixed):
     assert "Epoch time" in report.comparison(mixed[mixed["seed"] == 42], "mnist").data
     figure = figures.against_batch_size(mixed, ["mnist"])
     assert "n = 1 to 3 seeds; in bf16: 3 of 5 runs on MNIST, the others" in picture.notes(figure).caption
-    assert any("n = 3, 2 in bf16; ± half" in text for *_, text, _ in picture.notes(figure).tips)
+    assert any("n = 3, 2 in bf16; 95 % interval" in text for *_, text, _ in picture.notes(figure).tips)
     alone = figures.against_batch_size(mixed[mixed["precision"] == "fp32"], ["mnist"])
     assert picture.notes(alone).caption.endswith("; n = 1 seed, in fp32.")
     assert figures.behind(mixed[mixed["batch_size"] == 128]) == "n = 1 seed, in bf16"
