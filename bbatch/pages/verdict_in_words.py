@@ -61,7 +61,7 @@ def figure_calibration(table: pd.DataFrame) -> Figure:
                 for w, d in zip(rows["wrong"], rows["draws"], strict=True)
             ]
             share = rows["wrong"]
-            spread = [[max(0.0, i.mean - i.low) for i in found], [max(0.0, i.high - i.mean) for i in found]]
+            spread = [[i.mean - i.low for i in found], [i.high - i.mean for i in found]]
             axis.axhline(limit, color=INK, linewidth=0.9, linestyle="--")
             axis.errorbar(rows.index, share, spread, color="#0072B2", marker="o", markersize=4, linewidth=1)
             axis.set_title(kind, fontsize=8.5)

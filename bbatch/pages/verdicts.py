@@ -194,12 +194,9 @@ def measured_cell(j: Judgement) -> str:
         return "no such number"
     if part.among:
         return f"{size_text(part.value)}"
-    places = places_of(unit)
-    span = (
-        ""
-        if math.isnan(part.low) or math.isnan(part.high)
-        else (f" <br><small>{number(part.low, places)} to {number(part.high, places)}</small>")
-    )
+    places, span = places_of(unit), ""
+    if not math.isnan(part.low):
+        span = f" <br><small>{number(part.low, places)} to {number(part.high, places)}</small>"
     return number_cell(number(part.value, places) + UNITS.get(unit, f" {unit}")) + span
 
 

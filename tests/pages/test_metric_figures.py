@@ -64,6 +64,11 @@ def test_panels_name_what_they_draw(runs):
         "Gap, clean (%) against batch size. Circles: one seed, no interval; n = 1 seed, in fp32."
     )
     assert artists.key(alone.axes[0]) == ["ours, one seed;\nno interval"]
+    two = runs[(runs["dataset"] == "synthetic-1k") & (runs["batch_size"] == 64)]
+    assert picture.notes(figures.against_batch_size(two, ["synthetic-1k"], "gap")).caption == (
+        "Gap, clean (%) against batch size. Circles: means over seeds with 95 % intervals; two seeds: no "
+        "interval; n = 2 seeds; in bf16: 1 of 2 runs on Synthetic 1K, the others in fp32."
+    )
     nothing = figures.against_batch_size(runs, ["cifar10"], "gap")
     assert nothing.axes[0].get_legend() is None and not nothing.axes[0].lines
     assert picture.notes(nothing).caption == "Gap, clean (%) against batch size. no runs yet."
@@ -204,6 +209,7 @@ def test_learning_curves_are_mean_and_range_of_the_error_by_epoch(curves):
     [band] = axis.collections  # 0.25: half of one of 200 samples, as a log scale has no zero
     assert artists.band(band) == {1: (18, 20), 2: (4, 5), 3: (0.25, 0.5)}
     assert axis.get_yscale() == "log" and axis.get_xlabel() == "Epoch"
+    assert axis.get_ylabel() == "Test error (%, log scale)"
     assert axis.yaxis.get_major_formatter()(0.5, 0) == "0.5"
     ticks = axis.yaxis.get_major_locator().tick_values(0.5, 20)
     assert {0.5, 1, 2, 5, 10, 20} <= set(np.round(ticks, 6)) and 3 not in np.round(ticks, 6)
@@ -229,5 +235,7 @@ def test_learning_curves_are_mean_and_range_of_the_error_by_epoch(curves):
     one = figures.learning_curves(curves[curves["batch_size"] == 8], "synthetic-1k")
     assert artists.key(one) == ["B = 8 (n = 1)"] and not picture.notes(one).title
     assert ". One run each; n = 1 seed, in fp32." in picture.notes(one).caption
+    first = figures.learning_curves(curves[curves["epoch"] == 1], "synthetic-1k")
+    assert artists.key(first) == ["B = 8 (n = 1)", "B = 64 (n = 2)", "range over seeds"]
     none = figures.learning_curves(curves, "mnist")
     assert not none.axes[0].lines and picture.notes(none).caption.endswith("One run each; no runs yet.")

@@ -88,6 +88,15 @@ def test_numbers_as_text():
     assert [tables._digits(v) for v in (0.0123, 0.5, 1.0, 99.0, 100.0, 1234.0, 0.0)] == [4, 3, 2, 1, 0, 0, 0]
 
 
+def test_two_batch_sizes_have_a_best_one_and_table_v_counts_its_runs():
+    two = LINEAR[(LINEAR["dataset"] == "mnist") & LINEAR["batch_size"].isin([8, 64])]
+    row = tables.critical_sizes(two).set_index("data set").loc["MNIST"]
+    means = {b: np.mean(list(v.values())) for b, v in made_up.cells(two, "mnist").items()}
+    assert row["optimum, ours"] == max(means, key=means.get)
+    five = tables.formatted(tables.ablation(RUNS))
+    assert set(five["n", ""]) == {"3", "4"}  # B = 32 lacks a seed
+
+
 def test_every_table_has_its_number():
     seven = tables.by_number(7, RUNS)
     assert seven.columns[0] == "dataset" and seven["dataset"].unique().tolist() == list(SYNTHETIC)

@@ -2,18 +2,21 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
+from scipy import stats
 
+import artists
 from bbatch.analysis.estimate import Estimate
 from bbatch.claims import rules
 from bbatch.claims.claim import Claim, Evidence, Reading, says
 from bbatch.claims.judging import Judgement, Read
 from bbatch.claims.questions import QUESTIONS
 from bbatch.config import DATASETS
-from bbatch.pages import parameters, statement_table, verdict_in_words, verdicts
+from bbatch.pages import parameters, picture, statement_table, verdict_in_words, verdicts
 
 NB = "\u00a0"
 READING = Reading(lambda e: [])
@@ -111,6 +114,8 @@ def test_the_matrix_shows_the_leading_statement_and_a_strip_of_all(some):
     paper, mine = first.find_all(class_="bbatch-tile")
     assert (paper["data-is"], mine["data-is"]) == (rules.CONSISTENT, rules.NOT)
     assert mine.small.text == "in 2 of 3 readings" and paper.small is None
+    heads = [th.text for th in page.thead.find_all("th")]
+    assert [td["data-label"] for td in first.find_all("td")] == heads[1:]
     strip = first.find(class_="bbatch-strip")
     assert strip["aria-label"] == f"1 {rules.REPRODUCED}, 2 {rules.NOT}" and strip.span.text == "3"
     shares = [s["style"] for s in strip.find_all("span")[1:]]
@@ -144,6 +149,9 @@ def test_the_box_of_a_section_lists_statements_and_counts_cells(some, ours, monk
     monkeypatch.setattr(parameters, "note", lambda: " (quick profile)")
     assert "of all recorded runs" in soup(verdicts.box("IV-A")).figcaption.text
     assert "of all recorded runs" not in page.figcaption.text
+    assert "of all recorded runs" not in soup(verdicts.box("IV-A", ours=ours)).figcaption.text
+    monkeypatch.setattr(parameters, "note", lambda: "")
+    assert "of all recorded runs" not in soup(verdicts.box("IV-A")).figcaption.text
 
 
 def test_a_row_of_the_table_opens_to_its_reasoning(some, ours):
@@ -222,6 +230,82 @@ def test_the_rule_says_what_kind_of_claim_it_is(some):
         page = soup(statement_table._link(judgement("x", "IV", rules.DATA, rules.CONSISTENT, [], question)))
         assert page.a["href"].startswith(f"{digits}_") and page.a["href"].endswith(".html")
     assert "04_" in statement_table._link(judgement("a-cifar10-b", "IV", rules.DATA, rules.CONSISTENT, []))
+
+
+def test_answers_in_a_sentence_and_at_length(some, monkeypatch):
+    answers = {
+        "how-far": "No. At B = 8 it rises. More of it.",
+        "chance": "Ours do not, says this first one. Why.",
+    }
+    rows = [(id, f"{id}?", f"{answer}", "IV-A, VII") for id, answer in answers.items()]
+    table = pd.DataFrame(rows, columns=["id", "claim", "answer", "where"])
+    monkeypatch.setattr(verdicts, "distinct", lambda judgements, ours: table)
+    page = soup(verdicts.answers(some, "ours"))
+    assert [dt.text for dt in page.find_all("dt")] == ["how-far?", "chance?"]
+    assert [dd.text for dd in page.find_all("dd")] == [
+        "No. At B = 8 it rises. IV-A, VII",
+        "Ours do not, says this first one. IV-A, VII",
+    ]
+    page = soup(verdicts.answers_at_length(some, "ours"))
+    first, second = ([li.text for li in dd.find_all("li")] for dd in page.find_all("dd"))
+    assert [dd.p.text.replace(NB, " ") for dd in page.find_all("dd")] == list(answers.values())
+    assert first == [
+        "The paper: the text <of it>: 1.5 points",
+        f"Our runs: {verdicts.MARKS[rules.NOT]}{NB}{rules.NOT} in 2 of 3 readings",
+        f"Its own tables: {verdicts.MARKS[rules.CONSISTENT]}{NB}{rules.CONSISTENT}",
+        "What would tell: bbatch sweep",
+    ]
+    assert second[0].startswith("The paper: ") and len(second) == 3
+    assert page.a["href"] == f"../notebooks/12_verdicts.html#claim-{LEADS['how-far']}"
+
+
+def test_what_is_said_first(monkeypatch):
+    def question(id):
+        return SimpleNamespace(
+            id=id, asks=f"{id}?", answered=lambda ours: f"{id} of {ours}, a longer sentence. And."
+        )
+
+    monkeypatch.setattr(
+        verdict_in_words, "QUESTIONS", [question("other"), question("values"), question("last")]
+    )
+    assert verdict_in_words.strongest("ours") == "**values?** values of ours, a longer sentence."
+
+
+def test_the_figure_of_wrong_verdicts_draws_the_truth_that_misleads_most():
+    rows = [
+        ("it falls", "one", 3, 0.0, 200),
+        ("it falls", "one", 1, 4.0, 200),
+        ("it falls", "other", 1, 2.0, 200),
+        ("a number", "one", 1, 2.5, 200),
+        ("a number", "one", 3, 1.5, 200),
+    ]
+    figure = verdict_in_words.figure_calibration(
+        pd.DataFrame(rows, columns=["kind", "truth", "n", "wrong", "draws"])
+    )
+    falls, number, *others = figure.axes
+    assert falls.get_title(loc="left") == "it falls" and number.get_title(loc="left") == "a number"
+    [bars] = falls.containers
+    assert artists.points(bars.lines[0]) == [(0, 4), (1, 0)] and artists.ticks(falls) == {0: "1", 1: "3"}
+    wilson = [stats.binomtest(k, 200).proportion_ci(method="wilson") for k in (8, 0)]
+    ends = [(100 * w.low, 100 * w.high) for w in wilson]
+    assert artists.ends(bars) == [pytest.approx(end, abs=1e-9) for end in ends]
+    assert [list(line.get_ydata()) for line in falls.lines if line.get_linestyle() == "--"] == [
+        [pytest.approx(5)] * 2
+    ]
+    assert artists.tips(figure) == [
+        (0, 4, "it falls, n = 1: 4.0 %", ""),
+        (1, 0, "it falls, n = 3: 0.0 %", ""),
+    ]
+    assert falls.get_ylim()[0] == others[-1].get_ylim()[0] == 0 and figure.get_supylabel()
+    labels = [axis.get_xlabel() for axis in figure.axes]
+    assert labels == [""] * 9 + ["Runs of each cell"] * 3
+    notes = picture.notes(figure)
+    assert notes.title == "A firm verdict is wrong in at most 4.0 % of the draws"
+    assert notes.caption.endswith("allow, 5 %; bars are 95 % intervals of 200 draws.")
+    one = verdict_in_words.figure_calibration(
+        pd.DataFrame(rows[:1], columns=["kind", "truth", "n", "wrong", "draws"])
+    )
+    assert picture.notes(one).title == "A firm verdict is wrong in at most 0.0 % of the draws"
 
 
 def test_totals_count_claims_and_cells_by_witness_and_verdict(some):
