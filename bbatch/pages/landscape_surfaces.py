@@ -37,9 +37,8 @@ def rotatable_surfaces(found: Grids) -> go.Figure:
             hovertemplate=label + ", a %{x:.2f}, b %{y:.2f}<br>log₁₀ loss %{z:.2f}<extra></extra>",
         )
         figure.add_trace(surface, 1, k)
-    # A flat box fills a scene that is about as high as wide; a narrow scene shows all of its box, and the
-    # numbers to its left, from further away.
-    far = 1.45 if len(found) < 3 else 1.65
+    # A flat box in a scene that is about as high as wide, from so far that the numbers to its left are seen.
+    far = 1.75
     figure.update_scenes(
         xaxis_title="a",
         yaxis_title="b",
@@ -60,5 +59,6 @@ def log_range(surfaces) -> tuple[float, float]:
 
 
 def _decades(low: float, high: float) -> dict:
-    ticks = [v for v in (np.log10(m) + d for d in range(-4, 6) for m in (1, 3)) if low <= v <= high]
-    return {"tickvals": ticks, "ticktext": [f"{float(f'{10**v:.1g}'):g}" for v in ticks]}
+    marks = [m * 10.0**d for d in range(-4, 6) for m in (1, 3)]
+    inside = [v for v in marks if low <= np.log10(v) <= high]
+    return {"tickvals": [np.log10(v) for v in inside], "ticktext": [f"{v:g}" for v in inside]}

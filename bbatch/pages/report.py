@@ -6,10 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from html import escape
 
 import pandas as pd
-from IPython.display import HTML, Markdown
+from IPython.display import HTML
 
 from .. import metrics
 from ..analysis import generalization_gap
@@ -20,6 +19,7 @@ from ..records.store import Store
 from ..sweeping import dask_cluster
 from ..sweeping.sweep import sweep
 from . import parameters, picture, tables
+from .origin import provenance as provenance
 from .parameters import RECORDED
 from .shown import PROSE, WIDE, Table, Words, cell_text
 
@@ -196,42 +196,6 @@ def readings(runs: pd.DataFrame, datasets) -> HTML:
         "Mean distance of the paper's gap from ours under each reading of its training accuracy, in "
         "percentage points, over the batch sizes that both have",
     )
-
-
-def provenance(records: list[dict]) -> Markdown:
-    """Where a page's numbers come from: records, data, hardware, versions, commits and dates."""
-    if not records:
-        return Markdown("No records: this page shows the paper's values alone.")
-
-    def distinct(values):  # what a record says is text, whatever it holds
-        return ", ".join(sorted(dict.fromkeys(escape(str(value)) for value in values)))
-
-    observed = [r["observed"] for r in records]
-    sources = pd.DataFrame([r["data"] for r in records]).groupby("source")["fingerprint"].unique()
-    named = {source: distinct("`" + one[:12] + "`" for one in prints) for source, prints in sources.items()}
-    data = "; ".join(f"{escape(source)} ({prints})" for source, prints in named.items())
-    ends = min(o["started"] for o in observed)[:10], max(o["finished"] for o in observed)[:10]
-    days = " to ".join(dict.fromkeys(ends))
-    versions = distinct(
-        f"PyTorch {o['versions']['torch']}, NumPy {o['versions']['numpy']}, Python {o['python']}"
-        for o in observed
-    )
-    return Markdown(
-        "**Where this page's numbers come from.** "
-        f"{len(records)} recorded runs · data: {data} · "
-        f"precision: {distinct(r['run']['precision'] for r in records)} · "
-        f"hardware: {distinct(o['device_name'] for o in observed)}, "
-        f"{distinct(o['threads'] for o in observed)} thread a run · "
-        f"engine: {distinct(o['engine'] for o in observed)} · {versions} · "
-        f"code: {_commits(observed)} · trained {days} (UTC). "
-        "Every run is a row of `bbatch results`."
-    )
-
-
-def _commits(observed: list[dict]) -> str:
-    """The commits that runs were trained at, as one range in order of time."""
-    found = list(dict.fromkeys(escape(o["commit"]) for o in sorted(observed, key=lambda o: o["started"])))
-    return found[0] if len(found) == 1 else f"{len(found)} commits from {found[0]} to {found[-1]}"
 
 
 def setup() -> None:

@@ -2,7 +2,9 @@
 
 import json
 import math
+import re
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +16,8 @@ from bbatch.cli import main
 from bbatch.config import DATASETS
 from bbatch.data import load
 from bbatch.errors import BadInput
-from bbatch.pages import figures, landing, picture, protocol_figures, report, tables
+from bbatch.pages import figures, landing, origin, picture, protocol_figures, report, tables
+from bbatch.publishing import book
 from bbatch.records.store import Store
 from factories import record
 
@@ -262,6 +265,34 @@ def test_provenance_names_data_hardware_and_commit():
     assert all(
         word in text for word in ("1 recorded runs", "made up", "a processor", "abc", "2026-01-01", "fp32")
     )
+
+
+def test_provenance_of_studies_names_what_their_tables_hold(monkeypatch):
+    row = dict(source="made up", precision="bf16", engine="torch", device_name="a processor")
+    row |= dict(python="3.11.7", versions="numpy 2, torch 3")
+    one = [row | {"id": f"a{k}", "fingerprint": "0123456789abcdef", "commit": "abc"} for k in range(2)]
+    two = [row | {"id": f"b{k}", "fingerprint": f"{k}", "commit": f"c{k}"} for k in range(5)]
+    found = {"one": pd.DataFrame(one), "two": pd.DataFrame([*two, one[0]])}  # a run of both counts once
+    monkeypatch.setattr(origin, "read_table", found.get)
+    assert report.provenance([], ["one", "one"]).data == (
+        "**Where this page's numbers come from.** 2 runs of the study `one` · "
+        "data: made up (`0123456789ab`) · precision: bf16 · hardware: a processor · engine: torch · "
+        "numpy 2, torch 3, Python 3.11.7 · code: abc. "
+        "Every run is a row of a table under `results/studies/`."
+    )
+    both = report.provenance([record()], ["one", "two"]).data
+    assert both.count("Where this page") == 1 and "1 recorded runs" in both
+    assert (
+        "7 runs of the studies `one`, `two` · data: made up (6 sets)" in both and "code: 6 commits." in both
+    )
+
+
+@pytest.mark.parametrize("path", [*book.pages()], ids=lambda path: path.stem)
+def test_a_page_that_shows_recorded_runs_says_where_they_come_from(path):
+    cells = nbformat.read(path, as_version=4).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    if re.search(r"committed_runs\(|report\.obtain\(|read_table\(|claims\.evidence\(", code):
+        assert re.search(r"provenance\(|choice_comparison\.origin\(", code)
 
 
 def test_text_and_table_of_the_paper_stand_side_by_side(runs):
