@@ -3,6 +3,7 @@
 import math
 from statistics import fmean
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
@@ -93,6 +94,16 @@ def test_three_cells_have_no_correlation_and_four_have():
     assert four.n == 4 and four.missing == "bbatch sweep mnist"
 
 
+def test_correlations_are_of_the_running_gap(monkeypatch):
+    four = first_of_mnist(4)
+    monkeypatch.setattr(published, "printed_frame", lambda: four)
+    mine = cells(four, "mnist", "gap_running")
+    book = stats.pearsonr(np.log(list(mine)), [fmean(values.values()) for values in mine.values()])
+    for row in generalization_gap.correlations(four).to_dict("records"):
+        found = [row[c] for c in ("r", "low", "high", "p", "n")]
+        assert found == pytest.approx([book.statistic, *book.confidence_interval(), book.pvalue, 4])
+
+
 def test_rows_and_p_values_of_what_is_recorded_so_far():
     p = generalization_gap.p_value(first_of_mnist(3), "gap")
     assert p.n == 0 and p.unit == "p" and p.missing.startswith("bbatch sweep")
@@ -128,7 +139,7 @@ def test_a_missing_cell_is_that_of_its_data_set():
     assert found.n == sum(len(sizes(d)) for d in PUBLISHED) - 1
     p = generalization_gap.p_value(hole, "gap")
     assert (p.missing, p.shown, p.n) == (found.missing, found.shown, found.n)
-    assert (p.how, p.counted, p.unit) == ("Student's t", "cells", "p")
+    assert (p.how, p.about, p.counted, p.unit) == ("Student's t", "all cells", "cells", "p")
 
 
 def test_which_training_accuracy_by_hand():

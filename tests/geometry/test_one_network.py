@@ -1,6 +1,8 @@
 """The rows of one network, and what tables and plans make of many: every argument and text, with measurements
 that answer by a formula."""
 
+import io
+import pickle
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,7 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bbatch.geometry import gradient_noise, hessian, measurements, networks, one_network, sharpness
+from bbatch.files import seal
+from bbatch.geometry import drawing, gradient_noise, hessian, measurements, networks, one_network, sharpness
 from bbatch.geometry.hessian import top_eigenvalues
 from bbatch.geometry.networks import EFFORT, epochs_of, planned
 from bbatch.geometry.objective import PIECE, Objective, twice_differentiable
@@ -187,6 +190,32 @@ def test_the_runs_that_are_planned(tmp_path):
     assert low in planned("mnist", None, nowhere, "f")
 
 
+def test_surfaces_of_every_network_and_paths_from_the_reference_to_the_other_sizes():
+    base, other, far = (networks.plan("mnist", b) for b in (32, 512, 1024))  # 1024 is on no figure
+    constant = networks.plan("mnist", 512, lr_rule="constant")
+    keys = {base: "a", other: "b", far: "c", constant: "d"}
+    columns = ["id", "split", "to_batch_size"]
+    done = [("c", "train", 0), ("c", "test", 0), ("d", "train", 0), ("a", "train", 512), ("b", "test", 0)]
+    assert drawing._undrawn("mnist", keys, pd.DataFrame(done, columns=columns)) == [
+        (base, "train", None),
+        (base, "test", None),
+        (base, "test", other),
+        (other, "train", None),
+        (constant, "test", None),
+    ]
+
+
+def test_a_surface_reaches_one_step_to_each_side_and_a_path_half_its_length_beyond_both_ends(tmp_path):
+    (net, x, y), (to, *_) = small_mlp(), small_mlp(1)
+    effort, part = replace(SMALL, points=3), tmp_path / "part"
+    path = drawing._points(effort, net, to, x, y, part, False)
+    assert path["a"].tolist() == [-0.5, 0.5, 1.5] and set(path["b"]) == {0} and set(path["kind"]) == {"path"}
+    surface = drawing._points(effort, net, None, x, y, part, False)
+    assert surface[["a", "b"]].values.tolist() == [[a, b] for a in (-1, 0, 1) for b in (-1, 0, 1)]
+    assert surface["loss"][4] == pytest.approx(F.cross_entropy(net(x), y).item()) and len(x) == 60
+    assert set(surface["n_samples"]) == {60}
+
+
 def test_the_epochs_at_which_a_run_is_measured():
     def at(*run, **more):
         return epochs_of(networks.plan(*run, **more))
@@ -194,6 +223,37 @@ def test_the_epochs_at_which_a_run_is_measured():
     assert at("synthetic-50k", 512) == (0, 1, 2, 5, 10, 20, 50) and at("synthetic-1k", 8) == (0, 5, 20, 50)
     assert at("mnist", 32) == (0, 12) and at("mnist", 512) == (12,)
     assert at("mnist", 32, precision="bf16") == (12,)
+
+
+def test_the_last_epoch_of_a_network_trained_again_is_held_against_its_record(monkeypatch):
+    done = []
+    engine = SimpleNamespace(
+        train_epoch=done.append, weights=lambda: f"after {len(done)}", evaluate=lambda x, y: (5.0, 7)
+    )
+    monkeypatch.setattr(networks, "engine_for", lambda run, source, device: engine)
+    monkeypatch.setattr(networks, "network", lambda run, source, weights: weights)
+    monkeypatch.setattr(networks, "_agreement", lambda *told: told)
+    run = replace(networks.plan("synthetic-1k", 32), epochs=3)
+    source = SimpleNamespace(test_x=None, test_y=[0] * 10)
+    assert list(networks._trained(run, "key", source, [1, 3])) == [
+        (1, "after 1", "retrained"),
+        (3, "after 3", ("key", 7, 0.5)),  # the loss of a sample
+    ]
+    assert done == [0, 1, 2]
+
+
+def test_a_file_of_weights_holds_nothing_else(tmp_path):
+    """What is unpickled could run anything."""
+
+    def saved(content):
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        (tmp_path / "net.pt").write_bytes(seal(buffer.getvalue()))
+        return networks.kept(tmp_path / "net.pt")
+
+    assert saved({"w": torch.ones(2)})["w"].tolist() == [1, 1]
+    with pytest.raises(pickle.UnpicklingError):
+        saved({"w": SimpleNamespace()})
 
 
 def test_images_are_normalised_and_rows_taken_as_they_are():
@@ -238,6 +298,13 @@ def test_defaults_and_residuals_of_the_spectrum():
     ritz, vectors = np.linalg.eigh(t[:3, :3])
     assert found.values == pytest.approx(ritz[::-1][:2], rel=1e-6)
     assert found.residuals == pytest.approx((abs(t[3, 2]) * abs(vectors[2]))[::-1][:2], rel=1e-6)
+
+
+def test_the_variance_that_is_expected_of_all_samples_at_once():
+    """All of a finite population have no variance, its only sample has that of any; 19/20 of it is told."""
+    assert gradient_noise.expected_variance(3.0, 2, 2) == 0
+    assert gradient_noise.expected_variance(3.0, 1, 1) == pytest.approx(3 * 0.95)
+    assert gradient_noise.expected_variance(3.0, 2, 2, replacement=True) == pytest.approx(3 / 2 * 0.95)
 
 
 def test_three_mini_batches_are_enough_and_the_first_weights_have_two_dimensions():

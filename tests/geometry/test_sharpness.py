@@ -110,6 +110,24 @@ def test_each_ball_is_what_its_name_says():
         assert torch.allclose(ball(net, norm, 0.2).project(near), near)
 
 
+def test_a_layer_of_one_filter_has_a_ball_of_its_own():
+    net = nn.Linear(2, 1)
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor([[3.0, 4.0]]))
+    found = ball(net, "filter", 0.2)
+    assert found.radius.tolist() == pytest.approx([0.2 * 5, 0]) and found.group.tolist() == [0, 0, 1]
+
+
+def test_rescaling_multiplies_one_layer_and_divides_the_weights_of_the_next():
+    net, x, _ = small_mlp()
+    before, outputs = [p.detach().clone() for p in net.parameters()], net(x)
+    rescale(net, net[0], net[3], 4.0)
+    factors = [4, 4, 1 / 4, 1, 1, 1]
+    for p, old, factor in zip(net.parameters(), before, factors, strict=True):
+        assert torch.equal(p.detach(), old * factor)
+    assert torch.allclose(net(x), outputs)
+
+
 def test_no_random_point_and_no_fine_search_does_better_on_a_network():
     net, x, y = small_mlp()
     flat = torch.cat([p.detach().flatten() for p in net.parameters()])

@@ -5,6 +5,7 @@ import re
 ROUNDING = "rounding is far below either"
 ANY_SEED = "one seed is as good as another"
 BAR = "a word of the progress bar"
+PIECES = "samples at a time: the sum is the same"
 SIDE = "a sign is 1 or -1"
 # A bound that two measured numbers meet exactly: it happens with probability 0, or to the last bit alone.
 ON_THE_EDGE = "only where two measured numbers are equal to the last bit"
@@ -111,7 +112,8 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "tqdm(range(len(losses), len(points)), initial=len(losses), total=len(points), desc='landsc: "
         "without unit",
     ): BAR,
-    ("geometry/objective.py", "<module>", "10000 to 10001"): "samples at a time: the sum is the same",
+    ("geometry/objective.py", "<module>", "10000 to 10001"): PIECES,
+    ("geometry/objective.py", "<module>", "1024 to 1025"): PIECES,
     ("claims/calibration.py", "<module>", "False to True"): "one more column, which nothing reads",
     ("claims/answers_on_training.py", "warm_up", "512 to 513"): "no batch size lies between",
     ("claims/answers_on_training.py", "warm_up", "0 to 1"): "each has two seeds, which is asserted above",
