@@ -173,8 +173,8 @@ def comparison(runs: pd.DataFrame, dataset: str) -> HTML:
     half = "± half of" + (", or the ends of," if shown.map(lambda v: " to " in str(v)).any(axis=None) else "")
     note = f"{half} the 95 % interval {', or '.join(notes)}".strip()
     caption = (
-        f"{DATASETS[dataset].title}: the paper's values, the means of our n runs ({note}), and "
-        "ours minus the paper's"
+        f"{DATASETS[dataset].title}: the paper's values, the means of our n runs ({note}), and ours minus "
+        "the paper's"
     )
     if any(table["n_bf16"].between(1, table["n"] - 1)):
         caption += "; epoch times are left out, as the runs are of two arithmetics"

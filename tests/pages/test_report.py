@@ -148,9 +148,17 @@ def test_the_committed_runs_of_some_data_sets(monkeypatch):
 @pytest.mark.parametrize(
     "seeds, said",
     [
-        ({8: 3}, "over seeds"),
-        ({8: 1}, "from the test set's sampling error where n = 1"),
-        ({8: 3, 64: 1}, "over seeds, or from the test set's sampling error where n = 1"),
+        ({8: 3}, "± half of the 95 % interval over seeds"),
+        # Wilson's is not symmetric.
+        (
+            {8: 1},
+            "± half of, or the ends of, the 95 % interval from the test set's sampling error where n = 1",
+        ),
+        (
+            {8: 3, 64: 1},
+            "± half of, or the ends of, the 95 % interval over seeds, or from the test set's sampling "
+            "error where n = 1",
+        ),
     ],
 )
 def test_the_caption_of_a_comparison_says_what_the_intervals_are(seeds, said):
@@ -159,8 +167,7 @@ def test_the_caption_of_a_comparison_says_what_the_intervals_are(seeds, said):
         line for line in report.comparison(runs, "synthetic-1k").text.splitlines() if "ours minus" in line
     ]
     assert caption == (
-        f"Synthetic 1K: the paper's values, the means of our n runs (± half of the 95 % interval {said}), "
-        "and ours minus the paper's"
+        f"Synthetic 1K: the paper's values, the means of our n runs ({said}), and ours minus the paper's"
     )
 
 
