@@ -93,6 +93,11 @@ def comparable(rows: pd.DataFrame) -> pd.DataFrame:
     return found[found.groupby("problem")["seed"].transform("nunique") > 1]
 
 
+def compared(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of problems on which more than one way was tried: one alone compares nothing."""
+    return rows[rows.groupby("problem")["method"].transform("nunique") > 1]
+
+
 def _with_fixed(choices: pd.DataFrame, name: str, seeds) -> pd.DataFrame:
     """The choices, with those that need no measurement added where the problem has none yet."""
     if len(choices) or name not in DATASETS:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..analysis.regret import leave_one_out, mean_difference, summary
+from ..analysis.regret import comparable, compared, leave_one_out, mean_difference, summary
 from ..choosing.answer import Answer
 from ..evaluation.problems import PROBLEMS
 from ..evaluation.ways import METHODS
@@ -63,8 +63,9 @@ def search(found: Answer) -> Figure:
 
 
 def regrets(rows: pd.DataFrame) -> Figure:
-    """Regret of each way on each problem, with its 95 % interval; 0 is the best cell of the grid. Of two
-    seeds, the points."""
+    """Regret of each way on each problem on which more than one was tried, with its 95 % interval; 0 is the
+    best cell of the grid. Of two seeds, the points."""
+    rows = compared(rows)
     s, lost = summary(rows), (rows["best_acc"] - rows["test_acc"]).groupby([rows["problem"], rows["method"]])
     single = {(PROBLEMS[p], way): values for (p, way), values in lost}
     names, n = list(dict.fromkeys(s["problem"])), s.groupby("problem")["n"].agg(["min", "max"])
@@ -115,7 +116,8 @@ def regrets(rows: pd.DataFrame) -> Figure:
     plt.close(fig)
     return describe(
         fig,
-        f"Regret in test accuracy of each way to choose a batch size on {len(names)} problems: the best "
+        f"Regret in test accuracy of each way to choose a batch size on {len(names)} problems, of which "
+        f"{comparable(rows)['problem'].nunique()}, with two seeds or more, are in the means: the best "
         "batch size of the full grid less the choice, in percentage points, paired by seed; mean and 95 % "
         f"interval over n = {s['n'].min()} to {s['n'].max()} seeds, the single seeds where they are two. Of "
         f"{len(s)} such intervals about {0.05 * len(s):.0f} may be expected to miss.",

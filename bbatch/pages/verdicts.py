@@ -144,7 +144,7 @@ def box(section: str, about: str = "", ours: Evidence | None = None) -> HTML:
             f'<a href="{PAGE}.html#claim-{j.claim.id}">{escape(capital(j.claim.text))}</a>',
             number_cell(j.claim.printed),
             badge(j.check),
-            measured_cell(j),
+            measured_cell(j) + _of_what(j),
             badge(j.verdict),
         )
         for j in found
@@ -195,9 +195,20 @@ def measured_cell(j: Judgement) -> str:
     if part.among:
         return f"{size_text(part.value)}"
     places, span = places_of(unit), ""
-    if not math.isnan(part.low):
-        span = f" <br><small>{number(part.low, places)} to {number(part.high, places)}</small>"
+    low, high = number(part.low, places), number(part.high, places)
+    if not math.isnan(part.low) and low != high:  # one without width, as printed, says nothing
+        span = f" <br><small>{low} to {high}</small>"
     return number_cell(number(part.value, places) + UNITS.get(unit, f" {unit}")) + span
+
+
+def _of_what(j: Judgement) -> str:
+    """Which part that number is of, and in which reading where there are several."""
+    part, read = j.deciding, j.ours[0]
+    if part is None or part.n == 0:
+        return ""
+    said = [part.about, f"read as {read.label}" if len(j.ours) > 1 and read.label else ""]
+    told = "; ".join(filter(None, said))
+    return f" <br><small>{inline(told)}</small>" if told else ""
 
 
 def badge(verdict: str) -> str:

@@ -127,6 +127,17 @@ def test_the_axis_of_regrets_reaches_every_mean_but_not_every_interval(rows):
     assert choice_figures.regrets(rows[:0]).axes[0].get_xlim() == (-10, 20)
 
 
+def test_a_problem_that_one_way_alone_has_is_not_shown_and_counts_are_computed(rows):
+    alone = rows[(rows["problem"] != NAMES[0]) | (rows["method"] == METHODS[1])]
+    alone = alone[(alone["problem"] != NAMES[1]) | (alone["seed"] == 42)]
+    figure = choice_figures.regrets(alone)
+    shown = [text.split("\n")[0] for text in artists.ticks(figure.axes[0], "y").values()]
+    assert shown == [PROBLEMS[name] for name in NAMES[1:]]
+    assert "on 3 problems, of which 2, with two seeds or more, are in" in picture.notes(figure).caption
+    titles = set(choice_comparison.comparison_table(alone)["problem"]) - {""}
+    assert titles == {PROBLEMS[name].removesuffix(" images") for name in NAMES[1:]}
+
+
 def test_the_gain_over_each_way_without_each_problem(rows):
     figure = choice_figures.one_out(rows)
     assert len(figure.axes) == 4 and artists.named(figure)
@@ -326,7 +337,7 @@ def test_every_reading_of_a_choice_has_its_mark():
     assert told["−6.5\u00a0±\u00a02.5"] == (pytest.approx(-0.92 * 5.5), 1.0)
     assert told["+7.2, +9.0"] == (pytest.approx(0.92 * 5.5), 0.0)
     tips = {text: (x, y) for x, y, text, _ in artists.tips(figure)}
-    assert tips["seed\nMNIST, B = 512: −0.25\u00a0±\u00a00.62"] == (-0.25, 0.0)
+    assert tips["seed\nMNIST, B = 512: −0.25 (−0.75 to +0.50)"] == (-0.25, 0.0)
     assert tips["seed\nMNIST, B = 32: +0.50\u00a0±\u00a00.35"]
     assert tips["start\nCIFAR-10, B = 8: −6.50\u00a0±\u00a02.50"] == (-5.5, 1.0)
     assert artists.named(figure) and artists.key(figure) == ["MNIST", "CIFAR-10"]

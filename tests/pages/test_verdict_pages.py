@@ -87,6 +87,7 @@ def test_a_measured_cell_is_the_deciding_part_with_its_interval(some):
         return soup(verdicts.measured_cell(j)).get_text()
 
     assert cell(estimate(2.25, 1.5, 3.0)) == "2.25 points 1.50 to 3.00"
+    assert cell(estimate(2.25, 2.249, 2.251)) == "2.25 points"  # printed, its interval has no width
     assert cell(estimate(2.25)) == "2.25 points" and cell(estimate(2.25, n=0)) == "–" == cell(None)
     assert cell(estimate(math.nan)) == "no such number"
     assert cell(estimate(64.0, among=(32.0, 64.0)), "samples") == "B = 64"
@@ -104,6 +105,18 @@ def test_a_measured_cell_is_the_deciding_part_with_its_interval(some):
     for verdict, mark in verdicts.MARKS.items():
         badge = soup(verdicts.badge(verdict)).find(class_="bbatch-badge")
         assert badge["data-is"] == verdict and badge.get_text() == f"{mark}{NB}{verdict}"
+
+
+def test_a_box_says_under_each_number_what_it_is_of():
+    def small(parts, reads=()):
+        j = judgement("x", "IV-A", rules.NOT, rules.CONSISTENT, parts, reads=reads)
+        return [one.get_text() for one in soup(verdicts._of_what(j)).find_all("small")]
+
+    of = f"MNIST, B{NB}={NB}512"
+    assert small([estimate(2.25)]) == [of]
+    assert small([estimate(2.25)], reads=(rules.NOT,)) == [f"{of}; read as first"]
+    assert small([estimate(2.25, n=0)]) == small([]) == small([estimate(2.25, about="")]) == []
+    assert small([estimate(1.0, about="a <b>")]) == ["a <b>"]
 
 
 def test_the_matrix_shows_the_leading_statement_and_a_strip_of_all(some):
@@ -138,7 +151,7 @@ def test_the_box_of_a_section_lists_statements_and_counts_cells(some, ours, monk
     cells = [td.get_text() for td in first.find_all("td")]
     assert cells[:2] == ["The text <of it>", "1.5 points"]
     assert cells[2].endswith(rules.CONSISTENT) and cells[4].endswith(rules.NOT)
-    assert cells[3] == "2.25 points 1.50 to 3.00" and second.find_all("td")[3].text == "–"
+    assert cells[3] == f"2.25 points 1.50 to 3.00 MNIST, B{NB}={NB}512; read as first" and second.find_all("td")[3].text == "–"
     assert first.a["href"].endswith(f".html#claim-{LEADS['how-far']}")
     said = f"Of the 2 cells of Table III: 1 {rules.REPRODUCED}, 1 {rules.NOT}."
     assert page.find("p").text == said
