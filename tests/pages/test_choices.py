@@ -338,7 +338,7 @@ def test_every_reading_of_a_choice_has_its_mark():
     assert told["+7.2, +9.0"] == (pytest.approx(0.92 * 5.5), 0.0)
     tips = {text: (x, y) for x, y, text, _ in artists.tips(figure)}
     assert tips["seed\nMNIST, B = 512: −0.25 (−0.75 to +0.50)"] == (-0.25, 0.0)
-    assert tips["seed\nMNIST, B = 32: +0.50\u00a0±\u00a00.35"]
+    assert tips["seed\nMNIST, B = 32: +0.50 (+0.20 to +0.90)"]
     assert tips["start\nCIFAR-10, B = 8: −6.50\u00a0±\u00a02.50"] == (-5.5, 1.0)
     assert artists.named(figure) and artists.key(figure) == ["MNIST", "CIFAR-10"]
     assert list(DATASETS).index("mnist") == 3

@@ -151,7 +151,10 @@ def test_the_box_of_a_section_lists_statements_and_counts_cells(some, ours, monk
     cells = [td.get_text() for td in first.find_all("td")]
     assert cells[:2] == ["The text <of it>", "1.5 points"]
     assert cells[2].endswith(rules.CONSISTENT) and cells[4].endswith(rules.NOT)
-    assert cells[3] == f"2.25 points 1.50 to 3.00 MNIST, B{NB}={NB}512; read as first" and second.find_all("td")[3].text == "–"
+    assert (
+        cells[3] == f"2.25 points 1.50 to 3.00 MNIST, B{NB}={NB}512; read as first"
+        and second.find_all("td")[3].text == "–"
+    )
     assert first.a["href"].endswith(f".html#claim-{LEADS['how-far']}")
     said = f"Of the 2 cells of Table III: 1 {rules.REPRODUCED}, 1 {rules.NOT}."
     assert page.find("p").text == said
