@@ -93,7 +93,7 @@ def comparable(rows: pd.DataFrame) -> pd.DataFrame:
     return found[found.groupby("problem")["seed"].transform("nunique") > 1]
 
 
-def compared(rows: pd.DataFrame) -> pd.DataFrame:
+def contested(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of problems on which more than one way was tried: one alone compares nothing."""
     return rows[rows.groupby("problem")["method"].transform("nunique") > 1]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..analysis.regret import comparable, compared, leave_one_out, mean_difference, summary
+from ..analysis.regret import comparable, contested, leave_one_out, mean_difference, summary
 from ..choosing.answer import Answer
 from ..evaluation.problems import PROBLEMS
 from ..evaluation.ways import METHODS
@@ -65,7 +65,7 @@ def search(found: Answer) -> Figure:
 def regrets(rows: pd.DataFrame) -> Figure:
     """Regret of each way on each problem on which more than one was tried, with its 95 % interval; 0 is the
     best cell of the grid. Of two seeds, the points."""
-    rows = compared(rows)
+    rows = contested(rows)
     s, lost = summary(rows), (rows["best_acc"] - rows["test_acc"]).groupby([rows["problem"], rows["method"]])
     single = {(PROBLEMS[p], way): values for (p, way), values in lost}
     names, n = list(dict.fromkeys(s["problem"])), s.groupby("problem")["n"].agg(["min", "max"])
