@@ -187,15 +187,17 @@ def one_more_run(
     """Could each published value be one more run of ours? A row for each batch size that both have.
 
     Columns: batch_size, n, paper, low, high (95 % prediction interval for a single run), inside. A printed
-    value counts as inside where its rounding reaches. Cells without an interval are left out."""
+    value counts as inside where its rounding reaches. Left out are cells without an interval, and those where
+    it lies inside one that is wider than all runs of the data set lie apart: that decides nothing
+    (`claims.rules`, 2)."""
     paper = published.printed_frame().query("dataset == @dataset").set_index("batch_size")
     rows = []
     for b in sorted(set(runs[runs["dataset"] == dataset]["batch_size"]) & set(paper.index)):
         printed, give = paper.loc[b, metric], paper.loc[b, f"{metric}_rounding"]
         found = level(runs, dataset, int(b), metric)
         low, high = found.interval(level_, one_run=True)
-        if not np.isnan(low) and not np.isnan(printed):
-            inside = bool(low - give <= printed <= high + give)
+        inside = bool(low - give <= printed <= high + give)
+        if not np.isnan(low) and not np.isnan(printed) and (not inside or high - low <= found.span):
             rows.append((int(b), found.n, float(printed), low, high, inside))
     return pd.DataFrame(rows, columns=["batch_size", "n", "paper", "low", "high", "inside"])
 

@@ -62,12 +62,14 @@ def size_exponents(runs: pd.DataFrame, largest: int | None = None, drop: float =
         raise BadInput("an exponent over N needs the same sizes, two or more, of every problem.")
     found = table.assign(whole=(table["case"] == FOUND).groupby(table["problem"]).transform("all"))
     return {
-        "optimal": mean_interval(_slopes(table, "optimal")),
-        "critical": mean_interval(_slopes(found[found["whole"]], "critical")),
+        "optimal": mean_interval(slopes(table, "optimal")),
+        "critical": mean_interval(slopes(found[found["whole"]], "critical")),
     }
 
 
-def _slopes(table: pd.DataFrame, what: str) -> list[float]:
+def slopes(table: pd.DataFrame, what: str) -> list[float]:
+    """The power of N that `what`, a column of `optima`, follows on each problem: least squares of the
+    logarithms."""
     return [
         float(np.polyfit(np.log(rows["N"]), np.log(rows[what].astype(float)), 1)[0])
         for _, rows in table.groupby("problem")

@@ -100,7 +100,7 @@ QUESTIONS = (
         on_training.scaling,
     ),
     Question(
-        "warm-up", "Do large batches need a warm-up?", t.WARMUP, "ii-c-warmup-from", on_training.warm_up
+        "warm-up", "Is a warm-up needed from B = 256 on?", t.WARMUP, "ii-c-warmup-from", on_training.warm_up
     ),
     Question(
         "sharpness",
