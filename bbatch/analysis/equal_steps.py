@@ -1,4 +1,5 @@
-"""How much of a large batch's gap is left when it makes as many steps? Read from study `equal-steps`.
+"""How much of a large batch's gap is left when it makes as many steps? Read from study `equal-steps`, and,
+where the rate is chosen anew as well, from `equal-steps-tuned`.
 
 The gap of a batch size is the test accuracy of B = 32 minus its own, paired by seed (Hoffer et al. 2017). It
 is taken twice: after the paper's 50 epochs, and after as many steps as B = 32 makes in them.
@@ -14,8 +15,9 @@ import pandas as pd
 from ..config import DATASETS
 from ..errors import BadInput
 from ..statistics import LEVEL, Interval, paired_difference
+from .batch_and_rate import BASE, cost_of_batch
+from .rate_map import CHOICES
 
-BASE = 32
 DRAWS = 2_000
 _WAYS = ("epochs", "steps")
 
@@ -66,3 +68,14 @@ def _share(accuracy: pd.DataFrame, first: Interval) -> Interval:
     m = accuracy.mean()
     share = (m["steps"] - m["epochs"]) / (m["base"] - m["epochs"])
     return Interval(float(share), float(low), float(high), n)
+
+
+def cost_at_best_rates(by_epochs: pd.DataFrame, by_steps: pd.DataFrame, by: str = CHOICES[0]) -> pd.DataFrame:
+    """Does a batch size cost anything where neither the rate nor the number of steps is tied to it?
+
+    Of one data set, on the seeds that both have: test accuracy at the best rate after as many steps as B = 32
+    makes in 50 epochs (`by_steps`, the table of study `equal-steps-tuned`) minus that of B = 32 at its own
+    best rate (`by_epochs`, its map). Columns as in `batch_and_rate.cost_of_batch`."""
+    longer = by_steps[by_steps["dataset"].isin(by_epochs["dataset"])]
+    base = by_epochs[(by_epochs["batch_size"] == BASE) & by_epochs["seed"].isin(longer["seed"])]
+    return cost_of_batch(pd.concat([base, longer], ignore_index=True), by)

@@ -53,7 +53,7 @@ def variance_law(e: Evidence) -> str:
     return (
         "Yes, where one network is measured at every B: before training the slopes are "
         f"{listed((s.value for s in slopes), 2)} on the synthetic sets. (Drawn "
-        "without replacement: a batch that is half of the samples of 1K must vary less, which makes that "
+        "without replacement: a batch of most of the smallest set must vary less, which makes the first "
         "slope steeper. The page on gradient noise draws with it.) That is an identity of sampling, not "
         "a finding on training. Across the networks that each B trained, which is what the paper "
         f"describes, they are {listed((s.value for s in own), 2)}."

@@ -91,3 +91,27 @@ def test_warm_up_is_paired_by_seed():
     assert [e.value for e in warm_up.gains(runs)] == pytest.approx([by_hand.mean])
     none = warm_up.gains(runs.iloc[:0])[0]
     assert "studies warm-up" in none.missing and none.unit == "points"
+
+
+def test_where_neither_rate_nor_steps_are_tied_to_the_batch():
+    """Each size at the rate that the held-out samples choose: 0.1 for B = 32, 0.2 for 512; two seeds."""
+
+    def runs(dataset, b, seeds, accuracies):
+        """{rate: held-out and test accuracy}"""
+        return pd.DataFrame(
+            [[dataset, b, rate, seed, *pair] for rate, pair in accuracies.items() for seed in seeds],
+            columns=["dataset", "batch_size", "lr", "seed", "held_out_acc", "test_acc"],
+        )
+
+    at_32, at_512 = {0.1: (95, 91), 0.2: (94, 99)}, {0.1: (90, 98), 0.2: (92, 91.5)}
+    by_epochs = pd.concat(
+        [
+            runs("synthetic-1k", 32, (42, 43), at_32),
+            runs("synthetic-1k", 32, (44,), {0.1: (10, 10), 0.2: (99, 99)}),  # has no run of equal steps
+            runs("synthetic-1k", 512, (42, 43, 44), {0.1: (95, 80), 0.2: (94, 80)}),  # equal epochs
+        ]
+    )
+    by_steps = pd.concat([runs(name, 512, (42, 43), at_512) for name in ("synthetic-1k", "synthetic-10k")])
+    found = equal_steps.cost_at_best_rates(by_epochs, by_steps).set_index("batch_size")["difference"]
+    assert list(found.index) == [32, 512] and (found[32].mean, found[512].n) == (0, 2)
+    assert [found[512].mean, found[512].low, found[512].high] == [0.5] * 3
