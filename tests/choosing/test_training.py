@@ -262,3 +262,18 @@ def test_a_loss_below_zero_cannot_be_judged_in_percent():
     with pytest.raises(BadInput, match="not above 0 cannot be judged in percent"):
         fit(task, 32, 0.01, 1)
     assert Rows(TRAIN, "training").few(20).source[0].shape == (20, 6)
+
+
+def test_few_rows_are_pieces_of_one_and_one_piece_is_whole():
+    task = regression()
+    shares = [share for _, share in judging.pieces(task, task.validation, most=5)]
+    assert shares == pytest.approx([0.2] * 5)
+    whole = judging._joined(({"a": torch.ones(2), "b": torch.zeros(2, 3)},))
+    assert whole["a"].tolist() == [1, 1] and whole["b"].shape == (2, 3)
+    both = judging._joined((torch.ones(2), torch.zeros(1)))
+    assert both.tolist() == [1, 1, 0]
+
+
+def test_what_a_metric_is_given_has_32_bits_where_it_is_a_score_and_stays_a_class():
+    assert judging._kept(torch.ones(2, dtype=torch.bfloat16)).dtype == torch.float32
+    assert judging._kept(torch.ones(2, dtype=torch.int64)).dtype == torch.int64

@@ -5,11 +5,12 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from torch.nn import functional as F
 
 from bbatch import published
 from bbatch.choosing import advice, algorithm_2, by_name
-from bbatch.choosing.answer import TRIALS, Answer
+from bbatch.choosing.answer import TRIALS, Answer, restored
 from bbatch.choosing.judging import Lead
 from bbatch.choosing.memory_limit import Ceiling
 from bbatch.config import DATASETS
@@ -209,6 +210,41 @@ def test_an_answer_in_lines():
     table = told().table()  # of each size the longest, of equal ones the least loss; of the first seed alone
     assert table.values.tolist() == [[8, "0.002", "9", "0.4", "4"], [32, "0.002", "9", "0.6", "-"]]
     assert told(trials=told().trials.assign(loss=math.nan)).table() is None
+    assert told(trials=told().trials.assign(value=math.nan)).table().equals(table), "the loss is what counts"
+    gone = told(trials=told().trials.assign(loss=[0.5, math.nan, 0.7, 0.4, 0.1])).table()
+    assert gone.values.tolist()[1] == [32, "0.001", "3", "0.5", "-"], "what diverged has no loss"
+    assert told(accumulate=2).headline.startswith("batch size 100 (50 fits: accumulate 2)")
+
+
+def test_an_answer_says_itself_as_text_and_as_html():
+    lines = repr(told()).splitlines()
+    assert lines[0] == f"answer       {told().headline}" and lines[7] == ""
+    assert [line.split() for line in lines[8:]] == [
+        "B best rate epochs validation loss epoch, s".split(),
+        ["8", "0.002", "9", "0.4", "4"],
+        ["32", "0.002", "9", "0.6", "-"],
+    ]
+    page = BeautifulSoup(told(sure="<low>")._repr_html_(), "html.parser")
+    first, second = page.find_all("table")
+    assert [td.text for td in first.find_all("td")] == [text for _, text in told(sure="<low>").rows()]
+    assert [th.text for th in second.find_all("th")] == list(told().table()) and "border" not in second.attrs
+    none = told(trials=told().trials.assign(loss=math.nan))
+    assert len(repr(none).splitlines()) == 7
+    assert len(BeautifulSoup(none._repr_html_(), "html.parser").find_all("table")) == 1
+
+
+def test_an_answer_as_plain_values_and_back():
+    trials = pd.DataFrame([dict.fromkeys(TRIALS, 1) | {"loss": math.nan}], columns=TRIALS)
+    given = told(trials=trials, difference=Lead(1.5, -math.inf, 2.0, 3, 0.25), lr=0.5)
+    values = given.to_dict()
+    assert values["trials"] == [dict.fromkeys(TRIALS, 1) | {"loss": None}]
+    assert values["times"] == [{"batch_size": 8, "seconds_per_epoch": 4.0}]
+    assert values["difference"] == {"mean": 1.5, "low": None, "high": 2.0, "n": 3, "error": 0.25}
+    assert values["reasons"] == ["one", "two"] and (values["lr"], values["sure"]) == (0.5, "low")
+    back = restored(values)
+    assert back.difference == Lead(1.5, None, 2.0, 3, 0.25) and back.reasons == ("one", "two")
+    assert back.default == (32, 0.001) and list(back.trials) == TRIALS and back.to_dict() == values
+    assert restored(told(trials=trials).to_dict()).difference is None
 
 
 # In the terminal
