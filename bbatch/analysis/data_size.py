@@ -62,12 +62,12 @@ def size_exponents(runs: pd.DataFrame, largest: int | None = None, drop: float =
         raise BadInput("an exponent over N needs the same sizes, two or more, of every problem.")
     found = table.assign(whole=(table["case"] == FOUND).groupby(table["problem"]).transform("all"))
     return {
-        "optimal": mean_interval(slopes(table, "optimal")),
-        "critical": mean_interval(slopes(found[found["whole"]], "critical")),
+        "optimal": mean_interval(powers_of_size(table, "optimal")),
+        "critical": mean_interval(powers_of_size(found[found["whole"]], "critical")),
     }
 
 
-def slopes(table: pd.DataFrame, what: str) -> list[float]:
+def powers_of_size(table: pd.DataFrame, what: str) -> list[float]:
     """The power of N that `what`, a column of `optima`, follows on each problem: least squares of the
     logarithms."""
     return [

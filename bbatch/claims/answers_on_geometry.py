@@ -75,7 +75,9 @@ def grows_as_root(e: Evidence) -> str:
     own = [d for d in PUBLISHED if critical_batch_size.from_paper(d).critical is None]
     assert own, "nor on some sets of the paper"
     cut = data_size.optima(read_table("data-size")).dropna()  # of few samples there is none
-    assert cut["critical"].min() > 1_000 and min(data_size.slopes(cut, "critical")) > 0, "it grows with N"
+    assert cut["critical"].min() > 1_000 and min(data_size.powers_of_size(cut, "critical")) > 0, (
+        "it grows with N"
+    )
     table = critical_batch_size.printed_exponent(None, PUBLISHED)
     return (
         "On the paper's sets there is none to grow, up to B = 512. On no synthetic set does accuracy fall a "
