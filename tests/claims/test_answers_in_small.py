@@ -10,6 +10,7 @@ from bbatch import published
 from bbatch.analysis import (
     accuracy,
     algorithm_2_loss,
+    batch_and_rate,
     critical_batch_size,
     efficiency,
     generalization_gap,
@@ -265,7 +266,19 @@ def test_scaling(ask):
     more = {32: 1.5, 128: 3.0, 512: 8.25}
     at = {b: ("paper", FIFTY, b) for b in more}
     levels = ask(accuracy, "level", {at[b]: of(cells[b] + x) for b, x in more.items()})
-    assert numbers(on_training.scaling(OURS)) == "50 512 −0.12 0.25 8.10 7.9 1.50 3.00 8.25".split()
+    ask(on_training, "read_table", {("map-synthetic-1k",): "map of 1K", ("map-synthetic-10k",): "map of 10K"})
+
+    def constant(loss):
+        rows = [(512, "constant", loss), (512, "linear", of(9.0)), (128, "constant", of(9.0))]
+        return pd.DataFrame(rows, columns=["batch_size", "rule", "loss"])
+
+    one, ten = ("map of 1K", 0.001), ("map of 10K", 0.001)
+    rules = {one: constant(of(3.0, 2.0, 4.5)), ten: constant(of(0.5, 0.25, 1.0))}
+    maps = ask(batch_and_rate, "rules_on_map", rules)
+    told = "50 512 −0.12 0.25 8.10 7.9 0.50 0.25 1.00 10 3.00 2.00 4.50 1 1.50 3.00 8.25".split()
+    assert numbers(on_training.scaling(OURS)) == told
+    wrong(on_training.scaling, maps, {one: constant(of(3.0, 1.0, 4.5))})
+    wrong(on_training.scaling, maps, {ten: constant(of(0.5, 0.0, 1.0))})
     all_wrong(
         on_training.scaling, lost, {("ablation", 512): around(-0.25, 0.25), ("paper", 512): of(8.1, 0.5, 9)}
     )
@@ -277,6 +290,7 @@ def test_warm_up(ask):
     def effects(**changed):
         synthetic = {
             (ONE, 256): around(-0.25, 1.0), (ONE, 512): around(0.5, 1.0), (ONE, 4096): around(0.0, 1.0),
+            (ONE, 1024): around(0.75, 1.0),
             (TEN, 512): around(0.125, 0.5), (TEN, 4096): around(3.0, 0.5), (FIFTY, 4096): around(9.0, 1.0),
         }  # fmt: skip
         rows = {key: (e, 0.0, 0.0) for key, e in synthetic.items()}
@@ -292,13 +306,14 @@ def test_warm_up(ask):
     key = ((1,),)
     asked = ask(warm_up, "warm_up_effect", {key: effects()})
     told = (
-        "512 1024 11.2 98.5 2 10 1024 20.2 60.2 1 256 10 10.00 256 512 5 −0.25 0.50 4096 3.00 0.50 10 9.00 "
-        "1.00 50"
+        "512 1024 11.2 98.5 2 10 1024 20.2 60.2 1 256 10 10.00 256 512 5 −0.25 0.50 1024 4096 3.00 0.50 10 "
+        "9.00 1.00 50"
     ).split()
     assert numbers(on_training.warm_up(OURS)) == told
     for name, row in {
         f"{TEN}/512": (around(-2.0, 0.5), 0, 0),
         f"{ONE}/256": (around(2.0, 2.0), 0, 0),
+        f"{ONE}/1024": (around(2.0, 0.5), 0, 0),
         f"{TEN}/4096": (around(0.5, 0.5), 0, 0),
         f"{FIFTY}/4096": (around(0.5, 0.5), 0, 0),
         "cifar10/1024": (of(10.0, n=1), 20, 30),
