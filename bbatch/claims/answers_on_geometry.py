@@ -13,6 +13,7 @@ from ..analysis import noise_and_batch_size as noise
 from ..analysis import sharpness_and_batch_size as sharp
 from ..analysis.estimate import Estimate, number
 from ..config import DATASETS, PUBLISHED, SYNTHETIC
+from ..geometry.one_network import BALLS
 from ..studies.table import read_table
 from .claim import Evidence
 from .on_geometry import EQ3
@@ -35,9 +36,9 @@ def sharper_minima(e: Evidence) -> str:
     return (
         "It depends on the ball, which the paper does not say. To the letter of Eq. (3), the Euclidean one "
         f"on the training loss, S at B = 512 is {listed((f.value for f in letter), 2)} times that at B = 32 "
-        f"on 1K, 10K and 50K, where the paper has {published.value('iv-e-sharpness-ratio')}. In a ball that "
-        f"grows with the norm of all weights it is {listed((f.value for f in relative), 2)} times, and in "
-        f"one of the largest coordinate {listed((f.value for f in coordinate), 2)}. Of {len(found)} "
+        f"on 1K, 10K and 50K, where the paper has {published.value('iv-e-sharpness-ratio')}. In the "
+        f"{BALLS['relative']} it is {listed((f.value for f in relative), 2)} times, and in "
+        f"the {BALLS['linf']} {listed((f.value for f in coordinate), 2)}. Of {len(found)} "
         f"readings, {above} find the large batch sharper with their whole interval, and {below} flatter. "
         f"The trace of the Hessian, beyond Eq. (3), is {listed((t.value for t in traces), 2)} times as large."
     )

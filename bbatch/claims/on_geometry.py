@@ -9,19 +9,14 @@ from ..analysis import algorithm_2_loss, critical_batch_size, printed
 from ..analysis import noise_and_batch_size as noise
 from ..analysis import sharpness_and_batch_size as sharp
 from ..config import DATASETS, PUBLISHED, SYNTHETIC
+from ..geometry.one_network import BALLS
 from .claim import Put, Reading, one, says
 
 TITLES = {"1K": "synthetic-1k", "10K": "synthetic-10k", "50K": "synthetic-50k"}
-BALLS = {
-    "Euclidean ball": "sharpness_l2",
-    "largest coordinate": "sharpness_linf",
-    "by filter": "sharpness_filter",
-    "relative to all weights": "sharpness_relative",
-}
 EQ3 = {  # readings of Eq. (3): which ball, whether its maximum was searched for or sampled, and on which loss
-    f"{ball}, {how}, {split} loss": {"measure": name + drawn, "split": split}
-    for ball, name in BALLS.items()
-    for how, drawn in (("searched", ""), ("random directions", "_random"))
+    f"{BALLS[ball]}, {how}, {split} loss": {"measure": f"sharpness_{ball}{drawn}", "split": split}
+    for ball in ("l2", "linf", "filter", "relative")
+    for how, drawn in (("searched", ""), ("random", "_random"))
     for split in ("train", "test")
 }
 NETWORKS = {
@@ -82,7 +77,7 @@ def _by_filter() -> Put:
         Reading(partial(sharp.sharpness_ratio, dataset=d, small=32, large=512, **how), "measures", label)
         for title, d in TITLES.items()
         for reading, how in EQ3.items()
-        if reading.startswith("by filter")
+        if reading.startswith(BALLS["filter"])
         for label in [f"{title}, {reading}"]
     )
     words = (

@@ -40,6 +40,13 @@ MEASURES = {
     "gradient_norm2": "|G|², squared norm of the true gradient",
     "noise_scale": "gradient noise scale tr(Σ)/|G|², samples",
 }
+# What the four readings of Eq. (3) move the weights in, by the part of the names above, for readers.
+BALLS = {
+    "l2": "Euclidean ball",
+    "linf": "coordinate box",
+    "relative": "norm-relative ball",
+    "filter": "filter-wise ball",
+}
 # Eq. (3) to the letter: a Euclidean ball, on the loss that training minimises
 LITERAL = ("sharpness_l2", "train")
 

@@ -11,25 +11,44 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, StrMethodFormatter
 
-from ..geometry.one_network import EPSILON
+from ..geometry.one_network import BALLS, EPSILON, KESKAR_DIMENSIONS, KESKAR_EPSILON
 from .picture import describe, tip, titled
 from .style import COLORS, INK, STYLE
 
-BALLS = {
-    "l2": "Euclidean ball",
-    "linf": "every weight by ε",
-    "relative": "ball in proportion to ‖w‖",
-    "filter": "ball for each filter",
-}
 NAMES = {f"sharpness_{ball}": f"{name}, searched" for ball, name in BALLS.items()}
 NAMES |= {f"sharpness_{ball}_random": f"{name}, random" for ball, name in BALLS.items()}
 NAMES |= {
-    "keskar_full": "Keskar's, full space",
-    "keskar_subspace": "Keskar's, subspace",
+    "keskar_full": "Keskar's box, full",
+    "keskar_subspace": "Keskar's box, subspace",
     "hessian_top": "Hessian, top eigenvalue",
     "hessian_trace": "Hessian, trace",
 }
+VARIED = {  # by name: what is varied, with ‖δ‖ its size, and where that is from
+    BALLS["l2"]: (f"all weights together: ‖δ‖₂ ≤ ε = {EPSILON}", "Eq. (3) to the letter"),
+    BALLS["linf"]: ("each weight alone: |δᵢ| ≤ ε", "Eq. (3) in another norm"),
+    BALLS["relative"]: ("all weights together: ‖δ‖₂ ≤ ε‖w‖₂", "Eq. (3), in proportion to the weights"),
+    BALLS["filter"]: (
+        "each filter f alone: ‖δ_f‖₂ ≤ ε‖w_f‖₂; biases stay",
+        "Eq. (3), normalized as Algorithm 1",
+    ),
+    "Keskar's box": (
+        f"each weight alone: |δᵢ| ≤ {KESKAR_EPSILON:g} (|wᵢ| + 1); in full, or within "
+        f"{KESKAR_DIMENSIONS} random directions",
+        "Metric 2.1 of Keskar et al. (2017)",
+    ),
+    "Hessian": ("a step without length: in the steepest direction, or the sum over all", "not of the paper"),
+}
+MEASURES_NAMED = (
+    "Measures of sharpness, and how far each may move the weights. Searched: the maximum is looked for; "
+    "random: the largest rise along random directions"
+)
 FEW = 5  # seeds below which their own values are drawn: an interval of three would cover the axis
+
+
+def measures_named() -> pd.DataFrame:
+    """A row for each measure of sharpness: its name, what is varied, and its source."""
+    rows = [(name, *told) for name, told in VARIED.items()]
+    return pd.DataFrame(rows, columns=["measure", "what is varied", "source"])
 
 
 def forest(
@@ -105,7 +124,7 @@ def rescaled(table: pd.DataFrame) -> Figure:
         axis.set(
             xlabel="First layer multiplied, second divided by (log scale)",
             ylabel="Times as sharp as at 1 (log scale)",
-            title="Only the ball scaled by filter does not notice",
+            title="Only the filter-wise ball does not notice",
         )
         figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)
     plt.close(figure)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import artists
+from bbatch.claims import on_geometry
 from bbatch.config import DATASETS
 from bbatch.geometry.one_network import EPSILON
 from bbatch.pages import landscape_figures, landscape_surfaces, noise_figures, picture, sharpness_figures
@@ -239,7 +240,7 @@ def test_sharpness_of_a_rescaled_network_is_divided_by_that_at_one():
         [(0.5, 4.0), (1.0, 1.0), (4.0, 2.5)],
         [(0.5, 0.75), (1.0, 1.0), (4.0, pytest.approx(1.1))],
     ]
-    assert artists.named(figure) and artists.key(figure) == ["Euclidean ball", "ball for each filter"]
+    assert artists.named(figure) and artists.key(figure) == ["Euclidean ball", "filter-wise ball"]
     assert artists.ticks(axis) == {0.5: "0.5", 1: "1", 4: "4"} and artists.scales(axis) == ("log", "log")
     assert axis.xaxis.get_transform().base == 2 and f"ε = {EPSILON}" in picture.notes(figure).caption
 
@@ -335,3 +336,12 @@ def test_the_path_between_two_networks_is_drawn_for_both_losses():
         assert list(artists.ticks(axis)) == [-0.5, 0, 0.5, 1, 1.5] and artists.key(axis)
     assert len({line.get_color() for line in figure.axes[0].lines[:4]}) == 2
     assert len(landscape_figures.loss_paths(points, ["mnist"]).axes) == 1
+
+
+def test_every_measure_in_a_figure_of_sharpness_stands_in_the_table_of_measures():
+    named = sharpness_figures.measures_named()["measure"].tolist()
+    assert len(named) == len(set(named)) == 6
+    for name in sharpness_figures.NAMES.values():
+        assert name.split(",")[0] in named
+    readings = {label.split(",")[0] for label in on_geometry.EQ3}
+    assert readings == set(named[:4])  # a claim is read under the same names
