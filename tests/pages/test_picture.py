@@ -217,3 +217,21 @@ def test_nothing_that_a_record_says_is_run_by_a_page(runs):
         BeautifulSoup(explorer.page(metrics.frame([bad])).data, "html.parser").find("script").string
     )
     assert data["cells"][0]["runs"][0][data["columns"].index("device_name")] == attack  # nothing is lost
+
+
+def test_marked_points_are_told_where_no_text_is_given_and_a_drawing_has_its_size():
+    figure = mpl.figure.Figure(figsize=(3, 2))
+    axis = figure.subplots()
+    axis.plot([1, 2], [3, 4], "o", label="a\nline")
+    axis.plot([5], [6], "o")  # one point is no line
+    axis.plot([1, 2], [7, 8], "s")
+    axis.set(xlabel="x (log scale)", ylabel="y")
+    axis.set_title("a title", loc="left")
+    told = ["a line: x 1, y 3", "a line: x 2, y 4", "x 1, y 7", "x 2, y 8"]
+    assert [text for *_, text, _ in picture._tips(figure)] == told
+    assert picture.words(figure) == "Chart. a title: y against x (log scale)."
+    assert 'viewBox="0 0 216 144" width="288" height="192"' in picture.html(figure)
+    axis.axis("off")
+    assert picture._tips(figure) == [] and picture.words(figure) == "Chart. a title."
+    axis.set_title("", loc="left")
+    assert picture.words(figure) == "Chart."

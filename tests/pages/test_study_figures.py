@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 import artists
 from bbatch.analysis import batch_and_rate
@@ -105,3 +106,12 @@ def test_accuracies_by_rule_have_one_line_a_rule(runs):
             assert drawn[b] == pytest.approx(np.interp(np.log(rate), np.log(means.index), means))
     assert [text.split(" ")[-1] for text in artists.key(axis)] == ["rule"] * 3 + ["rate"]
     assert artists.named(figure) and "(n: Synthetic 1K 3)" in picture.notes(figure).caption
+
+
+@pytest.mark.parametrize("largest, base", [(9_999, 4), (10_000, 16)])
+def test_sizes_that_reach_far_have_a_number_at_each_fourth_power_of_two(largest, base):
+    axis = Figure().subplots()
+    study_figures._size_axis(axis, [8, largest])
+    found = axis.xaxis.get_major_locator().tick_values(1, 4096)
+    assert {1, base, base**2} <= set(found) and not {2, 3, base // 2, 2 * base} & set(found)
+    assert axis.xaxis.get_major_formatter()(65536.0) == "65,536" and axis.get_xscale() == "log"
