@@ -25,9 +25,7 @@ def final(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     spec, rows = DATASETS[dataset].protocol, _ends(table, dataset)
     both = rows[(rows["batch_size"] == spec.base_batch) & (rows["lr_rule"] == "linear")]
     others = [rule for rule in rows["lr_rule"].unique() if rule != "linear"]
-    if both.empty or not others:
-        return rows
-    return pd.concat([rows, *(both.assign(lr_rule=rule) for rule in others)], ignore_index=True)
+    return pd.concat([rows, *(both.assign(lr_rule=rule) for rule in others)])
 
 
 def _ends(table: pd.DataFrame, dataset: str) -> pd.DataFrame:

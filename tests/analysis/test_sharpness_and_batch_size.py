@@ -41,6 +41,7 @@ def test_ratio_and_growth_are_those_of_a_table_made_by_them():
     row = sharpness_and_batch_size.ratios(noisy, "synthetic-50k").set_index("measure").loc["hessian_trace"]
     assert (row["low"], row["high"]) == pytest.approx((low, high))
     assert row["single"] == pytest.approx(tuple(pairs[512] / pairs[32]))
+    assert (row["small"], row["large"]) == pytest.approx((pairs[32].mean(), pairs[512].mean()))
 
 
 def test_a_network_that_collapsed_and_seeds_of_other_sizes_leave_the_growth_of_the_rest():
@@ -58,6 +59,7 @@ def test_a_network_that_collapsed_and_seeds_of_other_sizes_leave_the_growth_of_t
     assert gone[["batch_size", "lr_rule", "seed"]].values.tolist() == [[512, "linear", 43]]
     found = sharpness_and_batch_size.growth(table, "synthetic-50k").set_index(["lr_rule", "measure"])
     assert found["exponent"]["linear"].tolist() == pytest.approx([-0.5, -0.5]) and set(found["n"]) == {3}
+    assert set(found["sizes"]["linear"]) == {4}  # of seed 42; the others have three
     assert sharpness_and_batch_size.ratios(table, "synthetic-50k")["n"].tolist() == [2, 2]
 
 
@@ -113,13 +115,35 @@ def test_intervals_borrow_the_scatter_of_the_other_cells():
     assert (none.n, none.unit, none.missing) == (0, "ratio", "bbatch geometry synthetic-50k")
 
 
-def test_sharpness_that_is_not_above_0_has_a_mean_and_no_ratio():
+@pytest.mark.parametrize("value", [-1.0, 0.0])
+def test_sharpness_that_is_not_above_0_has_a_mean_and_no_ratio(value):
     table = sharpness_table()
-    table.loc[(table["seed"] == 42) & (table["batch_size"] == 32), "value"] = -1.0
-    found = sharpness_and_batch_size.sharpness_at(table, "synthetic-50k", 32, "sharpness_l2", "train")
-    assert found.value == pytest.approx((-1 + (2 + 3) * 32**-0.5) / 3) and found.unit == "loss"
+    table.loc[(table["seed"] == 42) & (table["batch_size"] == 32), "value"] = value
+    at_32, at_512 = (
+        sharpness_and_batch_size.sharpness_at(table, "synthetic-50k", b, "sharpness_l2", "train")
+        for b in (32, 512)
+    )
+    assert at_32.value == pytest.approx((value + (2 + 3) * 32**-0.5) / 3) and at_32.unit == "loss"
+    assert at_512.value == pytest.approx(6 ** (1 / 3) * 512**-0.5) and at_512.low < at_512.value < at_512.high
     ratio = sharpness_and_batch_size.sharpness_ratio(table, "synthetic-50k", 32, 512, "sharpness_l2", "train")
     assert ratio.value == pytest.approx(0.25) and ratio.n == 2
+
+
+def test_a_row_a_seed_and_a_column_a_batch_size_of_one_measure_on_one_split():
+    table = at_the_end(
+        batch_size=[32, 512, 32, 512], seed=[42, 42, 43, 43], id=list("abcd"), value=[1, 2, 3, 6.0]
+    )
+    others = [{"split": "test"}, {"measure": "hessian_trace"}, {"lr_rule": "constant"}, {"epoch": 25}]
+    table = pd.concat([table, *(table.assign(**other, value=9.0) for other in others)])
+    asked = "synthetic-50k", "sharpness_l2", "train"
+    found = sharpness_and_batch_size.sharpness_by_seed(table, *asked)
+    assert found.to_dict() == {32: {42: 1, 43: 3}, 512: {42: 2, 43: 6}}
+    # two batch sizes are enough
+    assert sharpness_and_batch_size.sharpness_ratio(
+        table, asked[0], 32, 512, *asked[1:]
+    ).value == pytest.approx(2)
+    none = sharpness_and_batch_size.sharpness_at(table, asked[0], 64, *asked[1:])
+    assert (none.n, none.unit, none.missing) == (0, "loss", "bbatch geometry synthetic-50k")
 
 
 def at_the_end(dataset="synthetic-50k", **columns):
@@ -190,6 +214,16 @@ def test_each_cell_after_the_first_costs_one_network(networks, rows):
     table = at_the_end(batch_size=32 * (1 + k % 2), seed=k, id=k, value=k + 1.0)
     runs = pd.DataFrame({"id": k, "gap": k * 0.1})
     assert len(sharpness_and_batch_size.against_gap(table, runs, "synthetic-50k")) == rows
+
+
+def test_two_values_are_enough_to_rank():
+    """Of six networks the three sharper ones have the wider gap."""
+    k = np.arange(6)
+    table = at_the_end(batch_size=32, seed=k, id=k, value=1.0 + k // 3)
+    found = sharpness_and_batch_size.against_gap(
+        table, pd.DataFrame({"id": k, "gap": k // 3}), "synthetic-50k"
+    )
+    assert found["rho"].tolist() == pytest.approx([1, 1]) and found["n"].tolist() == [6, 6]
 
 
 def test_a_forest_draws_intervals_and_of_few_seeds_each_value():

@@ -5,6 +5,7 @@ import re
 ROUNDING = "rounding is far below either"
 ANY_SEED = "one seed is as good as another"
 BAR = "a word of the progress bar"
+NO_OTHER_COLUMN = "the two tables share no other column"
 PIECES = "samples at a time: the sum is the same"
 SIDE = "a sign is 1 or -1"
 # A bound that two measured numbers meet exactly: it happens with probability 0, or to the last bit alone.
@@ -42,6 +43,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "sharpness_by_seed",
         "(table['dataset'] == dataset) & table['measure'].isin([measure, 'accuracy']): BitAnd to BitOr",
     ): "there is more to go through; `final` selects again",
+    (
+        "analysis/sharpness_and_batch_size.py",
+        "_wide",
+        "cell.groupby(['seed', 'batch_size'])['value'].mean to .median",
+    ): "of one value",
     ("analysis/sharpness_and_batch_size.py", "against_gap", "strict.low > 0: Gt to GtE"): ON_THE_EDGE,
     ("analysis/sharpness_and_batch_size.py", "against_gap", "strict.high < 0: Lt to LtE"): ON_THE_EDGE,
     (
@@ -69,7 +75,12 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "analysis/architectures.py",
         "by_network",
         "best.merge(batch_and_rate.cost_of_batch(found, base=base), on='batch_size'): without on",
-    ): "the two tables share no other column",
+    ): NO_OTHER_COLUMN,
+    (
+        "analysis/sharpness_and_batch_size.py",
+        "against_gap",
+        "_ends(table, dataset).merge(runs.drop_duplicates('id')[['id', 'gap']], on='id'): without on",
+    ): NO_OTHER_COLUMN,
     (
         "analysis/remedies.py",
         "growth_and_decay",
