@@ -67,10 +67,9 @@ def gap_ratio(runs, batch_size: int, metric: str) -> Estimate:
     where it is not told apart from it. The interval is Fieller's, of independent means."""
     without, with_ = (level(runs, UNSCALED, batch_size, metric, rule) for rule in ("constant", "linear"))
     about, ids = with_.about, without.ids + with_.ids
-    if not (without.n and with_.n):
-        return lacking(
-            about, without.missing or with_.missing, unit="ratio", shown=without.shown or with_.shown
-        )
+    for part in (without, with_):
+        if not part.n:
+            return lacking(about, part.missing, unit="ratio", shown=part.shown)
     (a, b), (low, high) = without.interval(), with_.interval()
     if low <= 0 < high:
         return lacking(about, command(UNSCALED, seeds=2 * with_.n), unit="ratio", ids=ids)
