@@ -67,6 +67,17 @@ def test_a_short_run_is_held_against_the_same_epoch_of_a_long_one():
     assert row["difference"].mean == pytest.approx(6.0)
 
 
+def test_the_longest_stretch_of_a_pair_counts_at_its_own_batch_size_and_data_set():
+    found = table(
+        *(images(rule, c, 3) for rule, c in (("linear", 1_000), ("constant", 2_000))),
+        *(images(rule, 5_000, 2, 43) for rule in ("linear", "constant")),
+        *(images(rule, 9_000, 4, batch_size=512) for rule in ("linear", "constant")),
+        *(images(rule, 9_000, 4, dataset="mnist") for rule in ("linear", "constant")),
+    )
+    row = found.loc["constant"]
+    assert (row["epoch"], row["n"], row["difference"].mean) == (3, 1, pytest.approx(10.0))
+
+
 def test_only_seeds_of_both_rules_in_one_arithmetic_are_paired():
     found = table(
         images("linear", 1_000, 5),
@@ -106,7 +117,7 @@ def test_rules_without_a_run_have_a_row_that_says_so():
     curves = metrics.curves([images("linear", 1_000, 50), images("constant", 5_000, 3)])
     found = learning_rate_rules.at_large_sizes(curves)
     # two rules; from 128 up CIFAR-10 has four sizes, MNIST three and its base, where rules are one
-    assert len(found) == 14
+    assert found.index.tolist() == list(range(14))
     assert not ((found["dataset"] == "mnist") & (found["batch_size"] == 256)).any()
     found = found.set_index(["dataset", "batch_size", "rule"])
     done = found.loc[("cifar10", 1024, "constant")]
