@@ -293,6 +293,9 @@ def test_a_page_that_shows_recorded_runs_says_where_they_come_from(path):
     code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
     if re.search(r"committed_runs\(|report\.obtain\(|read_table\(|claims\.evidence\(", code):
         assert re.search(r"provenance\(|choice_comparison\.origin\(", code)
+    told = "".join(cell.source for cell in cells if "provenance(" in cell.source)
+    for name in re.findall(r'read_table\("([\w-]+)"\)', code):
+        assert name in told or f"{name.split('-')[0]}-{{" in told, name
 
 
 def test_text_and_table_of_the_paper_stand_side_by_side(runs):
