@@ -189,13 +189,17 @@ def test_a_bar_of_a_difference_rests_on_more_than_two_seeds():
 
 
 def test_a_way_with_two_seeds_shows_both_and_no_bar():
-    row = dict(problem="wine", method="always 32", batch_size=32, lr=0.001, best_acc=90.0, cpu_seconds=0.0)
+    row = dict(problem="wine", batch_size=32, lr=0.001, best_acc=90.0, cpu_seconds=0.0)
+    accuracies = {"always 32": (89, 60), "grid of 25": (80, 80)}  # a problem with one way alone is left out
     rows = pd.DataFrame(
-        row | dict(seed=42 + k, test_acc=a, target_epochs=1, target_s=1.0) for k, a in enumerate((89, 60))
+        row | dict(method=way, seed=42 + k, test_acc=a, target_epochs=1, target_s=1.0)
+        for way, of in accuracies.items()
+        for k, a in enumerate(of)
     )
     axis = choice_figures.regrets(rows).axes[0]
-    [bars] = [one for one in axis.containers if len(one.lines[0].get_xdata())]
-    [segments] = bars.lines[2]
-    assert all(np.isnan(s).any() for s in segments.get_segments() if len(s))
-    [dots] = [line for line in axis.lines if line.get_marker() == "."]
-    assert sorted(dots.get_xdata()) == [1, 30]
+    drawn = [one for one in axis.containers if len(one.lines[0].get_xdata())]
+    assert len(drawn) == 2
+    for segments in (bars.lines[2][0] for bars in drawn):
+        assert all(np.isnan(s).any() for s in segments.get_segments() if len(s))
+    dots = [line.get_xdata() for line in axis.lines if line.get_marker() == "."]
+    assert sorted(x for one in dots for x in one) == [1, 10, 10, 30]

@@ -71,7 +71,7 @@ def test_best_batch_size_and_paired_change(runs):
 
 
 def test_one_more_run_uses_the_scatter_of_single_runs(runs):
-    table = accuracy.one_more_run(runs, "synthetic-1k").set_index("batch_size")
+    low, high = accuracy.level(runs, "synthetic-1k", 8).interval(one_run=True)
     cells = [95.0, 94.0, 96.0], [96.0, 96.5, 95.5], [93.0, 94.5, 90.0]
     pooled = (
         sum(np.var(c, ddof=1) for c in cells) / 3
@@ -79,8 +79,13 @@ def test_one_more_run_uses_the_scatter_of_single_runs(runs):
     lent = 1 / (1 / 10 + 1 / 30 + 1 / 4)
     variance = (2 * np.var(cells[0], ddof=1) + lent * pooled) / (2 + lent)
     half = stats.t.ppf(0.975, 2 + lent) * math.sqrt(variance * (1 + 1 / 3))
-    assert (table.loc[8, "low"], table.loc[8, "high"]) == pytest.approx((95 - half, min(95 + half, 100)))
-    assert 16 not in table.index  # the paper has no such cell
+    assert (low, high) == pytest.approx((95 - half, min(95 + half, 100)))
+    assert high - low > 96.5 - 90  # all runs lie nearer to each other
+    other = runs.assign(batch_size=1)  # seldom right: now the interval tells something
+    other[["test_acc"]] = 40 + other[["test_acc"]] / 100
+    table = accuracy.one_more_run(pd.concat([runs, other]), "synthetic-1k").set_index("batch_size")
+    assert {8, 64, 512} <= set(table.index) and 16 not in table.index  # the paper has no such cell
+    assert accuracy.one_more_run(runs, "synthetic-1k").query("inside").empty
     give = 0.005  # half of the last digit that is printed
     assert all(table["inside"] == table["paper"].between(table["low"] - give, table["high"] + give))
 
