@@ -14,9 +14,8 @@ FLAGS    ?=
 EMPTY    :=
 FRESH    := store/reproduce/$(PROFILE)/$(or $(subst $(EMPTY) $(EMPTY),+,$(strip $(DATASETS))),all)
 
-# Three processes share the files of tests, for some wait: for a browser, a kernel, a process to be killed. The book
-# first: nothing else takes as long.
-ALL      := tests/publishing/test_book.py tests notebooks --nbval-lax --nbval-current-env \
+# Three processes share the files of tests, for some wait: for a browser, a kernel, a process to be killed.
+ALL      := tests notebooks --nbval-lax --nbval-current-env \
             --numprocesses 3 --dist loadfile --no-loadscope-reorder
 CORE     := $(patsubst %,tests/test_%.py,config streams models trainer metrics statistics published house lint) \
             tests/engines tests/records -m "not slow"

@@ -33,6 +33,11 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_collection_modifyitems(items):
+    """The book first: nothing else takes as long, and other processes go on meanwhile."""
+    items.sort(key=lambda item: item.path.name != "test_book.py")
+
+
 @pytest.fixture(scope="session")
 def real():
     """real(name): the named data set of Table I; the test is skipped where its files are not at hand."""

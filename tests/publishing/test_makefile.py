@@ -50,7 +50,7 @@ def test_each_target_works_where_the_path_holds_blanks_and_quotes(place):
     asked, said = make(place, "book")
     assert [line.split()[1] for line in asked] == ["venv", "pip", "pip", "bbatch.publishing"]
     assert f"The environment is ready: {place}/.venv" in said
-    tests = "tests/publishing/test_book.py tests notebooks --nbval-lax --nbval-current-env"
+    tests = "tests notebooks --nbval-lax --nbval-current-env"
     three = "--numprocesses 3 --dist loadfile --no-loadscope-reorder"
     assert make(place, "test")[0] == [f"-m pytest {tests} {three} in _build/store"]
     for target, module in (
