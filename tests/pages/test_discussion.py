@@ -30,7 +30,8 @@ def said() -> list[str]:
 
 
 def test_every_sentence_holds_for_the_committed_records(said):
-    assert len(said) == sum("paragraphs([" in source for source in CELLS) > 10
+    *said, origin = said
+    assert len(said) == sum("paragraphs([" in source for source in CELLS) > 10 and "recorded runs" in origin
     assert not [text for text in said if re.search(r"\bnan\b|[ (]-\d", text)]
 
 
