@@ -168,6 +168,9 @@ def test_pages_and_notebooks_name_no_machine(pages):
 
 LOOK = """(async () => {
   if (window.MathJax && MathJax.startup) await MathJax.startup.promise;
+  // Observers of sizes answer in the frame after a resize: what they set must be there before axe looks.
+  const frame = () => new Promise(requestAnimationFrame);
+  await frame(); await frame();
   const all = (selector) => [...document.querySelectorAll(selector)];
   const undrawn = () => all(".plotly-graph-div").filter(e => !e.querySelector(".main-svg")).length;
   for (let wait = 0; wait < 50 && undrawn(); wait++) await new Promise(done => setTimeout(done, 100));
