@@ -22,7 +22,7 @@ SEEDS = 10
 # The full batch among them. Synthetic 50K would take a day: 50,000 epochs of its full batch a run.
 TUNED_SIZES = {"synthetic-1k": (128, 512, 640), "synthetic-10k": (512, 2048, 6_400)}
 TUNED_OCTAVES = (-3, 6)  # around the best rates of the map; more steps should lower them
-TUNED_SEEDS = {"synthetic-1k": 10, "synthetic-10k": 5}  # 10,000 epochs of the full batch take half a minute
+TUNED_SEEDS = 10
 
 
 def of_equal_steps(run: Run) -> Run:
@@ -62,7 +62,7 @@ def equal_steps_tuned_trials(precision: str = "fp32") -> list[Trial]:
         for d, sizes in TUNED_SIZES.items()
         for trial in batch_and_rate.map_trials(d, precision)
         if trial.run.batch_size in sizes
-        and trial.run.seed < 42 + TUNED_SEEDS[d]
+        and trial.run.seed < 42 + TUNED_SEEDS
         and 2.0**bottom <= trial.run.base_lr / DATASETS[d].protocol.base_lr <= 2.0**top
     ]
     return sorted(found, key=lambda t: t.run.n_train * t.run.epochs)
