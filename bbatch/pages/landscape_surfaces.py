@@ -37,6 +37,7 @@ def rotatable_surfaces(found: Grids) -> go.Figure:
             hovertemplate=label + ", a %{x:.2f}, b %{y:.2f}<br>log₁₀ loss %{z:.2f}<extra></extra>",
         )
         figure.add_trace(surface, 1, k)
+    # The key names what is high: a title beside the axis would be cut off on a phone.
     # A flat box in a scene that is about as high as wide, from so far that the numbers to its left are seen.
     far = 1.75
     figure.update_scenes(
@@ -44,7 +45,7 @@ def rotatable_surfaces(found: Grids) -> go.Figure:
         yaxis_title="b",
         aspectratio=dict(x=1, y=1, z=0.6),
         camera=dict(eye=dict(x=far, y=far, z=0.6 * far), center=dict(x=0, y=0, z=-0.12)),
-        zaxis=dict(title="Loss", range=[low, high], **_decades(low, high)),
+        zaxis=dict(title="", range=[low, high], **_decades(low, high)),
     )
     margin = dict(l=0, r=85, t=64, b=0)  # on the right for the key, on top for the buttons
     figure.update_layout(template="none", height=360, margin=margin, font_color=INK, paper_bgcolor="white")

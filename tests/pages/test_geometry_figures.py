@@ -267,10 +267,11 @@ def test_surfaces_side_by_side_have_one_scale():
         assert trace.hovertemplate.startswith(label)
         assert "%{x:.2f}" in trace.hovertemplate and "log₁₀ loss %{z:.2f}" in trace.hovertemplate
     ticks = [0.3, 1, 3, 10, 30, 100, 300]
-    for scale in (figure.data[1].colorbar, figure.layout.scene.zaxis, figure.layout.scene2.zaxis):
+    key, *heights = figure.data[1].colorbar, figure.layout.scene.zaxis, figure.layout.scene2.zaxis
+    for scale in (key, *heights):
         assert list(scale.tickvals) == pytest.approx(np.log10(ticks))
         assert list(scale.ticktext) == ["0.3", "1", "3", "10", "30", "100", "300"]
-        assert scale.title.text == "Loss"
+    assert [scale.title.text for scale in (key, *heights)] == ["Loss", "", ""]
     assert figure.layout.scene2.zaxis.range == (low, high)
     assert (figure.layout.scene.xaxis.title.text, figure.layout.scene.yaxis.title.text) == ("a", "b")
     assert [note.text for note in figure.layout.annotations] == ["one", "two"]
