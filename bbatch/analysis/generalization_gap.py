@@ -125,7 +125,7 @@ def which_training_accuracy(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
 def correlations(runs: pd.DataFrame) -> pd.DataFrame:
     """`correlation` of the running gap, pooled and for each data set, in the paper's tables and in our runs.
 
-    Columns: source, pairs of, r, low, high (95 %), p, n. Rows with fewer than four pairs are left out.
+    Columns: source, pairs of, r (`Estimate`), p, n. Rows with fewer than four pairs are left out.
     """
     rows = []
     for source, table in (("the paper's tables", published.printed_frame()), ("our runs", runs)):
@@ -133,5 +133,5 @@ def correlations(runs: pd.DataFrame) -> pd.DataFrame:
             found = correlation(table, "gap_running", names)
             if found.n:
                 p = _pearson(_cells(table, "gap_running", names)).p
-                rows.append((source, title, found.value, *found.interval(), p, found.n))
-    return pd.DataFrame(rows, columns=["source", "pairs of", "r", "low", "high", "p", "n"])
+                rows.append((source, title, found, p, found.n))
+    return pd.DataFrame(rows, columns=["source", "pairs of", "r", "p", "n"])

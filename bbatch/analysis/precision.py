@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ..config import DATASETS
-from ..statistics import mean_interval
+from ..statistics import decimal_text, mean_interval
 
 WIDE = 20.0  # points; half an interval beyond that tells less than the values themselves
 
@@ -62,4 +62,4 @@ def _told(differences: pd.Series) -> str:
     i = mean_interval(differences)
     if i.half_width <= WIDE or i.n < 2:
         return i.text(sign="+")
-    return f"{differences.min():+.2f} to {differences.max():+.2f}".replace("-", "−")
+    return " to ".join(decimal_text(end, sign="+") for end in (differences.min(), differences.max()))

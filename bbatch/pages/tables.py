@@ -17,7 +17,7 @@ from ..config import DATASETS, SYNTHETIC
 from ..errors import BadInput
 from ..metrics import interval
 from ..models import NETWORKS, parameter_count
-from ..statistics import Interval, decimal_text
+from ..statistics import Interval, decimal_text, span
 
 METRICS = {
     "test_acc": "Test accuracy (%)",
@@ -239,7 +239,7 @@ def correlation_table(found: pd.DataFrame) -> pd.DataFrame:
         {
             "source": found["source"],
             "pairs of": found["pairs of"],
-            "r": [f"{c.r:.2f} ({c.low:.2f} to {c.high:.2f})".replace("-", "−") for c in found.itertuples()],
+            "r": [span(r) for r in found["r"]],
             "p": ["< 0.0001" if p < 1e-4 else f"{p:.2g}" for p in found["p"]],
             "pairs": found["n"],
         }

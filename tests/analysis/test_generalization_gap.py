@@ -78,8 +78,10 @@ def test_correlation_is_that_of_the_means_of_cells(names):
         assert (p.how, p.about) == ("Student's t", "all cells")
         table = generalization_gap.correlations(RUNS.assign(gap_running=RUNS["gap"]))
         ours = table[(table["source"] == "our runs") & (table["pairs of"] == "all data sets")].iloc[0]
-        assert ours[["r", "p", "n"]].tolist() == pytest.approx([book.statistic, book.pvalue, len(pairs)])
-        assert ours[["low", "high"]].tolist() == pytest.approx(list(book.confidence_interval()))
+        assert (ours["r"].value, ours["p"], ours["n"]) == pytest.approx(
+            (book.statistic, book.pvalue, len(pairs))
+        )
+        assert ours["r"].interval() == pytest.approx(book.confidence_interval())
         assert table["pairs of"].tolist() == 2 * ["all data sets", *(DATASETS[d].title for d in PUBLISHED)]
 
 
@@ -100,7 +102,7 @@ def test_correlations_are_of_the_running_gap(monkeypatch):
     mine = cells(four, "mnist", "gap_running")
     book = stats.pearsonr(np.log(list(mine)), [fmean(values.values()) for values in mine.values()])
     for row in generalization_gap.correlations(four).to_dict("records"):
-        found = [row[c] for c in ("r", "low", "high", "p", "n")]
+        found = [row["r"].value, *row["r"].interval(), row["p"], row["n"]]
         assert found == pytest.approx([book.statistic, *book.confidence_interval(), book.pvalue, 4])
 
 

@@ -118,7 +118,7 @@ def pages(committed, linear) -> Page:
         page.estimate("epoch_speedups", row.ours, base=row.base, part=row.ours.about)
     for row in generalization_gap.correlations(linear).itertuples():  # page 05
         if row.source == "our runs" and row._2 == "all data sets":
-            page.add("correlation", row.r, row.low, row.high, row.n, metric="gap_running")
+            page.estimate("correlation", row.r, metric="gap_running")
     for name, large in [(d, b) for d in DATASETS for b in (128, 256, 512)]:  # page 08
         for row in sharp.ratios(committed.measures, name, 32, large).itertuples():
             at = {"dataset": name, "small": 32, "large": large, "measure": row.measure, "split": row.split}
