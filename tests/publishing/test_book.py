@@ -173,7 +173,7 @@ LOOK = """(async () => {
   await frame(); await frame();
   const all = (selector) => [...document.querySelectorAll(selector)];
   const undrawn = () => all(".plotly-graph-div").filter(e => !e.querySelector(".main-svg")).length;
-  for (let wait = 0; wait < 50 && undrawn(); wait++) await new Promise(done => setTimeout(done, 100));
+  for (let wait = 0; wait < 300 && undrawn(); wait++) await new Promise(done => setTimeout(done, 100));
   return {
     "mathematics not typeset": all(".math").filter(e => !e.querySelector("mjx-container")).length,
     "words cut off by their figure": all(".bbatch-whole g[id*='-text_']").filter(e => {
@@ -280,7 +280,7 @@ def test_figures_and_the_explorer_answer_to_the_keyboard(site, chromium):
     assert re.search(r"B = 1\n.*n = \d+.*95 %.*\nthe paper: ", said, re.S), said
     chromium.press("Enter")
     rows = """(async () => {
-      for (let k = 0; k < 50 && !document.querySelector("#explorer-runs tr"); k++)
+      for (let k = 0; k < 300 && !document.querySelector("#explorer-runs tr"); k++)
         await new Promise(done => setTimeout(done, 100));
       return document.querySelectorAll("#explorer-runs tbody tr").length;
     })()"""
