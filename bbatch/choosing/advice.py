@@ -11,14 +11,13 @@ from . import algorithm_2
 from .answer import TRIALS, Answer, how_many
 from .bench import LAST
 from .learned import nothing_learned, round_up
-from .memory_limit import Ceiling
 from .search import Search
 from .training import parts
 
 NEAR = 1.25  # an epoch within a quarter of the fastest is as good as the fastest
 
 
-def answer(search: Search, ceiling: Ceiling, seconds: float, cpu_seconds: float) -> Answer:
+def answer(search: Search, seconds: float, cpu_seconds: float) -> Answer:
     """The answer that a search leads to."""
     task, best, default = search.task, search.leader, search.default
     start = algorithm_2.start(len(task.train))
@@ -39,11 +38,7 @@ def answer(search: Search, ceiling: Ceiling, seconds: float, cpu_seconds: float)
         return Answer(None, None, 0, 1, "", **common)
     scheduled = task.optimizer_of(task.model(0), search.base_lr, 2)[1] is not None  # it warms up by itself
     warmup = 0 if scheduled else search.warmup(best.batch_size)
-    common |= {
-        "difference": search.difference,
-        "reasons": _reasons(search, ceiling),
-        "following": _following(search),
-    }
+    common |= {"difference": search.difference, "reasons": _reasons(search), "following": _following(search)}
     return Answer(best.batch_size, best.lr, warmup, parts(task, best.batch_size)[1], _sure(search), **common)
 
 
@@ -88,11 +83,11 @@ def _amount(difference: Interval, unit: str) -> str:
     )
 
 
-def _reasons(search: Search, ceiling: Ceiling) -> tuple[str, ...]:
+def _reasons(search: Search) -> tuple[str, ...]:
     """Two or three: what was tried, against the default, time or memory; then what limits all of it."""
     reasons = [_tried(search), *_against_the_default(search), _time(search)]
-    if ceiling.failed:
-        reasons.append(f"Memory holds {ceiling.fits} rows at a time while training; {ceiling.failed} failed.")
+    if fits := search.task.fits:
+        reasons.append(f"Memory holds {fits} rows at a time while training; {2 * fits} failed.")
     if search.cut:
         reasons.append(f"The search was cut short by the budget; not tried: {', '.join(search.cut[:3])}.")
     if search.length < search.epochs:

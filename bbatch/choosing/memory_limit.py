@@ -2,49 +2,35 @@
 
 Most models need a hundredth of what there is: `estimate` counts what a forward pass keeps for the backward
 one, and a generous multiple of it settles the matter. Where it does not, `memory_ceiling` starts `python -m
-bbatch.choosing.memory_limit`, a process of its own that trains some steps at doubling batch sizes and reports
-each through a pipe of its own, whatever the model prints. It may fail in any way, by an exception, a signal
-or the kernel's hand: what it reported stands. On Linux it first limits its own address space and offers
-itself to the kernel as the first process to end; on a GPU it leaves a tenth free.
+bbatch.choosing.memory_limit`, a process of its own that trains some steps at doubling batch sizes and notes
+each in a file before it begins with it. It may fail in any way, by an exception, a signal or the kernel's
+hand: what it noted stands. On Linux it first limits its own address space and offers itself to the kernel as
+the first process to end; on a GPU it leaves a tenth free.
 """
 
 from __future__ import annotations
 
-import math
+import copy
 import os
-import select
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import cloudpickle
 import torch
 
 from ..nests import move
+from .checks import check_step
 from .rows import LEAST
 from .task import Task
-from .training import Training
 
 SHARE = 0.8  # of the memory available now: the rest is for whatever else the machine does
 SPARE = 3.0  # times the estimate: what fits with that much to spare is not tried
-IMPORTS = 2.0  # times the seconds of the search: what the process may take before, to import what it needs
+IMPORTS = 2.0  # times the seconds of the search: what the process may take besides, to import what it needs
 # Of training at each size: the second holds the optimizer's state, the third what the allocator keeps.
 STEPS = 3
-
-
-@dataclass(frozen=True)
-class Ceiling:
-    """`fits`: the largest batch size known to fit, 0 for none; `failed`: the first that did not, None where
-    the search ended for another reason, so that nothing larger is ruled out; `why`: what ended it, in
-    words."""
-
-    fits: int
-    failed: int | None
-    why: str
 
 
 def estimate(task: Task) -> tuple[float, float]:
@@ -64,67 +50,38 @@ def estimate(task: Task) -> tuple[float, float]:
     return sum(seen.values()) / LEAST, 4.0 * sum(p.numel() * p.element_size() for p in model.parameters())
 
 
-def memory_ceiling(task: Task, cap: int, seconds: float = 20.0, allowance: int | None = None) -> Ceiling:
-    """The largest power of two up to `cap` (and `cap` itself) whose training steps fit in memory.
+def memory_ceiling(task: Task, cap: int, seconds: float = 20.0, allowance: int | None = None) -> int | None:
+    """The largest power of two whose training steps fit in memory, where twice as many rows, at most `cap`,
+    were seen to fail; 0 where none fits. None where nothing is ruled out.
 
-    `seconds`: the search is stopped after this time, which begins when the process is ready. `allowance`:
-    bytes that it may take beyond what it begins with, by default most of what is available now. A task that
-    cannot be sent to another process is judged by the estimate.
+    `seconds`: the search is given up after this time. `allowance`: bytes that it may take beyond what it
+    begins with, by default most of what is available now.
     """
     room = allowance or available(task.device)
     each, fixed = estimate(task)
-    guessed = int(max(0.0, room / SPARE - fixed) / max(each, 1.0)) if room else 0
-    if guessed >= cap:
-        return Ceiling(cap, None, "by an estimate, with much to spare")
-    parts = (task.source, task.train.few(), task.adapter.loss, task.optimizer, task.metric)
+    if room and (room / SPARE - fixed) / max(each, 1.0) >= cap:
+        return None
+    small = copy.copy(task)
+    small.train = small.validation = task.train.few()
     try:
-        sent = cloudpickle.dumps((*parts, task.device, task.precision, cap, room))
-    except Exception as error:  # noqa: BLE001 - whatever the reader's objects raise when they are written down
-        why = f"by an estimate: no other process can try it ({type(error).__name__})"
-        return Ceiling(_power(guessed), None, why)
-    fits, trying, late = _watch(sent, seconds)
-    if fits == cap:
-        return Ceiling(fits, None, "nothing larger was tried")
-    if late:
-        return Ceiling(max(fits, _power(guessed)), None, "the search ran out of time")
-    return Ceiling(fits, trying, "the next one failed")
-
-
-def _power(b: int) -> int:
-    return 2 ** int(math.log2(b)) if b >= 1 else 0
-
-
-def _watch(sent: bytes, seconds: float) -> tuple[int, int | None, bool]:
-    """What the child reports: largest size that fits, the last one tried, whether time ran out."""
-    read, write = os.pipe()
+        sent = cloudpickle.dumps((small, cap, room))
+    except Exception:  # noqa: BLE001 - whatever the reader's objects raise when they are written down
+        return None
     path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), *filter(None, sys.path)])
-    with tempfile.TemporaryFile() as given:  # no pipe, which waits for the other side to read
-        given.write(sent)
-        given.seek(0)
-        child = subprocess.Popen(
-            [sys.executable, "-m", "bbatch.choosing.memory_limit", str(write)],
-            stdin=given,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=[write],
-            env=os.environ | {"PYTHONPATH": path},
-        )
-    os.close(write)
-    text, late, deadline = b"", False, time.perf_counter() + IMPORTS * seconds
-    with os.fdopen(read, "rb", buffering=0) as reports:
-        while not late:
-            if not select.select([reports], [], [], max(0.0, deadline - time.perf_counter()))[0]:
-                late = True
-            elif part := reports.read(4096):
-                deadline = deadline if text else time.perf_counter() + seconds  # it is ready
-                text += part
-            else:
-                break
-    child.kill()
-    child.wait()
-    told = [line.split() for line in text.decode().splitlines()]
-    fits = max((int(size) for word, size in told if word == "fits"), default=0)
-    return fits, max((int(size) for word, size in told if word == "trying"), default=None), late
+    with tempfile.NamedTemporaryFile("r") as notes:
+        try:
+            ended = subprocess.run(
+                [sys.executable, "-m", "bbatch.choosing.memory_limit", notes.name],
+                input=sent,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=(IMPORTS + 1) * seconds,
+                env=os.environ | {"PYTHONPATH": path},
+            )
+        except subprocess.TimeoutExpired:
+            return None
+        begun = [0, *map(int, notes.read().split())]
+    return begun[-2] if ended.returncode != 0 and len(begun) > 1 else None
 
 
 def available(device: str) -> int:
@@ -149,7 +106,7 @@ def _limit(allowance: int, device: str) -> None:
         whole = torch.cuda.mem_get_info(device)[1]
         torch.cuda.set_per_process_memory_fraction(min(1.0, allowance / whole), device)
         return
-    with suppress(ImportError, OSError, ValueError, StopIteration):
+    with suppress(ImportError, OSError, ValueError):
         import resource
 
         pages = int(Path("/proc/self/statm").read_text().split()[0])
@@ -157,39 +114,23 @@ def _limit(allowance: int, device: str) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-class _Repeated:
-    """A few rows, over and over, in the place of as many as are asked for."""
-
-    def __init__(self, rows, length: int):
-        self.rows, self.length, self.shuffles = rows, length, False
-
-    def __len__(self) -> int:
-        return self.length
-
-    def batches(self, size: int, seed=None, most=None, skip: int = 0):
-        while True:
-            yield self.rows.take(torch.arange(size) % len(self.rows)), size
-
-
-def _child(report: int) -> None:
-    def tell(word: str, size: int) -> None:
-        os.write(report, f"{word} {size}\n".encode())
-
-    source, few, *how, cap, allowance = cloudpickle.loads(sys.stdin.buffer.read())
-    task, device = Task(source, few.source, few.few().source, *how), how[-2]
-    size = task.smallest
+def _child(notes: str) -> None:
+    task, cap, allowance = cloudpickle.loads(sys.stdin.buffer.read())
+    check_step(task)  # what PyTorch loads at a first step is not the batch's
     if allowance:
-        _limit(allowance, device)
-    tell("ready", 0)
-    while True:
-        tell("trying", size)
-        task.train = _Repeated(few, size)
-        Training(task, size, 1e-9, 0, STEPS).advance(STEPS)
-        tell("fits", size)
-        if size == cap:
-            return
-        size = min(2 * size, cap)
+        _limit(allowance, task.device)
+    size = task.smallest
+    while size <= cap:
+        with open(notes, "a") as file:
+            file.write(f"{size}\n")
+        batch, model = task.train.take(torch.arange(size) % len(task.train)), task.model(0)
+        optimizer, *_ = task.optimizer_of(model, 1e-9, STEPS)
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            task.run(model, batch).loss.backward()
+            optimizer.step()
+        size *= 2
 
 
 if __name__ == "__main__":
-    _child(int(sys.argv[1]))
+    _child(sys.argv[1])

@@ -64,33 +64,20 @@ def recommend(
     train, validation = pair_of(data)
     task = Task(model, train, validation, loss, optimizer, metric, device, precision, clock)
     deadline = begun + task.loading + budget
-    with Progress(budget, progress, clock) as tell:
+    form = "{desc} |{bar:20}|"
+    with tqdm(total=budget, disable=not progress, bar_format=form, leave=False) as bar:
+
+        def tell(text: str) -> None:
+            left = max(0.0, min(budget, deadline - clock()))
+            bar.n = budget - left
+            bar.set_description_str(f"{left:3.0f} s left: {text}")
+
         tell("memory")
         cap = 2 ** int(math.log2(min(max_batch_size or MOST, MOST, max(2, len(task.train) // 2))))
-        ceiling = memory_ceiling(task, cap, MEMORY_SHARE * budget)
-        if ceiling.failed is not None and not ceiling.fits:
+        fits = memory_ceiling(task, cap, MEMORY_SHARE * budget)
+        if fits == 0:
             raise BadInput("not even the smallest batch fits in memory while training.")
-        task.fits = ceiling.fits if ceiling.failed is not None else 0
+        task.fits = fits or 0
         search = Search(task, epochs, deadline, base_lr or task.default_rate, seed, cap, tell)
         search.run()
-    return answer(search, ceiling, clock() - begun - task.loading, time.process_time() - worked)
-
-
-class Progress:
-    """What is being done and the seconds left, on the error stream; silent unless wanted."""
-
-    def __init__(self, budget: float, wanted: bool, clock: Callable[[], float]):
-        self.budget, self.clock, self.begun = budget, clock, clock()
-        form = "{desc} |{bar:20}|"
-        self.bar = tqdm(total=budget, disable=not wanted, bar_format=form, leave=False)
-
-    def __enter__(self):
-        return self
-
-    def __call__(self, text: str) -> None:
-        spent = min(self.budget, self.clock() - self.begun)
-        self.bar.n = spent
-        self.bar.set_description_str(f"{self.budget - spent:3.0f} s left: {text}")
-
-    def __exit__(self, *_) -> None:
-        self.bar.close()
+    return answer(search, clock() - begun - task.loading, time.process_time() - worked)

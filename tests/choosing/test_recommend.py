@@ -18,7 +18,6 @@ from bbatch import cli
 from bbatch.choosing import advice, learned
 from bbatch.choosing.answer import restored
 from bbatch.choosing.judging import Judged
-from bbatch.choosing.memory_limit import Ceiling
 from bbatch.choosing.task import Task
 from bbatch.errors import BadInput
 from bbatch.pages import choice_figures
@@ -138,12 +137,14 @@ def test_what_is_better_by_luck_is_not_learned():
 def test_where_memory_holds_less_gradients_are_accumulated(monkeypatch):
     from bbatch.choosing import recommend as module
 
-    monkeypatch.setattr(module, "memory_ceiling", lambda *a: Ceiling(8, 16, "the next one failed"))
+    monkeypatch.setattr(module, "memory_ceiling", lambda *a: 8)
     told = bbatch.recommend(net, (TRAIN, HELD), epochs=2, budget=10, progress=False, clock=WORK)
     assert told.accumulate == max(1, told.batch_size // 8)
-    assert any("Memory holds 8 rows" in reason for reason in told.reasons)
+    assert any(
+        "Memory holds 8 rows at a time while training; 16 failed." in reason for reason in told.reasons
+    )
     assert told.accumulate == 1 or f"8 fits: accumulate {told.accumulate}" in told.headline
-    monkeypatch.setattr(module, "memory_ceiling", lambda *a: Ceiling(0, 1, "the next one failed"))
+    monkeypatch.setattr(module, "memory_ceiling", lambda *a: 0)
     with pytest.raises(BadInput, match="not even the smallest batch fits"):
         bbatch.recommend(net, (TRAIN, HELD), epochs=2, budget=10, progress=False, clock=WORK)
 
@@ -167,6 +168,51 @@ def test_a_few_trials_are_told_in_words():
         assert said in advice._tried(SimpleNamespace(**found, **ranked))
 
 
+@pytest.mark.parametrize(
+    "rows, most, fits, cap",
+    [(300, None, None, 128), (300, 50, 16, 32), (300, 64, 16, 64), (20, None, None, 8), (3, None, None, 2),
+     (10**6, None, None, 8192), (10**6, 10**5, None, 8192)],
+)  # fmt: skip
+def test_the_search_has_the_rest_of_the_budget_and_the_sizes_that_may_fit(
+    rows, most, fits, cap, monkeypatch, capsys
+):
+    """From 10 s on: three for the task, two of them to load PyTorch; one for the memory, five to search."""
+    from bbatch.choosing import recommend as module
+
+    clock, given = SimpleNamespace(now=10.0), []
+    task = SimpleNamespace(train=range(rows), loading=2.0, default_rate=0.25, fits=0)
+
+    def passes(seconds, result):
+        clock.now += seconds
+        return result
+
+    class Search:
+        def __init__(self, *asked):
+            given.insert(0, asked)
+
+        def run(self):
+            given[0][-1]("before")
+            clock.now += 5
+            given[0][-1]("B = 32")
+            clock.now += 100
+            given[0][-1]("too late")
+            clock.now -= 100
+
+    monkeypatch.setattr(module, "Task", lambda *asked: passes(3, task))
+    monkeypatch.setattr(module, "memory_ceiling", lambda *asked: passes(1, given.append(asked)) or fits)
+    monkeypatch.setattr(module, "Search", Search)
+    monkeypatch.setattr(module, "answer", lambda search, seconds, cpu_seconds: seconds)
+    more = {"budget": 40.0, "max_batch_size": most, "clock": lambda: clock.now, "seed": 3}
+    assert module.recommend(net, (TRAIN, HELD), progress=True, **more) == 3 + 1 + 5 - 2
+    assert given[0][:6] == (task, 20, 10.0 + 2 + 40, 0.25, 3, cap) and given[1] == (task, cap, 8.0)
+    assert task.fits == (fits or 0)
+    shown = capsys.readouterr().err
+    for text in (" 39 s left: memory", " 38 s left: before", " 33 s left: B = 32", "  0 s left: too late"):
+        assert text in shown
+    module.recommend(net, (TRAIN, HELD), progress=False, base_lr=0.5, **more)
+    assert given[0][3] == 0.5 and capsys.readouterr().err == ""
+
+
 def test_limits_are_kept():
     for most in (32, 5):
         told = bbatch.recommend(
@@ -175,7 +221,11 @@ def test_limits_are_kept():
         assert told.trials["batch_size"].max() <= most and told.default[0] == min(
             32, 2 ** int(math.log2(most))
         )
-    for wrong, said in ((dict(budget=-1), "budget is -1"), (dict(max_batch_size=1), "max_batch_size is 1")):
+    for wrong, said in (
+        (dict(budget=-1), "budget is -1"), (dict(max_batch_size=1), "max_batch_size is 1"),
+        (dict(seed=-1), "seed is -1"), (dict(seed=2**32), "seed is 4294967296"),
+        (dict(base_lr=0.0), "base_lr is 0.0"), (dict(epochs=0), "epochs is 0"),
+    ):  # fmt: skip
         with pytest.raises(BadInput, match=said):
             bbatch.recommend(net, (TRAIN, HELD), **wrong)
 

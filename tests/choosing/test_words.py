@@ -12,7 +12,6 @@ from bbatch import published
 from bbatch.choosing import advice, algorithm_2, by_name
 from bbatch.choosing.answer import TRIALS, Answer, restored
 from bbatch.choosing.judging import Lead
-from bbatch.choosing.memory_limit import Ceiling
 from bbatch.config import DATASETS
 from bbatch.errors import BadInput
 from factories import MODULE, net
@@ -32,7 +31,7 @@ def search(*more, leader=None, difference=None, lost=None, duels=2, length=18.0,
     default = pair(32)
     every = [default, *more]
     return SimpleNamespace(
-        task=SimpleNamespace(unit=unit, metric=None, notes=("a note.",)), default=default,
+        task=SimpleNamespace(unit=unit, metric=None, fits=0, notes=("a note.",)), default=default,
         leader=leader or default, lost=lost, difference=difference, duels=duels, length=length, epochs=18,
         cut=list(cut), seed=0, reference=32, decided=2, candidates=every, quickest=PACE,
         speed=PACE.__getitem__, warmup=lambda b: int(b >= 128), whole_default=lambda epochs: 2.0 * epochs,
@@ -139,14 +138,16 @@ def test_times_and_limits_are_named():
     assert advice._time(near) == "An epoch takes 1 s."
     near.quickest[64] = 0.79
     assert advice._time(near).endswith("the fastest, B = 64, takes 0.79 s.")
-    reasons = advice._reasons(search(cut=["a", "b", "c", "d"], length=9.0), Ceiling(64, 128, "why"))
+    limited = search(cut=["a", "b", "c", "d"], length=9.0)
+    limited.task.fits = 64
+    reasons = advice._reasons(limited)
     assert reasons[2:] == (
         "Memory holds 64 rows at a time while training; 128 failed.",
         "The search was cut short by the budget; not tried: a, b, c.",
         "The budget allowed trainings of 9 of 18 epochs.",
         "a note.",
     )
-    assert len(advice._reasons(search(), Ceiling(64, None, "why"))) == 3
+    assert len(advice._reasons(search())) == 3
 
 
 def test_the_next_step():
