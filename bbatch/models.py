@@ -70,16 +70,16 @@ def lay_masks(dropouts: list[Dropout], n: int, generator: torch.Generator) -> No
             layer.cut_mask(part)
 
 
-def mlp() -> nn.Sequential:
+def mlp(inputs: int = 20, outputs: int = 2) -> nn.Sequential:
     """Feed-forward network for the synthetic sets, [n, 20] -> [n, 2]; 3,490 parameters."""
     return nn.Sequential(
-        nn.Linear(20, 64),
+        nn.Linear(inputs, 64),
         nn.ReLU(),
         Dropout(0.2, (64,)),
         nn.Linear(64, 32),
         nn.ReLU(),
         Dropout(0.2, (32,)),
-        nn.Linear(32, 2),
+        nn.Linear(32, outputs),
     )
 
 

@@ -11,7 +11,6 @@ from torch import nn
 
 from .. import data
 from ..data import Data
-from ..models import Dropout
 
 WINDOW, WINDOWS = 16, 2000  # characters, and as many samples
 
@@ -52,38 +51,17 @@ def characters() -> tuple[Data, Callable]:
     return whole, partial(NextCharacter, len(known) + 1)
 
 
-def friedman() -> tuple[Data, Callable]:
+def friedman() -> Data:
     from sklearn.datasets import make_friedman1
 
     x, y = make_friedman1(2500, noise=1.0, random_state=42)
-    x, y = (
-        (2 * x - 1).astype(np.float32),
-        ((y - y[:2000].mean()) / y[:2000].std()).astype(np.float32)[:, None],
-    )
+    x, y = 2 * x - 1, (y - y[:2000].mean()) / y[:2000].std()
+    x, y = x.astype(np.float32), y.astype(np.float32)[:, None]
     parts = (x[:2000], y[:2000], x[2000:], y[2000:])
-    whole = Data(
-        "friedman", "scikit-learn make_friedman1", data.fingerprint(*parts), *map(torch.from_numpy, parts)
-    )
-    return whole, dense(10, 1)
+    source, digest = "scikit-learn make_friedman1", data.fingerprint(*parts)
+    return Data("friedman", source, digest, *map(torch.from_numpy, parts))
 
 
 def explained(outputs: torch.Tensor, targets: torch.Tensor) -> float:
     """Share of the targets' variance that outputs explain, in percent."""
     return 100 * (1 - ((outputs - targets) ** 2).mean() / ((targets - targets.mean()) ** 2).mean()).item()
-
-
-def dense(inputs: int, outputs: int) -> Callable[[], nn.Sequential]:
-    """What makes the network of the synthetic sets, with other numbers of inputs and outputs."""
-
-    def make() -> nn.Sequential:
-        return nn.Sequential(
-            nn.Linear(inputs, 64),
-            nn.ReLU(),
-            Dropout(0.2, (64,)),
-            nn.Linear(64, 32),
-            nn.ReLU(),
-            Dropout(0.2, (32,)),
-            nn.Linear(32, outputs),
-        )
-
-    return make

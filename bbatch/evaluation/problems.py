@@ -21,10 +21,9 @@ variance that is explained. Both in plain PyTorch, 10 epochs of Adam.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property, partial
 
 import torch
 from torch import nn
@@ -35,10 +34,10 @@ from ..choosing.training import Fit, fit
 from ..config import DATASETS, SYNTHETIC, Protocol, plan
 from ..data import Data
 from ..errors import one_of
-from ..models import NETWORKS, initialised
+from ..models import NETWORKS, initialised, mlp
 from ..recipe import recipe_of
 from ..trainer import train_network
-from .other_sets import borrowed, characters, dense, explained, friedman
+from .other_sets import borrowed, characters, explained, friedman
 
 BORROWED = {"digits": "Digits", "breast-cancer": "Breast cancer", "wine": "Wine"}  # from scikit-learn
 # Images to train on, and to test on: the fewest that leave all but the largest batch size of the grid.
@@ -57,14 +56,21 @@ HELD_OUT = 0.2  # of the training samples, to decide by
 
 @dataclass(frozen=True)
 class Problem:
-    """A network and its data. `whole`: all training samples and the test set; `split`: a fifth of the
-    training samples in the place of the test set. `loss`: None for cross-entropy."""
+    """A network and its data. `whole`: all training samples and the test set. `loss`: None for
+    cross-entropy."""
 
     name: str
     whole: Data
-    split: Data
     network: Callable[[], nn.Module]
     loss: Callable | None = None
+
+    @cached_property
+    def split(self) -> Data:
+        """The training samples alone, a seeded fifth of them as the test part."""
+        x, y = self.whole.train_x, self.whole.train_y
+        order = torch.randperm(len(y), generator=torch.Generator().manual_seed(42))
+        held = round(HELD_OUT * len(y))
+        return _cut(self.whole, order[held:], x, y, order[:held])
 
     @property
     def protocol(self) -> Protocol:
@@ -103,11 +109,10 @@ class Problem:
         return Task(posed["model"], *posed["data"], posed["loss"], posed["optimizer"], metric, **more)
 
     def train(
-        self, batch_size: int, lr: float, epochs: float, seed: int, on: Data, warmup_epochs: int = 0
+        self, batch_size: int, lr: float, epochs: int, seed: int, on: Data, warmup_epochs: int = 0
     ) -> Fit:
         """One training, judged on the test part of `on` after each epoch; a regression by the share of the
         variance that it explains."""
-        epochs = max(1, math.ceil(epochs))
         if self.name in PLAIN:
             task = self.task(on, explained if self.loss else None)
             return fit(task, batch_size, lr, epochs, seed, warmup_epochs=warmup_epochs)
@@ -144,44 +149,27 @@ def problem(name: str) -> Problem:
     """The named one of `PROBLEMS`. Raises `BadInput` for another name, `DataMissing` without files."""
     one_of("problem", name, PROBLEMS)
     if name == "text":
-        return _made(name, *characters())
+        return Problem(name, *characters())
     if name == "friedman":
-        return _made(name, *friedman(), nn.functional.mse_loss)
+        return Problem(name, friedman(), partial(mlp, 10, 1), nn.functional.mse_loss)
     if name in BORROWED:
         whole = borrowed(name)
-        return _made(name, whole, dense(whole.train_x.shape[1], int(whole.train_y.max()) + 1))
+        return Problem(name, whole, partial(mlp, whole.train_x.shape[1], int(whole.train_y.max()) + 1))
     source = PARTS.get(name, name)
     whole = data.load(source)
-    return _made(name, _part(whole) if name in PARTS else whole, NETWORKS[DATASETS[source].network])
-
-
-def _made(name: str, whole: Data, network: Callable, loss: Callable | None = None) -> Problem:
-    return Problem(name, whole, _split(whole), network, loss)
+    return Problem(name, _part(whole) if name in PARTS else whole, NETWORKS[DATASETS[source].network])
 
 
 def _part(whole: Data) -> Data:
-    """`IMAGES` of the training and of the test images, initialised with seed 42."""
+    """`IMAGES` of the training and of the test images, drawn with seed 42."""
     generator = torch.Generator().manual_seed(42)
     train, test = (
         torch.randperm(len(y), generator=generator)[:IMAGES] for y in (whole.train_y, whole.test_y)
     )
-    return replace(
-        whole,
-        train_x=whole.train_x[train],
-        train_y=whole.train_y[train],
-        test_x=whole.test_x[test],
-        test_y=whole.test_y[test],
-    )
+    return _cut(whole, train, whole.test_x, whole.test_y, test)
 
 
-def _split(whole: Data) -> Data:
-    """The training samples alone, a seeded fifth of them as the test part."""
-    order = torch.randperm(len(whole.train_y), generator=torch.Generator().manual_seed(42))
-    out, kept = order.split([round(HELD_OUT * len(order)), len(order) - round(HELD_OUT * len(order))])
-    return replace(
-        whole,
-        train_x=whole.train_x[kept],
-        train_y=whole.train_y[kept],
-        test_x=whole.train_x[out],
-        test_y=whole.train_y[out],
-    )
+def _cut(whole: Data, kept: torch.Tensor, x: torch.Tensor, y: torch.Tensor, held: torch.Tensor) -> Data:
+    """The training samples of the numbers `kept`; as the test set those of `x`, `y` of the numbers `held`."""
+    train = {"train_x": whole.train_x[kept], "train_y": whole.train_y[kept]}
+    return replace(whole, **train, test_x=x[held], test_y=y[held])
