@@ -61,16 +61,12 @@ def _classes(task, rows: Rows, out: torch.Tensor, targets: torch.Tensor) -> None
     """Labels that cross-entropy cannot take."""
     whole = cut(rows.tensors)[1] if rows.tensors is not None else targets
     classes = out.shape[1] if out.dim() > 1 else 0
-    if targets.is_floating_point() and targets.shape != out.shape or classes < 2:
+    fits = targets.shape == out.shape if targets.is_floating_point() else targets.dim() == out.dim() - 1
+    if classes < 2 or not fits:
         raise BadInput(
             f"the {rows.what} targets are {str(targets.dtype).removeprefix('torch.')} of shape "
             f"{tuple(targets.shape)} and the model's outputs of shape {tuple(out.shape)}; classification "
             "needs whole numbers [n] and outputs [n, classes], anything else a loss."
-        )
-    if not targets.is_floating_point() and targets.dim() != out.dim() - 1:
-        raise BadInput(
-            f"the {rows.what} targets are of shape {tuple(targets.shape)} and the model's outputs of "
-            f"shape {tuple(out.shape)}; classification needs whole numbers [n] and outputs [n, classes]."
         )
     if targets.dim() > 1 and out.shape[:-1] == targets.shape != (len(out), *out.shape[2:]):
         raise BadInput(
@@ -92,21 +88,16 @@ def _numbers(task, rows: Rows, model) -> None:
     """NaN and infinity in features or targets are refused where they make the loss one: a model or a loss
     may know what to do with them."""
     if rows.tensors is None:
-        batch = rows.take(torch.arange(LEAST))
+        batch, where = rows.take(torch.arange(LEAST)), "the first rows"
         found = [name for name, t in leaves(batch) if t.is_floating_point() and not torch.isfinite(t).all()]
-        _refuse_numbers(task, rows, model, batch, found, "the first rows")
-        return
-    bad, found = torch.zeros(len(rows), dtype=torch.bool), []
-    for name, t in leaves(rows.tensors):
-        if t.is_floating_point() and not (fine := torch.isfinite(t.reshape(len(t), -1)).all(1).cpu()).all():
-            bad |= ~fine
-            found.append(name)
-    if found:
-        few = bad.nonzero().flatten()[:LEAST]
-        _refuse_numbers(task, rows, model, rows.take(few), found, f"{int(bad.sum())} of {len(rows)} rows")
-
-
-def _refuse_numbers(task, rows: Rows, model, batch, found: list[str], where: str) -> None:
+    else:
+        bad, found = torch.zeros(len(rows), dtype=torch.bool), []
+        for name, t in leaves(rows.tensors):
+            fine = torch.isfinite(t.reshape(len(t), -1)).all(1).cpu()
+            if not fine.all():
+                bad |= ~fine
+                found.append(name)
+        batch, where = rows.take(bad.nonzero().flatten()[:LEAST]), f"{int(bad.sum())} of {len(rows)} rows"
     if found and not math.isfinite(task.run(model, batch).loss.item()):
         pair = isinstance(batch, (tuple, list)) and len(batch) > 1
         names = {str(len(batch) - 1): "targets"} | ({"0": "features"} if pair and len(batch) == 2 else {})
@@ -143,9 +134,7 @@ def _metric(task, result: Result, model, batch) -> None:
         return
     if task.adapter.general and not wants_model(task.metric):
         raise BadInput("a metric beside a loss(model, batch) must be a metric(model, batch) too.")
-    value = task.measured(model, batch, result)
-    if not isinstance(value, float):
-        raise BadInput("the metric gives no single number; it must return one, the higher the better.")
+    task.measured(model, batch, result)
 
 
 def load_torch() -> None:

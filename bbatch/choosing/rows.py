@@ -6,7 +6,6 @@ Nothing here knows a data set of the paper, and nothing is written anywhere.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
 
 import numpy as np
 import torch
@@ -18,7 +17,6 @@ from torch.utils.data import (
     SequentialSampler,
     Subset,
     TensorDataset,
-    default_collate,
 )
 
 from ..errors import BadInput
@@ -45,25 +43,13 @@ class Rows:
         self.source, self.what, self.dtype, self.tensors, self.loader = source, what, dtype, None, None
         self._served, self._wanted = None, _Wanted()
         self.shuffles = not (isinstance(source, DataLoader) and isinstance(source.sampler, SequentialSampler))
-        if isinstance(source, DataLoader):
-            self.loader, source = source, self._checked(source)
-        if isinstance(source, TensorDataset) and not self.loader:
+        if isinstance(source, TensorDataset):
             source = source.tensors
-        nest = isinstance(source, (torch.Tensor, np.ndarray, tuple, Mapping)) or is_dataclass(source)
-        if nest or (isinstance(source, list) and len(source) == 2):  # a pair, not two rows
+        pair = isinstance(source, list) and len(source) == 2  # and not two rows
+        if pair or isinstance(source, (torch.Tensor, np.ndarray, tuple, Mapping)):
             self.tensors = self._nest(source)
-        elif isinstance(source, IterableDataset) or not (
-            hasattr(source, "__getitem__")
-            and hasattr(source, "__len__")
-            and not isinstance(source, (str, bytes))
-        ):
-            raise BadInput(
-                f"the {what} data is of type {type(source).__name__}, which has no rows to be drawn by "
-                "number; give a pair (features, targets) of tensors, a data set with __getitem__ and "
-                "__len__, or a DataLoader of one."
-            )
-        elif self.loader is None:
-            self.loader = DataLoader(source, collate_fn=collate)
+        else:
+            self.loader = self._loader(source)
         if len(self) < LEAST:
             raise BadInput(f"the {what} data has {len(self)} rows; at least {LEAST} are needed.")
 
@@ -155,8 +141,6 @@ class Rows:
                 return {k: tensor(v) for k, v in part.items()}
             if isinstance(part, tuple):
                 return tuple(map(tensor, part))
-            if is_dataclass(part):
-                return type(part)(**{f.name: tensor(getattr(part, f.name)) for f in fields(part)})
             try:
                 whole = part if torch.is_tensor(part) else np.require(part, requirements="W")
                 return self._cast(torch.as_tensor(whole))
@@ -177,16 +161,23 @@ class Rows:
             raise BadInput(f"the parts of the {self.what} data differ in their number of rows: {listed}.")
         return nest
 
-    def _checked(self, loader: DataLoader):
-        """The data set of a loader. Raises `BadInput` unless its batches are made by a batch size."""
-        if isinstance(loader.dataset, IterableDataset):
-            return loader.dataset
-        if loader.batch_sampler is None or type(loader.batch_sampler) is not BatchSampler:
+    def _loader(self, source) -> DataLoader:
+        """A loader of the rows of a data set, or the given one."""
+        given = isinstance(source, DataLoader)
+        rows = source.dataset if given else source
+        counted = hasattr(rows, "__getitem__") and hasattr(rows, "__len__")
+        if isinstance(rows, (IterableDataset, str, bytes)) or not counted:
+            raise BadInput(
+                f"the {self.what} data is of type {type(rows).__name__}, which has no rows to be drawn by "
+                "number; give a pair (features, targets) of tensors, a data set with __getitem__ and "
+                "__len__, or a DataLoader of one."
+            )
+        if given and type(source.batch_sampler) is not BatchSampler:
             raise BadInput(
                 f"the {self.what} DataLoader makes its batches by a batch sampler of its own (or has none), "
                 "so that no other batch size can be tried; give one with batch_size=."
             )
-        return loader.dataset
+        return source if given else DataLoader(source)
 
 
 class _Wanted:
@@ -209,15 +200,6 @@ def own_sampler(loader: DataLoader) -> bool:
     return not isinstance(sampler, SequentialSampler)
 
 
-def collate(rows: list):
-    """PyTorch's own way to make a batch of rows; of dataclasses too, field by field."""
-    first = rows[0]
-    if is_dataclass(first):
-        parts = {f.name: default_collate([getattr(r, f.name) for r in rows]) for f in fields(first)}
-        return type(first)(**parts)
-    return default_collate(rows)
-
-
 def pair_of(data) -> tuple:
     """(train, validation): as given, or the one source cut in two at random, a fifth held out.
 
@@ -230,14 +212,14 @@ def pair_of(data) -> tuple:
         return tuple(data)
     rows = Rows(data, "whole", torch.float64)
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
-    held, kept = order.split([round(HELD_OUT * len(order)), len(order) - round(HELD_OUT * len(order))])
+    held, kept = order.tensor_split([round(HELD_OUT * len(order))])
     if rows.tensors is not None:
         return rows.take(kept), rows.take(held)
     if own_sampler(rows.loader):
         raise BadInput(
             "a DataLoader with a sampler of its own cannot be cut in two; give (train, validation)."
         )
-    old, parts = rows.loader, (Subset(rows.loader.dataset, index.tolist()) for index in (kept, held))
-    if old.collate_fn is collate:
-        return tuple(parts)
-    return tuple(DataLoader(p, collate_fn=old.collate_fn, num_workers=old.num_workers) for p in parts)
+    parts = tuple(Subset(rows.loader.dataset, index.tolist()) for index in (kept, held))
+    if not isinstance(data, DataLoader):
+        return parts
+    return tuple(DataLoader(p, collate_fn=data.collate_fn, num_workers=data.num_workers) for p in parts)

@@ -48,7 +48,7 @@ class Task:
                 batches; the higher the better. Without: accuracy in percent where targets are classes, else
                 the loss
     precision   "bf16": under autocast
-    clock       what all times and deadlines are how_many by
+    clock       what all times and deadlines are counted by
 
     Raises `BadInput`, before anything trains, for what cannot be served. `notes`: what the reader should
     know; `loading`: seconds that PyTorch took to load what its first step in a process needs.
@@ -156,7 +156,8 @@ class Task:
     @cached_property
     def smallest(self) -> int:
         """The smallest batch that the model can be trained on: batch normalization needs two samples."""
-        return 2 if any(_normalizes(m) for m in self.model(0).modules()) else 1
+        kind = nn.modules.batchnorm._BatchNorm
+        return 2 if any(isinstance(m, kind) and m.training for m in self.model(0).modules()) else 1
 
     @cached_property
     def accuracy(self) -> bool:
@@ -207,8 +208,8 @@ class Task:
             )
         return made, scheduler, each
 
-    def measured(self, model, batch, result: Result) -> float | None:
-        """The metric of a batch, or of all rows as one; None where it is no number yet (one class)."""
+    def measured(self, model, batch, result: Result) -> float:
+        """The metric of a batch, or of all rows as one. Raises `BadInput` where it gives no single number."""
         try:
             if wants_model(self.metric):
                 value = self.metric(model, move(batch, self.device))
@@ -228,10 +229,6 @@ def _copied(model: nn.Module) -> nn.Module:
     """A copy; buffers of lazy layers, which PyTorch cannot copy, are made anew."""
     lazy = [b for b in model.buffers() if isinstance(b, UninitializedTensorMixin)]
     return copy.deepcopy(model, {id(b): type(b)(device=b.device) for b in lazy})
-
-
-def _normalizes(module: nn.Module) -> bool:
-    return isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training
 
 
 def _parameters(function: Callable) -> int:

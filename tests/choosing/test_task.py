@@ -58,7 +58,7 @@ def both(form):
 @dataclass
 class Row:
     x: torch.Tensor
-    label: int
+    label: torch.Tensor
 
 
 class Masked(nn.Module):
@@ -123,6 +123,10 @@ class Talks(nn.Linear):
     def __init__(self):
         super().__init__(6, 2)
         print("made")
+
+
+def row(rows):
+    return Row(torch.stack([x for x, _ in rows]), torch.tensor([y for _, y in rows]))
 
 
 def pack(rows):
@@ -207,7 +211,7 @@ SERVED = {
         both(lambda x, y: {"features": x, "y": int(y)}),
         {"loss": lambda model, batch: F.cross_entropy(model(batch["features"]), batch["y"])},
     ),
-    "dataclasses": (Masked, both(lambda x, y: Row(x, int(y))), {}),
+    "dataclasses": (Masked, tuple(DataLoader(Listed(*p), 8, collate_fn=row) for p in PAIR), {}),
     "a model with its own loss": (Hugging, tuple({"input_ids": x, "labels": y} for x, y in PAIR), {}),
     "its logits, a loss beside": (
         Hugging,
