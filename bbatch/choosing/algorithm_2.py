@@ -37,7 +37,7 @@ from tqdm import tqdm
 from .. import published
 from ..config import DATASETS
 from ..errors import BadInput, positive, whole
-from .answer import Told, how_many
+from .answer import Told, because, how_many, rate_in_words
 from .task import Task
 from .training import Fit, epoch_seconds, fit
 
@@ -114,28 +114,25 @@ def follow(
         too_wide = f.diverged or f.gap > limit
         if f.complete and not too_wide and (good or not doubled):
             sound.append(f)
-        following, decision = None, "kept: the gap is within the limit and the time too"
         gap = "diverged" if f.diverged else f"gap {f.gap:.1f} above {limit:g} points"
+        slow = f"{f.seconds:.3g} s above {seconds_per_training:g} s"
+        following = None
         if not f.complete:
             decision = "cut short by the budget"
         elif too_wide:
-            following, doubled, decision = b // 2, False, f"{gap}: halved"
-        elif f.seconds > seconds_per_training and good:
-            following, doubled, decision = (
-                2 * b,
-                True,
-                f"{f.seconds:.3g} s above {seconds_per_training:g} s: doubled",
-            )
-        elif f.seconds > seconds_per_training:
-            decision = (
-                f"{f.seconds:.3g} s above {seconds_per_training:g} s, but accuracy not acceptable: the end"
-            )
+            following, reason, decision = b // 2, gap, f"{gap}: halved"
+        elif f.seconds <= seconds_per_training:
+            decision = "kept: the gap is within the limit and the time too"
+        elif good:
+            following, reason, decision = 2 * b, slow, f"{slow}: doubled"
+        else:
+            decision = f"{slow}, but accuracy not acceptable: the end"
         if following is not None and (why := _barred(following, [t for t, _ in trials] + [f], n, smallest)):
-            following, decision = None, decision.rpartition(":")[0] + f", but B = {following} {why}: the end"
+            following, decision = None, f"{reason}, but B = {following} {why}: the end"
         trials.append((f, decision))
         if following is None:
             break
-        b = following
+        b, doubled = following, following > b
     if sound:
         return sound[-1], trials
     finished = [t for t, _ in trials if t.complete] or [t for t, _ in trials]
@@ -165,10 +162,10 @@ class Followed(Told):
     cpu_seconds: float
 
     def rows(self) -> list[tuple[str, str]]:
-        warm = f", warm-up over {how_many(self.warmup_epochs, 'epoch')}" if self.warmup_epochs else ""
+        chosen = f"batch size {self.batch_size}, {rate_in_words(self.lr, self.warmup_epochs)}"
         return [
-            ("Algorithm 2", f"batch size {self.batch_size}, learning rate {self.lr:.3g}{warm}"),
-            *zip(["because", *[""] * len(self.reasons)], self.reasons, strict=False),
+            ("Algorithm 2", chosen),
+            *because(self.reasons),
             ("took", f"{self.seconds:.0f} s, {how_many(len(self.trials), 'training')}"),
         ]
 

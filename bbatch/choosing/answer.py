@@ -21,6 +21,16 @@ def how_many(n: int, what: str) -> str:
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
+def rate_in_words(lr: float, warmup_epochs: float) -> str:
+    warm = f", warm-up over {how_many(warmup_epochs, 'epoch')}" if warmup_epochs else ""
+    return f"learning rate {lr:.3g}{warm}"
+
+
+def because(reasons: tuple[str, ...]) -> list[tuple[str, str]]:
+    """A line for each reason, the first one named."""
+    return [("" if k else "because", reason) for k, reason in enumerate(reasons)]
+
+
 class Told:
     """A result that says itself as text, HTML and plain values. `rows`: its lines, a name and a text."""
 
@@ -91,8 +101,7 @@ class Answer(Told):
         size = f"batch size {self.batch_size}"
         if self.accumulate > 1:
             size += f" ({math.ceil(self.batch_size / self.accumulate)} fits: accumulate {self.accumulate})"
-        warm = f", warm-up over {how_many(self.warmup_epochs, 'epoch')}" if self.warmup_epochs else ""
-        return f"{size}, learning rate {self.lr:.3g}{warm}"
+        return f"{size}, {rate_in_words(self.lr, self.warmup_epochs)}"
 
     def rows(self) -> list[tuple[str, str]]:
         """The answer as a short table: name and text."""
@@ -101,7 +110,7 @@ class Answer(Told):
         return [
             ("answer", self.headline),
             *([("how sure", self.sure)] if answered else []),
-            *zip(["because", *[""] * len(why)], why, strict=False),
+            *because(why),
             ("next", self.following),
             ("Algorithm 2", self.algorithm_2),
             ("took", f"{self.seconds:.0f} s, {how_many(len(self.trials), 'training')}"),

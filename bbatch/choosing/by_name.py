@@ -40,11 +40,11 @@ def recommended(
             "give either a built-in problem, or both --model module:function and --data module:function."
         )
     given, changed = problem or {}, _means(loss, optimizer, metric)
+    if base_lr is not None:
+        changed["base_lr"] = base_lr
     if "optimizer" in changed and changed["optimizer"] != given.get("optimizer"):
         given = {name: value for name, value in given.items() if name != "base_lr"}  # it was of the other
     given = given | changed | more
-    if base_lr is not None:
-        given["base_lr"] = base_lr
     if model and data:
         given |= {"model": _found(model, "model"), "data": _data(data)}
     if not by_algorithm_2:

@@ -10,7 +10,7 @@
    half and twice the batch; and those of the one that leads then. Short trainings favor rates that are wrong
    for long ones (Wu et al. 2018).
 4. Duel. Leader and default anew, with other seeds than those that made the leader one, so that luck is not
-   how_many twice. A leader that loses is not the answer; the default is.
+   counted twice. A leader that loses is not the answer; the default is.
 
 Where the budget does not allow whole trainings, all lengths are cut by the same factor, and the answer says
 so. What the clock cut short decides nothing.

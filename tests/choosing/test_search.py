@@ -7,11 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy import stats
+from torch import nn
 
 from bbatch.choosing import bench
 from bbatch.choosing import search as module
 from bbatch.choosing.bench import Bench
-from bbatch.choosing.judging import Judged, Lead, lead_of
+from bbatch.choosing.judging import Judged, Late, Lead, lead_of
 from bbatch.choosing.search import Search
 
 
@@ -445,6 +446,92 @@ def test_half_of_a_short_training_is_enough(monkeypatch):
         found = Search(world.task, 1, budget, 0.001, 0, 480)
         found.run()
         assert bool(found.length) == runs
+
+
+# One candidate on the bench
+
+
+def benched(world, **more):
+    """A search that trains for nine epochs at most: 1, 3 and 9; two unfinished trainings stay."""
+    found = Search(world.task, 9, 2000.0, 0.001, 0, 800, **more)
+    found.time_judging(2000.0)
+    found.length, found._keep = 9.0, 2
+    world.trained.clear()
+    return found
+
+
+def test_unfinished_trainings_are_taken_up_again_or_begin_anew(monkeypatch):
+    world, said = World(monkeypatch, bowl(32, 0.001)), []
+    found = benched(world, say=said.append)
+    one, two, three = (found.candidate(b, 0.001) for b in (32, 64, 128))
+    for c in (one, two, three):
+        assert found.bring(c, 0) and c.epochs == 1 and c.seconds == pytest.approx(world.pace(c.batch_size))
+    assert said[0] == "B = 32, rate 0.001, 1 epochs" and said[2] == "B = 128, rate 0.001, 1 epochs"
+    assert one.training and two.training and three.training is None  # memory holds two
+    begun = world.now
+    assert found.bring(one, 1) and world.now - begun == pytest.approx(2 * 1.0)  # goes on from one epoch
+    begun = world.now
+    assert found.bring(three, 1) and world.now - begun == pytest.approx(3 * 0.25)  # from none
+    assert one.training and three.training is None
+    assert (
+        found.bring(one, 2) and one.training is None and one.epochs == 9 and sorted(one.judged) == [0, 1, 2]
+    )
+    assert said[-1] == "B = 32, rate 0.001, 9 epochs"
+    before = len(world.trained)
+    assert found.bring(one, 1) and len(world.trained) == before, "what was judged is not trained again"
+    assert found.bring(three, 2) and three.training is None, "at its end nothing is kept"
+
+
+def test_what_is_late_or_diverges_has_no_score(monkeypatch):
+    world = World(monkeypatch, lambda b, lr, e, s: math.nan if b == 64 else 0.5)
+    found = benched(world)
+    slow, lost = found.candidate(32, 0.001), found.candidate(64, 0.001)
+    assert not found.bring(slow, 0, world.now + 0.9) and slow.late and not slow.judged
+    assert slow.training and slow.at(0) is None
+    assert found.bring(slow, 0, world.now + 1.1) and not slow.late and slow.at(0) is slow.judged[0]
+    assert found.bring(lost, 0) and lost.diverged and not lost.judged and lost.training is None
+    before = len(world.trained)
+    assert found.bring(lost, 1) and len(world.trained) == before
+    found.deadline = world.now + 1.9
+    assert not found.bring(slow, 1, world.now + 100), "the search's own deadline holds as well"
+    slow.judged[1] = judged([1.0, 1.0], [math.inf, 1.0])
+    assert slow.at(1) is None
+
+
+def test_a_judgement_that_comes_too_late_counts_as_late(monkeypatch):
+    def judge(self, most=None, deadline=math.inf):
+        asked.append((most, deadline))
+        raise Late
+
+    world, asked = World(monkeypatch, bowl(32, 0.001)), []
+    found = benched(world)
+    found.judged_rows = 77
+    monkeypatch.setattr(bench.Training, "judge", judge)
+    assert not found.bring(found.default, 0) and found.default.late and found.default.epochs == 1
+    assert asked == [(77, 2000.0)] and found.default.training
+
+
+def test_the_pace_is_the_latest_and_the_speed_the_best_that_was_seen(monkeypatch):
+    """More than twenty steps tell; an epoch at 32 has a hundred, one at 800 four."""
+    world = World(monkeypatch, bowl(32, 0.001))
+    found = benched(world)
+    usual = world.pace
+    found.speed(32), found.speed(800)
+    world.pace = lambda b: 3 * usual(b)
+    for b, pace in ((32, 3.0), (800, 0.04)):
+        found.bring(found.candidate(b, 0.001), 0)
+        assert found.pace[b] == pytest.approx(pace) and found.speed(b) == pytest.approx(usual(b))
+    world.pace = lambda b: usual(b) / 2
+    found.bring(found.candidate(32, 0.002), 0)
+    assert found.pace[32] == found.speed(32) == pytest.approx(0.5)
+
+
+def test_as_many_unfinished_trainings_stay_as_a_quarter_of_the_memory_holds(monkeypatch):
+    """Ten numbers of four bytes, four times: weights, gradients, two moments."""
+    task = SimpleNamespace(device="cpu", model=lambda seed: nn.Linear(4, 2))
+    for free, keep in ((4 * 160 * 5, 5), (4 * 160 * 5 - 1, 4), (0, 2)):
+        monkeypatch.setattr(bench, "available", lambda device, free=free: free)
+        assert Bench._alive(SimpleNamespace(task=task, seed=0)) == keep
 
 
 # Arithmetic

@@ -257,6 +257,92 @@ def test_the_deadline_is_kept_and_steps_are_timed(monkeypatch):
     assert epoch_seconds(task, 4) == pytest.approx(75 * 0.25)
 
 
+@pytest.mark.parametrize(
+    "took, stretches, quickest",
+    [
+        ([0.5] * 25 + [0.25] * 25 + [0.125] * 10, [60], 75.0),  # ten are too few to tell
+        ([0.25] * 25 + [0.5] * 25, [50], 75.0),
+        ([0.25] * 49, [24, 49], 75.0),
+        ([0.25] * 49, [24, 48, 49], math.inf),
+    ],
+)
+def test_the_quickest_25_steps_of_a_stretch_tell_the_pace_of_an_epoch(took, stretches, quickest):
+    clock, left = SimpleNamespace(now=0.0), iter([0.0] * 100)
+
+    def timed(out, y):
+        clock.now += next(left) if out.requires_grad else 0.0
+        return F.cross_entropy(out, y)
+
+    task = Task(net, TRAIN, HELD, timed, clock=lambda: clock.now)
+    left, training = iter(took), Training(task, 1, 1e-9, 0, 1)
+    for steps in stretches:
+        training.advance(steps / 300)
+    assert training.quickest_epoch == quickest and training.seconds == sum(took)
+
+
+class Timed:
+    """A training of ten steps an epoch that take what `took` says, the last of it again and again."""
+
+    def __init__(self, clock, took):
+        self.clock, self.took, self.asked = clock, took, []
+        self.steps_per_epoch, self.done, self.seconds, self.diverged = 10, 0, 0.0, False
+
+    def advance(self, epochs, deadline=math.inf):
+        self.asked.append((round(epochs * 10), deadline))
+        assert not self.diverged
+        while self.done < round(epochs * 10):
+            step = self.took[min(self.done, len(self.took) - 1)]
+            self.clock.now, self.seconds, self.done = (
+                self.clock.now + step,
+                self.seconds + step,
+                self.done + 1,
+            )
+        self.diverged = True
+
+
+@pytest.mark.parametrize(
+    "took, more, ends, epoch",
+    [
+        # a first step in less than the second that is wanted: rounds of three until the second is over
+        ([0.5, 0.0625], {}, [1, 4, 7, 10], 0.625),
+        ([0.5] + [0.25] * 3 + [0.125] * 3, {}, [1, 4, 7], 1.25),  # the quicker round
+        ([0.5] + [0.125] * 3 + [0.25] * 3, {}, [1, 4, 7], 1.25),
+        ([1.0, 0.5], {}, [1, 2, 3], 5.0),  # a first step that takes the second: two rounds of one
+        ([0.0], {}, [1, *range(4, 62, 3)], 0.0),  # no more than twenty
+        ([15.0, 6.0], {}, [1, 2], 60.0),  # no more than twenty seconds
+        ([14.0, 6.0], {}, [1, 2, 3], 60.0),  # they are over at 26
+        ([1.0, 0.5], {"deadline": 101.25}, [1, 2], 5.0),
+        ([1.0, 0.5], {"deadline": 101.5}, [1, 2, 3], 5.0),
+        ([0.5, 0.0625], {"workers": 2}, [1, 11, 21], 0.625),
+    ],
+)
+def test_an_epoch_is_timed_by_the_quickest_of_a_few_rounds(took, more, ends, epoch, monkeypatch):
+    clock = SimpleNamespace(now=100.0)
+    training, asked = Timed(clock, took), []
+    monkeypatch.setattr(module, "Training", lambda *given: asked.append(given) or training)
+    loader = SimpleNamespace(num_workers=more.get("workers", 0))
+    task = SimpleNamespace(clock=lambda: clock.now, train=SimpleNamespace(loader=loader))
+    deadline = more.get("deadline", math.inf)
+    assert epoch_seconds(task, 32, 1.0, deadline) == pytest.approx(epoch)
+    assert asked == [(task, 32, 1e-9, 0, 1)] and [end for end, _ in training.asked] == ends
+    assert {late for _, late in training.asked[1:]} == {min(deadline, 120.0)}
+    task.train.loader, training.diverged = None, False
+    assert epoch_seconds(task, 32, 1.0) >= 0
+
+
+def test_a_step_is_its_share_of_an_epoch(monkeypatch):
+    monkeypatch.setattr(module, "epoch_seconds", lambda task, batch_size: 6.0)
+    assert module.step_seconds(SimpleNamespace(train=range(100)), 40) == 2.0
+
+
+@pytest.mark.parametrize(
+    "fits, size, cut",
+    [(0, 40, (40, 1)), (40, 40, (40, 1)), (39, 40, (20, 2)), (8, 40, (8, 5)), (7, 40, (7, 6))],
+)
+def test_a_batch_is_cut_into_as_few_equal_parts_as_memory_holds(fits, size, cut):
+    assert module.parts(SimpleNamespace(fits=fits), size) == cut
+
+
 def test_a_loss_below_zero_cannot_be_judged_in_percent():
     task = Task(net, TRAIN, HELD, lambda model, batch: -model(batch[0]).square().mean())
     with pytest.raises(BadInput, match="not above 0 cannot be judged in percent"):
