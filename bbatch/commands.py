@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     def add_training(sub):
         rule = "how the learning rate follows the batch size (default: linear)"
         sub.add_argument("--lr-rule", default="linear", metavar="|".join(config.LR_RULES), help=rule)
-        slow = "default: fp32; bf16 is slow on a CPU without AVX-512"
+        slow = "default: fp32; on a CPU without AVX-512, bf16 is no faster"
         sub.add_argument("--precision", default="fp32", metavar="|".join(config.PRECISIONS), help=slow)
         sub.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
 

@@ -29,7 +29,7 @@ FLOORS = (
     ("models", "optimizers"),
     ("adapter",),
     ("image_files",),
-    ("errors", "files", "nests", "repository", "statistics", "streams"),
+    ("bfloat16", "errors", "files", "nests", "repository", "statistics", "streams"),
 )
 FLOOR = {room: len(FLOORS) - level for level, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = {

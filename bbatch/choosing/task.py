@@ -14,6 +14,7 @@ from torch.nn.parameter import UninitializedTensorMixin
 
 from .. import published
 from ..adapter import Adapter, Result, wants_model
+from ..bfloat16 import layers_in_bf16
 from ..config import DATASETS, PRECISIONS
 from ..data import usable
 from ..errors import BadInput, one_of
@@ -150,7 +151,7 @@ class Task:
         """One batch through the model, on the device and in the precision of the task."""
         if self.precision == "fp32":
             return self.adapter(model, move(batch, self.device))
-        with torch.autocast(torch.device(self.device).type, torch.bfloat16):
+        with layers_in_bf16(torch.device(self.device).type):
             return self.adapter(model, move(batch, self.device))
 
     @cached_property

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from .. import streams
+from ..bfloat16 import layers_in_bf16
 from ..config import Run
 from ..data import CROP_PADDING, Data, random_crop_flip
 from ..errors import BadInput
@@ -104,7 +105,7 @@ class TorchEngine:
 
     def _logits(self, x: torch.Tensor) -> torch.Tensor:
         low = self.recipe.precision == "bf16"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=low):
+        with layers_in_bf16(self.device.type, enabled=low):
             return self.net(self.data.inputs(x)).float()
 
     def weights(self) -> dict[str, torch.Tensor]:

@@ -35,13 +35,10 @@ def test_a_problem_of_ours_trains_as_the_records_do_to_the_bit():
 
 def test_a_part_of_the_images_is_drawn_once_and_follows_the_protocol_in_bf16(monkeypatch, real):
     n, whole, seen = problems.IMAGES, real("mnist"), []
-    quick = dict(
-        epochs=1, precision="fp32"
-    )  # without AVX-512, bf16 takes a minute; what is asked for is kept
     monkeypatch.setattr(
         problems,
         "train_network",
-        lambda net, on, recipe: seen.append(recipe) or train_network(net, on, replace(recipe, **quick)),
+        lambda net, on, recipe: seen.append(recipe) or train_network(net, on, replace(recipe, epochs=1)),
     )
     p = problem("mnist-512")
     assert len(p.whole.train_y) == len(p.whole.test_y) == n and p.batch_sizes == (
