@@ -6,16 +6,6 @@ a claim is judged, `judging` judges, `overviews` make tables of judgements, and 
 often the rules are wrong."""
 
 from .judging import Judgement, Read, evidence, judged
-from .overviews import COLUMNS, distinct, in_text, totals, verdict_frame
+from .overviews import COLUMNS, distinct, in_text, verdict_frame
 
-__all__ = [
-    "COLUMNS",
-    "Judgement",
-    "Read",
-    "distinct",
-    "evidence",
-    "in_text",
-    "judged",
-    "totals",
-    "verdict_frame",
-]
+__all__ = ["COLUMNS", "Judgement", "Read", "distinct", "evidence", "in_text", "judged", "verdict_frame"]

@@ -1,9 +1,5 @@
 """The answers to the claims on minima, noise, B*, and the paper itself, in sentences written by hand.
-
-They are written for the committed records. Numbers are computed, by the same functions as verdicts and
-tables. Every word that other records could overturn is asserted beside it: where an assertion fails, a test
-does, and a person writes a better sentence.
-"""
+(see `claim.Question`)."""
 
 from __future__ import annotations
 
@@ -17,7 +13,7 @@ from ..geometry.one_network import BALLS
 from ..studies.table import read_table
 from .claim import Evidence
 from .on_geometry import EQ3
-from .wording import listed, titles
+from .wording import joined, listed
 
 
 def sharper_minima(e: Evidence) -> str:
@@ -83,9 +79,9 @@ def grows_as_root(e: Evidence) -> str:
     return (
         "On the paper's sets there is none to grow, up to B = 512. On no synthetic set does accuracy fall a "
         "point below its peak as B grows, in our runs; in the paper's own tables it does not on "
-        f"{titles(own)}, where Table VI prints one all the same. The sizes of Table VI themselves grow as N "
-        f"to the power {table}. One problem cut to several sizes has one, at thousands of samples, and it "
-        "grows with N: see the page on B*."
+        f"{joined(DATASETS[d].title for d in own)}, where Table VI prints one all the same. The sizes of "
+        f"Table VI themselves grow as N to the power {table}. One problem cut to several sizes has one, at "
+        "thousands of samples, and it grows with N: see the page on B*."
     )
 
 

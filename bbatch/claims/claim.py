@@ -6,10 +6,9 @@ of the prose is put; `claims.statements` brings it together with the statement's
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import pandas as pd
 
@@ -17,7 +16,13 @@ from .. import published
 from ..analysis.costs import by_run
 from ..config import DATASETS
 from ..metrics import curves
-from .rules import NOTHING, Says
+from .rules import Says
+
+# What the training accuracy of a gap is: the paper does not say, and all claims on gaps share one reading.
+TRAINED = {
+    "running training accuracy": {"metric": "gap_running"},
+    "clean training accuracy": {"metric": "gap"},
+}
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,10 @@ class Evidence:
     @property
     def all(self) -> Evidence:
         return self
+
+
+# The section that each table belongs to.
+PAGES = {"Table III": "IV-A", "Table IV": "IV-A", "Table V": "IV-D", "Table VI": "IV-G", "Table VII": "IV-A"}
 
 
 def paper() -> Evidence:
@@ -84,51 +93,66 @@ class Put:
 @dataclass(frozen=True)
 class Claim:
     """A statement of the prose or a cell of a table, ready to be judged. `section` is "Table IV" for a cell;
-    `page` the section that it belongs to; `printed` the number as text; `question` the distinct claim that it
-    is evidence of."""
+    `printed` the number as text; `question` the distinct claim that it is evidence of; `paper_says` what the
+    paper's tables must keep, if not `says`."""
 
     id: str
     section: str
-    page: str
     text: str
     printed: str
     question: str
     says: Says
     ours: tuple[Reading, ...] = ()
     paper: tuple[Reading, ...] = ()
-    paper_says: Says | None = None
     words: str = ""
     shares: str = ""
+    paper_says: Says | None = None
 
+    page = property(lambda self: PAGES.get(self.section, self.section), doc="The section it belongs to.")
     testable = property(lambda self: bool(self.ours))
     cell = property(lambda self: self.section.startswith("Table"))
     unit = property(lambda self: self.says.unit)
 
 
-def says(
-    relation: str, value: float = math.nan, unit: str = "", rounding: float = 0.0, level: bool = False
-) -> Says:
-    """What a claim is put as, where that is not the printed relation."""
-    return Says(relation, value, math.nan, unit, rounding, math.nan if level else NOTHING.get(unit, math.nan))
+def one(asks: Callable, of: str = "runs", label: str = "", /, **given) -> tuple[Reading, ...]:
+    """One reading: a question with what it is given."""
+    return (Reading(partial(asks, **given), of, label, label),)
 
 
-def one(asks: Callable, of: str = "runs") -> tuple[Reading, ...]:
-    """The only reading of a claim."""
-    return (Reading(asks, of),)
+def each(
+    ways: dict[str, dict], asks: Callable, of: str = "runs", before: str = "", /, **given
+) -> tuple[Reading, ...]:
+    """A reading for each way, which by its label gives the question more; `before` begins every label, and
+    is not part of the key."""
+    return tuple(
+        Reading(partial(asks, **given, **way), of, before + label, label) for label, way in ways.items()
+    )
+
+
+def crossed(first: dict[str, dict], second: dict[str, dict]) -> dict[str, dict]:
+    """Each of the first ways with each of the second."""
+    return {f"{a}, {b}": {**one, **two} for a, one in first.items() for b, two in second.items()}
+
+
+def both(asked: tuple[Reading, ...], says: Says | None = None, words: str = "", shares: str = "") -> Put:
+    """The same question to our runs and to the paper's tables."""
+    return Put(asked, asked, says, words, shares)
 
 
 @dataclass(frozen=True)
 class Question:
-    """A distinct claim: what is asked, the statements of the paper that are evidence of it, the one whose
-    verdict stands for it (`leads`), and the answer, a function of the committed evidence. The words of an
-    answer are written by a person, its numbers are computed, and every word that other records could overturn
-    is asserted beside it."""
+    """A distinct claim: what is asked, the statements of the paper that are evidence of it, of which the
+    first leads: its verdict stands for the claim; and the answer, a function of the committed evidence. The
+    words of an answer are written by a person for the committed records. Its numbers are computed by the same
+    functions as verdicts and tables, and every word that other records could overturn is asserted beside it:
+    where an assertion fails, a test does, and a person writes a better sentence."""
 
     id: str
     asks: str
     statements: dict[str, Put]
-    leads: str
     answer: Callable[[Evidence], str]
+
+    leads = property(lambda self: next(iter(self.statements)))
 
     def answered(self, evidence: Evidence) -> str:
         """The answer; where the evidence overturns its words, that it does."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pandas as pd
 
@@ -16,7 +17,7 @@ from ..errors import BadInput, one_of
 from ..records.store import Store
 from ..studies.table import read_table
 from . import rules
-from .claim import Claim, Evidence, paper
+from .claim import Claim, Evidence, Reading, paper
 from .rules import DATA, UNCHECKABLE, UNTESTABLE
 from .statements import claims
 
@@ -46,10 +47,7 @@ class Judgement:
 
     verdict = property(lambda self: self.ours[0].verdict)
     check = property(lambda self: self.paper[0].verdict)
-
-    @property
-    def level(self) -> float:
-        return 1 - (1 - rules.LEVEL) / max(1, len(self.ours[0].parts)) / max(1, len(self.claim.ours))
+    level = property(lambda self: rules.raised(len(self.ours[0].parts), len(self.claim.ours)))
 
     @property
     def deciding(self) -> Estimate | None:
@@ -98,50 +96,39 @@ def judged(
     found, ids = claims(), list(ids)
     if section is not None:
         one_of("section", section, dict.fromkeys([*(c.page for c in found), *(c.section for c in found)]))
-    there = {c.id for c in found if section in (None, c.page, c.section)}
+    there = {c.id: c for c in found if section in (None, c.page, c.section)}
     for id in ids:
         if id not in there:
             where = f" in section {section}" if section else ""
             raise BadInput(
                 f"claim {id!r} is unknown{where}; `bbatch claims --statements` lists those there are."
             )
-    ours = evidence() if ours is None else ours
-    wanted = {c.shares for c in found if c.id in there and (not ids or c.id in ids)} - {""}
-    asked = [c for c in found if c.shares in wanted or (c.id in there and (not ids or c.id in ids))]
-    answers, theirs = {}, paper()
-    raw = [
-        _judge(c, ours, theirs, answers) for c in asked
-    ]  # with those that share a reading with a claim asked for
-    return [
-        _complete(j, ours.runs)
-        for j in _shared(raw)
-        if j.claim.id in there and (not ids or j.claim.id in ids)
-    ]
+    asked = {id: c for id, c in there.items() if not ids or id in ids}
+    shared = {c.shares for c in asked.values()} - {""}
+    ours, theirs, answers = evidence() if ours is None else ours, paper(), {}
+    raw = [_judge(c, ours, theirs, answers) for c in found if c.id in asked or c.shares in shared]
+    judgements = [j for j in _shared(raw) if j.claim.id in asked]
+    return [replace(j, notes=_notes(j, ours.runs), command=_command(j, ours.runs)) for j in judgements]
 
 
 def _judge(claim: Claim, ours: Evidence, theirs: Evidence, answers: dict) -> Judgement:
     """Both judgements of a claim under each reading. `answers` keeps what was asked before."""
 
-    def parts(of: Evidence, reading) -> tuple[Estimate, ...]:
+    def read(reading: Reading, of: Evidence, verdict: Callable) -> Read:
         asks = reading.asks
         key = (id(of), reading.of, getattr(asks, "func", asks), repr(getattr(asks, "keywords", {})))
         if key not in answers:
             found = asks(getattr(of, reading.of))
             answers[key] = tuple(found) if isinstance(found, list) else (found,)
-        return answers[key]
+        return Read(reading.label, verdict(answers[key]), answers[key], reading.key)
 
-    mine, against = [], []
-    for reading in claim.ours:
-        found = parts(ours, reading)
-        verdict = rules.verdict_of(claim.says, found, len(claim.ours))
-        mine.append(Read(reading.label, verdict, found, reading.key))
-    for reading in claim.paper:
-        found = parts(theirs, reading)
-        against.append(Read(reading.label, rules.check(claim.paper_says, found), found))
+    judge = partial(rules.verdict_of, claim.says, readings=len(claim.ours))
+    check = partial(rules.check, claim.paper_says or claim.says)
+    mine = [read(reading, ours, judge) for reading in claim.ours] or [Read("", UNTESTABLE)]
+    against = [read(reading, theirs, check) for reading in claim.paper] or [Read("", UNCHECKABLE)]
     mine.sort(key=lambda read: (rules.FAVOUR.index(read.verdict), _distance(claim, read)))
     against.sort(key=lambda read: rules.CHECKS.index(read.verdict))
-    nothing = (Read("", UNTESTABLE),), (Read("", UNCHECKABLE),)
-    return Judgement(claim, tuple(mine) or nothing[0], tuple(against) or nothing[1])
+    return Judgement(claim, tuple(mine), tuple(against))
 
 
 def _distance(claim: Claim, read: Read) -> float:
@@ -173,10 +160,6 @@ def _shared(raw: list[Judgement]) -> list[Judgement]:
 def _under(j: Judgement, key: str) -> Judgement:
     """A judgement with the reading of a key first."""
     return replace(j, ours=tuple(sorted(j.ours, key=lambda read: read.key != key))) if key else j
-
-
-def _complete(j: Judgement, runs: pd.DataFrame) -> Judgement:
-    return replace(j, notes=_notes(j, runs), command=_command(j, runs))
 
 
 def _command(j: Judgement, runs: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""Judgements as tables: a row a statement, a row a distinct claim, and totals."""
+"""Judgements as tables: a row a statement, or a row a distinct claim."""
 
 from __future__ import annotations
 
@@ -58,18 +58,3 @@ def in_text(table: pd.DataFrame) -> str:
         verdicts = f"{row.verdict}; by the paper's own tables, {row.paper_check}"
         parts.append(f"{row.claim}\n{fill(verdicts, 96, **INDENT)}\n{fill(row.answer, 96, **INDENT)}")
     return "\n\n".join(parts)
-
-
-def _chapter(section: str) -> str:
-    part = section if section.startswith("IV") else section.split("-")[0]
-    return part if " " in part or part == "abstract" else f"Section {part}"
-
-
-def totals(judgements: Iterable[Judgement]) -> pd.DataFrame:
-    """How many claims have each verdict: a row a section in the order of the paper (Section IV by its parts,
-    then each table), columns `rules.VERDICTS`."""
-    found = pd.DataFrame([{"section": _chapter(j.claim.section), "verdict": j.verdict} for j in judgements])
-    counts = pd.crosstab(found["section"], found["verdict"])
-    return counts.reindex(
-        index=found["section"].drop_duplicates(), columns=list(rules.VERDICTS), fill_value=0
-    )

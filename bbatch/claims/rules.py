@@ -36,7 +36,7 @@ CHECKS = (CONSISTENT, UNCHECKABLE, INCONSISTENT)  # the most favourable first
 ABSOLUTE = {"percent": 0.5, "points": 0.5, "exponent": 0.05, "r": 0.05, "R^2": 0.01}
 RELATIVE = {"ratio": 0.1, "loss": 0.1}
 OF_SPAN, OF_CLAIM = 0.1, 0.1
-# No effect, by unit; other units are levels.
+# The value that means no effect, by unit; other units are levels.
 NOTHING = {"points": 0.0, "ratio": 1.0, "exponent": 0.0, "r": 0.0}
 
 EXPLAINED = {
@@ -103,15 +103,16 @@ EXPLAINED = {
 @dataclass(frozen=True)
 class Says:
     """What is claimed of a quantity: `relation` value (to `upper` for a range). `rounding` is half of the
-    last printed digit; `nothing` the value that means no effect, NaN for a level."""
+    last printed digit; `level` says that it is no effect, although its unit has a value for none."""
 
     relation: str
     value: float
-    upper: float = math.nan
     unit: str = ""
+    upper: float = math.nan
     rounding: float = 0.0
-    nothing: float = math.nan
+    level: bool = False
 
+    nothing = property(lambda self: math.nan if self.level else NOTHING.get(self.unit, math.nan))
     bound = property(lambda self: self.relation in ("<", "<=", ">", ">="))
     ends = property(lambda self: (self.value, self.upper if self.relation == "range" else self.value))
 
@@ -124,9 +125,13 @@ class Says:
 
 def verdict_of(says: Says, parts: Sequence[Estimate], readings: int = 1) -> str:
     """The verdict on a claim under one of `readings` readings: that of its worst part."""
-    level = 1 - (1 - LEVEL) / (max(len(parts), 1) * readings)
-    found = {judge_part(says, part, level) for part in parts}
+    found = {judge_part(says, part, raised(len(parts), readings)) for part in parts}
     return next((verdict for verdict in WORST_FIRST if verdict in found), UNTESTABLE)
+
+
+def raised(parts: int, readings: int) -> float:
+    """The level of an interval, raised for the number of parts and readings (Bonferroni)."""
+    return 1 - (1 - LEVEL) / max(parts, 1) / max(readings, 1)
 
 
 def judge_part(says: Says, e: Estimate, level: float = LEVEL) -> str:

@@ -73,7 +73,7 @@ def _number(s: Scatter, truth: str, n: int, readings: int = 1) -> str:
     sides = s.rng.choice([-1, 1], readings - 1) if shift == 0 else np.full(readings - 1, -np.sign(shift))
     means = [s.means[k], *(s.means[k] + 2 * s.tolerance * sides)]
     found = [s.estimate(s.table({k: mean}, n), {k: 1}, "percent") for mean in means]
-    says = Says("=", printed, unit="percent")
+    says = Says("=", printed, "percent")
     return min((rules.verdict_of(says, [e], readings) for e in found), key=rules.FAVOUR.index)
 
 
@@ -87,9 +87,9 @@ def _difference(s: Scatter, effect: float, n: int) -> tuple[Estimate, float]:
 def _effect(s: Scatter, truth: str, n: int) -> str:
     effect = 20 * s.tolerance  # far beyond the scatter of a pair of runs, so that its sign is the printed one
     found, noise = _difference(s, {NOTHING: 0.0, OTHER: -effect}.get(truth, effect), n)
-    tolerance = Says("=", effect, unit="points").tolerance(effect, found.span)  # the effect widens the span
+    tolerance = Says("=", effect, "points").tolerance(effect, found.span)  # the effect widens the span
     printed = effect + _shift(truth, tolerance, s.rng) + noise
-    return rules.verdict_of(Says("=", printed, unit="points", nothing=0.0), [found])
+    return rules.verdict_of(Says("=", printed, "points"), [found])
 
 
 def _ratio(s: Scatter, truth: str, n: int) -> str:
@@ -108,17 +108,17 @@ def _ratio(s: Scatter, truth: str, n: int) -> str:
         scale="log",
     )
     printed = math.exp(math.log(6.9) + _shift(truth, math.log(1.1), s.rng) + noise * scale)
-    return rules.verdict_of(Says("=", printed, unit="ratio", nothing=1.0), [logs])
+    return rules.verdict_of(Says("=", printed, "ratio"), [logs])
 
 
 def _range(s: Scatter, truth: str, n: int) -> str:
     effect, width = 20 * s.tolerance, 10 * s.tolerance
     found, _ = _difference(s, -effect if truth == OTHER else effect, n)
-    tolerance = Says("=", effect, unit="points").tolerance(effect, found.span)
+    tolerance = Says("=", effect, "points").tolerance(effect, found.span)
     off = {TRUE: 0.0, ONE_OFF: 1.0, TWO_OFF: 2.0}.get(truth, 0.0) * tolerance
     # The effect lies at an end, or outside.
     first = effect + off if s.rng.random() < 0.5 else effect - off - width
-    return rules.verdict_of(Says("range", first, first + width, "points", nothing=0.0), [found])
+    return rules.verdict_of(Says("range", first, "points", first + width), [found])
 
 
 def _falls(s: Scatter, truth: str, n: int, parts: int = 1, relation: str = ">") -> str:
@@ -126,7 +126,7 @@ def _falls(s: Scatter, truth: str, n: int, parts: int = 1, relation: str = ">") 
     falls = {TRUE: 2.0 if relation == ">" else -2.0, NOTHING: 0.0, OTHER: -2.0, TWO_OFF: 2.0}[truth]
     effects = [falls, *[2.0] * (parts - 1)]  # of several parts, one is not as said
     found = [_difference(s, effect * s.tolerance, n)[0] for effect in effects]
-    return rules.verdict_of(Says(relation, 0.0, unit="points", nothing=0.0), found)
+    return rules.verdict_of(Says(relation, 0.0, "points"), found)
 
 
 def _batch_size(s: Scatter, truth: str, n: int) -> str:
@@ -134,7 +134,7 @@ def _batch_size(s: Scatter, truth: str, n: int) -> str:
     cells = {b: s.estimate(table, {k: 1}, "percent") for k, b in enumerate(grid)}
     among = likely_optima(cells, draws=400, seed=int(s.rng.integers(1 << 30)))
     off = {TRUE: 0, ONE_OFF: 1, TWO_OFF: 2}[truth] * int(s.rng.choice([-1, 1]))
-    says = Says("=", float(grid[(int(s.means.argmax()) + off) % len(grid)]), unit="samples")
+    says = Says("=", float(grid[(int(s.means.argmax()) + off) % len(grid)]), "samples")
     return rules.verdict_of(says, [Estimate(says.value, n, "samples", among=among, span=len(grid))])
 
 
@@ -154,7 +154,7 @@ def _cells(s: Scatter, truth: str, n: int) -> tuple[float, Estimate, np.ndarray]
 
 def _correlation(s: Scatter, truth: str, n: int) -> str:
     printed, ours, _ = _cells(s, truth, n)
-    says = Says("=", printed, unit="r", nothing=0.0)
+    says = Says("=", printed, "r")
     off = _shift(truth, says.tolerance(printed), s.rng)
     return rules.verdict_of(replace(says, value=printed + off), [ours])
 
@@ -162,7 +162,7 @@ def _correlation(s: Scatter, truth: str, n: int) -> str:
 def _p_value(s: Scatter, truth: str, n: int) -> str:
     x, runs = np.log(s.sizes * 5), _cells(s, truth, n)[2]
     p = pearson(x, runs.mean(axis=1)).p
-    return rules.verdict_of(Says("<", 0.001, unit="p"), [Estimate(p, n, "p", bounds=(p, p))])
+    return rules.verdict_of(Says("<", 0.001, "p"), [Estimate(p, n, "p", bounds=(p, p))])
 
 
 def _most_seeds(s: Scatter, truth: str, n: int) -> str:
@@ -170,7 +170,7 @@ def _most_seeds(s: Scatter, truth: str, n: int) -> str:
     do = int(s.rng.binomial(n, 0.7 if truth == TRUE else 0.3))
     i = proportion_interval(do, n)
     found = Estimate(i.mean, n, "percent of seeds", bounds=(i.low, i.high))
-    return rules.verdict_of(Says(">=", 50.0, unit="percent of seeds"), [found])
+    return rules.verdict_of(Says(">=", 50.0, "percent of seeds"), [found])
 
 
 KINDS = {

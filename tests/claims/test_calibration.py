@@ -303,13 +303,13 @@ def propositions(kind: str, dataset: str):
         unit = "points" if kind == "gap_running" else "percent"
         for b in sizes:
             ask = partial(accuracy.level, dataset=dataset, batch_size=b, metric=kind)
-            yield Says("=", ask(paper).value, unit=unit), ask, [b]
+            yield Says("=", ask(paper).value, unit, level=True), ask, [b]
     else:
-        relation, nothing = ("=", 0.0) if kind == "an effect" else (">", 0.0)
+        relation = "=" if kind == "an effect" else ">"
         for small, large in combinations(sizes, 2):
             ask = partial(accuracy.fall, dataset=dataset, small=small, large=large)
             value = ask(paper).value if kind == "an effect" else 0.0
-            yield Says(relation, value, unit="points", nothing=nothing), ask, [small, large]
+            yield Says(relation, value, unit="points"), ask, [small, large]
 
 
 @pytest.mark.parametrize("kind", ["test_acc", "gap_running", "an effect", "it falls"])

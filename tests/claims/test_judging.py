@@ -10,7 +10,7 @@ import pytest
 from bbatch import claims, published
 from bbatch.analysis.estimate import Estimate
 from bbatch.claims import calibration, changes, judging, overviews, rules
-from bbatch.claims.claim import Claim, Evidence, Question, Reading
+from bbatch.claims.claim import Claim, Evidence, Put, Question, Reading
 from bbatch.claims.judging import Judgement, Read
 from bbatch.claims.rules import DATA, NOT, REPRODUCED, UNCHECKABLE, UNTESTABLE, Says
 from factories import record
@@ -28,7 +28,7 @@ def exact(value, n=3, **more):
 def claim(*asks, says=FIVE, section="IV-A", shares="", paper=(), **more):
     ours = tuple(Reading(lambda runs, found=found: found, label=label, key=label) for label, found in asks)
     theirs = tuple(Reading(lambda runs, found=found: found, label=label) for label, found in paper)
-    return Claim("id", section, "IV-A", "text", "5", "q", says, ours, theirs, says, shares=shares, **more)
+    return Claim("id", section, "text", "5", "q", says, ours, theirs, shares=shares, **more)
 
 
 def judged(c):
@@ -56,7 +56,7 @@ def test_the_distance_is_that_of_the_worst_part_and_nothing_for_bounds_and_cells
     def far(c, *parts):
         return judging._distance(c, Read("", NOT, parts))
 
-    number, between = claim(), claim(says=Says("range", 2.0, 6.0, "points"))
+    number, between = claim(), claim(says=Says("range", 2.0, "points", 6.0))
     assert far(number, exact(5.25), exact(4.0), exact(5.5)) == 1.0
     assert far(number, exact(7.5)) == 2.5
     assert far(between, exact(1.5)) == 0.5 and far(between, exact(6.25)) == 0.25
@@ -197,7 +197,10 @@ def test_a_row_a_statement_tells_the_part_that_decides():
 
 
 def test_a_row_a_question_counts_its_statements(monkeypatch):
-    asked = [Question(q, f"{q}?", {}, "lead", lambda e: f"Yes, by {e}.") for q in ("q", "no one's")]
+    asked = [
+        Question(q, f"{q}?", {"lead": Put(), "first": Put()}, lambda e: f"Yes, by {e}.")
+        for q in ("q", "no one's")
+    ]
     monkeypatch.setattr(overviews, "QUESTIONS", asked)
 
     def j(id, section, verdict, question="q"):
@@ -215,22 +218,6 @@ def test_a_row_a_question_counts_its_statements(monkeypatch):
     assert claims.distinct(given).values.tolist() == [row]
     told = claims.distinct(given, "ours")
     assert told.values.tolist() == [[*row, "Yes, by ours."]] and list(told)[-1] == "answer"
-
-
-def test_totals_count_by_chapter_and_the_fourth_by_its_parts():
-    def j(section):
-        return Judgement(claim(section=section), (Read("", NOT),), (Read("", UNCHECKABLE),))
-
-    found = claims.totals([j(s) for s in ("abstract", "I-B", "II-C", "II-A", "IV-A", "IV-B", "Table V")])
-    assert tuple(found) == rules.VERDICTS and found.drop(columns=NOT).to_numpy().tolist() == [[0] * 5] * 6
-    assert found[NOT].to_dict() == {
-        "abstract": 1,
-        "Section I": 1,
-        "Section II": 2,
-        "Section IV-A": 1,
-        "Section IV-B": 1,
-        "Table V": 1,
-    }
 
 
 def test_claims_are_judged_of_the_evidence_that_is_given_or_else_of_the_records(monkeypatch, empty):

@@ -23,7 +23,7 @@ NAN, INF = math.nan, math.inf
 
 
 def p(relation, value, unit, upper=NAN, rounding=0.0, level=False):
-    return Says(relation, value, upper, unit, rounding, NAN if level else rules.NOTHING.get(unit, NAN))
+    return Says(relation, value, unit, upper, rounding, level)
 
 
 def around(value, mean, run=None, unit="points", span=10.0, n=20, **more):

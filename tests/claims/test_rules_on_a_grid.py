@@ -66,9 +66,9 @@ def test_numbers_and_effects(value, span, sign):
         turned = found if sign > 0 else mirrored(found)
         e = Estimate(sign * mean, 5, "points", bounds=turned, span=span)
         number = like_a_number(found, value, give, span)
-        assert rules.judge_part(Says("=", sign * value, unit="points"), e) == number, found
+        assert rules.judge_part(Says("=", sign * value, "points", level=True), e) == number, found
         said = number if value <= give else effect(found, mean, value, give, give, span)
-        assert rules.judge_part(Says("=", sign * value, unit="points", nothing=0.0), e) == said, found
+        assert rules.judge_part(Says("=", sign * value, "points"), e) == said, found
 
 
 @pytest.mark.parametrize("at, nothing", [(0.0, 0.0), (2.0, 0.0), (2.0, math.nan)])
@@ -86,9 +86,9 @@ def test_bounds(at, nothing, span):
             strict = DATA
         loose = REPRODUCED if found[1] <= at + give else NOT if found[0] > at else DATA
         for relation, expected in (("<", strict), ("<=", loose)):
-            says = Says(relation, at, unit="points", nothing=nothing)
+            says = Says(relation, at, "points", level=math.isnan(nothing))
             assert rules.judge_part(says, upper) == expected, found
-            turned = Says(relation.replace("<", ">"), -at, unit="points", nothing=nothing)
+            turned = Says(relation.replace("<", ">"), -at, "points", level=math.isnan(nothing))
             assert rules.judge_part(turned, lower) == expected, found
 
 
@@ -105,10 +105,10 @@ def test_ranges(span):
             expected = DATA
         else:
             expected = DIRECTION if found[0] > 0 and abs(mean) > little else NOT
-        says = Says("range", 2.0, 3.5, "points", nothing=0.0)
+        says = Says("range", 2.0, "points", 3.5)
         assert rules.judge_part(says, Estimate(mean, 5, bounds=found, span=span)) == expected, found
         if expected in (REPRODUCED, DATA):
-            level = Says("range", 2.0, 3.5, "points")
+            level = Says("range", 2.0, "points", 3.5, level=True)
             assert rules.judge_part(level, Estimate(mean, 5, bounds=found, span=span)) == expected
 
 
@@ -135,14 +135,14 @@ def test_ranges(span):
     ],
 )
 def test_tolerances_and_nothing_by_unit(unit, value, found, expected):
-    says = Says("=", value, unit=unit, nothing=rules.NOTHING.get(unit, math.nan))
+    says = Says("=", value, unit)
     e = Estimate(sum(found) / 2, 5, unit, bounds=found, span=math.nan if unit != "r" else 2.0)
     assert rules.judge_part(says, e) == expected
 
 
 @pytest.mark.parametrize("first, last", [(64, 64), (16, 64)])
 def test_batch_sizes(first, last):
-    says = Says("=" if first == last else "range", first, last, "samples")
+    says = Says("=" if first == last else "range", first, "samples", last)
     grid = [4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0]
     for a in range(7):
         for b in range(a, 7):
@@ -158,7 +158,7 @@ def test_batch_sizes(first, last):
 
 
 def test_what_is_missing_decides_before_what_is_there():
-    says = Says("=", 3.0, unit="points", nothing=0.0)
+    says = Says("=", 3.0, "points")
     there = dict(n=5, bounds=(2.9, 3.1), span=9.0)
     assert rules.judge_part(says, Estimate(3.0, **there)) == REPRODUCED
     assert rules.judge_part(says, Estimate(3.0, **there, missing="a command")) == DATA
@@ -171,7 +171,7 @@ def test_what_is_missing_decides_before_what_is_there():
 
 def test_an_interval_is_widened_for_parts_times_readings():
     """Half an interval is 1.959964 errors at 95 %, 2.575829 at 99 %: five parts or readings."""
-    says = Says(">", 0.0, unit="points", nothing=0.0)
+    says = Says(">", 0.0, "points")
     for half, one, five in (
         (1.959, DATA, DATA),
         (1.961, REPRODUCED, DATA),
@@ -208,7 +208,9 @@ def test_an_interval_is_widened_for_parts_times_readings():
     ],
 )
 def test_what_the_papers_own_tables_say(relation, value, rounding, found, nothing, expected):
-    says = Says(relation, value, 3.5 if relation == "range" else math.nan, "points", rounding, nothing)
+    says = Says(
+        relation, value, "points", 3.5 if relation == "range" else math.nan, rounding, math.isnan(nothing)
+    )
     part = Estimate(sum(found) / 2, 1, bounds=found)
     assert rules.check(says, [part]) == expected
     assert rules.check(says, [part, Estimate()]) == expected  # a part that has no cell is not asked
@@ -218,7 +220,7 @@ def test_what_the_papers_own_tables_say(relation, value, rounding, found, nothin
 
 
 def test_printed_optima_agree_where_one_of_the_likely_ones_does():
-    says = Says("range", 16, 64, "samples")
+    says = Says("range", 16, "samples", 64)
     for among, expected in (
         ((8.0, 64.0), "consistent"),
         ((8.0, 128.0), "inconsistent"),

@@ -28,8 +28,8 @@ FAULTS = [
     Seeded(
         "a claim in words put the other way round",
         "claims/on_accuracy.py",
-        'large=large)\n    return _put(*one(asked), says=says(">"',
-        'large=large)\n    return _put(*one(asked), says=says("<"',
+        'large=large)\n    return both(asked, Says(">"',
+        'large=large)\n    return both(asked, Says("<"',
         LEDGER,
     ),
     Seeded("twice the tolerance", "claims/rules.py", '{"percent": 0.5', '{"percent": 1.0', RULES),

@@ -12,9 +12,10 @@ from scipy import stats
 import artists
 from bbatch.analysis.estimate import Estimate
 from bbatch.claims import rules
-from bbatch.claims.claim import Claim, Evidence, Reading, says
+from bbatch.claims.claim import Claim, Evidence, Reading
 from bbatch.claims.judging import Judgement, Read
 from bbatch.claims.questions import QUESTIONS
+from bbatch.claims.rules import Says
 from bbatch.config import DATASETS
 from bbatch.pages import parameters, picture, statement_table, verdict_in_words, verdicts
 
@@ -27,10 +28,10 @@ def estimate(value, low=math.nan, high=math.nan, n=3, about="MNIST, B = 512", **
 
 
 def judgement(id, section, verdict, check, parts, question="how-far", says_=None, reads=(), **more):
-    says_ = says_ or says("=", 1.5, "points", 0.05)
+    says_ = says_ or Says("=", 1.5, "points", rounding=0.05)
     first = Read("first", verdict, tuple(parts))
     ours = (first, *(Read(f"other {k}", v) for k, v in enumerate(reads)))
-    told = (id, section, section, "the text <of it>", "1.5 points", question, says_)
+    told = (id, section, "the text <of it>", "1.5 points", question, says_)
     claim = Claim(*told, (READING,) * len(ours), words=more.pop("words", ""))
     return Judgement(claim, ours, (Read("paper", check),), **more)
 
@@ -82,7 +83,7 @@ def soup(html):
 def test_a_measured_cell_is_the_deciding_part_with_its_interval(some):
     def cell(part, unit="points"):
         j = judgement(
-            "x", "IV-A", rules.DATA, rules.CONSISTENT, [part] if part else [], says_=says("=", 1.0, unit)
+            "x", "IV-A", rules.DATA, rules.CONSISTENT, [part] if part else [], says_=Says("=", 1.0, unit)
         )
         return soup(verdicts.measured_cell(j)).get_text()
 
@@ -235,13 +236,13 @@ def test_the_rule_says_what_kind_of_claim_it_is(some):
         parts = [estimate(1, 0, 2, span=span)]
         return statement_table._rule(judgement("x", "IV", rules.DATA, rules.CONSISTENT, parts, says_=put))
 
-    assert rule(says("<=", 3.0, "points", 0.05)).startswith("bound")
-    assert rule(says("=", 64.0, "samples")).startswith("batch size")
-    assert rule(says("range", 2.0, "points")).startswith("range")
-    assert rule(says("=", 80.0, "percent", 0.05)) == "a number; tolerance 0.5 %"
-    assert rule(says("=", 80.0, "percent", 0.05), span=2.0) == "a number; tolerance 0.2 %"
-    assert rule(says("=", 2.0, "ratio", 0.05)) == "an effect; tolerance 0.2×"
-    assert "parts" not in rule(says("=", 2.0, "ratio"))
+    assert rule(Says("<=", 3.0, "points", rounding=0.05)).startswith("bound")
+    assert rule(Says("=", 64.0, "samples")).startswith("batch size")
+    assert rule(Says("range", 2.0, "points")).startswith("range")
+    assert rule(Says("=", 80.0, "percent", rounding=0.05)) == "a number; tolerance 0.5 %"
+    assert rule(Says("=", 80.0, "percent", rounding=0.05), span=2.0) == "a number; tolerance 0.2 %"
+    assert rule(Says("=", 2.0, "ratio", rounding=0.05)) == "an effect; tolerance 0.2×"
+    assert "parts" not in rule(Says("=", 2.0, "ratio"))
     for question, digits in statement_table.PAGES.items():
         page = soup(statement_table._link(judgement("x", "IV", rules.DATA, rules.CONSISTENT, [], question)))
         assert page.a["href"].startswith(f"{digits}_") and page.a["href"].endswith(".html")
