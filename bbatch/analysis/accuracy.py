@@ -197,7 +197,7 @@ def one_more_run(
         found = level(runs, dataset, int(b), metric)
         low, high = found.interval(level_, one_run=True)
         inside = bool(low - give <= printed <= high + give)
-        if not np.isnan(low) and not np.isnan(printed) and (not inside or high - low <= found.span):
+        if not np.isnan(low) and not np.isnan(printed) and (not inside or found.narrow(level_)):
             rows.append((int(b), found.n, float(printed), low, high, inside))
     return pd.DataFrame(rows, columns=["batch_size", "n", "paper", "low", "high", "inside"])
 

@@ -73,6 +73,12 @@ class Estimate:
         low, high = (BACK[self.scale](centre + side * half) for side in (-1, 1))
         return float(min(max(low, least), most)), float(min(max(high, least), most))
 
+    def narrow(self, level: float = LEVEL) -> bool:
+        """Whether the interval of one more run is no wider than single runs of the data set lie apart. A
+        wider one tells nothing apart, nor does one whose span is not known."""
+        low, high = self.interval(level, one_run=True)
+        return bool(high - low <= self.span)
+
     def text(self, decimals: int = 2, sign: str = "") -> str:
         """As `Interval.text`: "95.43 ± 0.21", or "1.75 (1.20 to 2.55)" where it is not symmetric."""
         return Interval(self.value, *self.interval(), self.n).text(decimals, sign)

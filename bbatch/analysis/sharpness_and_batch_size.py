@@ -41,7 +41,7 @@ def sharpness_by_seed(
     table: pd.DataFrame, dataset: str, measure: str, split: str, lr_rule: str = "linear"
 ) -> pd.DataFrame:
     """Values of one measure at the end of training: a row a seed, a column a batch size."""
-    t = final(table[(table["dataset"] == dataset) & table["measure"].isin([measure, "accuracy"])], dataset)
+    t = final(table, dataset)
     return _wide(t[(t["measure"] == measure) & (t["split"] == split) & (t["lr_rule"] == lr_rule)])
 
 

@@ -18,7 +18,7 @@ from .wording import joined, listed
 
 def sharper_minima(e: Evidence) -> str:
     def ratios(measure: str, split: str = "train") -> list[Estimate]:
-        return [sharp.sharpness_ratio(e.measures, d, 32, 512, measure, split) for d in SYNTHETIC]
+        return [sharp.sharpness_ratio(e.minima, d, 32, 512, measure, split) for d in SYNTHETIC]
 
     found = [f for how in EQ3.values() for f in ratios(**how)]
     above, below = sum(f.low > 1 for f in found), sum(f.high < 1 for f in found)

@@ -79,15 +79,9 @@ def error_rates(table: pd.DataFrame) -> pd.DataFrame:
     """For the page: for each kind and n, the largest share of wrong verdicts over truths, and the mean share
     without any firm verdict, in percent."""
     table = table.assign(open=100 - table[list(rules.FIRM)].sum(axis=1))
-    found = (
-        table.groupby(["kind", "n"], sort=False)
-        .agg(wrong=("wrong", "max"), open=("open", "mean"))
-        .reset_index()
-    )
-    text = found.assign(
-        text=[f"{w:.1f} / {o:.0f}" for w, o in zip(found["wrong"], found["open"], strict=False)]
-    )
-    wide = text.pivot(index="kind", columns="n", values="text").loc[list(dict.fromkeys(found["kind"]))]
+    found = table.groupby(["kind", "n"], sort=False).agg(wrong=("wrong", "max"), open=("open", "mean"))
+    text = [f"{wrong:.1f} / {open_:.0f}" for wrong, open_ in found.itertuples(index=False)]
+    wide = pd.Series(text, found.index).unstack(sort=False)
     return wide.rename(columns=lambda n: f"n = {n}").rename_axis(columns=None).reset_index()
 
 

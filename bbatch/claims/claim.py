@@ -14,7 +14,8 @@ import pandas as pd
 
 from .. import published
 from ..analysis.costs import by_run
-from ..config import DATASETS
+from ..analysis.sharpness_and_batch_size import final
+from ..config import DATASETS, PUBLISHED
 from ..metrics import curves
 from .rules import Says
 
@@ -50,6 +51,11 @@ class Evidence:
     def trained(self) -> dict[str, pd.DataFrame]:
         """The same, a row a run, by data set."""
         return {d: by_run(self.curves, d) for d in DATASETS}
+
+    @cached_property
+    def minima(self) -> pd.DataFrame:
+        """Of the measures, those of sharpness at the end of training, which hundreds of readings ask for."""
+        return pd.concat([final(self.measures, d) for d in PUBLISHED], ignore_index=True)
 
     @property
     def all(self) -> Evidence:

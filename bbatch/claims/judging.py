@@ -172,7 +172,7 @@ def _command(j: Judgement, runs: pd.DataFrame) -> str:
     if missing or rows.empty:
         return missing
     name, of = rows["dataset"].iloc[0], j.claim.ours[0].of
-    if of == "measures":
+    if of in ("measures", "minima"):
         return f"bbatch geometry {name} --seeds {2 * open_[0].n}"
     return command(name, seeds=2 * max(rows["seed"].nunique(), DATASETS[name].seeds))
 

@@ -37,11 +37,11 @@ def _eq3(asks, paper=(), **given) -> Put:
         "page on sharpness has measures beyond Eq. (3), too: the trace of the Hessian falls with B on all "
         "three synthetic sets."
     )
-    return Put(each(crossed(SETS, EQ3), asks, "measures", **given), paper, words=words, shares="sharpness")
+    return Put(each(crossed(SETS, EQ3), asks, "minima", **given), paper, words=words, shares="sharpness")
 
 
 def _sharper(words: str, datasets=(*SYNTHETIC, "mnist"), paper=PRINTED_RATIO) -> Put:
-    asked = each(EQ3, sharp.sharpness_ratios, "measures", datasets=datasets)
+    asked = each(EQ3, sharp.sharpness_ratios, "minima", datasets=datasets)
     return Put(asked, paper, Says(">", 1, "ratio"), words)
 
 
@@ -79,7 +79,7 @@ SHARPNESS = {
         each(
             {label: way for label, way in crossed(SETS, EQ3).items() if BALLS["filter"] in label},
             sharp.sharpness_ratio,
-            "measures",
+            "minima",
             small=32,
             large=512,
         ),
@@ -90,7 +90,7 @@ SHARPNESS = {
     ),
     "v-c-large": Put(
         each(
-            EQ3, sharp.sharpness_ratios, "measures", datasets=("synthetic-50k", "mnist", "cifar10"), large=128
+            EQ3, sharp.sharpness_ratios, "minima", datasets=("synthetic-50k", "mnist", "cifar10"), large=128
         ),
         says=Says("<", published.value("iv-e-sharpness-ratio"), "ratio", level=True),
         words="What catastrophic is, the paper does not say; the one growth of sharpness that it prints is "

@@ -160,7 +160,7 @@ def _number(says: Says, e: Estimate, level: float) -> str:
         return NOT
     if says.value - 2 * give <= low and high <= says.value + 2 * give:
         return REPRODUCED
-    return COMPATIBLE if high - low <= e.span else DATA  # a span that is not known tells nothing apart
+    return COMPATIBLE if e.narrow(level) else DATA
 
 
 def _effect(says: Says, e: Estimate, level: float) -> str:

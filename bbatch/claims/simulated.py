@@ -27,6 +27,7 @@ from .rules import Says
 LENDER = 5  # runs of the one cell that has more
 TRUE, ONE_OFF, TWO_OFF = "as printed", "off by one tolerance", "off by two tolerances"
 NOTHING, OTHER = "no effect", "the other sign"
+OFF = {TRUE: 0, ONE_OFF: 1, TWO_OFF: 2, NOTHING: 0, OTHER: 0}  # tolerances from the truth to what is printed
 
 
 class Scatter:
@@ -61,7 +62,7 @@ class Scatter:
 
 def _shift(truth: str, tolerance: float, rng) -> float:
     """How far the printed number lies from the truth, apart from its scatter."""
-    return {ONE_OFF: 1.0, TWO_OFF: 2.0}.get(truth, 0.0) * tolerance * rng.choice([-1, 1])
+    return OFF[truth] * tolerance * rng.choice([-1, 1])
 
 
 def _number(s: Scatter, truth: str, n: int, readings: int = 1) -> str:
@@ -115,7 +116,7 @@ def _range(s: Scatter, truth: str, n: int) -> str:
     effect, width = 20 * s.tolerance, 10 * s.tolerance
     found, _ = _difference(s, -effect if truth == OTHER else effect, n)
     tolerance = Says("=", effect, "points").tolerance(effect, found.span)
-    off = {TRUE: 0.0, ONE_OFF: 1.0, TWO_OFF: 2.0}.get(truth, 0.0) * tolerance
+    off = OFF[truth] * tolerance
     # The effect lies at an end, or outside.
     first = effect + off if s.rng.random() < 0.5 else effect - off - width
     return rules.verdict_of(Says("range", first, "points", first + width), [found])
@@ -133,7 +134,7 @@ def _batch_size(s: Scatter, truth: str, n: int) -> str:
     table, grid = s.table({}, n), s.sizes
     cells = {b: s.estimate(table, {k: 1}, "percent") for k, b in enumerate(grid)}
     among = likely_optima(cells, draws=400, seed=int(s.rng.integers(1 << 30)))
-    off = {TRUE: 0, ONE_OFF: 1, TWO_OFF: 2}[truth] * int(s.rng.choice([-1, 1]))
+    off = OFF[truth] * int(s.rng.choice([-1, 1]))
     says = Says("=", float(grid[(int(s.means.argmax()) + off) % len(grid)]), "samples")
     return rules.verdict_of(says, [Estimate(says.value, n, "samples", among=among, span=len(grid))])
 

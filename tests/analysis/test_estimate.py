@@ -184,6 +184,17 @@ def test_an_interval_is_symmetric_on_its_scale_and_of_the_level_asked_for():
         assert all(map(math.isnan, none.interval()))
 
 
+@pytest.mark.parametrize(
+    "span, level, narrow", [(3.93, 0.95, True), (3.91, 0.95, False), (3.93, 0.99, False)]
+)
+def test_an_interval_tells_something_where_it_is_no_wider_than_runs_lie_apart(span, level, narrow):
+    """Of one more run, 2 · 1.96 of its errors wide at 95 %, and not of the mean."""
+    assert Estimate(90.0, 9, "percent", error=0.01, one_run=1.0, span=span).narrow(level) is narrow
+    assert Estimate(90.0, 9, bounds=(89.0, 91.0), span=2.0).narrow()
+    assert not Estimate(90.0, 9, bounds=(89.0, 91.0)).narrow(), "nothing is known to hold it against"
+    assert not Estimate(90.0, 9, span=2.0).narrow(), "there is no interval"
+
+
 def test_a_difference_keeps_what_both_were_made_of():
     a = Estimate(5.0, 4, "points", "h", "a", ("1", "2"), 0.3, 0.6, 3.0, span=2.0)
     b = Estimate(2.0, 3, "points", "h", "b", ("3",), 0.4, 0.8, 2.0, span=7.0)

@@ -32,6 +32,7 @@ OURS = SimpleNamespace(
     runs="ours",
     ablation="ablation",
     measures="measures",
+    minima="minima",
     choices="choices",
     warm_up=[1],
     trained={d: f"curves of {d}" for d in PUBLISHED},
@@ -357,7 +358,7 @@ def test_sharper_minima(monkeypatch):
         } | changed.pop("of", {})
 
         def ratio(runs, dataset, small, large, measure, split):
-            assert (runs, small, large) == ("measures", 32, 512)
+            assert (runs, small, large) == ("minima", 32, 512)
             return found.get((dataset, measure, split), of(1.0625, 1.0, 1.125))
 
         monkeypatch.setattr(sharpness_and_batch_size, "sharpness_ratio", ratio)
