@@ -13,7 +13,7 @@ from ..geometry.one_network import BALLS
 from ..studies.table import read_table
 from .claim import Evidence
 from .on_geometry import EQ3
-from .wording import joined, listed
+from .wording import in_a_row, listed
 
 
 def sharper_minima(e: Evidence) -> str:
@@ -79,7 +79,7 @@ def grows_as_root(e: Evidence) -> str:
     return (
         "On the paper's sets there is none to grow, up to B = 512. On no synthetic set does accuracy fall a "
         "point below its peak as B grows, in our runs; in the paper's own tables it does not on "
-        f"{joined(DATASETS[d].title for d in own)}, where Table VI prints one all the same. The sizes of "
+        f"{in_a_row(DATASETS[d].title for d in own)}, where Table VI prints one all the same. The sizes of "
         f"Table VI themselves grow as N to the power {table}. One problem cut to several sizes has one, at "
         "thousands of samples, and it grows with N: see the page on B*."
     )

@@ -12,7 +12,7 @@ from ..config import DATASETS, PUBLISHED, SYNTHETIC, plan
 from ..statistics import Interval, span
 from ..studies.table import read_table
 from .claim import Evidence
-from .wording import ends, joined, listed
+from .wording import ends, in_a_row, listed
 
 
 def gap_grows(e: Evidence) -> str:
@@ -45,7 +45,7 @@ def epochs(e: Evidence) -> str:
     assert max(f.high for f in found) < 1, "fewer on each"
     return (
         "Not on the synthetic sets. To a point below the best mean accuracy, B = 512 takes "
-        f"{joined(found)} times as many epochs as B = 32 on 1K, 10K and 50K: the large batch has the "
+        f"{in_a_row(found)} times as many epochs as B = 32 on 1K, 10K and 50K: the large batch has the "
         f"large rate ({plan('synthetic-50k', 512).lr:g} against {plan('synthetic-50k', 32).lr:g}). On MNIST "
         f"the large batches start behind the epochs of warm-up, {published.value('iii-c-warmup-epochs'):g} "
         f"of {DATASETS['mnist'].protocol.epochs}."
@@ -58,7 +58,7 @@ def time_left(e: Evidence) -> str:
     assert min(f.low for f in found) > 1, "faster"
     assert mnist.high < 2, "the paper's times do not allow it on MNIST"
     return (
-        f"On the synthetic sets, B = 512 gets to a point below the best mean accuracy {joined(found)} "
+        f"On the synthetic sets, B = 512 gets to a point below the best mean accuracy {in_a_row(found)} "
         "times faster than B = 32 on 1K, 10K and 50K. By the paper's own times and factors, MNIST gains "
         f"{number(mnist.low)} to {number(mnist.high)} times."
     )

@@ -9,10 +9,10 @@ from ..analysis.estimate import number
 
 def listed(values: Iterable[float], decimals: int = 0) -> str:
     """ "0.10, 0.20 and 0.30"; "none" for what is infinite."""
-    return joined(number(v, decimals) for v in values)
+    return in_a_row(number(v, decimals) for v in values)
 
 
-def joined(told: Iterable[object]) -> str:
+def in_a_row(told: Iterable[object]) -> str:
     """ "A, B and C"."""
     *first, last = map(str, told)
     return f"{', '.join(first)} and {last}" if first else last
