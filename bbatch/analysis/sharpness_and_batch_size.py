@@ -37,29 +37,32 @@ def _ends(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     ]
 
 
-def sharpness_by_seed(
-    table: pd.DataFrame, dataset: str, measure: str, split: str, lr_rule: str = "linear"
-) -> pd.DataFrame:
-    """Values of one measure at the end of training: a row a seed, a column a batch size."""
-    t = final(table, dataset)
-    return _wide(t[(t["measure"] == measure) & (t["split"] == split) & (t["lr_rule"] == lr_rule)])
+def minima(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """`final` by data set, under the linear rule alone: what hundreds of readings of claims are asked of."""
+    ends = {dataset: _ends(table, dataset) for dataset in DATASETS}
+    return {dataset: rows[rows["lr_rule"] == "linear"] for dataset, rows in ends.items()}
+
+
+def _of(rows: pd.DataFrame, measure: str, split: str) -> pd.DataFrame:
+    return rows[(rows["measure"] == measure) & (rows["split"] == split)]
 
 
 def _wide(cell: pd.DataFrame) -> pd.DataFrame:
+    """A row a seed, a column a batch size."""
     return cell.groupby(["seed", "batch_size"])["value"].mean().unstack()
 
 
-def sharpness_at(table: pd.DataFrame, dataset: str, batch_size: int, measure: str, split: str) -> Estimate:
+def sharpness_at(
+    minima: dict[str, pd.DataFrame], dataset: str, batch_size: int, measure: str, split: str
+) -> Estimate:
     """Sharpness at one batch size; its scatter is that of logarithms, as sharpness differs by factors."""
-    wide, about = (
-        sharpness_by_seed(table, dataset, measure, split),
-        f"{DATASETS[dataset].title}, B = {batch_size}",
-    )
+    rows, about = _of(minima[dataset], measure, split), f"{DATASETS[dataset].title}, B = {batch_size}"
+    wide = _wide(rows)
     values = wide[batch_size].dropna() if batch_size in wide else pd.Series(dtype=float)
     if values.empty:
         return lacking(about, f"{MEASURE} {dataset}", unit="loss")
     logs = np.log(wide.where(wide > 0))
-    ids = _ids(table, dataset, [batch_size], values.index)
+    ids = _ids(rows, [batch_size], values.index)
     if (values <= 0).any():  # along random directions the loss need not rise
         return mean(values, "loss", about, ids)
     prior = pooled_variance(logs.to_numpy().T, own=len(values) - 1)
@@ -69,21 +72,14 @@ def sharpness_at(table: pd.DataFrame, dataset: str, batch_size: int, measure: st
 
 
 def sharpness_ratio(
-    table: pd.DataFrame,
-    dataset: str,
-    small: int,
-    large: int,
-    measure: str,
-    split: str,
-    lr_rule: str = "linear",
+    minima: dict[str, pd.DataFrame], dataset: str, small: int, large: int, measure: str, split: str
 ) -> Estimate:
     """Sharpness at the large batch size over that at the small one: geometric mean of the seeds' ratios."""
-    wide = sharpness_by_seed(table, dataset, measure, split, lr_rule)
-    about = f"{DATASETS[dataset].title}, B = {large} over {small}"
-    pairs = _pairs(wide, small, large)
+    rows, about = _of(minima[dataset], measure, split), f"{DATASETS[dataset].title}, B = {large} over {small}"
+    pairs = _pairs(wide := _wide(rows), small, large)
     if not len(pairs):
         return lacking(about, f"{MEASURE} {dataset}", unit="ratio")
-    return _ratio(wide, pairs, about, _ids(table, dataset, (small, large), pairs.index))
+    return _ratio(wide, pairs, about, _ids(rows, (small, large), pairs.index))
 
 
 def _pairs(wide: pd.DataFrame, small: int, large: int) -> pd.DataFrame:
@@ -100,18 +96,17 @@ def _ratio(wide: pd.DataFrame, pairs: pd.DataFrame, about: str, ids=()) -> Estim
 
 
 def sharpness_ratios(
-    table: pd.DataFrame, datasets, measure: str, split: str, large: int | None = None
+    minima: dict[str, pd.DataFrame], datasets, measure: str, split: str, large: int | None = None
 ) -> list[Estimate]:
     """`sharpness_ratio` of B = `large` over 32 on each data set; None: of the large ones of Figs. 9 and 10,
     512 and on MNIST 256."""
     sizes = {d: large or (256 if d == "mnist" else 512) for d in datasets}
-    return [sharpness_ratio(table, d, 32, b, measure, split) for d, b in sizes.items()]
+    return [sharpness_ratio(minima, d, 32, b, measure, split) for d, b in sizes.items()]
 
 
-def _ids(table: pd.DataFrame, dataset: str, batch_sizes, seeds) -> tuple[str, ...]:
+def _ids(rows: pd.DataFrame, batch_sizes, seeds) -> tuple[str, ...]:
     """The runs whose networks were measured."""
-    t = table[(table["dataset"] == dataset) & (table["lr_rule"] == "linear")]
-    return tuple(t[t["batch_size"].isin(batch_sizes) & t["seed"].isin(seeds)]["id"].unique())
+    return tuple(rows[rows["batch_size"].isin(batch_sizes) & rows["seed"].isin(seeds)]["id"].unique())
 
 
 def ratios(
@@ -177,6 +172,6 @@ def _each(table: pd.DataFrame):
     """(measure, split) groups in the order of `MEASURES`."""
     for measure in SHARP:
         for split in ("train", "test"):
-            cell = table[(table["measure"] == measure) & (table["split"] == split)]
+            cell = _of(table, measure, split)
             if len(cell):
                 yield (measure, split), cell

@@ -23,30 +23,22 @@ from .simulated import KINDS, NOTHING, ONE_OFF, OTHER, TRUE, TWO_OFF, Scatter
 
 FILE = FROZEN / "calibration.csv"
 SEEDS = (1, 2, 3, 5, 20)
-AN_EFFECT = {
-    TRUE: (NOT, DIRECTION),
-    ONE_OFF: (NOT,),
-    TWO_OFF: (NOT, REPRODUCED),
-    NOTHING: (REPRODUCED, DIRECTION),
-    OTHER: (REPRODUCED, DIRECTION),
-}
-FALLS = {TRUE: (NOT,), NOTHING: (REPRODUCED,), OTHER: (REPRODUCED,)}
 # Firm verdicts that a truth contradicts, by kind of claim.
+A_NUMBER = {TRUE: (NOT,), ONE_OFF: (), TWO_OFF: (REPRODUCED,)}
+AN_EFFECT = {TRUE: (NOT, DIRECTION), ONE_OFF: (NOT,), TWO_OFF: (NOT, REPRODUCED)}
+AN_EFFECT |= dict.fromkeys((NOTHING, OTHER), (REPRODUCED, DIRECTION))
+A_RANGE = {TRUE: (NOT, DIRECTION), ONE_OFF: (), TWO_OFF: (NOT, REPRODUCED), OTHER: (REPRODUCED, DIRECTION)}
+FALLS = {TRUE: (NOT,), NOTHING: (REPRODUCED,), OTHER: (REPRODUCED,)}
 WRONG = {
-    "a number": {TRUE: (NOT,), ONE_OFF: (), TWO_OFF: (REPRODUCED,)},
+    "a number": A_NUMBER,
     "an effect": AN_EFFECT,
     "a ratio": AN_EFFECT,
-    "a range": {
-        TRUE: (NOT, DIRECTION),
-        ONE_OFF: (),
-        TWO_OFF: (NOT, REPRODUCED),
-        OTHER: (REPRODUCED, DIRECTION),
-    },
+    "a range": A_RANGE,
     "it falls": FALLS,
     "it does not rise": {TRUE: (NOT,), NOTHING: (NOT,), TWO_OFF: (REPRODUCED,)},
     "it falls on each of three": FALLS,
     "a number, best of six readings": {TRUE: (NOT,), TWO_OFF: (REPRODUCED,)},
-    "a best batch size": {TRUE: (NOT,), ONE_OFF: (), TWO_OFF: (REPRODUCED,)},
+    "a best batch size": A_NUMBER,
     "a correlation": AN_EFFECT,
     "its p-value": {TRUE: (NOT,), NOTHING: (REPRODUCED,)},
     "most seeds": {TRUE: (NOT,), OTHER: (REPRODUCED,)},

@@ -13,9 +13,9 @@ from functools import cached_property, partial
 import pandas as pd
 
 from .. import published
+from ..analysis import sharpness_and_batch_size
 from ..analysis.costs import by_run
-from ..analysis.sharpness_and_batch_size import final
-from ..config import DATASETS, PUBLISHED
+from ..config import DATASETS
 from ..metrics import curves
 from .rules import Says
 
@@ -53,9 +53,9 @@ class Evidence:
         return {d: by_run(self.curves, d) for d in DATASETS}
 
     @cached_property
-    def minima(self) -> pd.DataFrame:
-        """Of the measures, those of sharpness at the end of training, which hundreds of readings ask for."""
-        return pd.concat([final(self.measures, d) for d in PUBLISHED], ignore_index=True)
+    def minima(self) -> dict[str, pd.DataFrame]:
+        """Of the measures, those of sharpness at the end of training, by data set."""
+        return sharpness_and_batch_size.minima(self.measures)
 
     @property
     def all(self) -> Evidence:

@@ -107,8 +107,9 @@ def judged(
     shared = {c.shares for c in asked.values()} - {""}
     ours, theirs, answers = evidence() if ours is None else ours, paper(), {}
     raw = [_judge(c, ours, theirs, answers) for c in found if c.id in asked or c.shares in shared]
+    runs = ours.runs[["id", "dataset", "seed", "precision", "device"]]  # to select all columns is slow
     judgements = [j for j in _shared(raw) if j.claim.id in asked]
-    return [replace(j, notes=_notes(j, ours.runs), command=_command(j, ours.runs)) for j in judgements]
+    return [replace(j, notes=_notes(j, runs), command=_command(j, runs)) for j in judgements]
 
 
 def _judge(claim: Claim, ours: Evidence, theirs: Evidence, answers: dict) -> Judgement:

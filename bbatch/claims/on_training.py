@@ -27,9 +27,9 @@ def _faster(datasets, where: str = "") -> tuple[Reading, ...]:
 
 def _to_accuracy(asks, paper=()) -> Put:
     reached = {
-        f"{label}, from B = {base}": {"accuracy": accuracy, "base": base}
+        f"{label}, from B = {base}": {"accuracy": wanted, "base": base}
         for base in (32, 1)
-        for label, accuracy in (
+        for label, wanted in (
             ("to the accuracy of Section III-D", 80),
             ("to a point below the best mean accuracy", "near"),
             ("to just below both final accuracies", "own"),

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from bbatch.analysis import sharpness_and_batch_size
+from bbatch.analysis.sharpness_and_batch_size import minima
 from bbatch.config import DATASETS
 from bbatch.errors import BadInput
 from bbatch.geometry import measurements
@@ -99,19 +100,23 @@ def test_intervals_borrow_the_scatter_of_the_other_cells():
     table, variance = sharpness_table(), np.var(np.log([1, 2, 3]), ddof=1)  # factors of the seeds
     prior = lent([2] * 4, own=2)
     t = stats.t.ppf(0.975, 2 + prior)
-    found = sharpness_and_batch_size.sharpness_at(table, "synthetic-50k", 32, "sharpness_l2", "train")
+    found = sharpness_and_batch_size.sharpness_at(minima(table), "synthetic-50k", 32, "sharpness_l2", "train")
     middle = 6 ** (1 / 3) * 32**-0.5
     assert found.interval() == pytest.approx(
         tuple(middle * np.exp(side * t * np.sqrt(variance / 3)) for side in (-1, 1))
     )
     assert (found.unit, found.how) == ("loss", "geometric mean over seeds")
-    ratio = sharpness_and_batch_size.sharpness_ratio(table, "synthetic-50k", 32, 512, "sharpness_l2", "train")
+    ratio = sharpness_and_batch_size.sharpness_ratio(
+        minima(table), "synthetic-50k", 32, 512, "sharpness_l2", "train"
+    )
     half = t * np.sqrt(prior * 2 * variance / (2 + prior) / 3)
     assert ratio.interval() == pytest.approx((0.25 * np.exp(-half), 0.25 * np.exp(half)))
     assert (ratio.value, ratio.n, ratio.unit) == (pytest.approx(0.25), 3, "ratio")
     assert set(ratio.ids) == {f"linear{b}{k}" for b in (32, 512) for k in range(3)}
     one = table[table["batch_size"] == 32]
-    none = sharpness_and_batch_size.sharpness_ratio(one, "synthetic-50k", 32, 512, "sharpness_l2", "train")
+    none = sharpness_and_batch_size.sharpness_ratio(
+        minima(one), "synthetic-50k", 32, 512, "sharpness_l2", "train"
+    )
     assert (none.n, none.unit, none.missing) == (0, "ratio", "bbatch geometry synthetic-50k")
 
 
@@ -120,12 +125,14 @@ def test_sharpness_that_is_not_above_0_has_a_mean_and_no_ratio(value):
     table = sharpness_table()
     table.loc[(table["seed"] == 42) & (table["batch_size"] == 32), "value"] = value
     at_32, at_512 = (
-        sharpness_and_batch_size.sharpness_at(table, "synthetic-50k", b, "sharpness_l2", "train")
+        sharpness_and_batch_size.sharpness_at(minima(table), "synthetic-50k", b, "sharpness_l2", "train")
         for b in (32, 512)
     )
     assert at_32.value == pytest.approx((value + (2 + 3) * 32**-0.5) / 3) and at_32.unit == "loss"
     assert at_512.value == pytest.approx(6 ** (1 / 3) * 512**-0.5) and at_512.low < at_512.value < at_512.high
-    ratio = sharpness_and_batch_size.sharpness_ratio(table, "synthetic-50k", 32, 512, "sharpness_l2", "train")
+    ratio = sharpness_and_batch_size.sharpness_ratio(
+        minima(table), "synthetic-50k", 32, 512, "sharpness_l2", "train"
+    )
     assert ratio.value == pytest.approx(0.25) and ratio.n == 2
 
 
@@ -136,14 +143,27 @@ def test_a_row_a_seed_and_a_column_a_batch_size_of_one_measure_on_one_split():
     others = [{"split": "test"}, {"measure": "hessian_trace"}, {"lr_rule": "constant"}, {"epoch": 25}]
     table = pd.concat([table, *(table.assign(**other, value=9.0) for other in others)])
     asked = "synthetic-50k", "sharpness_l2", "train"
-    found = sharpness_and_batch_size.sharpness_by_seed(table, *asked)
+    rows = sharpness_and_batch_size._of(minima(table)[asked[0]], *asked[1:])
+    found = sharpness_and_batch_size._wide(rows)
     assert found.to_dict() == {32: {42: 1, 43: 3}, 512: {42: 2, 43: 6}}
     # two batch sizes are enough
     assert sharpness_and_batch_size.sharpness_ratio(
-        table, asked[0], 32, 512, *asked[1:]
+        minima(table), asked[0], 32, 512, *asked[1:]
     ).value == pytest.approx(2)
-    none = sharpness_and_batch_size.sharpness_at(table, asked[0], 64, *asked[1:])
+    none = sharpness_and_batch_size.sharpness_at(minima(table), asked[0], 64, *asked[1:])
     assert (none.n, none.unit, none.missing) == (0, "loss", "bbatch geometry synthetic-50k")
+
+
+def test_a_network_that_collapsed_is_no_run_that_a_ratio_comes_from():
+    """Of one seed and batch size there are two runs, one of which learned nothing."""
+    table = at_the_end(batch_size=[32, 512], seed=42, id=["small", "large"], value=[1.0, 2.0])
+    dead = at_the_end(batch_size=[512], seed=42, id="dead", value=[9.0])
+    right = dead.assign(measure="accuracy", value=52.0)
+    ends = minima(pd.concat([table, dead, right], ignore_index=True))
+    asked = "sharpness_l2", "train"
+    ratio = sharpness_and_batch_size.sharpness_ratio(ends, "synthetic-50k", 32, 512, *asked)
+    assert ratio.value == pytest.approx(2) and ratio.ids == ("small", "large")
+    assert sharpness_and_batch_size.sharpness_at(ends, "synthetic-50k", 512, *asked).ids == ("large",)
 
 
 def at_the_end(dataset="synthetic-50k", **columns):
@@ -158,10 +178,10 @@ def test_ratios_of_the_figures_are_those_of_the_end_of_training_on_each_data_set
     ends = pd.concat([sharpness_table(), mnist, mnist.assign(seed=43)], ignore_index=True)
     table = pd.concat([ends, ends.assign(epoch=25, value=7.0)], ignore_index=True)
     names = ["synthetic-50k", "mnist"]
-    found = sharpness_and_batch_size.sharpness_ratios(table, names, "sharpness_l2", "train")
+    found = sharpness_and_batch_size.sharpness_ratios(minima(table), names, "sharpness_l2", "train")
     assert [e.value for e in found] == pytest.approx([0.25, 1 / 8])
     assert [e.about for e in found] == ["Synthetic 50K, B = 512 over 32", "MNIST, B = 256 over 32"]
-    more = sharpness_and_batch_size.sharpness_ratios(table, ["mnist"], "sharpness_l2", "train", 1024)
+    more = sharpness_and_batch_size.sharpness_ratios(minima(table), ["mnist"], "sharpness_l2", "train", 1024)
     assert [e.value for e in more] == pytest.approx([1 / 32])
     whole = sharpness_and_batch_size.ratios(table, "synthetic-50k")
     assert whole["ratio"].tolist() == pytest.approx([0.25, 0.25]) and whole["n"].tolist() == [3, 3]

@@ -80,7 +80,9 @@ def test_a_summary_of_choices_names_the_usual_size_and_the_range():
 def test_sharpness_at_one_batch_size_knows_its_runs_and_the_range_of_all():
     table = sharpness_table()  # S = (seed factor) · B^−0.5 under the linear rule
     other = table.assign(dataset="mnist", id="other" + table["id"])
-    found = sharp.sharpness_at(pd.concat([table, other]), "synthetic-50k", 32, "sharpness_l2", "train")
+    found = sharp.sharpness_at(
+        sharp.minima(pd.concat([table, other])), "synthetic-50k", 32, "sharpness_l2", "train"
+    )
     assert found.value == pytest.approx(6 ** (1 / 3) * 32**-0.5) and found.n == 3
     assert found.span == pytest.approx(3 * 8**-0.5 - 512**-0.5)
     assert set(found.ids) == {"linear320", "linear321", "linear322"}

@@ -40,11 +40,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ("analysis/learning_rate_rules.py", "largest", "32 to 33"): "no batch size lies between",
     (
         "analysis/sharpness_and_batch_size.py",
-        "sharpness_by_seed",
-        "(table['dataset'] == dataset) & table['measure'].isin([measure, 'accuracy']): BitAnd to BitOr",
-    ): "there is more to go through; `final` selects again",
-    (
-        "analysis/sharpness_and_batch_size.py",
         "_wide",
         "cell.groupby(['seed', 'batch_size'])['value'].mean to .median",
     ): "of one value",
