@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from ..config import DATASETS, SYNTHETIC, plan
 from ..errors import BadInput
 from ..records.store import FROZEN
 from .picture import describe, series, tip
-from .style import COLORS, INK, STYLE
+from .style import COLORS, INK, drawing, log_numbers
 
 FOLDER = FROZEN / "benchmarks"
 CONTESTANTS = {
@@ -32,6 +31,7 @@ CONTESTANTS = {
     "bbatch": COLORS["synthetic-50k"],
     "bbatch, bf16": "#CC79A7",
 }
+MARKS = dict(marker="o", markersize=5, capsize=3)
 
 
 def timings(name: str) -> pd.DataFrame:
@@ -56,10 +56,7 @@ def times_faster(table: pd.DataFrame) -> pd.DataFrame:
             "B": table["batch_size"],
             "who": table["contestant"],
             table["unit"].iloc[0].replace("us", "µs"): table["median"].map(_number),
-            "times faster": [
-                f"{_number(m)} ({_number(a)} to {_number(b)})"
-                for m, a, b in zip(table["ratio"], table["ratio_low"], table["ratio_high"], strict=True)
-            ],
+            "times faster": list(map(_spread, table["ratio"], table["ratio_low"], table["ratio_high"])),
         }
     )
     first = table["contestant"].iloc[0]
@@ -70,6 +67,10 @@ def times_faster(table: pd.DataFrame) -> pd.DataFrame:
 def _number(value: float) -> str:
     """Three digits or more: "2.91", "582", "267,900"."""
     return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"
+
+
+def _spread(middle: float, low: float, high: float, unit: str = "") -> str:
+    return f"{_number(middle)}{unit} ({_number(low)} to {_number(high)})"
 
 
 def over(table: pd.DataFrame, who: str, rival: str) -> pd.Series:
@@ -88,21 +89,17 @@ def cost_of_a_step(table: pd.DataFrame) -> tuple[float, float]:
 
 def seconds_of_the_grid(fixed: float, each: float) -> float:
     """What a seed of the paper's synthetic sets takes at `cost_of_a_step`: all batch sizes, full protocol."""
-    total = 0.0
-    for name in SYNTHETIC:
-        for b in DATASETS[name].protocol.batch_sizes:
-            run = plan(name, b)
-            total += run.epochs * (run.steps(0) * fixed + run.n_train * each) / 1e6
-    return total
+    runs = [plan(name, b) for name in SYNTHETIC for b in DATASETS[name].protocol.batch_sizes]
+    return sum(run.epochs * (run.steps(0) * fixed + run.n_train * each) for run in runs) / 1e6
 
 
 def checks(table: pd.DataFrame) -> pd.DataFrame:
     """What each check took, as text: `benchmarks/checks.py` for the page "How to check this book"."""
 
     def took(seconds):
-        return (
-            "under 1 s" if seconds < 1 else f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-        )
+        if seconds < 1:
+            return "under 1 s"
+        return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
     return pd.DataFrame(
         {
@@ -125,50 +122,27 @@ def machine_sentence(name: str) -> str:
     )
 
 
+@drawing
 def figure_steps(table: pd.DataFrame) -> Figure:
     """Microseconds a step and seed against batch size, a line for each contestant, quartiles as bars."""
-    with mpl.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(6.2, 5.4))
-        for who, rows in table.groupby("contestant", sort=False):
-            bars = np.abs(rows[["low", "high"]].to_numpy().T - rows["median"].to_numpy())
-            drawn = axis.errorbar(
-                rows["batch_size"],
-                rows["median"],
-                bars,
-                color=CONTESTANTS[who],
-                marker="o",
-                markersize=5,
-                capsize=3,
-                linewidth=2.4 if who == "bbatch" else 1.4,
-                label=who,
-            )
-            series(axis, who, *drawn.get_children())
-            tip(
-                axis,
-                rows["batch_size"],
-                rows["median"],
-                [
-                    f"{who}, B = {b}\n{_number(m)} µs ({_number(a)} to {_number(c)})"
-                    for b, m, a, c in zip(
-                        rows["batch_size"], rows["median"], rows["low"], rows["high"], strict=True
-                    )
-                ],
-            )
-        sizes = sorted(table["batch_size"].unique())
-        axis.set(
-            xscale="log",
-            yscale="log",
-            xlabel="Batch size B (log scale)",
-            ylabel="µs of processor time a step and seed",
-        )
-        axis.set_xticks(sizes, [str(b) for b in sizes])
-        axis.minorticks_off()
-        figure.legend(*axis.get_legend_handles_labels(), fontsize=9, loc="outside lower center", ncols=2)
-    plt.close(figure)
-    best = {b: rows.loc[rows["median"].idxmin(), "contestant"] for b, rows in table.groupby("batch_size")}
+    figure, axis = plt.subplots(figsize=(6.2, 5.4))
+    for who, rows in table.groupby("contestant", sort=False):
+        size, median, low, high = (rows[name] for name in ("batch_size", "median", "low", "high"))
+        look = MARKS | {"color": CONTESTANTS[who], "linewidth": 2.4 if who == "bbatch" else 1.4}
+        drawn = axis.errorbar(size, median, [median - low, high - median], label=who, **look)
+        series(axis, who, *drawn.get_children())
+        told = zip(size, median, low, high, strict=True)
+        tip(axis, size, median, [f"{who}, B = {b}\n{_spread(*of, unit=' µs')}" for b, *of in told])
+    sizes = sorted(table["batch_size"].unique())
+    axis.set(xscale="log", yscale="log", xlabel="Batch size B (log scale)")
+    axis.set_ylabel("µs of processor time a step and seed")
+    axis.set_xticks(sizes, [str(b) for b in sizes])
+    axis.minorticks_off()
+    figure.legend(*axis.get_legend_handles_labels(), fontsize=9, loc="outside lower center", ncols=2)
+    best = table.loc[table.groupby("batch_size")["median"].idxmin()]
     fastest = "; ".join(
-        f"{who} at B = {', '.join(str(b) for b in best if best[b] == who)}"
-        for who in dict.fromkeys(best.values())
+        f"{who} at B = {', '.join(map(str, rows['batch_size']))}"
+        for who, rows in best.groupby("contestant", sort=False)
     )
     return describe(
         figure,
@@ -177,6 +151,7 @@ def figure_steps(table: pd.DataFrame) -> Figure:
     )
 
 
+@drawing
 def figure_scaling(table: pd.DataFrame) -> Figure:
     """Processor seconds of whole runs against batch size, samples, epochs and seeds, one panel each."""
     labels = {
@@ -185,30 +160,17 @@ def figure_scaling(table: pd.DataFrame) -> Figure:
         "epochs": "Epochs\n(10K, B = 32)",
         "seeds": "Seeds\n(10K, B = 32, 50 epochs)",
     }
-    with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 4, figsize=(12.5, 3.7))
-        for axis, (what, label) in zip(axes, labels.items(), strict=True):
-            rows = table[table["varied"] == what].sort_values("value")
-            bars = np.abs(rows[["low", "high"]].to_numpy().T - rows["seconds"].to_numpy())
-            axis.errorbar(
-                rows["value"],
-                rows["seconds"],
-                bars,
-                color=COLORS["synthetic-50k"],
-                marker="o",
-                markersize=5,
-                capsize=3,
-            )
-            axis.set(xscale="log", yscale="log", xlabel=label, ylabel="Processor seconds (log)")
-            values = (
-                rows["value"].tolist()[:: 3 if what == "B" else 2] if what in "BN" else rows["value"].tolist()
-            )
-            axis.set_xticks(values, [str(v) for v in values])
-            axis.xaxis.set_minor_locator(mpl.ticker.NullLocator())
-            axis.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
-            axis.yaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
-            axis.yaxis.set_minor_locator(mpl.ticker.NullLocator())
-    plt.close(figure)
+    figure, axes = plt.subplots(1, 4, figsize=(12.5, 3.7))
+    for axis, (what, label) in zip(axes, labels.items(), strict=True):
+        rows = table[table["varied"] == what].sort_values("value")
+        seconds = rows["seconds"]
+        bars = [seconds - rows["low"], rows["high"] - seconds]
+        axis.errorbar(rows["value"], seconds, bars, color=COLORS["synthetic-50k"], **MARKS)
+        axis.set(xscale="log", yscale="log", xlabel=label, ylabel="Processor seconds (log)")
+        values = rows["value"].tolist()[:: {"B": 3, "N": 2}.get(what, 1)]
+        axis.set_xticks(values, [str(v) for v in values])
+        axis.xaxis.set_minor_locator(NullLocator())
+        log_numbers(axis.yaxis)
     return describe(
         figure,
         "Processor time of whole runs of the synthetic network, evaluation included, one "

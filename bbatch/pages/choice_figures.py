@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator, StrMethodFormatter
 
 from ..analysis.regret import comparable, contested, leave_one_out, mean_difference, summary
 from ..choosing.answer import Answer
@@ -14,46 +14,38 @@ from ..evaluation.problems import PROBLEMS
 from ..evaluation.ways import METHODS
 from ..geometry.gradient_noise import NoiseScale
 from .picture import describe, series, tip, titled
-from .style import COLORS, FAINT, INK, STYLE, has_bar, with_ends
+from .shown import from_to
+from .style import COLORS, FAINT, INK, drawing, has_bar, log_numbers, shades, with_ends
 
-MARKS = dict(zip(METHODS, ("o", "D", "s", "^", "v"), strict=True))
-SHADES = dict(
-    zip(
-        METHODS,
-        (COLORS["cifar10"], COLORS["synthetic-50k"], INK, COLORS["mnist"], COLORS["synthetic-1k"]),
-        strict=True,
-    )
-)
+MARKS = dict(zip(METHODS, "oDs^v", strict=True))
+SHADES = (COLORS["cifar10"], COLORS["synthetic-50k"], INK, COLORS["mnist"], COLORS["synthetic-1k"])
+SHADES = dict(zip(METHODS, SHADES, strict=True))
 
 
+@drawing
 def search(found: Answer) -> Figure:
     """Seconds an epoch against B; validation loss against rate for each B, early and at the end."""
-    with mpl.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.0))
-        times = found.times
-        left.plot("batch_size", "seconds_per_epoch", "o-", data=times, color=COLORS["synthetic-50k"])
-        left.set(xscale="log", yscale="log", xlabel="Batch size B (log scale)", title="Time")
-        left.set_ylabel("Seconds an epoch (log scale)")
-        left.set_xticks(times["batch_size"], times["batch_size"].astype(str), fontsize=8.5)
-        left.minorticks_off()
-        first = found.trials[found.trials["seed"] == found.trials["seed"].min()]
-        shades = plt.get_cmap("viridis")(np.linspace(0, 0.85, max(1, first["batch_size"].nunique())))
-        by_size = first.sort_values("lr").groupby("batch_size")
-        for (b, trials), color in zip(by_size, shades, strict=False):  # without a training one is left over
-            right.plot("lr", "short_loss", "o:", data=trials, color=color, markersize=4, label=f"B = {b}")
-            done = trials[trials["complete"].astype(bool)]
-            right.plot("lr", "loss", "s", data=done, color=color, markersize=7, label="_")
-        right.set(xscale="log", yscale="log", xlabel="Learning rate (log scale)")
-        right.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
-        right.yaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
-        right.yaxis.set_minor_locator(mpl.ticker.NullLocator())
-        right.set(ylabel="Validation loss (log scale)", title="Dots: short; squares: whole trainings")
-        if len(first):
-            right.legend(fontsize=9)
-        if found.batch_size is not None:
-            left.axvline(found.batch_size, color=FAINT, linewidth=9, zorder=0)
-            right.axvline(found.lr, color=FAINT, linewidth=9, zorder=0)
-    plt.close(figure)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.0))
+    times = found.times
+    left.plot("batch_size", "seconds_per_epoch", "o-", data=times, color=COLORS["synthetic-50k"])
+    left.set(xscale="log", yscale="log", xlabel="Batch size B (log scale)", title="Time")
+    left.set_ylabel("Seconds an epoch (log scale)")
+    left.set_xticks(times["batch_size"], times["batch_size"].astype(str), fontsize=8.5)
+    left.minorticks_off()
+    first = found.trials[found.trials["seed"] == found.trials["seed"].min()]
+    colors = shades(first["batch_size"].nunique(), last=0.85)
+    for (b, trials), color in zip(first.sort_values("lr").groupby("batch_size"), colors, strict=True):
+        right.plot("lr", "short_loss", "o:", data=trials, color=color, markersize=4, label=f"B = {b}")
+        done = trials[trials["complete"].astype(bool)]
+        right.plot("lr", "loss", "s", data=done, color=color, markersize=7, label="_")
+    right.set(xscale="log", yscale="log", xlabel="Learning rate (log scale)")
+    log_numbers(right.yaxis)
+    right.set(ylabel="Validation loss (log scale)", title="Dots: short; squares: whole trainings")
+    if len(first):
+        right.legend(fontsize=9)
+    if found.batch_size is not None:
+        left.axvline(found.batch_size, color=FAINT, linewidth=9, zorder=0)
+        right.axvline(found.lr, color=FAINT, linewidth=9, zorder=0)
     return describe(
         titled(figure, found.headline),
         "Left: elapsed seconds of an epoch at each batch size that was timed. Right: "
@@ -62,58 +54,43 @@ def search(found: Answer) -> Figure:
     )
 
 
+@drawing
 def regrets(rows: pd.DataFrame) -> Figure:
     """Regret of each way on each problem on which more than one was tried, with its 95 % interval; 0 is the
     best cell of the grid. Of two seeds, the points."""
     rows = contested(rows)
     s, lost = summary(rows), (rows["best_acc"] - rows["test_acc"]).groupby([rows["problem"], rows["method"]])
     single = {(PROBLEMS[p], way): values for (p, way), values in lost}
-    names, n = list(dict.fromkeys(s["problem"])), s.groupby("problem")["n"].agg(["min", "max"])
-    seeds = {p: f"{a}" if a == b else f"{a} to {b}" for p, a, b in n.itertuples()}
-    with mpl.rc_context(STYLE):
-        fig, axis = plt.subplots(figsize=(8.6, 1.6 + 0.75 * max(len(names), 1)))
-        for k, method in enumerate(METHODS):
-            some = s[s["method"] == method]
-            at = [names.index(p) + 0.15 * (k - 2) for p in some["problem"]]
-            mean, bars = with_ends(some["regret"])
-            marks = axis.errorbar(
-                mean,
-                at,
-                xerr=bars,
-                fmt=MARKS[method],
-                color=SHADES[method],
-                capsize=3,
-                markersize=6,
-                linestyle="none",
-                label=method,
-            )
-            points = [
-                axis.plot(single[p, method], [y] * i.n, ".", color=SHADES[method], alpha=0.5)[0]
-                for p, y, i in zip(some["problem"], at, some["regret"], strict=True)
-                if not has_bar(i)
-            ]
-            series(axis, method, *marks.get_children(), *points)
-            tip(
-                axis,
-                mean,
-                at,
-                [
-                    f"{p}, {method}, B = {b}: regret {i.text(sign='+')} points (n = {i.n})"
-                    for p, b, i in zip(some["problem"], some["batch_sizes"], some["regret"], strict=True)
-                ],
-            )
-        axis.axvline(0, color=INK, linewidth=1)
-        axis.set_xscale("symlog", linthresh=1, linscale=1.2)
-        axis.set_xticks([-10, -5, -2, -1, -0.5, 0, 0.5, 1, 2, 5, 10, 20, 50])
-        middle = [i.mean for i in s["regret"]]  # an interval of two seeds may be a hundred times as wide
-        axis.set_xlim(min(-10, 1.5 * min(middle, default=0)), max(20, 1.5 * max(middle, default=0)))
-        axis.set_yticks(range(len(names)), [f"{name}\nn = {seeds[name]}" for name in names])
-        axis.invert_yaxis()
-        axis.xaxis.set_minor_locator(mpl.ticker.NullLocator())
-        axis.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda v, _: f"{v:g}".replace("-", "−")))
-        axis.set(xlabel="Regret in test accuracy, points (linear up to 1, then logarithmic)")
-        axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    plt.close(fig)
+    names, seeds = list(dict.fromkeys(s["problem"])), s.groupby("problem")["n"].agg(from_to)
+    fig, axis = plt.subplots(figsize=(8.6, 1.6 + 0.75 * max(len(names), 1)))
+    for k, method in enumerate(METHODS):
+        some = s[s["method"] == method]
+        at = [names.index(p) + 0.15 * (k - 2) for p in some["problem"]]
+        mean, bars = with_ends(some["regret"])
+        look = dict(fmt=MARKS[method], color=SHADES[method], capsize=3, markersize=6, linestyle="none")
+        marks = axis.errorbar(mean, at, xerr=bars, label=method, **look)
+        points = [
+            axis.plot(single[p, method], [y] * i.n, ".", color=SHADES[method], alpha=0.5)[0]
+            for p, y, i in zip(some["problem"], at, some["regret"], strict=True)
+            if not has_bar(i)
+        ]
+        series(axis, method, *marks.get_children(), *points)
+        texts = [
+            f"{p}, {method}, B = {b}: regret {i.text(sign='+')} points (n = {i.n})"
+            for p, b, i in zip(some["problem"], some["batch_sizes"], some["regret"], strict=True)
+        ]
+        tip(axis, mean, at, texts)
+    axis.axvline(0, color=INK, linewidth=1)
+    axis.set_xscale("symlog", linthresh=1, linscale=1.2)
+    axis.set_xticks([-10, -5, -2, -1, -0.5, 0, 0.5, 1, 2, 5, 10, 20, 50])
+    middle = [i.mean for i in s["regret"]]  # an interval of two seeds may be a hundred times as wide
+    axis.set_xlim(min(-10, 1.5 * min(middle, default=0)), max(20, 1.5 * max(middle, default=0)))
+    axis.set_yticks(range(len(names)), [f"{name}\nn = {seeds[name]}" for name in names])
+    axis.invert_yaxis()
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set(xlabel="Regret in test accuracy, points (linear up to 1, then logarithmic)")
+    axis.legend(fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return describe(
         fig,
         f"Regret in test accuracy of each way to choose a batch size on {len(names)} problems, of which "
@@ -124,29 +101,28 @@ def regrets(rows: pd.DataFrame) -> Figure:
     )
 
 
+@drawing
 def one_out(rows: pd.DataFrame) -> Figure:
     """`recommend` less each other way in test accuracy: over all problems, and without each in turn."""
     others = [m for m in METHODS[1:] if m in set(rows["method"])]
-    with mpl.rc_context(STYLE):
-        rows_of_two = -(-len(others) // 2)
-        fig, axes = plt.subplots(rows_of_two, 2, figsize=(10.5, 3.6 * rows_of_two), squeeze=False)
-        for axis in axes.flat[len(others) :]:
-            axis.remove()
-        for axis, other in zip(axes.flat, others, strict=False):
-            found = {"none": mean_difference(rows, other=other)} | leave_one_out(rows, other=other)
-            labels = ["none left out", *(f"without {PROBLEMS[name]}" for name in list(found)[1:])]
-            values = list(found.values())
-            mean, bars = with_ends(values)
-            color = [INK, *[SHADES["recommended"]] * (len(values) - 1)]
-            axis.errorbar(mean, range(len(values)), xerr=bars, fmt="none", ecolor="#999999", capsize=3)
-            axis.scatter(mean, range(len(values)), c=color, zorder=3, s=28)
-            texts = [f"{a}: {i.text(sign='+')} points" for a, i in zip(labels, values, strict=True)]
-            tip(axis, mean, range(len(values)), texts)
-            axis.axvline(0, color=INK, linewidth=1)
-            axis.set(title=f"against {other}", xlabel="points")
-            axis.set_yticks(range(len(values)), labels)
-            axis.invert_yaxis()
-    plt.close(fig)
+    rows_of_two = -(-len(others) // 2)
+    fig, axes = plt.subplots(rows_of_two, 2, figsize=(10.5, 3.6 * rows_of_two), squeeze=False)
+    for axis in axes.flat[len(others) :]:
+        axis.remove()
+    for axis, other in zip(axes.flat, others, strict=False):
+        found = {"none": mean_difference(rows, other=other)} | leave_one_out(rows, other=other)
+        labels = ["none left out", *(f"without {PROBLEMS[name]}" for name in list(found)[1:])]
+        values = list(found.values())
+        mean, bars = with_ends(values)
+        color = [INK, *[SHADES["recommended"]] * (len(values) - 1)]
+        axis.errorbar(mean, range(len(values)), xerr=bars, fmt="none", ecolor="#999999", capsize=3)
+        axis.scatter(mean, range(len(values)), c=color, zorder=3, s=28)
+        texts = [f"{a}: {i.text(sign='+')} points" for a, i in zip(labels, values, strict=True)]
+        tip(axis, mean, range(len(values)), texts)
+        axis.axvline(0, color=INK, linewidth=1)
+        axis.set(title=f"against {other}", xlabel="points")
+        axis.set_yticks(range(len(values)), labels)
+        axis.invert_yaxis()
     return describe(
         fig,
         "The mean over the problems of what `recommend` gains in test accuracy over each other way, in "
@@ -155,17 +131,16 @@ def one_out(rows: pd.DataFrame) -> Figure:
     )
 
 
+@drawing
 def noise(scales: dict[float, NoiseScale], batch_size: int) -> Figure:
     """The gradient noise scale after so many epochs of one training, beside the batch size that it has."""
     at = [epoch for epoch, found in scales.items() if np.isfinite(found.scale.mean)]
     mean, low, high = (np.array([getattr(scales[e].scale, k) for e in at]) for k in ("mean", "low", "high"))
-    with mpl.rc_context(STYLE):
-        fig, axis = plt.subplots(figsize=(6.4, 3.6))
-        axis.errorbar(at, mean, [mean - low, high - mean], fmt="o-", color=COLORS["synthetic-50k"], capsize=3)
-        axis.axhline(batch_size, color=FAINT, linewidth=6, zorder=0, label=f"the answer, B = {batch_size}")
-        axis.set(yscale="log", xlabel="Epochs of training", ylabel="Noise scale (samples, log scale)")
-        axis.legend(fontsize=9)
-    plt.close(fig)
+    fig, axis = plt.subplots(figsize=(6.4, 3.6))
+    axis.errorbar(at, mean, [mean - low, high - mean], fmt="o-", color=COLORS["synthetic-50k"], capsize=3)
+    axis.axhline(batch_size, color=FAINT, linewidth=6, zorder=0, label=f"the answer, B = {batch_size}")
+    axis.set(yscale="log", xlabel="Epochs of training", ylabel="Noise scale (samples, log scale)")
+    axis.legend(fontsize=9)
     return describe(
         fig,
         "The gradient noise scale tr(Σ)/|G|² through one training, on the training samples, with its 95 % "

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator
 
 from .. import published
 from ..analysis.efficiency import BASE
 from ..config import DATASETS
 from .efficiency_tables import ratio_text
 from .picture import describe, series, tip
-from .style import COLORS, INK, PAPER, STYLE, batch_size_axis, with_ends
+from .shown import from_to
+from .style import COLORS, INK, PAPER, batch_size_axis, drawing, log_numbers, with_ends
 
 PANELS = {
     "epoch": "Speed-up of an epoch",
@@ -23,6 +22,7 @@ PANELS = {
 }
 
 
+@drawing
 def efficiency(speedups: pd.DataFrame, titles: tuple[str, ...] = tuple(PANELS.values())) -> Figure:
     """Epoch time, epochs and time to an accuracy against batch size, as ratios to B = 32: a line a data set.
 
@@ -30,56 +30,43 @@ def efficiency(speedups: pd.DataFrame, titles: tuple[str, ...] = tuple(PANELS.va
     `titles`: what the three panels show.
     """
     lines: dict[str, list] = {}
-    with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 3, figsize=(13, 4.4))
-        for axis, (column, title), finding in zip(axes, PANELS.items(), titles, strict=True):
-            axis.axhline(1, color=INK, linewidth=0.8)
-            for name, table in speedups.groupby("dataset", sort=False):
-                sizes, drawn = table["batch_size"], lines.setdefault(DATASETS[name].title, [])
-                mean, reach = map(np.array, with_ends(table[column]))
-                below, above = (
-                    reach * (sizes != BASE).to_numpy()
-                )  # the base to itself is 1, whatever the runs
-                seeds = " to ".join(dict.fromkeys(f"{n}" for n in (table["n"].min(), table["n"].max())))
-                label = f"{DATASETS[name].title} (n = {seeds})"
-                drawn += axis.plot(sizes, mean, color=COLORS[name], marker="o", markersize=5, label=label)
-                drawn.append(
-                    axis.fill_between(
-                        sizes, mean - below, mean + above, color=COLORS[name], alpha=0.22, linewidth=0
-                    )
-                )
+    figure, axes = plt.subplots(1, 3, figsize=(13, 4.4))
+    for axis, (column, title), finding in zip(axes, PANELS.items(), titles, strict=True):
+        axis.axhline(1, color=INK, linewidth=0.8)
+        for name, table in speedups.groupby("dataset", sort=False):
+            sizes, drawn = table["batch_size"], lines.setdefault(DATASETS[name].title, [])
+            mean, reach = map(np.array, with_ends(table[column]))
+            below, above = reach * (sizes != BASE).to_numpy()  # the base to itself is 1, whatever the runs
+            label = f"{DATASETS[name].title} (n = {from_to(table['n'])})"
+            drawn += axis.plot(sizes, mean, color=COLORS[name], marker="o", markersize=5, label=label)
+            band = dict(color=COLORS[name], alpha=0.22, linewidth=0)
+            drawn.append(axis.fill_between(sizes, mean - below, mean + above, **band))
+            texts = [
+                f"{DATASETS[name].title}, B = {b}\n{title.lower()} {ratio_text(i)} (n = {i.n})"
+                for b, i in zip(sizes, table[column], strict=True)
+            ]
+            tip(axis, sizes, mean, texts, [f"data={name}&metric=epoch_time_s&B={b}" for b in sizes])
+            if column == "epoch":
+                printed = published.results(name).set_index("batch_size")["epoch_time_s"]
+                theirs = printed[BASE] / printed
+                marks = PAPER | {"color": COLORS[name], "markersize": 5, "alpha": 0.8, "label": None}
+                drawn += axis.plot(theirs.index, theirs, **marks)
                 texts = [
-                    f"{DATASETS[name].title}, B = {b}\n{title.lower()} {ratio_text(i)} (n = {i.n})"
-                    for b, i in zip(sizes, table[column], strict=True)
+                    f"{DATASETS[name].title}, B = {b}\nthe paper: {title.lower()} ×{ratio:.3g}"
+                    for b, ratio in theirs.items()
                 ]
-                tip(axis, sizes, mean, texts, [f"data={name}&metric=epoch_time_s&B={b}" for b in sizes])
-                if column == "epoch":
-                    printed = published.results(name).set_index("batch_size")["epoch_time_s"]
-                    theirs = printed[BASE] / printed
-                    marks = PAPER | {"color": COLORS[name], "markersize": 5, "alpha": 0.8, "label": None}
-                    drawn += axis.plot(theirs.index, theirs, **marks)
-                    texts = [
-                        f"{DATASETS[name].title}, B = {b}\nthe paper: {title.lower()} ×{ratio:.3g}"
-                        for b, ratio in theirs.items()
-                    ]
-                    tip(axis, theirs.index, theirs, texts)
-            _ratio_axes(axis)
-            axis.set(title=finding, ylabel=f"{title} (ratio to B = {BASE}, log scale)")
-        for name, drawn in lines.items():
-            series(axes[0], name, *drawn)
-        axes[0].plot([], [], **PAPER | {"label": "the paper's epoch times"})
-        axes[0].legend(fontsize=8.5)
-    plt.close(figure)
+                tip(axis, theirs.index, theirs, texts)
+        axis.set_yscale("log")
+        log_numbers(axis.yaxis)
+        batch_size_axis(axis, DATASETS["mnist"].protocol.batch_sizes)
+        axis.set(title=finding, ylabel=f"{title} (ratio to B = {BASE}, log scale)")
+    for name, drawn in lines.items():
+        series(axes[0], name, *drawn)
+    axes[0].plot([], [], **PAPER | {"label": "the paper's epoch times"})
+    axes[0].legend(fontsize=8.5)
     return describe(
         figure,
         f"Ratios to B = {BASE} on one data set, paired by seed, with 95 % intervals, log scale. Dotted: from "
         "the epoch times that the paper prints. No point: never reached, or both within their first epoch.",
         runs="metric=epoch_time_s",
     )
-
-
-def _ratio_axes(axis) -> None:
-    axis.set_yscale("log")
-    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    batch_size_axis(axis, DATASETS["mnist"].protocol.batch_sizes)

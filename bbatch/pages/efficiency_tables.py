@@ -30,12 +30,10 @@ def ratio_table(table: pd.DataFrame) -> pd.DataFrame:
     def text(column):
         return list(map(one, table[column], table["batch_size"], table["n"]))
 
+    of = zip(table["dataset"], table["accuracy"], strict=True)
     return pd.DataFrame(
         {
-            "data set, accuracy": [
-                f"{DATASETS[d].title}, {a:.4g} %"
-                for d, a in zip(table["dataset"], table["accuracy"], strict=False)
-            ],
+            "data set, accuracy": [f"{DATASETS[d].title}, {a:.4g} %" for d, a in of],
             "B": table["batch_size"],
             "seeds": table["n"],
             "reached it": table["reached"],

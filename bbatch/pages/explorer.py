@@ -37,55 +37,33 @@ def data(runs: pd.DataFrame) -> dict:
         values = {}
         for metric in SHOWN:
             have = cell.dropna(subset=[metric]).astype({metric: float})
-            i = (
-                of_cell(runs, name, int(b), metric, rule)
-                if len(have) == len(cell)
-                else interval(have, metric)
-            )
+            whole = len(have) == len(cell)
+            i = of_cell(runs, name, int(b), metric, rule) if whole else interval(have, metric)
             values[metric] = [_number(v, metric) for v in (i.mean, i.low, i.high)] + [len(have)]
         listed = [[_plain(v) for v in row] for row in cell[columns].itertuples(index=False)]
         about = {"data": name, "rule": rule, "B": int(b), "lr": float(cell["lr"].iloc[0])}
         cells.append(about | {"values": values, "runs": listed})
-    return {
-        "sets": {
-            name: {"title": spec.title, "color": COLORS[name], "dark": dark(COLORS[name].lower())}
-            for name, spec in DATASETS.items()
-        },
-        "metrics": SHOWN,
-        "rules": list(LR_RULES),
-        "columns": columns,
-        "cells": cells,
-        "paper": _paper(),
+    sets = {
+        name: {"title": spec.title, "color": COLORS[name], "dark": dark(COLORS[name].lower())}
+        for name, spec in DATASETS.items()
     }
+    found = {"sets": sets, "metrics": SHOWN, "rules": list(LR_RULES)}
+    return found | {"columns": columns, "cells": cells, "paper": _paper()}
 
 
 def _paper() -> list[dict]:
     """The points of Tables III, IV and VII (linear rule) and of Table V (both rules, on Synthetic 50K)."""
     points = []
     for row in published.results().to_dict("records"):
-        p = DATASETS[row["dataset"]].protocol
+        p, b = DATASETS[row["dataset"]].protocol, int(row["batch_size"])
         printed = {metric: row[column] for metric, column in published.COLUMN_OF.items()}
-        points.append(
-            {
-                "data": row["dataset"],
-                "rule": "linear",
-                "B": int(row["batch_size"]),
-                "table": row["table"],
-                "lr": p.base_lr * row["batch_size"] / p.base_batch,
-                "values": {metric: value for metric, value in printed.items() if not pd.isna(value)},
-            }
-        )
+        values = {metric: value for metric, value in printed.items() if not pd.isna(value)}
+        point = {"data": row["dataset"], "rule": "linear", "B": b, "table": row["table"]}
+        points.append(point | {"lr": p.base_lr * b / p.base_batch, "values": values})
     for row in published.learning_rate_ablation().to_dict("records"):
-        points.append(
-            {
-                "data": "synthetic-50k",
-                "rule": row["lr_rule"],
-                "B": int(row["batch_size"]),
-                "lr": row["lr"],
-                "table": row["table"],
-                "values": {"test_acc": row["test_acc"], "gap_running": row["gap"]},
-            }
-        )
+        point = {"data": "synthetic-50k", "rule": row["lr_rule"], "B": int(row["batch_size"])}
+        values = {"test_acc": row["test_acc"], "gap_running": row["gap"]}
+        points.append(point | {"lr": row["lr"], "table": row["table"], "values": values})
     return points
 
 

@@ -5,20 +5,29 @@ Every function takes tidy tables and returns a matplotlib Figure; none reads a f
 
 from __future__ import annotations
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 from ..config import DATASETS
 from ..published import COLUMN_OF
 from ..statistics import Interval
 from .picture import describe, series, tip, titled
-from .style import COLORS, INK, PAPER, STYLE, batch_size_axis, drawn_bounds
-from .style import FAINT as FAINT
+from .shown import from_to
+from .style import (
+    COLORS,
+    INK,
+    PAPER,
+    batch_size_axis,
+    drawing,
+    drawn_bounds,
+    legend,
+    log_numbers,
+    shades,
+    side_by_side,
+)
 from .tables import METRICS, compare
 
 # What a single seed's interval is; other metrics have none (`metrics.interval`).
@@ -26,26 +35,18 @@ ALONE = {"test_acc": "bar: test-set sampling"}
 KEY = dict(loc="center left", fontsize=10, alignment="left", labelspacing=0.7)
 
 
-def against_batch_size(
-    frame: pd.DataFrame, datasets, metric: str = "test_acc", *, title: str | None = None
-) -> Figure:
+@drawing
+def against_batch_size(frame: pd.DataFrame, datasets, metric: str = "test_acc", *, title: str = "") -> Figure:
     """A panel a data set: our means with 95 % intervals, every single run, and the paper's points."""
-    figsize = (max(5.2, 4.1 * len(datasets)), 4.0)
-    with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(datasets), figsize=figsize, squeeze=False)
-        for axis, name in zip(axes[0], datasets, strict=True):
-            _panel(axis, frame[frame["dataset"] == name], name, metric)
-            axis.set_ylabel(METRICS[metric])
-            if axis.get_legend_handles_labels()[0]:  # none where there is neither a run nor a printed number
-                axis.legend(fontsize=8.5, loc="best")
-        if title and len(datasets) == 1:
-            axes[0, 0].set_title(title)
-        elif title:
-            titled(figure, title)
-    plt.close(figure)  # shown once, where the notebook shows it
-    runs = f"data={','.join(datasets)}&metric={metric}"
-    said = f"{METRICS[metric]} against batch size. {_marks(frame, datasets, metric)}"
-    return describe(figure, said, runs=runs)
+    figure, axes = side_by_side(len(datasets), 4.1, 4.0, least=5.2)
+    for axis, name in zip(axes, datasets, strict=True):
+        _panel(axis, frame[frame["dataset"] == name], name, metric)
+        legend(axis)
+    if title and len(datasets) == 1:
+        axes[0].set_title(title)
+    else:
+        titled(figure, title)
+    return _described(figure, frame, datasets, metric)
 
 
 def behind(runs: pd.DataFrame) -> str:
@@ -55,8 +56,7 @@ def behind(runs: pd.DataFrame) -> str:
     if each.empty:
         return "no runs yet"
     n, low = each.groupby(["dataset", "lr_rule", "batch_size"]).size(), each[each["precision"] == "bf16"]
-    fewest = "" if n.min() == n.max() else f"{n.min()} to "
-    seeds = f"n = {fewest}{n.max()} {'seeds' if n.max() > 1 else 'seed'}"
+    seeds = f"n = {from_to(n)} {'seeds' if n.max() > 1 else 'seed'}"
     if len(low) in (0, len(each)):
         return f"{seeds}, in {'bf16' if len(low) else 'fp32'}"
     of = each.groupby("dataset").size()
@@ -64,8 +64,8 @@ def behind(runs: pd.DataFrame) -> str:
     return f"{seeds}; in bf16: {', '.join(counts)}, the others in fp32"
 
 
-def _marks(frame: pd.DataFrame, datasets, metric: str) -> str:
-    """What is drawn, for the end of a caption: circles, diamonds, and the runs behind them."""
+def _described(figure: Figure, frame: pd.DataFrame, datasets, metric: str) -> Figure:
+    """The figure with its caption: what is drawn, circles and diamonds, and the runs behind them."""
     runs = frame[frame["dataset"].isin(datasets)]
     n = runs.groupby(["dataset", "batch_size"]).size()
     said = []
@@ -75,7 +75,8 @@ def _marks(frame: pd.DataFrame, datasets, metric: str) -> str:
         said.append(f"{'hollow' if said else 'Circles'}: one seed, {ALONE.get(metric, 'no interval')}")
     if metric in COLUMN_OF:
         said.append("diamonds: the paper's single runs")
-    return "; ".join([*said, behind(runs)]) + "."
+    caption = f"{METRICS[metric]} against batch size. {'; '.join([*said, behind(runs)])}."
+    return describe(figure, caption, f"data={','.join(datasets)}&metric={metric}")
 
 
 def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
@@ -104,7 +105,7 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
         bottom, top = axis.get_ylim()
         axis.set_ylim(max(bottom, 0), 100 if top > 101 else top)
     batch_size_axis(axis, table["batch_size"])
-    axis.set_title(DATASETS[name].title)
+    axis.set(title=DATASETS[name].title, ylabel=METRICS[metric])
 
 
 def _tips(axis, table: pd.DataFrame, name: str, metric: str) -> None:
@@ -128,13 +129,13 @@ def _tips(axis, table: pd.DataFrame, name: str, metric: str) -> None:
 
 def seeds_text(n: pd.Series, metric: str = "test_acc") -> str:
     """How many seeds, and what the interval is where there is but one (see `metrics.interval`)."""
-    low, high = int(n.min()), int(n.max())
-    many = f"n = {low}" if low == high else f"n = {low} to {high}"
-    alone = f"; {'where 1, ' if high > 1 else ''}{ALONE.get(metric, 'no interval')}" if low == 1 else ""
-    return f"({many} seed{'s' if high > 1 else ''}{alone})"
+    many = n.max() > 1
+    alone = f"; {'where 1, ' if many else ''}{ALONE.get(metric, 'no interval')}" if n.min() == 1 else ""
+    return f"(n = {from_to(n)} seed{'s' if many else ''}{alone})"
 
 
-def learning_curves(curves: pd.DataFrame, dataset: str, *, title: str | None = None) -> Figure:
+@drawing
+def learning_curves(curves: pd.DataFrame, dataset: str, *, title: str = "") -> Figure:
     """Test error after each epoch, a line for each batch size: the mean and the range over seeds.
 
     Error, not accuracy, and on a log scale: else the first epochs would flatten all that comes after. No
@@ -142,79 +143,59 @@ def learning_curves(curves: pd.DataFrame, dataset: str, *, title: str | None = N
     """
     runs, least = curves[curves["dataset"] == dataset], 50 / DATASETS[dataset].n_test
     sizes = sorted(runs["batch_size"].unique())
-    shades = mpl.colormaps["viridis"](np.linspace(0, 0.88, max(len(sizes), 1)))
-    seeds = {}
-    with mpl.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(5.2, 4.6))
-        for size, shade in zip(sizes, shades, strict=False):  # with no runs one shade is left over
-            cell = runs[runs["batch_size"] == size].groupby("epoch")["test_acc"]
-            by_epoch = cell.agg(["mean", "min", "max", "count"])
-            error = (100 - by_epoch).clip(lower=least)
-            n = seeds[size] = int(by_epoch["count"].iloc[0])
-            label = f"B = {size} (n = {n})"
-            drawn = axis.plot(error.index, error["mean"], color=shade, linewidth=1.7, label=label)
-            if n > 1:
-                band = dict(color=shade, alpha=0.15, linewidth=0)
-                drawn.append(axis.fill_between(error.index, error["max"], error["min"], **band))
-            series(axis, f"B = {size}", *drawn)
-            texts = []
-            for epoch, row in by_epoch.iterrows():
-                spread = (
-                    f"mean of n = {n})\nrange {row['min']:.2f} to {row['max']:.2f} %" if n > 1 else "n = 1)"
-                )
-                texts.append(f"B = {size}, epoch {epoch}\naccuracy {row['mean']:.2f} % ({spread}")
-            address = f"data={dataset}&metric=test_acc&B={size}"
-            tip(axis, error.index, error["mean"], texts, [address] * len(by_epoch))
-        axis.set(xlabel="Epoch", ylabel="Test error (%, log scale)", yscale="log")
-        axis.set_title(DATASETS[dataset].title)
-        if title:
-            titled(figure, title)
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axis.minorticks_off()
-        handles, labels = axis.get_legend_handles_labels()
-        several = max(seeds.values(), default=0) > 1
-        if several:
-            handles.append(Line2D([], [], color=INK, alpha=0.2, linewidth=7))
-            labels.append("range over seeds")
-        figure.legend(handles, labels, fontsize=9, loc="outside lower center", ncols=3)
-    plt.close(figure)
+    several = False
+    figure, axis = plt.subplots(figsize=(5.2, 4.6))
+    for size, shade in zip(sizes, shades(len(sizes)), strict=True):
+        cell = runs[runs["batch_size"] == size].groupby("epoch")["test_acc"]
+        by_epoch = cell.agg(["mean", "min", "max", "count"])
+        error = (100 - by_epoch).clip(lower=least)
+        n = int(by_epoch["count"].iloc[0])
+        label = f"B = {size} (n = {n})"
+        drawn = axis.plot(error.index, error["mean"], color=shade, linewidth=1.7, label=label)
+        if n > 1:
+            several = True
+            band = dict(color=shade, alpha=0.15, linewidth=0)
+            drawn.append(axis.fill_between(error.index, error["max"], error["min"], **band))
+        series(axis, f"B = {size}", *drawn)
+        texts = []
+        for epoch, row in by_epoch.iterrows():
+            spread = f"mean of n = {n})\nrange {row['min']:.2f} to {row['max']:.2f} %" if n > 1 else "n = 1)"
+            texts.append(f"B = {size}, epoch {epoch}\naccuracy {row['mean']:.2f} % ({spread}")
+        address = f"data={dataset}&metric=test_acc&B={size}"
+        tip(axis, error.index, error["mean"], texts, [address] * len(by_epoch))
+    axis.set(xlabel="Epoch", ylabel="Test error (%, log scale)", yscale="log")
+    axis.set_title(DATASETS[dataset].title)
+    log_numbers(axis.yaxis)
+    handles, labels = axis.get_legend_handles_labels()
+    if several:
+        handles.append(Line2D([], [], color=INK, alpha=0.2, linewidth=7))
+        labels.append("range over seeds")
+    figure.legend(handles, labels, fontsize=9, loc="outside lower center", ncols=3)
     drawn = "Lines: means over seeds; bands: the range of all seeds" if several else "One run each"
     said = f"Test error after each epoch on {DATASETS[dataset].title}. {drawn}; {behind(runs)}."
-    return describe(figure, said, runs=f"data={dataset}&metric=test_acc")
+    return titled(describe(figure, said, f"data={dataset}&metric=test_acc"), title)
 
 
-def glance(frame: pd.DataFrame, metric: str = "test_acc", *, title: str | None = None) -> Figure:
+@drawing
+def glance(frame: pd.DataFrame, metric: str = "test_acc", *, title: str = "") -> Figure:
     """One metric at a glance: a panel a data set with our means and intervals, and the paper's points."""
-    with mpl.rc_context(STYLE):
-        columns = -(-(len(DATASETS) + 1) // 2)  # the last panel holds the key
-        figure, axes = plt.subplots(2, columns, figsize=(12.5 / 3 * columns, 4.5))
-        for axis in axes.flat[len(DATASETS) :]:
-            axis.axis("off")
-        for axis, name in zip(axes.flat, DATASETS, strict=False):
-            _panel(axis, frame[frame["dataset"] == name], name, metric)
-            axis.set_ylabel(METRICS[metric])
-        key = axes.flat[-1]
-        handles = [
-            Line2D([], [], color=COLORS[name], marker="o", label=_glance_label(frame, name))
-            for name in DATASETS
-        ]
-        if (frame.groupby(["dataset", "batch_size"]).size() == 1).any():
-            hollow = dict(color=INK, marker="o", markerfacecolor="white", linestyle="")
-            handles.append(Line2D([], [], label=f"one seed; {ALONE.get(metric, 'no interval')}", **hollow))
-        handles.append(Line2D([], [], **PAPER))
-        key.legend(handles=handles, title="Mean over seeds, 95 % interval", **KEY)
-        if title:
-            titled(figure, title)
-    plt.close(figure)
-    runs = f"data={','.join(DATASETS)}&metric={metric}"
-    said = f"{METRICS[metric]} against batch size. {_marks(frame, DATASETS, metric)}"
-    return describe(figure, said, runs=runs)
+    columns = -(-(len(DATASETS) + 1) // 2)  # the last panel holds the key
+    figure, axes = plt.subplots(2, columns, figsize=(12.5 / 3 * columns, 4.5))
+    for axis in axes.flat[len(DATASETS) :]:
+        axis.axis("off")
+    for axis, name in zip(axes.flat, DATASETS, strict=False):
+        _panel(axis, frame[frame["dataset"] == name], name, metric)
+    handles = [
+        Line2D([], [], color=COLORS[name], marker="o", label=_glance_label(frame, name)) for name in DATASETS
+    ]
+    if (frame.groupby(["dataset", "batch_size"]).size() == 1).any():
+        hollow = dict(color=INK, marker="o", markerfacecolor="white", linestyle="")
+        handles.append(Line2D([], [], label=f"one seed; {ALONE.get(metric, 'no interval')}", **hollow))
+    handles.append(Line2D([], [], **PAPER))
+    axes.flat[-1].legend(handles=handles, title="Mean over seeds, 95 % interval", **KEY)
+    return _described(titled(figure, title), frame, DATASETS, metric)
 
 
 def _glance_label(frame: pd.DataFrame, name: str) -> str:
     n = frame[frame["dataset"] == name].groupby("batch_size").size()
-    if n.empty:
-        return f"{DATASETS[name].title} (no runs yet)"
-    seeds = f"{n.min()} to {n.max()}" if n.max() > n.min() else n.min()
-    return f"{DATASETS[name].title} (n = {seeds})"
+    return f"{DATASETS[name].title} ({'no runs yet' if n.empty else f'n = {from_to(n)}'})"

@@ -22,11 +22,8 @@ from .picture import inline, png
 LATER = """<script>addEventListener("load", () => setTimeout(() => {%s
 document.getElementById("%s").dispatchEvent(new Event("bbatch-drawn", {bubbles: true}));
 }, 50));</script>"""
-CONFIG = {
-    "displaylogo": False,
-    "responsive": True,
-    "modeBarButtonsToRemove": ["sendChartToCloud"],
-}  # the one button that would ask a server
+CONFIG = {"displaylogo": False, "responsive": True}
+CONFIG |= {"modeBarButtonsToRemove": ["sendChartToCloud"]}  # the one button that would ask a server
 
 
 class Shown:
@@ -39,9 +36,7 @@ class Shown:
         return self.bundle
 
 
-def embedded(
-    figure: go.Figure, name: str, alt: str, static: Figure | None = None, finding: str = ""
-) -> Shown:
+def embedded(figure: go.Figure, name: str, alt: str, static: Figure, finding: str = "") -> Shown:
     """A plotly figure ready to be the last line of a cell.
 
     name    unique on its page: the graph's id, the same at every build
@@ -55,21 +50,11 @@ def embedded(
         return Shown({"text/html": ""})
     alt = alt.replace("*", "")  # of Markdown
     figure.update_layout(modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#8a8a8a", "activecolor": "#0072b2"})
-    graph = pio.to_html(
-        figure,
-        full_html=False,
-        include_plotlyjs=False,
-        config=CONFIG,
-        div_id=name,
-        default_height=f"{figure.layout.height or 450}px",
-    )
+    how = dict(full_html=False, include_plotlyjs=False, config=CONFIG, div_id=name)
+    graph = pio.to_html(figure, default_height=f"{figure.layout.height or 450}px", **how)
     before, script, after = re.split("<script[^>]*>|</script>", graph)
     graph = before + LATER % (script, name) + after
-    picture = (
-        f'<img src="data:image/png;base64,{png(static)}" alt="{escape(alt)}">'
-        if static
-        else f"<p>{escape(alt)}</p>"
-    )
+    picture = f'<img src="data:image/png;base64,{png(static)}" alt="{escape(alt)}">'
     finding = parameters.finding(finding)
     title = f'<p class="bbatch-finding">{inline(finding)}</p>' if finding else ""
     kind = "bbatch-turning" + (" bbatch-many full-width" if len(list(figure.select_scenes())) > 2 else "")
@@ -77,9 +62,5 @@ def embedded(
         f'<figure class="{kind}" aria-label="{escape(alt)}">{title}{graph}<noscript>{picture}</noscript>'
         f"<figcaption>{inline(alt)}</figcaption></figure>"
     )
-    return Shown(
-        {
-            "application/vnd.plotly.v1+json": json.loads(figure.to_json()) | {"config": CONFIG},
-            "text/html": html,
-        }
-    )
+    plotly = json.loads(figure.to_json()) | {"config": CONFIG}
+    return Shown({"application/vnd.plotly.v1+json": plotly, "text/html": html})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
@@ -14,7 +13,7 @@ from . import report
 from .figures import behind
 from .picture import describe, series, tip
 from .shown import Table
-from .style import COLORS, INK, PAPER, STYLE, batch_size_axis, drawn_bounds, has_bar, with_ends
+from .style import COLORS, INK, PAPER, batch_size_axis, drawing, drawn_bounds, has_bar, with_ends
 from .tables import compare
 
 BASE = 32  # the batch size that the others are compared with: the paper's base batch
@@ -29,25 +28,24 @@ NAMED = {
 }
 
 
+@drawing
 def overview(runs: pd.DataFrame, titles: tuple[str, str] = TITLES) -> Figure:
     """Test accuracy under the linear rule against batch size, with the paper's single runs: on four data sets
     as the difference from B = 32, paired by seed, on CIFAR-10 as it is. `titles`: what the panels show."""
-    linear, paper = runs[runs["lr_rule"] == "linear"], published.results()
-    with mpl.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.3), width_ratios=(1.2, 1))
-        left.axhline(0, color=INK, linewidth=0.8)
-        for name in (d for d in DATASETS if d != APART):
-            printed = paper[paper["dataset"] == name].set_index("batch_size")["test_acc"]
-            _changes(left, linear, printed - printed[BASE], name)
-        _levels(right, linear, paper[paper["dataset"] == APART].set_index("batch_size")["test_acc"])
-        left.plot([], [], label="ours: mean, 95 % interval", color=INK, marker="o", markersize=5)
-        left.plot([], [], **_diamonds(INK) | {"label": "the paper: one run each"})
-        left.legend(fontsize=9, loc="lower right", bbox_to_anchor=(1, 0.12))
-        left.set(ylabel=f"Test accuracy, difference from B = {BASE} (points)", title=titles[0])
-        right.set(ylabel="Test accuracy (%)", title=titles[1], ylim=(0, 100))
-        for axis in (left, right):
-            batch_size_axis(axis, DATASETS[APART].protocol.batch_sizes)
-    plt.close(figure)
+    linear = runs[runs["lr_rule"] == "linear"]
+    paper = published.results().set_index(["dataset", "batch_size"])["test_acc"]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.3), width_ratios=(1.2, 1))
+    left.axhline(0, color=INK, linewidth=0.8)
+    for name in (d for d in DATASETS if d != APART):
+        _changes(left, linear, paper[name] - paper[name, BASE], name)
+    _levels(right, linear, paper[APART])
+    left.plot([], [], label="ours: mean, 95 % interval", color=INK, marker="o", markersize=5)
+    left.plot([], [], **_diamonds(INK) | {"label": "the paper: one run each"})
+    left.legend(fontsize=9, loc="lower right", bbox_to_anchor=(1, 0.12))
+    left.set(ylabel=f"Test accuracy, difference from B = {BASE} (points)", title=titles[0])
+    right.set(ylabel="Test accuracy (%)", title=titles[1], ylim=(0, 100))
+    for axis in (left, right):
+        batch_size_axis(axis, DATASETS[APART].protocol.batch_sizes)
     said = (
         "Test accuracy against batch size under the paper's rule for the learning rate. Left: difference "
         f"from B = {BASE}, paired by seed. Right: {DATASETS[APART].title}; hollow circles: one seed, with "
@@ -68,8 +66,7 @@ def _changes(axis, runs: pd.DataFrame, printed: pd.Series, name: str) -> None:
         return
     found = [accuracy.change(runs, name, BASE, b) for b in sizes]
     value, reach = with_ends(found)
-    bars = dict(color=color, marker="o", markersize=5, capsize=3)
-    line, *_ = axis.errorbar(sizes, value, reach, **bars).lines
+    line, *_ = axis.errorbar(sizes, value, reach, color=color, marker="o", markersize=5, capsize=3).lines
     wide = runs[runs["dataset"] == name].pivot_table(index="seed", columns="batch_size", values="test_acc")
     for b, i in zip(sizes, found, strict=True):
         if not has_bar(i):
@@ -80,9 +77,8 @@ def _changes(axis, runs: pd.DataFrame, printed: pd.Series, name: str) -> None:
     label = f"{title} (n = {max(i.n for i in found)})"
     ground = dict(facecolor="white", edgecolor="none", pad=0.5)  # so that no line crosses the letters
     where = dict(xytext=offset, textcoords="offset points", ha="right" if at else "left", va="center")
-    axis.annotate(
-        label, (sizes[at], value[at]), color=color, fontweight="bold", fontsize=9.5, bbox=ground, **where
-    )
+    look = dict(color=color, fontweight="bold", fontsize=9.5, bbox=ground)
+    axis.annotate(label, (sizes[at], value[at]), **where, **look)
     series(axis, title, line)
     texts = [
         f"{title}, B = {b}\n{i.text(sign='+')} points (n = {i.n})" for b, i in zip(sizes, found, strict=True)
@@ -99,8 +95,8 @@ def _levels(axis, runs: pd.DataFrame, printed: pd.Series) -> None:
     table = compare(runs, APART, ("test_acc",)).query("n > 0")
     size, value, n = table["batch_size"], table["test_acc"], table["n"]
     low, high = drawn_bounds(table, "test_acc")
-    reach = [value - low, high - value]
-    axis.errorbar(size, value, reach, color=color, linestyle=":", linewidth=1, capsize=3)
+    bars = dict(color=color, linestyle=":", linewidth=1, capsize=3)
+    axis.errorbar(size, value, [value - low, high - value], **bars)
     for some, inside in ((n > 1, color), (n == 1, "white")):
         axis.plot(size[some], value[some], "o", color=color, markerfacecolor=inside, markersize=6)
     # The mean of trainings of which some collapse is like none of them.

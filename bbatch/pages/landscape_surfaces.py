@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 from ..analysis.landscapes import Grids
 from .style import INK
 
-SCALE = "Viridis"
+ROUND = [m * 10.0**d for d in range(-4, 6) for m in (1, 3)]  # losses that a scale names
 
 
 def rotatable_surfaces(found: Grids) -> go.Figure:
@@ -30,7 +30,7 @@ def rotatable_surfaces(found: Grids) -> go.Figure:
             z=np.log10(loss.T.astype("float32")),
             cmin=low,
             cmax=high,
-            colorscale=SCALE,
+            colorscale="Viridis",
             showscale=k == len(found),
             colorbar=dict(title="Loss", len=0.7, x=1, **_decades(low, high)),
             name=label,
@@ -60,6 +60,5 @@ def log_range(surfaces) -> tuple[float, float]:
 
 
 def _decades(low: float, high: float) -> dict:
-    marks = [m * 10.0**d for d in range(-4, 6) for m in (1, 3)]
-    inside = [v for v in marks if low <= np.log10(v) <= high]
+    inside = [v for v in ROUND if low <= np.log10(v) <= high]
     return {"tickvals": [np.log10(v) for v in inside], "ticktext": [f"{v:g}" for v in inside]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,43 +10,38 @@ from .. import published
 from ..config import DATASETS
 from .figures import behind, seeds_text
 from .picture import describe, series
-from .style import PAPER, STYLE, batch_size_axis, drawn_bounds
+from .style import PAPER, batch_size_axis, drawing, drawn_bounds
 from .tables import METRICS, compare
 
 TITLES = ("Our runs, close up", "With the cells of Table V")
 RULE_COLORS = {"constant": "#CC79A7", "linear": "#0072B2", "sqrt": "#009E73"}
 
 
+@drawing
 def rules(frame: pd.DataFrame, dataset: str = "synthetic-50k", titles: tuple[str, str] = TITLES) -> Figure:
     """Test accuracy against batch size under each learning-rate rule, with the cells of Table V. `titles`:
     what the two panels show."""
     runs, paper = frame[frame["dataset"] == dataset], published.learning_rate_ablation()
-    lines: dict[str, list] = {}
-    with mpl.rc_context(STYLE):
-        figure, (near, far) = plt.subplots(1, 2, figsize=(11.5, 4.2))
-        for (rule, color), mark in zip(RULE_COLORS.items(), "sod", strict=True):
-            table = compare(runs[runs["lr_rule"] == rule], dataset, ("test_acc",))
-            have = table[table["n"] > 0]
-            drawn, b = lines.setdefault(rule, []), have["batch_size"]
-            label = f"{rule} {seeds_text(have['n'])}" if len(have) else f"{rule} (no runs yet)"
-            band = dict(color=color, alpha=0.2, linewidth=0)
-            for axis in (near, far):
-                drawn += axis.plot(b, have["test_acc"], color=color, marker=mark, markersize=5, label=label)
-                drawn.append(axis.fill_between(b, *drawn_bounds(have, "test_acc"), **band))
-            cells = paper[paper["lr_rule"] == rule]
-            if len(cells):
-                label = f"Table V, {'fixed' if rule == 'constant' else 'scaled'}"
-                marks = PAPER | {"color": color, "label": label}
-                drawn += far.plot(cells["batch_size"], cells["test_acc"], **marks)
-        for rule, drawn in lines.items():
-            series(near, rule, *drawn)
+    figure, (near, far) = plt.subplots(1, 2, figsize=(11.5, 4.2))
+    for (rule, color), mark in zip(RULE_COLORS.items(), "sod", strict=True):
+        table = compare(runs[runs["lr_rule"] == rule], dataset, ("test_acc",))
+        have = table[table["n"] > 0]
+        drawn, b = [], have["batch_size"]
+        label = f"{rule} {seeds_text(have['n'])}" if len(have) else f"{rule} (no runs yet)"
+        band = dict(color=color, alpha=0.2, linewidth=0)
         for axis in (near, far):
-            batch_size_axis(axis, DATASETS[dataset].protocol.batch_sizes)
-            axis.set_ylabel(METRICS["test_acc"])
-            axis.legend(fontsize=8.5)
-        near.set_title(titles[0])
-        far.set_title(titles[1])
-    plt.close(figure)
+            drawn += axis.plot(b, have["test_acc"], color=color, marker=mark, markersize=5, label=label)
+            drawn.append(axis.fill_between(b, *drawn_bounds(have, "test_acc"), **band))
+        cells = paper[paper["lr_rule"] == rule]
+        if len(cells):
+            label = f"Table V, {'fixed' if rule == 'constant' else 'scaled'}"
+            marks = PAPER | {"color": color, "label": label}
+            drawn += far.plot(cells["batch_size"], cells["test_acc"], **marks)
+        series(near, rule, *drawn)
+    for axis, title in zip((near, far), titles, strict=True):
+        batch_size_axis(axis, DATASETS[dataset].protocol.batch_sizes)
+        axis.set(ylabel=METRICS["test_acc"], title=title)
+        axis.legend(fontsize=8.5)
     return describe(
         figure,
         f"{DATASETS[dataset].title}: mean test accuracy under each learning-rate rule, with 95 % intervals "

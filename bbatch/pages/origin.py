@@ -28,10 +28,8 @@ def _of_records(records: list[dict]) -> str:
     rows = pd.DataFrame(observed)[["device_name", "engine", "commit", "started"]]
     rows = rows.assign(**{c: [r["data"][c] for r in records] for c in ("source", "fingerprint")})
     rows["precision"] = [r["run"]["precision"] for r in records]
-    rows["versions"] = [
-        f"PyTorch {o['versions']['torch']}, NumPy {o['versions']['numpy']}, Python {o['python']}"
-        for o in observed
-    ]
+    named = "PyTorch {torch}, NumPy {numpy}, Python {python}"
+    rows["versions"] = [named.format(**o["versions"] | {"python": o["python"]}) for o in observed]
     threads = f", {_distinct(o['threads'] for o in observed)} thread a run"
     commits = list(dict.fromkeys(rows.sort_values("started", kind="stable")["commit"]))
     code = escape(commits[0])
@@ -59,14 +57,12 @@ def _of_studies(names: list[str]) -> str:
 
 def _facts(rows: pd.DataFrame, threads: str = "") -> str:
     """Data, precision, hardware, engine and versions of runs, a row each."""
-    prints = {source: list(dict.fromkeys(one)) for source, one in rows.groupby("source")["fingerprint"]}
-    data = "; ".join(
-        f"{escape(source)} "
-        + (f"({_distinct('`' + p[:12] + '`' for p in of)})" if len(of) <= FEW else f"({len(of)} sets)")
-        for source, of in prints.items()
-    )
+    data = []
+    for source, of in rows.groupby("source")["fingerprint"].unique().items():
+        named = _distinct(f"`{p[:12]}`" for p in of) if len(of) <= FEW else f"{len(of)} sets"
+        data.append(f"{escape(source)} ({named})")
     return (
-        f"data: {data} · precision: {_distinct(rows['precision'])} · "
+        f"data: {'; '.join(data)} · precision: {_distinct(rows['precision'])} · "
         f"hardware: {_distinct(rows['device_name'])}{threads} · engine: {_distinct(rows['engine'])} · "
         f"{_distinct(rows['versions'])}"
     )

@@ -33,7 +33,6 @@ class Notes:
 
     title: str = ""  # the finding, where one panel's own title does not say it
     caption: str = ""  # what is drawn, n and units
-    alt: str = ""  # words for those who cannot see it; else made from what it draws
     runs: str = ""  # the part of the explorer's address that picks the runs behind it
     # (axis, x, y, text, part of the explorer's address) of each value to point at, in data coordinates
     tips: list[tuple] = field(default_factory=list)
@@ -48,10 +47,10 @@ def notes(figure: Figure) -> Notes:
     return _NOTES.setdefault(figure, Notes())
 
 
-def describe(figure: Figure, caption: str, alt: str = "", runs: str = "") -> Figure:
-    """Give a figure its caption, words and runs (see `Notes`). Returns the figure."""
+def describe(figure: Figure, caption: str, runs: str = "") -> Figure:
+    """Give a figure its caption and runs (see `Notes`). Returns the figure."""
     about = notes(figure)
-    about.caption, about.alt, about.runs = caption, alt, runs
+    about.caption, about.runs = caption, runs
     return figure
 
 
@@ -89,12 +88,11 @@ def html(figure: Figure) -> str:
     figure.set_dpi(72)  # as the drawing: the layout depends on it
     drawing, panels = _svg(figure), _panels(figure)
     label = "fig-" + hashlib.sha256(drawing.encode()).hexdigest()[:8]
-    field = any(
-        axis.get_label() == "<colorbar>" for axis in figure.axes
-    )  # its colours are its scale: they stay
-    drawing = _named(_colours(_short(drawing), only_greys=field), label)
+    # Where colours are a scale, they stay as they are.
+    scale = any(axis.get_label() == "<colorbar>" for axis in figure.axes)
+    drawing = _named(_colours(_short(drawing), only_greys=scale), label)
     width, height = (72 * length for length in figure.get_size_inches())
-    drawn, finding = about.alt or words(figure), parameters.finding(about.title)
+    drawn, finding = words(figure), parameters.finding(about.title)
     alt = escape(f"{finding}. {drawn}" if finding else drawn, quote=True)
     whole = f'<g id="{label}">{drawing}</g>'
     size = f'viewBox="0 0 {width:g} {height:g}" width="{width * 4 / 3:.0f}" height="{height * 4 / 3:.0f}"'

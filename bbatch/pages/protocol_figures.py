@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 from ..config import DATASETS, LR_RULES, PUBLISHED, SYNTHETIC, Run, plan
 from ..models import NETWORKS, build, parameter_count
 from .picture import describe
-from .style import COLORS, INK, STYLE, batch_size_axis
+from .style import COLORS, INK, batch_size_axis, drawing, side_by_side
 
 SAMPLES = Path(__file__).with_name("samples.npz")  # ten test images of each image set, a class each
 # Samples of the networks that take images, [C, H, W]; the others take vectors of features.
@@ -22,34 +21,27 @@ LAYERS = {"Conv2d": "conv 3×3", "MaxPool2d": "max pool", "AdaptiveAvgPool2d": "
 LAYERS |= {"Flatten": "flatten", "Linear": "linear"}
 
 
+@drawing
 def synthetic_sets(datasets: dict) -> Figure:
     """Training samples (`data.Data` of features, by name) on their first two principal components."""
-    with mpl.rc_context(STYLE):
-        figsize = (4.1 * len(datasets), 3.8)
-        figure, axes = plt.subplots(
-            1, len(datasets), figsize=figsize, sharex=True, sharey=True, squeeze=False
-        )
-        shares = []
-        for axis, (name, data) in zip(axes[0], datasets.items(), strict=True):
-            x, y = data.train_x.numpy().astype(float), data.train_y.numpy()
-            centred = x - x.mean(0)
-            _, spread, directions = np.linalg.svd(centred, full_matrices=False)
-            share = 100 * (spread[:2] ** 2).sum() / (spread**2).sum()
-            shares.append(f"{share:.0f} % on {DATASETS[name].title}")
-            at = centred @ directions[:2].T
-            shown = np.random.default_rng(0).permutation(len(x))[:2_000]
-            for label, color in enumerate((COLORS[name], INK)):
-                chosen = shown[y[shown] == label]
-                dots = dict(color=color, markersize=3, alpha=0.6, rasterized=True)
-                axis.plot(*at[chosen].T, ".", label=f"class {label}", **dots)
-            axis.set(
-                xlabel="First principal component",
-                ylabel="Second principal component",
-                title=f"{DATASETS[name].title} ({len(shown):,} of {len(x):,})",
-            )
-            axis.tick_params(labelleft=True)
-            axis.legend(fontsize=9, markerscale=3)
-    plt.close(figure)
+    figure, axes = side_by_side(len(datasets), 4.1, 3.8, sharex=True, sharey=True)
+    shares = []
+    for axis, (name, data) in zip(axes, datasets.items(), strict=True):
+        x, y = data.train_x.numpy().astype(float), data.train_y.numpy()
+        centred = x - x.mean(0)
+        _, spread, directions = np.linalg.svd(centred, full_matrices=False)
+        share = 100 * (spread[:2] ** 2).sum() / (spread**2).sum()
+        shares.append(f"{share:.0f} % on {DATASETS[name].title}")
+        at = centred @ directions[:2].T
+        shown = np.random.default_rng(0).permutation(len(x))[:2_000]
+        for label, color in enumerate((COLORS[name], INK)):
+            chosen = shown[y[shown] == label]
+            dots = dict(color=color, markersize=3, alpha=0.6, rasterized=True)
+            axis.plot(*at[chosen].T, ".", label=f"class {label}", **dots)
+        axis.set(xlabel="First principal component", ylabel="Second principal component")
+        axis.set_title(f"{DATASETS[name].title} ({len(shown):,} of {len(x):,})")
+        axis.tick_params(labelleft=True)
+        axis.legend(fontsize=9, markerscale=3)
     return describe(
         figure,
         "Training samples of the synthetic sets (the titles say how many of how many are drawn) on the two "
@@ -59,25 +51,22 @@ def synthetic_sets(datasets: dict) -> Figure:
     )
 
 
+@drawing
 def learning_rates() -> Figure:
     """Target learning rate against batch size under each rule, for each protocol of Table II."""
-    with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 3, figsize=(12.3, 3.9))
-        for axis, name in zip(axes, (SYNTHETIC[-1], "mnist", "cifar10"), strict=True):
-            sizes = DATASETS[name].protocol.batch_sizes
-            for rule, line in zip(LR_RULES, (":", "-", "--"), strict=True):
-                rates = [plan(name, b, lr_rule=rule).lr for b in sizes]
-                axis.plot(sizes, rates, line, color=COLORS[name], label=rule)
-            axis.set_yscale("log")
-            batch_size_axis(axis, sizes)
-            optimizer = {"sgd": "SGD", "adam": "Adam"}[DATASETS[name].protocol.optimizer]
-            axis.set(ylabel="Learning rate (log scale)", title=f"{DATASETS[name].title}, {optimizer}")
-            axis.legend(fontsize=9)
-    plt.close(figure)
+    figure, axes = plt.subplots(1, 3, figsize=(12.3, 3.9))
     spread = []
-    for name in (SYNTHETIC[-1], "mnist", "cifar10"):
-        sizes = DATASETS[name].protocol.batch_sizes
-        spread.append(f"{plan(name, max(sizes)).lr / plan(name, min(sizes)).lr:g} on {DATASETS[name].title}")
+    for axis, name in zip(axes, (SYNTHETIC[-1], "mnist", "cifar10"), strict=True):
+        sizes, title = DATASETS[name].protocol.batch_sizes, DATASETS[name].title
+        spread.append(f"{plan(name, max(sizes)).lr / plan(name, min(sizes)).lr:g} on {title}")
+        for rule, line in zip(LR_RULES, (":", "-", "--"), strict=True):
+            rates = [plan(name, b, lr_rule=rule).lr for b in sizes]
+            axis.plot(sizes, rates, line, color=COLORS[name], label=rule)
+        axis.set_yscale("log")
+        batch_size_axis(axis, sizes)
+        optimizer = {"sgd": "SGD", "adam": "Adam"}[DATASETS[name].protocol.optimizer]
+        axis.set(ylabel="Learning rate (log scale)", title=f"{title}, {optimizer}")
+        axis.legend(fontsize=9)
     return describe(
         figure,
         "Target learning rate under each rule, computed from the configuration. From the smallest batch size "
@@ -85,31 +74,27 @@ def learning_rates() -> Figure:
     )
 
 
+@drawing
 def one_run(right: list[int], recorded: list[int], run: Run) -> Figure:
     """Test error after each epoch, from counts of right test samples, with the record's points."""
     n_test, color = DATASETS[run.dataset].n_test, COLORS[run.dataset]
     epochs = np.arange(1, len(right) + 1)
-    with mpl.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(6.4, 3.8))
-        axis.plot(epochs, 100 - 100 * np.array(right) / n_test, color=color, label="trained on this page")
-        if recorded:
-            dots = dict(color=INK, markerfacecolor="none", markersize=5, linestyle="")
-            axis.plot(
-                epochs, 100 - 100 * np.array(recorded) / n_test, "o", label="the committed record", **dots
-            )
-        axis.set(xlabel="Epoch", ylabel="Test error (%)", ylim=(0, None))
-        axis.set_title(f"{DATASETS[run.dataset].title}, B = {run.batch_size}, seed {run.seed}")
-        axis.legend(fontsize=9)
-    plt.close(figure)
-    said = (
-        f"{right[-1]} of the {n_test:,} test samples right after {len(right)} epochs (one run, no interval)."
-    )
-    return describe(figure, said)
+    figure, axis = plt.subplots(figsize=(6.4, 3.8))
+    axis.plot(epochs, 100 - 100 * np.array(right) / n_test, color=color, label="trained on this page")
+    if recorded:
+        dots = dict(color=INK, markerfacecolor="none", markersize=5, linestyle="")
+        axis.plot(epochs, 100 - 100 * np.array(recorded) / n_test, "o", label="the committed record", **dots)
+    axis.set(xlabel="Epoch", ylabel="Test error (%)", ylim=(0, None))
+    axis.set_title(f"{DATASETS[run.dataset].title}, B = {run.batch_size}, seed {run.seed}")
+    axis.legend(fontsize=9)
+    said = f"{right[-1]} of the {n_test:,} test samples right after {len(right)} epochs"
+    return describe(figure, f"{said} (one run, no interval).")
 
 
+@drawing
 def images() -> Figure:
     """The first test image of each class of MNIST and CIFAR-10, which stand beside this module."""
-    with np.load(SAMPLES) as samples, mpl.rc_context(STYLE):
+    with np.load(SAMPLES) as samples:
         figure, axes = plt.subplots(len(samples), 10, figsize=(9.5, 2.3), squeeze=False)
         for row, name in zip(axes, samples, strict=True):
             for axis, image in zip(row, samples[name], strict=True):
@@ -117,7 +102,6 @@ def images() -> Figure:
                 axis.set(xticks=[], yticks=[])
             row[0].set_ylabel(DATASETS[name].title)
         titles = " and ".join(DATASETS[name].title for name in samples)
-    plt.close(figure)
     return describe(figure, f"The first test image of each of the ten classes of {titles}.")
 
 
@@ -135,26 +119,25 @@ def stages(name: str) -> list[tuple[str, tuple[int, ...]]]:
     return found
 
 
+@drawing
 def drawn_networks() -> Figure:
     """The three networks, from top to bottom: images as stacks, vectors as bars, layers beside the arrows."""
     names = list(dict.fromkeys(DATASETS[d].network for d in PUBLISHED))  # the paper's, whatever a reader adds
     longest = max(len(stages(name)) for name in names)
-    with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(names), figsize=(10.5, 0.8 * longest))
-        for axis, name in zip(axes, names, strict=True):
-            for down, (layer, shape) in enumerate(stages(name)):
-                _box(axis, -down, shape)
-                axis.annotate("×".join(f"{n:,}" for n in shape), (0.66, -down), va="center", fontsize=9.5)
-                if down:
-                    arrow = dict(arrowstyle="->", color=INK)
-                    axis.annotate("", (0, 0.27 - down), (0, 0.73 - down), arrowprops=arrow)
-                    axis.annotate(layer, (0.07, 0.5 - down), va="center", fontsize=9.5)
-            sets = ", ".join(spec.title for spec in DATASETS.values() if spec.network == name)
-            axis.set_title(f"{name}: {parameter_count(NETWORKS[name]()):,} parameters", fontsize=11)
-            axis.text(0, 1, sets, transform=axis.transAxes, va="top", fontsize=9)
-            axis.set(xlim=(-0.7, 1.35), ylim=(0.5 - longest, 0.65))
-            axis.axis("off")
-    plt.close(figure)
+    figure, axes = plt.subplots(1, len(names), figsize=(10.5, 0.8 * longest))
+    for axis, name in zip(axes, names, strict=True):
+        for down, (layer, shape) in enumerate(stages(name)):
+            _box(axis, -down, shape)
+            axis.annotate("×".join(f"{n:,}" for n in shape), (0.66, -down), va="center", fontsize=9.5)
+            if down:
+                arrow = dict(arrowstyle="->", color=INK)
+                axis.annotate("", (0, 0.27 - down), (0, 0.73 - down), arrowprops=arrow)
+                axis.annotate(layer, (0.07, 0.5 - down), va="center", fontsize=9.5)
+        sets = ", ".join(spec.title for spec in DATASETS.values() if spec.network == name)
+        axis.set_title(f"{name}: {parameter_count(NETWORKS[name]()):,} parameters", fontsize=11)
+        axis.text(0, 1, sets, transform=axis.transAxes, va="top", fontsize=9)
+        axis.set(xlim=(-0.7, 1.35), ylim=(0.5 - longest, 0.65))
+        axis.axis("off")
     return describe(
         figure,
         "Each arrow names a layer and, where it has any, its trainable parameters; beside each box stands "

@@ -4,36 +4,33 @@ from __future__ import annotations
 
 import math
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from ..config import DATASETS
 from ..errors import BadInput
 from ..statistics import span
 from ..studies.remedies import SETTINGS
 from .picture import describe, tip
-from .style import COLORS, INK, STYLE, batch_size_axis, with_ends
+from .style import COLORS, INK, batch_size_axis, drawing, log_numbers, with_ends
 
 LIMITS = (-0.75, 1.75)  # of the share drawn; intervals that reach further are cut
 LINES = (("#0072B2", "o-"), ("#D55E00", "s--"), ("#009E73", "^:"), ("#E69F00", "v-."))  # of networks
 APART = 0.3  # between the batch sizes of a remedy, in rows
 
 
+@drawing
 def shares_closed(tables: dict[str, pd.DataFrame]) -> Figure:
     """A panel a study, a row a remedy, a marker a batch size, with intervals (`remedies.gap_closed`)."""
     if not tables:
         raise BadInput(f"studies are []; one or more are needed, of {', '.join(SETTINGS)}.")
     rows = [table["remedy"].nunique() for table in tables.values()]
-    with mpl.rc_context(STYLE):
-        figsize, ratios = (6.8, 1.4 * len(rows) + 0.42 * sum(rows)), {"height_ratios": rows}
-        figure, axes = plt.subplots(len(rows), 1, figsize=figsize, squeeze=False, gridspec_kw=ratios)
-        for axis, (name, table) in zip(axes[:, 0], tables.items(), strict=True):
-            _panel(axis, name, table)
-        axes[0, 0].legend(loc="lower left", fontsize=9)
-    plt.close(figure)
+    figsize, ratios = (6.8, 1.4 * len(rows) + 0.42 * sum(rows)), {"height_ratios": rows}
+    figure, axes = plt.subplots(len(rows), 1, figsize=figsize, squeeze=False, gridspec_kw=ratios)
+    for axis, (name, table) in zip(axes[:, 0], tables.items(), strict=True):
+        _panel(axis, name, table)
+    axes[0, 0].legend(loc="lower left", fontsize=9)
     return describe(
         figure,
         "Each remedy at its own best rate, chosen on held-out samples. 0: the large batch at the rate of "
@@ -50,11 +47,10 @@ def _seeds(name: str, table: pd.DataFrame) -> str:
 
 def _panel(axis, name: str, table: pd.DataFrame) -> None:
     dataset, order = SETTINGS[name].dataset, list(dict.fromkeys(table["remedy"]))
-    color = COLORS[dataset]
-    sizes = sorted(table["batch_size"].unique())
+    color, sizes = COLORS[dataset], sorted(table["batch_size"].unique())
+    told = table[[not math.isnan(share.mean) for share in table["share"]]]
     for k, b in enumerate(sizes):
-        told = table["share"].map(lambda share: not math.isnan(share.mean))
-        mine = table[(table["batch_size"] == b) & told]
+        mine = told[told["batch_size"] == b]
         y = [order.index(r) + APART * (k - (len(sizes) - 1) / 2) for r in mine["remedy"]]
         means, ends = with_ends(mine["share"])
         filled = {"markerfacecolor": "white" if k == 0 else color, "label": f"B = {b:,}"}
@@ -73,25 +69,20 @@ def _panel(axis, name: str, table: pd.DataFrame) -> None:
     axis.grid(visible=False, axis="y")
 
 
+@drawing
 def networks_compared(table: pd.DataFrame, dataset: str) -> Figure:
     """Best accuracy and rate against batch size, a line a network (`architectures.by_network`)."""
-    with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 2, figsize=(10.0, 4.0))
-        for (network, rows), (color, style) in zip(table.groupby("network", sort=False), LINES, strict=False):
-            for axis, what in zip(axes, ("accuracy", "optimum"), strict=True):
-                how = {"color": color, "fmt": style, "capsize": 2, "label": network}
-                axis.errorbar(rows["batch_size"], *with_ends(rows[what]), **how)
-        for axis, label in zip(
-            axes, ("Test accuracy at the best rate (%)", "Best learning rate (log scale)"), strict=True
-        ):
-            batch_size_axis(axis, sorted(table["batch_size"].unique()))
-            axis.set_ylabel(label)
-        axes[1].set_yscale("log")
-        axes[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes[1].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes[1].yaxis.set_minor_locator(NullLocator())
-        axes[0].legend(loc="lower left", fontsize=9)
-    plt.close(figure)
+    figure, axes = plt.subplots(1, 2, figsize=(10.0, 4.0))
+    for (network, rows), (color, style) in zip(table.groupby("network", sort=False), LINES, strict=False):
+        for axis, what in zip(axes, ("accuracy", "optimum"), strict=True):
+            how = {"color": color, "fmt": style, "capsize": 2, "label": network}
+            axis.errorbar(rows["batch_size"], *with_ends(rows[what]), **how)
+    for axis in axes:
+        batch_size_axis(axis, sorted(table["batch_size"].unique()))
+    axes[0].set_ylabel("Test accuracy at the best rate (%)")
+    axes[1].set(ylabel="Best learning rate (log scale)", yscale="log")
+    log_numbers(axes[1].yaxis)
+    axes[0].legend(loc="lower left", fontsize=9)
     return describe(
         figure,
         f"{DATASETS[dataset].title}, networks beside each other: what each batch size attains at its best "

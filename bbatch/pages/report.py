@@ -164,18 +164,13 @@ def stack(pieces) -> Table:
 def comparison(runs: pd.DataFrame, dataset: str) -> HTML:
     """The paper's cells beside ours, with 95 % intervals, n and differences."""
     table = tables.compare(runs, dataset)
-    notes = []
-    if any(table["n"] > 1):
-        notes.append("over seeds")
-    if any(table["n"] == 1):
-        notes.append("from the test set's sampling error where n = 1")
+    notes = ["over seeds"] if any(table["n"] > 1) else []
+    notes += ["from the test set's sampling error where n = 1"] if any(table["n"] == 1) else []
     shown = tables.formatted(table)
     half = "± half of" + (", or the ends of," if shown.map(lambda v: " to " in str(v)).any(axis=None) else "")
     note = f"{half} the 95 % interval {', or '.join(notes)}".strip()
-    caption = (
-        f"{DATASETS[dataset].title}: the paper's values, the means of our n runs ({note}), and ours minus "
-        "the paper's"
-    )
+    ours = f"the means of our n runs ({note}), and ours minus the paper's"
+    caption = f"{DATASETS[dataset].title}: the paper's values, {ours}"
     if any(table["n_bf16"].between(1, table["n"] - 1)):
         caption += "; epoch times are left out, as the runs are of two arithmetics"
         shown = shown.drop(columns=tables.METRICS["epoch_time_s"], level=0)

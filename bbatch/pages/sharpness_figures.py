@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from matplotlib.ticker import NullLocator, StrMethodFormatter
 
 from ..geometry.one_network import BALLS, EPSILON, KESKAR_DIMENSIONS, KESKAR_EPSILON
 from .picture import describe, tip, titled
-from .style import COLORS, INK, STYLE
+from .style import COLORS, INK, drawing
 
 NAMES = {f"sharpness_{ball}": f"{name}, searched" for ball, name in BALLS.items()}
 NAMES |= {f"sharpness_{ball}_random": f"{name}, random" for ball, name in BALLS.items()}
@@ -51,6 +50,7 @@ def measures_named() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["measure", "what is varied", "source"])
 
 
+@drawing
 def forest(
     series: Mapping[str, tuple[pd.DataFrame, str]],
     value: str,
@@ -67,33 +67,30 @@ def forest(
     lines   what upright lines say, by where they stand
     words   title, label of the axis, caption
     """
-    rows = list(
-        dict.fromkeys(key for t, _ in series.values() for key in zip(t["measure"], t["split"], strict=True))
-    )
+    keys = [key for t, _ in series.values() for key in zip(t["measure"], t["split"], strict=True)]
+    rows = list(dict.fromkeys(keys))
     title, label, caption = words
-    with mpl.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(6.0, 1.9 + 0.4 * max(len(rows), 1)))
-        handles = {}
-        for number, (name, (table, color)) in enumerate(series.items()):
-            down = 0.56 * (number / max(len(series) - 1, 1) - 0.5)
-            for _, row in table.iterrows():
-                y = len(rows) - rows.index((row["measure"], row["split"])) - down
-                handles[f"{name} (n = {row['n']})"] = _mark(axis, row, value, y, color, name)
-        for at, said in lines.items():
-            axis.axvline(at, color=INK, linewidth=1.2, linestyle="--" if said else "-", zorder=0)
-            where = dict(xy=(at, 1), xycoords=("data", "axes fraction"), xytext=(-4, -9), ha="right")
-            axis.annotate(said, textcoords="offset points", fontsize=9.5, **where)
-        names = [f"{NAMES[m]}; {split}" for m, split in rows]
-        axis.set_yticks(range(len(rows), 0, -1), names, fontsize=9.5)
-        axis.set(ylim=(0.4, len(rows) + 1), xlabel=label)
-        if log:
-            axis.set_xscale("log")
-            axis.set_xticks([0.1, 0.2, 0.5, 1, 2, 5, 10, 20])
-            axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-            axis.xaxis.set_minor_locator(NullLocator())
-        axis.grid(axis="y", visible=False)
-        figure.legend(handles.values(), handles, loc="outside lower center", ncols=2, fontsize=9.5)
-    plt.close(figure)
+    figure, axis = plt.subplots(figsize=(6.0, 1.9 + 0.4 * max(len(rows), 1)))
+    handles = {}
+    for number, (name, (table, color)) in enumerate(series.items()):
+        down = 0.56 * (number / max(len(series) - 1, 1) - 0.5)
+        for _, row in table.iterrows():
+            y = len(rows) - rows.index((row["measure"], row["split"])) - down
+            handles[f"{name} (n = {row['n']})"] = _mark(axis, row, value, y, color, name)
+    for at, said in lines.items():
+        axis.axvline(at, color=INK, linewidth=1.2, linestyle="--" if said else "-", zorder=0)
+        where = dict(xy=(at, 1), xycoords=("data", "axes fraction"), xytext=(-4, -9), ha="right")
+        axis.annotate(said, textcoords="offset points", fontsize=9.5, **where)
+    names = [f"{NAMES[m]}; {split}" for m, split in rows]
+    axis.set_yticks(range(len(rows), 0, -1), names, fontsize=9.5)
+    axis.set(ylim=(0.4, len(rows) + 1), xlabel=label)
+    if log:
+        axis.set_xscale("log")
+        axis.set_xticks([0.1, 0.2, 0.5, 1, 2, 5, 10, 20])
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.xaxis.set_minor_locator(NullLocator())
+    axis.grid(axis="y", visible=False)
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=2, fontsize=9.5)
     return titled(describe(figure, caption), title)
 
 
@@ -110,24 +107,20 @@ def _mark(axis, row: pd.Series, value: str, y: float, color: str, name: str):
     return drawn
 
 
+@drawing
 def rescaled(table: pd.DataFrame) -> Figure:
     """Each reading of Eq. (3) on one network whose layers are rescaled without changing its function."""
-    with mpl.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(7.2, 4.2))
-        looks = zip(COLORS.values(), "osD^", strict=False)  # any four colours that are told apart
-        for (norm, line), (color, mark) in zip(table.groupby("norm", sort=False), looks, strict=False):
-            at_one = line.loc[np.isclose(line["factor"], 1), "value"].iloc[0]
-            axis.plot(line["factor"], line["value"] / at_one, marker=mark, color=color, label=BALLS[norm])
-        axis.set_xscale("log", base=2)
-        axis.set_yscale("log")
-        axis.set_xticks(table["factor"].unique(), [f"{f:g}" for f in table["factor"].unique()])
-        axis.set(
-            xlabel="First layer multiplied, second divided by (log scale)",
-            ylabel="Times as sharp as at 1 (log scale)",
-            title="Only the filter-wise ball does not notice",
-        )
-        figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)
-    plt.close(figure)
+    figure, axis = plt.subplots(figsize=(7.2, 4.2))
+    looks = zip(COLORS.values(), "osD^", strict=False)  # any four colours that are told apart
+    for (norm, line), (color, mark) in zip(table.groupby("norm", sort=False), looks, strict=False):
+        at_one = line.loc[np.isclose(line["factor"], 1), "value"].iloc[0]
+        axis.plot(line["factor"], line["value"] / at_one, marker=mark, color=color, label=BALLS[norm])
+    axis.set_xscale("log", base=2)
+    axis.set(yscale="log", ylabel="Times as sharp as at 1 (log scale)")
+    axis.set_xticks(table["factor"].unique(), [f"{f:g}" for f in table["factor"].unique()])
+    axis.set_xlabel("First layer multiplied, second divided by (log scale)")
+    axis.set_title("Only the filter-wise ball does not notice")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)
     return describe(
         figure,
         f"Sharpness of one and the same function by Eq. (3), four balls, ε = {EPSILON} (n = 1 network, "

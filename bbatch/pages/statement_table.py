@@ -23,31 +23,16 @@ from .verdicts import STYLE, badge, capital, measured_cell, number_cell, places_
 
 SCRIPT = Path(__file__).with_name("verdicts.js")
 # Which notebook shows the subject of a distinct claim; one of a single image set has its own.
-PAGES = {
-    "gap": "05",
-    "epoch-time": "06",
-    "epochs": "06",
-    "wall-clock": "06",
-    "scaling": "07",
-    "warm-up": "07",
-}
-PAGES |= {
-    "sharpness": "08",
-    "variance": "09",
-    "mechanism": "09",
-    "critical": "10",
-    "best": "10",
-    "algorithm": "11",
-}
+PAGES = {"gap": "05", "epoch-time": "06", "epochs": "06", "wall-clock": "06", "scaling": "07"}
+PAGES |= {"warm-up": "07", "sharpness": "08", "variance": "09", "mechanism": "09", "critical": "10"}
+PAGES |= {"best": "10", "algorithm": "11"}
 IMAGES = {"mnist": "03", "cifar10": "04"}
+COLUMNS = ("Claim", "Where", "Printed", "Against the paper", "Ours", "Against our runs")
 
 
 def statement_table(judgements: list[Judgement], ours: Evidence) -> HTML:
     """Every judgement as a row that opens to the reasoning."""
-    head = "".join(
-        f'<th role="columnheader" scope="col">{name}</th>'
-        for name in ("Claim", "Where", "Printed", "Against the paper", "Ours", "Against our runs")
-    )
+    head = "".join(f'<th role="columnheader" scope="col">{name}</th>' for name in COLUMNS)
     rows = "".join(_row(j, ours) for j in judgements)
     return HTML(
         f"<style>{STYLE.read_text()}</style><details class='bbatch-all'><summary>All {len(judgements)} "
@@ -62,22 +47,16 @@ def statement_table(judgements: list[Judgement], ours: Evidence) -> HTML:
 
 def _row(j: Judgement, ours: Evidence) -> str:
     c, id = j.claim, f"claim-{j.claim.id}"
-    cells = (
-        (
-            "Claim",
-            f'<button type="button" class="bbatch-open" aria-expanded="true" aria-controls="{id}-why">'
-            f"{escape(capital(c.text))}</button>",
-            c.text,
-        ),
-        ("Where", escape(_where(c.section)), ""),
-        ("Printed", number_cell(c.printed), ""),
-        ("Against the paper", badge(j.check), j.check),
-        ("Ours", measured_cell(j), ""),
-        ("Against our runs", badge(j.verdict), str(rules.VERDICTS.index(j.verdict))),
+    button = (
+        f'<button type="button" class="bbatch-open" aria-expanded="true" aria-controls="{id}-why">'
+        f"{escape(capital(c.text))}</button>"
     )
+    where, printed, mine = escape(_where(c.section)), number_cell(c.printed), measured_cell(j)
+    cells = (button, where, printed, badge(j.check), mine, badge(j.verdict))
+    keys = (c.text, "", "", j.check, "", str(rules.VERDICTS.index(j.verdict)))  # to sort rows by
     tds = "".join(
         f'<td role="cell" data-label="{label}" data-key="{escape(key)}">{html}</td>'
-        for label, html, key in cells
+        for label, html, key in zip(COLUMNS, cells, keys, strict=True)
     )
     kind = "table" if c.cell else "text"
     return (
@@ -93,13 +72,8 @@ def _why(j: Judgement, ours: Evidence) -> str:
     c, blocks = j.claim, []
     if c.words:
         blocks.append(f"<p>{escape(c.words)}</p>")
-    blocks.append(
-        f"<h4>Against the paper: {j.check}</h4>"
-        + "".join(_reading(r, j, len(j.paper), False) for r in j.paper)
-    )
-    blocks.append(
-        f"<h4>Against our runs: {j.verdict}</h4>" + "".join(_reading(r, j, len(j.ours), True) for r in j.ours)
-    )
+    blocks += [f"<h4>Against the paper: {j.check}</h4>", *(_reading(r, j, False) for r in j.paper)]
+    blocks += [f"<h4>Against our runs: {j.verdict}</h4>", *(_reading(r, j, True) for r in j.ours)]
     if c.testable:
         blocks.append(f"<p>Rule: {_rule(j)}</p>")
     asks = next(question.asks for question in QUESTIONS if question.id == c.question)
@@ -110,13 +84,11 @@ def _why(j: Judgement, ours: Evidence) -> str:
     return "".join(blocks)
 
 
-def _reading(read: Read, j: Judgement, readings: int, ours: bool) -> str:
-    named = (
-        f"<p><em>Read as {escape(read.label)}: {read.verdict}.</em></p>"
-        if readings > 1 and read.label
-        else ""
-    )
-    lines = []
+def _reading(read: Read, j: Judgement, ours: bool) -> str:
+    """One reading, against our runs or the paper's tables: its name where there are several, its parts."""
+    named, lines = "", []
+    if len(j.ours if ours else j.paper) > 1 and read.label:
+        named = f"<p><em>Read as {escape(read.label)}: {read.verdict}.</em></p>"
     for part in read.parts:
         said = [escape(part.about)]
         if ours and part.n and not math.isnan(part.value):
@@ -146,18 +118,14 @@ def _interval(part: Estimate, unit: str) -> str:
 
 
 def _rule(j: Judgement) -> str:
-    p, many = j.claim.says, len(j.ours[0].parts)
-    kind = (
-        "bound"
-        if p.bound
-        else "batch size"
-        if p.unit == "samples"
-        else "range"
-        if p.relation == "range"
-        else ""
-    )
-    kind = kind or ("a number" if math.isnan(p.nothing) else "an effect")
-    part = j.deciding
+    p, many, part = j.claim.says, len(j.ours[0].parts), j.deciding
+    kind = "a number" if math.isnan(p.nothing) else "an effect"
+    if p.bound:
+        kind = "bound"
+    elif p.unit == "samples":
+        kind = "batch size"
+    elif p.relation == "range":
+        kind = "range"
     tolerance = p.tolerance(p.value, part.span if part else math.nan)
     said = f"{kind}; tolerance {tolerance:.2g}{UNITS.get(p.unit, ' ' + p.unit)}" if tolerance else kind
     if many * len(j.claim.ours) > 1:
@@ -182,12 +150,8 @@ def _records(j: Judgement, ours: Evidence) -> str:
 
 def _link(j: Judgement) -> str:
     image = next((digits for name, digits in IMAGES.items() if name in j.claim.id), "02")
-    page = next(iter(_pages(PAGES.get(j.claim.question, image))), None)
-    return f'<a href="{page}.html">The page with its figures</a>.' if page else ""
-
-
-def _pages(digits: str) -> list[str]:
-    return [path.stem for path in sorted((ROOT / "notebooks").glob(f"{digits}_*.ipynb"))]
+    page = min((ROOT / "notebooks").glob(f"{PAGES.get(j.claim.question, image)}_*.ipynb"))
+    return f'<a href="{page.stem}.html">The page with its figures</a>.'
 
 
 def _where(section: str) -> str:
@@ -196,6 +160,5 @@ def _where(section: str) -> str:
 
 def _code(text: str) -> str:
     """Escaped text with `...` as code."""
-    return "".join(
-        f"<code>{part}</code>" if k % 2 else part for k, part in enumerate(escape(text).split("`"))
-    )
+    parts = escape(text).split("`")
+    return "".join(f"<code>{part}</code>" if k % 2 else part for k, part in enumerate(parts))

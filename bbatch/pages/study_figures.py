@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -12,25 +10,23 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from ..analysis import batch_and_rate, rate_map
 from ..config import DATASETS
 from .picture import describe
-from .style import COLORS, INK, STYLE, with_ends
+from .style import COLORS, INK, drawing, side_by_side, with_ends
 
 DEEPEST = 5.0  # points below the best cell from which the map is one colour: what matters lies above
 RULES = {"constant": (0, (0, (1, 1.5))), "square root": (0.5, (0, (4, 2))), "linear": (1, "-")}
 
 
+@drawing
 def maps(tables: dict[str, pd.DataFrame]) -> Figure:
     """A panel a data set: test accuracy of each batch size and constant rate, the rules of the learning rate
     as lines, and the best rate of each size (chosen on held-out data) with its interval."""
-    with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(tables), figsize=(4.3 * len(tables), 4.6), squeeze=False)
-        for axis, (name, runs) in zip(axes[0], tables.items(), strict=True):
-            drawn = _map(axis, name, runs)
-            axis.set_ylabel("Learning rate (log scale)")
-        bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.5, aspect=40)
-        bar.set_label("Test accuracy below the best cell of the map (points)")
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
-    plt.close(figure)
+    figure, axes = side_by_side(len(tables), 4.3, 4.6)
+    for axis, (name, runs) in zip(axes, tables.items(), strict=True):
+        drawn = _map(axis, name, runs)
+        axis.set_ylabel("Learning rate (log scale)")
+    bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.5, aspect=40)
+    bar.set_label("Test accuracy below the best cell of the map (points)")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return describe(
         figure,
         f"Each cell is the mean over seeds, in fp32 (n: {_seeds(tables)}); circles are the rates chosen on "
@@ -55,9 +51,8 @@ def _map(axis, name: str, runs: pd.DataFrame):
     wide = cells.pivot(index="lr", columns="batch_size", values="test_acc")
     below = np.nanmax(wide.to_numpy()) - wide.to_numpy()
     x, y = np.log2(wide.columns.to_numpy(float)), np.log2(wide.index.to_numpy(float))
-    drawn = axis.pcolormesh(
-        2 ** _edges(x), 2 ** _edges(y), below, cmap="viridis_r", vmin=0, vmax=DEEPEST, rasterized=True
-    )
+    look = dict(cmap="viridis_r", vmin=0, vmax=DEEPEST, rasterized=True)
+    drawn = axis.pcolormesh(2 ** _edges(x), 2 ** _edges(y), below, **look)
     base = DATASETS[name].protocol
     for rule, (power, style) in RULES.items():
         sizes = 2.0 ** np.array([x[0], x[-1]])
@@ -66,9 +61,8 @@ def _map(axis, name: str, runs: pd.DataFrame):
         axis.plot(sizes, rate, color=INK, linestyle=style, linewidth=1.5, label=f"{rule} rule")
     best = batch_and_rate.best_rates(runs)
     middle, ends = with_ends(best["optimum"])
-    axis.errorbar(
-        best["batch_size"], middle, ends, fmt="o", color=INK, markerfacecolor="white", label="best rate"
-    )
+    hollow = dict(fmt="o", color=INK, markerfacecolor="white")
+    axis.errorbar(best["batch_size"], middle, ends, label="best rate", **hollow)
     axis.set(yscale="log", title=DATASETS[name].title)
     axis.set_ylim(2 ** _edges(y)[0], 2 ** _edges(y)[-1])
     _size_axis(axis, wide.columns)
@@ -82,15 +76,14 @@ def _edges(centres: np.ndarray) -> np.ndarray:
     return np.concatenate([[2 * centres[0] - between[0]], between, [2 * centres[-1] - between[-1]]])
 
 
+@drawing
 def accuracy_by_rule(tables: dict[str, pd.DataFrame]) -> Figure:
     """A panel a data set: test accuracy against batch size at the best rate and by the rules."""
-    with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(tables), figsize=(4.3 * len(tables), 4.0), squeeze=False)
-        for axis, (name, runs) in zip(axes[0], tables.items(), strict=True):
-            _accuracies(axis, name, runs)
-            axis.set_ylabel("Test accuracy (%)")
-        axes[0, 0].legend(loc="lower left", fontsize=9)
-    plt.close(figure)
+    figure, axes = side_by_side(len(tables), 4.3, 4.0)
+    for axis, (name, runs) in zip(axes, tables.items(), strict=True):
+        _accuracies(axis, name, runs)
+        axis.set_ylabel("Test accuracy (%)")
+    axes[0].legend(loc="lower left", fontsize=9)
     return describe(
         figure,
         "Line with intervals: the rate chosen for each batch size on held-out samples. Others: the paper's "
@@ -107,15 +100,7 @@ def _accuracies(axis, name: str, runs: pd.DataFrame) -> None:
         of_rule = lost[lost["rule"] == {"square root": "sqrt"}.get(rule, rule)]
         at_rule = means - np.array([i.mean for i in of_rule["loss"]])
         axis.plot(of_rule["batch_size"], at_rule, color=INK, linestyle=style, label=f"{rule} rule", alpha=0.8)
-    axis.errorbar(
-        best["batch_size"],
-        means,
-        ends,
-        fmt="o-",
-        color=COLORS[name],
-        linewidth=2.2,
-        capsize=2,
-        label="best rate",
-    )
+    look = dict(fmt="o-", color=COLORS[name], linewidth=2.2, capsize=2)
+    axis.errorbar(best["batch_size"], means, ends, label="best rate", **look)
     axis.set(title=DATASETS[name].title, ylim=(max(means) - 12, max(means) + 1))
     _size_axis(axis, best["batch_size"])

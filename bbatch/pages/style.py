@@ -4,12 +4,15 @@ the paper."""
 from __future__ import annotations
 
 from colorsys import hls_to_rgb, rgb_to_hls
+from functools import wraps
 from pathlib import Path
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 
 class _Colors(dict):
@@ -68,6 +71,38 @@ STYLE = {
     "figure.constrained_layout.use": True,
     "svg.hashsalt": "bbatch",
 }
+
+
+def drawing(draw):
+    """A function that makes a figure, made to draw in `STYLE`; the notebook shows the figure, once."""
+
+    @wraps(draw)
+    def styled(*args, **kwargs) -> Figure:
+        with mpl.rc_context(STYLE):
+            figure = draw(*args, **kwargs)
+        plt.close(figure)
+        return figure
+
+    return styled
+
+
+def side_by_side(n: int, width: float, height: float, least: float = 0.0, **shared):
+    """A figure, at least `least` inches wide, and its `n` panels in a row: one, empty, where n is 0."""
+    figsize = (max(least, width * max(n, 1)), height)
+    figure, axes = plt.subplots(1, max(n, 1), figsize=figsize, squeeze=False, **shared)
+    return figure, axes[0]
+
+
+def shades(n: int, last: float = 0.88) -> np.ndarray:
+    """`n` colours from dark to light, for lines that follow each other: [n, 4]."""
+    return mpl.colormaps["viridis"](np.linspace(0, last, n))
+
+
+def log_numbers(axis) -> None:
+    """Numbers at 1, 2 and 5 of each power of ten along one axis of a panel (`xaxis` or `yaxis`)."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def batch_size_axis(axis, sizes, label: str = "Batch size B (log scale)") -> None:

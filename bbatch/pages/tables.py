@@ -108,53 +108,28 @@ def _text(value: float, decimals: int | None, sign: str = "") -> str:
 
 def data_sets() -> pd.DataFrame:
     """Table I from the configuration, with the network that each data set trains."""
-    return pd.DataFrame(
-        [
-            {
-                "dataset": name,
-                "train": s.n_train,
-                "test": s.n_test,
-                "features": s.features,
-                "classes": s.classes,
-                "network": s.network,
-                "parameters": parameter_count(NETWORKS[s.network]()),
-            }
-            for name, s in DATASETS.items()
-        ]
-    )
+    rows = [
+        (name, s.n_train, s.n_test, s.features, s.classes, s.network, parameter_count(NETWORKS[s.network]()))
+        for name, s in DATASETS.items()
+    ]
+    columns = ["dataset", "train", "test", "features", "classes", "network", "parameters"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def protocols() -> pd.DataFrame:
     """Table II from the configuration: what `config.plan` fills in."""
-    rows = []
-    for name, spec in DATASETS.items():
-        p = spec.protocol
-        rows.append(
-            {
-                "dataset": name,
-                "batch_sizes": ", ".join(map(str, p.batch_sizes)),
-                "base_lr": p.base_lr,
-                "base_batch": p.base_batch,
-                "optimizer": p.optimizer,
-                "momentum": p.momentum,
-                "weight_decay": p.weight_decay,
-                "epochs": p.epochs,
-                "warmup_epochs": p.warmup_epochs,
-            }
-        )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame([{"dataset": name} | vars(spec.protocol) for name, spec in DATASETS.items()])
+    table["batch_sizes"] = [", ".join(map(str, sizes)) for sizes in table["batch_sizes"]]
+    settings = ["optimizer", "momentum", "weight_decay", "epochs", "warmup_epochs"]
+    return table[["dataset", "batch_sizes", "base_lr", "base_batch", *settings]]
 
 
 def ablation(frame: pd.DataFrame) -> pd.DataFrame:
     """Table V: fixed against scaled learning rate on synthetic-50k, the paper's cells beside ours."""
-    rows = []
+    rows, counts = [], frame.groupby(["dataset", "batch_size", "lr_rule"]).size()
     for cell in published.learning_rate_ablation().itertuples():
-        ours = frame[
-            (frame["dataset"] == "synthetic-50k")
-            & (frame["batch_size"] == cell.batch_size)
-            & (frame["lr_rule"] == cell.lr_rule)
-        ]
-        row = {"batch_size": cell.batch_size, "lr_rule": cell.lr_rule, "lr": cell.lr, "n": len(ours)}
+        n = int(counts.get(("synthetic-50k", cell.batch_size, cell.lr_rule), 0))
+        row = {"batch_size": cell.batch_size, "lr_rule": cell.lr_rule, "lr": cell.lr, "n": n}
         for metric in ("test_acc", "gap_running"):
             i = of_cell(frame, "synthetic-50k", cell.batch_size, metric, cell.lr_rule)
             row |= _beside(i, metric, getattr(cell, published.COLUMN_OF[metric]))
@@ -188,22 +163,14 @@ def text_against_table(frame: pd.DataFrame) -> pd.DataFrame:
     The text names its batch sizes for the 1K set alone; the other two are read likewise.
     """
     rows = []
-    for size, name in zip(("1k", "10k", "50k"), SYNTHETIC, strict=False):
-        printed = published.results(name).set_index("batch_size")["test_acc"]
+    for size, name in zip(("1k", "10k", "50k"), SYNTHETIC, strict=True):
+        table = compare(frame, name, ("test_acc",)).set_index("batch_size")
         ends = ("b8", "b512") if size == "1k" else ("small", "large")
-        for end, b in zip(ends, (8, 512), strict=False):
-            cell = frame[(frame["dataset"] == name) & (frame["batch_size"] == b)]
-            rows.append(
-                {
-                    "data set": DATASETS[name].title,
-                    "B": b,
-                    "text": _text(published.value(f"iv-a-{size}-{end}"), 2),
-                    "Table VII": _text(printed[b], 2),
-                    "ours": of_cell(frame, name, b, "test_acc").text(),
-                    "n": len(cell),
-                }
-            )
-    return pd.DataFrame(rows)
+        for end, b in zip(ends, (8, 512), strict=True):
+            text, printed = published.value(f"iv-a-{size}-{end}"), table.loc[b, "test_acc_paper"]
+            ours = of_cell(frame, name, b, "test_acc").text()
+            rows.append((DATASETS[name].title, b, _text(text, 2), _text(printed, 2), ours, table.loc[b, "n"]))
+    return pd.DataFrame(rows, columns=["data set", "B", "text", "Table VII", "ours", "n"])
 
 
 def critical_sizes(frame: pd.DataFrame) -> pd.DataFrame:
@@ -213,23 +180,21 @@ def critical_sizes(frame: pd.DataFrame) -> pd.DataFrame:
     one of them."""
     rows = []
     for cell in published.critical().itertuples():
-        planned = len(DATASETS[cell.dataset].protocol.batch_sizes)
-        own, runs = critical_batch_size.from_paper(cell.dataset), frame[frame["dataset"] == cell.dataset]
-        several = runs["batch_size"].nunique() > 1
-        ours = critical_batch_size.from_runs(frame, cell.dataset) if several else None
-        rows.append(
-            {
-                "data set": DATASETS[cell.dataset].title,
-                "optimum, Table VI": cell.optimal_batch_size,
-                "optimum, the paper's accuracies": own.optimal,
-                "optimum, ours": ours.optimal if ours else None,
-                "B*, Table VI": cell.critical_batch_size,
-                "B*, the paper's accuracies": own.critical or own.case,
-                "B*, ours": (ours.critical or ours.case) if ours else "no runs yet",
-                "batch sizes": f"{runs['batch_size'].nunique()} of {planned}",
-                "seeds": int(runs.groupby("batch_size").size().min()) if len(runs) else 0,
-            }
-        )
+        spec, own = DATASETS[cell.dataset], critical_batch_size.from_paper(cell.dataset)
+        seeds = frame[frame["dataset"] == cell.dataset].groupby("batch_size").size()
+        ours = critical_batch_size.from_runs(frame, cell.dataset) if len(seeds) > 1 else None
+        row = {
+            "data set": spec.title,
+            "optimum, Table VI": cell.optimal_batch_size,
+            "optimum, the paper's accuracies": own.optimal,
+            "optimum, ours": ours.optimal if ours else None,
+            "B*, Table VI": cell.critical_batch_size,
+            "B*, the paper's accuracies": own.critical or own.case,
+            "B*, ours": (ours.critical or ours.case) if ours else "no runs yet",
+            "batch sizes": f"{len(seeds)} of {len(spec.protocol.batch_sizes)}",
+            "seeds": min(seeds, default=0),
+        }
+        rows.append(row)
     return pd.DataFrame(rows).astype({"optimum, ours": "Int64"})
 
 

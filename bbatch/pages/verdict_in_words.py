@@ -3,7 +3,6 @@ totals; the rules, and how often they are wrong."""
 
 from __future__ import annotations
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
@@ -14,7 +13,7 @@ from ..claims.judging import Judgement
 from ..claims.questions import QUESTIONS
 from ..statistics import proportion_interval
 from .picture import describe, tip, titled
-from .style import INK, STYLE
+from .style import INK, drawing
 from .verdicts import LEADS, brief
 
 GROUPS = ((rules.REPRODUCED, rules.COMPATIBLE), (rules.DIRECTION, rules.NOT), (rules.DATA, rules.UNTESTABLE))
@@ -47,32 +46,31 @@ def strongest(ours: Evidence) -> str:
     return f"**{first.asks}** {brief(first.answered(ours))}"
 
 
+@drawing
 def figure_calibration(table: pd.DataFrame) -> Figure:
     """Wrong firm verdicts against the number of runs: the worst of its truths for each kind of claim, a panel
     a kind, with the interval that so many draws leave."""
     worst = table.sort_values("wrong").groupby(["kind", "n"], sort=False).last().reset_index()
     kinds, limit = list(dict.fromkeys(table["kind"])), 100 * (1 - rules.LEVEL)
-    with mpl.rc_context(STYLE):
-        figure, axes = plt.subplots(4, 3, figsize=(7.2, 7.0), sharex=True, sharey=True)
-        for axis, kind in zip(axes.flat, kinds, strict=False):
-            rows = worst[worst["kind"] == kind].sort_values("n").reset_index()
-            found = [
-                proportion_interval(round(w * d / 100), int(d))
-                for w, d in zip(rows["wrong"], rows["draws"], strict=True)
-            ]
-            share = rows["wrong"]
-            spread = [[i.mean - i.low for i in found], [i.high - i.mean for i in found]]
-            axis.axhline(limit, color=INK, linewidth=0.9, linestyle="--")
-            axis.errorbar(rows.index, share, spread, color="#0072B2", marker="o", markersize=4, linewidth=1)
-            axis.set_title(kind, fontsize=8.5)
-            axis.set_xticks(rows.index, rows["n"])
-            axis.tick_params(labelleft=True, labelbottom=True, labelsize=8)  # where a phone shows each alone
-            tip(axis, rows.index, share, [f"{kind}, n = {r.n}: {r.wrong:.1f} %" for r in rows.itertuples()])
-        for axis in axes[-1]:
-            axis.set_xlabel("Runs of each cell")
-        figure.supylabel("Wrong firm verdicts (%)", fontsize=9)
-        axes[0, 0].set_ylim(0, None)
-    plt.close(figure)
+    figure, axes = plt.subplots(4, 3, figsize=(7.2, 7.0), sharex=True, sharey=True)
+    for axis, kind in zip(axes.flat, kinds, strict=False):
+        rows = worst[worst["kind"] == kind].sort_values("n").reset_index()
+        found = [
+            proportion_interval(round(w * d / 100), int(d))
+            for w, d in zip(rows["wrong"], rows["draws"], strict=True)
+        ]
+        share = rows["wrong"]
+        spread = [[i.mean - i.low for i in found], [i.high - i.mean for i in found]]
+        axis.axhline(limit, color=INK, linewidth=0.9, linestyle="--")
+        axis.errorbar(rows.index, share, spread, color="#0072B2", marker="o", markersize=4, linewidth=1)
+        axis.set_title(kind, fontsize=8.5)
+        axis.set_xticks(rows.index, rows["n"])
+        axis.tick_params(labelleft=True, labelbottom=True, labelsize=8)  # where a phone shows each alone
+        tip(axis, rows.index, share, [f"{kind}, n = {r.n}: {r.wrong:.1f} %" for r in rows.itertuples()])
+    for axis in axes[-1]:
+        axis.set_xlabel("Runs of each cell")
+    figure.supylabel("Wrong firm verdicts (%)", fontsize=9)
+    axes[0, 0].set_ylim(0, None)
     most = worst["wrong"].max()
     said = (
         "Wrong firm verdicts in simulated papers, for the truth that misleads most, by the kind of claim. "
@@ -85,12 +83,8 @@ def figure_calibration(table: pd.DataFrame) -> Figure:
 def rules_table() -> pd.DataFrame:
     """The tolerances, a row a unit."""
     fits = f", and no more than {100 * rules.OF_SPAN:g} % of what single runs of the data set differ by"
-    names = {
-        "percent": "percent (accuracies)",
-        "points": "points (gaps, differences)",
-        "r": "correlation",
-        "R^2": "R²",
-    }
+    names = {"percent": "percent (accuracies)", "points": "points (gaps, differences)"}
+    names |= {"r": "correlation", "R^2": "R²"}
     rows = [
         (names.get(u, u), f"{size:g}{fits if u in ('percent', 'points') else ''}")
         for u, size in rules.ABSOLUTE.items()

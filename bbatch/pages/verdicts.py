@@ -91,20 +91,14 @@ def matrix(judgements: list[Judgement]) -> HTML:
         lead = by_id[question.leads]
         mine = [j.verdict for j in judgements if j.claim.question == question.id]
         rows.append(
-            f'<tr><th scope="row">{escape(question.asks)}</th>{_tile(names[1], lead.paper)}'
-            f'{_tile(names[2], lead.ours)}<td data-label="{names[3]}">{_strip(mine)}</td></tr>'
+            f'<th scope="row">{escape(question.asks)}</th>{_tile(names[1], lead.paper)}'
+            f'{_tile(names[2], lead.ours)}<td data-label="{names[3]}">{_strip(mine)}</td>'
         )
-    head = "".join(f'<th scope="col">{name}</th>' for name in names)
-    key = "".join(
-        f'<li style="--bbatch-line: {shade}">{escape(verdict)}</li>' for verdict, shade in SHADES.items()
+    key = "".join(f'<li style="--bbatch-line: {shade}">{verdict}</li>' for verdict, shade in SHADES.items())
+    caption = (
+        "Claims by witness; the strips hold the verdicts of our runs on all statements and cells of a claim"
     )
-    return HTML(
-        f'{_style()}<figure class="bbatch-table-box bbatch-matrix bbatch-wide full-width">'
-        "<figcaption>Claims by witness; the strips hold the verdicts of our runs on all statements and "
-        "cells of a claim</figcaption>"
-        f'<table class="bbatch-table"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
-        f'<ul class="bbatch-totals-key">{key}</ul></figure>'
-    )
+    return _table("matrix", caption, names, rows, f'<ul class="bbatch-totals-key">{key}</ul>')
 
 
 def _tile(label: str, reads: tuple[Read, ...]) -> str:
@@ -138,33 +132,29 @@ def box(section: str, about: str = "", ours: Evidence | None = None) -> HTML:
     Raises `BadInput` for an unknown section.
     """
     found = [j for j in judged(ours or evidence(), section) if not about or _names(j, about)]
-    names = ("Claim", "Printed", "Against the paper", "Ours", "Against our runs")
-    rows = [
-        (
-            f'<a href="{PAGE}.html#claim-{j.claim.id}">{escape(capital(j.claim.text))}</a>',
-            number_cell(j.claim.printed),
-            badge(j.check),
-            measured_cell(j) + _of_what(j),
-            badge(j.verdict),
-        )
-        for j in found
-        if not j.claim.cell
-    ]
-    lines = "".join(
-        "<tr>"
-        + "".join(f'<td data-label="{name}">{html}</td>' for name, html in zip(names, row, strict=False))
-        + "</tr>"
-        for row in rows
-    )
-    cells = [j for j in found if j.claim.cell]
-    counted = f"<p>{escape(_counted(cells))}</p>" if cells else ""
+    names, rows = ("Claim", "Printed", "Against the paper", "Ours", "Against our runs"), []
+    for j in found:
+        if not j.claim.cell:
+            text = f'<a href="{PAGE}.html#claim-{j.claim.id}">{escape(capital(j.claim.text))}</a>'
+            printed, mine = number_cell(j.claim.printed), measured_cell(j) + _of_what(j)
+            cells = zip(names, (text, printed, badge(j.check), mine, badge(j.verdict)), strict=True)
+            rows.append("".join(f'<td data-label="{name}">{html}</td>' for name, html in cells))
     of_all = "; of all recorded runs, not of those on this page" if parameters.note() and not ours else ""
+    caption = (
+        f"What Section {section} claims, judged (rules and reasoning: "
+        f'<a href="{PAGE}.html">Verdicts</a>{of_all})'
+    )
+    return _table("claims-box", caption, names, rows, _counted([j for j in found if j.claim.cell]))
+
+
+def _table(kind: str, caption: str, names: tuple[str, ...], rows: list[str], below: str) -> HTML:
+    """A table in a box: `rows` are cells as HTML; `below` stands under them."""
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
     return HTML(
-        f'{_style()}<figure class="bbatch-table-box bbatch-claims-box bbatch-wide full-width">'
-        f"<figcaption>What Section {section} claims, judged (rules and reasoning: "
-        f'<a href="{PAGE}.html">Verdicts</a>{of_all})</figcaption><table class="bbatch-table">'
-        f"<thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>{counted}</figure>"
+        f'{_style()}<figure class="bbatch-table-box bbatch-{kind} bbatch-wide full-width">'
+        f'<figcaption>{caption}</figcaption><table class="bbatch-table">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{below}</figure>"
     )
 
 
@@ -175,10 +165,12 @@ def _names(j: Judgement, about: str) -> bool:
 
 
 def _counted(cells: list[Judgement]) -> str:
+    if not cells:
+        return ""
     where = ", ".join(dict.fromkeys(j.claim.section for j in cells))
     counts = pd.Series([j.verdict for j in cells]).value_counts()
     said = ", ".join(f"{counts[v]} {v}" for v in rules.VERDICTS if v in counts)
-    return f"Of the {len(cells)} cells of {where}: {said}."
+    return f"<p>{escape(f'Of the {len(cells)} cells of {where}: {said}.')}</p>"
 
 
 def _style() -> str:
@@ -193,7 +185,7 @@ def measured_cell(j: Judgement) -> str:
     if math.isnan(part.value):
         return "no such number"
     if part.among:
-        return f"{size_text(part.value)}"
+        return size_text(part.value)
     places, span = places_of(unit), ""
     low, high = number(part.low, places), number(part.high, places)
     if not math.isnan(part.low) and low != high:  # one without width, as printed, says nothing

@@ -21,12 +21,10 @@ def main(what: str, *names: str) -> int:
                 sys.stdout.write(outputs.cleaned(sys.stdin.read(), before.decode()))
             elif what == "outputs":
                 print(f"Renewed: {_outputs(names) or 'nothing; all outputs are as committed'}.")
+            elif what == "book":
+                print(f"The book is ready: {book.build_book()}")
             else:
-                print(
-                    f"The book is ready: {book.build_book()}"
-                    if what == "book"
-                    else f"The book as a PDF: {pdf.make()}"
-                )
+                print(f"The book as a PDF: {pdf.make()}")
         except (rendering.BookFailed, execution.NotebookFailed, pdf.NotPrinted, BadInput) as error:
             print(f"{error}\nThe {what} was not made.", file=sys.stderr)
             return 2 if isinstance(error, BadInput) else 1

@@ -41,9 +41,8 @@ def build_book() -> Path:
     try:
         import jupyter_book  # noqa: F401
     except ImportError:
-        raise BadInput(
-            "jupyter-book is not installed here; `make book` installs it and builds the book."
-        ) from None
+        said = "jupyter-book is not installed here; `make book` installs it and builds the book."
+        raise BadInput(said) from None
     os.environ.setdefault("BBATCH_STORE", str(BUILD / "store"))
     BUILD.mkdir(exist_ok=True)
     with _alone():
@@ -77,24 +76,18 @@ def execute_all() -> list[Path]:
     """
     stamps = {path: stamp(path) for path in pages()}
     todo = [path for path, value in stamps.items() if not _fresh(path, value)]
-    print(
-        f"Notebooks: {len(todo)} to execute, {len(stamps) - len(todo)} unchanged since the last build.",
-        flush=True,
-    )
+    same = f"{len(stamps) - len(todo)} unchanged since the last build"
+    print(f"Notebooks: {len(todo)} to execute, {same}.", flush=True)
     failures, started = [], time.monotonic()
     context, others = get_context("spawn"), active_children()
     with ProcessPoolExecutor(min(2, os.cpu_count() or 1), context, _begin, (context.RLock(),)) as pool:
         for path in todo:
             _stamp_file(path).unlink(missing_ok=True)
         # One bar a notebook on a terminal; in a log, where bars pile up, a line as each ends.
-        bars = [
-            {"desc": path.stem, "position": k} if sys.stderr.isatty() else False
-            for k, path in enumerate(todo)
-        ]
-        waiting = {
-            pool.submit(execution.execute, path, {}, executed_copy(path), progress=bar): path
-            for path, bar in zip(todo, bars, strict=True)
-        }
+        waiting = {}
+        for k, path in enumerate(todo):
+            bar = {"desc": path.stem, "position": k} if sys.stderr.isatty() else False
+            waiting[pool.submit(execution.execute, path, {}, executed_copy(path), progress=bar)] = path
         try:
             for future in as_completed(waiting):
                 path = waiting[future]
@@ -105,9 +98,8 @@ def execute_all() -> list[Path]:
                 except execution.NotebookFailed as error:
                     failures.append(str(error))
                 except BrokenProcessPool:
-                    failures.append(
-                        f"{path.name} stopped because its process died, perhaps for want of memory."
-                    )
+                    died = "its process died, perhaps for want of memory"
+                    failures.append(f"{path.name} stopped because {died}.")
         except KeyboardInterrupt:
             for process in active_children():
                 if process not in others:
@@ -129,14 +121,10 @@ def _begin(lock) -> None:
 
 def stamp(path: Path) -> str:
     """sha256 over all that decides what a notebook shows: itself, the package, the records, the versions."""
-    digest = hashlib.sha256(
-        f"{sys.version}|{os.environ.get('BBATCH_DATA')}|{os.environ.get('BBATCH_STORE')}".encode()
-    )
-    package = [
-        p
-        for pattern in ("*.py", "*/*.py", "paper/*.csv", "pages/verdicts.*", "pages/*.npz")
-        for p in sorted((ROOT / "bbatch").glob(pattern))
-    ]
+    folders = os.environ.get("BBATCH_DATA"), os.environ.get("BBATCH_STORE")
+    digest = hashlib.sha256(f"{sys.version}|{folders}".encode())
+    patterns = ("*.py", "*/*.py", "paper/*.csv", "pages/verdicts.*", "pages/*.npz")
+    package = [p for pattern in patterns for p in sorted((ROOT / "bbatch").glob(pattern))]
     records = sorted(p for p in (ROOT / "results").rglob("*") if p.is_file())
     for part in (path, *package, *records, ROOT / "requirements.txt"):
         digest.update(f"|{part.relative_to(ROOT)}|".encode() + part.read_bytes())
@@ -144,11 +132,8 @@ def stamp(path: Path) -> str:
 
 
 def _fresh(path: Path, value: str) -> bool:
-    return (
-        executed_copy(path).is_file()
-        and _stamp_file(path).is_file()
-        and _stamp_file(path).read_text() == value
-    )
+    made = executed_copy(path).is_file() and _stamp_file(path).is_file()
+    return made and _stamp_file(path).read_text() == value
 
 
 def executed_copy(path: Path) -> Path:

@@ -56,40 +56,22 @@ def execute(
         progress = {"desc": path.stem}
     log = _Log() if progress and not sys.stderr.isatty() else None
     if log:
-        os.environ.setdefault(
-            "TQDM_MININTERVAL", "60"
-        )  # seconds between lines, of the bars inside the notebook, too
-        progress |= {
-            "file": log,
-            "mininterval": 60,
-            "bar_format": "{desc}: cell {n_fmt} of {total_fmt}, {elapsed}",
-        }
+        os.environ.setdefault("TQDM_MININTERVAL", "60")  # seconds between lines; also of bars in the notebook
+        form = "{desc}: cell {n_fmt} of {total_fmt}, {elapsed}"
+        progress |= {"file": log, "mininterval": 60, "bar_format": form}
+    how = {"kernel_name": "python3", "cwd": str(path.parent), "extra_arguments": ["--log-level=CRITICAL"]}
+    how |= {"progress_bar": progress, "stderr_file": log, "request_save_on_cell_execute": True}
     try:
         with _without_noise():
-            papermill.execute_notebook(
-                str(path),
-                str(output),
-                parameters,
-                kernel_name="python3",
-                cwd=str(path.parent),
-                progress_bar=progress,
-                request_save_on_cell_execute=True,
-                stderr_file=log,
-                extra_arguments=["--log-level=CRITICAL"],
-            )
-    except papermill.PapermillExecutionError as error:
-        line = next(
-            (text for text in error.source.splitlines() if text.strip() and text[0] not in "#%"), ""
-        ).strip()
-        raise NotebookFailed(
-            f"{path.name} stopped in cell [{error.exec_count}], `{line}`, with {error.ename}: "
-            f"{error.evalue.rstrip('.')}; what ran can be read in {output}."
-        ) from None
-    except DeadKernelError:
-        raise NotebookFailed(
-            f"{path.name} stopped because its kernel died, perhaps for want of memory; "
-            f"what ran can be read in {output}."
-        ) from None
+            papermill.execute_notebook(str(path), str(output), parameters, **how)
+    except (papermill.PapermillExecutionError, DeadKernelError) as error:
+        why = "because its kernel died, perhaps for want of memory"
+        if isinstance(error, papermill.PapermillExecutionError):
+            code = (text.strip() for text in error.source.splitlines() if text[:1] not in ("", "#", "%"))
+            line = next(filter(None, code), "")
+            raised = f"{error.ename}: {error.evalue.rstrip('.')}"
+            why = f"in cell [{error.exec_count}], `{line}`, with {raised}"
+        raise NotebookFailed(f"{path.name} stopped {why}; what ran can be read in {output}.") from None
     else:
         strip(output)
     finally:
@@ -109,9 +91,8 @@ def _sign(path: Path) -> None:
     import nbformat
     from nbformat.sign import NotebookNotary
 
-    with contextlib.suppress(
-        OSError, ValueError, nbformat.ValidationError
-    ):  # a home that cannot be written to, a file cut short
+    # A home that cannot be written to, a file cut short.
+    with contextlib.suppress(OSError, ValueError, nbformat.ValidationError):
         NotebookNotary().sign(nbformat.read(path, as_version=4))
 
 
@@ -148,11 +129,9 @@ def strip(path: Path) -> None:
 
 def _joined(outputs: list) -> list:
     """Outputs without stderr and progress widgets; split pieces of stdout in one."""
-    kept = []
+    kept, widget = [], "application/vnd.jupyter.widget-view+json"
     for output in outputs:
-        if output.get("name") == "stderr" or "application/vnd.jupyter.widget-view+json" in output.get(
-            "data", {}
-        ):
+        if output.get("name") == "stderr" or widget in output.get("data", {}):
             continue
         if kept and output.output_type == kept[-1].output_type == "stream":
             kept[-1].text += output.text

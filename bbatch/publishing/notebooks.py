@@ -59,14 +59,8 @@ def parameters_of(path: Path) -> list[dict]:
                 "not a plain Python value."
             ) from error
         kind = found["inferred_type_name"]
-        rows.append(
-            {
-                "parameter": found["name"],
-                "type": _type_of(default) if kind == "None" else kind,
-                "default": default,
-                "help": found["help"],
-            }
-        )
+        row = {"parameter": found["name"], "type": _type_of(default) if kind == "None" else kind}
+        rows.append(row | {"default": default, "help": found["help"]})
     return rows
 
 

@@ -35,6 +35,7 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--host-resolver-rules=MAP * ~NOTFOUND",
 )
+PRINTED = ("--no-pdf-header-footer", "--virtual-time-budget=60000", "--generate-pdf-document-outline")
 SECONDS = 300  # for Chromium to typeset and print everything
 STYLE = """
 @page { size: A4; margin: 18mm 16mm; @bottom-center { content: counter(page); font: 8pt sans-serif; } }
@@ -76,22 +77,9 @@ def make() -> Path:
     page.write_text(joined())
     try:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-            subprocess.run(
-                [
-                    chromium,
-                    *FLAGS,
-                    f"--user-data-dir={profile}",
-                    "--no-pdf-header-footer",
-                    "--virtual-time-budget=60000",
-                    "--generate-pdf-document-outline",
-                    f"--print-to-pdf={pdf}",
-                    page.as_uri(),
-                ],
-                check=True,
-                timeout=SECONDS,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
+            flags = [*FLAGS, *PRINTED, f"--user-data-dir={profile}", f"--print-to-pdf={pdf}"]
+            silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            subprocess.run([chromium, *flags, page.as_uri()], check=True, timeout=SECONDS, **silent)
     except (subprocess.SubprocessError, OSError) as error:
         raise NotPrinted(f"Chromium could not print the book ({type(error).__name__}).") from error
     finally:
@@ -148,7 +136,6 @@ def _article(name: str, text: str, names: set[str]) -> str:
         beside = PurePosixPath(name).parent / address.path
         target = posixpath.normpath(beside.with_suffix("")) if address.path else name
         if target in names:
-            link["href"] = (
-                "#" + target.replace("/", "-") + (f"--{address.fragment}" if address.fragment else "")
-            )
+            place = f"--{address.fragment}" if address.fragment else ""
+            link["href"] = f"#{target.replace('/', '-')}{place}"
     return re.sub(r'<svg data-drawing="(\d+)"></svg>', lambda found: drawings[int(found[1])], str(article))

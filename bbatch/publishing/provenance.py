@@ -14,6 +14,8 @@ import shutil
 from html import escape, unescape
 from pathlib import Path
 
+import yaml
+
 from ..records.store import FROZEN, Store
 from ..repository import ROOT, commit
 
@@ -72,23 +74,17 @@ def write(html: Path, about: dict) -> Path:
 
 
 def _graph(files: list[dict], about: dict) -> list[dict]:
-    machines = [
-        {"@id": f"#machine-{k}", "@type": "Thing", "name": name} for k, name in enumerate(about["hardware"])
-    ]
-    license = {"@id": "https://spdx.org/licenses/MIT", "@type": "CreativeWork", "name": "MIT License"}
-    code = {
-        "@id": "#code",
-        "@type": "SoftwareSourceCode",
-        "name": "bbatch",
-        "version": about["commit"],
-        "programmingLanguage": "Python",
-    }
-    paper = {"@id": "#paper", "@type": "ScholarlyArticle", "name": TITLE}
-    authors = {"@id": "#authors", "@type": "Organization", "name": "the bbatch authors"}
-    root = {
-        "@id": "./",
-        "@type": "Dataset",
-        "name": _title(),
+    machines = [_entity(f"#machine-{k}", "Thing", name) for k, name in enumerate(about["hardware"])]
+    license = _entity("https://spdx.org/licenses/MIT", "CreativeWork", "MIT License")
+    code = _entity("#code", "SoftwareSourceCode", "bbatch", version=about["commit"])
+    code |= {"programmingLanguage": "Python"}
+    paper = _entity("#paper", "ScholarlyArticle", TITLE)
+    authors = _entity("#authors", "Organization", "the bbatch authors")
+    action = _entity("#training", "CreateAction", "Training of the recorded runs")
+    action |= {"startTime": about["first"], "endTime": about["last"], "description": "; ".join(about["data"])}
+    action |= {"instrument": [_ref(code), *map(_ref, machines)]}
+    action |= {"result": [_ref(one) for one in files if one["@id"].startswith("records/")]}
+    root = _entity("./", "Dataset", yaml.safe_load((ROOT / "_config.yml").read_text())["title"]) | {
         "description": f"A reproduction, with many seeds and confidence intervals, of the paper {TITLE!r}: "
         f"pages, and the records of the {about['runs']} runs behind their numbers.",
         "datePublished": about["last"],
@@ -97,24 +93,10 @@ def _graph(files: list[dict], about: dict) -> list[dict]:
         "about": _ref(paper),
         "identifier": f"sha256:{about['records']}",
         "hasPart": [_ref(one) for one in files],
-        "mentions": [{"@id": "#training"}],
+        "mentions": [_ref(action)],
     }
-    action = {
-        "@id": "#training",
-        "@type": "CreateAction",
-        "name": "Training of the recorded runs",
-        "startTime": about["first"],
-        "endTime": about["last"],
-        "description": "; ".join(about["data"]),
-        "instrument": [_ref(code), *map(_ref, machines)],
-        "result": [_ref(one) for one in files if one["@id"].startswith("records/")],
-    }
-    me = {
-        "@id": "ro-crate-metadata.json",
-        "@type": "CreativeWork",
-        "conformsTo": {"@id": PROFILE},
-        "about": {"@id": "./"},
-    }
+    me = {"@id": "ro-crate-metadata.json", "@type": "CreativeWork"}
+    me |= {"conformsTo": {"@id": PROFILE}, "about": _ref(root)}
     return [me, root, license, code, paper, authors, action, *machines, *files]
 
 
@@ -122,21 +104,14 @@ def _file(path: Path, html: Path) -> dict:
     content = path.read_bytes()
     title = re.search(rb"<title>(.*?)</title>", content, re.DOTALL) if path.suffix == ".html" else None
     name = unescape(title[1].decode()).split(" — ")[0].strip() if title else path.name
-    return {
-        "@id": path.relative_to(html).as_posix(),
-        "@type": "File",
-        "name": name,
-        "contentSize": str(len(content)),
-        "encodingFormat": KINDS.get(path.suffix, "text/plain"),
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
+    about = {"contentSize": str(len(content)), "encodingFormat": KINDS.get(path.suffix, "text/plain")}
+    about |= {"sha256": hashlib.sha256(content).hexdigest()}
+    return _entity(path.relative_to(html).as_posix(), "File", name, **about)
+
+
+def _entity(id: str, kind: str, name: str, **about) -> dict:
+    return {"@id": id, "@type": kind, "name": name} | about
 
 
 def _ref(entity: dict) -> dict:
     return {"@id": entity["@id"]}
-
-
-def _title() -> str:
-    import yaml
-
-    return yaml.safe_load((ROOT / "_config.yml").read_text())["title"]

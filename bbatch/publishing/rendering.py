@@ -35,11 +35,8 @@ def stage(made: dict[Path, Path], about: dict) -> None:
 
     for folder in (SOURCE, HTML, BUILD / ".doctrees", BUILD / "jupyter_execute"):
         shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(
-        ROOT / "book",
-        SOURCE / "book",
-        ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.ipynb"),
-    )
+    left_out = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.ipynb")
+    shutil.copytree(ROOT / "book", SOURCE / "book", ignore=left_out)
     shutil.copy(ROOT / "_toc.yml", SOURCE)
     settings = yaml.safe_load((ROOT / "_config.yml").read_text())
     settings = yaml.safe_dump(configuration(settings, about), sort_keys=False, allow_unicode=True)
@@ -65,9 +62,8 @@ def configuration(settings: dict, about: dict) -> dict:
     html = settings["html"] | {"extra_footer": provenance.footer(about)}
     if not settings["repository"]["url"]:
         return {key: value for key, value in settings.items() if key != "launch_buttons"} | {"html": html}
-    return settings | {
-        "html": html | {f"use_{what}_button": True for what in ("repository", "issues", "edit_page")}
-    }
+    buttons = {f"use_{what}_button": True for what in ("repository", "issues", "edit_page")}
+    return settings | {"html": html | buttons}
 
 
 def _for_the_page(cell, output) -> None:
@@ -90,20 +86,12 @@ def render() -> None:
     print("Pages: Jupyter Book, every warning an error.", flush=True)
     command = [sys.executable, "-m", "bbatch.publishing.jupyter_book_child", "build", str(SOURCE)]
     command += ["--path-output", str(ROOT), "-W", "-n", "--keep-going"]
-    lines = []
+    lines, form = [], "{desc:<8} {bar} {percentage:3.0f} %"
+    # Its input is closed when this process ends, however it does; the child ends then.
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with (
-        tqdm(
-            total=200, bar_format="{desc:<8} {bar} {percentage:3.0f} %", disable=not sys.stderr.isatty()
-        ) as bar,
-        subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdin=subprocess.PIPE,  # closed when this process ends, however it does; the child ends then
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        ) as child,
+        tqdm(total=200, bar_format=form, disable=not sys.stderr.isatty()) as bar,
+        subprocess.Popen(command, cwd=ROOT, text=True, errors="replace", **pipes) as child,
     ):
         for line in child.stdout:
             lines.append(_plain(line))
@@ -114,11 +102,9 @@ def render() -> None:
     LOG.write_text("".join(lines))
     if child.returncode != 0:
         said = [line.rstrip() for line in lines if line.strip(" =\n")]
-        why = (
-            list(dict.fromkeys(line for line in said if re.search(r"\b(WARNING|ERROR|CRITICAL):", line)))
-            or said[-4:]
-        )
-        raise BookFailed("\n".join([*why, f"Jupyter Book stopped or warned; its whole log is {LOG}."]))
+        why = dict.fromkeys(line for line in said if re.search(r"\b(WARNING|ERROR|CRITICAL):", line))
+        end = f"Jupyter Book stopped or warned; its whole log is {LOG}."
+        raise BookFailed("\n".join([*(why or said[-4:]), end]))
 
 
 def _plain(line: str) -> str:

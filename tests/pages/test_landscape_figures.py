@@ -73,10 +73,6 @@ def test_an_interactive_figure_asks_no_network_and_speaks_to_who_cannot_see_it()
     assert "<figcaption>a &quot;hill&quot; &lt;b&gt;</figcaption>" in html  # seen, not only heard
     assert shown["application/vnd.plotly.v1+json"]["data"][0]["type"] == "surface"
     assert interactive.embedded(figure, "a-name", 'a "hill" <b>', static)._repr_mimebundle_() == shown
-    assert (
-        "<noscript><p>words</p></noscript>"
-        in interactive.embedded(figure, "n", "words")._repr_mimebundle_()["text/html"]
-    )
 
 
 def test_the_shares_are_those_of_the_table_before_and_after_training():

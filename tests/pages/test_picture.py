@@ -81,7 +81,7 @@ def test_a_notebook_that_is_not_trusted_shows_an_image(runs):
 def test_a_point_is_told_where_it_is_drawn():
     """The place given for a tip is that of the marker in the drawing itself, in the last of several panels
     too."""
-    with mpl.rc_context(figures.STYLE):
+    with mpl.rc_context(style.STYLE):
         figure, axes = plt.subplots(1, 3, figsize=(12, 3))
         plt.close(figure)
         for axis in axes:
@@ -154,7 +154,7 @@ def test_a_caption_keeps_numbers_whole_and_shows_code_as_code():
 
 
 def test_the_finding_and_the_key_below_all_panels_reach_a_phone():
-    with mpl.rc_context(figures.STYLE):
+    with mpl.rc_context(style.STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(9, 4))
         plt.close(figure)
         for axis in axes:
