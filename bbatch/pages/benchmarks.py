@@ -128,8 +128,8 @@ def figure_steps(table: pd.DataFrame) -> Figure:
     figure, axis = plt.subplots(figsize=(6.2, 5.4))
     for who, rows in table.groupby("contestant", sort=False):
         size, median, low, high = (rows[name] for name in ("batch_size", "median", "low", "high"))
-        look = MARKS | {"color": CONTESTANTS[who], "linewidth": 2.4 if who == "bbatch" else 1.4}
-        drawn = axis.errorbar(size, median, [median - low, high - median], label=who, **look)
+        look = dict(color=CONTESTANTS[who], linewidth=2.4 if who == "bbatch" else 1.4)
+        drawn = axis.errorbar(size, median, [median - low, high - median], label=who, **MARKS, **look)
         series(axis, who, *drawn.get_children())
         told = zip(size, median, low, high, strict=True)
         tip(axis, size, median, [f"{who}, B = {b}\n{_spread(*of, unit=' µs')}" for b, *of in told])

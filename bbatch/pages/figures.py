@@ -14,20 +14,10 @@ from matplotlib.lines import Line2D
 from ..config import DATASETS
 from ..published import COLUMN_OF
 from ..statistics import Interval
+from . import style
 from .picture import describe, series, tip, titled
 from .shown import from_to
-from .style import (
-    COLORS,
-    INK,
-    PAPER,
-    batch_size_axis,
-    drawing,
-    drawn_bounds,
-    legend,
-    log_numbers,
-    shades,
-    side_by_side,
-)
+from .style import COLORS, INK, PAPER, drawing
 from .tables import METRICS, compare
 
 # What a single seed's interval is; other metrics have none (`metrics.interval`).
@@ -38,10 +28,10 @@ KEY = dict(loc="center left", fontsize=10, alignment="left", labelspacing=0.7)
 @drawing
 def against_batch_size(frame: pd.DataFrame, datasets, metric: str = "test_acc", *, title: str = "") -> Figure:
     """A panel a data set: our means with 95 % intervals, every single run, and the paper's points."""
-    figure, axes = side_by_side(len(datasets), 4.1, 4.0, least=5.2)
+    figure, axes = style.side_by_side(len(datasets), width=4.1, height=4.0, least=5.2)
     for axis, name in zip(axes, datasets, strict=True):
         _panel(axis, frame[frame["dataset"] == name], name, metric)
-        legend(axis)
+        style.legend(axis)
     if title and len(datasets) == 1:
         axes[0].set_title(title)
     else:
@@ -89,7 +79,7 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
         # The mean is missing where there is no run: no line is drawn across a hole.
         b, mean = table["batch_size"], table[metric]
         many, one = table["n"] > 1, table["n"] == 1
-        low, high = drawn_bounds(table, metric)
+        low, high = style.drawn_bounds(table, metric)
         axis.fill_between(b, low, high, where=many, color=color, alpha=0.22, linewidth=0)
         label = f"ours, mean and 95 % interval\n{seeds_text(table['n'][many], metric)}" if any(many) else None
         bars = dict(marker="o", markersize=5, capsize=3, linewidth=1.8)
@@ -104,7 +94,7 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
     if metric == "test_acc":  # the margin may reach beyond what an accuracy can be
         bottom, top = axis.get_ylim()
         axis.set_ylim(max(bottom, 0), 100 if top > 101 else top)
-    batch_size_axis(axis, table["batch_size"])
+    style.batch_size_axis(axis, table["batch_size"])
     axis.set(title=DATASETS[name].title, ylabel=METRICS[metric])
 
 
@@ -145,7 +135,7 @@ def learning_curves(curves: pd.DataFrame, dataset: str, *, title: str = "") -> F
     sizes = sorted(runs["batch_size"].unique())
     several = False
     figure, axis = plt.subplots(figsize=(5.2, 4.6))
-    for size, shade in zip(sizes, shades(len(sizes)), strict=True):
+    for size, shade in zip(sizes, style.shades(len(sizes)), strict=True):
         cell = runs[runs["batch_size"] == size].groupby("epoch")["test_acc"]
         by_epoch = cell.agg(["mean", "min", "max", "count"])
         error = (100 - by_epoch).clip(lower=least)
@@ -165,7 +155,7 @@ def learning_curves(curves: pd.DataFrame, dataset: str, *, title: str = "") -> F
         tip(axis, error.index, error["mean"], texts, [address] * len(by_epoch))
     axis.set(xlabel="Epoch", ylabel="Test error (%, log scale)", yscale="log")
     axis.set_title(DATASETS[dataset].title)
-    log_numbers(axis.yaxis)
+    style.log_numbers(axis.yaxis)
     handles, labels = axis.get_legend_handles_labels()
     if several:
         handles.append(Line2D([], [], color=INK, alpha=0.2, linewidth=7))

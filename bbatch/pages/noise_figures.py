@@ -12,9 +12,8 @@ from ..analysis.noise_and_batch_size import noise_scales
 from ..config import DATASETS
 from ..geometry.gradient_noise import expected_variance
 from ..geometry.measurements import converged
-from . import style
 from .picture import describe
-from .style import COLORS, INK, PAPER, batch_size_axis, drawing, legend
+from .style import COLORS, INK, PAPER, batch_size_axis, drawing, legend, shades
 
 
 @drawing
@@ -121,7 +120,7 @@ def noise_scale_in_training(table: pd.DataFrame, dataset: str) -> Figure:
     t = t[t["dataset"] == dataset].dropna(subset="value")
     figure, axis = plt.subplots(figsize=(7.2, 4.0))
     sizes = sorted(t["batch_size"].unique())
-    for size, color in zip(sizes, style.shades(len(sizes), last=0.9), strict=True):
+    for size, color in zip(sizes, shades(len(sizes), last=0.9), strict=True):
         part = t[t["batch_size"] == size]
         means = part.groupby("epoch")["value"].mean()
         label = f"trained with B = {size} (n = {part['seed'].nunique()})"

@@ -65,7 +65,7 @@ def optimum_scatter(draws: dict[str, pd.DataFrame]) -> Figure:
     `draws`: tables of `critical_batch_size.drawn` by data set.
     """
     found = []
-    figure, axes = side_by_side(len(draws), 4.1, 3.6, least=6)
+    figure, axes = side_by_side(len(draws), width=4.1, height=3.6, least=6)
     if not draws:
         axes[0].set_title("No data set has runs at every batch size yet")
     for axis, (name, table) in zip(axes, draws.items(), strict=False):  # one panel, too, for none

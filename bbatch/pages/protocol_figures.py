@@ -24,7 +24,7 @@ LAYERS |= {"Flatten": "flatten", "Linear": "linear"}
 @drawing
 def synthetic_sets(datasets: dict) -> Figure:
     """Training samples (`data.Data` of features, by name) on their first two principal components."""
-    figure, axes = side_by_side(len(datasets), 4.1, 3.8, sharex=True, sharey=True)
+    figure, axes = side_by_side(len(datasets), width=4.1, height=3.8, sharex=True, sharey=True)
     shares = []
     for axis, (name, data) in zip(axes, datasets.items(), strict=True):
         x, y = data.train_x.numpy().astype(float), data.train_y.numpy()

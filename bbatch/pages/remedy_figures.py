@@ -26,8 +26,8 @@ def shares_closed(tables: dict[str, pd.DataFrame]) -> Figure:
     if not tables:
         raise BadInput(f"studies are []; one or more are needed, of {', '.join(SETTINGS)}.")
     rows = [table["remedy"].nunique() for table in tables.values()]
-    figsize, ratios = (6.8, 1.4 * len(rows) + 0.42 * sum(rows)), {"height_ratios": rows}
-    figure, axes = plt.subplots(len(rows), 1, figsize=figsize, squeeze=False, gridspec_kw=ratios)
+    figsize = (6.8, 1.4 * len(rows) + 0.42 * sum(rows))
+    figure, axes = plt.subplots(len(rows), 1, figsize=figsize, squeeze=False, height_ratios=rows)
     for axis, (name, table) in zip(axes[:, 0], tables.items(), strict=True):
         _panel(axis, name, table)
     axes[0, 0].legend(loc="lower left", fontsize=9)

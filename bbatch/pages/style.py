@@ -86,8 +86,9 @@ def drawing(draw):
     return styled
 
 
-def side_by_side(n: int, width: float, height: float, least: float = 0.0, **shared):
-    """A figure, at least `least` inches wide, and its `n` panels in a row: one, empty, where n is 0."""
+def side_by_side(n: int, *, width: float, height: float, least: float = 0.0, **shared):
+    """A figure and its `n` panels in a row: one, empty, where n is 0. `width`: of a panel, in inches; the
+    figure is at least `least` wide."""
     figsize = (max(least, width * max(n, 1)), height)
     figure, axes = plt.subplots(1, max(n, 1), figsize=figsize, squeeze=False, **shared)
     return figure, axes[0]
@@ -113,10 +114,10 @@ def batch_size_axis(axis, sizes, label: str = "Batch size B (log scale)") -> Non
     axis.set_xlabel(label)
 
 
-def legend(axis, **more) -> None:
+def legend(axis) -> None:
     """A legend where there is anything to name."""
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(fontsize=8.5, **more)
+        axis.legend(fontsize=8.5)
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -48,7 +48,7 @@ LOOKS = set(
     " opacity xytext textcoords fontweight shrink markeredgewidth markerscale labelspacing labelsize"
     " horizontal_spacing interpolation default_height camera_eye subs numticks linscale arrowprops fmt"
     " marker cmap colors colorscale template height paper_bgcolor len linestyle ls color ecolor edgecolor"
-    " facecolor markerfacecolor squeeze sharex sharey".split()
+    " facecolor markerfacecolor squeeze sharex sharey width least".split()
 )
 # Calls of which every argument does: grid lines, ticks of an axis (not where they stand: `set_xticks`).
 LOOKS_CALLED = set("grid tick_params minorticks_off set_axisbelow set_minor_locator".split())

@@ -177,7 +177,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "_versions",
         "log.decode(errors='replace'): without errors",
     ): "git writes names in ASCII unless it is told otherwise",
-    ("pages/figures.py", "_glance_label", "n.min to .max"): "where it stands alone, both are equal",
     ("pages/report.py", "_with_further_seeds", "0 to 1"): "any seed that is the same for all",
     ("pages/report.py", "show", "0 to 1"): "either is narrow",
     ("pages/verdict_in_words.py", "figure_calibration", "0 to 1"): "the panels share their axis",
@@ -191,7 +190,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     (
         "pages/noise_figures.py",
         "variance",
-        "rows['n_samples'].max to .min",
+        "found['n_samples'].max to .min",
     ): "the networks of a data set are measured on equally many samples",
     (
         "pages/noise_figures.py",

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
 from bbatch.analysis import landscapes, sharpness_and_batch_size
 from bbatch.config import DATASETS
@@ -73,6 +74,18 @@ def test_an_interactive_figure_asks_no_network_and_speaks_to_who_cannot_see_it()
     assert "<figcaption>a &quot;hill&quot; &lt;b&gt;</figcaption>" in html  # seen, not only heard
     assert shown["application/vnd.plotly.v1+json"]["data"][0]["type"] == "surface"
     assert interactive.embedded(figure, "a-name", 'a "hill" <b>', static)._repr_mimebundle_() == shown
+    assert '"displaylogo": false' in html and '"responsive": true' in html and "<html" not in html
+    assert html.index('id="a-name"') < html.index('addEventListener("load"') < html.index("<noscript>")
+    assert "bbatch-finding" not in html
+
+
+@pytest.mark.parametrize("scenes, many", [(2, False), (3, True)])
+def test_many_surfaces_take_the_margin_and_a_finding_stands_above(scenes, many):
+    grids = {f"{k}": (np.arange(2.0), np.arange(2.0), np.full((2, 2), k + 1.0)) for k in range(scenes)}
+    figure, flat = landscape_surfaces.rotatable_surfaces(grids), landscape_figures.contours({}, "none")
+    shown = interactive.embedded(figure, "a-name", "words", flat, "What is found")._repr_mimebundle_()
+    page = BeautifulSoup(shown["text/html"], "html.parser").figure
+    assert ("full-width" in page["class"]) is many and page.p.text == "What is found"
 
 
 def test_the_shares_are_those_of_the_table_before_and_after_training():

@@ -100,7 +100,11 @@ def test_every_layer_of_a_network_is_named_with_its_parameters():
         titles = ", ".join(s.title for s in DATASETS.values() if s.network == name)
         assert axis.get_title(loc="left") == f"{name}: {total:,} parameters" and not axis.axison
         assert titles in [t.get_text() for t in axis.texts]
-        assert len([t for t in axis.texts if t.get_text() == ""]) == len(parts) - 1  # arrows
+        arrows = [(t.xyann, t.xy) for t in axis.texts if t.get_text() == ""]  # from below a box to the next
+        ends = [(k - 0.73, k - 0.27) for k in range(1, len(parts))]
+        assert arrows == [((0, pytest.approx(-a)), (0, pytest.approx(-b))) for a, b in ends]
+        (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
+        assert left < 0 < 0.66 < right and low < 1 - len(parts) < 0 < high
 
 
 # --- how fast ---
@@ -109,9 +113,9 @@ def test_every_layer_of_a_network_is_named_with_its_parameters():
 @pytest.fixture
 def steps():
     rows = [
-        ("DataLoader loop", 1, 300.0, 290, 320, 1, 1, 1),
+        ("plain loop, one process", 1, 300.0, 290, 320, 1, 1, 1),
         ("bbatch", 1, 2.5, 2.25, 3, 120, 110, 133),
-        ("DataLoader loop", 512, 900.0, 890, 930, 1, 1, 1),
+        ("plain loop, one process", 512, 900.0, 890, 930, 1, 1, 1),
         ("bbatch", 512, 1234.5, 1200, 1300, 0.75, 0.5, 0.875),
     ]
     columns = "contestant batch_size median low high ratio ratio_low ratio_high".split()
@@ -129,11 +133,14 @@ def test_microseconds_a_step_with_their_quartiles(steps):
     tips = {text: (x, y) for x, y, text, _ in artists.tips(figure)}
     assert tips["bbatch, B = 1\n2.50 µs (2.25 to 3.00)"] == (1, 2.5)
     assert tips["bbatch, B = 512\n1,234 µs (1,200 to 1,300)"] == (512, 1234.5)
-    assert artists.switched(figure) == artists.key(figure) == ["DataLoader loop", "bbatch"]
+    assert artists.switched(figure) == artists.key(figure) == ["plain loop, one process", "bbatch"]
     assert artists.scales(axis) == ("log", "log") and artists.ticks(axis) == {1: "1", 512: "512"}
     said = picture.notes(figure).caption
     assert "medians over 7 rounds" in said and artists.named(figure, titles=False)
-    assert said.endswith("Least: bbatch at B = 1; DataLoader loop at B = 512.")
+    assert said.endswith("Least: bbatch at B = 1; plain loop, one process at B = 512.")
+    turned = benchmarks.figure_steps(steps.assign(batch_size=[512, 512, 1, 1]))
+    said = picture.notes(turned).caption
+    assert said.endswith("Least: plain loop, one process at B = 1; bbatch at B = 512.")
     table = benchmarks.times_faster(steps)
     assert table.columns.tolist() == ["B", "who", "µs a step and seed", "times faster"]
     assert table["times faster"].tolist() == ["base", "120 (110 to 133)", "base", "0.750 (0.500 to 0.875)"]

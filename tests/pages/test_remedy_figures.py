@@ -45,6 +45,8 @@ def test_a_marker_and_an_interval_for_each_share(closed):
     tips = {text: (x, y) for x, y, text, _ in artists.tips(figure)}
     assert tips["growing, B = 1,024: 1.20 (1.10 to 1.30)"] == (1.2, pytest.approx(2.15))
     assert axis.yaxis_inverted() and len(picture.notes(figure).tips) == 5
+    insides = [bars.lines[0].get_markerfacecolor() for bars in axis.containers]
+    assert insides == ["white", axis.containers[0].lines[0].get_color()]
 
 
 def test_what_lies_beyond_the_frame_is_an_arrow_at_its_edge(closed):
@@ -54,6 +56,10 @@ def test_what_lies_beyond_the_frame_is_an_arrow_at_its_edge(closed):
     assert not [line for line in above.lines if line.get_marker() in "<>"]
     arrows = [(ln.get_marker(), *ln.get_xydata()[0]) for ln in below.lines if ln.get_marker() in ("<", ">")]
     assert arrows == [("<", -0.75, pytest.approx(-0.15)), (">", 1.75, pytest.approx(0.15))]
+    assert artists.key(above) and not artists.key(below)
+    far["share"] = [Interval(m, m - 1, m + 1, 3) for m in (-0.75, 1.75, -0.75, 1.75, 0, 1)]
+    [on_the_edge] = remedy_figures.shares_closed({"mnist": far}).axes
+    assert not [line for line in on_the_edge.lines if line.get_marker() in ("<", ">")]
     words = picture.notes(figure).caption
     assert "Synthetic 50K: n = 10 or 5, fp32." in words and "MNIST: n = 10 or 5, fp32." in words
 
@@ -61,13 +67,14 @@ def test_what_lies_beyond_the_frame_is_an_arrow_at_its_edge(closed):
 def test_networks_are_drawn_with_their_intervals():
     rows = [
         [name, b, Interval(95 + k, 94 + k, 97 + k, 5), Interval(0.01 * b, 0.005 * b, 0.03 * b, 5)]
-        for k, name in enumerate(("mlp", "mlp-batch-norm"))
+        for k, name in enumerate(("mlp-batch-norm", "mlp"))
         for b in (256, 1024, 4096)
     ]
     table = pd.DataFrame(rows, columns=["network", "batch_size", "accuracy", "optimum"])
     figure = remedy_figures.networks_compared(table, "synthetic-50k")
     left, right = figure.axes
-    assert artists.named(figure, titles=False) and artists.key(left) == ["mlp", "mlp-batch-norm"]
+    assert artists.named(figure, titles=False) and artists.key(left) == ["mlp-batch-norm", "mlp"]
+    assert not artists.key(right)
     assert artists.scales(left) == ("log", "linear") and artists.scales(right) == ("log", "log")
     assert list(artists.ticks(left)) == [256, 1024, 4096] and right.yaxis.get_major_formatter()(0.5) == "0.5"
     for axis, what in zip(figure.axes, ("accuracy", "optimum"), strict=True):
