@@ -188,4 +188,5 @@ def glance(frame: pd.DataFrame, metric: str = "test_acc", *, title: str = "") ->
 
 def _glance_label(frame: pd.DataFrame, name: str) -> str:
     n = frame[frame["dataset"] == name].groupby("batch_size").size()
-    return f"{DATASETS[name].title} ({'no runs yet' if n.empty else f'n = {from_to(n)}'})"
+    seeds = "no runs yet" if n.empty else f"n = {from_to(n)}"
+    return f"{DATASETS[name].title} ({seeds})"

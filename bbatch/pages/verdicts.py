@@ -170,7 +170,8 @@ def _counted(cells: list[Judgement]) -> str:
     where = ", ".join(dict.fromkeys(j.claim.section for j in cells))
     counts = pd.Series([j.verdict for j in cells]).value_counts()
     said = ", ".join(f"{counts[v]} {v}" for v in rules.VERDICTS if v in counts)
-    return f"<p>{escape(f'Of the {len(cells)} cells of {where}: {said}.')}</p>"
+    counted = escape(f"Of the {len(cells)} cells of {where}: {said}.")
+    return f"<p>{counted}</p>"
 
 
 def _style() -> str:
