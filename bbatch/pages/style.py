@@ -86,7 +86,7 @@ def drawing(draw):
     return styled
 
 
-def side_by_side(n: int, *, width: float, height: float, least: float = 0.0, **shared):
+def panels_in_a_row(n: int, *, width: float, height: float, least: float = 0.0, **shared):
     """A figure and its `n` panels in a row: one, empty, where n is 0. `width`: of a panel, in inches; the
     figure is at least `least` wide."""
     figsize = (max(least, width * max(n, 1)), height)
