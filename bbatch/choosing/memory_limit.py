@@ -59,7 +59,7 @@ def memory_ceiling(task: Task, cap: int, seconds: float = 20.0, allowance: int |
     """
     room = allowance or available(task.device)
     each, fixed = estimate(task)
-    if room and (room / SPARE - fixed) / max(each, 1.0) >= cap:
+    if room and room / SPARE >= cap * each + fixed:
         return None
     small = copy.copy(task)
     small.train = small.validation = task.train.few()

@@ -73,7 +73,7 @@ def recommend(
             bar.set_description_str(f"{left:3.0f} s left: {text}")
 
         tell("memory")
-        cap = 2 ** int(math.log2(min(max_batch_size or MOST, MOST, max(2, len(task.train) // 2))))
+        cap = 2 ** int(math.log2(min(max_batch_size or MOST, MOST, len(task.train) // 2)))
         fits = memory_ceiling(task, cap, MEMORY_SHARE * budget)
         if fits == 0:
             raise BadInput("not even the smallest batch fits in memory while training.")

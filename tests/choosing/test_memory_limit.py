@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import bbatch
 from bbatch.choosing import memory_limit as module
 from bbatch.choosing.memory_limit import estimate, memory_ceiling
 from bbatch.choosing.task import Task
@@ -118,6 +120,8 @@ def test_what_fits_with_two_thirds_to_spare_is_not_tried(process):
     assert (cap, room) == (128, 395_000) and process.asked.words[1:3] == ["-m", module.__name__]
     assert len(sent.train) == len(sent.validation) == 16 and len(task.train) == 300
     assert process.asked.timeout == 60.0
+    root, *more = process.asked.env["PYTHONPATH"].split(os.pathsep)
+    assert Path(root) == Path(bbatch.__file__).parents[1] and more == [p for p in sys.path if p]
 
 
 def test_where_memory_is_unknown_it_is_tried_and_what_cannot_be_sent_is_not(process, monkeypatch):

@@ -144,9 +144,6 @@ def test_where_memory_holds_less_gradients_are_accumulated(monkeypatch):
         "Memory holds 8 rows at a time while training; 16 failed." in reason for reason in told.reasons
     )
     assert told.accumulate == 1 or f"8 fits: accumulate {told.accumulate}" in told.headline
-    monkeypatch.setattr(module, "memory_ceiling", lambda *a: 0)
-    with pytest.raises(BadInput, match="not even the smallest batch fits"):
-        bbatch.recommend(net, (TRAIN, HELD), epochs=2, budget=10, progress=False, clock=WORK)
 
 
 def test_a_few_trials_are_told_in_words():
@@ -168,49 +165,96 @@ def test_a_few_trials_are_told_in_words():
         assert said in advice._tried(SimpleNamespace(**found, **ranked))
 
 
-@pytest.mark.parametrize(
-    "rows, most, fits, cap",
-    [(300, None, None, 128), (300, 50, 16, 32), (300, 64, 16, 64), (20, None, None, 8), (3, None, None, 2),
-     (10**6, None, None, 8192), (10**6, 10**5, None, 8192)],
-)  # fmt: skip
-def test_the_search_has_the_rest_of_the_budget_and_the_sizes_that_may_fit(
-    rows, most, fits, cap, monkeypatch, capsys
-):
-    """From 10 s on: three for the task, two of them to load PyTorch; one for the memory, five to search."""
+@pytest.fixture
+def stubbed(monkeypatch):
+    """`recommend` on a clock at 10 s, with no task, search and answer but these: three seconds for the task,
+    two of them to load PyTorch; one for the memory, five to search. `searches`: what each was given."""
     from bbatch.choosing import recommend as module
 
-    clock, given = SimpleNamespace(now=10.0), []
-    task = SimpleNamespace(train=range(rows), loading=2.0, default_rate=0.25, fits=0)
+    clock = SimpleNamespace(now=10.0)
+    task = SimpleNamespace(train=range(300), loading=2.0, default_rate=0.25, fits=0)
+    made = SimpleNamespace(clock=clock, task=task, fits=None, searches=[], memory=[], worked=iter([4.0, 4.5]))
 
     def passes(seconds, result):
         clock.now += seconds
         return result
 
     class Search:
-        def __init__(self, *asked):
-            given.insert(0, asked)
+        def __init__(self, *given):
+            made.searches.append(given[:-1])
+            self.tell = given[-1]
 
         def run(self):
-            given[0][-1]("before")
+            self.tell("before")
             clock.now += 5
-            given[0][-1]("B = 32")
+            self.tell("B = 32")
             clock.now += 100
-            given[0][-1]("too late")
+            self.tell("too late")
             clock.now -= 100
 
     monkeypatch.setattr(module, "Task", lambda *asked: passes(3, task))
-    monkeypatch.setattr(module, "memory_ceiling", lambda *asked: passes(1, given.append(asked)) or fits)
+    monkeypatch.setattr(
+        module, "memory_ceiling", lambda *asked: passes(1, made.memory.append(asked)) or made.fits
+    )
     monkeypatch.setattr(module, "Search", Search)
-    monkeypatch.setattr(module, "answer", lambda search, seconds, cpu_seconds: seconds)
-    more = {"budget": 40.0, "max_batch_size": most, "clock": lambda: clock.now, "seed": 3}
-    assert module.recommend(net, (TRAIN, HELD), progress=True, **more) == 3 + 1 + 5 - 2
-    assert given[0][:6] == (task, 20, 10.0 + 2 + 40, 0.25, 3, cap) and given[1] == (task, cap, 8.0)
-    assert task.fits == (fits or 0)
+    monkeypatch.setattr(module, "answer", lambda search, seconds, cpu_seconds: (seconds, cpu_seconds))
+    monkeypatch.setattr(module, "time", SimpleNamespace(process_time=lambda: next(made.worked)))
+    made.ask = lambda **more: module.recommend(net, (TRAIN, HELD), clock=lambda: clock.now, **more)
+    return made
+
+
+def test_the_search_has_the_rest_of_the_budget(stubbed, capsys):
+    stubbed.fits = 16
+    asked = {"budget": 40.0, "epochs": 1, "base_lr": 0.5, "seed": 2**32 - 1, "max_batch_size": 2}
+    assert stubbed.ask(**asked) == (3 + 1 + 5 - 2, 0.5)
+    assert stubbed.searches == [(stubbed.task, 1, 10.0 + 2 + 40, 0.5, 2**32 - 1, 2)]
+    assert stubbed.memory == [(stubbed.task, 2, 8.0)] and stubbed.task.fits == 16
     shown = capsys.readouterr().err
-    for text in (" 39 s left: memory", " 38 s left: before", " 33 s left: B = 32", "  0 s left: too late"):
-        assert text in shown
-    module.recommend(net, (TRAIN, HELD), progress=False, base_lr=0.5, **more)
-    assert given[0][3] == 0.5 and capsys.readouterr().err == ""
+    for text, blocks in ((" 39 s left: memory", 1), (" 38 s left: before", 1), (" 33 s left: B = 32", 4)):
+        bar = re.search(re.escape(text) + r" \|(.{20})\|", shown)[1]
+        assert len(bar.strip()) == blocks  # of 20 for 40 s
+    assert "  0 s left: too late" in shown
+
+
+def test_what_is_not_asked_for(stubbed, capsys):
+    stubbed.ask()
+    assert stubbed.searches == [(stubbed.task, 20, 10.0 + 2 + 60, 0.25, 0, 128)]
+    assert stubbed.task.fits == 0 and "s left: memory" in capsys.readouterr().err
+
+
+def test_a_quiet_search_says_nothing(stubbed, capsys):
+    stubbed.ask(progress=False)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "rows, most, cap",
+    [(300, None, 128), (300, 50, 32), (300, 64, 64), (20, None, 8), (10**6, None, 8192),
+     (10**6, 10**5, 8192)],
+)  # fmt: skip
+def test_a_batch_is_a_power_of_two_and_at_most_half_of_the_rows(rows, most, cap, stubbed):
+    stubbed.task.train = range(rows)
+    stubbed.ask(max_batch_size=most, progress=False)
+    assert stubbed.searches[0][5] == stubbed.memory[0][1] == cap
+
+
+def test_one_row_in_memory_is_enough_and_none_is_not(stubbed):
+    stubbed.fits = 1
+    stubbed.ask(progress=False)
+    assert stubbed.task.fits == 1
+    stubbed.fits, stubbed.worked = 0, iter([0.0])
+    with pytest.raises(BadInput, match="not even the smallest batch fits"):
+        stubbed.ask(progress=False)
+
+
+def test_what_cannot_be_asked_for():
+    for wrong, said in (
+        (dict(budget=-1), "budget is -1"), (dict(max_batch_size=1), "max_batch_size is 1"),
+        (dict(seed=-1), "seed is -1"), (dict(seed=2**32), "seed is 4294967296"),
+        (dict(base_lr=0.0), "base_lr is 0.0"), (dict(epochs=0), "epochs is 0"),
+    ):  # fmt: skip
+        with pytest.raises(BadInput, match=said):
+            bbatch.recommend(net, (TRAIN, HELD), **wrong)
 
 
 def test_limits_are_kept():
@@ -221,13 +265,6 @@ def test_limits_are_kept():
         assert told.trials["batch_size"].max() <= most and told.default[0] == min(
             32, 2 ** int(math.log2(most))
         )
-    for wrong, said in (
-        (dict(budget=-1), "budget is -1"), (dict(max_batch_size=1), "max_batch_size is 1"),
-        (dict(seed=-1), "seed is -1"), (dict(seed=2**32), "seed is 4294967296"),
-        (dict(base_lr=0.0), "base_lr is 0.0"), (dict(epochs=0), "epochs is 0"),
-    ):  # fmt: skip
-        with pytest.raises(BadInput, match=said):
-            bbatch.recommend(net, (TRAIN, HELD), **wrong)
 
 
 # The terminal

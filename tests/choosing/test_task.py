@@ -445,6 +445,37 @@ def test_the_default_rate_is_the_papers_or_pytorchs():
     assert rates == [0.001, 0.0125, 0.01, 0.01]
 
 
+def test_an_optimizer_is_made_as_it_was_asked_for():
+    """Fused where PyTorch can; a function is given the number of steps where it has a third parameter that
+    must be given, and only then is its scheduler stepped at each of them."""
+
+    def of(optimizer, model=net):
+        task = Task(net, TRAIN, HELD, optimizer=optimizer)
+        return task.optimizer_of(model(), 0.25, 70)
+
+    for name, kind, fused, momentum in (
+        ("adam", torch.optim.Adam, True, None), ("adamw", torch.optim.AdamW, True, None),
+        ("sgd", torch.optim.SGD, True, 0.9), ("rmsprop", torch.optim.RMSprop, None, 0),
+    ):  # fmt: skip
+        made, scheduler, each = of(name)
+        group = made.param_groups[0]
+        assert type(made) is kind and scheduler is None and each is False and group["lr"] == 0.25
+        assert group.get("fused") is fused and group.get("momentum") == momentum
+    assert not of("adam", Words)[0].param_groups[0]["fused"], "sparse gradients"
+    frozen_half = of("sgd", lambda: nn.Sequential(nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 1)))
+    assert [tuple(p.shape) for p in frozen_half[0].param_groups[0]["params"]] == [(1, 2), (1,)]
+    frozen_half = of(torch.optim.SGD, lambda: nn.Sequential(nn.Linear(2, 2).requires_grad_(False), net()))
+    assert len(frozen_half[0].param_groups[0]["params"]) == len(list(net().parameters()))
+
+    made, scheduler, each = of(scheduled)
+    assert each is True and scheduler.total_steps == 70
+    assert of(by_epoch)[1] is not None and of(by_epoch)[2] is False
+    usual = of(lambda parameters, lr, momentum=0.5: torch.optim.SGD(parameters, lr, momentum))
+    assert usual[0].param_groups[0]["momentum"] == 0.5 and usual[1:] == (None, False)
+    named = of(lambda parameters, lr, *, momentum=0.5: torch.optim.SGD(parameters, lr, momentum))
+    assert named[2] is False
+
+
 class Stream(IterableDataset):
     def __iter__(self):
         return iter(zip(*TRAIN, strict=True))

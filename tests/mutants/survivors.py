@@ -4,6 +4,7 @@ import re
 
 ROUNDING = "rounding is far below either"
 ANY_SEED = "one seed is as good as another"
+ANY_SEED = "the seed of a model whose size alone counts"
 BAR = "a word of the progress bar"
 NO_OTHER_COLUMN = "the two tables share no other column"
 PIECES = "samples at a time: the sum is the same"
@@ -149,6 +150,14 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "select_batch_size.train_at",
         "bar.total += epochs: Add to Sub",
     ): "the length of the progress bar",
+    ("choosing/memory_limit.py", "estimate", "0 to 1"): ANY_SEED,
+    ("choosing/memory_limit.py", "_child", "0 to 1"): ANY_SEED,
+    (
+        "choosing/recommend.py",
+        "recommend",
+        "tqdm(total=budget, disable=not progress, bar_format=form, leave=False): without leave",
+    ): BAR,
+    ("choosing/recommend.py", "recommend", "False to True"): BAR,
     (
         "choosing/search.py",
         "Search._fall_back",
