@@ -380,7 +380,11 @@ def test_what_a_bench_expects_warms_up_and_ranks(monkeypatch):
     for epochs, warm in ((3, 0), (4, 1), (60, 3), (50, 2)):
         assert Search(world.task, epochs, 2000.0, 0.001, 0, 800).warmup(256) == warm
     assert found.candidate(64, 0.002 * (1 + 1e-10)) is c and found.candidate(64, 0.002, 1) is not c
-    assert found.candidate(64, 0.002 * (1 + 1e-8)) is not c
+    other = found.candidate(64, 0.002 * (1 + 1.5e-9))
+    assert other is not c and (other.epochs, other.seconds, other.cpu_seconds) == (0, 0, 0)
+    assert found.judged_rows == 1000 and found.judging == pytest.approx(
+        1000 * 1e-6 / 64
+    )  # takes no time here
     # before the end the loss decides, at the end the value, and where there is a metric the value always
     one, two = found.candidate(16, 0.001), found.candidate(16, 0.003)
     for rung in (0, 2):
@@ -512,13 +516,14 @@ def test_a_judgement_that_comes_too_late_counts_as_late(monkeypatch):
 
 
 def test_the_pace_is_the_latest_and_the_speed_the_best_that_was_seen(monkeypatch):
-    """More than twenty steps tell; an epoch at 32 has a hundred, one at 800 four."""
+    """More than twenty steps tell; an epoch at 32 has a hundred, at 152 twenty-one, at 160 twenty."""
     world = World(monkeypatch, bowl(32, 0.001))
     found = benched(world)
     usual = world.pace
-    found.speed(32), found.speed(800)
+    for b in (32, 152, 160):
+        assert found.speed(b) == usual(b)
     world.pace = lambda b: 3 * usual(b)
-    for b, pace in ((32, 3.0), (800, 0.04)):
+    for b, pace in ((32, 3.0), (152, 3 * usual(152)), (160, 0.2)):
         found.bring(found.candidate(b, 0.001), 0)
         assert found.pace[b] == pytest.approx(pace) and found.speed(b) == pytest.approx(usual(b))
     world.pace = lambda b: usual(b) / 2
