@@ -90,7 +90,7 @@ class Training:
         """One step of the optimizer; returns the loss of its last part."""
         whole, loss = self.micro * self.accumulate, torch.zeros(())
         left = size = min(whole, len(self.task.train) - self.done % self.steps_per_epoch * whole)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         if self._warm:
             for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
                 group["lr"] = rate * min(1.0, (self.done + 1) / self._warm)

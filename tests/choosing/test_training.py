@@ -125,6 +125,12 @@ def test_a_step_alone_draws_as_a_training_does_and_goes_on_from_where_it_stands(
             drawn.append(F.cross_entropy(model(TRAIN[0][order]), TRAIN[1][order]).item())
     assert [found.step_loss() for _ in range(2)] == pytest.approx(drawn, rel=1e-5)
 
+    one, other = (Training(task, 100, 0.1, 5, 3) for _ in range(2))
+    for step in range(4):
+        one.advance((step + 1) / 3)
+        other.step_loss()
+    assert torch.equal(weights(one), weights(other)), "a stretch of one step draws as a step does"
+
 
 def test_an_advance_ends_with_true_where_the_training_diverged_or_is_done():
     def broken(out, y):
@@ -135,6 +141,14 @@ def test_an_advance_ends_with_true_where_the_training_diverged_or_is_done():
     whole = Training(Task(net, TRAIN, HELD), 100, 0.01, 0, 2)
     assert whole.advance(1) and whole.advance(2) and not whole.diverged and whole.done == 6
     assert not whole.advance(3, deadline=0.0) and whole.done == 7
+
+
+def test_no_stretch_is_shorter_than_a_step():
+    training = Training(Task(net, TRAIN, HELD), 100, 0.1, 0, 1)
+    training.advance(1e-9)
+    assert training.done == 1
+    training.advance(1e-9)
+    assert training.done == 1
 
 
 def test_half_an_epoch_is_half_the_steps():
@@ -328,6 +342,31 @@ def test_an_epoch_is_timed_by_the_quickest_of_a_few_rounds(took, more, ends, epo
     assert {late for _, late in training.asked[1:]} == {min(deadline, 120.0)}
     task.train.loader, training.diverged = None, False
     assert epoch_seconds(task, 32, 1.0) >= 0
+
+
+@pytest.mark.parametrize("took, ends", [([0.06, 0.001], [1, 2, 3]), ([0.06, 1.0], [1, 2])])
+def test_a_twentieth_of_a_second_is_enough_to_time_an_epoch_and_a_second_the_most(took, ends, monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    training = Timed(clock, took)
+    monkeypatch.setattr(module, "Training", lambda *given: training)
+    epoch_seconds(SimpleNamespace(clock=lambda: clock.now, train=SimpleNamespace(loader=None)), 32)
+    assert [end for end, _ in training.asked] == ends
+    assert {late for _, late in training.asked[1:]} == {1.0}
+
+
+def test_a_judgement_that_the_deadline_cuts_short_ends_a_training():
+    """Ten pieces of the validation rows, a second each: the untrained model, the first epoch, half of the
+    second."""
+    clock = SimpleNamespace(now=0.0)
+
+    def timed(out, y):
+        clock.now += not out.requires_grad
+        return F.cross_entropy(out, y)
+
+    task = Task(net, TRAIN, HELD, timed, clock=lambda: clock.now)
+    clock.now = 0.0
+    found = fit(task, 100, 0.01, 3, deadline=25.0)
+    assert not found.complete and not found.diverged and len(found.curve) == 1 and found.epochs == 2
 
 
 def test_a_step_is_its_share_of_an_epoch(monkeypatch):

@@ -150,6 +150,34 @@ def test_times_and_limits_are_named():
     assert len(advice._reasons(search())) == 3
 
 
+def test_an_answer_is_put_together_and_a_scheduler_of_the_readers_warms_up_by_itself(monkeypatch):
+    best = pair(128, 0.004)
+    found = search(best, leader=best, difference=GAIN)
+    found.base_lr, found.task.train, found.task.model = 0.001, range(800), lambda seed: seed
+    monkeypatch.setattr(advice, "nothing_learned", lambda search: None)
+    monkeypatch.setattr(advice, "parts", lambda task, batch_size: (32, batch_size // 32))
+    for scheduler, warmup in ((None, 1), ("one", 0)):
+        found.task.optimizer_of = lambda *asked, s=scheduler: ("an optimizer", s, False)
+        told = advice.answer(found, 12.0, 3.0)
+        assert (told.batch_size, told.lr, told.warmup_epochs, told.accumulate) == (128, 0.004, warmup, 4)
+    assert (told.sure, told.unit, told.default) == ("high", "% accuracy", (32, 0.001))
+    assert (told.difference, told.seconds, told.cpu_seconds) == (GAIN, 12.0, 3.0)
+    b = algorithm_2.start(800)
+    assert f"would start from B = {b} at {0.001 * b / 32:.3g} (" in told.algorithm_2
+    assert told.reasons[-1] == "a note." and told.following.startswith("train with it")
+
+    monkeypatch.setattr(advice, "nothing_learned", lambda search: ("why", "what to do."))
+    none = advice.answer(found, 12.0, 3.0)
+    assert (none.batch_size, none.lr, none.warmup_epochs, none.accumulate, none.sure) == (
+        None,
+        None,
+        0,
+        1,
+        "",
+    )
+    assert (none.reasons, none.following, none.difference) == (("why", "a note."), "what to do.", None)
+
+
 def test_the_next_step():
     best = pair(32, 0.003)
     assert "train with it; for trainings much longer than 18 epochs try 0.001 too" in advice._following(

@@ -150,6 +150,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "select_batch_size.train_at",
         "bar.total += epochs: Add to Sub",
     ): "the length of the progress bar",
+    ("choosing/advice.py", "_amount", "1e-09 to 2e-09"): "both begin at the ninth decimal",
     ("choosing/memory_limit.py", "estimate", "0 to 1"): ANY_SEED,
     ("choosing/memory_limit.py", "_child", "0 to 1"): ANY_SEED,
     (
