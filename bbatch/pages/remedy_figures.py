@@ -47,7 +47,7 @@ def _seeds(name: str, table: pd.DataFrame) -> str:
 
 def _panel(axis, name: str, table: pd.DataFrame) -> None:
     dataset, order = SETTINGS[name].dataset, list(dict.fromkeys(table["remedy"]))
-    color, sizes = COLORS[dataset], sorted(table["batch_size"].unique())
+    color, sizes, (low, high) = COLORS[dataset], sorted(table["batch_size"].unique()), LIMITS
     told = table[[not math.isnan(share.mean) for share in table["share"]]]
     for k, b in enumerate(sizes):
         mine = told[told["batch_size"] == b]
@@ -56,8 +56,8 @@ def _panel(axis, name: str, table: pd.DataFrame) -> None:
         filled = {"markerfacecolor": "white" if k == 0 else color, "label": f"B = {b:,}"}
         axis.errorbar(means, y, xerr=ends, fmt="so"[k], color=color, capsize=2, **filled)
         for mean, row in zip(means, y, strict=True):
-            if not LIMITS[0] <= mean <= LIMITS[1]:
-                edge, arrow = (LIMITS[0], "<") if mean < LIMITS[0] else (LIMITS[1], ">")
+            if not low <= mean <= high:
+                edge, arrow = (low, "<") if mean < low else (high, ">")
                 axis.plot(edge, row, arrow, color=color, clip_on=False, zorder=3)
         texts = [f"{r}, B = {b:,}: {span(i)}" for r, i in zip(mine["remedy"], mine["share"], strict=True)]
         tip(axis, means, y, texts)

@@ -154,9 +154,9 @@ def dark(colour: str) -> str:
         return TWINS[colour]
     hue, light, strength = rgb_to_hls(*to_rgb(colour))
     if is_grey(colour):
-        light = max(0.12 + 0.78 * (1 - light), 0.2)
-    while contrast(to_hex(hls_to_rgb(hue, light, strength))) < LEGIBLE and light < 1 and not is_grey(colour):
-        light = min(1.0, light + 0.01)
+        return to_hex(hls_to_rgb(hue, max(0.12 + 0.78 * (1 - light), 0.2), strength))
+    while contrast(to_hex(hls_to_rgb(hue, light, strength))) < LEGIBLE:
+        light += 0.01
     return to_hex(hls_to_rgb(hue, light, strength))
 
 

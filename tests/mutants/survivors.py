@@ -187,6 +187,8 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "_versions",
         "log.decode(errors='replace'): without errors",
     ): "git writes names in ASCII unless it is told otherwise",
+    ("pages/remedy_figures.py", "_panel", "mean < low: Lt to LtE"): "a share at the edge has no arrow",
+    ("pages/style.py", "legend", "0 to 1"): "there are as many names as marks",
     ("pages/report.py", "_with_further_seeds", "0 to 1"): "any seed that is the same for all",
     ("pages/report.py", "show", "0 to 1"): "either is narrow",
     ("pages/verdict_in_words.py", "figure_calibration", "0 to 1"): "the panels share their axis",
@@ -222,6 +224,7 @@ EDGES = {
     ("pages/figures.py", "_panel"),
     ("pages/landscape_figures.py", "contours"),
     ("pages/landscape_surfaces.py", "_decades"),
+    ("pages/style.py", "is_grey"),
 }
 # Sketches: how large a box is says nothing; what stands beside it is tested.
 SKETCHES = {("pages/protocol_figures.py", "_box")}

@@ -179,7 +179,14 @@ def test_a_figure_draws_the_intervals_that_its_table_prints():
 def test_a_bar_of_a_difference_rests_on_more_than_two_seeds():
     alone, two, three = (Interval(1.0, low, 2.0, n) for low, n in ((0.5, 1), (-9.0, 2), (0.0, 3)))
     assert [style.has_bar(i) for i in (alone, two, three)] == [True, False, True]
-    for n, freedom, is_drawn in ((1, 3.2, False), (2, 3.2, False), (3, 4.2, True), (26, 1.04, False)):
+    of_three = (3, 2.0, True)  # three seeds that borrow nothing
+    for n, freedom, is_drawn in (
+        (1, 3.2, False),
+        (2, 3.2, False),
+        of_three,
+        (3, 4.2, True),
+        (26, 1.04, False),
+    ):
         assert style.has_bar(Estimate(1.0, n, error=0.5, freedom=freedom)) == is_drawn
     assert not style.has_bar(Interval(1.0, math.nan, math.nan, 5))
     means, (below, above) = style.with_ends([two, three])

@@ -1,6 +1,8 @@
 """Figures as a page shows them, and the explorer's data: every value where it is drawn, legible in the
 dark."""
 
+import base64
+import io
 import json
 import re
 from itertools import pairwise
@@ -12,6 +14,7 @@ import pytest
 from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from scipy import stats
 
 from bbatch import metrics, published
@@ -235,3 +238,60 @@ def test_marked_points_are_told_where_no_text_is_given_and_a_drawing_has_its_siz
     assert picture._tips(figure) == [] and picture.words(figure) == "Chart. a title."
     axis.set_title("", loc="left")
     assert picture.words(figure) == "Chart."
+
+
+def test_colours_have_a_twin_for_the_dark_where_they_are_no_scale():
+    figure = mpl.figure.Figure(figsize=(3, 2))
+    axis = figure.subplots()
+    axis.plot([0, 1], [0, 1], color="#0072B2")
+    drawing = picture.html(figure)
+    assert "stroke: #0072b2; stroke: light-dark(#0072b2, #3f97d8)" in drawing
+    letters = (
+        "fill: #000000; fill: light-dark(#000000, #e6e6e6)"  # black that no element names is turned, too
+    )
+    assert letters in drawing and re.search('<g id="fig-[0-9a-f]{8}">', drawing)
+    figure.colorbar(axis.imshow([[0, 1]]))
+    scale = picture.html(figure)
+    assert "stroke: #0072b2" in scale and "light-dark(#0072b2" not in scale and letters in scale
+
+
+def test_an_image_is_a_png_on_white():
+    figure = mpl.figure.Figure(figsize=(3, 2), facecolor="black")
+    figure.subplots()
+    image = Image.open(io.BytesIO(base64.b64decode(picture.png(figure))))
+    assert (image.format, image.size, image.convert("RGB").getpixel((0, 0))) == (
+        "PNG",
+        (270, 180),
+        (255,) * 3,
+    )
+    assert "Software" not in image.info
+
+
+def level_bar(figure, axes):
+    figure.colorbar(axes[0].imshow([[0, 1]]), ax=axes, orientation="horizontal")
+
+
+def upright_bar(figure, axes):
+    figure.colorbar(axes[0].imshow([[0, 1]]), ax=axes)
+
+
+def rows_of_pictures(figure, axes):
+    axes[0].imshow([[0, 1]])
+    axes[0].set(xticks=[])
+
+
+@pytest.mark.parametrize(
+    "boxes, change",
+    [
+        (2, lambda figure, axes: None),
+        (3, level_bar),
+        (0, upright_bar),
+        (0, rows_of_pictures),
+        (0, lambda figure, axes: axes[1].set_visible(False)),
+        (0, lambda figure, axes: figure.add_subplot(projection="3d")),
+    ],
+)
+def test_panels_stand_one_below_the_other_where_nothing_ties_them(boxes, change):
+    figure = mpl.figure.Figure(figsize=(8, 3), layout="constrained")
+    change(figure, figure.subplots(1, 2))
+    assert picture.html(figure).count('class="bbatch-panel"') == boxes

@@ -17,6 +17,7 @@ def test_contrast_is_that_of_wcag():
     """Of pure colours by hand: (1 + 0.05) / (their weight + 0.05); of a near black by the straight part."""
     on_white = {"#000000": 21, "#ff0000": 1.05 / 0.2626, "#00ff00": 1.05 / 0.7652, "#0000ff": 1.05 / 0.1222}
     on_white |= {"#0a0a0a": 1.05 / (10 / 255 / 12.92 + 0.05), "#767676": 4.54}  # the last grey that AA allows
+    on_white |= {"#101010": 1.05 / (((16 / 255 + 0.055) / 1.055) ** 2.4 + 0.05)}  # where the curve begins
     for colour, ratio in on_white.items():
         assert style.contrast(colour, "#ffffff") == pytest.approx(ratio, abs=0.005)
         assert style.contrast("#ffffff", colour) == style.contrast(colour, "#ffffff")
