@@ -8,8 +8,6 @@ line, and contradicts nothing but a verdict on the sign.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
@@ -45,13 +43,13 @@ WRONG = {
 }
 
 
-def simulate(draws: int, seeds=SEEDS, kinds=tuple(KINDS), seed: int = 0) -> pd.DataFrame:
+def simulate(draws: int, seeds=SEEDS, kinds=tuple(KINDS)) -> pd.DataFrame:
     """Shares of each verdict, in percent: a row for each kind of claim, truth and number of seeds.
 
     Columns: kind, truth, n, the verdicts, wrong (the firm ones that the truth contradicts), draws. The
     synthetic data sets are drawn from in turn, for they alone have 20 runs a cell."""
     runs = metrics.full_protocol(metrics.frame(Store().records().values()))
-    rng, rows = np.random.default_rng(seed), []
+    rng, rows = np.random.default_rng(0), []
     scatters = [Scatter(runs, d, rng) for d in SYNTHETIC]
     for kind in kinds:
         for truth, wrong in WRONG[kind].items():
@@ -62,9 +60,9 @@ def simulate(draws: int, seeds=SEEDS, kinds=tuple(KINDS), seed: int = 0) -> pd.D
     return pd.DataFrame(rows, columns=["kind", "truth", "n", *VERDICTS, "wrong", "draws"])
 
 
-def error_counts(path: Path = FILE) -> pd.DataFrame:
+def error_counts() -> pd.DataFrame:
     """The long form as it was last computed."""
-    return pd.read_csv(path)
+    return pd.read_csv(FILE)
 
 
 def error_rates(table: pd.DataFrame) -> pd.DataFrame:
@@ -73,7 +71,7 @@ def error_rates(table: pd.DataFrame) -> pd.DataFrame:
     table = table.assign(open=100 - table[list(rules.FIRM)].sum(axis=1))
     found = table.groupby(["kind", "n"], sort=False).agg(wrong=("wrong", "max"), open=("open", "mean"))
     text = [f"{wrong:.1f} / {open_:.0f}" for wrong, open_ in found.itertuples(index=False)]
-    wide = pd.Series(text, found.index).unstack(sort=False)
+    wide = pd.Series(text, found.index).unstack()
     return wide.rename(columns=lambda n: f"n = {n}").rename_axis(columns=None).reset_index()
 
 

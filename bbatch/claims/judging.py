@@ -149,13 +149,12 @@ def _shared(raw: list[Judgement]) -> list[Judgement]:
         keys = list(dict.fromkeys(read.key for j in group for read in j.ours if read.key))
 
         def fares(key: str, group=group) -> tuple:
-            got = [_under(j, key).ours[0] for j in group]
-            ranks = [rules.FAVOUR.index(read.verdict) for read in got]
-            far = sum(min(_distance(j.claim, read), 1e9) for j, read in zip(group, got, strict=False))
-            return (sum(ranks), far)
+            got = [(j.claim, _under(j, key).ours[0]) for j in group]
+            ranks = sum(rules.FAVOUR.index(read.verdict) for _, read in got)
+            return ranks, sum(_distance(claim, read) for claim, read in got)
 
-        best[name] = min(keys, key=fares) if keys else ""
-    return [_under(j, best[j.claim.shares]) if j.claim.shares else j for j in raw]
+        best[name] = min(keys, key=fares, default="")
+    return [_under(j, best.get(j.claim.shares, "")) for j in raw]
 
 
 def _under(j: Judgement, key: str) -> Judgement:

@@ -235,15 +235,16 @@ def test_error_rates_are_the_worst_wrong_share_and_the_mean_open_one():
     rows = [
         ("b", "one", 3, 50.0, 0.0, 10.0, 20.0, 20.0, 0.0, 4.0),
         ("b", "two", 3, 10.0, 30.0, 10.0, 20.0, 30.0, 0.0, 1.0),
+        ("b", "three", 3, 100.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5),
         ("a", "one", 3, 100.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
         ("b", "one", 5, 0.0, 0.0, 0.0, 60.0, 40.0, 0.0, 2.5),
         ("a", "one", 5, 0.0, 0.0, 0.0, 0.0, 100.0, 0.0, 0.25),
     ]
     table = pd.DataFrame(rows, columns=["kind", "truth", "n", *rules.VERDICTS, "wrong"])
     found = calibration.error_rates(table)
-    # firm of "b", 3: 50 + 10 + 20 = 80 and 10 + 10 + 20 = 40; open: 20 and 60
-    assert found.values.tolist() == [["b", "4.0 / 40", "2.5 / 40"], ["a", "0.0 / 0", "0.2 / 100"]]
-    assert list(found) == ["kind", "n = 3", "n = 5"]
+    # firm of "b", 3: 50 + 10 + 20 = 80, 10 + 10 + 20 = 40, and 100; open: 20, 60 and 0
+    assert found.values.tolist() == [["b", "4.0 / 27", "2.5 / 40"], ["a", "0.0 / 0", "0.2 / 100"]]
+    assert list(found) == ["kind", "n = 3", "n = 5"] and found.columns.name is None  # none is shown
 
 
 def test_what_the_revision_of_the_rules_changed(tmp_path, monkeypatch):

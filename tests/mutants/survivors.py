@@ -8,6 +8,8 @@ ANY_SEED = "the seed of a model whose size alone counts"
 BAR = "a word of the progress bar"
 NO_OTHER_COLUMN = "the two tables share no other column"
 PIECES = "samples at a time: the sum is the same"
+LONG_FORM = "what the page shows was drawn once, for an hour; tests read what was written"
+ONE_MORE = "one more column, which nothing reads"
 SIDE = "a sign is 1 or -1"
 # A bound that two measured numbers meet exactly: it happens with probability 0, or to the last bit alone.
 ON_THE_EDGE = "only where two measured numbers are equal to the last bit"
@@ -121,7 +123,20 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): BAR,
     ("geometry/objective.py", "<module>", "10000 to 10001"): PIECES,
     ("geometry/objective.py", "<module>", "1024 to 1025"): PIECES,
-    ("claims/calibration.py", "<module>", "False to True"): "one more column, which nothing reads",
+    ("claims/calibration.py", "<module>", "False to True"): ONE_MORE,
+    (
+        "claims/calibration.py",
+        "<module>",
+        "simulate(500).round(2).to_csv(index=False): without index",
+    ): ONE_MORE,
+    (
+        "claims/calibration.py",
+        "<module>",
+        "error_rates(error_counts()).to_string(index=False): without index",
+    ): ONE_MORE,
+    ("claims/calibration.py", "<module>", "500 to 501"): LONG_FORM,
+    ("claims/calibration.py", "<module>", "2 to 3"): LONG_FORM,
+    ("claims/calibration.py", "simulate", "0 to 1"): ANY_SEED,
     ("claims/answers_on_training.py", "warm_up", "512 to 513"): "no batch size lies between",
     ("claims/answers_on_training.py", "warm_up", "0 to 1"): "each has two seeds, which is asserted above",
     (
