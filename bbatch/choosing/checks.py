@@ -68,7 +68,7 @@ def _classes(task, rows: Rows, out: torch.Tensor, targets: torch.Tensor) -> None
             f"{tuple(targets.shape)} and the model's outputs of shape {tuple(out.shape)}; classification "
             "needs whole numbers [n] and outputs [n, classes], anything else a loss."
         )
-    if targets.dim() > 1 and out.shape[:-1] == targets.shape != (len(out), *out.shape[2:]):
+    if out.shape[:-1] == targets.shape != (len(out), *out.shape[2:]):
         raise BadInput(
             f"the model's outputs are of shape {tuple(out.shape)} and the {rows.what} targets of shape "
             f"{tuple(targets.shape)}: classes come last, where cross-entropy wants them second; give a "
@@ -89,7 +89,7 @@ def _numbers(task, rows: Rows, model) -> None:
     may know what to do with them."""
     if rows.tensors is None:
         batch, where = rows.take(torch.arange(LEAST)), "the first rows"
-        found = [name for name, t in leaves(batch) if t.is_floating_point() and not torch.isfinite(t).all()]
+        found = [name for name, t in leaves(batch) if not torch.isfinite(t).all()]
     else:
         bad, found = torch.zeros(len(rows), dtype=torch.bool), []
         for name, t in leaves(rows.tensors):
@@ -99,12 +99,14 @@ def _numbers(task, rows: Rows, model) -> None:
                 found.append(name)
         batch, where = rows.take(bad.nonzero().flatten()[:LEAST]), f"{int(bad.sum())} of {len(rows)} rows"
     if found and not math.isfinite(task.run(model, batch).loss.item()):
-        pair = isinstance(batch, (tuple, list)) and len(batch) > 1
-        names = {str(len(batch) - 1): "targets"} | ({"0": "features"} if pair and len(batch) == 2 else {})
-        words = [names.get(name, name) if pair else name or "features" for name in found]
+        names = {"": "features"}
+        if isinstance(batch, (tuple, list)):
+            names = {"0": "features"} if len(batch) <= 2 else {}
+            names |= {str(len(batch) - 1): "targets"} if len(batch) > 1 else {}
+        words = " and ".join(names.get(name, name) for name in found)
         raise BadInput(
-            f"the {rows.what} data has NaN or infinite {' and '.join(words)} in {where}, and the loss of "
-            "those is no number; fill or drop them first."
+            f"the {rows.what} data has NaN or infinite {words} in {where}, and the loss of those is no "
+            "number; fill or drop them first."
         )
 
 

@@ -429,6 +429,8 @@ def test_what_stands_in_eval_mode_inside_a_model_stays_there_and_a_model_from_a_
             {"loss": F.mse_loss},
             "loss",
         ),
+        (net, tuple((x, y.float()) for x, y in PAIR), {"loss": lambda o, t: F.mse_loss(o[:, 0], t)}, "loss"),
+        (net, tuple((x, y[:, None]) for x, y in PAIR), {"loss": lambda o, t: o.square().mean()}, "loss"),
         (net, PAIR, {"metric": f1}, "f1"),
         (net, PAIR, {"metric": lambda o, t: f1(o, t)}, "metric"),
     ],
@@ -476,6 +478,30 @@ def test_an_optimizer_is_made_as_it_was_asked_for():
     assert named[2] is False
 
 
+def test_bf16_is_what_the_outputs_have():
+    for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        task = Task(net, TRAIN, HELD, precision=precision)
+        assert task.run(task.model(0), task.train.take(torch.arange(16))).scores.dtype == dtype
+
+
+def test_labels_that_the_loss_ignores_and_a_loss_that_one_row_makes_infinite_are_served():
+    for label, loss in ((-100, None), (-100, F.cross_entropy), (7, nn.CrossEntropyLoss(ignore_index=7))):
+        some = torch.where(torch.arange(300) % 3 == 0, label, TRAIN[1])
+        Task(net, (TRAIN[0], some), HELD, loss)
+    Task(net, TRAIN, HELD, lambda o, t: F.cross_entropy(o, t) * (math.inf if len(t) == 1 else 1))
+
+
+class Both(nn.Module):
+    """Two inputs, of which the sum counts; `y` may be left out."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 2)
+
+    def forward(self, x, y=0.0):
+        return self.layer(x + y)
+
+
 class Stream(IterableDataset):
     def __iter__(self):
         return iter(zip(*TRAIN, strict=True))
@@ -499,6 +525,16 @@ WRONG = [
     (dict(train={"x": X, "label": Y[:5]}), "differ in their number of rows: x 400, label 5"),
     (dict(train=(NAN, Y)), "training data has NaN or infinite features in 2 of 400 rows"),
     (dict(train=Listed(NAN, Y)), "training data has NaN or infinite features in the first rows"),
+    (dict(train=({"x": NAN, "y": X}, Y), model=Both), "NaN or infinite 0.x in 2 of 400 rows"),
+    (dict(train=(X, NAN, Y), model=Both), "NaN or infinite 1 in 2 of 400 rows"),
+    (
+        dict(train=TensorDataset(NAN), validation=TensorDataset(HELD[0]), loss=lambda net, b: net(*b).mean()),
+        "NaN or infinite features in 2 of 400 rows",
+    ),
+    (
+        dict(train=NAN, validation=HELD[0], loss=lambda model, batch: model(batch).mean()),
+        "NaN or infinite features in 2 of 400 rows",
+    ),
     (
         dict(
             train=(X, NOT),
@@ -537,6 +573,10 @@ WRONG = [
         r"outputs are of shape \[16, 1\] and the validation targets of \[16\]",
     ),
     (dict(loss=nn.CrossEntropyLoss(reduction="sum")), "the loss is a sum over the batch"),
+    (
+        dict(loss=lambda o, t: 1e4 * F.cross_entropy(o, t, reduction="sum")),
+        "the loss is a sum over the batch",
+    ),
     (dict(loss=nn.CrossEntropyLoss(reduction="none")), "no single number"),
     (dict(train=(X[:, :4], Y)), "model cannot take features of shape"),
     (dict(train="mnist"), "training data is of type str"),

@@ -166,6 +166,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "bar.total += epochs: Add to Sub",
     ): "the length of the progress bar",
     ("choosing/advice.py", "_amount", "1e-09 to 2e-09"): "both begin at the ninth decimal",
+    ("choosing/checks.py", "load_torch", "1 to 2"): "a step that only loads what others need",
     ("choosing/memory_limit.py", "estimate", "0 to 1"): ANY_SEED,
     ("choosing/memory_limit.py", "_child", "0 to 1"): ANY_SEED,
     (
