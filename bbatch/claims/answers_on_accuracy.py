@@ -1,5 +1,4 @@
-"""The answers to the claims on test accuracy, in sentences written by hand.
-(see `claim.Question`)."""
+"""The answers to the claims on test accuracy, in sentences written by hand (see `claim.Question`)."""
 
 from __future__ import annotations
 

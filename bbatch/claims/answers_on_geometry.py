@@ -1,5 +1,5 @@
-"""The answers to the claims on minima, noise, B*, and the paper itself, in sentences written by hand.
-(see `claim.Question`)."""
+"""The answers to the claims on minima, noise, B* and the paper itself, in sentences written by hand (see
+`claim.Question`)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The answers to the claims on gaps, epochs, time and learning rates, in sentences written by hand.
-(see `claim.Question`)."""
+"""The answers to the claims on gaps, epochs, time and learning rates, in sentences written by hand (see
+`claim.Question`)."""
 
 from __future__ import annotations
 
