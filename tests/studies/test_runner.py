@@ -179,7 +179,7 @@ def test_tuned_trials_have_the_seeds_and_held_out_samples_of_the_map():
     tuned = equal_steps.equal_steps_tuned_trials()
     on_the_map = {replace(t, run=replace(t.run, epochs=50)) for t in tuned}
     assert on_the_map < {t for d in equal_steps.TUNED_SIZES for t in batch_and_rate.map_trials(d)}
-    assert len(on_the_map) == len(tuned) == 10 * 3 * (10 + 5)
+    assert len(on_the_map) == len(tuned) == 10 * 3 * (10 + 10)
 
 
 def test_every_study_lists_each_trial_once():
