@@ -19,9 +19,11 @@ LAYERS = (F.conv1d, F.conv2d, F.conv3d, F.linear)  # what autocast lowers and Py
 
 
 @contextmanager
-def layers_in_bf16(device: str, enabled: bool = True) -> Iterator[None]:
-    """Within, layers on a device of this type ("cpu", "cuda") compute in bfloat16, where `enabled`."""
-    with torch.autocast(device, torch.bfloat16, enabled=enabled):
+def layers_in_bf16(device: str, enabled: bool = True, keep_weights: bool = True) -> Iterator[None]:
+    """Within, layers on a device of this type ("cpu", "cuda") compute in bfloat16, where `enabled`.
+
+    `keep_weights`: autocast rounds each weight once, and keeps that for the next use of it."""
+    with torch.autocast(device, torch.bfloat16, enabled=enabled, cache_enabled=keep_weights):
         if enabled and device == "cpu" and not has_instructions():
             with _Rounded():
                 yield

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from .. import streams
+from ..bfloat16 import layers_in_bf16
 from ..data import Data, random_crop_flip
 from ..models import lay_masks
 from ..recipe import Recipe
@@ -136,9 +137,9 @@ class GraphEngine(TorchEngine):
         lay_masks(self.dropouts, size, self.generator)
         torch.take(self.rates, self.step, out=self.rate)  # `rates[step]` would read the step on the host
         self.optimizer.zero_grad(set_to_none=True)
-        # no cache of the weights' halves: a graph would read the stale one
+        # rounded weights are not kept: a graph would read the stale ones
         low = self.recipe.precision == "bf16"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=low, cache_enabled=False):
+        with layers_in_bf16(self.device.type, enabled=low, keep_weights=False):
             logits = self.net(x).float()
         loss = nn.functional.cross_entropy(logits, y, reduction="sum")
         loss.backward(self.share[size])

@@ -6,6 +6,7 @@ Every number comes from `regret`; what they mean, the page says in words.
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from ..analysis.regret import NEAR, contested, leave_one_out, mean_difference, m
 from ..evaluation.problems import PROBLEMS
 from ..evaluation.tables import COMMAND, FOLDER
 from ..evaluation.ways import METHODS
-from ..statistics import Interval, span
+from ..statistics import Interval, decimal_text, span
 from .style import has_bar
 
 CAPTION = (
@@ -63,7 +64,7 @@ def _short(value: float) -> str:
 
 def means(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for each way: its mean regret, with and without one problem."""
-    found = mean_regrets(rows).map(lambda v: f"{v:+z.2f}".replace("-", "−"))
+    found = mean_regrets(rows).map(partial(decimal_text, sign="+"))
     without = found["low"] + " to " + found["high"]
     columns = {"way": found.index, "mean regret": found["mean"], "without one problem": without}
     return pd.DataFrame(columns | {"worst problem": found["worst"]}).reset_index(drop=True)

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from ..config import DATASETS
 from ..published import COLUMN_OF
-from ..statistics import Interval
+from ..statistics import Interval, decimal_text
 from . import style
 from .picture import describe, series, tip, titled
 from .shown import from_to
@@ -110,7 +110,7 @@ def _tips(axis, table: pd.DataFrame, name: str, metric: str) -> None:
             low = f", {row['n_bf16']} in bf16" if row["n_bf16"] else ""
             bar = "95 % interval" if row["n"] > 1 else ALONE.get(metric, "no interval")
             ours = f"{mean} (n = {row['n']}{low}; {bar})"
-        theirs = "" if np.isnan(printed) else f"\nthe paper: {printed:.2f}".replace("-", "−")
+        theirs = "" if np.isnan(printed) else f"\nthe paper: {decimal_text(printed)}"
         texts.append(f"{DATASETS[name].title}, B = {row['batch_size']}\nours: {ours}{theirs}")
     for column in (metric, f"{metric}_paper"):
         if column in table:
