@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..config import DATASETS, Run
 from ..metrics import frame
+from .batch_and_rate import BASE
 from .estimate import Estimate, lacking, mean
 from .learning_rate_rules import IMAGES
 
@@ -46,6 +47,22 @@ def warm_up_effect(runs: pd.DataFrame) -> pd.DataFrame:
         difference = mean(both["on"] - both["off"], "points", about, cell["id"], how="paired by seed")
         rows.append([name, int(b), difference, both["on"].mean(), both["off"].mean()])
     return pd.DataFrame(rows, columns=["dataset", "batch_size", "difference", "with_it", "without"])
+
+
+def left_to_base(pairs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Test accuracy with a warm-up minus that at B = 32 without one, in points, paired by seed: what the
+    warm-up leaves of a fall with batch size. `pairs` as `image_pairs` gives them, `runs` of the paper's rule.
+
+    Columns: dataset, batch_size, difference (`Estimate`). Only runs in equal arithmetic are compared.
+    """
+    base = runs[runs["batch_size"] == BASE].set_index(["dataset", "seed", "precision"])["test_acc"]
+    warmed = pairs[pairs["warmup_epochs"] > 0].join(base.rename("at_base"), ["dataset", "seed", "precision"])
+    rows = []
+    for (name, b), cell in warmed.dropna(subset="at_base").groupby(["dataset", "batch_size"]):
+        about = f"{DATASETS[name].title}, B = {b} with warm-up and {BASE} without"
+        left = cell["test_acc"] - cell["at_base"]
+        rows.append([name, int(b), mean(left, "points", about, cell["id"], how="paired by seed")])
+    return pd.DataFrame(rows, columns=["dataset", "batch_size", "difference"])
 
 
 def gains(runs: pd.DataFrame) -> list[Estimate]:

@@ -110,24 +110,24 @@ def warm_up(e: Evidence) -> str:
     assert max(d.low for d in below) < 0 and min(d.high for d in below) > 0, "no effect is clear"
     ten, fifty = (synthetic[name, largest] for name in SYNTHETIC[1:])
     assert ten.low > 0 and fifty.low > 0, "far beyond the paper's sizes it helps"
-    [large] = effects.loc["cifar10"].index
-    images = effects.loc["cifar10", large]
-    assert images["difference"].value > 10 and images["difference"].n == 1, "by far; seed 42"
+    images = effects.loc["cifar10"]
+    assert (images["with_it"] - images["without"] > 20).all(), "by far"
     mnist = effects.loc["mnist"]
     assert (mnist["without"] < 12).all() and (mnist["with_it"] > 98).all(), "at chance without, not with it"
     assert list(mnist.index) == [512, 1024] and all(d.n == 2 for d in mnist["difference"]), "two seeds each"
     collapsed = published.results("cifar10")["test_acc"].iloc[-1]
+    moved = sorted(d.value for d in grid)
     return (
         "On images it was, where tried; on the synthetic sets not, till far beyond. Without one, MNIST at "
         f"B = {listed(mnist.index)} ends at {number(mnist['without'].max(), 1)} %, with it at "
         f"{number(mnist['with_it'].min(), 1)} or more (seeds each: {mnist['difference'].iloc[0].n}). "
-        f"CIFAR-10 ends at B = {large} at {number(images['without'], 1)} and "
-        f"{number(images['with_it'], 1)} % (seeds: {images['difference'].n}). The paper asks for a warm-up "
-        f"from B = 256 on, gives CIFAR-10 none, and falls to {number(collapsed)} % there. On the synthetic "
-        f"sets, at B = 256 and 512, {published.value('iii-c-warmup-epochs'):g} epochs of it move accuracy by "
-        f"{number(min(d.value for d in grid))} to {number(max(d.value for d in grid))} points: nothing that "
-        f"can be told apart, nor at {max(sizes[sizes < largest])}. Far beyond, at B = {largest}, it gains "
-        f"{ten} points on 10K and {fifty} on 50K."
+        f"CIFAR-10 at B = {listed(images.index)} ends at {ends(images['without'])} % without and at "
+        f"{ends(images['with_it'])} % with it (seeds each: {images['difference'].iloc[0].n}). The paper asks "
+        f"for a warm-up from B = 256 on, gives CIFAR-10 none, and falls to {number(collapsed)} % there. On "
+        f"the synthetic sets, at B = 256 and 512, {published.value('iii-c-warmup-epochs'):g} epochs of it "
+        f"move accuracy by {number(moved[0])} to {number(moved[-1])} points: nothing that can be told apart, "
+        f"nor at {max(sizes[sizes < largest])}. Far beyond, at B = {largest}, it gains {ten} points on 10K "
+        f"and {fifty} on 50K."
     )
 
 

@@ -15,7 +15,7 @@ from ..studies.remedies import SETTINGS
 from .picture import describe, tip
 from .style import COLORS, INK, batch_size_axis, drawing, log_numbers, with_ends
 
-LIMITS = (-0.75, 1.75)  # of the share drawn; intervals that reach further are cut
+LIMITS = (-0.75, 2.75)  # of the share drawn; intervals that reach further are cut
 LINES = (("#0072B2", "o-"), ("#D55E00", "s--"), ("#009E73", "^:"), ("#E69F00", "v-."))  # of networks
 APART = 0.3  # between the batch sizes of a remedy, in rows
 

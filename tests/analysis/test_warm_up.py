@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bbatch import metrics
 from bbatch.analysis import choices_made, warm_up
 from bbatch.config import Run
 from bbatch.records.store import Store
@@ -38,6 +39,27 @@ def test_a_pair_differs_in_its_warm_up_alone():
     assert (cifar["without"], cifar["with_it"]) == (56, 76) and cifar["difference"].value == pytest.approx(20)
     assert mnist["difference"].value == pytest.approx(89.2) and mnist["difference"].n == 1
     assert warm_up.warm_up_effect(warm_up.image_pairs([])).empty
+
+
+def test_what_is_left_is_paired_by_seed_and_arithmetic():
+    warmed = [
+        record("cifar10", 512, seed, right, warmup_epochs=5) for seed, right in ((42, 7900), (43, 7600))
+    ]
+    plain = [record("cifar10", 512, seed, right) for seed, right in ((42, 6000), (43, 1000))]
+    base = [
+        record("cifar10", 32, 42, 8000),
+        record("cifar10", 32, 43, 7500),
+        record("cifar10", 32, 44, 1000),  # no warmed-up run has its seed
+        record("cifar10", 32, 42, 2000, precision="bf16"),  # another arithmetic
+        record("cifar10", 64, 42, 3000),  # another batch size
+        record("mnist", 32, 42, 9900),
+    ]
+    found = warm_up.left_to_base(warm_up.image_pairs(warmed + plain), metrics.frame(base + plain))
+    [row] = found.itertuples()
+    assert (row.dataset, row.batch_size) == ("cifar10", 512)
+    assert row.difference.value == pytest.approx((-1 + 1) / 2) and row.difference.n == 2
+    assert row.difference.high == pytest.approx(12.706 * np.sqrt(2) / np.sqrt(2), rel=1e-3)  # t, one freedom
+    assert set(row.difference.ids) == {r["id"] for r in warmed}
 
 
 def test_the_committed_pairs_are_those_found_by_hand():

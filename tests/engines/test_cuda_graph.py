@@ -44,6 +44,19 @@ def distance(a, b):
     )
 
 
+def share_apart(ours, theirs, within):
+    """The share of weights that lie further apart than `within`, a length for each tensor.
+
+    Adam's first step is the rate times the sign of the gradient. A weight whose gradient is nothing but
+    rounding then steps either way, by a whole step. Few do; a wrong rule would move nearly all.
+    """
+    apart = [((x - y).abs() > w).flatten() for x, y, w in zip(ours, theirs, within, strict=True)]
+    return torch.cat(apart).double().mean().item()
+
+
+FEW = 1e-3  # the share of weights that rounding may turn, on a card whose kernels add up in another order
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("dataset", NETWORKS)
 @pytest.mark.parametrize("device", DEVICES)
@@ -56,9 +69,12 @@ def test_agrees_with_the_ordinary_engine(device, dataset, optimizer):
     start = plain.weights()
     for epoch in range(run.epochs):
         (loss, correct), (loss_graph, correct_graph) = plain.train_epoch(epoch), graph.train_epoch(epoch)
-        assert loss_graph == pytest.approx(loss, rel=1e-5)
+        assert loss_graph == pytest.approx(loss, rel=1e-5 if device == "cpu" else 1e-3)
         assert abs(correct_graph - correct) <= 1
-    assert distance(plain, graph) < 1e-5
+    if device == "cpu":
+        assert distance(plain, graph) < 1e-5
+    ours, theirs = list(graph.weights().values()), list(plain.weights().values())
+    assert share_apart(ours, theirs, [1e-5] * len(ours)) < FEW
     assert max((start[k] - w).abs().max().item() for k, w in plain.weights().items()) > 1e-3  # it did train
 
 
@@ -90,9 +106,11 @@ def test_agrees_with_the_plain_loop(device, dataset, optimizer):
         loss_ours, right_ours = ours.train_epoch(epoch)
         assert loss_ours == pytest.approx(loss, rel=1e-3)
         assert abs(right_ours - right) <= 2
-    for p, w, before in zip(net.parameters(), ours.weights().values(), start, strict=True):
-        if w.dim() > 1:  # two output biases of balanced classes pull against each other and hardly move
-            assert (p - w).abs().max() < 0.05 * (w - before).abs().max()
+    # two output biases of balanced classes pull against each other and hardly move
+    rows = zip(net.parameters(), ours.weights().values(), start, strict=True)
+    theirs, now, before = zip(*((p.detach(), w, b) for p, w, b in rows if w.dim() > 1), strict=True)
+    within = [0.05 * (w - b).abs().max() for w, b in zip(now, before, strict=True)]
+    assert share_apart(now, theirs, within) <= (0 if device == "cpu" else FEW)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
