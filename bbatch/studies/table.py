@@ -89,9 +89,15 @@ def table_rows(name: str, folder: Path = FOLDER) -> list[dict]:
 
 def read_table(name: str, folder: Path = FOLDER) -> pd.DataFrame:
     """The table with the columns of `COLUMNS`, counts that may be missing as nullable integers, and two more:
-    `test_acc` and `held_out_acc` in percent. Raises `BadInput` for a study without a table."""
+    `test_acc` and `held_out_acc` in percent.
+
+    All its rows are in one arithmetic: of a study that was trained in two, those of the one with more rows,
+    or of fp32 where both have as many. Raises `BadInput` for a study without a table.
+    """
     one_of("recorded study", name, sorted(path.stem for path in folder.glob("*.parquet")))
-    return table_frame(table_rows(name, folder))
+    table = table_frame(table_rows(name, folder))
+    trained = table["precision"].value_counts()
+    return table[table["precision"] == max(trained.index, key=lambda how: (trained[how], how), default="")]
 
 
 def table_frame(found: list[dict]) -> pd.DataFrame:

@@ -120,6 +120,20 @@ def test_two_processes_train_what_one_does(tmp_path):
         runner.run("tiny", trials, store=tmp_path / "1", results=tmp_path / "1")
 
 
+def test_a_table_is_read_in_one_arithmetic(tmp_path):
+    """That of more rows, fp32 of equally many: no mean goes over two."""
+    row = train_trial(small(640))
+    full, rounded = (
+        [row | {"precision": how, "id": f"{how} {k}"} for k in range(2)] for how in ("fp32", "bf16")
+    )
+    for found, usual in (([full[0], *rounded], "bf16"), (full + rounded, "fp32"), (rounded[:1], "bf16")):
+        table.write_table("tiny", found, tmp_path)
+        kept = table.read_table("tiny", tmp_path)
+        assert set(kept["precision"]) == {usual} and len(kept) == sum(r["precision"] == usual for r in found)
+    table.write_table("tiny", [], tmp_path)
+    assert table.read_table("tiny", tmp_path).empty
+
+
 def test_merging_keeps_what_the_table_has(tmp_path):
     row = train_trial(small(640))
     table.write_table("tiny", [row], tmp_path)
