@@ -58,6 +58,8 @@ def test_what_is_left_is_paired_by_seed_and_arithmetic():
     [row] = found.itertuples()
     assert (row.dataset, row.batch_size) == ("cifar10", 512)
     assert row.difference.value == pytest.approx((-1 + 1) / 2) and row.difference.n == 2
+    assert (row.difference.unit, row.difference.how) == ("points", "paired by seed")
+    assert row.difference.about == "CIFAR-10, B = 512 with warm-up and 32 without"
     assert row.difference.high == pytest.approx(12.706 * np.sqrt(2) / np.sqrt(2), rel=1e-3)  # t, one freedom
     assert set(row.difference.ids) == {r["id"] for r in warmed}
 

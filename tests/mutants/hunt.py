@@ -17,6 +17,7 @@ import sys
 import time
 import traceback
 from collections import defaultdict
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from functools import _lru_cache_wrapper
 from pathlib import Path
@@ -33,7 +34,10 @@ PLAIN = int | float | str | None
 
 class Hunt:
     """`places`: file, number and site of each fault. `tell(place, by)` hears what each died of: the name of a
-    test, "time", "crash", or nothing; `cold(place, tests)` answers the same from a new process."""
+    test, "time", "crash", or nothing; `cold(place, tests)` answers the same from a new process.
+
+    A test that computes for longer than `budget` seconds (twice that while it is watched) or mostly waits, as
+    for a process that it starts, is given up and not asked."""
 
     def __init__(self, places, budget: float, tell, cold):
         self.places, self.budget, self.tell, self.cold = places, budget, tell, cold
@@ -43,6 +47,7 @@ class Hunt:
         self.fixtures = {}  # fixture's definition: its result
         self.failed = set()
         self._current = []
+        self._learning = False
         files = {str(PACKAGE / file): file for file, *_ in places}
 
         def line(frame, event, _):
@@ -77,6 +82,16 @@ class Hunt:
         self.fixtures[fixturedef] = fixturedef.cached_result
         return result
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item):
+        with at_most(2 * self.budget if self._learning else 0):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item):
+        with at_most(2 * self.budget if self._learning else 0):
+            return (yield)
+
     def pytest_runtest_logreport(self, report):
         if report.failed:
             self.failed.add(report.nodeid)
@@ -95,6 +110,7 @@ class Hunt:
     def _learn(self, items):
         files = {file for file, *_ in self.places}
         self.caches = caches(files)
+        self._learning = True
         for item, after in zip(items, [*items[1:], None], strict=True):
             self._forget()
             run = self._during(item)
@@ -103,6 +119,7 @@ class Hunt:
             item.ihook.pytest_runtest_protocol(item=item, nextitem=after)
             sys.settrace(None)
             next(run, None)
+        self._learning = False
         self.functions = loaded(files)
         gc.freeze()  # a child that collected garbage would copy all memory
         gc.disable()
@@ -173,6 +190,30 @@ class Hunt:
 
         found = in_child(work, 20 + 5 * sum(self.seconds[t] for t in tests))
         return "" if found == "none" else found
+
+
+@contextmanager
+def at_most(seconds: float):
+    """Ends with an error what computes for longer than that, or waits for eight times as long (a machine may
+    be busy); again every second, should the error be taken for another. 0: for as long as it likes."""
+
+    def end(*_):
+        raise TimeoutError(f"longer than {seconds} s")
+
+    timers = {
+        signal.SIGPROF: (signal.ITIMER_PROF, seconds),
+        signal.SIGALRM: (signal.ITIMER_REAL, 8 * seconds),
+    }
+    before = {number: signal.signal(number, end) for number in timers} if seconds else {}
+    try:
+        for number in before:
+            timer, after = timers[number]
+            signal.setitimer(timer, after, 1)
+        yield
+    finally:
+        for number, was in before.items():
+            signal.setitimer(timers[number][0], 0)
+            signal.signal(number, was)
 
 
 def loaded(files) -> dict[tuple[str, str], list[FunctionType]]:

@@ -229,6 +229,38 @@ def test_which_records_stand_behind_a_judgement(some, ours):
     text = soup(statement_table._records(replace(some[0], ours=(all_of_them,)), ours)).text
     assert "Records: 5 runs: MNIST, linear rule, B = 64, 512, seeds 42 to 44" in text
     assert statement_table._records(some[3], ours) == ""
+    three = ours.runs.assign(seed=[44, 42, 43, 42, 50], batch_size=8)
+    text = statement_table._records(replace(some[0], ours=(all_of_them,)), Evidence(three, three))
+    assert "MNIST, linear rule, B = 8, seeds 42 to 44 (<code>bbatch results mnist</code>);" in text
+
+
+def test_what_stands_between_backquotes_is_code():
+    assert statement_table._code("a < b") == "a &lt; b"
+    assert (
+        statement_table._code("`a` or `b < c`, no more") == "<code>a</code> or <code>b &lt; c</code>, no more"
+    )
+
+
+def test_readings_have_names_and_parts_verdicts_where_there_are_two(some, ours):
+    """A single one would say again what the head of its row says."""
+    says = some[0].claim.says
+    parts = [estimate(2.25, 1.5, 3.0), estimate(0.5, 0.25, 0.75, about="CIFAR-10, B = 8")]
+    one = judgement("x", "IV-A", rules.NOT, rules.CONSISTENT, parts[:1], says_=says)
+    why = soup(statement_table._why(one, ours))
+    assert [li.text for li in why.find_all("li")] == [
+        "MNIST, B = 512: 2.25 points (1.50 to 3.00), n = 3 seeds"
+    ]
+    assert not why.find("em") and "Rule: an effect; tolerance 0.5 points" in [
+        p.text for p in why.find_all("p")
+    ]
+    two = judgement("x", "IV-A", rules.NOT, rules.CONSISTENT, parts, says_=says, reads=(rules.DATA,))
+    why = soup(statement_table._why(two, ours))
+    assert [em.text for em in why.find_all("em")] == [
+        f"Read as first: {rules.NOT}.", f"Read as other 0: {rules.DATA}."
+    ]  # fmt: skip
+    assert all(f" · {rules.judge_part(says, p, two.level)}" in why.text for p in parts)
+    both = judgement("x", "IV-A", rules.NOT, rules.CONSISTENT, parts, says_=says)
+    assert "; 2 parts and 1 readings, intervals at 97.5 %" in statement_table._rule(both)
 
 
 def test_the_rule_says_what_kind_of_claim_it_is(some):
