@@ -431,6 +431,7 @@ def test_what_stands_in_eval_mode_inside_a_model_stays_there_and_a_model_from_a_
         ),
         (net, tuple((x, y.float()) for x, y in PAIR), {"loss": lambda o, t: F.mse_loss(o[:, 0], t)}, "loss"),
         (net, tuple((x, y[:, None]) for x, y in PAIR), {"loss": lambda o, t: o.square().mean()}, "loss"),
+        (net, PAIR, {"loss": lambda model, batch: F.cross_entropy(model(batch[0]), batch[1])}, "loss"),
         (net, PAIR, {"metric": f1}, "f1"),
         (net, PAIR, {"metric": lambda o, t: f1(o, t)}, "metric"),
     ],

@@ -9,7 +9,9 @@ listed faults instead."""
 import argparse
 import os
 import random
+import re
 import sys
+from pathlib import Path
 
 from . import cold
 from .hunt import PACKAGE, Hunt, places_in
@@ -33,6 +35,9 @@ def hunt(room: str, args, ask) -> tuple[int, int, int, int]:
     """Faults tried, those that died, those that survive with a reason, and all places of the room."""
     places = places_in(PACKAGE / room, args.module)
     chosen = random.Random(args.seed).sample(places, min(args.sample or len(places), len(places)))
+    if args.again:
+        named = survivors_in(args.again)
+        chosen = [p for p in places if (p[0], f"{p[2].function}: {p[2].text}") in named]
     reasons = {place[:2]: reason(place[0], place[2]) for place in chosen}
     tests = args.tests or [f"tests/{folder}" for folder in ROOMS[room]]
     died, excused, told = 0, 0, 0
@@ -63,6 +68,12 @@ def hunt(room: str, args, ask) -> tuple[int, int, int, int]:
     return told, died, excused, len(places)
 
 
+def survivors_in(outputs: list[str]) -> set[tuple[str, str]]:
+    """File and change of each survivor that an earlier output names; lines may have moved since."""
+    lines = "".join(Path(output).read_text() for output in outputs)
+    return set(re.findall(r"^(\S+):\d+ (.*)  <- SURVIVES", lines, re.MULTILINE))
+
+
 def answer(file: str, k: int, tests: list[str]) -> str:
     path = PACKAGE / file
     return cold.killer(file, changed(path.read_text(), str(path), k), tests)
@@ -89,6 +100,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=5, help="seconds of tests for each fault (5)")
     parser.add_argument("--module", default="", help='only in this one, or in some: "choice_*"')
     parser.add_argument("--tests", nargs="*", help="only these tests")
+    parser.add_argument("--again", nargs="*", metavar="OUTPUT", help="only what survived in these outputs")
     parser.add_argument("--all", action="store_true", help="print what dies as well")
     parser.add_argument("--seeded", action="store_true", help="the listed faults, each of which must die")
     args = parser.parse_args()

@@ -188,7 +188,7 @@ class Hunt:
                     return self.failed.pop()
             return "none"
 
-        found = in_child(work, 20 + 5 * sum(self.seconds[t] for t in tests))
+        found = in_child(work, 5 + 5 * sum(self.seconds[t] for t in tests))
         return "" if found == "none" else found
 
 

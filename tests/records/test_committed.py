@@ -381,6 +381,14 @@ def test_the_records_of_this_book_are_what_was_committed():
     assert [line for check, line in findings(FROZEN) if check != "uncommitted"] == []
 
 
+def test_of_two_files_the_one_with_the_checksum_is_read(tmp_path):
+    (tmp_path / committed.NEXT).mkdir()
+    (tmp_path / "x").write_bytes(b"old")
+    (tmp_path / committed.NEXT / "x").write_bytes(b"new")
+    for listed, read in ((b"old", b"old"), (b"new", b"new"), (b"neither", b"old")):
+        assert committed.content_of(tmp_path, "x", hashlib.sha256(listed).hexdigest()) == read
+
+
 def test_hidden_files_are_not_listed_and_a_name_may_hold_two_blanks(tmp_path):
     for name in ("a.csv", "b/two  blanks.csv", "b/.hidden", ".c/d.csv", committed.SUMS):
         (tmp_path / name).parent.mkdir(exist_ok=True)

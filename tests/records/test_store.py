@@ -80,12 +80,12 @@ def test_a_record_has_one_content_whatever_the_order_of_its_fields():
 
 
 def test_live_records_are_held_against_the_committed_ones(store):
-    committed = {r["id"]: r for r in (record(8, 42), record(8, 43))}
+    committed = {r["id"]: r for r in (record(8, 42), record(8, 43), record(8, 45))}
     altered = record(8, 43)
     altered["final"]["test_correct"] -= 1
-    for r in (record(8, 42), altered, record(8, 44)):
+    for r in (record(8, 42), altered, record(8, 45), *(record(64, seed) for seed in range(42, 45))):
         store.put(r)
-    assert store.agreement(committed) == {"identical": 1, "different": 1, "not_committed": 1}
+    assert store.agreement(committed) == {"identical": 2, "different": 1, "not_committed": 3}
 
 
 @pytest.mark.parametrize(
