@@ -55,8 +55,13 @@ def against_base(
     costs of one clock: where the seed's own run at `base` has another, an epoch there costs what it does in
     the other seeds' runs on this clock, for a seed decides how many epochs a run takes and not how long one
     is."""
+    asked = dataset, base, large, accuracy
+    return _ratios(_pairs(runs, *asked), runs, *asked)
+
+
+def _ratios(both: pd.DataFrame, runs: pd.DataFrame, dataset, base, large, accuracy) -> dict[str, Estimate]:
+    """What `against_base` gives, from the pairs that `_pairs` gives."""
     about = f"{DATASETS[dataset].title}, B = {large} over {base}"
-    both = _pairs(runs, dataset, base, large, accuracy)
     done = both.dropna(subset="epochs_base")
     never, tied = done["epochs"].isna(), (done["epochs"] == 1) & (done["epochs_base"] == 1)
     more = {"ids": [*both["id"], *both["id_base"]], "about": about}
@@ -180,10 +185,11 @@ def _to_the_largest(evidence, accuracy, base: int, column: str, as_paper=False, 
         large, wanted = DATASETS[d].protocol.batch_sizes[-1], accuracy
         runs = on_the_papers_hardware(evidence.trained[d], d) if as_paper else evidence.trained[d]
         wanted = target(evidence.runs, d) if accuracy == "near" else accuracy
-        pairs = _pairs(runs, d, base, large, wanted)
+        asked = d, base, large, wanted
+        pairs = _pairs(runs, *asked)
         if len(pairs) and pairs["epochs_base"].isna().all():
             continue
-        found = against_base(runs, d, base, large, wanted)[column]
+        found = _ratios(pairs, runs, *asked)[column]
         if not (found.n or found.shown):
             found = replace(found, missing=command(d, more="" if d in SYNTHETIC else " --device cuda"))
         yield d, found

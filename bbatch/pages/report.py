@@ -121,8 +121,8 @@ def _by_run(store: Store) -> dict[Run, dict]:
 
 
 def paragraphs(sentences) -> Words:
-    """Computed sentences, a paragraph each."""
-    return Words(picture.unbroken("\n\n".join(sentences)))
+    """Computed sentences, a paragraph each. A hyphen before a number that begins a word is a minus sign."""
+    return Words(picture.unbroken(re.sub(r"(?<![^\s(])-(?=\d)", "−", "\n\n".join(sentences))))
 
 
 def show(table: pd.DataFrame, caption: str) -> Table:
