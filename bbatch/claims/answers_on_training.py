@@ -112,6 +112,7 @@ def warm_up(e: Evidence) -> str:
     assert ten.low > 0 and fifty.low > 0, "far beyond the paper's sizes it helps"
     images = effects.loc["cifar10"]
     assert (images["with_it"] - images["without"] > 20).all(), "by far"
+    assert len({d.n for d in images["difference"]}) == 1, "as many seeds each"
     mnist = effects.loc["mnist"]
     assert (mnist["without"] < 12).all() and (mnist["with_it"] > 98).all(), "at chance without, not with it"
     assert list(mnist.index) == [512, 1024] and all(d.n == 2 for d in mnist["difference"]), "two seeds each"

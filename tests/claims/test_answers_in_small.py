@@ -295,7 +295,8 @@ def test_warm_up(ask):
             (TEN, 512): around(0.125, 0.5), (TEN, 4096): around(3.0, 0.5), (FIFTY, 4096): around(9.0, 1.0),
         }  # fmt: skip
         rows = {key: (e, 0.0, 0.0) for key, e in synthetic.items()}
-        rows["cifar10", 1024] = (of(40.0, n=1), 20.25, 60.25)
+        rows["cifar10", 256] = (of(30.0, n=3), 40.25, 70.25)
+        rows["cifar10", 1024] = (of(40.0, n=3), 20.25, 60.5)
         rows["mnist", 512] = (of(88.0, n=2), 11.25, 99.25)
         rows["mnist", 1024] = (of(88.0, n=2), 10.5, 98.5)
         rows |= {tuple(key.split("/")[:1]) + (int(key.split("/")[1]),): row for key, row in changed.items()}
@@ -307,8 +308,8 @@ def test_warm_up(ask):
     key = ((1,),)
     asked = ask(warm_up, "warm_up_effect", {key: effects()})
     told = (
-        "512 1024 11.2 98.5 2 10 1024 20.2 60.2 1 256 10 10.00 256 512 5 −0.25 0.50 1024 4096 3.00 0.50 10 "
-        "9.00 1.00 50"
+        "512 1024 11.2 98.5 2 10 256 1024 20.2 40.2 60.5 70.2 3 256 10 10.00 256 512 5 −0.25 0.50 1024 "
+        "4096 3.00 0.50 10 9.00 1.00 50"
     ).split()
     assert numbers(on_training.warm_up(OURS)) == told
     for name, row in {
@@ -317,7 +318,7 @@ def test_warm_up(ask):
         f"{ONE}/1024": (around(2.0, 0.5), 0, 0),
         f"{TEN}/4096": (around(0.5, 0.5), 0, 0),
         f"{FIFTY}/4096": (around(0.5, 0.5), 0, 0),
-        "cifar10/1024": (of(10.0, n=1), 20, 30),
+        "cifar10/1024": (of(20.0, n=3), 20, 40),
         "mnist/512": (of(88.0, n=2), 12.0, 99.0),
         "mnist/1024": (of(88.0, n=2), 10.0, 98.0),
         "mnist/256": (of(88.0, n=2), 10.0, 99.0),
@@ -365,7 +366,7 @@ def test_sharper_minima(monkeypatch):
 
     ratios()
     told = (
-        "3 512 0.75 1.06 0.90 32 1 10 50 6.9 2.00 3.00 4.00 0.50 0.62 0.75 48 3 4 3 0.25 0.50 0.75"
+        "3 512 0.75 1.06 0.90 32 1 10 50 6.9 2.00 3.00 4.00 0.50 0.62 0.75 48 3 95 4 99.9 3 0.25 0.50 0.75"
     ).split()
     assert numbers(on_geometry.sharper_minima(OURS)) == told
     for key, value in {
