@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -51,10 +52,10 @@ class Judgement:
 
     @property
     def deciding(self) -> Estimate | None:
-        """The part that decides: the first that is judged like the whole."""
-        first = self.ours[0]
-        same = [p for p in first.parts if rules.judge_part(self.claim.says, p, self.level) == first.verdict]
-        return next(iter(same or first.parts), None)
+        """The part that decides: of those judged like the whole, the one furthest from what is claimed."""
+        first, says = self.ours[0], self.claim.says
+        same = [p for p in first.parts if rules.judge_part(says, p, self.level) == first.verdict]
+        return max(same or first.parts, key=lambda part: (part.n > 0, _beyond(says, part)), default=None)
 
     @property
     def ids(self) -> list[str]:
@@ -136,9 +137,18 @@ def _distance(claim: Claim, read: Read) -> float:
     """How far the worst part lies from what is printed, to choose between readings with one verdict."""
     if claim.says.bound or claim.cell:
         return 0.0
-    first, last = claim.says.ends
-    far = [max(first - p.value, p.value - last, 0.0) for p in read.parts]
-    return max((x if x < float("inf") else 1e9 for x in far), default=1e9)
+    return max((min(_beyond(claim.says, part), 1e9) for part in read.parts), default=1e9)
+
+
+def _beyond(says: rules.Says, part: Estimate) -> float:
+    """How far a part lies from what is claimed: past a bound, where it is below 0 inside, or off a number or
+    a range; infinite where there is no number."""
+    if math.isnan(part.value):
+        return math.inf
+    if says.bound:
+        return (part.value - says.value) * (1 if says.relation.startswith("<") else -1)
+    first, last = says.ends
+    return max(first - part.value, part.value - last, 0.0)
 
 
 def _shared(raw: list[Judgement]) -> list[Judgement]:

@@ -75,6 +75,24 @@ def test_the_level_counts_parts_and_readings_and_the_deciding_part_is_judged_lik
     assert twice.ids == ["x", "y", "z"]
 
 
+def test_of_several_parts_that_fail_the_furthest_decides():
+    def decided(says, *parts):
+        return judged(claim(("all", [exact(v, about=str(v)) for v in parts]), says=says)).deciding.about
+
+    assert decided(Says("=", 5.0, "points"), 5.0, 9.0, -9.0, 2.0) == "-9.0"
+    assert decided(Says("<", 2.0, "points"), 1.0, 3.5, 9.0, 4.0) == "9.0"
+    assert decided(Says(">=", 2.0, "points"), 3.0, 1.0, -4.0, -1.0) == "-4.0"
+    assert decided(Says("range", 2.0, "points", 6.0), 3.0, 8.0, -1.5, 0.0) == "-1.5"
+    assert (
+        decided(Says("<", 2.0, "points"), -1.0, 1.0, 0.0) == "1.0"
+    )  # all hold: the one nearest to the bound
+    nothing = Estimate(n=3, unit="points", about="no number")
+    j = judged(
+        claim(("all", [exact(9.0), nothing, Estimate(about="not run")]), says=Says("<", 2.0, "points"))
+    )
+    assert j.verdict == NOT and j.deciding.about == "no number"
+
+
 def test_claims_that_share_a_reading_are_decided_by_the_one_with_the_best_ranks_in_sum():
     """Each alone would take another reading; together "b" is first, or, of equal verdicts, the nearer."""
     first = judged(claim(("a", exact(5.0)), ("b", exact(5.4)), shares="s"))
