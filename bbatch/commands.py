@@ -59,8 +59,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--batch-size", type=int, required=True)
     sub.add_argument("--seed", type=int, default=42, help="default: 42, the paper's")
     sub.add_argument("--epochs", type=int, help="default: the paper's")
-    rate = "learning rate at the base batch size (default: the paper's)"
-    sub.add_argument("--base-lr", type=float, help=rate)
+    sub.add_argument("--base-lr", type=float, help="rate at the base batch size (default: the paper's)")
     add_training(sub)
     sub = add("sweep", _sweep, "train every run of a profile that has no record yet")
     add_datasets(sub)
@@ -186,7 +185,8 @@ def _results(options) -> pd.DataFrame:
     for name in options.datasets:
         one_of("data set", name, config.DATASETS)
     table = metrics.frame(Store().records().values())
-    return table[table["dataset"].isin(options.datasets)] if options.datasets else table
+    table = table[table["dataset"].isin(options.datasets)] if options.datasets else table
+    return table if options.json else table[[*metrics.IN_SHORT, *metrics.MORE_METRICS]]
 
 
 def _geometry(options) -> list[dict]:

@@ -38,6 +38,11 @@ COLUMNS = """
 """.split()
 # What a reader adds: a function of the record of a finished run, and with it a column of every frame.
 MORE_METRICS: dict[str, Callable[[dict], float | None]] = {}
+# What the command line prints of a run; with `--json` it gives all columns.
+IN_SHORT = """
+    dataset batch_size seed lr_rule lr warmup_epochs precision epochs n_train
+    test_acc train_acc gap gap_running epoch_time_s device data_source id
+""".split()
 CURVE_COLUMNS = """
     dataset batch_size seed lr_rule precision device_name device id started epoch
     test_acc train_acc_running train_loss test_loss seconds cpu_seconds

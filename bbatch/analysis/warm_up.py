@@ -49,17 +49,18 @@ def warm_up_effect(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["dataset", "batch_size", "difference", "with_it", "without"])
 
 
-def left_to_base(pairs: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Test accuracy with a warm-up minus that at B = 32 without one, in points, paired by seed: what the
-    warm-up leaves of a fall with batch size. `pairs` as `image_pairs` gives them, `runs` of the paper's rule.
+def left_to_base(pairs: pd.DataFrame, runs: pd.DataFrame, base: int = BASE) -> pd.DataFrame:
+    """Test accuracy with a warm-up minus that at batch size `base` without one, in points, paired by seed:
+    what the warm-up leaves of a fall. `pairs` as `image_pairs` gives them, `runs` of the paper's rule.
 
     Columns: dataset, batch_size, difference (`Estimate`). Only runs in equal arithmetic are compared.
     """
-    base = runs[runs["batch_size"] == BASE].set_index(["dataset", "seed", "precision"])["test_acc"]
-    warmed = pairs[pairs["warmup_epochs"] > 0].join(base.rename("at_base"), ["dataset", "seed", "precision"])
+    keys = ["dataset", "seed", "precision"]
+    at_base = runs[runs["batch_size"] == base].set_index(keys)["test_acc"].rename("at_base")
+    warmed = pairs[pairs["warmup_epochs"] > 0].join(at_base, keys)
     rows = []
     for (name, b), cell in warmed.dropna(subset="at_base").groupby(["dataset", "batch_size"]):
-        about = f"{DATASETS[name].title}, B = {b} with warm-up and {BASE} without"
+        about = f"{DATASETS[name].title}, B = {b} with warm-up and {base} without"
         left = cell["test_acc"] - cell["at_base"]
         rows.append([name, int(b), mean(left, "points", about, cell["id"], how="paired by seed")])
     return pd.DataFrame(rows, columns=["dataset", "batch_size", "difference"])

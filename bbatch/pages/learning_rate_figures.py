@@ -10,11 +10,34 @@ from .. import published
 from ..config import DATASETS
 from .figures import behind, seeds_text
 from .picture import describe, series
-from .style import PAPER, batch_size_axis, drawing, drawn_bounds
+from .style import COLORS, INK, PAPER, batch_size_axis, drawing, drawn_bounds
 from .tables import METRICS, compare
 
 TITLES = ("Our runs, close up", "With the cells of Table V")
+BESIDE = 1.12  # squares stand a little to the right of the circles of their batch size
 RULE_COLORS = {"constant": "#CC79A7", "linear": "#0072B2", "sqrt": "#009E73"}
+
+
+@drawing
+def runs_with_warm_up(runs: pd.DataFrame, pairs: pd.DataFrame, dataset: str = "cifar10") -> Figure:
+    """Single runs against batch size, of the paper's rule (`runs`) and with a warm-up (those of `pairs`, as
+    `warm_up.image_pairs` gives them, that have one)."""
+    plain, warm = runs[runs["dataset"] == dataset], pairs[pairs["warmup_epochs"] > 0]
+    warm = warm[warm["dataset"] == dataset]
+    figure, axis = plt.subplots(figsize=(6.8, 4.0))
+    without = {"marker": "o", "color": RULE_COLORS["linear"], "label": "the paper's rule: no warm-up"}
+    with_it = {"marker": "s", "color": COLORS[dataset], "label": "the same rate after a warm-up"}
+    axis.plot(plain["batch_size"], plain["test_acc"], linestyle="", markerfacecolor="white", **without)
+    axis.plot(warm["batch_size"] * BESIDE, warm["test_acc"], linestyle="", **with_it)
+    axis.axhline(100 / DATASETS[dataset].classes, color=INK, linestyle=":", linewidth=1, label="chance")
+    batch_size_axis(axis, DATASETS[dataset].protocol.batch_sizes)
+    axis.set(ylabel=METRICS["test_acc"], ylim=(0, 100))
+    axis.legend(loc="lower left", fontsize=9)
+    both = pd.concat([plain, warm.assign(lr_rule="linear, warmed up")])
+    return describe(
+        figure,
+        f"{DATASETS[dataset].title}: test accuracy of every run under the linear rule; {behind(both)}.",
+    )
 
 
 @drawing

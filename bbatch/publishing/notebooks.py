@@ -22,12 +22,16 @@ def paths() -> list[Path]:
 
 
 def find(name: str | Path) -> Path:
-    """A notebook by path, by name (`03_mnist`) or by number (`03`). Raises `BadInput` where there is none."""
+    """A notebook by path, by name (`03_mnist`) or by number (`03`, `3`). Raises `BadInput` where there is
+    none."""
     if Path(name).suffix == ".ipynb":
         if not Path(name).is_file():
             raise BadInput(f"notebook {str(name)!r} is not a file; `bbatch notebooks` lists those there are.")
         return Path(name).resolve()
-    known = {alias: path for path in paths() for alias in (path.stem, path.stem.split("_")[0])}
+    known = {}
+    for path in paths():
+        number = path.stem.split("_")[0]
+        known |= dict.fromkeys((path.stem, number, number.lstrip("0")), path)
     one_of("notebook", str(name), [path.stem for path in paths()] if str(name) not in known else known)
     return known[str(name)]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bbatch.analysis import remedies
+from bbatch.analysis import optimizers_compared, remedies
 from bbatch.analysis.rate_map import Grid
 from bbatch.errors import BadInput
 from bbatch.statistics import Interval
@@ -121,7 +121,7 @@ def test_shares_and_their_intervals_by_drawing_again(runs, closed):
 
 def test_an_optimizer_loses_what_lies_between_its_own_best_rates(runs):
     """Of two optimizers, the other rows left out; the mean at each rate by a plain loop."""
-    lost = remedies.lost_by_optimizer(NAME, runs).set_index("optimizer")
+    lost = optimizers_compared.lost_by_optimizer(NAME, runs).set_index("optimizer")
     assert list(lost.index) == ["plain", "SGD", "AdamW", "LAMB", "Muon"]
     for name, how in (("plain", {}), ("Muon", {"optimizer": "muon"})):
         best = []
@@ -134,7 +134,7 @@ def test_an_optimizer_loses_what_lies_between_its_own_best_rates(runs):
         assert row["lost"].mean == pytest.approx(best[0] - best[1]) and row["lost"].n == (5 if how else 10)
         assert row["lost"].low <= row["lost"].mean <= row["lost"].high
     part = runs[(runs["optimizer"] != "lamb") | (runs["batch_size"] != 32)]
-    assert "LAMB" not in set(remedies.lost_by_optimizer(NAME, part)["optimizer"])
+    assert "LAMB" not in set(optimizers_compared.lost_by_optimizer(NAME, part)["optimizer"])
 
 
 def test_rules_start_at_the_best_rate_of_32(runs, closed):
@@ -213,6 +213,14 @@ def test_weights_are_all_alike_and_then_drawn():
     weights = remedies.weights_of(4)
     assert weights.shape == (2001, 4) and weights[0].tolist() == [0.25] * 4
     assert weights.sum(1) == pytest.approx(np.ones(2001)) and set(weights[1:].flat) == {0, 0.25, 0.5, 0.75, 1}
+
+
+def test_few_seeds_drawn_again_cover_too_seldom():
+    """Of two values a, b the interval is from the lower to the higher: it holds 0 where signs differ, in half
+    of the cases. Of many it holds it about as often as it says."""
+    assert remedies.coverage(2) == pytest.approx(0.5, abs=0.04)
+    assert remedies.coverage(2) < remedies.coverage(3) < remedies.coverage(10) < 0.95
+    assert remedies.coverage(100, 500) == pytest.approx(0.95, abs=0.04)
 
 
 def untreated(batch_size):
@@ -375,13 +383,13 @@ def test_costs_are_means_over_the_runs_at_one_rate():
 
 
 def test_each_optimizer_loses_from_its_own_best_rate_on_the_seeds_of_both(by_arm, monkeypatch):
-    found = remedies.lost_by_optimizer(NAME, None)
+    found = optimizers_compared.lost_by_optimizer(NAME, None)
     values = {row.optimizer: [i.mean for i in row[2:]] for row in found.itertuples()}
     assert values == {"plain": pytest.approx([92, 84, 8]), "Muon": pytest.approx([92.5, 89.5, 3])}
     assert [i.n for i in found["lost"]] == [3, 2]
     assert [end for i in found["lost"] for end in (i.low, i.high)] == pytest.approx([8, 8, 3, 3])
     monkeypatch.setattr(remedies, "by_arm", lambda dataset, runs: dict(list(ARMS.items())[:2]))
-    assert remedies.lost_by_optimizer(NAME, None)["optimizer"].tolist() == ["plain"]
+    assert optimizers_compared.lost_by_optimizer(NAME, None)["optimizer"].tolist() == ["plain"]
 
 
 def test_growth_beside_decay_of_a_few_runs(by_arm):
@@ -427,3 +435,13 @@ def test_the_first_remedy_is_a_free_one_at_the_largest_batch(monkeypatch):
     assert (first.about, first.value, first.n) == ("square-root rule", 0.3, 4)
     assert first.how == "of the gap at B = 1024, seeds drawn again"
     assert (first.low, first.high) == pytest.approx((0.2, 0.5))
+
+
+def test_what_a_remedy_gains_by_seed_is_at_one_rate_for_all_seeds(runs):
+    found = remedies.gained_by_seed(NAME, runs, "equal steps", 1024)
+    here = runs[(runs["batch_size"] == 1024) & (runs["optimizer"] == "adam") & (runs["network"] == "mlp")]
+    here = here[(here["batch_schedule"] == "fixed") & (here["warmup_epochs"] == 0) & here["patience"].isna()]
+    longer = here[(here["epochs"] > 4) & (here["base_lr"] == 0.002)].set_index("seed")["test_acc"]
+    plain = here[(here["epochs"] == 4) & (here["base_lr"] == 0.016)].set_index("seed")["test_acc"]
+    assert list(found.index) == [42, 43, 44, 45, 46] and len(plain) == 10  # those of both
+    assert list(found) == pytest.approx([longer[s] - plain[s] for s in found.index])

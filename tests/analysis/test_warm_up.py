@@ -62,6 +62,8 @@ def test_what_is_left_is_paired_by_seed_and_arithmetic():
     assert row.difference.about == "CIFAR-10, B = 512 with warm-up and 32 without"
     assert row.difference.high == pytest.approx(12.706 * np.sqrt(2) / np.sqrt(2), rel=1e-3)  # t, one freedom
     assert set(row.difference.ids) == {r["id"] for r in warmed}
+    [other] = warm_up.left_to_base(warm_up.image_pairs(warmed + plain), metrics.frame(base), 64).itertuples()
+    assert other.difference.value == 79 - 30 and other.difference.n == 1  # seed 42 alone is at 64
 
 
 def test_the_committed_pairs_are_those_found_by_hand():

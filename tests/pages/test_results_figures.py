@@ -200,6 +200,20 @@ def test_ratios_are_drawn_with_their_bands_and_the_papers(speedups):
 # --- rules of the learning rate ---
 
 
+def test_runs_with_a_warm_up_stand_beside_those_without():
+    plain = RUNS[(RUNS["dataset"] == "synthetic-1k") & (RUNS["lr_rule"] == "linear")]
+    large = plain[plain["batch_size"] >= 256]
+    warm = large.assign(test_acc=large["test_acc"] + 5, warmup_epochs=5, id="w" + large["id"])
+    pairs = pd.concat([large.assign(warmup_epochs=0), warm])
+    figure = learning_rate_figures.runs_with_warm_up(RUNS[RUNS["lr_rule"] == "linear"], pairs, "synthetic-1k")
+    circles, squares, chance = figure.axes[0].lines
+    assert circles.get_xydata().tolist() == plain[["batch_size", "test_acc"]].to_numpy(float).tolist()
+    assert squares.get_ydata().tolist() == warm["test_acc"].tolist()
+    beside = squares.get_xdata() / warm["batch_size"].to_numpy()
+    assert ((1 < beside) & (beside < 1.4)).all() and chance.get_ydata()[0] == 100 / 2
+    assert picture.notes(figure).caption.startswith("Synthetic 1K: test accuracy of every run")
+
+
 def test_each_rule_is_drawn_close_up_and_beside_table_v():
     figure = learning_rate_figures.rules(RUNS, titles=("a", "b"))
     near, far = figure.axes

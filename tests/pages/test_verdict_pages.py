@@ -153,7 +153,7 @@ def test_the_box_of_a_section_lists_statements_and_counts_cells(some, ours, monk
     assert cells[:2] == ["The text <of it>", "1.5 points"]
     assert cells[2].endswith(rules.CONSISTENT) and cells[4].endswith(rules.NOT)
     assert (
-        cells[3] == f"2.25 points 1.50 to 3.00 MNIST, B{NB}={NB}512; read as first"
+        cells[3] == f"−1.12 points −2.00 to 4.00 CIFAR-10, B{NB}={NB}32; read as first"  # the further
         and second.find_all("td")[3].text == "–"
     )
     assert first.a["href"].endswith(f".html#claim-{LEADS['how-far']}")
