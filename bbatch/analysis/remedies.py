@@ -223,25 +223,28 @@ def gained_by_seed(dataset: str, runs: pd.DataFrame, remedy: str, batch_size: in
 
 @dataclass(frozen=True)
 class Equivalence:
-    """Growth of the batch beside decay of the rate, each at its own best rate. `growth`, `decay`: test
-    accuracy in percent; `difference`: the former minus the latter, points; and the steps of both."""
+    """Growth of the batch beside decay of the rate, each at its own best rate: test accuracy in percent,
+    growth minus decay in points, steps, and whether growth did best at the lowest or highest rate tried."""
 
     growth: Interval
     decay: Interval
     difference: Interval
     growth_steps: float
     decay_steps: float
+    at_edge: bool
 
 
 def growth_and_decay(dataset: str, runs: pd.DataFrame) -> Equivalence:
     """Does a batch that grows do what a rate that decays does (Smith et al. 2018)? Of SGD with momentum."""
     arms = by_arm(dataset, runs)
-    accuracy, steps = [], []
+    accuracy, steps, edges = [], [], []
     for name in ("SGD, batch grows", "SGD, rate decays"):
         found = arms[name]
         seeds, b = found["seed"].nunique(), int(found["batch_size"].iloc[0])
         grid, weights = arm_grid(found, b, seeds), weights_of(seeds)
         accuracy.append(grid.accuracy(weights))
-        steps.append(_cost(found, b, grid.rates[int(grid.chosen(weights[0]))])["steps"])
+        k = int(grid.chosen(weights[0]))
+        steps.append(_cost(found, b, grid.rates[k])["steps"])
+        edges.append(k in (0, len(grid.rates) - 1))
     made = (interval_of(values, seeds) for values in (*accuracy, accuracy[0] - accuracy[1]))
-    return Equivalence(*made, *steps)
+    return Equivalence(*made, *steps, edges[0])

@@ -178,6 +178,10 @@ def test_growth_beside_decay(runs):
     found = remedies.growth_and_decay(NAME, runs)
     assert found.difference.mean == pytest.approx(found.growth.mean - found.decay.mean)
     assert (found.growth_steps, found.decay_steps) == (2 * 125 + 32 + 8, 4 * 125)
+    assert not found.at_edge  # 0.16 is the middle of growth's rates
+    low = runs["base_lr"].where(runs["batch_size"] == 4096)
+    higher = runs.assign(held_out_acc=runs["held_out_acc"].mask(low == low.max(), 99.9))
+    assert remedies.growth_and_decay(NAME, higher).at_edge
 
 
 # The parts, on grids of two seeds and tables of a few rows.
