@@ -241,6 +241,7 @@ def _panels(figure: Figure) -> list[tuple[float, float, float, float]]:
         or any(axis.images and not len(axis.get_xticks()) for axis in shown)
     ):
         return []
-    height = 72 * figure.get_size_inches()[1]
+    height, margin = 72 * figure.get_size_inches()[1], 1
     boxes = [axis.get_tightbbox() for axis in shown] + [key.get_window_extent() for key in figure.legends]
-    return [(b.x0 - 1, height - b.y1 - 1, b.width + 2, b.height + 2) for b in boxes if b]
+    around = [box.padded(margin) for box in boxes if box]
+    return [(b.x0, height - b.y1, b.width, b.height) for b in around]

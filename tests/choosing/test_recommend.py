@@ -1,5 +1,6 @@
 """The whole: one answer, or none with its reason; in Python and in the terminal."""
 
+import inspect
 import json
 import math
 import re
@@ -14,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import bbatch
-from bbatch import cli
+from bbatch import cli, commands
 from bbatch.choosing import advice, learned
 from bbatch.choosing.answer import restored
 from bbatch.choosing.judging import Judged
@@ -220,6 +221,14 @@ def test_what_is_not_asked_for(stubbed, capsys):
     stubbed.ask()
     assert stubbed.searches == [(stubbed.task, 20, 10.0 + 2 + 60, 0.25, 0, 128)]
     assert stubbed.task.fits == 0 and "s left: memory" in capsys.readouterr().err
+
+
+def test_what_is_not_said_is_the_same_in_python_and_in_the_terminal():
+    options = vars(commands.parser().parse_args(["recommend"]))
+    for function in (bbatch.recommend, bbatch.select_batch_size):
+        usual = {name: p.default for name, p in inspect.signature(function).parameters.items()}
+        both = {"epochs", "budget", "base_lr", "device", "precision", "seed"}
+        assert {name: usual[name] for name in both} == {name: options[name] for name in both}
 
 
 def test_a_quiet_search_says_nothing(stubbed, capsys):

@@ -331,6 +331,10 @@ def test_workers_stay_from_one_stretch_of_batches_to_the_next():
     assert len(again) == 300 and set(again.flatten().tolist()) == {first.item()} != {float(os.getpid())}
 
 
+def test_sixteen_rows_are_enough():
+    assert len(Rows((X[:16], Y[:16]), "training")) == 16
+
+
 def test_rows_come_once_an_epoch_in_an_order_that_the_seed_decides_and_can_be_taken_up_again():
     for source in (TRAIN, Listed(*TRAIN), DataLoader(Listed(*TRAIN), 5, shuffle=True)):
         rows = Rows(source, "training")
@@ -340,6 +344,9 @@ def test_rows_come_once_an_epoch_in_an_order_that_the_seed_decides_and_can_be_ta
         assert torch.equal(torch.cat([b[0] for b, _ in rows.batches(32, seed=1, skip=64)]), one[64:])
         some = torch.cat([b[0] for b, _ in rows.batches(32, most=70)])
         assert len(some) == 70 and torch.equal(some, torch.cat([b[0] for b, _ in rows.batches(10, most=70)]))
+        assert not torch.equal(some, TRAIN[0][:70]), "a random part"
+        for most in (300, 400):  # all of them are no part
+            assert torch.equal(torch.cat([b[0] for b, _ in rows.batches(32, most=most)]), TRAIN[0])
     unshuffled = Rows(DataLoader(TensorDataset(*TRAIN), 5), "training")
     assert torch.equal(torch.cat([b[0] for b, _ in unshuffled.batches(32, seed=1)]), TRAIN[0])
 

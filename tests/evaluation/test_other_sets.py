@@ -14,6 +14,7 @@ from sklearn.model_selection import train_test_split
 
 from bbatch.choosing.answer import restored
 from bbatch.config import DATASETS
+from bbatch.data import Data
 from bbatch.evaluation import __main__, example, other_sets, problems, tables
 from bbatch.evaluation.problems import problem
 from factories import record_of_four_epochs
@@ -95,6 +96,16 @@ def test_a_problem_follows_the_protocol_of_its_set():
     )
 
 
+def test_a_part_of_the_images_is_drawn_with_seed_42(monkeypatch):
+    monkeypatch.setattr(problems, "IMAGES", 3)
+    x, y = torch.arange(20.0)[:, None], torch.arange(20)
+    part = problems._part(Data("made", "here", "digest", x[:12], y[:12], x[12:], y[12:]))
+    generator = torch.Generator().manual_seed(42)
+    train, test = torch.randperm(12, generator=generator)[:3], torch.randperm(8, generator=generator)[:3] + 12
+    assert part.train_y.tolist() == part.train_x[:, 0].tolist() == train.tolist()
+    assert part.test_y.tolist() == part.test_x[:, 0].tolist() == test.tolist()
+
+
 def test_a_record_becomes_a_row():
     r = record_of_four_epochs(lr_rule="constant") | {}
     whole = record_of_four_epochs()
@@ -147,10 +158,15 @@ def test_the_command_evaluates_or_times_steps(monkeypatch, capsys):
 
 def test_the_example_is_recorded_as_it_is_found(tmp_path, monkeypatch):
     answer = example.example()
-    monkeypatch.setattr("bbatch.records.store.FROZEN", tmp_path)
+    monkeypatch.setattr("bbatch.records.store.FROZEN", tmp_path / "results")
     monkeypatch.setattr("bbatch.choosing.recommend.recommend", lambda **asked: answer)
     for _ in range(2):  # the second finds the folder there
         monkeypatch.delitem(sys.modules, "bbatch.evaluation.example", raising=False)
         runpy.run_module("bbatch.evaluation.example", run_name="__main__")
-    written = json.loads((tmp_path / "selection" / "example.json").read_text())
+    written = json.loads((tmp_path / "results" / "selection" / "example.json").read_text())
     assert json.dumps(restored(written).to_dict()) == json.dumps(answer.to_dict())
+
+
+def test_the_usual_number_of_seeds_is_that_of_most_problems():
+    seeds = tables.table("choices", ["problem", "seed"]).groupby("problem")["seed"].nunique()
+    assert list(seeds.mode()) == [tables.SEEDS] == [seeds.max()]

@@ -67,7 +67,9 @@ def test_the_grid_keeps_to_what_the_task_can_train(made):
     assert {t.batch_size for t in trained} == {8, 16, 32}
 
 
-@pytest.mark.parametrize("budget, rounds", [(24.0, 1), (49.0, 1), (50.0, 2), (74.0, 2), (75.0, 3), (1e9, 4)])
+@pytest.mark.parametrize(
+    "budget, rounds", [(0.5, 1), (24.0, 1), (49.0, 1), (50.0, 2), (74.0, 2), (75.0, 3), (1e9, 4)]
+)
 def test_the_grid_ends_before_a_round_that_the_budget_does_not_hold(made, budget, rounds):
     """25 trainings of a second an epoch: the next round takes as long as the last one."""
     task, trained = made()
@@ -171,7 +173,9 @@ def test_each_way_is_asked_for_its_own_choice_and_its_time_is_taken(monkeypatch,
     row = ways.decide(on, method, 43)
     assert (row["problem"], row["method"], row["seed"]) == ("wine", method, 43)
     if method == "always 32":
-        assert (row["batch_size"], row["seconds"], row["reason"]) == (32, 0.0, "fixed")
+        assert (row["batch_size"], row["lr"], row["reason"]) == (32, 0.001, "fixed")
+        nothing = {row[what] for what in ("warmup_epochs", "trainings", "seconds", "cpu_seconds")}
+        assert nothing == {0}
     else:
         assert (row["reason"], row["seconds"], row["cpu_seconds"]) == (method, 2.5, 1.25)
 

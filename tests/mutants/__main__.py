@@ -3,8 +3,8 @@
 Places are comparisons, sums, signs, conditions, numbers, `min` for `max`, `low` for `high`, arguments left
 out. Left out by rule are docstrings, annotations, the wording of errors and texts, looks of figures, and
 arguments that only check, copy or choose a width (`LOOKS` and `CHECKS` in `mutate.py`). Each fault meets the
-quickest tests that reach its line; what survives meets them again in a new process. `--seeded` seeds the
-listed faults instead."""
+quickest tests that reach its line; what survives meets them again in a new process. `--again` seeds what
+survived in an earlier output, to be asked of more tests or of new ones; `--seeded` the listed faults."""
 
 import argparse
 import os

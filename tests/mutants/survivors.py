@@ -4,11 +4,11 @@ import re
 
 ROUNDING = "rounding is far below either"
 ANY_SEED = "one seed is as good as another"
-ANY_SEED = "the seed of a model whose size alone counts"
 BAR = "a word of the progress bar"
 NO_OTHER_COLUMN = "the two tables share no other column"
 PIECES = "samples at a time: the sum is the same"
 LONG_FORM = "what the page shows was drawn once, for an hour; tests read what was written"
+MEAN_OR_SUM = "a mean is off by rounding, far below either; a sum by the number of rows"
 ONE_MORE = "one more column, which nothing reads"
 SIDE = "a sign is 1 or -1"
 # A bound that two measured numbers meet exactly: it happens with probability 0, or to the last bit alone.
@@ -166,6 +166,8 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "bar.total += epochs: Add to Sub",
     ): "the length of the progress bar",
     ("choosing/advice.py", "_amount", "1e-09 to 2e-09"): "both begin at the ninth decimal",
+    ("choosing/checks.py", "_shapes", "0.001 to 0.002"): MEAN_OR_SUM,
+    ("choosing/checks.py", "_shapes", "1e-06 to 2e-06"): MEAN_OR_SUM,
     ("choosing/checks.py", "load_torch", "1 to 2"): "a step that only loads what others need",
     ("choosing/memory_limit.py", "estimate", "0 to 1"): ANY_SEED,
     ("choosing/memory_limit.py", "_child", "0 to 1"): ANY_SEED,
@@ -197,6 +199,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "grid_search",
         "base_lr * STEP ** k: Mult to Div",
     ): "the steps lie alike on both sides of the middle",
+    (
+        "evaluation/ways.py",
+        "grid_search",
+        "middle * 2 ** k: Mult to Div",
+    ): "the sizes lie alike on both sides of the middle",
     ("evaluation/ways.py", "grid_search", "0 to 1"): "only the batch size and the rate are read",
     (
         "records/integrity.py",
@@ -229,6 +236,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
 EDGES = {
     ("choosing/algorithm_2.py", "start"),
     ("choosing/search.py", "Search._look.tried"),
+    ("choosing/search.py", "Search._bar"),
     ("claims/rules.py", "_agrees"),
     ("analysis/accuracy.py", "one_more_run"),
     ("analysis/estimate.py", "weighted"),

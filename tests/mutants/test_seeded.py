@@ -2,12 +2,15 @@
 
 import ast
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from . import cold, hunt
+from .__main__ import survivors_in
 from .hunt import PACKAGE, ROOT
 from .mutate import changed, sites
 from .seeded import FAULTS
@@ -49,6 +52,28 @@ def test_a_seeded_place_is_changed_and_no_other():
         return [names["f"](*some) for some in given]
 
     assert all(values(changed(text, "made", k)) != values(text) for k in range(len(found)))
+
+
+def test_what_takes_too_long_is_given_up_and_the_clocks_stand_still_afterwards():
+    before = signal.getsignal(signal.SIGPROF), signal.getsignal(signal.SIGALRM)
+    with pytest.raises(TimeoutError), hunt.at_most(0.02):
+        while True:
+            pass
+    with pytest.raises(TimeoutError), hunt.at_most(0.01):
+        time.sleep(60)  # eight times as long at most
+    assert (signal.getsignal(signal.SIGPROF), signal.getsignal(signal.SIGALRM)) == before
+    assert signal.getitimer(signal.ITIMER_PROF) == signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_an_earlier_output_names_its_survivors(tmp_path):
+    lines = (
+        "a/b.py:7 f: 1 to 2  <- SURVIVES",
+        "a/b.py:9 g: x < 1: Lt to LtE  <- SURVIVES (an edge)",
+        "a/b.py:9 g: 1 to 2  <- tests/x.py::test_y",
+        "| a | 9 | 3 | 1 (33 %) | 1 | 1 |",
+    )
+    (tmp_path / "out").write_text("\n".join(lines))
+    assert survivors_in([tmp_path / "out"]) == {("a/b.py", "f: 1 to 2"), ("a/b.py", "g: x < 1: Lt to LtE")}
 
 
 MADE = """

@@ -10,11 +10,12 @@ from scipy import stats
 
 import artists
 import made_up
-from bbatch import published
+from bbatch import metrics, published
 from bbatch.config import DATASETS
 from bbatch.pages import figures, picture
 from bbatch.pages.style import COLORS
 from bbatch.pages.tables import METRICS
+from factories import record
 
 NB = "\u00a0"
 
@@ -95,6 +96,15 @@ def test_a_mean_has_its_interval_and_a_lone_seed_that_of_the_test_set(runs):
     dots = artists.points(artists.labelled(axis, "ours, single runs"))
     singles = sorted((b, x) for b, one in found.items() for x in one)
     assert sorted(dots) == [pytest.approx(point) for point in singles]
+
+
+def test_the_margin_of_an_axis_does_not_reach_beyond_what_an_accuracy_can_be():
+    for right, low in (((0, 200), 0), ((190, 194), 50)):
+        counts = metrics.frame(
+            record(batch_size=b, test_correct=n) for b, n in zip((8, 64), right, strict=True)
+        )
+        bottom, top = figures.against_batch_size(counts, ["synthetic-1k"]).axes[0].get_ylim()
+        assert top <= 101 and (bottom == 0 if low == 0 else bottom > low)
 
 
 def told(mean, low, high):

@@ -228,16 +228,27 @@ def test_marked_points_are_told_where_no_text_is_given_and_a_drawing_has_its_siz
     axis.plot([1, 2], [3, 4], "o", label="a\nline")
     axis.plot([5], [6], "o")  # one point is no line
     axis.plot([1, 2], [7, 8], "s")
-    axis.set(xlabel="x (log scale)", ylabel="y")
-    axis.set_title("a title", loc="left")
     told = ["a line: x 1, y 3", "a line: x 2, y 4", "x 1, y 7", "x 2, y 8"]
     assert [text for *_, text, _ in picture._tips(figure)] == told
-    assert picture.words(figure) == "Chart. a title: y against x (log scale)."
+    axis.set(xlabel="size (log scale)", ylabel="share (log scale)")
+    axis.set_title("a title", loc="left")
+    named = [text.replace("x ", "size ").replace("y ", "share ") for text in told]
+    assert [text for *_, text, _ in picture._tips(figure)] == named
+    assert picture.words(figure) == "Chart. a title: share (log scale) against size (log scale)."
     assert 'viewBox="0 0 216 144" width="288" height="192"' in picture.html(figure)
     axis.axis("off")
     assert picture._tips(figure) == [] and picture.words(figure) == "Chart. a title."
     axis.set_title("", loc="left")
     assert picture.words(figure) == "Chart."
+
+
+def test_of_a_line_with_more_marks_than_a_reader_can_point_at_none_is_told():
+    figure = mpl.figure.Figure()
+    axis = figure.subplots()
+    axis.plot(range(65), "o")
+    assert picture._tips(figure) == []
+    axis.plot(range(64), "o")
+    assert len(picture._tips(figure)) == 64
 
 
 def test_colours_have_a_twin_for_the_dark_where_they_are_no_scale():

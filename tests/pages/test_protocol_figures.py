@@ -228,6 +228,7 @@ def test_a_page_says_what_differs_from_the_committed_one():
         for accuracy in (100, True, "x"):
             with pytest.raises(BadInput, match="percentage above 0 and below 100"):
                 parameters.remember([], {"accuracy": accuracy})
+        parameters.remember([], {"accuracy": 0.5})
         parameters.remember([], {"accuracy": 99.5, "datasets": ("mnist", "cifar10"), "live_seeds": 2})
         with pytest.raises(BadInput, match="each may be named once"):
             parameters.remember([], {"datasets": ["mnist", "mnist"]})
