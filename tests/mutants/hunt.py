@@ -239,7 +239,8 @@ def put(file: str, code: CodeType, site: Site, functions) -> bool:
     """Put the changed code in the place of the loaded one: of the function that holds the site, or a constant
     of the module under its name wherever it was imported. False where that does not suffice."""
     if site.function == "<module>":
-        module = sys.modules[module_name(file)]
+        if not (module := sys.modules.get(module_name(file))):  # the tests that were named import it later
+            return False
         fresh = dict(vars(module))
         try:
             exec(code, fresh)
