@@ -98,7 +98,8 @@ def _variances(add, run: Run, epoch: int, net: nn.Module, source: data.Data) -> 
 
 def _sharpness(add, split: str, net: nn.Module, x, y, effort: Effort) -> None:
     with torch.inference_mode():
-        pieces = zip(x.split(500), y.split(500), strict=True)
+        piece = 500
+        pieces = zip(x.split(piece), y.split(piece), strict=True)
         correct = sum(int((net(a).argmax(1) == b).sum()) for a, b in pieces)
     add(split, "accuracy", 100 * correct / len(y), len(y))
     for norm in sharpness.NORMS:

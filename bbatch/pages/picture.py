@@ -241,7 +241,8 @@ def _panels(figure: Figure) -> list[tuple[float, float, float, float]]:
         or any(axis.images and not len(axis.get_xticks()) for axis in shown)
     ):
         return []
-    height, margin = 72 * figure.get_size_inches()[1], 1
+    height = 72 * figure.get_size_inches()[1]
+    margin = 1
     boxes = [axis.get_tightbbox() for axis in shown] + [key.get_window_extent() for key in figure.legends]
     around = [box.padded(margin) for box in boxes if box]
     return [(b.x0, height - b.y1, b.width, b.height) for b in around]

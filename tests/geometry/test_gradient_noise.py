@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from bbatch.geometry.gradient_noise import (
+    _jackknife,
     expected_variance,
     first_weight,
     gradient_variance,
@@ -126,6 +127,22 @@ def test_over_all_samples_there_are_nothing_is_subtracted(batch_size):
     assert partial.norm2 == pytest.approx(
         found.norm2 - found.trace / len(y), rel=1e-5
     )  # what a reader adds again
+
+
+@pytest.mark.parametrize(
+    "whole, left_out, mean, half",
+    [
+        (2.0, [1.0, 2.0, 4.0], 4 / 3, 4.30265 * np.sqrt(2 / 3 * 14 / 3)),  # 3 · 2 − 2 · 7/3, and t of 2
+        (2.1, [2.0, 2.1, 2.2], 2.1, 4.30265 * np.sqrt(2 / 3 * 0.02)),
+        (1.0, [1.25] * 4, 0.25, 0.0),  # 4 · 1 − 3 · 1.25
+        (1.0, [2.0] * 3, 1.0, 0.0),  # 3 · 1 − 2 · 2 is below 0: the ratio itself
+    ],
+)
+def test_the_jackknife_takes_the_bias_out_and_begins_at_nothing_at_least(whole, left_out, mean, half):
+    found = _jackknife(whole, np.array(left_out), 1.0)
+    ends = (mean, max(0.0, mean - half), mean + half)
+    assert (found.mean, found.low, found.high) == pytest.approx(ends, rel=1e-5)
+    assert found.n == len(left_out) and np.isnan(_jackknife(whole, np.array(left_out), 0.0).mean)
 
 
 def test_no_true_gradient_no_scale():

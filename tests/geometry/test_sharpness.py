@@ -1,5 +1,6 @@
 """Sharpness, against losses whose maximum over a ball is known in closed form or found by brute force."""
 
+import inspect
 from itertools import product
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy.optimize import brentq
 from torch import nn
 from torch.nn import functional as F
 
+from bbatch.geometry.networks import EFFORT
 from bbatch.geometry.objective import Objective
 from bbatch.geometry.sharpness import NORMS, ball, keskar, rescale, sharpness
 from factories import Point, quadratic, refused, refuses_what_cannot_be_measured, small_cnn, small_mlp
@@ -243,3 +245,9 @@ def test_bad_input():
     for p in (0, size + 1, 2.5):
         refused(lambda p=p: keskar(net, F.cross_entropy, x, y, subspace=p), f"allow 1 to {size}")
     refused(lambda: rescale(net, net[0], net[3], 0), "factor is 0")
+
+
+def test_it_is_sought_from_as_many_points_as_in_the_tables_unless_told():
+    usual = {name: p.default for name, p in inspect.signature(sharpness).parameters.items()}
+    effort = EFFORT["synthetic-50k"]
+    assert (usual["restarts"], usual["directions"]) == (effort.restarts, effort.directions)

@@ -121,6 +121,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "tqdm(range(len(losses), len(points)), initial=len(losses), total=len(points), desc='landsc: "
         "without unit",
     ): BAR,
+    ("geometry/one_network.py", "_sharpness", "500 to 501"): PIECES,
     ("geometry/objective.py", "<module>", "10000 to 10001"): PIECES,
     ("geometry/objective.py", "<module>", "1024 to 1025"): PIECES,
     ("claims/calibration.py", "<module>", "False to True"): ONE_MORE,
