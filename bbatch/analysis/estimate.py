@@ -140,6 +140,7 @@ def ratio(values, about: str, ids=(), prior: tuple[float, float] = (math.nan, 0.
 def mean(values, unit: str, about: str, ids=(), **more) -> Estimate:
     """The mean of independent values, one a seed, by their own scatter alone."""
     x = np.asarray(values, float)
+    n = len(x) or math.nan
     deviation, freedom = moderated(x, math.nan, 0.0) if len(x) else (math.nan, math.inf)
     return Estimate(
         float(x.mean()) if len(x) else math.nan,
@@ -147,8 +148,8 @@ def mean(values, unit: str, about: str, ids=(), **more) -> Estimate:
         unit,
         about=about,
         ids=tuple(ids),
-        error=deviation / math.sqrt(max(len(x), 1)),
-        one_run=deviation * math.sqrt(1 + 1 / max(len(x), 1)),
+        error=deviation / math.sqrt(n),
+        one_run=deviation * math.sqrt(1 + 1 / n),
         freedom=freedom if math.isfinite(freedom) else 1.0,
         **({"how": "over seeds"} | more),
     )

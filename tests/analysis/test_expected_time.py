@@ -11,8 +11,10 @@ from bbatch.config import plan
 from bbatch.studies.trial import Trial
 
 COSTS = {
+    ("bbatch", 16): 100.0,
     ("bbatch", 32): 100.0,
     ("bbatch", 512): 400.0,
+    ("bbatch, eager", 16): 1000.0,
     ("bbatch, eager", 32): 1000.0,
     ("bbatch, eager", 512): 1000.0,
 }
