@@ -142,6 +142,9 @@ def test_every_cell_asks_for_its_own_place():
             assert (c.paper_says.relation, c.paper_says.value, c.paper_says.unit) == ("<=", 0, "points")
             assert c.says.unit == "percent" and math.isnan(c.paper_says.nothing)
         value = getattr(whole[dataset, int(batch)], names[column] or "epoch_time_s")
+        said = {"test-acc": "test accuracy", "train-acc": "training accuracy", "epoch": "time of an epoch"}
+        title = config.DATASETS[dataset].title
+        assert c.text == f"{said.get(column, column)} on {title} at B = {batch}"
         assert c.says.value == value and float(re.match(r"[-\d.]+", c.printed.replace("−", "-"))[0]) == value
 
 
