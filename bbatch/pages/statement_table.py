@@ -150,7 +150,8 @@ def _records(j: Judgement, ours: Evidence) -> str:
 
 def _link(j: Judgement) -> str:
     image = next((digits for name, digits in IMAGES.items() if name in j.claim.id), "02")
-    [page] = (ROOT / "notebooks").glob(f"{PAGES.get(j.claim.question, image)}_*.ipynb")
+    # the first: a reader may add another page with the number
+    page = min((ROOT / "notebooks").glob(f"{PAGES.get(j.claim.question, image)}_*.ipynb"))
     return f'<a href="{page.stem}.html">The page with its figures</a>.'
 
 
