@@ -33,22 +33,29 @@ def data(runs: pd.DataFrame) -> dict:
     `runs`: the frame of `metrics.frame`, full protocol (`metrics.full_protocol`), all learning-rate rules.
     """
     cells, columns = [], LISTED + list(SHOWN)
-    for (name, rule, b), cell in runs.groupby(["dataset", "lr_rule", "batch_size"]):
-        values = {}
-        for metric in SHOWN:
-            have = cell.dropna(subset=[metric]).astype({metric: float})
-            whole = len(have) == len(cell)
-            i = of_cell(runs, name, int(b), metric, rule) if whole else interval(have, metric)
-            values[metric] = [_number(v, metric) for v in (i.mean, i.low, i.high)] + [len(have)]
-        listed = [[_plain(v) for v in row] for row in cell[columns].itertuples(index=False)]
-        about = {"data": name, "rule": rule, "B": int(b), "lr": float(cell["lr"].iloc[0])}
-        cells.append(about | {"values": values, "runs": listed})
+    for name, mine in runs.groupby("dataset"):
+        for (rule, b), cell in mine.groupby(["lr_rule", "batch_size"]):
+            listed = [[_plain(v) for v in row] for row in cell[columns].itertuples(index=False)]
+            about = {"data": name, "rule": rule, "B": int(b), "lr": float(cell["lr"].iloc[0])}
+            cells.append(about | {"values": _values(cell, mine), "runs": listed})
     sets = {
         name: {"title": spec.title, "color": COLORS[name], "dark": dark(COLORS[name].lower())}
         for name, spec in DATASETS.items()
     }
     found = {"sets": sets, "metrics": SHOWN, "rules": list(LR_RULES)}
     return found | {"columns": columns, "cells": cells, "paper": _paper()}
+
+
+def _values(cell: pd.DataFrame, runs: pd.DataFrame) -> dict[str, list]:
+    """Mean, low, high and n of each metric over the runs of a cell; `runs`: all of its data set."""
+    name, rule, b = cell[["dataset", "lr_rule", "batch_size"]].iloc[0]
+    values = {}
+    for metric in SHOWN:
+        have = cell.dropna(subset=[metric]).astype({metric: float})
+        whole = len(have) == len(cell)
+        i = of_cell(runs, name, int(b), metric, rule) if whole else interval(have, metric)
+        values[metric] = [_number(v, metric) for v in (i.mean, i.low, i.high)] + [len(have)]
+    return values
 
 
 def _paper() -> list[dict]:
