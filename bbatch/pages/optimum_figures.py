@@ -67,7 +67,7 @@ def optimum_scatter(draws: dict[str, pd.DataFrame]) -> Figure:
     found = []
     figure, axes = panels_in_a_row(len(draws), width=4.1, height=3.6, least=6)
     if not draws:
-        axes[0].set_title("No data set has runs at every batch size yet")
+        axes[0].set_title("No data set has runs at every batch size, and two at one of them")
     for axis, (name, table) in zip(axes, draws.items(), strict=False):  # one panel, too, for none
         sizes, title = DATASETS[name].protocol.batch_sizes, DATASETS[name].title
         share = 100 * table["optimal"].value_counts(normalize=True).reindex(sizes, fill_value=0)

@@ -52,6 +52,12 @@ def test_the_optimum_is_drawn_from_the_intervals_of_the_means():
     assert module.outcomes(clear, "synthetic-1k", "optimal").among == (32.0,)
     assert module.outcomes(clear, "synthetic-1k", "critical").among == (np.inf,)
     assert list(module.bootstraps(clear, ["synthetic-1k", "mnist"])) == ["synthetic-1k"]
+    once = clear[(clear["seed"] == 0)]
+    assert module.bootstraps(once, ["synthetic-1k"]) == {}  # nothing tells how means of one run scatter
+    assert (
+        len(module.bootstraps(clear[(clear["seed"] == 0) | (clear["batch_size"] == 8)], ["synthetic-1k"]))
+        == 1
+    )
     tie = frame({b: 96.0 if b in (32, 128) else 95.5 for b in sizes})
     share = module.drawn(tie, "synthetic-1k")["optimal"].value_counts(normalize=True)
     assert set(share.index) == {32, 128} and share.max() < 0.6  # either, about as often

@@ -300,4 +300,7 @@ def test_how_often_each_batch_size_is_best():
     )
     empty = optimum_figures.optimum_scatter({})
     assert "othing is drawn" in picture.notes(empty).caption and len(empty.axes) == 1
-    assert empty.axes[0].get_title(loc="left") == "No data set has runs at every batch size yet"
+    assert (
+        empty.axes[0].get_title(loc="left")
+        == "No data set has runs at every batch size, and two at one of them"
+    )
