@@ -45,6 +45,7 @@ def obtain(
 
     Raises `BadInput` for an unknown data set, profile, rule, precision or executor.
     """
+    dask_cluster.address_in(executor)  # a wrong name is told now, though nothing may be left to train
     store = store or Store()
     cells = [cell for rule in rules for cell in _cells(datasets, profile, seeds, rule, precision)]
     if compute:

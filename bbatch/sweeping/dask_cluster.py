@@ -29,6 +29,17 @@ ANSWER_WITHIN = 10  # seconds in which a scheduler must answer
 ADDRESS = re.compile(r"dask://([\w.-]+|\[[0-9a-fA-F:]+\]):(\d{1,5})")
 
 
+def address_in(name: str) -> re.Match | None:
+    """Host and port of the scheduler that an executor's name holds; None for an executor of this machine.
+
+    Raises `BadInput` for a name that is no executor's.
+    """
+    address = ADDRESS.fullmatch(name) if isinstance(name, str) else None
+    if name not in ("processes", "dask") and not (address and 0 < int(address[2]) < 2**16):
+        raise BadInput(f"executor {name!r} is unknown; allowed are processes, dask and dask://HOST:PORT.")
+    return address
+
+
 @contextmanager
 def executor(name: str, jobs: int | None = None, device: str = "cpu") -> Iterator[Executor | None]:
     """The executor named `processes` (None: the sweep's own), `dask` or `dask://HOST:PORT`, in a `with`.
@@ -37,12 +48,10 @@ def executor(name: str, jobs: int | None = None, device: str = "cpu") -> Iterato
     worker a GPU). The address of Dask's dashboard goes to stderr. Raises `BadInput` for another name, for a
     device that the workers of `dask` cannot have, or where no scheduler answers.
     """
+    address = address_in(name)
     if name == "processes":
         yield None
         return
-    address = ADDRESS.fullmatch(name) if isinstance(name, str) else None
-    if name != "dask" and not (address and 0 < int(address[2]) < 2**16):
-        raise BadInput(f"executor {name!r} is unknown; allowed are processes, dask and dask://HOST:PORT.")
     if not address:  # elsewhere the workers' devices count, not ours
         data.usable(device)
     import dask

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from bbatch import published
 from bbatch.analysis import generalization_gap
 from bbatch.config import LR_RULES, Run
+from bbatch.errors import BadInput
 from bbatch.metrics import frame
 from bbatch.pages import explorer, parameters, picture, report, shown
 from bbatch.records.store import Store
@@ -129,13 +130,15 @@ def test_a_page_trains_what_is_recorded_in_no_form(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "grid", lambda d, p, s, rule, precision: [
         Run.from_dict(forms[b].as_dict() | {"precision": precision, "lr_rule": rule}) for b in sizes
     ])  # fmt: skip
-    given = dict(seeds=1, store=store, device="cuda", jobs=3, executor="threads")
+    with pytest.raises(BadInput, match="executor 'threads' is unknown"):  # though nothing is to be trained
+        report.obtain(["synthetic-1k"], "smoke", store=store, executor="threads")
+    given = dict(seeds=1, store=store, device="cuda", jobs=3, executor="dask")
     found = report.obtain(["mnist"], **given)
     assert not swept and [r["id"] for r in found] == [r["id"] for r in kept]
     report.obtain(["mnist"], compute=True, **given)
     [(missing, where, named)] = swept
     assert missing == [forms[32]] and where is store
-    assert named == {"device": "cuda", "jobs": 3, "executor": ("threads", 3, "cuda")}
+    assert named == {"device": "cuda", "jobs": 3, "executor": ("dask", 3, "cuda")}
 
 
 def test_the_committed_runs_of_some_data_sets(monkeypatch):
