@@ -66,12 +66,12 @@ def test_agrees_with_the_ordinary_engine(device, dataset, optimizer):
         tiny(dataset).to(device),
     )  # 13 steps an epoch, the last partial
     plain, graph = TorchEngine.of(run, data, device), GraphEngine.of(run, data, device)
-    start = plain.weights()
+    start, turned = plain.weights(), device == "cuda" and optimizer == "adam"
     for epoch in range(run.epochs):
         (loss, correct), (loss_graph, correct_graph) = plain.train_epoch(epoch), graph.train_epoch(epoch)
-        assert loss_graph == pytest.approx(loss, rel=1e-5 if device == "cpu" else 1e-3)
+        assert loss_graph == pytest.approx(loss, rel=1e-3 if turned else 1e-5)
         assert abs(correct_graph - correct) <= 1
-    if device == "cpu":
+    if not turned:
         assert distance(plain, graph) < 1e-5
     ours, theirs = list(graph.weights().values()), list(plain.weights().values())
     assert share_apart(ours, theirs, [1e-5] * len(ours)) < FEW
@@ -110,7 +110,7 @@ def test_agrees_with_the_plain_loop(device, dataset, optimizer):
     rows = zip(net.parameters(), ours.weights().values(), start, strict=True)
     theirs, now, before = zip(*((p.detach(), w, b) for p, w, b in rows if w.dim() > 1), strict=True)
     within = [0.05 * (w - b).abs().max() for w, b in zip(now, before, strict=True)]
-    assert share_apart(now, theirs, within) <= (0 if device == "cpu" else FEW)
+    assert share_apart(now, theirs, within) <= (FEW if device == "cuda" and run.optimizer == "adam" else 0)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
