@@ -16,15 +16,18 @@ from .critical_batch_size import DROP
 
 def map_of(dataset: str, runs: pd.DataFrame, network: str) -> pd.DataFrame:
     """The map of a network: its runs with the data set's own optimizer, number of epochs and fixed schedules,
-    on the `FEW` seeds that all batch sizes have. Raises `BadInput` where there is none."""
+    on those of the first `FEW` seeds that all batch sizes have. Of two rows of one run the first counts.
+    Raises `BadInput` where there is none."""
     s = SETTINGS[dataset]
     same = {"network": network, "optimizer": s.optimizer, "epochs": s.epochs, "warmup_epochs": 0}
-    same |= {"batch_schedule": "fixed", "lr_schedule": "fixed"}
+    same |= {"batch_schedule": "fixed", "lr_schedule": "fixed", "averages": "running"}
     found = runs[runs["patience"].isna() & (runs["seed"] < 42 + FEW)]
     for column, value in same.items():
         found = found[found[column] == value]
     if found.empty:
         raise BadInput(f"no runs of network {network!r} on {dataset} are in the tables given.")
+    by_size = found.groupby("batch_size")["seed"].agg(set)
+    found = found[found["seed"].isin(set.intersection(*by_size))]
     return found.drop_duplicates(["batch_size", "lr", "seed"])
 
 

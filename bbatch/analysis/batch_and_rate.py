@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..config import DATASETS
 from ..errors import BadInput, one_of
 from ..statistics import Interval
 from .critical_batch_size import DROP, Critical, critical_batch_size
@@ -138,19 +139,21 @@ def rate_exponents(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS)
     return Exponents(*intervals, int(whole[4]), *map(int, bends))
 
 
-def rules_on_map(runs: pd.DataFrame, base_lr: float, base_batch: int = BASE) -> pd.DataFrame:
-    """Where the three rules lie on the map, and what each loses against the best rate.
+def rules_on_map(runs: pd.DataFrame) -> pd.DataFrame:
+    """Where the three rules lie on the map, and what each loses against the best rate. They pass through the
+    rate that the paper gives to the data set, at the batch size for which it gives it (Section III-C).
 
     Columns: batch_size, rule, rate, loss (test accuracy at the best rate minus that at the rule's, points,
     `Interval`: seeds drawn again, choice made anew). Between two rates accuracy is interpolated in the rate's
     logarithm; where a rule leads out of the range tried, `loss` is missing (NaN).
     """
     found = map_by_batch_size(runs)
+    base = DATASETS[runs["dataset"].iloc[0]].protocol
     whole, drawn, n = all_seeds(found), seed_weights(seed_count(found), DRAWS), seed_count(found)
     rows = []
     for b, grid in found.items():
         for rule, power in (("constant", 0), ("sqrt", 0.5), ("linear", 1)):
-            rate = base_lr * (b / base_batch) ** power
+            rate = base.base_lr * (b / base.base_batch) ** power
             at = grid.at(rate)
             if at is None:
                 loss = Interval(math.nan, math.nan, math.nan, n)

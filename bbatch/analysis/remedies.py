@@ -29,7 +29,7 @@ from .rate_map import Grid
 # What tells the trials of a data set's studies apart.
 KEYS = """
     batch_size base_lr seed epochs patience optimizer weight_decay network
-    batch_schedule lr_schedule warmup_epochs
+    batch_schedule lr_schedule warmup_epochs averages
 """.split()
 AT_BASE = f"{PLAIN} at {BASE}"
 TUNED = "tuned rate"
@@ -47,7 +47,7 @@ def by_arm(dataset: str, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     for name, arm in (remedies_of(dataset) | optimizers_of(dataset)).items():
         wanted = pd.DataFrame(
             [
-                vars(t.run) | {"network": t.run.network_name, "patience": t.patience}
+                vars(t.run) | {"network": t.run.network_name, "patience": t.patience, "averages": t.averages}
                 for t in arm_trials(dataset, arm)
             ]
         )
@@ -151,7 +151,7 @@ def gap_closed(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
     for b in LARGE:
         compared_with = {n: untreated(arms, b, n) for n in set(counts.values())}
         u = compared_with[counts[PLAIN]]
-        cost = _cost(plain, b, u.plain.rates[0])
+        cost = cost_of_run(plain, b, u.plain.rates[0])
         for title, rule in RULES.items():
             rows.append(_compared(u, title, u.by_rule(rule)) | {"rate": math.nan, "at_edge": False} | cost)
         for name, found in arms.items():
@@ -166,7 +166,7 @@ def _treated(u: Untreated, name: str, runs: pd.DataFrame) -> dict:
     k = int(grid.chosen(u.weights[0]))
     row = _compared(u, TUNED if name == PLAIN else name, grid.accuracy(u.weights))
     row |= {"rate": grid.rates[k], "at_edge": k in (0, len(grid.rates) - 1)}
-    return row | _cost(runs, u.batch_size, grid.rates[k])
+    return row | cost_of_run(runs, u.batch_size, grid.rates[k])
 
 
 def _compared(u: Untreated, name: str, accuracy: np.ndarray) -> dict:
@@ -179,7 +179,7 @@ def _compared(u: Untreated, name: str, accuracy: np.ndarray) -> dict:
     return {"remedy": name, "batch_size": u.batch_size} | {k: interval_of(v, seeds) for k, v in row.items()}
 
 
-def _cost(runs: pd.DataFrame, batch_size: int, rate: float) -> dict:
+def cost_of_run(runs: pd.DataFrame, batch_size: int, rate: float) -> dict:
     """Means over the runs at one rate, and the engine that trained them."""
     cell = runs[(runs["batch_size"] == batch_size) & (runs["lr"] == rate)]
     return {
@@ -206,45 +206,3 @@ def first_remedy(dataset: str, runs: pd.DataFrame) -> Estimate:
     best = free.loc[free["share"].map(lambda share: share.mean).idxmax()]
     share, how = best["share"], f"of the gap at B = {max(LARGE)}, seeds drawn again"
     return Estimate(share.mean, share.n, how=how, about=best["remedy"], bounds=(share.low, share.high))
-
-
-def gained_by_seed(dataset: str, runs: pd.DataFrame, remedy: str, batch_size: int) -> pd.Series:
-    """What a remedy has over the plain training, each at its best rate over the seeds of both: points, by
-    seed."""
-    arms = by_arm(dataset, runs)
-    of = [arms[name][arms[name]["batch_size"] == batch_size] for name in (remedy, PLAIN)]
-    shared = sorted(set(of[0]["seed"]) & set(of[1]["seed"]))
-    found = []
-    for part in of:
-        grid = arm_grid(part, batch_size, len(shared))
-        found.append(grid.test_acc[:, int(grid.chosen(weights_of(len(shared))[0]))])
-    return pd.Series(found[0] - found[1], index=shared)
-
-
-@dataclass(frozen=True)
-class Equivalence:
-    """Growth of the batch beside decay of the rate, each at its own best rate: test accuracy in percent,
-    growth minus decay in points, steps, and whether growth did best at the lowest or highest rate tried."""
-
-    growth: Interval
-    decay: Interval
-    difference: Interval
-    growth_steps: float
-    decay_steps: float
-    at_edge: bool
-
-
-def growth_and_decay(dataset: str, runs: pd.DataFrame) -> Equivalence:
-    """Does a batch that grows do what a rate that decays does (Smith et al. 2018)? Of SGD with momentum."""
-    arms = by_arm(dataset, runs)
-    accuracy, steps, edges = [], [], []
-    for name in ("SGD, batch grows", "SGD, rate decays"):
-        found = arms[name]
-        seeds, b = found["seed"].nunique(), int(found["batch_size"].iloc[0])
-        grid, weights = arm_grid(found, b, seeds), weights_of(seeds)
-        accuracy.append(grid.accuracy(weights))
-        k = int(grid.chosen(weights[0]))
-        steps.append(_cost(found, b, grid.rates[k])["steps"])
-        edges.append(k in (0, len(grid.rates) - 1))
-    made = (interval_of(values, seeds) for values in (*accuracy, accuracy[0] - accuracy[1]))
-    return Equivalence(*made, *steps, edges[0])

@@ -95,8 +95,7 @@ def scaling(e: Evidence) -> str:
 
 def _lost_at_the_base_rate(dataset: str, batch_size: int) -> Interval:
     """Against the best rate for that batch size, from the map of batch sizes and rates."""
-    runs, rate = read_table(f"map-{dataset}"), DATASETS[dataset].protocol.base_lr
-    rules = batch_and_rate.rules_on_map(runs, rate).set_index(["batch_size", "rule"])
+    rules = batch_and_rate.rules_on_map(read_table(f"map-{dataset}")).set_index(["batch_size", "rule"])
     return rules.loc[(batch_size, "constant"), "loss"]
 
 

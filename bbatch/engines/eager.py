@@ -103,6 +103,30 @@ class TorchEngine:
                 correct += int((logits.argmax(1) == target).sum())
         return loss, correct
 
+    def estimate_averages(self) -> None:
+        """Replace the running averages of batch normalization by those of the present weights: the mean over
+        one pass of the training samples, in batches of the last epoch's size, nothing augmented or dropped
+        ("precise" statistics, Wu and Johnson 2021, Section 3). Training averages over its last ten steps or
+        so, and where weights still move fast these are of other weights.
+
+        Raises `BadInput` for a network without batch normalization.
+        """
+        layers = [m for m in self.net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        if not layers:
+            raise BadInput("the network has no batch normalization, so there are no averages to estimate.")
+        self.net.eval()
+        before = [layer.momentum for layer in layers]
+        for layer in layers:
+            layer.reset_running_stats()
+            layer.momentum = None  # a plain mean over all batches
+            layer.train()
+        with torch.no_grad():
+            for batch in self.chosen.split(self.recipe.batch_size(self.recipe.epochs - 1)):
+                self._logits(self.data.train_x[batch])
+        for layer, momentum in zip(layers, before, strict=True):
+            layer.momentum = momentum
+        self.net.eval()
+
     def _logits(self, x: torch.Tensor) -> torch.Tensor:
         low = self.recipe.precision == "bf16"
         with layers_in_bf16(self.device.type, enabled=low):

@@ -71,12 +71,22 @@ def _panel(axis, name: str, table: pd.DataFrame) -> None:
 
 @drawing
 def networks_compared(table: pd.DataFrame, dataset: str) -> Figure:
-    """Best accuracy and rate against batch size, a line a network (`architectures.by_network`)."""
+    """Best accuracy and rate against batch size, a line a network (`architectures.by_network`). A rate at the
+    edge of those tried is hollow: the best may lie beyond."""
     figure, axes = plt.subplots(1, 2, figsize=(10.0, 4.0))
     for (network, rows), (color, style) in zip(table.groupby("network", sort=False), LINES, strict=False):
         for axis, what in zip(axes, ("accuracy", "optimum"), strict=True):
             how = {"color": color, "fmt": style, "capsize": 2, "label": network}
             axis.errorbar(rows["batch_size"], *with_ends(rows[what]), **how)
+        beyond = rows[rows["at_edge"]]
+        hollow = {
+            "color": color,
+            "marker": style[0],
+            "markerfacecolor": "white",
+            "zorder": 3,
+            "linestyle": "",
+        }
+        axes[1].plot(beyond["batch_size"], [i.mean for i in beyond["optimum"]], **hollow)
     for axis in axes:
         batch_size_axis(axis, sorted(table["batch_size"].unique()))
     axes[0].set_ylabel("Test accuracy at the best rate (%)")
@@ -86,5 +96,6 @@ def networks_compared(table: pd.DataFrame, dataset: str) -> Figure:
     return describe(
         figure,
         f"{DATASETS[dataset].title}, networks beside each other: what each batch size attains at its best "
-        "rate, and that rate. Rates chosen on held-out samples; 95 % intervals from seeds drawn again.",
+        "rate, and that rate; hollow where the lowest or highest rate tried did best. Rates chosen on "
+        "held-out samples; 95 % intervals from three or more seeds drawn again.",
     )

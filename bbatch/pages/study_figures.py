@@ -12,30 +12,36 @@ from ..config import DATASETS
 from .picture import describe
 from .style import COLORS, INK, drawing, panels_in_a_row, with_ends
 
-DEEPEST = 5.0  # points below the best cell from which the map is one colour: what matters lies above
+DEEPEST = 5.0  # points below the best cell from which a map is one colour: what matters lies above
 RULES = {"constant": (0, (0, (1, 1.5))), "square root": (0.5, (0, (4, 2))), "linear": (1, "-")}
 
 
 @drawing
-def maps(tables: dict[str, pd.DataFrame]) -> Figure:
+def maps(tables: dict[str, pd.DataFrame], deepest: float = DEEPEST) -> Figure:
     """A panel a data set: test accuracy of each batch size and constant rate, the rules of the learning rate
-    as lines, and the best rate of each size (chosen on held-out data) with its interval."""
+    as lines, and the best rate of each size (chosen on held-out data) with its interval. Colours end
+    `deepest` points below the best cell."""
     figure, axes = panels_in_a_row(len(tables), width=4.3, height=4.6)
     for axis, (name, runs) in zip(axes, tables.items(), strict=True):
-        drawn = _map(axis, name, runs)
+        drawn = _map(axis, name, runs, deepest)
         axis.set_ylabel("Learning rate (log scale)")
     bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.5, aspect=40)
     bar.set_label("Test accuracy below the best cell of the map (points)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return describe(
         figure,
-        f"Each cell is the mean over seeds, in fp32 (n: {_seeds(tables)}); circles are the rates chosen on "
-        "held-out samples, with 95 % intervals.",
+        f"Each cell is the mean over seeds ({_seeds(tables)}); circles are the rates chosen on held-out "
+        "samples, with 95 % intervals.",
     )
 
 
 def _seeds(tables: dict[str, pd.DataFrame]) -> str:
-    return ", ".join(f"{DATASETS[name].title} {runs['seed'].nunique()}" for name, runs in tables.items())
+    """How many seeds stand behind a data set's means, and in which arithmetic they were trained."""
+    told = []
+    for name, runs in tables.items():
+        [arithmetic] = runs["precision"].unique()
+        told.append(f"{DATASETS[name].title} n = {runs['seed'].nunique()}, {arithmetic}")
+    return "; ".join(told)
 
 
 def _size_axis(axis, sizes) -> None:
@@ -46,12 +52,12 @@ def _size_axis(axis, sizes) -> None:
     axis.xaxis.set_minor_locator(NullLocator())
 
 
-def _map(axis, name: str, runs: pd.DataFrame):
+def _map(axis, name: str, runs: pd.DataFrame, deepest: float):
     cells = rate_map.map_cells(runs)
     wide = cells.pivot(index="lr", columns="batch_size", values="test_acc")
     below = np.nanmax(wide.to_numpy()) - wide.to_numpy()
     x, y = np.log2(wide.columns.to_numpy(float)), np.log2(wide.index.to_numpy(float))
-    look = dict(cmap="viridis_r", vmin=0, vmax=DEEPEST, rasterized=True)
+    look = dict(cmap="viridis_r", vmin=0, vmax=deepest, rasterized=True)
     drawn = axis.pcolormesh(2 ** _edges(x), 2 ** _edges(y), below, **look)
     base = DATASETS[name].protocol
     for rule, (power, style) in RULES.items():
@@ -87,14 +93,14 @@ def accuracy_by_rule(tables: dict[str, pd.DataFrame]) -> Figure:
     return describe(
         figure,
         "Line with intervals: the rate chosen for each batch size on held-out samples. Others: the paper's "
-        f"base rate under three rules. Means over seeds, in fp32 (n: {_seeds(tables)}); 95 % intervals from "
-        "seeds drawn again.",
+        f"base rate under three rules. Means over seeds ({_seeds(tables)}); 95 % intervals from seeds drawn "
+        "again.",
     )
 
 
 def _accuracies(axis, name: str, runs: pd.DataFrame) -> None:
     best = batch_and_rate.best_rates(runs)
-    lost = batch_and_rate.rules_on_map(runs, DATASETS[name].protocol.base_lr)
+    lost = batch_and_rate.rules_on_map(runs)
     means, ends = with_ends(best["accuracy"])
     for rule, (_, style) in RULES.items():
         of_rule = lost[lost["rule"] == {"square root": "sqrt"}.get(rule, rule)]
@@ -102,5 +108,6 @@ def _accuracies(axis, name: str, runs: pd.DataFrame) -> None:
         axis.plot(of_rule["batch_size"], at_rule, color=INK, linestyle=style, label=f"{rule} rule", alpha=0.8)
     look = dict(fmt="o-", color=COLORS[name], linewidth=2.2, capsize=2)
     axis.errorbar(best["batch_size"], means, ends, label="best rate", **look)
-    axis.set(title=DATASETS[name].title, ylim=(max(means) - 12, max(means) + 1))
+    bottom = min(max(means) - 12, *(i.low - 1 for i in best["accuracy"]))  # the best rates are never cut off
+    axis.set(title=DATASETS[name].title, ylim=(bottom, max(means) + 1))
     _size_axis(axis, best["batch_size"])

@@ -84,7 +84,7 @@ SETTINGS |= {
 class Arm:
     """One treatment. `changes`: the fields of `Run` that it changes. `octaves`: the rates tried, in octaves
     about the setting's; `power`: of B, where it is not the setting's. `equal_steps`: as many steps as B = 32
-    makes; with `patience`, at most so many."""
+    makes; with `patience`, at most so many. `averages`: of batch normalization, see `Trial`."""
 
     sizes: tuple[int, ...] = LARGE
     changes: dict = field(default_factory=dict)
@@ -92,6 +92,7 @@ class Arm:
     power: float | None = None
     equal_steps: bool = False
     patience: int | None = None
+    averages: str = "running"
     seeds: int = 10
 
 
@@ -114,6 +115,9 @@ def remedies_of(setting: str) -> dict[str, Arm]:
         few = {"octaves": (-2, 2), "seeds": FEW}
         arms["batch norm"] = Arm(changes={"network": s.normalised}, **few)
         arms["ghost batch norm"] = Arm(changes={"network": s.ghosts}, **few)
+        precise = {"octaves": (-1, 1), "seeds": FEW, "averages": "precise"}
+        arms["batch norm, averages anew"] = Arm(changes={"network": s.normalised}, **precise)
+        arms["ghost batch norm, averages anew"] = Arm(changes={"network": s.ghosts}, **precise)
     return arms
 
 
@@ -173,7 +177,9 @@ def arm_trials(setting: str, arm: Arm, precision: str = "fp32") -> list[Trial]:
         for k in range(first, last + 1):
             for seed in range(42, 42 + min(arm.seeds, s.seeds)):
                 run = replace(plain, batch_size=b, base_lr=middle * 2.0**k, seed=seed)
-                found.append(Trial(_changed(run, arm), held_out, patience=arm.patience))
+                found.append(
+                    Trial(_changed(run, arm), held_out, patience=arm.patience, averages=arm.averages)
+                )
     return found
 
 

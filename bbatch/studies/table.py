@@ -36,6 +36,7 @@ DECIDED = {
     "lr_schedule": _TEXT,
     "epochs": _WHOLE,
     "patience": _WHOLE,  # of early stopping; missing: all epochs are trained
+    "averages": _TEXT,  # of batch normalization, see `Trial`
     "epochs_run": _WHOLE,
     "precision": _TEXT,
     "seed": _WHOLE,
@@ -105,8 +106,8 @@ def table_frame(found: list[dict]) -> pd.DataFrame:
     table = pa.Table.from_pylist(found, SCHEMA).to_pandas(types_mapper={_WHOLE: pd.Int64Dtype()}.get)
     # the first tables lack these columns
     own = table["dataset"].map(lambda name: DATASETS[name].network if name in DATASETS else "mlp")
-    first = {"network": own, "batch_schedule": "fixed", "lr_schedule": "fixed", "epochs_run": table["epochs"]}
-    table = table.fillna(first)
+    fixed = {"batch_schedule": "fixed", "lr_schedule": "fixed", "averages": "running"}
+    table = table.fillna(fixed | {"network": own, "epochs_run": table["epochs"]})
     for part in ("test", "held_out"):
         right, n = (table[c].astype(float) for c in (f"{part}_correct", f"n_{part}"))
         table[f"{part}_acc"] = 100 * right / n.where(n > 0)

@@ -15,10 +15,12 @@ import torch
 from .. import data, streams
 from ..config import Run
 from ..engines import TorchEngine, engine_for
-from ..errors import BadInput, whole
+from ..errors import BadInput, one_of, whole
 from ..models import structure
 from ..sweeping.worker import environment
 from . import problems
+
+AVERAGES = ("running", "precise")
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,21 @@ class Trial:
     The held-out samples are those that follow the run's own in the seeded order of the training set: another
     seed holds out others. `problem` is the seed of a generator problem (see `problems`); None: the run's data
     set. `patience`: training stops once the held-out loss has not fallen for so many epochs, and the weights
-    of its lowest are scored (early stopping); None: the last weights after all epochs.
+    of its lowest are scored (early stopping); None: the last weights after all epochs. `averages`: those of
+    batch normalization that are scored, as training left them ("running") or estimated anew ("precise", see
+    `TorchEngine.estimate_averages`).
 
-    Raises `BadInput` for a patience below 1, or one without held-out samples.
+    Raises `BadInput` for a patience below 1, or one without held-out samples, or unknown averages.
     """
 
     run: Run
     held_out: int = 0
     problem: int | None = None
     patience: int | None = None
+    averages: str = AVERAGES[0]
 
     def __post_init__(self):
+        one_of("kind of averages", self.averages, AVERAGES)
         if self.patience is not None:
             whole("patience", self.patience, 1)
             whole("number of held-out samples, which early stopping needs", self.held_out, 1)
@@ -53,6 +59,7 @@ class Trial:
         run, it covers the network itself where this is not built as for the first records."""
         trial = {"run": self.run.as_dict(), "held_out": self.held_out, "problem": self.problem}
         later = {"patience": self.patience, "network": structure(self.run.network_name)}
+        later["averages"] = None if self.averages == AVERAGES[0] else self.averages
         trial |= {name: value for name, value in later.items() if value is not None}
         text = json.dumps({"trial": trial, "data": fingerprint}, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -86,6 +93,8 @@ def train_trial(trial: Trial, device: str = "cpu") -> dict:
     begun, worked = time.perf_counter(), time.process_time()
     epochs_run, running, diverged = _train(engine, trial, held)
     seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - worked
+    if trial.averages == "precise":
+        engine.estimate_averages()
     scores = {
         "held_out": engine.evaluate(*held) if trial.held_out else None,
         "test": engine.evaluate(source.test_x, source.test_y),
@@ -101,6 +110,7 @@ def train_trial(trial: Trial, device: str = "cpu") -> dict:
         "batch_schedule": run.batch_schedule,
         "lr_schedule": run.lr_schedule,
         "patience": trial.patience,
+        "averages": trial.averages,
         "epochs_run": epochs_run,
         "n_held_out": trial.held_out,
         "n_test": len(source.test_y),

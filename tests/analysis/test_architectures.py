@@ -25,10 +25,11 @@ def runs():
         rows.append({"network": network, "batch_size": b, "lr": lr, "seed": seed, "test_acc": accuracy})
     table = pd.DataFrame(rows).assign(dataset=NAME, optimizer="adam", epochs=4, warmup_epochs=0)
     table = table.assign(batch_schedule="fixed", lr_schedule="fixed", patience=pd.NA, held_out_loss=0.1)
+    table["averages"] = "running"
     table["held_out_acc"] = table["test_acc"]
     others = [table.assign(**{c: v}, held_out_acc=100.0, test_acc=0.0) for c, v in (
         ("optimizer", "sgd"), ("epochs", 125), ("warmup_epochs", 1), ("batch_schedule", "growing"),
-        ("lr_schedule", "decaying"), ("patience", 10),
+        ("lr_schedule", "decaying"), ("patience", 10), ("averages", "precise"),
     )]  # fmt: skip
     return pd.concat([table, table.sample(50, random_state=0), *others]).sample(frac=1, random_state=0)
 
@@ -39,6 +40,14 @@ def test_only_plain_runs_of_the_network_on_the_seeds_in_common(runs):
     assert set(found["network"]) == {"mlp-batch-norm"} and found["test_acc"].min() > 0
     with pytest.raises(BadInput, match="no runs of network 'small-vit' on synthetic-50k"):
         architectures.map_of(NAME, runs, "small-vit")
+
+
+def test_where_batch_sizes_have_unlike_seeds_only_those_in_common_count(runs):
+    without = runs[(runs["batch_size"] != 256) | runs["seed"].isin((43, 45, 46, 50))]
+    found = architectures.map_of(NAME, without, "mlp")
+    assert set(found["seed"]) == {43, 45, 46} and set(found["batch_size"]) == set(SIZES)
+    first = runs.iloc[::-1].assign(test_acc=50.0)  # the same runs, on another machine
+    assert set(architectures.map_of(NAME, pd.concat([first, runs]), "mlp")["test_acc"]) == {50.0}
 
 
 def test_best_rates_and_differences_are_those_that_were_put_in(runs):

@@ -192,13 +192,20 @@ def test_exponents_of_a_square_root_and_of_one_that_saturates():
 
 def test_rules_on_the_map():
     runs = made_up(noise=0, peak=lambda b: 0.001)
-    found = asks.rules_on_map(runs, 0.001).set_index(["batch_size", "rule"])
+    found = asks.rules_on_map(runs).set_index(["batch_size", "rule"])
     assert found.loc[(64, "linear"), "rate"] == pytest.approx(0.002)
     assert found.loc[(64, "linear"), "loss"].mean == pytest.approx(1)  # one octave off
     assert found.loc[(64, "sqrt"), "loss"].mean == pytest.approx(0.5)  # half way between 0 and 1 octave
     assert found.loc[(64, "constant"), "loss"].mean == pytest.approx(0)
     assert found.loc[(256, "linear"), "loss"].mean == pytest.approx(9)
     assert math.isnan(found.loc[(1, "linear"), "loss"].mean)  # 1/32 of the base rate was not tried
+
+
+def test_rules_pass_through_the_rate_and_batch_size_that_the_paper_gives_to_the_data_set():
+    runs = made_up(noise=0, peak=lambda b: 0.001).assign(dataset="mnist")  # Section III-C: 0.1 at B = 256
+    rate = asks.rules_on_map(runs).set_index(["batch_size", "rule"])["rate"]
+    assert rate[256, "linear"] == rate[256, "constant"] == rate[64, "constant"] == 0.1
+    assert rate[64, "linear"] == pytest.approx(0.025) and rate[64, "sqrt"] == pytest.approx(0.05)
 
 
 def test_cells_are_means_over_seeds():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bbatch.analysis import optimizers_compared, remedies
+from bbatch.analysis import arms_compared, remedies
 from bbatch.analysis.rate_map import Grid
 from bbatch.errors import BadInput
 from bbatch.statistics import Interval
@@ -25,6 +25,8 @@ PEAKS = {
     "SGD, batch grows": {4096: (0.16, 97.1)},
     "batch norm": {256: (0.008, 98.4), 1024: (0.016, 97.6)},
     "ghost batch norm": {256: (0.008, 98.4), 1024: (0.016, 97.7)},
+    "batch norm, averages anew": {256: (0.008, 98.5), 1024: (0.016, 97.8)},
+    "ghost batch norm, averages anew": {256: (0.008, 98.5), 1024: (0.016, 97.8)},
 }
 
 
@@ -41,6 +43,7 @@ def rows_of(name, arm):
             "network": r.network_name,
             "lr": r.lr,
             "patience": t.patience,
+            "averages": t.averages,
             "held_out_acc": accuracy - 0.1,
             "test_acc": accuracy,
             "epochs_run": 20 if t.patience == PATIENCE else r.epochs,
@@ -121,7 +124,7 @@ def test_shares_and_their_intervals_by_drawing_again(runs, closed):
 
 def test_an_optimizer_loses_what_lies_between_its_own_best_rates(runs):
     """Of two optimizers, the other rows left out; the mean at each rate by a plain loop."""
-    lost = optimizers_compared.lost_by_optimizer(NAME, runs).set_index("optimizer")
+    lost = arms_compared.lost_by_optimizer(NAME, runs).set_index("optimizer")
     assert list(lost.index) == ["plain", "SGD", "AdamW", "LAMB", "Muon"]
     for name, how in (("plain", {}), ("Muon", {"optimizer": "muon"})):
         best = []
@@ -134,7 +137,7 @@ def test_an_optimizer_loses_what_lies_between_its_own_best_rates(runs):
         assert row["lost"].mean == pytest.approx(best[0] - best[1]) and row["lost"].n == (5 if how else 10)
         assert row["lost"].low <= row["lost"].mean <= row["lost"].high
     part = runs[(runs["optimizer"] != "lamb") | (runs["batch_size"] != 32)]
-    assert "LAMB" not in set(optimizers_compared.lost_by_optimizer(NAME, part)["optimizer"])
+    assert "LAMB" not in set(arms_compared.lost_by_optimizer(NAME, part)["optimizer"])
 
 
 def test_rules_start_at_the_best_rate_of_32(runs, closed):
@@ -152,7 +155,7 @@ def test_five_seeds_are_compared_with_the_same_five(runs, closed):
     first = runs["seed"] < 47
     few = runs[first | (runs["network"] != "mlp") | (runs["optimizer"] != "adam")]
     kept, base = (mean_at(few, 0.002, batch_size=b).mean() for b in (256, 32))
-    treated = mean_at(runs, 0.008, batch_size=256, network="mlp-batch-norm")
+    treated = mean_at(runs, 0.008, batch_size=256, network="mlp-batch-norm", averages="running")
     assert found["share"].n == 5 == len(treated) and found["rate"] == 0.008
     assert found["share"].mean == pytest.approx((treated.mean() - kept) / (base - kept))
 
@@ -175,13 +178,13 @@ def test_a_share_of_no_gap_is_missing(few):
 
 
 def test_growth_beside_decay(runs):
-    found = remedies.growth_and_decay(NAME, runs)
+    found = arms_compared.growth_and_decay(NAME, runs)
     assert found.difference.mean == pytest.approx(found.growth.mean - found.decay.mean)
     assert (found.growth_steps, found.decay_steps) == (2 * 125 + 32 + 8, 4 * 125)
     assert not found.at_edge  # 0.16 is the middle of growth's rates
     low = runs["base_lr"].where(runs["batch_size"] == 4096)
     higher = runs.assign(held_out_acc=runs["held_out_acc"].mask(low == low.max(), 99.9))
-    assert remedies.growth_and_decay(NAME, higher).at_edge
+    assert arms_compared.growth_and_decay(NAME, higher).at_edge
 
 
 # The parts, on grids of two seeds and tables of a few rows.
@@ -377,7 +380,7 @@ def test_costs_are_means_over_the_runs_at_one_rate():
     )
     cells.loc[(cells["lr"] != 0.1) | (cells["batch_size"] != 32), ["epochs_run", "cpu_seconds"]] = 100
     # 2, 4, 3 and 7 epochs of four steps each: the last batch has four samples
-    assert remedies._cost(cells, 32, 0.1) == {
+    assert remedies.cost_of_run(cells, 32, 0.1) == {
         "epochs": 4,
         "steps": 16,
         "cpu_seconds": 3,
@@ -387,18 +390,18 @@ def test_costs_are_means_over_the_runs_at_one_rate():
 
 
 def test_each_optimizer_loses_from_its_own_best_rate_on_the_seeds_of_both(by_arm, monkeypatch):
-    found = optimizers_compared.lost_by_optimizer(NAME, None)
+    found = arms_compared.lost_by_optimizer(NAME, None)
     values = {row.optimizer: [i.mean for i in row[2:]] for row in found.itertuples()}
     assert values == {"plain": pytest.approx([92, 84, 8]), "Muon": pytest.approx([92.5, 89.5, 3])}
     assert [i.n for i in found["lost"]] == [3, 2]
     assert [end for i in found["lost"] for end in (i.low, i.high)] == pytest.approx([8, 8, 3, 3])
     monkeypatch.setattr(remedies, "by_arm", lambda dataset, runs: dict(list(ARMS.items())[:2]))
-    assert optimizers_compared.lost_by_optimizer(NAME, None)["optimizer"].tolist() == ["plain"]
+    assert arms_compared.lost_by_optimizer(NAME, None)["optimizer"].tolist() == ["plain"]
 
 
 def test_growth_beside_decay_of_a_few_runs(by_arm):
     """At the best rates; a step an epoch, as one batch holds all samples, of two epochs and of four."""
-    found = remedies.growth_and_decay(NAME, None)
+    found = arms_compared.growth_and_decay(NAME, None)
     assert (found.growth.mean, found.decay.mean, found.difference.mean) == pytest.approx((69.5, 71.5, -2))
     assert (found.difference.low, found.difference.high, found.difference.n) == pytest.approx((-2, -2, 2))
     assert (found.growth_steps, found.decay_steps) == (3, 3)
@@ -420,7 +423,7 @@ def test_rates_and_steps_are_those_of_all_seeds_and_not_of_a_draw(monkeypatch):
     assert remedies.gaps_to_close(NAME, None)["rate"].tolist() == [0.2, 0.2]
     closed = remedies.gap_closed(NAME, None).set_index("remedy")
     assert closed.loc["tuned rate", "rate"].tolist() == [0.2, 0.2]
-    found = remedies.growth_and_decay(NAME, None)
+    found = arms_compared.growth_and_decay(NAME, None)
     assert (found.growth_steps, found.decay_steps) == (6, 6)
 
 
@@ -442,7 +445,7 @@ def test_the_first_remedy_is_a_free_one_at_the_largest_batch(monkeypatch):
 
 
 def test_what_a_remedy_gains_by_seed_is_at_one_rate_for_all_seeds(runs):
-    found = remedies.gained_by_seed(NAME, runs, "equal steps", 1024)
+    found = arms_compared.gained_by_seed(NAME, runs, "equal steps", 1024)
     here = runs[(runs["batch_size"] == 1024) & (runs["optimizer"] == "adam") & (runs["network"] == "mlp")]
     here = here[(here["batch_schedule"] == "fixed") & (here["warmup_epochs"] == 0) & here["patience"].isna()]
     longer = here[(here["epochs"] > 4) & (here["base_lr"] == 0.002)].set_index("seed")["test_acc"]

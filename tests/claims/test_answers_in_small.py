@@ -273,7 +273,7 @@ def test_scaling(ask):
         rows = [(512, "constant", loss), (512, "linear", of(9.0)), (128, "constant", of(9.0))]
         return pd.DataFrame(rows, columns=["batch_size", "rule", "loss"])
 
-    one, ten = ("map of 1K", 0.001), ("map of 10K", 0.001)
+    one, ten = ("map of 1K",), ("map of 10K",)
     rules = {one: constant(of(3.0, 2.0, 4.5)), ten: constant(of(0.5, 0.25, 1.0))}
     maps = ask(batch_and_rate, "rules_on_map", rules)
     told = "50 512 −0.12 0.25 8.10 7.9 0.50 0.25 1.00 10 3.00 2.00 4.50 1 1.50 3.00 8.25".split()

@@ -80,7 +80,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "_ends(table, dataset).merge(runs.drop_duplicates('id')[['id', 'gap']], on='id'): without on",
     ): NO_OTHER_COLUMN,
     (
-        "analysis/remedies.py",
+        "analysis/arms_compared.py",
         "growth_and_decay",
         "0 to 1",
     ): "either arm has one batch size: any run names it; the rest is tested",

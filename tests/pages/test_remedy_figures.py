@@ -66,11 +66,11 @@ def test_what_lies_beyond_the_frame_is_an_arrow_at_its_edge(closed):
 
 def test_networks_are_drawn_with_their_intervals():
     rows = [
-        [name, b, Interval(95 + k, 94 + k, 97 + k, 5), Interval(0.01 * b, 0.005 * b, 0.03 * b, 5)]
+        [name, b, Interval(95 + k, 94 + k, 97 + k, 5), Interval(0.01 * b, 0.005 * b, 0.03 * b, 5), b == 4096]
         for k, name in enumerate(("mlp-batch-norm", "mlp"))
         for b in (256, 1024, 4096)
     ]
-    table = pd.DataFrame(rows, columns=["network", "batch_size", "accuracy", "optimum"])
+    table = pd.DataFrame(rows, columns=["network", "batch_size", "accuracy", "optimum", "at_edge"])
     figure = remedy_figures.networks_compared(table, "synthetic-50k")
     left, right = figure.axes
     assert artists.named(figure, titles=False) and artists.key(left) == ["mlp-batch-norm", "mlp"]
@@ -85,3 +85,7 @@ def test_networks_are_drawn_with_their_intervals():
             assert container.lines[0].get_ydata() == pytest.approx([i.mean for i in mine[what]])
             ends = [segment[:, 1].tolist() for segment in container.lines[2][0].get_segments()]
             assert ends == [pytest.approx([i.low, i.high]) for i in mine[what]]
+    hollow = [line for line in right.lines if line.get_markerfacecolor() == "white"]
+    assert [artists.points(line) for line in hollow] == [[(4096, pytest.approx(40.96))]] * 2
+    assert [line.get_marker() for line in hollow] == ["o", "s"] and "hollow" in picture.notes(figure).caption
+    assert not [line for line in left.lines if line.get_markerfacecolor() == "white"]

@@ -21,9 +21,9 @@ def runs():
     for b, lr, seed in itertools.product((8, 32, 64, 128, 256), RATES, (42, 43, 44)):
         away = abs(np.log2(lr / (0.001 if b == 8 else 0.002)))
         accuracy = 95 - 2 * away - b / 64 + 0.1 * (seed - 43) * (1 + away)
-        rows.append(["synthetic-1k", b, lr, seed, accuracy, accuracy - 1, 0.2, 0.3, False])
-    columns = "dataset batch_size lr seed test_acc held_out_acc test_loss held_out_loss diverged".split()
-    return pd.DataFrame(rows, columns=columns)
+        rows.append(["synthetic-1k", "fp32", b, lr, seed, accuracy, accuracy - 1, 0.2, 0.3, False])
+    columns = "dataset precision batch_size lr seed test_acc held_out_acc test_loss held_out_loss diverged"
+    return pd.DataFrame(rows, columns=columns.split())
 
 
 def test_the_map_is_points_below_its_best_cell(runs):
@@ -41,6 +41,10 @@ def test_each_rule_passes_through_the_papers_rate_with_its_own_power(runs):
         (b0, b1), (r0, r1) = line.get_data()
         assert np.log(r1 / r0) / np.log(b1 / b0) == pytest.approx(power)
         assert r0 * (32 / b0) ** power == pytest.approx(0.001)
+    axis = study_figures.maps({"mnist": runs.assign(dataset="mnist")}, deepest=20).axes[0]
+    (b0, b1), (r0, r1) = artists.labelled(axis, "linear rule").get_data()
+    assert (r0, r1) == pytest.approx((0.1 * b0 / 256, 0.1 * b1 / 256))  # Section III-C
+    assert axis.collections[0].get_clim() == (0, 20)
 
 
 def test_bars_end_where_the_intervals_do(runs):
@@ -63,7 +67,10 @@ def test_a_rules_line_lies_below_the_best_by_what_the_rule_loses(runs):
 
 
 def test_every_cell_of_the_map_stands_around_its_size_and_rate(runs):
-    two = {"synthetic-1k": runs, "mnist": runs[runs["batch_size"] > 8].assign(dataset="mnist")}
+    two = {
+        "synthetic-1k": runs,
+        "mnist": runs[runs["batch_size"] > 8].assign(dataset="mnist", precision="bf16"),
+    }
     figure = study_figures.maps(two)
     for axis, (name, table) in zip(figure.axes, two.items(), strict=False):
         x, y = sorted(table["batch_size"].unique()), RATES
@@ -85,7 +92,10 @@ def test_every_cell_of_the_map_stands_around_its_size_and_rate(runs):
         assert axis.xaxis.get_major_formatter()(2048.0) == "2,048"
         assert axis.get_title(loc="left") == {"synthetic-1k": "Synthetic 1K", "mnist": "MNIST"}[name]
     assert artists.key(figure) == ["constant rule", "square root rule", "linear rule", "best rate"]
-    assert artists.named(figure) and "(n: Synthetic 1K 3, MNIST 3)" in picture.notes(figure).caption
+    assert (
+        artists.named(figure)
+        and "(Synthetic 1K n = 3, fp32; MNIST n = 3, bf16)" in picture.notes(figure).caption
+    )
     assert figure.axes[-1].get_label() == "<colorbar>" and figure.axes[-1].get_xlabel()
 
 
@@ -95,6 +105,9 @@ def test_accuracies_by_rule_have_one_line_a_rule(runs):
     best = batch_and_rate.best_rates(runs)
     top = max(i.mean for i in best["accuracy"])
     assert axis.get_ylim() == (pytest.approx(top - 12), pytest.approx(top + 1))
+    far = runs.assign(test_acc=runs["test_acc"].where(runs["batch_size"] < 256, 40.0))
+    [axis_of_far] = study_figures.accuracy_by_rule({"synthetic-1k": far}).axes
+    assert axis_of_far.get_ylim()[0] == pytest.approx(39)  # a point below the lowest end of an interval
     for label, power in (("constant", 0), ("square root", 0.5), ("linear", 1)):
         drawn = dict(artists.points(artists.labelled(axis, f"{label} rule")))
         for b, rows in runs.groupby("batch_size"):
@@ -105,7 +118,7 @@ def test_accuracies_by_rule_have_one_line_a_rule(runs):
             means = rows.groupby("lr")["test_acc"].mean()
             assert drawn[b] == pytest.approx(np.interp(np.log(rate), np.log(means.index), means))
     assert [text.split(" ")[-1] for text in artists.key(axis)] == ["rule"] * 3 + ["rate"]
-    assert artists.named(figure) and "(n: Synthetic 1K 3)" in picture.notes(figure).caption
+    assert artists.named(figure) and "(Synthetic 1K n = 3, fp32)" in picture.notes(figure).caption
 
 
 @pytest.mark.parametrize("largest, base", [(9_999, 4), (10_000, 16)])

@@ -59,6 +59,23 @@ def test_another_network_under_the_same_name_has_another_id(monkeypatch):
     assert trial.id("f") != first and Trial(RUN, 160).id("f") == papers
 
 
+def test_precise_averages_are_scored_where_asked_for():
+    run = replace(RUN, network="mlp-batch-norm", epochs=2)
+    running, precise = (Trial(run, 160, averages=which) for which in ("running", "precise"))
+    engine, source = engine_for(run, data.load("synthetic-1k"), "cpu"), data.load("synthetic-1k")
+    for epoch in range(2):
+        engine.train_epoch(epoch)
+    rows = [train_trial(running), train_trial(precise)]
+    assert [row["averages"] for row in rows] == ["running", "precise"] and rows[0]["id"] != rows[1]["id"]
+    expected = [engine.evaluate(source.test_x, source.test_y)]
+    engine.estimate_averages()
+    expected.append(engine.evaluate(source.test_x, source.test_y))
+    assert [row["test_correct"] for row in rows] == [correct for _, correct in expected]
+    assert rows[0]["test_loss"] != rows[1]["test_loss"] == pytest.approx(expected[1][0] / 200)
+    with pytest.raises(BadInput, match="kind of averages"):
+        Trial(run, 160, averages="exact")
+
+
 @pytest.mark.parametrize("dataset", remedies.SETTINGS)
 def test_each_arm_changes_what_it_says_and_nothing_else(dataset):
     compared = remedies.remedies_of(dataset) | remedies.optimizers_of(dataset)
@@ -73,6 +90,7 @@ def test_each_arm_changes_what_it_says_and_nothing_else(dataset):
             changed = {"batch_size": t.run.batch_size, "base_lr": t.run.base_lr, "seed": t.run.seed}
             assert t.run == replace(plain.run, **changed, **arm.changes, epochs=t.run.epochs), name
             assert t.held_out == t.run.n_train // 4 and t.patience == arm.patience
+            assert t.averages == ("precise" if "averages anew" in name else "running")
             steps = sum(t.run.steps(e) for e in range(t.run.epochs))
             base = replace(plain.run, batch_size=32)
             if arm.equal_steps:
@@ -99,8 +117,8 @@ def test_the_rates_of_the_plain_arm_hold_every_rule():
 
 def test_a_first_table_says_what_held_for_its_rows(tmp_path):
     row = train_trial(Trial(replace(RUN, epochs=1), 160))
-    later = {"network", "batch_schedule", "lr_schedule", "patience", "epochs_run"}
+    later = {"network", "batch_schedule", "lr_schedule", "patience", "epochs_run", "averages"}
     frame = table.table_frame([{k: v for k, v in row.items() if k not in later}])
     found = frame.iloc[0]
     assert (found["network"], found["batch_schedule"], found["lr_schedule"]) == ("mlp", "fixed", "fixed")
-    assert found["epochs_run"] == 1
+    assert found["epochs_run"] == 1 and found["averages"] == "running"
