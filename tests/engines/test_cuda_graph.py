@@ -74,7 +74,10 @@ def test_agrees_with_the_ordinary_engine(device, dataset, optimizer):
     if not turned:
         assert distance(plain, graph) < 1e-5
     ours, theirs = list(graph.weights().values()), list(plain.weights().values())
-    assert share_apart(ours, theirs, [1e-5] * len(ours)) < FEW
+    # Turned weights turn others in the steps that follow: then a twentieth of the way that any went is
+    # allowed.
+    went = [0.05 * (w - start[k]).abs().max() for k, w in plain.weights().items()]
+    assert share_apart(ours, theirs, went if turned else [1e-5] * len(ours)) < FEW
     assert max((start[k] - w).abs().max().item() for k, w in plain.weights().items()) > 1e-3  # it did train
 
 
