@@ -98,6 +98,10 @@ class GraphEngine(TorchEngine):
         with torch.cuda.stream(self.stream):
             return super().evaluate(x, y)
 
+    def estimate_averages(self) -> None:
+        with torch.cuda.stream(self.stream):
+            super().estimate_averages()
+
     def _train_epoch(self, epoch: int) -> tuple[float, int]:
         self._prepare(epoch)
         self.net.train()

@@ -9,6 +9,7 @@ from torch import nn
 from bbatch import beyond, data  # noqa: F401 (networks by name)
 from bbatch.config import plan
 from bbatch.engines import engine_for
+from bbatch.engines.cuda_graph import GraphEngine
 from bbatch.errors import BadInput
 
 RUN = replace(plan("synthetic-1k", 64, epochs=2, n_train=640), network="mlp-batch-norm")
@@ -58,6 +59,16 @@ def test_twice_gives_the_same_and_training_goes_on():
     assert all(torch.equal(first[k], w) for k, w in engine.weights().items())
     engine.train_epoch(1)
     assert any(not torch.equal(first[k], w) for k, w in engine.weights().items() if "running_mean" in k)
+
+
+def test_the_engine_that_captures_gives_the_same():
+    """Its steps run eagerly here; on a GPU its own stream must take them."""
+    source, found = data.load("synthetic-1k"), []
+    for engine in (engine_for(RUN, source, "cpu"), GraphEngine.of(RUN, source, "cpu")):
+        engine.train_epoch(0)
+        engine.estimate_averages()
+        found.append(engine.weights())
+    assert all(torch.allclose(w, found[1][k], atol=1e-4) for k, w in found[0].items())
 
 
 def test_without_batch_normalization_there_are_none():

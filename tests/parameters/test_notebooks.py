@@ -49,7 +49,11 @@ GRID = {
     "12": [{"section": "IV-D", "seeds": 2}, {"precision": "bf16", "section": "IV-A"}, {"section": "Table V"}],
     "13": [{"batch_size": 512}],
     "14": [{"seconds": 0.5}, {"seconds": 1e6}],
-    "15": [{"datasets": ["synthetic-10k"], "by": "held_out_loss"}, {"datasets": ONE}],
+    "15": [
+        {"datasets": ["synthetic-10k"], "by": "held_out_loss"},
+        {"datasets": ONE},
+        {"datasets": ["mnist"]},
+    ],
     "16": [{"datasets": ["synthetic-50k"]}, {"datasets": ["mnist"]}, {"datasets": ["cifar10"]}],
     "17": [{"drop": 0.5}, {"drop": 50.0}],
 }
@@ -68,7 +72,7 @@ REFUSED = {
     "12": [{"section": "IX"}, {"precision": "fp8"}, {"seeds": -1}],
     "13": [{"batch_size": 0, "compute": True}],
     "14": [{"seconds": 0.0}, {"seconds": -1.0}],
-    "15": [{"datasets": ["mnist"]}, {"datasets": []}, {"by": "luck"}],
+    "15": [{"datasets": ["digits"]}, {"datasets": []}, {"by": "luck"}],
     "16": [{"datasets": ["cifar10-full"]}, {"datasets": []}, {"datasets": ["svhn"]}],
     "17": [{"drop": 0.0}],
 }
