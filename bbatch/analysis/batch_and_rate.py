@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..config import DATASETS
+from ..config import DATASETS, LR_RULES
 from ..errors import BadInput, one_of
 from ..statistics import Interval
 from .critical_batch_size import DROP, Critical, critical_batch_size
@@ -152,8 +152,8 @@ def rules_on_map(runs: pd.DataFrame) -> pd.DataFrame:
     whole, drawn, n = all_seeds(found), seed_weights(seed_count(found), DRAWS), seed_count(found)
     rows = []
     for b, grid in found.items():
-        for rule, power in (("constant", 0), ("sqrt", 0.5), ("linear", 1)):
-            rate = base.base_lr * (b / base.base_batch) ** power
+        for rule in ("constant", "sqrt", "linear"):
+            rate = base.base_lr * LR_RULES[rule](b / base.base_batch)
             at = grid.at(rate)
             if at is None:
                 loss = Interval(math.nan, math.nan, math.nan, n)

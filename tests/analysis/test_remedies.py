@@ -444,6 +444,16 @@ def test_the_first_remedy_is_a_free_one_at_the_largest_batch(monkeypatch):
     assert (first.low, first.high) == pytest.approx((0.2, 0.5))
 
 
+def test_what_one_remedy_gains_over_another_is_the_difference_of_what_both_gain(runs):
+    of = {
+        name: arms_compared.gained_by_seed(NAME, runs, name, 1024)
+        for name in ("batch norm", "ghost batch norm")
+    }
+    found = arms_compared.gained_by_seed(NAME, runs, "ghost batch norm", 1024, over="batch norm")
+    apart = of["ghost batch norm"] - of["batch norm"]
+    assert found.to_dict() == pytest.approx(apart.to_dict()) and found.abs().max() > 0.01
+
+
 def test_what_a_remedy_gains_by_seed_is_at_one_rate_for_all_seeds(runs):
     found = arms_compared.gained_by_seed(NAME, runs, "equal steps", 1024)
     here = runs[(runs["batch_size"] == 1024) & (runs["optimizer"] == "adam") & (runs["network"] == "mlp")]
