@@ -30,7 +30,7 @@ def shares_closed(tables: dict[str, pd.DataFrame]) -> Figure:
     figure, axes = plt.subplots(len(rows), 1, figsize=figsize, squeeze=False, height_ratios=rows)
     for axis, (name, table) in zip(axes[:, 0], tables.items(), strict=True):
         _panel(axis, name, table)
-    axes[0, 0].legend(loc="lower left", fontsize=9)
+    axes[0, 0].legend(loc="lower right", fontsize=9)
     return describe(
         figure,
         "Each remedy at its own best rate, chosen on held-out samples. 0: the large batch at the rate of "
@@ -89,13 +89,15 @@ def networks_compared(table: pd.DataFrame, dataset: str) -> Figure:
         axes[1].plot(beyond["batch_size"], [i.mean for i in beyond["optimum"]], **hollow)
     for axis in axes:
         batch_size_axis(axis, sorted(table["batch_size"].unique()))
+    counts = {name: rows["accuracy"].iloc[0].n for name, rows in table.groupby("network", sort=False)}
+    seeds = ", ".join(f"{name} {n}" for name, n in counts.items())
     axes[0].set_ylabel("Test accuracy at the best rate (%)")
     axes[1].set(ylabel="Best learning rate (log scale)", yscale="log")
     log_numbers(axes[1].yaxis)
     axes[0].legend(loc="lower left", fontsize=9)
     return describe(
         figure,
-        f"{DATASETS[dataset].title}, networks beside each other: what each batch size attains at its best "
+        f"{DATASETS[dataset].title} (seeds: {seeds}): what each batch size attains at its best "
         "rate, and that rate; hollow where the lowest or highest rate tried did best. Rates chosen on "
         "held-out samples; 95 % intervals from three or more seeds drawn again.",
     )

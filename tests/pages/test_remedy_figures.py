@@ -89,3 +89,4 @@ def test_networks_are_drawn_with_their_intervals():
     assert [artists.points(line) for line in hollow] == [[(4096, pytest.approx(40.96))]] * 2
     assert [line.get_marker() for line in hollow] == ["o", "s"] and "hollow" in picture.notes(figure).caption
     assert not [line for line in left.lines if line.get_markerfacecolor() == "white"]
+    assert "Synthetic 50K (seeds: mlp-batch-norm 5, mlp 5)" in picture.notes(figure).caption
