@@ -159,32 +159,23 @@ def curves(records: Iterable[dict]) -> pd.DataFrame:
     out (the latter missing where not recorded, and on a GPU), on the machine device_name, a device "cpu" or
     "cuda"; started is in UTC.
     """
-    parts = []
+    rows = []
     for r in records:
-        h, n_test, n = r["history"], r["data"]["n_test"], r["run"]["n_train"]
-        parts.append(
-            pd.DataFrame(
-                {
-                    "dataset": r["run"]["dataset"],
-                    "batch_size": r["run"]["batch_size"],
-                    "seed": r["run"]["seed"],
-                    "lr_rule": r["run"]["lr_rule"],
-                    "precision": r["run"]["precision"],
-                    "device_name": r["observed"]["device_name"],
-                    "device": r["observed"]["device"],
-                    "id": r["id"],
-                    "started": pd.Timestamp(r["observed"]["started"]),
-                    "epoch": np.arange(1, len(h["test_correct"]) + 1),
-                    "test_acc": 100 * np.array(h["test_correct"]) / n_test,
-                    "train_acc_running": 100 * np.array(h["train_correct"]) / n,
-                    "train_loss": h["train_loss"],
-                    "test_loss": h["test_loss"],
-                    "seconds": _elapsed(r["observed"]),
-                    "cpu_seconds": _processor(r["observed"]).cumsum(),
-                }
-            )
+        run, seen, h = r["run"], r["observed"], r["history"]
+        same = [run[name] for name in ("dataset", "batch_size", "seed", "lr_rule", "precision")]
+        same += [seen["device_name"], seen["device"], r["id"], pd.Timestamp(seen["started"])]
+        of_epochs = zip(
+            100 * np.array(h["test_correct"]) / r["data"]["n_test"],
+            100 * np.array(h["train_correct"]) / run["n_train"],
+            h["train_loss"],
+            h["test_loss"],
+            _elapsed(seen),
+            _processor(seen).cumsum(),
+            strict=True,
         )
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=CURVE_COLUMNS)
+        rows += [(*same, epoch, *values) for epoch, values in enumerate(of_epochs, 1)]
+    # one frame, not one a run: pandas takes 2 ms for each, and all pages ask for hundreds
+    return pd.DataFrame(rows, columns=CURVE_COLUMNS)
 
 
 def interval(cell: pd.DataFrame, metric: str) -> Interval:

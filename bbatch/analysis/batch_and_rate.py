@@ -99,22 +99,25 @@ class Exponents:
         return self.change.low > 0 or self.change.high < 0
 
 
-def bent_line(x: np.ndarray, y: np.ndarray) -> tuple[int, float, float]:
-    """Least squares of a continuous line with one bend: index of the bend, slope before it, slope after.
+def bent_line(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Least squares of a continuous line with one bend, for each row of `y` [..., points]: index of the bend,
+    slope before it, slope after.
 
     The bend lies at that point, of those with two others on either side, where the squared error is smallest;
     of equal ones at the first. Raises `BadInput` for fewer than five points.
     """
     if len(x) < 5:
         raise BadInput(f"a line with a bend needs five batch sizes or more, not {len(x)}.")
-    best = (math.inf, 0, math.nan, math.nan)
+    errors, slopes = [], []
     for k in range(2, len(x) - 2):
         parts = np.column_stack([np.ones_like(x), np.minimum(x - x[k], 0), np.maximum(x - x[k], 0)])
-        coefficients = np.linalg.lstsq(parts, y)[0]
-        error = float(((parts @ coefficients - y) ** 2).sum())
-        if error < best[0] - 1e-12:
-            best = (error, k, float(coefficients[1]), float(coefficients[2]))
-    return best[1:]
+        coefficients = y @ np.linalg.pinv(parts).T
+        errors.append(((coefficients @ parts.T - y) ** 2).sum(-1))
+        slopes.append(coefficients[..., 1:])
+    errors, slopes = np.array(errors), np.array(slopes)
+    k = (errors <= errors.min(0) + 1e-12).argmax(0)  # the first of those that are equal but for rounding
+    below, above = np.moveaxis(np.take_along_axis(slopes, k[None, ..., None], 0)[0], -1, 0)
+    return k + 2, below, above
 
 
 def rate_exponents(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS) -> Exponents:
@@ -125,18 +128,14 @@ def rate_exponents(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS)
     found = map_by_batch_size(runs, by)
     sizes, n = np.array(list(found)), seed_count(found)
     x = np.log2(sizes)
-
-    def fit(weights):
-        y = np.array([g.optimum(weights) for g in found.values()])
-        k, below, above = bent_line(x, y)
-        return float(np.polyfit(x, y, 1)[0]), below, above, below - above, sizes[k]
-
-    whole = fit(all_seeds(found))
-    drawn = np.array([fit(w) for w in seed_weights(n, draws)])
-    intervals = [percentiles(whole[i], drawn[:, i], n) for i in range(4)]
+    weights = np.vstack([all_seeds(found), seed_weights(n, draws)])  # all seeds first, then each draw
+    y = np.column_stack([grid.optimum(weights) for grid in found.values()])
+    bend, below, above = bent_line(x, y)
+    straight = np.polyfit(x, y.T, 1)[0]
+    intervals = [percentiles(v[0], v[1:], n) for v in (straight, below, above, below - above)]
     # the bend is one of the sizes, and so are its bounds
-    bends = np.quantile(drawn[:, 4], TAILS, method="inverted_cdf")
-    return Exponents(*intervals, int(whole[4]), *map(int, bends))
+    bends = np.quantile(sizes[bend[1:]], TAILS, method="inverted_cdf")
+    return Exponents(*intervals, int(sizes[bend[0]]), *map(int, bends))
 
 
 def rules_on_map(runs: pd.DataFrame) -> pd.DataFrame:

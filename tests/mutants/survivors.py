@@ -22,7 +22,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): "the arithmetic gives no number either",
     ("analysis/critical_batch_size.py", "likely_optima defaults", "0 to 1"): ANY_SEED,
     ("analysis/batch_and_rate.py", "bent_line", "1e-12 to 2e-12"): ROUNDING,
-    ("analysis/batch_and_rate.py", "bent_line", "0 to 1"): "the first bend takes its place",
     ("analysis/choices_made.py", "_warmed", "0 to 1"): "a warm-up has five epochs",
     ("analysis/choices_made.py", "_scaled_downward", "0 to 1"): "a map is of one data set: any row names it",
     ("analysis/printed.py", "off_a_count", "1e-09 to 2e-09"): ROUNDING,
