@@ -13,8 +13,6 @@ A dict is given whole to a model with one parameter that has the name of none of
 tuple or list are laid out as positional arguments, a dict as named ones; nothing is ever stacked.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass

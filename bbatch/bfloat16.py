@@ -6,8 +6,6 @@ summed in 32 bits, the sum is rounded. There we round and leave the rest to the 
 is with their gradients, since the gradient of a rounding is rounded, too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

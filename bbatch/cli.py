@@ -1,7 +1,5 @@
 """The command line: parse, call, print. The exit codes stand at `main`."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -1,7 +1,5 @@
 """What each command of the command line takes, does and returns: rows to print, or a recommendation."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import math

@@ -4,14 +4,13 @@ Everything here comes from Tables I, II and VIII of the paper; where the paper i
 choice stands beside the value and is explained in the book ("Resolved ambiguities").
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math
 import sys
 from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Self
 
 import numpy as np
 
@@ -200,7 +199,7 @@ class Run:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @classmethod
-    def from_dict(cls, values: dict) -> Run:
+    def from_dict(cls, values: dict) -> Self:
         """The run with these fields, such as those of a record. Raises `BadInput` where one is missing."""
         values = values if isinstance(values, dict) else {}
         needed = [f.name for f in fields(cls) if f.default is MISSING]

@@ -3,11 +3,10 @@
 The files of MNIST and CIFAR-10 are read in `image_files`.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 import torch
@@ -49,7 +48,7 @@ class Data:
         mean, std = (torch.tensor(s, dtype=torch.float32, device=x.device) for s in self.stats)
         return ((x.float() - 255 * mean) / (255 * std)).permute(0, 3, 1, 2)  # channels-last in memory
 
-    def to(self, device) -> Data:
+    def to(self, device) -> Self:
         moved = {k: getattr(self, k).to(device) for k in ("train_x", "train_y", "test_x", "test_y")}
         return replace(self, **moved)
 

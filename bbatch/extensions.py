@@ -4,8 +4,6 @@ Such a module adds entries to `config.DATASETS`, `models.NETWORKS`, `optimizers.
 CONTRIBUTING.md. Every process of a sweep imports it, so that all know the same names.
 """
 
-from __future__ import annotations
-
 import importlib
 import os
 

@@ -1,7 +1,5 @@
 """Files that are there whole or not at all, and that tell when they were damaged."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from contextlib import suppress

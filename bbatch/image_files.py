@@ -4,8 +4,6 @@ A file is looked for in the folder named by BBATCH_DATA, then in the cache folde
 torchvision. A file that is altered or truncated is refused by name, never replaced in silence.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 from pathlib import Path

@@ -18,8 +18,6 @@ disturbed_epochs    epochs that took more than twice their processor time and 0.
 convergence_epoch   first epoch (from 1) with more than 80 % test accuracy; missing where none has
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable
 

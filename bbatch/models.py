@@ -11,8 +11,6 @@ Ambiguities resolved here:
   work. ReLU works in place: a convolution does not need its own output for its gradient.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Batches of any shape: nests of tensors in tuples, lists, dicts, dataclasses and packed sequences."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 

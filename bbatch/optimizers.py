@@ -3,8 +3,6 @@
 The paper names no betas and no epsilon for Adam: PyTorch's defaults stand, (0.9, 0.999) and 1e-8.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 import torch

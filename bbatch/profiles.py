@@ -1,7 +1,5 @@
 """How much of the paper's protocol to run: profiles, and the runs that each of them asks for."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from .config import DATASETS, Run, plan

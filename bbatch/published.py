@@ -4,8 +4,6 @@ The one place where published numbers come from. Accuracies are in percent, gaps
 minus test, Section III-D), times in seconds an epoch, as printed. Protocol (Tables I and II) is in `config`.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 `Run` says it in names (a data set, a rule, an optimizer); here the names are looked up, once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial

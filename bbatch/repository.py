@@ -1,7 +1,5 @@
 """This checkout: where it lies, its commit, and the folders that the environment names."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Means, intervals and paired differences over seeds. Every interval in the book comes from here."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

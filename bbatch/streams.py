@@ -4,8 +4,6 @@ A stream is a function of (seed, purpose, epoch), never of how much was drawn be
 epoch k draws exactly what an undisturbed one draws there, with no generator state to save.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

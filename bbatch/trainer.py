@@ -4,8 +4,6 @@ Which engine runs the epochs is decided in `engines.fastest_engine`; nothing els
 the record says which it was.
 """
 
-from __future__ import annotations
-
 import copy
 import io
 import math
@@ -55,13 +53,17 @@ class Outcome:
     weights: dict[str, torch.Tensor]
 
 
-def train(run: Run, data: Data, device: str = "cpu", checkpoint: Checkpoint | None = None) -> Outcome:
+def train(run: Run, data: Data, device: str = "cpu", checkpoint: "Checkpoint | None" = None) -> Outcome:
     """Train a run, given in the paper's names: :func:`train_network` of what they stand for."""
     return train_network(network_of(run), data, recipe_of(run), device, checkpoint)
 
 
 def train_network(
-    network: nn.Module, data: Data, recipe: Recipe, device: str = "cpu", checkpoint: Checkpoint | None = None
+    network: nn.Module,
+    data: Data,
+    recipe: Recipe,
+    device: str = "cpu",
+    checkpoint: "Checkpoint | None" = None,
 ) -> Outcome:
     """Train any network to the end of the recipe, from its last checkpoint where there is one.
 

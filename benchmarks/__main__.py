@@ -1,7 +1,5 @@
 """`python -m benchmarks [--full] [--device cuda]`: measure, print, and write tables to results/benchmarks."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

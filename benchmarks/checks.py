@@ -4,8 +4,6 @@
 Elapsed time belongs to the machine and to what else it does; processor time is that of all processes started.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import resource

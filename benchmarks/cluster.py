@@ -6,8 +6,6 @@ to last record in), training_s (sum over runs, by their own clocks), overhead_s 
 workers - training).
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -1,7 +1,5 @@
 """Speed of the convolutional networks: on all cores of a machine, and on a GPU."""
 
-from __future__ import annotations
-
 import itertools
 import multiprocessing
 import os

@@ -5,8 +5,6 @@ ones. What is finished at the limit is in the store (BBATCH_STORE); the same com
 Epoch times of runs that share a card say nothing of batch size: their records say how many shared it.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import queue

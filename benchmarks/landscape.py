@@ -2,8 +2,6 @@
 tensor, against the usual way of loading weights into the network and iterating a DataLoader anew at every
 point."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

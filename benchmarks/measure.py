@@ -5,8 +5,6 @@ over the rounds), ratio, ratio_low, ratio_high (first contestant over this one i
 faster), rounds.
 """
 
-from __future__ import annotations
-
 import gc
 import multiprocessing
 import os

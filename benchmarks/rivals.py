@@ -5,8 +5,6 @@ Each is written as its own users would write it, shares nothing with `bbatch.eng
 and then called once for each epoch.
 """
 
-from __future__ import annotations
-
 import ctypes
 import shutil
 import subprocess

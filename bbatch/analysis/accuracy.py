@@ -3,8 +3,6 @@
 Every function takes a frame of runs, ours or the paper's (`published.printed_frame`), and returns an
 `Estimate` or several."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 

@@ -1,8 +1,6 @@
 """What following Algorithm 2 of the paper costs against the best batch size, from what
 `regret.method_results` gives."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import pandas as pd

@@ -4,8 +4,6 @@
 They are a map of batch size and rate, which `batch_and_rate` reads.
 """
 
-from __future__ import annotations
-
 import pandas as pd
 
 from ..errors import BadInput

@@ -1,8 +1,6 @@
 """Two arms of the remedies beside each other: optimizers at a small and a large batch, a remedy and another,
 a batch that grows and a rate that decays. Each at its own best rate."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import pandas as pd

@@ -1,8 +1,6 @@
 """What does a larger batch cost, and what a wrong rate? Read from a map of batch sizes and constant rates
 (`rate_map`, which says how the best rate is chosen, and what the intervals cover)."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

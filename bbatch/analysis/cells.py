@@ -1,8 +1,6 @@
 """Cells of a data set, a batch size under a rule of the learning rate, and the sums of them that most
 questions come down to: a level, a difference, a mean or a slope over many."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace

@@ -3,8 +3,6 @@
 A choice has several readings: one for each data set and batch size. Each is a difference of test accuracy
 and, where it is known, of the clean generalization gap, in points: the other choice minus ours."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 

@@ -1,7 +1,5 @@
 """What each run cost, by which clock, and when it first had an accuracy: learning curves as a row a run."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

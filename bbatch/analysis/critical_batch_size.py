@@ -5,8 +5,6 @@ the smallest such B may lie below the optimum (small batches can be the worse on
 batch may grow it must lie above. We look above the optimum, and name the cases in which nothing is found
 there."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ optimum, one B* by the paper's definition (Section IV-G) and, over the four N, o
 are over the problems: they cover the scatter between data sets, and the training seeds' share in it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

@@ -12,8 +12,6 @@ the next.
 Which accuracy "the same test accuracy" is, the paper does not say. We take one point below the best mean
 final accuracy of the data set (the margin of Section IV-G), and beside it the 80 % of Section III-D."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 

@@ -5,8 +5,6 @@ The gap of a batch size is the test accuracy of B = 32 minus its own, paired by 
 is taken twice: after the paper's 50 epochs, and after as many steps as B = 32 makes in them.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

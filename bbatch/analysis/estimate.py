@@ -4,8 +4,6 @@ A question is asked of a tidy frame (`metrics.frame`): of our runs, or of the pa
 `published.printed_frame` gives them, one run a cell. Our intervals come from the scatter between seeds, the
 paper's from the rounding of what it prints."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """How long would a study take on a GPU? From what steps took on one that was measured (`make bench`)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

@@ -3,8 +3,6 @@
 Every question is asked of a frame of runs, ours or the paper's; `metric` is "gap_running" or "gap" (see
 `metrics`)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

@@ -7,8 +7,6 @@ the difference between the accuracy that the paper's way prints and the one that
 paired by seed. It holds the optimism of the first way and the luck of the second, and so bounds the optimism
 from above."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The recorded loss landscapes (Figs. 9 and 10) as grids, and what each says in four numbers."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -4,8 +4,6 @@ On MNIST and CIFAR-10 the rate never decays, and a warm-up, where there is one, 
 follows, so that the first epochs of a run do not depend on how many there are: two rules are compared after
 as many epochs as both have run, a short run beside a long one."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

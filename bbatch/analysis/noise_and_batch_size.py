@@ -1,7 +1,5 @@
 """What `geometry`'s table says of noise: does it fall as 1/B, and does its scale foretell a batch size?"""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

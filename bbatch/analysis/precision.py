@@ -1,7 +1,5 @@
 """What 16-bit arithmetic changes: runs recorded in bf16 and in fp32 with all else equal."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from ..config import DATASETS

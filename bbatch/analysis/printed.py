@@ -3,8 +3,6 @@
 Every function takes the frame of the printed tables (`published.printed_frame`) first, as the other questions
 do, and speaks of the paper alone."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 

@@ -16,8 +16,6 @@ somewhat narrow: with ten seeds by about a tenth. They are of the one test set: 
 sizes together, and their differences by less.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -10,8 +10,6 @@ Time: how long training with the choice takes in plain PyTorch until the test lo
 `NEAR` of the lowest that B = 32 at the default rate reaches (mean over seeds).
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -10,8 +10,6 @@ chooses all rates anew. The rules start from the best rate at 32 and are read fr
 are an octave apart; between two of them accuracy is interpolated.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -21,8 +21,6 @@ the likelihood of the variances decides (Smyth's model: variance over common one
 `PRIOR`, the likeliest degrees of freedom take its place, and the common variance is the likeliest with them:
 the cells then lend each other little, and each stands on its own runs."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """What the table of `geometry` says of minima: does sharpness grow with B, and does it go with the gap?"""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,8 +1,6 @@
 """What does a warm-up change? Runs with and without one, alike in all else: of the synthetic sets from the
 table of study `warm-up`, of MNIST and CIFAR-10 from the records."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 

@@ -4,8 +4,6 @@ Nothing here is known to the core. `BBATCH_EXTENSIONS=bbatch.beyond` makes the n
 sweeps, as for any reader's additions (see CONTRIBUTING.md); the studies import it themselves.
 """
 
-from __future__ import annotations
-
 from ..config import BATCH_SCHEDULES, LR_SCHEDULES
 from ..models import NETWORKS
 from ..optimizers import OPTIMIZERS

@@ -4,8 +4,6 @@ Each part has its own mean and variance, as a small batch would, and the running
 the other. The gradient is still that of the whole batch.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

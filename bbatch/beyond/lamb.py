@@ -3,8 +3,6 @@
 Written by hand: it is some twenty lines, and the libraries that hold it bring dozens of other optimizers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import torch

@@ -3,8 +3,6 @@
 `models.build` draws their linear and convolutional layers as Table VIII says; the rest is PyTorch's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

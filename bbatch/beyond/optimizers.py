@@ -1,7 +1,5 @@
 """AdamW and Muon, under the signature of `bbatch.optimizers`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import torch

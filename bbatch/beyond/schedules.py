@@ -4,8 +4,6 @@ The noise of a step of SGD goes as the learning rate over the batch size, so tha
 lowers it as a quarter of the rate does. Both schedules change at half and at three quarters of the training.
 """
 
-from __future__ import annotations
-
 FACTOR = 4
 CHANGES = (0.5, 0.75)  # parts of the training after which the next factor applies
 

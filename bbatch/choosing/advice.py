@@ -1,7 +1,5 @@
 """From a finished search to the answer: what was learned, how sure it is, and the reasons in words."""
 
-from __future__ import annotations
-
 import math
 
 import pandas as pd

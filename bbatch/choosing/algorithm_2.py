@@ -22,8 +22,6 @@ nowhere, this is what is done; the book lists the same points under "Resolved am
 * The gap is measured on validation data. Test data decides nothing.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 import time

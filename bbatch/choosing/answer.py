@@ -1,7 +1,5 @@
 """What `recommend` gives back: one answer, how sure it is, why, and what to do next; in plain English."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from html import escape

@@ -3,8 +3,6 @@
 Where the clock cuts a training short, it says so, and the pair has no score at that length.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """`recommend` in the terminal: model, data, loss, optimizer and metric by name."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import sys

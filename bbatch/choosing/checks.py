@@ -3,8 +3,6 @@
 Each of these raises `BadInput` with what was wrong and what would do.
 """
 
-from __future__ import annotations
-
 import math
 import warnings
 

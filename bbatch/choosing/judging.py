@@ -1,7 +1,5 @@
 """A model's scores on rows: its loss, and what decides; and how sure a difference between two models is."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Whether anything was learned in a search, and what to do where nothing was."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Callable

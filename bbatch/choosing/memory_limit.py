@@ -8,8 +8,6 @@ hand: what it noted stands. On Linux it first limits its own address space and o
 the first process to end; on a GPU it leaves a tenth free.
 """
 
-from __future__ import annotations
-
 import copy
 import os
 import subprocess

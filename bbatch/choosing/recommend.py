@@ -1,7 +1,5 @@
 """One answer for the reader's own model: `bbatch.recommend`."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable

@@ -3,9 +3,8 @@
 Nothing here knows a data set of the paper, and nothing is written anywhere.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
+from typing import Self
 
 import numpy as np
 import torch
@@ -91,14 +90,14 @@ class Rows:
         many = getattr(rows, "__getitems__", lambda wanted: [rows[k] for k in wanted])
         return next(self._fetched(self.loader.collate_fn(many(numbers)) for numbers in [index.tolist()]))
 
-    def few(self, count: int = LEAST) -> Rows:
+    def few(self, count: int = LEAST) -> Self:
         """The first rows alone, which are small enough to be sent to another process."""
         if self.tensors is not None:
             return Rows(mapped(lambda t: t[:count].clone(), self.tensors), self.what, self.dtype)
         rows = [self.loader.dataset[k] for k in range(count)]
         return Rows(DataLoader(rows, collate_fn=self.loader.collate_fn), self.what, self.dtype)
 
-    def same(self, other: Rows) -> bool:
+    def same(self, other: Self) -> bool:
         """Whether both are the same rows."""
         mine, theirs = ({t.data_ptr() for _, t in leaves(r.tensors)} for r in (self, other))
         inner = [r.loader.dataset if isinstance(r.source, DataLoader) else r.source for r in (self, other)]

@@ -16,8 +16,6 @@ Where the budget does not allow whole trainings, all lengths are cut by the same
 so. What the clock cut short decides nothing.
 """
 
-from __future__ import annotations
-
 import math
 
 from .bench import APART, LAST, RUNGS, Bench, Candidate

@@ -1,7 +1,5 @@
 """The reader's model, data, loss, optimizer and metric, checked once as they become a `Task`."""
 
-from __future__ import annotations
-
 import copy
 import inspect
 import time

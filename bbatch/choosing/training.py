@@ -2,8 +2,6 @@
 stopped, judged and taken up again. Everything in `choosing` trains through here, and nowhere else.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """The answers to the claims on test accuracy, in sentences written by hand (see `claim.Question`)."""
 
-from __future__ import annotations
-
 from .. import published
 from ..analysis import accuracy, critical_batch_size
 from ..analysis.cells import by_seed

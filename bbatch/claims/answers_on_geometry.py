@@ -1,8 +1,6 @@
 """The answers to the claims on minima, noise, B* and the paper itself, in sentences written by hand (see
 `claim.Question`)."""
 
-from __future__ import annotations
-
 from .. import published
 from ..analysis import algorithm_2_loss, critical_batch_size, data_size, printed
 from ..analysis import noise_and_batch_size as noise

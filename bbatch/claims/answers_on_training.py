@@ -1,8 +1,6 @@
 """The answers to the claims on gaps, epochs, time and learning rates, in sentences written by hand (see
 `claim.Question`)."""
 
-from __future__ import annotations
-
 from .. import published
 from ..analysis import accuracy, batch_and_rate, efficiency, learning_rate_rules
 from ..analysis import generalization_gap as gap

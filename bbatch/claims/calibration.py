@@ -6,8 +6,6 @@ line, and contradicts nothing but a verdict on the sign.
 `python -m bbatch.claims.calibration` writes the long form, which the page of verdicts shows.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

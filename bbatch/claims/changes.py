@@ -4,8 +4,6 @@ committed when the rules were revised, beside those of today.
 `paper/first-verdicts.csv` holds the former; it is history, and nothing is judged by it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import pandas as pd

@@ -4,11 +4,10 @@ A `Reading` asks one function of `analysis`, of our runs as of the paper's table
 of the prose is put; `claims.statements` brings it together with the statement's text and number, which
 `published` holds."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import Self
 
 import pandas as pd
 
@@ -58,7 +57,7 @@ class Evidence:
         return sharpness_and_batch_size.minima(self.measures)
 
     @property
-    def all(self) -> Evidence:
+    def all(self) -> Self:
         return self
 
 

@@ -1,7 +1,5 @@
 """Every claim, judged by `rules` against the paper's own tables and against our runs, here alone."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace

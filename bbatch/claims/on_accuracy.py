@@ -1,7 +1,5 @@
 """The paper's claims on test accuracy (Sections I, IV-A, V-C, VII), and what became of them."""
 
-from __future__ import annotations
-
 from .. import published
 from ..analysis import accuracy, critical_batch_size
 from ..config import PUBLISHED, SYNTHETIC

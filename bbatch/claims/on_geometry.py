@@ -1,7 +1,5 @@
 """The paper's claims on sharpness, gradient noise, the critical batch size and Algorithm 2."""
 
-from __future__ import annotations
-
 from .. import published
 from ..analysis import algorithm_2_loss, critical_batch_size, printed
 from ..analysis import noise_and_batch_size as noise

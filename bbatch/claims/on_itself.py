@@ -1,7 +1,5 @@
 """What the paper says of itself and of others: counts, sections, computing time, code, reports."""
 
-from __future__ import annotations
-
 from ..analysis import printed
 from ..config import SYNTHETIC
 from .claim import Put, one

@@ -1,7 +1,5 @@
 """The paper's claims on gaps, epochs, time and rates (Sections II, IV-B to IV-D, V-D, V-E, VII)."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from ..analysis import accuracy, efficiency, learning_rate_rules, printed, warm_up

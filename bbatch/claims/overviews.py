@@ -1,7 +1,5 @@
 """Judgements as tables: a row a statement, or a row a distinct claim."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from textwrap import fill
 

@@ -1,7 +1,5 @@
 """The paper's distinct claims: one statement in abstract, section and conclusions is one of them."""
 
-from __future__ import annotations
-
 from . import answers_on_accuracy as of_accuracy
 from . import answers_on_geometry as of_geometry
 from . import answers_on_training as of_training

@@ -11,8 +11,6 @@ were known; they were tuned on simulated papers alone.
 The rules in words, with an example each, are `EXPLAINED`.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ and, as on CIFAR-10, five of one other cell, whose scatter it borrows. Runs are 
 mean of a cell of the synthetic sets plus the distance of one of its 20 runs from it. For a correlation over
 cells, their means scatter about a line, and paper and reproduction have the same cells."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

@@ -3,8 +3,6 @@
 The modules `on_...` say how the prose is put; the cells are put here, from the published tables. Nothing is
 evaluated."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from dataclasses import replace

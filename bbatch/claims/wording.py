@@ -1,7 +1,5 @@
 """Numbers and names as the answers list them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from ..analysis.estimate import number

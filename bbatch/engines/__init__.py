@@ -1,7 +1,5 @@
 """What trains an epoch: eager PyTorch, a compiled epoch, or steps captured as CUDA graphs."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 
 import torch

@@ -4,8 +4,6 @@ Draws come from the same streams as in `eager.TorchEngine`, so both engines visi
 same masks and differ by rounding alone.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import nn

@@ -10,8 +10,6 @@ in `sweep(runs, store, device="cuda", executor=ThreadPoolExecutor(5))`. Every en
 stream, so the card runs them at once, and each computes exactly what it would compute alone.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from typing import Any

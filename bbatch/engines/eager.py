@@ -3,9 +3,8 @@
 An engine knows nothing of epochs before or after, of histories, of files or of the paper's names.
 """
 
-from __future__ import annotations
-
 import inspect
+from typing import Self
 
 import torch
 from torch import nn
@@ -49,7 +48,7 @@ class TorchEngine:
         self.chosen = torch.from_numpy(chosen).to(self.device)
 
     @classmethod
-    def of(cls, run: Run, data: Data, device: str) -> TorchEngine:
+    def of(cls, run: Run, data: Data, device: str) -> Self:
         """The engine for a run in the paper's names."""
         return cls(network_of(run), data, recipe_of(run), device)
 

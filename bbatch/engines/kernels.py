@@ -8,8 +8,6 @@ Shapes below: n samples in the epoch, batch size B, layer widths D -> H1 -> H2 -
 out], so that the innermost loops run along contiguous output units.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

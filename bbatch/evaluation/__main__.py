@@ -1,7 +1,5 @@
 """`python -m bbatch.evaluation [PROBLEM ...]`: make what the tables of the ways lack."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 

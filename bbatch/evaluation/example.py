@@ -1,7 +1,5 @@
 """The worked example, `recommend` on the digits. `python -m bbatch.evaluation.example` records it."""
 
-from __future__ import annotations
-
 import json
 
 from ..choosing.answer import Answer, restored

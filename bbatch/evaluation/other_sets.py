@@ -1,7 +1,5 @@
 """Data sets that the paper never touched, and networks for them: of scikit-learn, a text, a regression."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

@@ -19,8 +19,6 @@ transformer. `friedman`: Friedman's first function of ten features with noise, s
 variance that is explained. Both in plain PyTorch, 10 epochs of Adam.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial

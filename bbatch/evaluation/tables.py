@@ -20,8 +20,6 @@ of the protocol's batch sizes under the linear rule.
 The tables only grow, seed by seed: a call adds what they lack, and what it finished stays when it is stopped.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import math

@@ -2,8 +2,6 @@
 others do: take 32, search a grid in the same time, or make a rate range test at the largest batch.
 """
 
-from __future__ import annotations
-
 import math
 import time
 

@@ -1,7 +1,5 @@
 """Compute the landscapes of the paper's networks that are missing, and record them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """The noise of mini-batch gradients: Eq. (4), and the gradient noise scale of McCandlish et al. (2018)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

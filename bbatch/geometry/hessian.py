@@ -1,7 +1,5 @@
 """The curvature of the loss: largest eigenvalues and trace of its Hessian, which is never formed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

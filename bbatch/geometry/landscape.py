@@ -4,8 +4,6 @@ A direction is Gaussian, each filter scaled to the norm of the network's own fil
 the picture does not change when a ReLU network's layers are rescaled without changing its function.
 """
 
-from __future__ import annotations
-
 import hashlib
 import sys
 import time

@@ -1,7 +1,5 @@
 """The recorded tables of what was measured of trained networks: read and written here, and nowhere typed."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from ..config import DATASETS

@@ -1,7 +1,5 @@
 """Measure what is missing of the paper's networks, and record it."""
 
-from __future__ import annotations
-
 import pandas as pd
 from tqdm import tqdm
 

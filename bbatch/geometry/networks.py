@@ -1,7 +1,5 @@
 """Which trained networks are measured, how much, and where their weights come from."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

@@ -5,8 +5,6 @@ for. What the network is called with and what its loss is, `adapter` says: input
 dicts, losses functions of (outputs, targets) or of (model, batch).
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 from collections.abc import Callable, Iterable

@@ -1,7 +1,5 @@
 """Everything that is measured of one network of the reproduction, as rows of the long table of `geometry`."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy

@@ -4,8 +4,6 @@ The paper gives Eq. (3) with neither the norm of the ball nor the way of maximis
 product of Euclidean balls over groups of parameters, which covers the four readings in `NORMS`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

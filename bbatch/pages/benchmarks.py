@@ -4,8 +4,6 @@
 machine.
 """
 
-from __future__ import annotations
-
 import json
 
 import matplotlib.pyplot as plt

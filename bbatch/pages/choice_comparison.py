@@ -3,8 +3,6 @@
 Every number comes from `regret`; what they mean, the page says in words.
 """
 
-from __future__ import annotations
-
 import json
 from functools import partial
 

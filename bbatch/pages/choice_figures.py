@@ -1,7 +1,5 @@
 """Figures of the choice of a batch size: what was measured for it, and what each way of choosing costs."""
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

@@ -1,7 +1,5 @@
 """The figure of the page "Resolved ambiguities": every choice, and what it moves."""
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

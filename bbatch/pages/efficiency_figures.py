@@ -1,7 +1,5 @@
 """The figure of Section IV-C: what a larger batch saves and costs."""
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

@@ -2,8 +2,6 @@
 
 The numbers are those of `analysis.efficiency.all_speedups`."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -4,8 +4,6 @@ Means and intervals are computed here, by the functions that make the tables; th
 (book/_js/explorer.js) chooses and draws, and computes nothing.
 """
 
-from __future__ import annotations
-
 import math
 
 import pandas as pd

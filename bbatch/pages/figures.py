@@ -3,8 +3,6 @@
 Every function takes tidy tables and returns a matplotlib Figure; none reads a file or trains.
 """
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

@@ -4,8 +4,6 @@ The book links the script once a page (book/_ext/offline.py), JupyterLab brings 
 JavaScript gets the picture, one who listens gets the words; no network is asked for anything.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from html import escape

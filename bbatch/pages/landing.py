@@ -1,7 +1,5 @@
 """The figure and the table of the landing page."""
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure

@@ -1,7 +1,5 @@
 """Loss landscapes in figures, from the tables of `geometry`; nothing is measured here."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LogNorm

@@ -1,7 +1,5 @@
 """Loss landscapes as surfaces that a reader can turn (Figs. 9 and 10)."""
 
-from __future__ import annotations
-
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots

@@ -1,7 +1,5 @@
 """Figures of Section IV-D: the rules of the learning rate beside each other."""
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure

@@ -1,7 +1,5 @@
 """Figures of gradient noise, from the tables of `geometry`; none measures anything."""
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

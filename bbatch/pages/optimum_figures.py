@@ -1,7 +1,5 @@
 """Figures of Section IV-G: the best and the critical batch size against N, and how sure the best one is."""
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

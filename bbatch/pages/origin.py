@@ -1,7 +1,5 @@
 """Where a page's numbers come from: a paragraph for recorded runs, and one for tables of studies."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from html import escape
 

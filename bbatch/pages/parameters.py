@@ -3,8 +3,6 @@
 papermill only warns of a name that the notebook does not have, and JupyterLab asks nobody; so the notebook
 looks itself. A parameter of one name means the same in every notebook (`CHECKS`)."""
 
-from __future__ import annotations
-
 import ast
 import re
 from types import ModuleType

@@ -5,8 +5,6 @@ sheet shows the panels one below the other; without JavaScript or style sheet, a
 whole. What `book/_js/figures.js` adds to it, it reads from a JSON block.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """Figures of what is run: the synthetic data, the learning rates of Table II, and one run in training."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import matplotlib.pyplot as plt

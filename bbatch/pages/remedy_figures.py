@@ -1,7 +1,5 @@
 """Figures of the remedies (the part of the gap that each closes) and of networks compared."""
 
-from __future__ import annotations
-
 import math
 
 import matplotlib.pyplot as plt

@@ -1,7 +1,5 @@
 """What notebooks import: records in; sentences, tables and provenance out, in JupyterLab as in the book."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable

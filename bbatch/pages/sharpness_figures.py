@@ -1,7 +1,5 @@
 """Figures of sharpness (Section IV-E), from the tables of `geometry`; nothing is measured here."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt

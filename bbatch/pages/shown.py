@@ -1,8 +1,6 @@
 """What a cell of a notebook shows beside figures: HTML for a page, and the same as text for a terminal, for
 JupyterLab without HTML, and for nbval to compare."""
 
-from __future__ import annotations
-
 import re
 
 from IPython.display import HTML, Markdown

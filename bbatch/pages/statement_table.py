@@ -3,8 +3,6 @@
 It is whole without its script, every row open; `verdicts.js` closes the rows and shows the controls.
 """
 
-from __future__ import annotations
-
 import math
 from html import escape
 from pathlib import Path

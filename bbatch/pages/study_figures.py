@@ -1,7 +1,5 @@
 """Figures of the studies: the map of batch size and rate, and what a batch size costs at the right rate."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure

@@ -1,8 +1,6 @@
 """The visual language of all figures: a colour for each data set, its twin on dark pages, and one marker for
 the paper."""
 
-from __future__ import annotations
-
 from colorsys import hls_to_rgb, rgb_to_hls
 from functools import wraps
 from pathlib import Path

@@ -3,8 +3,6 @@
 Every function takes the frame of `metrics.frame` and returns a DataFrame of numbers; `formatted` turns one
 into the text that a page shows. Nothing here reads a file or trains."""
 
-from __future__ import annotations
-
 import math
 
 import pandas as pd

@@ -1,8 +1,6 @@
 """What the pages of verdicts show beside the answers: which claims hold, which do not, which are open;
 totals; the rules, and how often they are wrong."""
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure

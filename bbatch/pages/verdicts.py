@@ -1,7 +1,5 @@
 """Verdicts as HTML: claims with answers, the matrix by witness, the box of a section."""
 
-from __future__ import annotations
-
 import math
 import re
 from html import escape

@@ -9,8 +9,6 @@ Jupyter's own cache looks at the code cells alone and would keep a page whose re
 changed; so Jupyter Book executes nothing here and the stamps are ours.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import sys

@@ -4,8 +4,6 @@ An executed notebook is stripped of everything that differs from run to run: the
 records gives the same bytes.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import logging

@@ -4,8 +4,6 @@ papermill injects the parameters; it only warns about a name it does not know, s
 here first.
 """
 
-from __future__ import annotations
-
 import ast
 from pathlib import Path
 

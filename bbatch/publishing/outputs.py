@@ -4,8 +4,6 @@ A cell tagged `nbval-check-output` keeps its output in the committed notebook, a
 package then fails the notebook, and not the tests of that module alone. All other cells are committed without
 outputs."""
 
-from __future__ import annotations
-
 import re
 import tempfile
 from pathlib import Path

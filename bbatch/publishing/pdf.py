@@ -4,8 +4,6 @@ Needs the built book (`make book`) and Chromium or Chrome on the path; nothing o
 become links within the document.
 """
 
-from __future__ import annotations
-
 import posixpath
 import re
 import shutil

@@ -5,8 +5,6 @@ pages describes them, the committed records, which are copied beside them, the c
 hardware.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,7 +1,5 @@
 """The pages: executed notebooks and texts laid out as Jupyter Book reads them, and Jupyter Book over all."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -9,8 +9,6 @@ them. So it may be cut short at any moment: a reader takes each file, here or th
 listed, and what an undone or outdated merge has left is named by no SHA256SUMS and removed by the next.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil

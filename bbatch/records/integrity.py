@@ -5,8 +5,6 @@ changes once it is committed, and git still holds each file as it was: a record 
 is found there.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -13,8 +13,6 @@
 All but `observed` is decided by the id, bit for bit, on one machine and one set of versions.
 """
 
-from __future__ import annotations
-
 import math
 
 from ..config import Run

@@ -1,12 +1,11 @@
 """The store: one JSON file a finished run while it is live, Parquet files once it is frozen and committed."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
 import re
 from pathlib import Path
+from typing import Self
 
 from ..config import Run
 from ..errors import StoreError
@@ -48,7 +47,7 @@ class Store:
     def locks(self) -> Path:
         return self.folder / "locks"
 
-    def prepare(self) -> Store:
+    def prepare(self) -> Self:
         """Make the folders, or say in one sentence why they cannot be written."""
         try:
             for path in (self.folder / "records", self.checkpoints, self.weights, self.locks):

@@ -3,8 +3,6 @@
 A study is a list of trials. `python -m bbatch.studies NAME` trains those that are not in its table yet.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial

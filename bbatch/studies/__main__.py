@@ -1,7 +1,5 @@
 """`python -m bbatch.studies NAME ...`: train what the tables of these studies lack, and write them."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 

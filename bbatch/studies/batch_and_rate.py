@@ -5,8 +5,6 @@ is held out, as large a share as the paper gives to the test set; the best rate 
 test set judges.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 

@@ -5,8 +5,6 @@ each, so that the scatter between data sets is not seen. Here five problems are 
 which 80 % train.
 """
 
-from __future__ import annotations
-
 from ..config import plan
 from .trial import Trial
 

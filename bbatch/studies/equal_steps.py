@@ -8,8 +8,6 @@ that the steps close is a difference between runs of the same seeds.
 after 50 epochs, rates are tried as on the map (`batch_and_rate`), with the same held-out samples and seeds.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from ..config import DATASETS, LR_RULES, SYNTHETIC, Run, plan

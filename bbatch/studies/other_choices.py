@@ -5,8 +5,6 @@ cannot name. `python -m bbatch.studies.other_choices` trains what its table lack
 ambiguities" reads it. The runs with our own choices are the recorded ones, and those of study `warm-up`.
 """
 
-from __future__ import annotations
-
 import io
 import math
 from dataclasses import replace

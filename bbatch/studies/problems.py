@@ -7,8 +7,6 @@ that its sampling error (0.05 points at 98.7 %) does not hide a difference of on
 the 200 samples that an 80/20 split leaves of 1,000.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Train what a study's table lacks: rows go to a scratch file at once, into the table at the end."""
 
-from __future__ import annotations
-
 import json
 import multiprocessing
 from collections.abc import Iterator

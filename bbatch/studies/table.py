@@ -1,7 +1,5 @@
 """A study's table: one Parquet file, a row a run, no history. Equal rows in any order give equal bytes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """One training of a study, and the row of the study's table that it gives."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

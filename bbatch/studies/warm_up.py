@@ -1,7 +1,5 @@
 """Warm-up on the synthetic sets, where the paper uses none: MNIST's five epochs of it, on and off."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from ..config import DATASETS, SYNTHETIC, plan

@@ -6,8 +6,6 @@ share no folder: a record comes back through the scheduler where the store is no
 checkpoints are shared too, and a run whose worker died goes on elsewhere from its last epoch.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import re

@@ -1,7 +1,5 @@
 """The sweep: a list of runs in, the missing ones computed by an executor, one record each in the store."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import sys

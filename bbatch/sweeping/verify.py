@@ -1,7 +1,5 @@
 """The reader's own check: committed runs, chosen at random, trained again and held against their records."""
 
-from __future__ import annotations
-
 import math
 import random
 import tempfile

@@ -1,7 +1,5 @@
 """What one worker does with one run: take its lock, train, record what happened and where."""
 
-from __future__ import annotations
-
 import math
 import os
 import platform

@@ -1,7 +1,5 @@
 """What the fault tests share: a small grid, children that may be killed, and what they left behind."""
 
-from __future__ import annotations
-
 import json
 import multiprocessing
 import os

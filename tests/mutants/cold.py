@@ -1,8 +1,6 @@
 """Tests in a process of their own, with a fault in one file of the package: forked from one that has imported
 all but the package, which takes seconds off each."""
 
-from __future__ import annotations
-
 import importlib
 import multiprocessing
 import os

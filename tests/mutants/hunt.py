@@ -5,8 +5,6 @@ fault: the child puts the faulty code into the functions that are loaded already
 nor a fixture that the fault does not touch is paid for again. What survives that may have done its work when
 its module was imported, or in an object that was kept: it is asked again in a new process."""
 
-from __future__ import annotations
-
 import ast
 import gc
 import inspect

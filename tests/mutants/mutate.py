@@ -1,7 +1,5 @@
 """Places of a module's text that can be changed (`sites`), and its code with one of them changed."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A notebook run in this process, under given parameters, and what a reader of its page sees."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path
