@@ -16,7 +16,8 @@ from .learning_rate_rules import IMAGES
 def image_pairs(records: Iterable[dict]) -> pd.DataFrame:
     """The runs of MNIST and CIFAR-10 that have a twin with another warm-up, one of the two the paper's.
 
-    Columns: dataset, batch_size, seed, warmup_epochs, test_acc (percent), train_acc, precision, id."""
+    Columns: dataset, batch_size, seed, warmup_epochs, test_acc, train_acc (percent), gap (clean, points),
+    precision, id."""
     twins: dict[Run, dict[Run, dict]] = {}
     for record in records:
         if record["run"]["dataset"] in IMAGES and not record["observed"].get("failure"):
@@ -24,8 +25,7 @@ def image_pairs(records: Iterable[dict]) -> pd.DataFrame:
             twins.setdefault(replace(run, warmup_epochs=0), {})[run] = record
     pairs = [pair for plain, pair in twins.items() if plain.lr_rule == "linear" and len(pair) == 2]
     found = frame(r for pair in pairs if any(run.follows_the_paper() for run in pair) for r in pair.values())
-    columns = ["dataset", "batch_size", "seed", "warmup_epochs", "test_acc", "train_acc", "precision", "id"]
-    return found[columns]
+    return found["dataset batch_size seed warmup_epochs test_acc train_acc gap precision id".split()]
 
 
 def warm_up_effect(runs: pd.DataFrame) -> pd.DataFrame:
@@ -47,19 +47,22 @@ def warm_up_effect(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["dataset", "batch_size", "difference", "with_it", "without"])
 
 
-def left_to_base(pairs: pd.DataFrame, runs: pd.DataFrame, base: int = BASE) -> pd.DataFrame:
-    """Test accuracy with a warm-up minus that at batch size `base` without one, in points, paired by seed:
-    what the warm-up leaves of a fall. `pairs` as `image_pairs` gives them, `runs` of the paper's rule.
+def left_to_base(
+    pairs: pd.DataFrame, runs: pd.DataFrame, base: int = BASE, metric: str = "test_acc"
+) -> pd.DataFrame:
+    """A metric with a warm-up minus that at batch size `base` without one, in points, paired by seed: of test
+    accuracy, what the warm-up leaves of a fall. `pairs` as `image_pairs` gives them, `runs` of the paper's
+    rule; `metric`: "test_acc", "train_acc" or "gap".
 
     Columns: dataset, batch_size, difference (`Estimate`). Only runs in equal arithmetic are compared.
     """
     keys = ["dataset", "seed", "precision"]
-    at_base = runs[runs["batch_size"] == base].set_index(keys)["test_acc"].rename("at_base")
+    at_base = runs[runs["batch_size"] == base].set_index(keys)[metric].rename("at_base")
     warmed = pairs[pairs["warmup_epochs"] > 0].join(at_base, keys)
     rows = []
     for (name, b), cell in warmed.dropna(subset="at_base").groupby(["dataset", "batch_size"]):
         about = f"{DATASETS[name].title}, B = {b} with warm-up and {base} without"
-        left = cell["test_acc"] - cell["at_base"]
+        left = cell[metric] - cell["at_base"]
         rows.append([name, int(b), mean(left, "points", about, cell["id"], how="paired by seed")])
     return pd.DataFrame(rows, columns=["dataset", "batch_size", "difference"])
 

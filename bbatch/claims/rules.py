@@ -41,7 +41,7 @@ EXPLAINED = {
     "1. Few runs": (
         "The scatter of a cell with few seeds is borrowed from the cells of its data set that have more. It "
         "counts for little where few of them lend it, since the scatter of one cell is not that of "
-        "another. *Example:* one run of CIFAR-10 at B = 256 has no scatter of its own; that of the five runs "
+        "another. *Example:* one run of CIFAR-10 at B = 1 has no scatter of its own; that of the five runs "
         "at B = 8 stands in for it, and the interval of one more run is nearly twice as wide as five runs of "
         "its own would make it. Where no cell has two seeds, there is no verdict."
     ),

@@ -16,6 +16,7 @@ from ..errors import BadInput
 from ..metrics import interval
 from ..models import NETWORKS, parameter_count
 from ..statistics import Interval, decimal_text, span
+from .shown import from_to
 
 METRICS = {
     "test_acc": "Test accuracy (%)",
@@ -174,7 +175,7 @@ def text_against_table(frame: pd.DataFrame) -> pd.DataFrame:
 def critical_sizes(frame: pd.DataFrame) -> pd.DataFrame:
     """Table VI: the optimum and B* as the paper states them, by its own accuracies, and by our means.
 
-    The last columns: at how many batch sizes of the protocol we have runs, and the least number of seeds at
+    The last columns: at how many batch sizes of the protocol we have runs, and the fewest and most seeds at
     one of them."""
     rows = []
     for cell in published.critical().itertuples():
@@ -190,7 +191,7 @@ def critical_sizes(frame: pd.DataFrame) -> pd.DataFrame:
             "B*, the paper's accuracies": own.critical or own.case,
             "B*, ours": (ours.critical or ours.case) if ours else "no runs yet",
             "batch sizes": f"{len(seeds)} of {len(spec.protocol.batch_sizes)}",
-            "seeds": min(seeds, default=0),
+            "seeds": from_to(seeds) if len(seeds) else "0",
         }
         rows.append(row)
     return pd.DataFrame(rows).astype({"optimum, ours": "Int64"})

@@ -21,4 +21,5 @@ def test_the_loss_is_that_of_its_own_choices_on_each_data_set():
     # Student's t with one degree of freedom, 12.706, times the standard error of 1 and 2
     assert mnist.interval() == pytest.approx((1.5 - 12.706 / 2, 1.5 + 12.706 / 2), rel=1e-4)
     assert (none.n, none.unit, none.about) == (0, "points", "Synthetic 1K")
+    assert algorithm_2_loss.losses_by_problem(choices).to_dict() == {"mnist": 1.5, "cifar10": 10.0}
     assert none.missing == "python -m bbatch.evaluation synthetic-1k"

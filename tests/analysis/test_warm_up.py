@@ -43,12 +43,13 @@ def test_a_pair_differs_in_its_warm_up_alone():
 
 def test_what_is_left_is_paired_by_seed_and_arithmetic():
     warmed = [
-        record("cifar10", 512, seed, right, warmup_epochs=5) for seed, right in ((42, 7900), (43, 7600))
+        record("cifar10", 512, 42, 7900, clean=40_000, warmup_epochs=5),
+        record("cifar10", 512, 43, 7600, clean=39_000, warmup_epochs=5),
     ]
     plain = [record("cifar10", 512, seed, right) for seed, right in ((42, 6000), (43, 1000))]
     base = [
-        record("cifar10", 32, 42, 8000),
-        record("cifar10", 32, 43, 7500),
+        record("cifar10", 32, 42, 8000, clean=41_000),
+        record("cifar10", 32, 43, 7500, clean=38_000),
         record("cifar10", 32, 44, 1000),  # no warmed-up run has its seed
         record("cifar10", 32, 42, 2000, precision="bf16"),  # another arithmetic
         record("cifar10", 64, 42, 3000),  # another batch size
@@ -62,6 +63,10 @@ def test_what_is_left_is_paired_by_seed_and_arithmetic():
     assert row.difference.about == "CIFAR-10, B = 512 with warm-up and 32 without"
     assert row.difference.high == pytest.approx(12.706 * np.sqrt(2) / np.sqrt(2), rel=1e-3)  # t, one freedom
     assert set(row.difference.ids) == {r["id"] for r in warmed}
+    [gap] = warm_up.left_to_base(
+        warm_up.image_pairs(warmed + plain), metrics.frame(base + plain), metric="gap"
+    ).itertuples()
+    assert gap.difference.value == pytest.approx(((80 - 79) - (82 - 80) + (78 - 76) - (76 - 75)) / 2)
     [other] = warm_up.left_to_base(warm_up.image_pairs(warmed + plain), metrics.frame(base), 64).itertuples()
     assert other.difference.value == 79 - 30 and other.difference.n == 1  # seed 42 alone is at 64
 

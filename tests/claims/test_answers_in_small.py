@@ -95,13 +95,18 @@ def test_smaller(ask):
     ends = ask(accuracy, "from_end_to_end", {key: rises})
     at = {b: ("ours", ONE, b, "train_acc") for b in (1, 32)}
     trained = ask(accuracy, "level", {at[1]: around(90.0, 1), at[32]: around(95.0, 1.5)})
-    told = "1 512 1.25 0.50 0.75 1 10 50 0.00003 1 90.00 1.00 1 32 95.00 1.50".split()
+    images = {d: ("ours", d, 32, 1024) for d in ("mnist", "cifar10")}
+    falls = ask(accuracy, "fall", {images["mnist"]: around(0.25, 0.5), images["cifar10"]: of(30.0)})
+    told = "1 512 1.25 0.50 0.75 1 10 50 0.00003 1 90.00 1.00 1 32 95.00 1.50 32 1024 0.25 0.50 10 30".split()
     assert numbers(on_accuracy.smaller(OURS)) == told
     for k in range(3):
         wrong(
             on_accuracy.smaller, ends, {key: [of(-0.5, -1, 0) if i == k else r for i, r in enumerate(rises)]}
         )
     wrong(on_accuracy.smaller, trained, {at[1]: around(92.0, 1.5)})  # ends where the other begins
+    all_wrong(on_accuracy.smaller, falls, {images["mnist"]: of(0.5), images["cifar10"]: of(20.0)})
+    falls.answers[images["cifar10"]] = Estimate()
+    assert on_accuracy.smaller(OURS).endswith("Some batch sizes of the image sets have no run of ours yet.")
 
 
 def test_how_far(ask):
@@ -110,8 +115,9 @@ def test_how_far(ask):
         for d, e in zip(SYNTHETIC, (around(1.0, 0.9), around(0.5, 0.25), around(-0.25, 0.5)), strict=True)
     }
     theirs = {("paper", d, 32, 512): of(x) for d, x in zip(SYNTHETIC, (1.5, 0.25, -1), strict=True)}
-    asked = ask(accuracy, "fall", falls | theirs)
-    told = "32 512 1.00 0.90 0.50 0.25 −0.25 0.50 1 10 50 1.50 0.25 −1.00".split()
+    images = {("ours", "mnist", 32, 512): around(0.25, 0.5), ("ours", "cifar10", 32, 512): of(40.0)}
+    asked = ask(accuracy, "fall", falls | theirs | images)
+    told = "32 512 1.00 0.90 0.50 0.25 −0.25 0.50 1 10 50 1.50 0.25 −1.00 32 512 0.25 0.50 10 40".split()
     assert numbers(on_accuracy.how_far(OURS)) == told
     all_wrong(
         on_accuracy.how_far, asked, {("ours", TEN, 32, 512): of(0.5, 0, 2), ("paper", ONE, 32, 512): of(2.0)}
@@ -414,10 +420,17 @@ def test_algorithm(ask):
     lost = [around(0.5, 0.25), Estimate(), around(1.25, 0.5), Estimate(), Estimate()]
     losses = ask(algorithm_2_loss, "losses", {("choices",): lost})
     rates = ask(printed, "branch_rates", {("paper", "small"): [of(0.0005), of(0.002)]})
+    every = pd.Series({ONE: 0.5, FIFTY: 1.25, "wine": 0.0, "text": 3.0})
+    each = ask(algorithm_2_loss, "losses_by_problem", {("choices",): every})
     text = on_geometry.algorithm(OURS).replace("\u00a0", " ")
+    assert (
+        "On the other 2 problems" in text and "between 0.0 and 3.0 points on average, most on Text." in text
+    )
     assert "it loses 0.50 ± 0.25 points on Synthetic 1K, 1.25 ± 0.50 points on Synthetic 50K against" in text
     assert "a rate of 0.0005 at B = 16" in text
     wrong(on_geometry.algorithm, rates, {("paper", "small"): [of(0.001), of(0.002)]})
+    for less in ({"text": 2.0}, {"wine": -0.5}):
+        wrong(on_geometry.algorithm, each, {("choices",): pd.Series(every.to_dict() | less)})
     losses.answers[("choices",)] = [Estimate()] * 5
     assert on_geometry.algorithm(OURS) == "Not measured yet."
 
