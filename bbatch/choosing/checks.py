@@ -183,3 +183,8 @@ def check_step(task) -> None:
         ) from error
     if isinstance(task.source, nn.Module):
         task.notes.append("Every training starts from the weights that the model has.")
+    if task.smallest > 1:
+        task.notes.append(
+            "Batch normalization is judged with the averages that training leaves; at a large batch it may "
+            "do better with averages estimated anew (`torch.optim.swa_utils.update_bn`)."
+        )

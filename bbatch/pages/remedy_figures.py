@@ -28,7 +28,8 @@ def shares_closed(tables: dict[str, pd.DataFrame]) -> Figure:
     figure, axes = plt.subplots(len(rows), 1, figsize=figsize, squeeze=False, height_ratios=rows)
     for axis, (name, table) in zip(axes[:, 0], tables.items(), strict=True):
         _panel(axis, name, table)
-    axes[0, 0].legend(loc="lower right", fontsize=9)
+    # below all panels: marks stand anywhere in them
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
     return describe(
         figure,
         "Each remedy at its own best rate, chosen on held-out samples. 0: the large batch at the rate of "

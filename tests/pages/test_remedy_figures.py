@@ -39,7 +39,7 @@ def test_a_marker_and_an_interval_for_each_share(closed):
     offsets = [[y for _, y in artists.points(bars.lines[0])] for bars in axis.containers]
     assert offsets == [pytest.approx([-0.15, 0.85]), pytest.approx([0.15, 1.15, 2.15])]
     assert artists.ticks(axis, "y") == {0: "linear rule", 1: "tuned rate", 2: "growing"}
-    assert axis.get_xlim() == (-0.75, 2.75) and artists.key(axis) == ["B = 256", "B = 1,024"]
+    assert axis.get_xlim() == (-0.75, 2.75) and artists.key(figure) == ["B = 256", "B = 1,024"]
     upright = [ln.get_xdata()[0] for ln in axis.lines if list(ln.get_ydata()) == [0, 1]]
     assert upright == [0, 1] and artists.named(figure)
     tips = {text: (x, y) for x, y, text, _ in artists.tips(figure)}
@@ -56,7 +56,7 @@ def test_what_lies_beyond_the_frame_is_an_arrow_at_its_edge(closed):
     assert not [line for line in above.lines if line.get_marker() in "<>"]
     arrows = [(ln.get_marker(), *ln.get_xydata()[0]) for ln in below.lines if ln.get_marker() in ("<", ">")]
     assert arrows == [("<", -0.75, pytest.approx(-0.15)), (">", 2.75, pytest.approx(0.15))]
-    assert artists.key(above) and not artists.key(below)
+    assert artists.key(figure) and not artists.key(above) + artists.key(below)
     far["share"] = [Interval(m, m - 1, m + 1, 3) for m in (-0.75, 2.75, -0.75, 2.75, 0, 1)]
     [on_the_edge] = remedy_figures.shares_closed({"mnist": far}).axes
     assert not [line for line in on_the_edge.lines if line.get_marker() in ("<", ">")]
