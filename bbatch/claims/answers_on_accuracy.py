@@ -47,8 +47,7 @@ def _on_images(e: Evidence, large: int) -> str:
     assert abs(mnist.value) < 0.5 and cifar.value > 20, "little; much"
     return (
         f"From B = 32 to {large} accuracy falls by {mnist} points on MNIST, and on CIFAR-10 by "
-        f"{number(cifar.value, 0)} on average, which a warm-up undoes but for little: see the question on "
-        "warm-up."
+        f"{number(cifar.value, 0)} on average (what a warm-up changes there: see its question)."
     )
 
 

@@ -102,9 +102,8 @@ def algorithm(e: Evidence) -> str:
     assert min(r.value for r in rates) < 0.001, "below its own range"
     return (
         f"Not on all. Of the paper's data sets it loses {told} against the best batch size. On the other "
-        f"{len(others)} problems where it was tried, small ones and a few hundred images, it loses between "
-        f"{number(others.min(), 1)} and {number(others.max(), 1)} points on average, most on "
-        f"{worst}. Its first branch contradicts "
+        f"{len(others)} problems where it was tried it loses between {number(others.min(), 1)} and "
+        f"{number(others.max(), 1)} points on average, most on {worst}. Its first branch contradicts "
         f"itself: line 9 gives a rate of {min(r.value for r in rates):g} at B = 16, below the range that "
         "the branch prints."
     )
