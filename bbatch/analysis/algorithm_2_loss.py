@@ -10,22 +10,12 @@ from ..evaluation.tables import COMMAND
 from .estimate import Estimate, lacking, mean
 
 
-def _lost(rows: pd.DataFrame) -> pd.Series:
-    return (rows["best_acc"] - rows["test_acc"]).dropna()
-
-
-def losses_by_problem(choices: pd.DataFrame) -> pd.Series:
-    """The mean of the same over seeds, in points, for every problem on which Algorithm 2 was tried."""
-    rows = choices[choices["method"] == "Algorithm 2"]
-    return _lost(rows).groupby(rows["problem"]).mean()
-
-
 def losses(choices: pd.DataFrame, datasets: Iterable[str] = PUBLISHED) -> list[Estimate]:
     """Test accuracy of the best batch size minus that of Algorithm 2's choice, paired by seed, in points."""
     found = []
     for d in datasets:
         rows = choices[(choices["problem"] == d) & (choices["method"] == "Algorithm 2")]
-        lost = _lost(rows)
+        lost = (rows["best_acc"] - rows["test_acc"]).dropna()
         about = DATASETS[d].title
         nothing = lacking(about, f"{COMMAND} {d}", unit="points")
         found.append(mean(lost, "points", about, how="paired by seed") if len(lost) else nothing)

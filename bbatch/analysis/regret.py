@@ -200,6 +200,11 @@ def mean_difference(rows: pd.DataFrame, method: str = BEST, other: str = DEFAULT
     return replace(found, error=float(np.sqrt(parts.sum())), freedom=float(freedom))
 
 
+def regrets_by_problem(rows: pd.DataFrame) -> pd.Series:
+    """Mean regret over seeds, in points, by problem and method."""
+    return (rows["best_acc"] - rows["test_acc"]).groupby([rows["problem"], rows["method"]]).mean()
+
+
 def mean_regrets(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean regret of each method over the problems on which all were tried, each problem counted once; and
     what the mean is with one problem left out.
@@ -207,7 +212,7 @@ def mean_regrets(rows: pd.DataFrame) -> pd.DataFrame:
     Index: method, the least regret first. Columns: mean, low and high (the least and the largest of the means
     without one problem), worst (largest regret on one problem).
     """
-    each = (rows["best_acc"] - rows["test_acc"]).groupby([rows["problem"], rows["method"]]).mean()
+    each = regrets_by_problem(rows)
     wide = each.unstack("method").dropna()
     without = (wide.sum() - wide) / (len(wide) - 1)
     found = {"mean": wide.mean(), "low": without.min(), "high": without.max(), "worst": wide.max()}

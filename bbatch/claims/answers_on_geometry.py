@@ -2,7 +2,7 @@
 `claim.Question`)."""
 
 from .. import published
-from ..analysis import algorithm_2_loss, critical_batch_size, data_size, printed
+from ..analysis import algorithm_2_loss, critical_batch_size, data_size, printed, regret
 from ..analysis import noise_and_batch_size as noise
 from ..analysis import sharpness_and_batch_size as sharp
 from ..analysis.estimate import Estimate, number
@@ -95,7 +95,7 @@ def algorithm(e: Evidence) -> str:
     if not found:
         return "Not measured yet."
     told = ", ".join(f"{loss} points on {DATASETS[d].title}" for d, loss in found.items())
-    others = algorithm_2_loss.losses_by_problem(e.choices).drop(list(found))
+    others = regret.regrets_by_problem(e.choices).xs("Algorithm 2", level="method").drop(list(found))
     worst = PROBLEMS[others.idxmax()]
     assert others.max() > 2 and others.min() > -0.1, "more on some, and never less than nothing"
     rates = printed.branch_rates(published.printed_frame(), "small")

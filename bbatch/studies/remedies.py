@@ -27,8 +27,8 @@ PATIENCE = 10  # epochs without a lower held-out loss, of early stopping
 class Setting:
     """What is common to all arms of a study. `samples`: of the training samples, held-out ones among them.
     `rates`: for each optimizer, the rate at B = 32 around which is searched, and the power of B with which
-    it is moved for larger batches (from short first trials with one seed). `octaves`: the rates tried about
-    it, in octaves, of an optimizer that is not the data set's own; wider where the best lay at the end.
+    it is moved for larger batches (from short first trials with one seed). `wider`: the rates tried about
+    it, in octaves, of another optimizer than the data set's own, where the usual ones ended too early.
     `seeds`: at most."""
 
     dataset: str
@@ -39,11 +39,10 @@ class Setting:
     normalised: str  # network with batch normalization
     ghosts: str  # the same with ghost batch normalization
     rates: dict[str, tuple[float, float]]
-    octaves: dict[str, tuple[int, int]]
+    wider: dict[str, tuple[int, int]]
 
 
 _IMAGES = {"adam": (0.001, 0.5), "adamw": (0.001, 0.5), "lamb": (0.002, 0.5), "muon": (0.002, 0.5)}
-_AROUND = dict.fromkeys(("adam", "adamw", "sgd", "muon"), (-1, 1)) | {"lamb": (-1, 3)}
 SETTINGS = {
     "synthetic-50k": Setting(
         dataset="synthetic-50k",
@@ -60,7 +59,7 @@ SETTINGS = {
             "lamb": (0.005, 0.3),
             "muon": (0.008, 0.4),
         },
-        octaves=dict.fromkeys(("adamw", "sgd", "lamb", "muon"), (-2, 2)),
+        wider=dict.fromkeys(("adamw", "sgd", "lamb", "muon"), (-2, 2)),
     ),
     # four epochs, as on the synthetic set: on CPUs, for CIFAR-10 as well
     "mnist": Setting(
@@ -72,7 +71,7 @@ SETTINGS = {
         normalised="",
         ghosts="",
         rates=_IMAGES | {"sgd": (0.0125, 0.5)},
-        octaves=_AROUND | {"lamb": (-1, 4)},
+        wider={"lamb": (-1, 4)},
     ),
     "cifar10": Setting(
         dataset="cifar10",
@@ -83,7 +82,7 @@ SETTINGS = {
         normalised="resnet-8-batch-norm",
         ghosts="resnet-8-ghost-norm",
         rates=_IMAGES | {"sgd": (0.0125, 1.0)},
-        octaves=_AROUND | {"adamw": (-1, 2), "muon": (-2, 1)},
+        wider={"adamw": (-1, 2), "lamb": (-1, 3), "muon": (-2, 1)},
     ),
 }
 
@@ -149,7 +148,7 @@ def optimizers_of(setting: str) -> dict[str, Arm]:
     arms = {}
     for name, how in _OTHERS.items():
         if how["optimizer"] != SETTINGS[setting].optimizer:
-            octaves = SETTINGS[setting].octaves[how["optimizer"]]
+            octaves = SETTINGS[setting].wider.get(how["optimizer"], (-1, 1))
             arms[name] = Arm(changes=how, octaves=octaves, seeds=FEW)
     at_base = {f"{name} at {BASE}": replace(arm, sizes=(BASE,)) for name, arm in arms.items()}
     return arms | at_base  # what trains fast, first

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from bbatch.analysis import algorithm_2_loss
+from bbatch.analysis import algorithm_2_loss, regret
 
 
 def test_the_loss_is_that_of_its_own_choices_on_each_data_set():
@@ -21,5 +21,6 @@ def test_the_loss_is_that_of_its_own_choices_on_each_data_set():
     # Student's t with one degree of freedom, 12.706, times the standard error of 1 and 2
     assert mnist.interval() == pytest.approx((1.5 - 12.706 / 2, 1.5 + 12.706 / 2), rel=1e-4)
     assert (none.n, none.unit, none.about) == (0, "points", "Synthetic 1K")
-    assert algorithm_2_loss.losses_by_problem(choices).to_dict() == {"mnist": 1.5, "cifar10": 10.0}
+    each = regret.regrets_by_problem(choices).xs("Algorithm 2", level="method")
+    assert each.to_dict() == {"mnist": 1.5, "cifar10": 10.0}
     assert none.missing == "python -m bbatch.evaluation synthetic-1k"

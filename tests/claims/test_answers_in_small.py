@@ -17,6 +17,7 @@ from bbatch.analysis import (
     learning_rate_rules,
     noise_and_batch_size,
     printed,
+    regret,
     sharpness_and_batch_size,
     warm_up,
 )
@@ -420,8 +421,13 @@ def test_algorithm(ask):
     lost = [around(0.5, 0.25), Estimate(), around(1.25, 0.5), Estimate(), Estimate()]
     losses = ask(algorithm_2_loss, "losses", {("choices",): lost})
     rates = ask(printed, "branch_rates", {("paper", "small"): [of(0.0005), of(0.002)]})
-    every = pd.Series({ONE: 0.5, FIFTY: 1.25, "wine": 0.0, "text": 3.0})
-    each = ask(algorithm_2_loss, "losses_by_problem", {("choices",): every})
+    tried = {ONE: 0.5, FIFTY: 1.25, "wine": 0.0, "text": 3.0}
+
+    def regrets(found):
+        both = {(name, "Algorithm 2"): value for name, value in found.items()} | {("wine", "always 32"): 9.0}
+        return {("choices",): pd.Series(both).rename_axis(["problem", "method"])}
+
+    each = ask(regret, "regrets_by_problem", regrets(tried))
     text = on_geometry.algorithm(OURS).replace("\u00a0", " ")
     assert (
         "On the other 2 problems" in text and "between 0.0 and 3.0 points on average, most on Text." in text
@@ -430,7 +436,7 @@ def test_algorithm(ask):
     assert "a rate of 0.0005 at B = 16" in text
     wrong(on_geometry.algorithm, rates, {("paper", "small"): [of(0.001), of(0.002)]})
     for less in ({"text": 2.0}, {"wine": -0.5}):
-        wrong(on_geometry.algorithm, each, {("choices",): pd.Series(every.to_dict() | less)})
+        wrong(on_geometry.algorithm, each, regrets(tried | less))
     losses.answers[("choices",)] = [Estimate()] * 5
     assert on_geometry.algorithm(OURS) == "Not measured yet."
 
