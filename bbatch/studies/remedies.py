@@ -28,7 +28,7 @@ class Setting:
     """What is common to all arms of a study. `samples`: of the training samples, held-out ones among them.
     `rates`: for each optimizer, the rate at B = 32 around which is searched, and the power of B with which
     it is moved for larger batches (from short first trials with one seed). `wider`: the rates tried about
-    it, in octaves, of another optimizer than the data set's own, where the usual ones ended too early.
+    it, in octaves, by an arm's name, where the best of the usual ones was the lowest or the highest.
     `seeds`: at most."""
 
     dataset: str
@@ -40,6 +40,11 @@ class Setting:
     ghosts: str  # the same with ghost batch normalization
     rates: dict[str, tuple[float, float]]
     wider: dict[str, tuple[int, int]]
+
+
+def _both(first: int, last: int, *names: str) -> dict[str, tuple[int, int]]:
+    """The same octaves for these arms at the large batches and at B = 32."""
+    return {arm: (first, last) for name in names for arm in (name, f"{name} at {BASE}")}
 
 
 _IMAGES = {"adam": (0.001, 0.5), "adamw": (0.001, 0.5), "lamb": (0.002, 0.5), "muon": (0.002, 0.5)}
@@ -59,7 +64,9 @@ SETTINGS = {
             "lamb": (0.005, 0.3),
             "muon": (0.008, 0.4),
         },
-        wider=dict.fromkeys(("adamw", "sgd", "lamb", "muon"), (-2, 2)),
+        wider=_both(-2, 2, "AdamW", "SGD", "LAMB", "Muon")
+        | {"Muon at 32": (-3, 2), "SGD, rate decays": (-2, 4), "SGD, batch grows": (-2, 4)}
+        | dict.fromkeys(("batch norm, averages anew", "ghost batch norm, averages anew"), (-2, 2)),
     ),
     # four epochs, as on the synthetic set: on CPUs, for CIFAR-10 as well
     "mnist": Setting(
@@ -71,7 +78,9 @@ SETTINGS = {
         normalised="",
         ghosts="",
         rates=_IMAGES | {"sgd": (0.0125, 0.5)},
-        wider={"lamb": (-1, 4)},
+        wider=_both(-1, 4, "LAMB")
+        | dict.fromkeys(("Adam", "AdamW", "Muon", "Muon at 32"), (-2, 1))
+        | {"Adam at 32": (-1, 2), "warm-up": (-4, 4)},
     ),
     "cifar10": Setting(
         dataset="cifar10",
@@ -82,7 +91,11 @@ SETTINGS = {
         normalised="resnet-8-batch-norm",
         ghosts="resnet-8-ghost-norm",
         rates=_IMAGES | {"sgd": (0.0125, 1.0)},
-        wider={"adamw": (-1, 2), "lamb": (-1, 3), "muon": (-2, 1)},
+        wider=_both(-1, 3, "LAMB")
+        | {"AdamW": (-2, 2), "AdamW at 32": (-1, 2), "Muon": (-3, 1), "Muon at 32": (-2, 1)}
+        | {"SGD": (-3, 1), "SGD at 32": (-1, 2), "SGD, batch grows": (-2, 4)}
+        | dict.fromkeys(("batch norm, averages anew", "ghost batch norm, averages anew"), (-2, 1))
+        | {"resnet-8-group-norm": (-4, 2), "small-vit": (-4, 2)},
     ),
 }
 
@@ -131,7 +144,11 @@ def remedies_of(setting: str) -> dict[str, Arm]:
         precise = {"octaves": (-1, 1), "seeds": FEW, "averages": "precise"}
         arms["batch norm, averages anew"] = Arm(changes={"network": s.normalised}, **precise)
         arms["ghost batch norm, averages anew"] = Arm(changes={"network": s.ghosts}, **precise)
-    return arms
+    return _widened(arms, s)
+
+
+def _widened(arms: dict[str, Arm], setting: Setting) -> dict[str, Arm]:
+    return {name: replace(arm, octaves=setting.wider.get(name, arm.octaves)) for name, arm in arms.items()}
 
 
 _OTHERS = {
@@ -148,10 +165,9 @@ def optimizers_of(setting: str) -> dict[str, Arm]:
     arms = {}
     for name, how in _OTHERS.items():
         if how["optimizer"] != SETTINGS[setting].optimizer:
-            octaves = SETTINGS[setting].wider.get(how["optimizer"], (-1, 1))
-            arms[name] = Arm(changes=how, octaves=octaves, seeds=FEW)
+            arms[name] = Arm(changes=how, octaves=(-1, 1), seeds=FEW)
     at_base = {f"{name} at {BASE}": replace(arm, sizes=(BASE,)) for name, arm in arms.items()}
-    return arms | at_base  # what trains fast, first
+    return _widened(arms | at_base, SETTINGS[setting])  # what trains fast, first
 
 
 def architectures_of(setting: str) -> dict[str, Arm]:
@@ -164,7 +180,9 @@ def architectures_of(setting: str) -> dict[str, Arm]:
         at_base = Arm((BASE,), {"network": "mlp-batch-norm"}, octaves=(-1, 1), seeds=FEW)
         return arms | {f"mlp-batch-norm at {BASE}": at_base}
     names = ("resnet-8-batch-norm", "resnet-8-group-norm", "small-vit") if dataset == "cifar10" else ()
-    return {name: Arm((BASE, *LARGE, 4096), {"network": name}, seeds=2) for name in names}
+    arms = {name: Arm((*LARGE, 4096), {"network": name}, seeds=2) for name in names}
+    at_base = {f"{name} at {BASE}": replace(arm, sizes=(BASE,)) for name, arm in arms.items()}
+    return _widened(arms | at_base, SETTINGS[setting])
 
 
 def arm_trials(setting: str, arm: Arm, precision: str = "fp32") -> list[Trial]:

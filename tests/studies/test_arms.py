@@ -80,6 +80,7 @@ def test_precise_averages_are_scored_where_asked_for():
 def test_each_arm_changes_what_it_says_and_nothing_else(dataset):
     compared = remedies.remedies_of(dataset) | remedies.optimizers_of(dataset)
     arms = compared | remedies.architectures_of(dataset)
+    assert not set(remedies.SETTINGS[dataset].wider) - set(arms), "ranges of arms that are not there"
     plain = remedies.arm_trials(dataset, arms["plain at 32"])[0]
     seen = set()
     for name, arm in arms.items():
