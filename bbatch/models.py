@@ -143,13 +143,23 @@ def initialised(net: nn.Module, seed: int) -> nn.Module:
     return net
 
 
-# What `_digest` gave for the three networks when the first records were made. Their addresses hold no digest.
-_FIRST = {"mlp": "15bfffcfdf044751", "mnist-cnn": "8fe03878e76db42b", "cifar-cnn": "ce15904f781cd3c0"}
+# What `_digest` gave for the three networks of the first records, whose addresses hold no digest.
+_FIRST = {"mlp": "c6766a8fe786e29d", "mnist-cnn": "6304864a0aa57de7", "cifar-cnn": "2a82b89db5029154"}
+
+# What a layer computes hangs on these of its attributes. Named here, and not read from PyTorch's printing of
+# the layer, which says more from one version to the next (`bias=True` of a normalization).
+_SETTINGS = (
+    *("kernel_size", "stride", "padding", "dilation", "groups", "output_size", "start_dim"),
+    *("num_groups", "eps", "momentum", "affine", "track_running_stats", "least_batch"),
+    *("p", "num_heads", "norm_first", "negative_slope", "approximate"),
+)
+_PLAIN = (bool, int, float, str, tuple)  # of these a setting is; another attribute may have its name
 
 
 def structure(network: str) -> str | None:
-    """16 hex digits for how the named network is built (layers, their settings, initial weights of one seed);
-    None where it is built as it was for the first records."""
+    """16 hex digits for how the named network is built: its layers, their settings (`_SETTINGS`), shapes and
+    how large its initial weights are; None where it is built as it was for the first records. The same under
+    each version of PyTorch and on each processor."""
     digest = _digest(network, NETWORKS[network])
     return None if _FIRST.get(network) == digest else digest
 
@@ -158,11 +168,15 @@ def structure(network: str) -> str | None:
 def _digest(network: str, make: Callable) -> str:
     """`make` is what the name stands for now: another entry under the same name is digested anew."""
     net = build(network, 0)
-    found = hashlib.sha256(str(net).encode())
-    for key, value in net.state_dict().items():
-        found.update(f"{key} {tuple(value.shape)} {value.dtype}".encode())
-        found.update(value.detach().contiguous().numpy().tobytes())
-    return found.hexdigest()[:16]
+    told = []
+    for name, layer in net.named_modules():
+        settings = {key: value for key in _SETTINGS if isinstance(value := getattr(layer, key, None), _PLAIN)}
+        told.append(f"{name} {type(layer).__name__} {settings}")
+    for name, value in net.state_dict().items():
+        # to three digits: PyTorch's normal draws differ in the last ones from processor to processor
+        magnitude = f"{value.double().abs().mean():.3g}"
+        told.append(f"{name} {tuple(value.shape)} {value.dtype} {magnitude}")
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
 def parameter_count(net: nn.Module) -> int:

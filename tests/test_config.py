@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from bbatch import config, models
+from bbatch.beyond.ghost import GhostBatchNorm2d
 from bbatch.config import DATASETS, SYNTHETIC, Run, plan
 from bbatch.errors import BadInput
 from bbatch.models import Dropout
@@ -180,6 +182,55 @@ def test_the_key_covers_the_network_itself(monkeypatch):
             patch.setitem(models.NETWORKS, "mlp", lambda net=net: copy.deepcopy(net))
             assert run.key("f") != first
     assert run.key("f") == first
+
+
+@pytest.fixture
+def built_anew():
+    """Forgets what networks were built before, and what the test built."""
+    models._digest.cache_clear()
+    yield models._digest.cache_clear
+    models._digest.cache_clear()
+
+
+def test_no_version_of_the_library_and_no_processor_changes_what_the_key_says_of_the_network(
+    monkeypatch, built_anew
+):
+    """PyTorch came to print `bias=True` for a normalization, and draws normal numbers with other last digits
+    where it has other instructions."""
+    names = ("resnet-8-batch-norm", "resnet-8-group-norm", "small-vit")
+    before = [models.structure(name) for name in names]
+    assert None not in before and len(set(before)) == 3
+    for kind in (nn.BatchNorm2d, nn.GroupNorm):
+        monkeypatch.setattr(kind, "extra_repr", lambda layer: "other words")
+    drawn = torch.randn
+    monkeypatch.setattr(torch, "randn", lambda *shape: drawn(*shape) * (1 + 3e-7))
+    built_anew()
+    assert [models.structure(name) for name in names] == before
+    monkeypatch.setattr(torch, "randn", lambda *shape: drawn(*shape) * 1.05)
+    built_anew()
+    again = [models.structure(name) for name in names]
+    assert again[:2] == before[:2] and again[2] != before[2]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4, eps=1e-3)),
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4, momentum=0.2)),
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.GroupNorm(2, 4)),
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3, padding=0), nn.BatchNorm2d(4)),
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, stride=2), nn.BatchNorm2d(4)),
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4)),
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), GhostBatchNorm2d(4)),
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU()),
+    ],
+)
+def test_the_key_covers_what_a_layer_is_set_to(monkeypatch, other):
+    monkeypatch.setitem(
+        models.NETWORKS, "a", lambda: nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4))
+    )
+    monkeypatch.setitem(models.NETWORKS, "b", other)
+    assert models.structure("a") != models.structure("b")
 
 
 def test_equal_runs_have_equal_keys():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bbatch import data, streams
-from bbatch.config import plan
+from bbatch.config import DATASETS, Run, plan
 from bbatch.engines import engine_for
 from bbatch.errors import BadInput
 from bbatch.studies import STUDIES, batch_and_rate, data_size, equal_steps, problems, runner, table, warm_up
@@ -213,3 +213,16 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
     assert "invalid choice" in capsys.readouterr().err
     assert main(["map-synthetic-1k", "--jobs", "0"]) == 2
     assert "number of jobs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in table.FOLDER.glob("*.parquet")))
+def test_every_committed_row_stands_at_the_address_of_its_trial(name):
+    """Rows come from other machines and versions of PyTorch; the runner looks for them here by address, and
+    trains again what it does not find."""
+    assert (rows := table.table_rows(name))
+    for row in rows:
+        dataset = row["dataset"] if row["problem"] is None else "synthetic-50k"
+        network = None if row["network"] == DATASETS[dataset].network else row["network"]
+        run = Run.from_dict(row | {"dataset": dataset, "network": network})
+        how = {"patience": row["patience"], "averages": row["averages"] or "running"}
+        assert Trial(run, row["n_held_out"], row["problem"], **how).id(row["fingerprint"]) == row["id"]
