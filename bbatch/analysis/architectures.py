@@ -8,6 +8,7 @@ import pandas as pd
 
 from ..errors import BadInput
 from ..studies.remedies import FEW, SETTINGS
+from ..studies.trial import AVERAGES
 from . import batch_and_rate
 from .critical_batch_size import DROP
 
@@ -18,7 +19,7 @@ def map_of(dataset: str, runs: pd.DataFrame, network: str) -> pd.DataFrame:
     Raises `BadInput` where there is none."""
     s = SETTINGS[dataset]
     same = {"network": network, "optimizer": s.optimizer, "epochs": s.epochs, "warmup_epochs": 0}
-    same |= {"batch_schedule": "fixed", "lr_schedule": "fixed", "averages": "running"}
+    same |= {"batch_schedule": "fixed", "lr_schedule": "fixed", "averages": AVERAGES[0]}
     found = runs[runs["patience"].isna() & (runs["seed"] < 42 + FEW)]
     for column, value in same.items():
         found = found[found[column] == value]

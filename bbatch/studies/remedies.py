@@ -14,7 +14,7 @@ from .. import beyond  # noqa: F401 (the arms use the optimizers, networks and s
 from ..config import Run, plan
 from .batch_and_rate import SHARE
 from .equal_steps import of_equal_steps
-from .trial import Trial
+from .trial import AVERAGES, Trial
 
 BASE = 32
 LARGE = (256, 1024)
@@ -118,7 +118,7 @@ class Arm:
     power: float | None = None
     equal_steps: bool = False
     patience: int | None = None
-    averages: str = "running"
+    averages: str = AVERAGES[0]
     seeds: int = 10
 
 
