@@ -233,6 +233,13 @@ def test_the_key_covers_what_a_layer_is_set_to(monkeypatch, other):
     assert models.structure("a") != models.structure("b")
 
 
+def test_the_key_covers_the_size_of_ghost_batches(monkeypatch, built_anew):
+    before = models.structure("resnet-8-ghost-norm")
+    monkeypatch.setattr(GhostBatchNorm2d, "least_batch", 64)
+    built_anew()
+    assert models.structure("resnet-8-ghost-norm") != before
+
+
 def test_equal_runs_have_equal_keys():
     whole, real = (replace(plan("mnist", 32), base_lr=v, momentum=w) for v, w in ((1, 0), (1.0, 0.0)))
     assert whole == real and whole.key("f") == real.key("f")
