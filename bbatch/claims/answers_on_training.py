@@ -15,13 +15,15 @@ from .wording import ends, in_a_row, listed
 
 def gap_grows(e: Evidence) -> str:
     theirs, ours = (gap.correlation(runs, "gap_running") for runs in (published.printed_frame(), e.runs))
-    assert theirs.high < 0.87, "not the paper's own tables"
-    assert ours.high < 0.87, "nor our runs"
+    printed = published.value("iv-b-correlation")
+    assert max(theirs.high, ours.high) < printed, "neither the paper's own tables nor our runs"
+    assert max(theirs.low, ours.low) < 0 < min(theirs.high, ours.high), "on which side of zero stays open"
     return (
         f"Not as the paper says. Its own {theirs.n} cells give r = {number(theirs.value)} "
         f"({number(theirs.low)} to {number(theirs.high)}) in place of "
-        f"{published.value('iv-b-correlation')}. Our {ours.n} cells give {number(ours.value)} "
-        f"({number(ours.low)} to {number(ours.high)})."
+        f"{printed}. Our {ours.n} cells give {number(ours.value)} "
+        f"({number(ours.low)} to {number(ours.high)}). The paper's number is outside both. Whether r is a "
+        "little above zero or below, neither can say, and so the verdict stays open."
     )
 
 
@@ -41,12 +43,14 @@ def epoch_time(e: Evidence) -> str:
 def epochs(e: Evidence) -> str:
     found = _from_32_to_512(e, "epochs")
     assert max(f.high for f in found) < 1, "fewer on each"
+    mnist = _to_the_same(e, "mnist", "epochs")
+    assert mnist.low > 1.5, "more on MNIST"
     return (
         "Not on the synthetic sets. To a point below the best mean accuracy, B = 512 takes "
         f"{in_a_row(found)} times as many epochs as B = 32 on 1K, 10K and 50K: the large batch has the "
         f"large rate ({plan('synthetic-50k', 512).lr:g} against {plan('synthetic-50k', 32).lr:g}). On MNIST "
-        f"the large batches start behind the epochs of warm-up, {published.value('iii-c-warmup-epochs'):g} "
-        f"of {DATASETS['mnist'].protocol.epochs}."
+        f"it takes {mnist} times as many (seeds: {mnist.n}): there "
+        f"{published.value('iii-c-warmup-epochs'):g} of its {DATASETS['mnist'].protocol.epochs} are warm-up."
     )
 
 
@@ -63,11 +67,13 @@ def time_left(e: Evidence) -> str:
 
 
 def _from_32_to_512(e: Evidence, what: str) -> list[Estimate]:
-    """On the synthetic sets, to a point below the best mean accuracy."""
-    return [
-        efficiency.against_base(e.trained[d], d, 32, 512, efficiency.target(e.runs, d))[what]
-        for d in SYNTHETIC
-    ]
+    return [_to_the_same(e, d, what) for d in SYNTHETIC]
+
+
+def _to_the_same(e: Evidence, dataset: str, what: str) -> Estimate:
+    """From B = 32 to 512, to a point below the best mean accuracy."""
+    accuracy_wanted = efficiency.target(e.runs, dataset)
+    return efficiency.against_base(e.trained[dataset], dataset, 32, 512, accuracy_wanted)[what]
 
 
 def scaling(e: Evidence) -> str:
@@ -81,13 +87,13 @@ def scaling(e: Evidence) -> str:
     ]
     assert min(apart) > 1, "Table V is not Table VII"
     one, ten = (_lost_at_the_base_rate(name, 512) for name in SYNTHETIC[:2])
-    assert one.low > ten.high > ten.low > 0, "on less data something is lost, and more on the least"
+    assert one.low > ten.high > ten.low > 0, "something is lost on the others, and more on 1K"
     return (
         f"Not where the paper tested it. On 50K at B = 512 the fixed rate loses {lost} points, where Table V "
-        f"has {number(theirs.value)} and the text {published.value('iv-d-drop')}. On less data some scaling "
-        f"is needed: there the fixed rate loses {span(ten)} points on 10K and {span(one)} on 1K against the "
-        "best rate for that size. Table V cannot come from the data of Table VII: at the same batch sizes "
-        f"and rates its accuracies are {listed(apart, 2)} points lower."
+        f"has {number(theirs.value)} and the text {published.value('iv-d-drop')}. On the other two sets some "
+        f"scaling is needed: there the fixed rate loses {span(ten)} points on 10K and {span(one)} on 1K "
+        "against the best rate for that size. Table V cannot come from the data of Table VII: at the same "
+        f"batch sizes and rates its accuracies are {listed(apart, 2)} points lower."
     )
 
 

@@ -60,9 +60,11 @@ EXPLAINED = {
     "4. An effect": (
         "A difference or a ratio must first be there: our interval for its mean clear of none, on the "
         "printed side. Where all of it lies on the other side, or nearer to none than the tolerance or a "
-        "tenth of the printed effect, the effect is *not reproduced*. Then its size is judged like a "
-        "number; a wrong size is *direction only*, unless ours is that near to none. *Example:* 0.10 points "
-        "against the printed 10 is no such effect, not a smaller one."
+        "tenth of the printed effect, the effect is *not reproduced*. Then its size is judged like a number; "
+        "a wrong size is *direction only*, unless ours is that near to none. Where it is not clear of none, "
+        "it stays open whether there is a smaller effect or none, even if the printed size lies far outside: "
+        "*not enough data*. *Example:* 0.10 points against the printed 10 is no such effect, not a smaller "
+        "one."
     ),
     "5. Tolerances": (
         "Half a point at most, and a tenth of what single runs of the data set differ by over all batch "
@@ -77,9 +79,10 @@ EXPLAINED = {
     ),
     "7. Batch sizes": (
         "An optimum is *reproduced* where all its likely places are the printed one or its neighbours, "
-        "*compatible* where the printed one is likely among others, *not reproduced* where it is not "
-        "likely, and nothing is told where every batch size is likely. *Example:* a best batch size between "
-        "1 and 256 is compatible with 64, no more."
+        "*compatible* where the printed one is likely among others, *not reproduced* where it is not likely, "
+        "and nothing is told where every batch size is likely. A number for what our runs show not to exist, "
+        "as a critical batch size where none costs a point, is *not reproduced*. *Example:* a best batch "
+        "size between 1 and 256 is compatible with 64, no more."
     ),
     "8. Parts and readings": (
         "A claim about several data sets holds where it holds on each; the worst part decides. Where the "

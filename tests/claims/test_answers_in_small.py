@@ -12,6 +12,7 @@ from bbatch.analysis import (
     algorithm_2_loss,
     batch_and_rate,
     critical_batch_size,
+    data_size,
     efficiency,
     generalization_gap,
     learning_rate_rules,
@@ -138,15 +139,18 @@ def test_where(ask):
 
 
 def test_values(ask):
-    tables = ("ours", SYNTHETIC, ("test_acc", "train_acc_running", "gap_running"))
+    tables = ("ours", SYNTHETIC, ("test_acc", "train_acc_running"))
     clean = ("ours", SYNTHETIC, ("gap",))
-    inside = ask(accuracy, "cells_inside", {tables: (54, 60), clean: (9, 20)})
+    images = ("ours", ("mnist", "cifar10"), ("test_acc",))
+    inside = ask(accuracy, "cells_inside", {tables: (54, 60), clean: (9, 20), images: (9, 16)})
     at = ("ours", ONE, 8)
     level = ask(accuracy, "level", {at: Estimate(95.0, 5, error=0.5, one_run=2.0)})
     # 1.96 · 0.5; the text says 89.5 %
-    told = "54 60 95 57 9 20 89.5 1 8 95.00 0.98".split()
+    told = "54 60 95 57 9 16 9 20 89.5 1 8 95.00 0.98".split()
     assert numbers(on_accuracy.values(OURS).replace("IV-A", "")) == told
     all_wrong(on_accuracy.values, inside, {tables: (53, 60), clean: (10, 20)})
+    for few in (8, 16):
+        wrong(on_accuracy.values, inside, {images: (few, 16)})
     wrong(on_accuracy.values, level, {at: Estimate(95.0, 5, error=0.5, one_run=3.0)})
 
 
@@ -170,9 +174,13 @@ def test_mnist_end(ask):
     at = {m: ("ours", "mnist", 1024, m) for m in ("gap_running", "gap")}
     levels = {at["gap_running"]: around(1.5, 0.25, n=4), at["gap"]: around(0.75, 0.5, n=4)}
     asked = ask(accuracy, "level", levels)
-    told = "1024 1.50 0.25 0.75 0.50 −0.59 4".split()  # of Table III
+    fits = ("ours", "mnist", 32, 1024, "train_acc")
+    fall = ask(accuracy, "fall", {fits: around(0.25, 0.125)})
+    told = "1024 1.50 0.25 0.75 0.50 −0.59 0.25 0.12 32 4".split()  # of Table III
     assert numbers(on_accuracy.mnist_end(OURS)) == told
     all_wrong(on_accuracy.mnist_end, asked, {key: around(0.5, 0.5) for key in at.values()})
+    for off in (around(0.125, 0.125), around(0.375, 0.125)):
+        wrong(on_accuracy.mnist_end, fall, {fits: off})
 
 
 def test_degrades(ask):
@@ -207,11 +215,12 @@ def test_gap_grows(ask):
     asked = ask(
         generalization_gap,
         "correlation",
-        {key["paper"]: of(0.5, 0.25, 0.75, n=42), key["ours"]: of(0.625, 0.375, 0.8, n=43)},
+        {key["paper"]: of(0.5, -0.25, 0.75, n=42), key["ours"]: of(0.625, -0.375, 0.8, n=43)},
     )
-    told = "42 0.50 0.25 0.75 0.87 43 0.62 0.38 0.80".split()
+    told = "42 0.50 −0.25 0.75 0.87 43 0.62 −0.38 0.80".split()
     assert numbers(on_training.gap_grows(OURS)) == told
-    all_wrong(on_training.gap_grows, asked, {k: of(0.5, 0.25, 0.87) for k in key.values()})
+    for off in (of(0.5, -0.25, 0.87), of(0.5, 0.0, 0.75), of(-0.5, -0.75, 0.0)):
+        all_wrong(on_training.gap_grows, asked, {k: off for k in key.values()})
 
 
 def base(d, small, large, to):
@@ -233,12 +242,16 @@ def test_epoch_time(ask):
 
 @pytest.fixture
 def reached(ask):
-    """reached(column, value, half): what `against_base` says to the target of each synthetic set."""
-    ask(efficiency, "target", {("ours", d): 90.0 + k for k, d in enumerate(SYNTHETIC)})
+    """reached(column, value, half): what `against_base` says to the target of each synthetic set; of MNIST
+    four times as much."""
+    names = (*SYNTHETIC, "mnist")
+    ask(efficiency, "target", {("ours", d): 90.0 + k for k, d in enumerate(names)})
 
     def put(column, value, half):
+        values = [value, value + 1 / 8, value + 2 / 8, 4 * value]
         given = {
-            base(d, 32, 512, 90.0 + k): {column: around(value + k / 8, half)} for k, d in enumerate(SYNTHETIC)
+            base(d, 32, 512, 90.0 + k): {column: around(v, half)}
+            for k, (d, v) in enumerate(zip(names, values, strict=True))
         }
         return ask(efficiency, "against_base", given)
 
@@ -247,9 +260,10 @@ def reached(ask):
 
 def test_epochs(reached):
     asked = reached("epochs", 0.5, 0.125)
-    told = "512 0.50 0.12 0.62 0.12 0.75 0.12 32 1 10 50 0.016 0.001 5 12".split()
+    told = "512 0.50 0.12 0.62 0.12 0.75 0.12 32 1 10 50 0.016 0.001 2.00 0.12 5 5 12".split()
     assert numbers(on_training.epochs(OURS)) == told
     wrong(on_training.epochs, asked, {base(TEN, 32, 512, 91.0): {"epochs": of(0.5, 0.25, 1)}})
+    wrong(on_training.epochs, asked, {base("mnist", 32, 512, 93.0): {"epochs": of(2.0, 1.5, 3)}})
 
 
 def test_time_left(reached, ask):
@@ -409,10 +423,15 @@ def test_grows_as_root(ask):
         critical_batch_size, "from_paper", {(d,): none if d in (TEN, "mnist") else some for d in PUBLISHED}
     )
     ask(critical_batch_size, "printed_exponent", {("paper", PUBLISHED): around(0.5, 0.25)})
+    cut = ("paper", "critical")
+    powers = ask(data_size, "powers_of_size", {cut: [0.25, 0.75, 0.5]})
     text = on_geometry.grows_as_root(OURS)
     assert (
         "does not on Synthetic 10K and MNIST, where" in text and "to the power 0.50\u00a0±\u00a00.25." in text
     )
+    assert "as N to the power 0.25 to 0.75, from problem to problem" in text
+    all_wrong(on_geometry.grows_as_root, powers, {cut: [0.25, 0.5]})
+    all_wrong(on_geometry.grows_as_root, powers, {cut: [0.5, 0.75]})
     wrong(on_geometry.grows_as_root, asked, {at[TEN]: of(64.0)})
     wrong(on_geometry.grows_as_root, papers, {(TEN,): some, ("mnist",): some})
 
