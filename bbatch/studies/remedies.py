@@ -92,10 +92,11 @@ SETTINGS = {
         ghosts="resnet-8-ghost-norm",
         rates=_IMAGES | {"sgd": (0.0125, 1.0)},
         wider=_both(-1, 3, "LAMB")
-        | {"AdamW": (-2, 2), "AdamW at 32": (-1, 2), "Muon": (-3, 1), "Muon at 32": (-2, 1)}
+        | _both(-1, 2, "AdamW")
+        | {"Muon": (-3, 1), "Muon at 32": (-2, 1)}
         | {"SGD": (-3, 1), "SGD at 32": (-1, 2), "SGD, batch grows": (-2, 4)}
         | dict.fromkeys(("batch norm, averages anew", "ghost batch norm, averages anew"), (-2, 1))
-        | {"resnet-8-group-norm": (-4, 2), "small-vit": (-4, 2)},
+        | {"resnet-8-group-norm": (-4, 2)},
     ),
 }
 
