@@ -144,7 +144,7 @@ def initialised(net: nn.Module, seed: int) -> nn.Module:
 
 
 # What `_digest` gave for the three networks of the first records, whose addresses hold no digest.
-_FIRST = {"mlp": "c6766a8fe786e29d", "mnist-cnn": "6304864a0aa57de7", "cifar-cnn": "2a82b89db5029154"}
+_FIRST = {"mlp": "f1fff4ba7cf66aff", "mnist-cnn": "302bfa957cafaf77", "cifar-cnn": "5d34aaa0fb14ee6b"}
 
 # What a layer computes hangs on these of its attributes. Named here, and not read from PyTorch's printing of
 # the layer, which says more from one version to the next (`bias=True` of a normalization).
@@ -157,9 +157,10 @@ _PLAIN = (bool, int, float, str, tuple)  # of these a setting is; another attrib
 
 
 def structure(network: str) -> str | None:
-    """16 hex digits for how the named network is built: its layers, their settings (`_SETTINGS`), shapes and
-    how large its initial weights are; None where it is built as it was for the first records. The same under
-    each version of PyTorch and on each processor."""
+    """16 hex digits for how the named network is built: its layers, their settings (`_SETTINGS`, and what
+    layers that are not PyTorch's say in `extra_repr`), shapes, how large its initial weights are; None where
+    it is built as it was for the first records. The same under each version of PyTorch and on each
+    processor."""
     digest = _digest(network, NETWORKS[network])
     return None if _FIRST.get(network) == digest else digest
 
@@ -171,12 +172,18 @@ def _digest(network: str, make: Callable) -> str:
     told = []
     for name, layer in net.named_modules():
         settings = {key: value for key in _SETTINGS if isinstance(value := getattr(layer, key, None), _PLAIN)}
-        told.append(f"{name} {type(layer).__name__} {settings}")
+        told.append(f"{name} {type(layer).__name__} {settings} {_own_words(layer)}")
     for name, value in net.state_dict().items():
         # to three digits: PyTorch's normal draws differ in the last ones from processor to processor
         magnitude = f"{value.double().abs().mean():.3g}"
         told.append(f"{name} {tuple(value.shape)} {value.dtype} {magnitude}")
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+
+
+def _own_words(layer: nn.Module) -> str:
+    """What a layer that is not PyTorch's prints of itself."""
+    said_by = next(kind for kind in type(layer).__mro__ if "extra_repr" in vars(kind))
+    return "" if said_by.__module__.startswith("torch.") else layer.extra_repr()
 
 
 def parameter_count(net: nn.Module) -> int:

@@ -233,6 +233,26 @@ def test_the_key_covers_what_a_layer_is_set_to(monkeypatch, other):
     assert models.structure("a") != models.structure("b")
 
 
+class Scaled(nn.Module):
+    """A layer of someone else's, which says how it is set."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def extra_repr(self):
+        return f"factor={self.factor}"
+
+
+def test_the_key_covers_what_another_layer_says_of_itself(monkeypatch):
+    for name, factor in (("a", 1.0), ("b", 1.0), ("c", 2.0)):
+        monkeypatch.setitem(
+            models.NETWORKS, name, lambda factor=factor: nn.Sequential(nn.Linear(4, 2), Scaled(factor))
+        )
+    a, b, c = map(models.structure, "abc")
+    assert a == b != c
+
+
 def test_the_key_covers_the_size_of_ghost_batches(monkeypatch, built_anew):
     before = models.structure("resnet-8-ghost-norm")
     monkeypatch.setattr(GhostBatchNorm2d, "least_batch", 64)

@@ -85,7 +85,7 @@ def grows_as_root(e: Evidence) -> str:
         f"{in_a_row(DATASETS[d].title for d in own)}, where Table VI prints one all the same. The sizes of "
         f"Table VI themselves grow as N to the power {table}. One problem cut to several sizes has one, at "
         f"thousands of samples. It grows as N to the power {number(min(powers))} to {number(max(powers))}, "
-        "from problem to problem, which does not exclude a half: see the page on B*."
+        "from problem to problem, which does not exclude the root: see the page on B*."
     )
 
 

@@ -90,7 +90,7 @@ def scaling(e: Evidence) -> str:
     assert one.low > ten.high > ten.low > 0, "something is lost on the others, and more on 1K"
     return (
         f"Not where the paper tested it. On 50K at B = 512 the fixed rate loses {lost} points, where Table V "
-        f"has {number(theirs.value)} and the text {published.value('iv-d-drop')}. On the other two sets some "
+        f"has {number(theirs.value)} and the text {published.value('iv-d-drop')}. On the other sets some "
         f"scaling is needed: there the fixed rate loses {span(ten)} points on 10K and {span(one)} on 1K "
         "against the best rate for that size. Table V cannot come from the data of Table VII: at the same "
         f"batch sizes and rates its accuracies are {listed(apart, 2)} points lower."
