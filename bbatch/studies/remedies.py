@@ -152,6 +152,11 @@ def _widened(arms: dict[str, Arm], setting: Setting) -> dict[str, Arm]:
     return {name: replace(arm, octaves=setting.wider.get(name, arm.octaves)) for name, arm in arms.items()}
 
 
+def _and_at_base(arms: dict[str, Arm]) -> dict[str, Arm]:
+    """These arms, and each at B = 32 alone after what trains fast."""
+    return arms | {f"{name} at {BASE}": replace(arm, sizes=(BASE,)) for name, arm in arms.items()}
+
+
 _OTHERS = {
     "Adam": {"optimizer": "adam", "momentum": 0.0, "weight_decay": 0.0},
     "SGD": {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.0},
@@ -167,8 +172,7 @@ def optimizers_of(setting: str) -> dict[str, Arm]:
     for name, how in _OTHERS.items():
         if how["optimizer"] != SETTINGS[setting].optimizer:
             arms[name] = Arm(changes=how, octaves=(-1, 1), seeds=FEW)
-    at_base = {f"{name} at {BASE}": replace(arm, sizes=(BASE,)) for name, arm in arms.items()}
-    return _widened(arms | at_base, SETTINGS[setting])  # what trains fast, first
+    return _widened(_and_at_base(arms), SETTINGS[setting])
 
 
 def architectures_of(setting: str) -> dict[str, Arm]:
@@ -182,8 +186,7 @@ def architectures_of(setting: str) -> dict[str, Arm]:
         return arms | {f"mlp-batch-norm at {BASE}": at_base}
     names = ("resnet-8-batch-norm", "resnet-8-group-norm", "small-vit") if dataset == "cifar10" else ()
     arms = {name: Arm((*LARGE, 4096), {"network": name}, seeds=2) for name in names}
-    at_base = {f"{name} at {BASE}": replace(arm, sizes=(BASE,)) for name, arm in arms.items()}
-    return _widened(arms | at_base, SETTINGS[setting])
+    return _widened(_and_at_base(arms), SETTINGS[setting])
 
 
 def arm_trials(setting: str, arm: Arm, precision: str = "fp32") -> list[Trial]:

@@ -313,7 +313,7 @@ def test_an_answer_that_other_records_overturn_says_so(empty, committed):
 def test_table_vii_could_be_ours(committed):
     """The textbook interval of one more run, from the cell's own seeds alone: 39 of 42 inside, where 40 are
     expected."""
-    inside = total = clean = 0
+    inside = total = clean = running = 0
     for row in published.results().query("table == 'VII'").itertuples():
         mine = committed.runs.query(
             "dataset == @row.dataset and batch_size == @row.batch_size and lr_rule == 'linear'"
@@ -321,15 +321,18 @@ def test_table_vii_could_be_ours(committed):
         for metric, value in (
             ("test_acc", row.test_acc),
             ("train_acc_running", row.train_acc),
+            ("gap_running", row.gap),
             ("gap", row.gap),
         ):
             x = mine[metric]
             half = stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) * math.sqrt(1 + 1 / len(x))
             if metric == "gap":
                 clean += abs(value - x.mean()) <= half
+            elif metric == "gap_running":
+                running += abs(value - x.mean()) <= half
             else:
                 inside, total = inside + (abs(value - x.mean()) <= half), total + 1
-    assert (inside, total, clean) == (39, 42, 5)
+    assert (inside, total, clean, running) == (39, 42, 5, 21)
     text = next(q for q in QUESTIONS if q.id == "values").answer(committed)
     found = int(re.search(r"(\d+) of its 42", text)[1])  # with the printed rounding and the pooled scatter
     assert abs(found - inside) <= 1 and "40 would be expected" in text
