@@ -10,6 +10,7 @@ and in the first steps for the convolutional ones.
 import io
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -255,6 +256,21 @@ def test_checkpoint_keeps_the_newest_and_can_be_dropped(tmp_path):
     checkpoint.drop()
     assert checkpoint.read() is None
     assert [p.name for p in tmp_path.iterdir()] == ["other.00003.pt"]
+
+
+def test_a_kill_before_the_older_state_is_dropped_leaves_two_and_either_serves(tmp_path, monkeypatch):
+    """The newer one, and where that is damaged the older one."""
+    checkpoint = trainer.Checkpoint(tmp_path, "key")
+    checkpoint.write(1, {"epoch": 1})
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda *_, **__: None)
+        checkpoint.write(2, {"epoch": 2})
+    assert [p.name for p in checkpoint.files()] == ["key.00001.pt", "key.00002.pt"]
+    assert checkpoint.read() == {"epoch": 2}
+    newer = checkpoint.files()[1]
+    newer.write_bytes(newer.read_bytes()[:-1])
+    assert checkpoint.read() == {"epoch": 1}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["key.00001.pt", "key.00002.pt.damaged"]
 
 
 @pytest.mark.parametrize("optimizer, name", [("adam", "compiled"), ("sgd", "torch")])
