@@ -8,7 +8,6 @@ import sys
 import pandas as pd
 
 from . import claims, config, data, geometry, metrics, profiles
-from .analysis import held_out_choice
 from .choosing import by_name
 from .choosing.answer import Told
 from .errors import BadInput, one_of, whole
@@ -86,11 +85,6 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=int, default=0, help="of the choice (default: 0)")
     sub.add_argument("--jobs", type=int, help="processes (default: as many as cores)")
     sub.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    add(
-        "heldout",
-        lambda o: held_out_choice.measure(),
-        "choose the batch size on held-out training data, beside the test set",
-    )
     sub = add(
         "geometry",
         _geometry,

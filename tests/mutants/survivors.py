@@ -52,22 +52,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "correlation_of",
         "1e-09 to 2e-09",
     ): "what is taken off a full correlation is far below what is shown",
-    ("analysis/held_out_choice.py", "measure defaults", "True to False"): "whether the bar is shown",
-    (
-        "analysis/held_out_choice.py",
-        "measure",
-        "have[['dataset', 'batch_size', 'seed']].itertuples(index=False, name=None): without name",
-    ): "a tuple with names is equal to one without",
-    (
-        "analysis/held_out_choice.py",
-        "measure",
-        "tqdm(todo, unit='run', desc='held-out choice', disable=not progress): without unit",
-    ): BAR,
-    (
-        "analysis/held_out_choice.py",
-        "measure",
-        "tqdm(todo, unit='run', desc='held-out choice', disable=not progress): without desc",
-    ): BAR,
     (
         "analysis/architectures.py",
         "by_network",

@@ -292,7 +292,7 @@ def test_records_on_withdrawn_data_may_be_gone(checkout, monkeypatch):
 
 
 def test_an_altered_measurement_is_found_until_it_is_committed(checkout):
-    (checkout / "heldout.csv").write_text("a\n")
+    (checkout / "calibration.csv").write_text("a\n")
     assert {check for check, _ in findings(checkout)} == {"checksums", "uncommitted"}
     committed.merge(checkout, {})
     assert {check for check, _ in findings(checkout)} == {"uncommitted"}
