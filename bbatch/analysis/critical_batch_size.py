@@ -22,6 +22,7 @@ from .cells import command, is_printed, sizes
 from .estimate import Estimate, lacking, number
 
 DROP = 1.0  # percentage points below the peak
+DRAWS = 4_000
 # Of the draws. In simulations the set holds the true optimum in 95 % of cases then (`claims.calibration`);
 # with 95 % of the draws it did so in 90 %, where there is one run a cell.
 LIKELY = 0.99
@@ -30,12 +31,11 @@ FOUND, NEVER, BELOW = "found", "none: never so low", "none: only smaller B"
 
 @dataclass(frozen=True)
 class Critical:
-    """`optimal`: the batch size of the peak; `critical`: B*, or None; `literal`: the smallest B of any that
-    falls below, or None; `case`: one of `FOUND`, `NEVER`, `BELOW`."""
+    """`optimal`: the batch size of the peak; `critical`: B*, or None; `case`: one of `FOUND`, `NEVER`,
+    `BELOW`."""
 
     optimal: int
     critical: int | None
-    literal: int | None
     case: str
 
 
@@ -53,7 +53,7 @@ def critical_batch_size(accuracy: Mapping[int, float], drop: float = DROP) -> Cr
     low = [b for b in sizes if accuracy[b] < accuracy[optimal] - drop]
     above = [b for b in low if b > optimal]
     case = FOUND if above else BELOW if low else NEVER
-    return Critical(optimal, above[0] if above else None, low[0] if low else None, case)
+    return Critical(optimal, above[0] if above else None, case)
 
 
 def from_paper(dataset: str) -> Critical:
@@ -71,26 +71,23 @@ def _means(runs: pd.DataFrame, dataset: str) -> dict[int, float]:
     return mine.groupby("batch_size")["test_acc"].mean().to_dict()
 
 
-def drawn(runs: pd.DataFrame, dataset: str, draws: int = 4_000, seed: int = 0) -> pd.DataFrame:
-    """How the optimum and B* scatter with the means: a row for each draw, columns optimal, critical, case.
+def drawn(runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """How the optimum and B* scatter with the means: a row for each draw, columns optimal, critical.
 
     A parametric bootstrap: each mean is drawn again from its interval (Student's t with the scatter of
-    `estimate`), the batch sizes independently. `critical` is missing where the case is not `FOUND`. Raises
+    `estimate`), the batch sizes independently. `critical` is missing where there is none. Raises
     `BadInput` where a batch size of the protocol has no run, or no batch size has two."""
     found = {b: level(runs, dataset, b) for b in sizes(runs, dataset)}
     if not all(e.n and not math.isnan(e.error) for e in found.values()):
         raise BadInput(
             f"{dataset} has no run at some batch sizes, or two at none; `bbatch sweep {dataset}` adds some."
         )
-    values = _drawn(found, draws, seed)
-    rows = [critical_batch_size(dict(zip(found, one, strict=False))) for one in values]
-    table = pd.DataFrame(
-        [(c.optimal, c.critical, c.case) for c in rows], columns=["optimal", "critical", "case"]
-    )
+    each = [critical_batch_size(dict(zip(found, values, strict=True))) for values in _drawn(found)]
+    table = pd.DataFrame([(c.optimal, c.critical) for c in each], columns=["optimal", "critical"])
     return table.astype({"critical": "Int64"})
 
 
-def _drawn(cells: Mapping[int, Estimate], draws: int, seed: int) -> np.ndarray:
+def _drawn(cells: Mapping[int, Estimate], draws: int = DRAWS, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     noise = [rng.standard_t(e.freedom, draws) * e.error for e in cells.values()]
     return np.column_stack([e.value + x for e, x in zip(cells.values(), noise, strict=False)])
@@ -102,7 +99,7 @@ def likeliest(outcomes: pd.Series) -> tuple[tuple[float, ...], pd.Series]:
     return tuple(sorted(shares[shares.cumsum().shift(fill_value=0.0) < LIKELY].index)), shares
 
 
-def likely_optima(cells: Mapping[int, Estimate], draws: int = 4_000, seed: int = 0) -> tuple[float, ...]:
+def likely_optima(cells: Mapping[int, Estimate], draws: int = DRAWS, seed: int = 0) -> tuple[float, ...]:
     """`likeliest` optima of estimates by batch size."""
     best = np.array(list(cells), float)[_drawn(cells, draws, seed).argmax(axis=1)]
     return likeliest(pd.Series(best))[0]
@@ -219,5 +216,5 @@ def optimum_exponent(draws: Mapping[str, pd.DataFrame]) -> Interval:
         raise BadInput(f"an exponent needs three data sets with a bootstrap or more, not {len(draws)}.")
     n = np.log([printed_n(name) for name in draws])
     best = np.log(np.column_stack([table["optimal"].to_numpy(float) for table in draws.values()]))
-    slopes = (best - best.mean(1, keepdims=True)) @ (n - n.mean()) / ((n - n.mean()) ** 2).sum()
+    slopes = np.polyfit(n, best.T, 1)[0]
     return Interval(float(slopes.mean()), *map(float, np.quantile(slopes, (0.025, 0.975))), len(draws))

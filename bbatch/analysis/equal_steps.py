@@ -5,38 +5,28 @@ The gap of a batch size is the test accuracy of B = 32 minus its own, paired by 
 is taken twice: after the paper's 50 epochs, and after as many steps as B = 32 makes in them.
 """
 
-import math
-
-import numpy as np
 import pandas as pd
 
 from ..config import DATASETS
 from ..errors import BadInput
-from ..statistics import LEVEL, Interval, paired_difference
+from ..statistics import paired_difference
 from .batch_and_rate import BASE, cost_of_batch
-from .rate_map import CHOICES
-
-DRAWS = 2_000
-_WAYS = ("epochs", "steps")
 
 
 def gaps_closed(runs: pd.DataFrame) -> pd.DataFrame:
     """A row for each data set, rule and batch size but 32, on the seeds that all three cells have.
 
     Columns: dataset, rule, batch_size, at_equal_epochs and at_equal_steps (gap in points, `Interval`: t
-    interval of the paired difference), share_closed (of the first gap, 1 where nothing is left and above 1
-    where the larger batch comes out ahead; `Interval`: bootstrap over seeds, percentile). The share is
-    missing (NaN) where the first gap's interval does not lie above 0: a share of nothing says nothing.
+    interval of the paired difference).
     """
     rows = []
     for (name, rule, b), cell in runs[runs["batch_size"] != BASE].groupby(
         ["dataset", "lr_rule", "batch_size"]
     ):
         accuracy = _paired(runs[runs["dataset"] == name], cell, DATASETS[name].protocol.epochs)
-        first, second = (paired_difference(accuracy["base"], accuracy[way]) for way in _WAYS)
-        rows.append([name, rule, int(b), first, second, _share(accuracy, first)])
-    columns = ["dataset", "rule", "batch_size", "at_equal_epochs", "at_equal_steps", "share_closed"]
-    return pd.DataFrame(rows, columns=columns)
+        gaps = (paired_difference(accuracy["base"], accuracy[way]) for way in ("epochs", "steps"))
+        rows.append([name, rule, int(b), *gaps])
+    return pd.DataFrame(rows, columns="dataset rule batch_size at_equal_epochs at_equal_steps".split())
 
 
 def _paired(of_dataset: pd.DataFrame, cell: pd.DataFrame, epochs: int) -> pd.DataFrame:
@@ -52,23 +42,7 @@ def _paired(of_dataset: pd.DataFrame, cell: pd.DataFrame, epochs: int) -> pd.Dat
     return pd.concat({k: p.set_index("seed")["test_acc"] for k, p in parts.items()}, axis=1, join="inner")
 
 
-def _share(accuracy: pd.DataFrame, first: Interval) -> Interval:
-    n = len(accuracy)
-    if not first.low > 0:
-        return Interval(math.nan, math.nan, math.nan, n)
-    chosen = np.random.default_rng(0).integers(n, size=(DRAWS, n))
-    means = {k: accuracy[k].to_numpy(float)[chosen].mean(1) for k in accuracy}
-    with np.errstate(
-        divide="ignore", invalid="ignore"
-    ):  # a draw without a gap has an infinite share, or none
-        shares = (means["steps"] - means["epochs"]) / (means["base"] - means["epochs"])
-    low, high = np.nanquantile(shares, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
-    m = accuracy.mean()
-    share = (m["steps"] - m["epochs"]) / (m["base"] - m["epochs"])
-    return Interval(float(share), float(low), float(high), n)
-
-
-def cost_at_best_rates(by_epochs: pd.DataFrame, by_steps: pd.DataFrame, by: str = CHOICES[0]) -> pd.DataFrame:
+def cost_at_best_rates(by_epochs: pd.DataFrame, by_steps: pd.DataFrame) -> pd.DataFrame:
     """Does a batch size cost anything where neither the rate nor the number of steps is tied to it?
 
     Of one data set, on the seeds that both have: test accuracy at the best rate after as many steps as B = 32
@@ -76,4 +50,4 @@ def cost_at_best_rates(by_epochs: pd.DataFrame, by_steps: pd.DataFrame, by: str 
     best rate (`by_epochs`, its map). Columns as in `batch_and_rate.cost_of_batch`."""
     longer = by_steps[by_steps["dataset"].isin(by_epochs["dataset"])]
     base = by_epochs[(by_epochs["batch_size"] == BASE) & by_epochs["seed"].isin(longer["seed"])]
-    return cost_of_batch(pd.concat([base, longer], ignore_index=True), by)
+    return cost_of_batch(pd.concat([base, longer], ignore_index=True))

@@ -9,7 +9,7 @@ from ..analysis.estimate import Estimate, number
 from ..config import DATASETS, PUBLISHED, SYNTHETIC
 from ..evaluation.problems import PROBLEMS
 from ..geometry.one_network import BALLS
-from ..statistics import LEVEL
+from ..statistics import LEVEL, power_laws
 from ..studies.table import read_table
 from .claim import Evidence
 from .on_geometry import EQ3
@@ -74,8 +74,8 @@ def grows_as_root(e: Evidence) -> str:
     assert len(never) == len(SYNTHETIC), "no B* on the synthetic sets"
     own = [d for d in PUBLISHED if critical_batch_size.from_paper(d).critical is None]
     assert own, "nor on some sets of the paper"
-    cut = data_size.optima(read_table("data-size")).dropna()  # of few samples there is none
-    powers = data_size.powers_of_size(cut, "critical")
+    cut = data_size.optima(read_table("data-size"))
+    powers = [fit.exponent.mean for fit in power_laws(cut, "problem", "N", "critical")[0]]
     assert cut["critical"].min() > 1_000 and min(powers) > 0, "it grows with N"
     assert min(powers) < 0.5 < max(powers), "a half is not excluded"
     table = critical_batch_size.printed_exponent(None, PUBLISHED)

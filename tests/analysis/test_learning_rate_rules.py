@@ -1,29 +1,14 @@
-"""Learning-rate rules side by side, on made-up records whose answers are known."""
+"""Learning-rate rules beside each other, on made-up records whose answers are known."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
 import made_up
 from bbatch import metrics, published
 from bbatch.analysis import learning_rate_rules
-from bbatch.analysis.estimate import Estimate
 from bbatch.config import DATASETS
 from factories import record
-
-
-def images(rule, correct, epochs, seed=42, precision="bf16", dataset="cifar10", batch_size=1024):
-    """A record of `epochs` epochs, with the right answers after each: a list, or always as many."""
-    each = correct if isinstance(correct, list) else [correct] * epochs
-    r = record(dataset, batch_size, seed, each[-1], 40_000, 41_000, lr_rule=rule, precision=precision)
-    r["history"] = {k: (v * epochs)[:epochs] for k, v in r["history"].items()} | {"test_correct": each}
-    r["observed"] |= {"seconds": [1.0] * epochs, "cpu_seconds": [1.0] * epochs}
-    return r
-
-
-def table(*records):
-    return learning_rate_rules.side_by_side(metrics.curves(records), "cifar10", 1024).set_index("rule")
 
 
 def test_rules_are_compared_seed_by_seed():
@@ -42,87 +27,6 @@ def test_rules_are_compared_seed_by_seed():
     constant = effect[512, "constant"]
     assert (constant.value, constant.low, constant.high) == pytest.approx((-0.35 / 3, low, high))
     assert effect[512, "sqrt"].n == 0
-
-
-def test_rules_stand_side_by_side_after_equally_many_epochs():
-    found = table(images("linear", 1_000, 5), images("constant", 5_000, 3), images("sqrt", 6_000, 5))
-    assert found["epoch"].to_dict() == {"constant": 3, "sqrt": 5} and found["n"].tolist() == [1, 1]
-    assert found.loc["constant", "other"].mean == pytest.approx(50.0)
-    assert found.loc["constant", "linear"].mean == pytest.approx(10.0)
-    assert (
-        found.loc["sqrt", "difference"].mean == pytest.approx(50.0) and found.loc["sqrt", "difference"].n == 1
-    )
-    low, high = stats.binomtest(5_000, 10_000).proportion_ci(method="wilson")
-    assert (found.loc["constant", "other"].low, found.loc["constant", "other"].high) == pytest.approx(
-        (100 * low, 100 * high)
-    )
-
-
-def test_a_short_run_is_held_against_the_same_epoch_of_a_long_one():
-    found = table(
-        images("linear", [1_000, 2_000, 3_000, 4_000], 4), images("constant", [1_500, 2_700, 3_600], 3)
-    )
-    row = found.loc["constant"]
-    assert (row["epoch"], row["other"].mean, row["linear"].mean) == (3, 36.0, 30.0)
-    assert row["difference"].mean == pytest.approx(6.0)
-
-
-def test_the_longest_stretch_of_a_pair_counts_at_its_own_batch_size_and_data_set():
-    found = table(
-        *(images(rule, c, 3) for rule, c in (("linear", 1_000), ("constant", 2_000))),
-        *(images(rule, 5_000, 2, 43) for rule in ("linear", "constant")),
-        *(images(rule, 9_000, 4, batch_size=512) for rule in ("linear", "constant")),
-        *(images(rule, 9_000, 4, dataset="mnist") for rule in ("linear", "constant")),
-    )
-    row = found.loc["constant"]
-    assert (row["epoch"], row["n"], row["difference"].mean) == (3, 1, pytest.approx(10.0))
-
-
-def test_only_seeds_of_both_rules_in_one_arithmetic_are_paired():
-    found = table(
-        images("linear", 1_000, 5),
-        images("linear", 2_000, 5, 43),
-        images("linear", 9_000, 5, 44),
-        images("constant", 5_000, 5),
-        images("constant", 6_500, 5, 43),
-        images("constant", 7_000, 5, 44, "fp32"),
-    )
-    assert found.loc["constant", "n"] == 2 and found.loc["sqrt", ["n", "epoch"]].tolist() == [0, 0]
-    difference = found.loc["constant", "difference"]
-    low, high = stats.t.interval(0.95, 1, 42.5, stats.sem([40, 45]))
-    assert (difference.mean, difference.low, difference.high) == pytest.approx((42.5, low, high))
-    twice = table(
-        images("linear", 1_000, 5),
-        images("linear", 1_200, 5, precision="fp32"),
-        images("constant", 5_000, 5),
-        images("constant", 5_200, 5, precision="fp32"),
-    )
-    # fp32 first
-    assert twice.loc["constant", "n"] == 1 and twice.loc["constant", "other"].mean == pytest.approx(52.0)
-
-
-def test_runs_on_part_of_the_samples_and_failed_ones_stay_out():
-    whole, part, failed = (
-        images("linear", 1_000, 5),
-        images("linear", 1_000, 5, 43),
-        images("linear", 1_000, 5, 44),
-    )
-    part["run"]["n_train"] = 2048
-    failed["observed"]["failure"] = "out of memory"
-    records = dict(enumerate([whole, part, failed, record("synthetic-1k")]))
-    assert learning_rate_rules.of_images(records) == [whole]
-
-
-def test_rules_without_a_run_have_a_row_that_says_so():
-    curves = metrics.curves([images("linear", 1_000, 50), images("constant", 5_000, 3)])
-    found = learning_rate_rules.at_large_sizes(curves)
-    # two rules; from 128 up CIFAR-10 has four sizes, MNIST three and its base, where rules are one
-    assert found.index.tolist() == list(range(14))
-    assert not ((found["dataset"] == "mnist") & (found["batch_size"] == 256)).any()
-    found = found.set_index(["dataset", "batch_size", "rule"])
-    done = found.loc[("cifar10", 1024, "constant")]
-    assert done["epoch"] == 3 and done["difference"].mean == pytest.approx(40.0)
-    assert found.loc[("mnist", 128, "sqrt"), "n"] == 0
 
 
 MADE = made_up.runs(datasets=["synthetic-50k"])
@@ -223,19 +127,6 @@ def test_a_ratio_with_a_cell_that_is_not_printed_says_so(rule):
     rest = paper[(paper["batch_size"] != 512) | (paper["lr_rule"] != rule)]
     none = learning_rate_rules.gap_ratio(rest, 512, "gap_running")
     assert (none.n, none.unit, none.shown) == (0, "ratio", "no cell of the paper's tables")
-
-
-def test_effects_as_text():
-    some, none = Estimate(-0.25, 3, error=0.1), Estimate()
-    table = pd.DataFrame(
-        {"batch_size": 512, "rule": ["constant", "sqrt"], "test_acc": [some, none], "n": [3, 0]}
-    )
-    text = learning_rate_rules.effects_text(table.assign(gap_running=[Estimate(1.5, 3, error=0.05), none]))
-    assert text.values.tolist() == [  # 1.96 standard errors
-        [512, "constant", "−0.25\u00a0±\u00a00.20", "+1.50\u00a0±\u00a00.10", 3],
-        [512, "sqrt", "–", "–", 0],
-    ]
-    assert list(text)[2:4] == ["test accuracy (points)", "gap, running (points)"]
 
 
 def test_each_rule_at_each_batch_size_in_both_metrics():

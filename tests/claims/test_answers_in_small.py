@@ -12,7 +12,6 @@ from bbatch.analysis import (
     algorithm_2_loss,
     batch_and_rate,
     critical_batch_size,
-    data_size,
     efficiency,
     generalization_gap,
     learning_rate_rules,
@@ -423,15 +422,19 @@ def test_grows_as_root(ask):
         critical_batch_size, "from_paper", {(d,): none if d in (TEN, "mnist") else some for d in PUBLISHED}
     )
     ask(critical_batch_size, "printed_exponent", {("paper", PUBLISHED): around(0.5, 0.25)})
-    cut = ("paper", "critical")
-    powers = ask(data_size, "powers_of_size", {cut: [0.25, 0.75, 0.5]})
+    cut = ("paper", "problem", "N", "critical")
+
+    def fits(*powers):
+        return {cut: ([SimpleNamespace(exponent=SimpleNamespace(mean=p)) for p in powers], None)}
+
+    powers = ask(on_geometry, "power_laws", fits(0.25, 0.75, 0.5))
     text = on_geometry.grows_as_root(OURS)
     assert (
         "does not on Synthetic 10K and MNIST, where" in text and "to the power 0.50\u00a0±\u00a00.25." in text
     )
     assert "as N to the power 0.25 to 0.75, from problem to problem" in text
-    all_wrong(on_geometry.grows_as_root, powers, {cut: [0.25, 0.5]})
-    all_wrong(on_geometry.grows_as_root, powers, {cut: [0.5, 0.75]})
+    wrong(on_geometry.grows_as_root, powers, fits(0.25, 0.5))
+    wrong(on_geometry.grows_as_root, powers, fits(0.5, 0.75))
     wrong(on_geometry.grows_as_root, asked, {at[TEN]: of(64.0)})
     wrong(on_geometry.grows_as_root, papers, {(TEN,): some, ("mnist",): some})
 
