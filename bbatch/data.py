@@ -66,7 +66,7 @@ def load(name: str, device: str = "cpu", *, download: bool = True) -> Data:
 def usable(device: str) -> str:
     """`device`, where tensors can be put there ("cpu", "cuda:0"). Raises `BadInput` otherwise."""
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    names = ["cpu"] + ["cuda"] * bool(there) + [f"cuda:{k}" for k in range(there)]
+    names = ["cpu", *(["cuda"] if there else []), *(f"cuda:{k}" for k in range(there))]
     if str(device) not in names:
         raise BadInput(
             f"device {device!r} cannot be used here; allowed are {', '.join(names)}"

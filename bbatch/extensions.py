@@ -15,6 +15,8 @@ def import_named() -> None:
     for name in filter(None, os.environ.get("BBATCH_EXTENSIONS", "").split(",")):
         try:
             importlib.import_module(name.strip())
-        except ImportError as error:
-            message = f"BBATCH_EXTENSIONS names {name.strip()!r}, which cannot be imported ({error})."
-            raise BadInput(message) from error
+        except Exception as error:  # a reader's own code may raise anything
+            why = f"{type(error).__name__}: {error}"
+            raise BadInput(
+                f"BBATCH_EXTENSIONS names {name.strip()!r}, which cannot be imported ({why})."
+            ) from error

@@ -110,6 +110,15 @@ def test_the_processes_of_a_sweep_know_the_additions(tmp_path):
     assert len(list((tmp_path / "records").glob("*.json"))) == 2
 
 
+def test_an_extension_that_fails_is_named(monkeypatch, tmp_path):
+    (tmp_path / "mistyped.py").write_text("import bbatch\nbbatchh.config\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("BBATCH_EXTENSIONS", "mistyped")
+    said = r"names 'mistyped', which cannot be imported \(NameError: name 'bbatchh' is not defined"
+    with pytest.raises(BadInput, match=said):
+        extensions.import_named()
+
+
 def test_a_missing_extension_is_named(monkeypatch):
     monkeypatch.setenv("BBATCH_EXTENSIONS", "nowhere_at_all")
     with pytest.raises(BadInput, match="BBATCH_EXTENSIONS names 'nowhere_at_all', which cannot be imported"):

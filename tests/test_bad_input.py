@@ -128,7 +128,7 @@ COMMANDS = [
     *[
         (
             ["sweep", "synthetic-1k", "--profile", "smoke", "--jobs", j],
-            f"number of jobs is {j}; it must be at least 1",
+            f"number of jobs is {j}; it must be a whole number of at least 1",
         )
         for j in ("0", "-1")
     ],
@@ -167,10 +167,10 @@ COMMANDS = [
     (["tables", "IV"], "argument N: invalid int value: 'IV'"),
     (["verify", "minst"], "data set 'minst' is unknown"),
     *[
-        (["verify", "--sample", k], f"sample is {k}; it must be from 1 to|no record of")
+        (["verify", "--sample", k], f"sample is {k}; it must be a whole number from 1 to|no record of")
         for k in ("0", "-1", "100000000")
     ],
-    (["verify", "--seed", "-1"], "seed is -1; it must be at least 0|no record of"),
+    (["verify", "--seed", "-1"], "seed is -1; it must be a whole number of at least 0|no record of"),
     (["verify", "synthetic-1k", "--device", "tpu"], "device 'tpu' cannot be used here|no record of"),
     # claims, recommend
     (["claims", "--section", "IX"], "section 'IX' is unknown; allowed are abstract, I,"),
@@ -372,7 +372,10 @@ CALLS = [
         for v in ({}, None, [], {"seed": 1}, "x")
     ],
     *[
-        (lambda j=j: sweep([], Store("nowhere", None), jobs=j), "number of jobs is .*; it must be at least 1")
+        (
+            lambda j=j: sweep([], Store("nowhere", None), jobs=j),
+            "number of jobs is .*; it must be a whole number of at least 1",
+        )
         for j in (0, -5, 1.5, "2", True)
     ],
     *[
@@ -404,13 +407,16 @@ CALLS = [
         for s in (0, -1.0, nan, math.inf)
     ],
     *[
-        (lambda k=k: verify.random_sample({"a": record()}, sample=k), "sample is .*; it must be from 1 to 1")
+        (
+            lambda k=k: verify.random_sample({"a": record()}, sample=k),
+            "sample is .*; it must be a whole number from 1 to 1",
+        )
         for k in (0, 2, 1.5, "1", True, nan)
     ],
     *[
         (
             lambda s=s: verify.random_sample({"a": record()}, sample=1, seed=s),
-            "seed is .*; it must be at least 0",
+            "seed is .*; it must be a whole number of at least 0",
         )
         for s in (-1, nan, "x", None)
     ],

@@ -6,8 +6,9 @@ buffers on the device, two counters there say where the epoch stands, and each c
 itself. Within an epoch the host reads nothing back.
 
 Several seeds (or batch sizes) side by side fill the rest of the card: train each in a thread of its own, as
-in `sweep(runs, store, device="cuda", executor=ThreadPoolExecutor(5))`. Every engine replays on its own
-stream, so the card runs them at once, and each computes exactly what it would compute alone.
+`python -m benchmarks.gpu` does. Every engine replays on its own stream, so the card runs them at once, and
+each computes exactly what it would compute alone. Epoch times of such runs are not those of one alone, so
+their records have to say how many ran (`side_by_side`).
 """
 
 import threading

@@ -20,7 +20,6 @@ of the protocol's batch sizes under the linear rule.
 The tables only grow, seed by seed: a call adds what they lack, and what it finished stays when it is stopped.
 """
 
-import io
 import json
 import math
 import time
@@ -76,9 +75,8 @@ def runs() -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=RUNS)
     both = pd.concat(parts, ignore_index=True)
-    return both[~keys(both).duplicated()].reset_index(
-        drop=True
-    )  # the constant and linear rules meet at B = 32
+    # The constant and linear rules meet at B = 32.
+    return both[~keys(both).duplicated()].reset_index(drop=True)
 
 
 def keys(frame: pd.DataFrame) -> pd.Series:
@@ -169,11 +167,9 @@ def time_steps(names: list[str]) -> None:
 
 def _with(old: pd.DataFrame, rows: list[dict]) -> pd.DataFrame:
     new = pd.DataFrame(rows, columns=old.columns)
-    return new if old.empty else old if new.empty else pd.concat([old, new], ignore_index=True)
+    return pd.concat([part for part in (old, new) if len(part)] or [old], ignore_index=True)
 
 
 def _write(name: str, frame: pd.DataFrame) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    sink = io.BytesIO()
-    frame.to_parquet(sink, compression="zstd", index=False)
-    write_whole(FOLDER / f"{name}.parquet", sink.getvalue())
+    write_whole(FOLDER / f"{name}.parquet", frame.to_parquet(compression="zstd", index=False))

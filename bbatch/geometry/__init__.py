@@ -6,20 +6,7 @@ it. For this paper: `networks` and `one_network` say what is measured of which n
 """
 
 from .drawing import draw_missing
-from .measurements import COLUMNS, RUN_COLUMNS, measured, rescaling, surfaces
+from .measurements import measured, rescaling, surfaces
 from .measuring import measure_missing
-from .networks import REFERENCE
-from .one_network import LITERAL, MEASURES
 
-__all__ = [
-    "COLUMNS",
-    "LITERAL",
-    "MEASURES",
-    "REFERENCE",
-    "RUN_COLUMNS",
-    "draw_missing",
-    "measure_missing",
-    "measured",
-    "rescaling",
-    "surfaces",
-]
+__all__ = ["draw_missing", "measure_missing", "measured", "rescaling", "surfaces"]

@@ -10,7 +10,7 @@ from .. import data
 from ..config import Run
 from ..records.store import Store
 from . import landscape, measurements, sharpness
-from .measurements import POINT_COLUMNS, RESCALED_COLUMNS, RUN_COLUMNS, SURFACES
+from .measurements import POINT_COLUMNS, RESCALED_COLUMNS, SURFACES
 from .measuring import planned_datasets
 from .networks import EFFORT, REFERENCE, Effort, at_hand, fixed_samples, networks, planned
 from .one_network import EPSILON
@@ -48,7 +48,7 @@ def draw_missing(datasets=None, store: Store | None = None, progress: bool = Tru
             part = store.checkpoints / f"landscape-{keys[run]}-{split}-{size}"
             x, y = fixed_samples(source, split, EFFORT[name].n_landscape)
             new = _points(EFFORT[name], nets[run], nets[to] if to else None, x, y, part, progress)
-            new = new.assign(split=split, to_batch_size=size, id=keys[run], **_columns(run))
+            new = new.assign(split=split, to_batch_size=size, id=keys[run], **measurements.of_run(run))
             table = pd.concat([measurements.surfaces([name]), new[POINT_COLUMNS]], ignore_index=True)
             measurements.write_measurements("-landscape", name, table)
             part.unlink(missing_ok=True)
@@ -59,10 +59,6 @@ def draw_missing(datasets=None, store: Store | None = None, progress: bool = Tru
             )
         rows.append({"dataset": name, "drawn": len({run for run, *_ in missing})})
     return rows
-
-
-def _columns(run: Run) -> dict:
-    return {c: getattr(run, c) for c in RUN_COLUMNS}
 
 
 def _of_one_seed(name: str, store: Store, fingerprint: str) -> list[Run]:
@@ -116,4 +112,4 @@ def _rescaled(run: Run, key: str, net, source: data.Data) -> pd.DataFrame:
         for norm in sharpness.NORMS:
             found = sharpness.sharpness(net, cross_entropy, x, y, EPSILON, norm, **effort.ascent)
             rows.append({"factor": factor, "norm": norm, "value": found.value})
-    return pd.DataFrame(rows).assign(n_samples=len(y), id=key, **_columns(run))[RESCALED_COLUMNS]
+    return pd.DataFrame(rows).assign(n_samples=len(y), id=key, **measurements.of_run(run))[RESCALED_COLUMNS]

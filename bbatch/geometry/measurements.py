@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from ..config import DATASETS
+from ..config import DATASETS, Run
 from ..errors import StoreError
 from ..files import write_whole
 from ..records.store import FROZEN
@@ -41,7 +41,7 @@ def measured(datasets=None) -> pd.DataFrame:
 
     For the measures "gradient_variance_one_network...", `batch_size` is that of the mini-batches drawn, on
     the network of the run with B = `REFERENCE` (see `id`). Sharpness for the paper's ratio to the letter is
-    `LITERAL` at the last epoch.
+    "sharpness_l2" on "train" at the last epoch: a Euclidean ball, on the loss that training minimises.
     """
     return _one_precision(read_measurements("", COLUMNS, datasets))
 
@@ -115,6 +115,11 @@ def read_measurements(what: str, columns: list[str], datasets=None) -> pd.DataFr
             "restore it from the repository."
         ) from error
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def of_run(run: Run) -> dict:
+    """The columns by which a row names its run."""
+    return {c: getattr(run, c) for c in RUN_COLUMNS}
 
 
 def write_measurements(what: str, name: str, table: pd.DataFrame) -> None:

@@ -7,9 +7,9 @@ from .. import data
 from ..config import Run
 from ..errors import one_of
 from ..records.store import Store
-from ..sweeping.worker import commit
+from ..repository import commit
 from . import measurements, one_network
-from .measurements import COLUMNS, RUN_COLUMNS
+from .measurements import COLUMNS
 from .networks import EFFORT, epochs_of, networks, planned
 
 
@@ -55,7 +55,7 @@ def _new_rows(run: Run, source: data.Data, store: Store, have: pd.DataFrame) -> 
     key = run.key(source.fingerprint)
     epochs = set(have.loc[have["id"] == key, "epoch"])
     todo = [e for e in epochs_of(run) if e not in epochs]
-    of_run = {c: getattr(run, c) for c in RUN_COLUMNS} | {"id": key, "commit": commit()}
+    of_run = measurements.of_run(run) | {"id": key, "commit": commit()}
     return [
         {**of_run, "epoch": epoch, "source": origin, **row}
         for epoch, net, origin in networks(run, key, source, store, todo)

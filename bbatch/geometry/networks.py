@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from .. import data, streams
-from ..config import DATASETS, Run, plan
+from .. import data
+from ..config import DATASETS, SYNTHETIC, Run, plan
 from ..engines import engine_for
 from ..files import unseal
-from ..models import build
+from ..recipe import network_of
 from ..records.store import Store
 
 # The batch size of the one network whose gradients are drawn at every mini-batch size: the small one of
@@ -52,39 +52,39 @@ class Effort:
 
 
 _SMALL = Effort(
-    (8, 32, 128, 512),
-    ("linear", "constant"),
-    5,
-    (1, 2, 5, 10, 20),
-    5_000,
-    30,
-    3,
-    20,
-    20,
-    30,
-    (1, 8, 16, 32, 64, 128, 256, 512),
-    40_000,
-    100,
-    51,
-    10_000,
+    batch_sizes=(8, 32, 128, 512),
+    rules=("linear", "constant"),
+    seeds=5,
+    epochs=(1, 2, 5, 10, 20),
+    n=5_000,
+    steps=30,
+    restarts=3,
+    directions=20,
+    iterations=20,
+    probes=30,
+    mini_batches=(1, 8, 16, 32, 64, 128, 256, 512),
+    n_noise=40_000,
+    noise_batch=100,
+    points=51,
+    n_landscape=10_000,
 )
 _TINY = replace(_SMALL, rules=("linear",), epochs=(5, 20), noise_batch=20, points=0, n_landscape=0)
 _IMAGES = Effort(
-    (8, 32, 64, 128, 256, 512, 1024),
-    ("linear",),
-    3,
-    (),
-    256,
-    10,
-    2,
-    10,
-    10,
-    10,
-    (1, 8, 32, 128, 512),
-    2_000,
-    50,
-    25,
-    200,
+    batch_sizes=(8, 32, 64, 128, 256, 512, 1024),
+    rules=("linear",),
+    seeds=3,
+    epochs=(),
+    n=256,
+    steps=10,
+    restarts=2,
+    directions=10,
+    iterations=10,
+    probes=10,
+    mini_batches=(1, 8, 32, 128, 512),
+    n_noise=2_000,
+    noise_batch=50,
+    points=25,
+    n_landscape=200,
 )
 EFFORT = {
     "synthetic-50k": _SMALL,
@@ -109,7 +109,7 @@ def planned(dataset: str, seeds: int | None, store: Store, fingerprint: str) -> 
         for b in effort.batch_sizes
         if rule == "linear" or b != DATASETS[dataset].protocol.base_batch  # there the rules are one
     ]
-    if dataset.startswith("synthetic"):
+    if dataset in SYNTHETIC:
         return runs
     runs += [plan(dataset, r.batch_size, r.seed, precision="bf16") for r in runs]
     return [r for r in runs if at_hand(r, store, fingerprint) or r == plan(dataset, REFERENCE, r.seed)]
@@ -117,7 +117,7 @@ def planned(dataset: str, seeds: int | None, store: Store, fingerprint: str) -> 
 
 def at_hand(run: Run, store: Store, fingerprint: str) -> bool:
     """Whether the trained network of a run can be had here."""
-    return run.dataset.startswith("synthetic") or (store.weights / f"{run.key(fingerprint)}.pt").is_file()
+    return run.dataset in SYNTHETIC or (store.weights / f"{run.key(fingerprint)}.pt").is_file()
 
 
 def epochs_of(run: Run) -> tuple[int, ...]:
@@ -133,24 +133,16 @@ def networks(
 ) -> Iterator[tuple[int, nn.Module, str]]:
     """(epoch, network, where its weights come from) for each of `epochs` that can be had."""
     if 0 in epochs:
-        yield (
-            0,
-            network(
-                run,
-                source,
-                build(DATASETS[run.dataset].network, streams.seeds_of(run.seed).init).state_dict(),
-            ),
-            "initial",
-        )
+        yield 0, network(run, source, network_of(run).state_dict()), "initial"
     if any(epochs):
-        if run.dataset.startswith("synthetic"):
-            yield from _trained(run, key, source, epochs)
+        if run.dataset in SYNTHETIC:
+            yield from _trained(run, store.records().get(key), source, epochs)
         elif (weights := kept(store.weights / f"{key}.pt")) is not None:
             yield run.epochs, network(run, source, weights), "kept"
 
 
 def _trained(
-    run: Run, key: str, source: data.Data, epochs: list[int]
+    run: Run, record: dict | None, source: data.Data, epochs: list[int]
 ) -> Iterator[tuple[int, nn.Module, str]]:
     engine = engine_for(run, source, "cpu")
     for epoch in range(1, run.epochs + 1):
@@ -159,12 +151,11 @@ def _trained(
             origin = "retrained"
             if epoch == run.epochs:
                 loss, correct = engine.evaluate(source.test_x, source.test_y)
-                origin = _agreement(key, correct, loss / len(source.test_y))
+                origin = _agreement(record, correct, loss / len(source.test_y))
             yield epoch, network(run, source, engine.weights()), origin
 
 
-def _agreement(key: str, correct: int, loss: float) -> str:
-    record = Store().records().get(key)
+def _agreement(record: dict | None, correct: int, loss: float) -> str:
     if record is None:
         return "retrained, no record"
     final = record["final"]
@@ -191,7 +182,7 @@ class _Prepared(nn.Module):
 
 def network(run: Run, source: data.Data, weights: dict) -> nn.Module:
     """The run's network with these weights, in eval mode; it takes samples as `source` stores them."""
-    net = build(DATASETS[run.dataset].network, 0)
+    net = network_of(run)
     net.load_state_dict(weights)
     return _Prepared(net.to(memory_format=torch.channels_last) if source.stats else net, source).eval()
 

@@ -45,8 +45,6 @@ BALLS = {
     "relative": "norm-relative ball",
     "filter": "filter-wise ball",
 }
-# Eq. (3) to the letter: a Euclidean ball, on the loss that training minimises
-LITERAL = ("sharpness_l2", "train")
 
 
 def rows(run: Run, epoch: int, net: nn.Module, source: data.Data) -> list[dict]:

@@ -8,7 +8,8 @@
     final        train_loss, train_correct, test_loss, test_correct, diverged_epoch
     observed     what another machine or day changes: epoch seconds (elapsed and processor time), start, end,
                  device, versions, commit, engine; `failure` ("out of memory") where the run could not be
-                 finished here, with an empty history and final
+                 finished here, with an empty history and final; `side_by_side` where several runs shared a
+                 GPU, their number
 
 All but `observed` is decided by the id, bit for bit, on one machine and one set of versions.
 """
@@ -46,9 +47,8 @@ def stranger(record: dict) -> str | None:
         run = Run.from_dict(record["run"])
     except BadInput as error:
         return f"is of no run that is known here ({str(error).rstrip('.')})"
-    given = {
-        k: v for k, v in record["run"].items() if v is not None
-    }  # None: a field that only other rows have
+    # None: a field that only other rows have
+    given = {k: v for k, v in record["run"].items() if v is not None}
     if given != run.as_dict() or record["id"] != run.key(record["data"]["fingerprint"]):
         return "has an id that is not the hash of its run, network and data"
     return None
@@ -80,9 +80,8 @@ def _flaw(record: dict) -> str | None:
         for value in values:
             if name.endswith("correct") and not _count(value, most):
                 return f"has {value!r} right answers of {most} ({name})"
-            if name.endswith("loss") and not (
-                value is None or _amount(value)
-            ):  # None: infinite, or no number
+            # None: infinite, or no number
+            if name.endswith("loss") and not (value is None or _amount(value)):
                 return f"has a {name} of {value!r}"
     if not diverged and None in history["train_loss"]:
         return "lacks a train_loss and did not diverge"

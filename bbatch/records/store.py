@@ -25,27 +25,17 @@ class Store:
     """
 
     def __init__(self, folder: Path | str | None = None, frozen: Path | str | None = FROZEN):
-        if "://" in str(
-            folder or os.environ.get("BBATCH_STORE")
-        ):  # it may hold a password: not a word of it is shown
+        # It may hold a password: not a word of it is shown.
+        if "://" in str(folder or os.environ.get("BBATCH_STORE")):
             raise StoreError(
                 "the store is named by an address; name a folder in BBATCH_STORE, and copy the files of its "
                 "records/ from machine to machine where none is shared."
             )
         self.folder = Path(folder) if folder else folder_named("BBATCH_STORE") or ROOT / "store"
         self.frozen = Path(frozen) if frozen is not None else None
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.folder / "checkpoints"
-
-    @property
-    def weights(self) -> Path:
-        return self.folder / "weights"
-
-    @property
-    def locks(self) -> Path:
-        return self.folder / "locks"
+        self.checkpoints = self.folder / "checkpoints"
+        self.weights = self.folder / "weights"
+        self.locks = self.folder / "locks"
 
     def prepare(self) -> Self:
         """Make the folders, or say in one sentence why they cannot be written."""
@@ -65,9 +55,8 @@ class Store:
     def put(self, record: dict) -> None:
         """Write a record whole or not at all."""
         name = f"{record['id']}.json"
-        if not re.fullmatch(
-            r"[\w-]+\.json", name
-        ):  # one may come from another machine: no path leads out of the folder
+        # It may come from another machine: no path leads out of the folder.
+        if not re.fullmatch(r"[\w-]+\.json", name):
             raise StoreError(
                 f"{record['id']!r} cannot be the id of a record; letters, digits, _ and - are allowed."
             )
@@ -87,9 +76,6 @@ class Store:
         if (record := _read(content, key)) is None:
             set_aside(path)
         return record
-
-    def has_live(self, key: str) -> bool:
-        return (self.folder / "records" / f"{key}.json").is_file()
 
     def live(self) -> dict[str, dict]:
         """Live records by id. Damaged ones, and those of runs that are not known here, are left out."""

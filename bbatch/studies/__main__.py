@@ -6,7 +6,7 @@ import sys
 from .. import extensions
 from ..config import PRECISIONS
 from ..errors import BadInput
-from . import STUDIES, runner, table
+from . import STUDIES, runner
 
 
 def main(words: list[str] | None = None) -> int:
@@ -16,19 +16,15 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
-    parser.add_argument("--merge", action="store_true", help="write what is finished; train nothing")
     given = parser.parse_args(words)
     try:
         extensions.import_named()
         for name in given.names:
-            if given.merge:
-                count = runner.merge_rows(name, runner.Scratch(name))
-                print(f"{name}: {count} rows in {table.path_of(name).name}")
-                continue
-            how = {"jobs": given.jobs, "device": given.device, "precision": given.precision}
-            print(f"{name}: {runner.study(name, **how)} runs trained", flush=True)
+            trials = STUDIES[name].trials(given.precision)
+            trained = runner.run(name, trials, jobs=given.jobs, device=given.device)
+            print(f"{name}: {trained} runs trained", flush=True)
     except BadInput as error:
-        print(error, file=sys.stderr)
+        print(f"bbatch: {error}", file=sys.stderr)
         return 2
     return 0
 

@@ -6,7 +6,7 @@ test set judges.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..config import DATASETS, plan
 from .trial import Trial
@@ -23,9 +23,8 @@ class Map:
     samples: int
     batch_sizes: tuple[int, ...]
     octaves: tuple[int, int]
-    small_batch_top: (
-        int  # up to the base batch size; rates above it gave chance in first trials, and cost most
-    )
+    # up to the base batch size; rates above it gave chance in first trials, and cost most
+    small_batch_top: int
     seeds: int
 
 
@@ -55,21 +54,12 @@ def rates(dataset: str, batch_size: int) -> list[float]:
 
 def map_trials(dataset: str, precision: str = "fp32") -> list[Trial]:
     """All cells and seeds of a data set's map, large batches, which cost least, first. No warm-up."""
-    m = MAPS[dataset]
+    m, plain = MAPS[dataset], {"lr_rule": "constant", "warmup_epochs": 0}
     held_out = round(SHARE * m.samples)
     return [
         Trial(
-            replace(
-                plan(
-                    dataset,
-                    b,
-                    42 + k,
-                    lr_rule="constant",
-                    base_lr=rate,
-                    n_train=m.samples - held_out,
-                    precision=precision,
-                ),
-                warmup_epochs=0,
+            plan(
+                dataset, b, 42 + k, base_lr=rate, n_train=m.samples - held_out, precision=precision, **plain
             ),
             held_out,
         )

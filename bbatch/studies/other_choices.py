@@ -5,7 +5,6 @@ cannot name. `python -m bbatch.studies.other_choices` trains what its table lack
 ambiguities" reads it. The runs with our own choices are the recorded ones, and those of study `warm-up`.
 """
 
-import io
 import math
 from dataclasses import replace
 
@@ -15,17 +14,15 @@ from tqdm import tqdm
 
 from .. import data
 from ..config import SYNTHETIC, Run, plan
-from ..engines import fastest_engine
 from ..files import write_whole
 from ..recipe import Recipe, network_of, recipe_of
+from ..trainer import train_network
 from .table import FOLDER
 from .warm_up import EPOCHS
 
 FILE = FOLDER / "other-choices.csv"
 COLUMNS = ["choice", "dataset", "batch_size", "seed", "n_train", "n_test", "train_correct", "test_correct"]
-COLUMNS += [
-    "running_correct"
-]  # right answers while the last epoch ran; the first trainings did not keep them
+COLUMNS += ["running_correct"]  # while the last epoch ran; the first trainings did not keep it
 WIDER, STAIRS = "initialisation", "warm-up"
 SEEDS = 10
 
@@ -60,17 +57,10 @@ def train_choice(choice: str, run: Run) -> dict:
     """One training; counts of right answers in evaluation mode, after the last epoch."""
     source = data.load(run.dataset)
     net, recipe = (wider(run), recipe_of(run)) if choice == WIDER else (network_of(run), in_stairs(run))
-    engine = fastest_engine(net, source, recipe, "cpu")
-    for epoch in range(run.epochs):
-        _, running = engine.train_epoch(epoch)
-    right = [
-        int(engine.evaluate(x, y)[1])
-        for x, y in ((source.train_x, source.train_y), (source.test_x, source.test_y))
-    ]
+    out = train_network(net, source, recipe)
     size = len(source.train_y), len(source.test_y)
-    return dict(
-        zip(COLUMNS, (choice, run.dataset, run.batch_size, run.seed, *size, *right, running), strict=True)
-    )
+    right = out.final["train_correct"], out.final["test_correct"], out.history["train_correct"][-1]
+    return dict(zip(COLUMNS, (choice, run.dataset, run.batch_size, run.seed, *size, *right), strict=True))
 
 
 def recorded_choices() -> pd.DataFrame:
@@ -90,11 +80,8 @@ def main() -> None:
     done = set(zip(have["choice"], have["dataset"], have["batch_size"], have["seed"], strict=True))
     todo = [(c, run) for c, run in choice_runs() if (c, run.dataset, run.batch_size, run.seed) not in done]
     new = pd.DataFrame([train_choice(*one) for one in tqdm(todo, desc="other choices")], columns=COLUMNS)
-    text = io.StringIO()
-    pd.concat([have, new] if len(have) else [new]).astype({"running_correct": "Int64"}).sort_values(
-        COLUMNS[:4]
-    ).to_csv(text, index=False)
-    write_whole(FILE, text.getvalue().encode())
+    both = pd.concat([have, new] if len(have) else [new]).astype({"running_correct": "Int64"})
+    write_whole(FILE, both.sort_values(COLUMNS[:4]).to_csv(index=False).encode())
 
 
 if __name__ == "__main__":

@@ -100,12 +100,6 @@ SETTINGS = {
     ),
 }
 
-# All images, and on CIFAR-10 the paper's epochs: for a GPU.
-SETTINGS |= {
-    "mnist-full": replace(SETTINGS["mnist"], samples=60_000),
-    "cifar10-full": replace(SETTINGS["cifar10"], samples=50_000, epochs=50),
-}
-
 
 @dataclass(frozen=True)
 class Arm:
@@ -193,17 +187,8 @@ def arm_trials(setting: str, arm: Arm, precision: str = "fp32") -> list[Trial]:
     """All sizes, rates and seeds of one arm, the largest batches first."""
     s = SETTINGS[setting]
     held_out = round(SHARE * s.samples)
-    plain = replace(
-        plan(
-            s.dataset,
-            BASE,
-            lr_rule="constant",
-            epochs=s.epochs,
-            n_train=s.samples - held_out,
-            warmup_epochs=0,
-        ),
-        precision=precision,
-    )
+    how = {"lr_rule": "constant", "warmup_epochs": 0, "precision": precision}
+    plain = plan(s.dataset, BASE, epochs=s.epochs, n_train=s.samples - held_out, **how)
     start, power = s.rates[arm.changes.get("optimizer", s.optimizer)]
     power = power if arm.power is None else arm.power
     first, last = arm.octaves

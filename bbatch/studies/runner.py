@@ -14,7 +14,7 @@ from tqdm import tqdm
 from .. import extensions
 from ..errors import BadInput, whole
 from ..records.store import Store
-from . import STUDIES, table
+from . import table
 from .trial import Trial, train_trial
 
 
@@ -115,8 +115,3 @@ def _begin() -> None:
 def _train(trial: Trial, device: str) -> dict:
     with threadpool_limits(1):
         return train_trial(trial, device)
-
-
-def study(name: str, *, precision: str = "fp32", **how) -> int:
-    """`run` for a study of `STUDIES`, by name."""
-    return run(name, STUDIES[name].trials(precision), **how)

@@ -62,8 +62,8 @@ class Trial:
         text = json.dumps({"trial": trial, "data": fingerprint}, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def chosen_and_held_out(self, n_full: int) -> tuple[np.ndarray, np.ndarray]:
-        """Indices of the samples that train and of those held out, of `n_full`; no sample is among both.
+    def held_out_samples(self, n_full: int) -> np.ndarray:
+        """Indices of the samples held out, of `n_full`; none of them trains.
 
         Raises `BadInput` where the training set is too small for both.
         """
@@ -72,20 +72,21 @@ class Trial:
             raise BadInput(
                 f"{n} training and {self.held_out} held-out samples were asked for; there are {n_full}."
             )
-        used = streams.subset(seeds, n_full, n)
-        return used, np.setdiff1d(streams.subset(seeds, n_full, n + self.held_out), used)
+        return np.setdiff1d(
+            streams.subset(seeds, n_full, n + self.held_out), streams.subset(seeds, n_full, n)
+        )
 
 
 def train_trial(trial: Trial, device: str = "cpu") -> dict:
     """Train one trial and score its weights on held-out and on test samples: a row, see `table.COLUMNS`.
 
     Losses are means over samples in nats, missing where not finite. `running_correct` counts the right
-    answers given while the last epoch ran, dropout on. A run whose training loss is not finite stops there,
-    is scored as it stands and counts as diverged.
+    answers given while the last epoch ran, dropout on. A run whose training loss is not finite stops there
+    and counts as diverged; what is scored is what it then has: with `patience` the weights of its lowest
+    held-out loss, else the last ones.
     """
     run, source = trial.run, trial.data(device)
-    _, held_out = trial.chosen_and_held_out(len(source.train_y))
-    index = torch.from_numpy(held_out).to(source.train_y.device)
+    index = torch.from_numpy(trial.held_out_samples(len(source.train_y))).to(source.train_y.device)
     held = source.train_x[index], source.train_y[index]
     engine = engine_for(run, source, device)
     begun, worked = time.perf_counter(), time.process_time()

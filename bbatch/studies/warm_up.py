@@ -1,7 +1,5 @@
 """Warm-up on the synthetic sets, where the paper uses none: MNIST's five epochs of it, on and off."""
 
-from dataclasses import replace
-
 from ..config import DATASETS, SYNTHETIC, plan
 from .trial import Trial
 
@@ -13,7 +11,7 @@ SEEDS = 10
 def warm_up_trials(precision: str = "fp32") -> list[Trial]:
     """Linear rule, every size that the training set can fill, warm-up on and off."""
     return [
-        Trial(replace(plan(d, b, 42 + k, precision=precision), warmup_epochs=warm))
+        Trial(plan(d, b, 42 + k, precision=precision, warmup_epochs=warm))
         for d in SYNTHETIC
         for b in SIZES
         if b <= DATASETS[d].n_train

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from .. import data
 from ..config import Run
-from ..errors import BadInput
+from ..errors import BadInput, whole
 from ..records.store import Store
 from . import worker
 
@@ -59,6 +59,7 @@ def sweep(
     queue, busy, deaths, done, epochs = deque(todo), [], Counter(), [], 0
     waiting: dict = {}
     keys = {run: run.key(fingerprints[run.dataset]) for run in todo}
+    ours = set(keys.values())
 
     def submit(run: Run, patient: bool = False):
         slot, task = idle.popleft(), (worker.compute, run, store, device, fingerprints[run.dataset], patient)
@@ -115,13 +116,14 @@ def sweep(
                     if record is None:
                         busy.append(run)
                         continue
-                    if not store.has_live(record["id"]):  # a worker that shares no folder with us
+                    if store.get(record["id"]) is None:  # a worker that shares no folder with us
                         store.put(record)
                     done.append(record["id"])
                     deaths[None] = 0
                     epochs += run.epochs
                 bar.set_postfix_str(f"{len(done)} done", refresh=False)
-                bar.update(min(epochs + _epochs_in_hand(store, set(keys.values())), bar.total) - bar.n)
+                in_hand = sum(n for key, n in _epochs_saved(store).items() if key in ours)
+                bar.update(min(epochs + in_hand, bar.total) - bar.n)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"{len(done)} of {len(todo)} runs were finished and recorded; those in hand go on "
@@ -141,8 +143,8 @@ def sweep(
 
 def processes(jobs: int | None, device: str) -> int:
     """How many processes a sweep of ours has: `jobs`, else as many as cores, else one on CUDA."""
-    if jobs is not None and (isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1):
-        raise BadInput(f"number of jobs is {jobs!r}; it must be at least 1.")
+    if jobs is not None:
+        whole("number of jobs", jobs, 1)
     return jobs or (os.cpu_count() if device == "cpu" else 1)
 
 
@@ -175,7 +177,3 @@ def _epochs_saved(store: Store) -> dict[str, int]:
     """Epochs done by runs still under way, read off the names of their checkpoints."""
     names = (path.name.split(".") for path in sorted(store.checkpoints.glob("*.*.pt")))
     return {name[0]: int(name[1]) for name in names if len(name) == 3 and name[1].isdecimal()}
-
-
-def _epochs_in_hand(store: Store, keys: set[str]) -> int:
-    return sum(epochs for key, epochs in _epochs_saved(store).items() if key in keys)

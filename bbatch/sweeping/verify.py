@@ -9,7 +9,7 @@ import pandas as pd
 
 from .. import data
 from ..config import DATASETS, Run
-from ..errors import BadInput, one_of
+from ..errors import BadInput, one_of, whole
 from ..profiles import grid
 from ..records.store import Store
 from .sweep import sweep
@@ -33,18 +33,9 @@ def random_sample(
         raise BadInput(
             f"no record of {', '.join(datasets or DATASETS)} is committed; `bbatch freeze` commits live ones."
         )
-    if not _whole(sample) or not 1 <= sample <= len(there):
-        raise BadInput(
-            f"sample is {sample!r}; it must be from 1 to {len(there)}, the number of committed records"
-            + (f" of {', '.join(datasets)}." if datasets else ".")
-        )
-    if not _whole(seed) or seed < 0:
-        raise BadInput(f"seed is {seed!r}; it must be at least 0.")
+    whole("sample", sample, 1, len(there))
+    whole("seed", seed, 0)
     return [committed[key] for key in random.Random(seed).sample(there, sample)]
-
-
-def _whole(value) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def seconds_expected(records: list[dict], jobs: int) -> float:
@@ -66,19 +57,22 @@ def again(records: list[dict], *, jobs: int, device: str = "cpu", progress: bool
                 f"{record['id']} used {record['data']['source']} ({record['data']['fingerprint'][:12]}); "
                 "put those files in BBATCH_DATA."
             )
+    live = _anew([Run.from_dict(r["run"]) for r in records], jobs=jobs, device=device, progress=progress)
+    return [compare_records(record, live[record["id"]]) for record in records]
+
+
+def _anew(runs: list[Run], **how) -> dict[str, dict]:
+    """Records, by id, of these runs trained from nothing by `sweep(**how)`; no file of them is kept."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder, frozen=None)
         try:
-            sweep(
-                [Run.from_dict(r["run"]) for r in records], store, jobs=jobs, device=device, progress=progress
-            )
-        except KeyboardInterrupt:  # the sweep's own sentence speaks of going on; nothing is kept here
+            sweep(runs, store, **how)
+        except KeyboardInterrupt:  # the sweep's own sentence speaks of going on
             raise KeyboardInterrupt(
-                f"{len(store.live())} of {len(records)} runs were trained again and none is kept; "
+                f"{len(store.live())} of {len(runs)} runs were trained again and none is kept; "
                 "the same command begins anew."
             ) from None
-        live = store.live()
-        return [compare_records(record, live[record["id"]]) for record in records]
+        return store.live()
 
 
 def agree(rows: list[dict]) -> bool:
@@ -144,15 +138,10 @@ def sweep_again(dataset: str, profile: str, seeds: int) -> pd.DataFrame:
     if seeds == 0:
         return pd.DataFrame(columns=columns)
     runs, committed = grid([dataset], profile, seeds), Store().frozen_records()
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store(folder, frozen=None)
-        sweep(runs, store)
-        found = pd.DataFrame(
-            [
-                {"B": r["run"]["batch_size"], "runs": 1, _agreement(r, committed): 1}
-                for r in store.live().values()
-            ]
-        )
+    rows = [
+        {"B": r["run"]["batch_size"], "runs": 1, _agreement(r, committed): 1} for r in _anew(runs).values()
+    ]
+    found = pd.DataFrame(rows)
     return found.groupby("B").sum().reset_index().reindex(columns=columns, fill_value=0).astype(int)
 
 

@@ -65,9 +65,8 @@ def compute(run: Run, store: Store, device: str, fingerprint: str, patient: bool
     except StoreError:
         store = Store(cache_folder() / "store").prepare()
     try:
-        with FileLock(
-            store.locks / key, timeout=-1 if patient else 0
-        ):  # let go by the system if the process dies
+        # The system lets go of the lock if the process dies.
+        with FileLock(store.locks / key, timeout=-1 if patient else 0):
             store.clear(key)
             return store.get(key) or _compute(run, store, device, fingerprint, key)
     except Timeout:
@@ -153,9 +152,8 @@ def _out_of_memory(error: Exception) -> bool:
 
 def environment(device: str) -> dict:
     """Where a run ran: the processor or accelerator, threads, versions and commit; no host, user or path."""
-    cuda = (
-        device.startswith("cuda") and torch.cuda.is_available()
-    )  # it is not where a sweep's GPUs are elsewhere
+    # No CUDA here: the sweep's GPUs are elsewhere.
+    cuda = device.startswith("cuda") and torch.cuda.is_available()
     name = torch.cuda.get_device_name() if cuda else _processor()
     return {
         "device": device,

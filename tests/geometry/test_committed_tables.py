@@ -1,7 +1,5 @@
 """The committed tables were measured as much as `EFFORT` says, and trained again as recorded."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
@@ -72,10 +70,7 @@ def test_a_network_is_trained_again_epoch_by_epoch(place):
         (189, 0.45, "retrained, differs"),
     ],
 )
-def test_a_retrained_network_agrees_in_counts_exactly_and_in_losses_to_a_millionth(
-    correct, loss, said, monkeypatch
-):
-    have = {"key": {"final": {"test_correct": 190, "test_loss": 0.45}}}
-    monkeypatch.setattr(networks, "Store", lambda: SimpleNamespace(records=lambda: have))
-    assert networks._agreement("key", correct, loss) == said
-    assert networks._agreement("other", correct, loss) == "retrained, no record"
+def test_a_retrained_network_agrees_in_counts_exactly_and_in_losses_to_a_millionth(correct, loss, said):
+    record = {"final": {"test_correct": 190, "test_loss": 0.45}}
+    assert networks._agreement(record, correct, loss) == said
+    assert networks._agreement(None, correct, loss) == "retrained, no record"

@@ -19,7 +19,7 @@ RUN = plan("synthetic-1k", 64, epochs=30, lr_rule="constant", base_lr=0.016, n_t
 def test_early_stopping_by_hand():
     """Trained beyond the end, then the first epoch sought after which patience was over."""
     trial = Trial(RUN, held_out=160, patience=3)
-    source, held = data.load("synthetic-1k"), trial.chosen_and_held_out(800)[1]
+    source, held = data.load("synthetic-1k"), trial.held_out_samples(800)
     engine, losses, right = engine_for(RUN, source, "cpu"), [], []
     for epoch in range(30):
         engine.train_epoch(epoch)

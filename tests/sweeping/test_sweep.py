@@ -208,5 +208,5 @@ def test_an_unwritable_store_stops_the_sweep_before_it_starts(tmp_path):
 
 @pytest.mark.parametrize("jobs", [0, -2])
 def test_a_number_of_jobs_below_one_is_refused(jobs, tmp_path):
-    with pytest.raises(BadInput, match=f"number of jobs is {jobs}; it must be at least 1."):
+    with pytest.raises(BadInput, match=f"number of jobs is {jobs}; it must be a whole number of at least 1."):
         sweep(small_grid(), new_store(tmp_path), jobs=jobs)

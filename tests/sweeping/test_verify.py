@@ -47,8 +47,8 @@ def test_the_choice_is_random_and_reproducible(committed):
 @pytest.mark.parametrize(
     "given, said",
     [
-        ({"sample": 0}, "sample is 0; it must be from 1 to 4"),
-        ({"sample": 5}, "sample is 5; it must be from 1 to 4"),
+        ({"sample": 0}, "sample is 0; it must be a whole number from 1 to 4"),
+        ({"sample": 5}, "sample is 5; it must be a whole number from 1 to 4"),
         ({"seed": -1}, "seed is -1"),
         ({"datasets": ["mnist"]}, "no record of mnist is committed"),
         ({"datasets": ["minst"]}, "data set 'minst' is unknown"),
@@ -130,10 +130,7 @@ def test_command_line(frozen, monkeypatch, capsys):
     assert cli.main(["verify", "synthetic-1k", "--sample", "4", "--jobs", "1"]) == 1
     assert capsys.readouterr().out.count("differs") >= 3
     assert cli.main(["verify", "--sample", "9"]) == 2
-    assert (
-        capsys.readouterr().err
-        == "bbatch: sample is 9; it must be from 1 to 4, the number of committed records.\n"
-    )
+    assert capsys.readouterr().err == "bbatch: sample is 9; it must be a whole number from 1 to 4.\n"
     assert cli.main(["verify", "--jobs", "0"]) == 2
     assert "number of jobs is 0" in capsys.readouterr().err
 
