@@ -1,6 +1,6 @@
 """Records to one tidy table, a row a run; accuracies and gaps in percent, as in the paper.
 
-The four metrics of Section III-D:
+Those of Section III-D, and what else a page asks of a run:
 
 test_acc            accuracy after the last epoch on the test set, eval mode
 train_acc           accuracy after the last epoch on the clean training samples, eval mode

@@ -20,7 +20,7 @@ from bbatch.pages import report, tables
 from bbatch.profiles import grid
 from bbatch.publishing import notebooks
 from bbatch.records.store import Store, _document
-from bbatch.sweeping import dask_cluster, verify, worker
+from bbatch.sweeping import dask_cluster, verify
 from bbatch.sweeping.sweep import sweep
 from factories import record_of_four_epochs as record
 
@@ -434,7 +434,6 @@ CALLS = [
     (lambda: report.obtain(["mnist"], "x"), "profile 'x' is unknown"),
     (lambda: report.obtain(["mnist"], precision="x"), "precision 'x' is unknown"),
     (lambda: report.obtain(["mnist"], "smoke", compute=True, executor="x"), "executor 'x' is unknown"),
-    (lambda: worker.train_one("mnist", 0, 42), "batch size is 0"),
     (lambda: verify.sweep_again("x", "smoke", 1), "data set 'x' is unknown"),
     *[
         (lambda c=c, n=n: statistics.proportion_interval(c, n), "is no proportion")

@@ -79,10 +79,11 @@ def evidence(
     frame = metrics.full_protocol(frame).drop_duplicates(["dataset", "lr_rule", "batch_size", "seed"])
     if seeds:
         frame = frame[frame["seed"].isin(sorted(frame["seed"].unique())[:seeds])]
-    more = geometry.measured(), regret.method_results(), read_table("warm-up")
-    measures, choices, warmed = (table.iloc[:0] if given else table for table in more)
-    warmed = pd.concat([warmed, warm_up.image_pairs(records.values())], ignore_index=True)
-    return Evidence(frame, frame, measures, choices, warmed, records)
+    warmed = warm_up.image_pairs(records.values())
+    if given:
+        return Evidence(frame, frame, warm_up=warmed, records=records)
+    warmed = pd.concat([read_table("warm-up"), warmed], ignore_index=True)
+    return Evidence(frame, frame, geometry.measured(), regret.method_results(), warmed, records)
 
 
 def judged(

@@ -5,6 +5,7 @@ machine.
 """
 
 import json
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -15,6 +16,7 @@ from ..config import DATASETS, SYNTHETIC, plan
 from ..errors import BadInput
 from ..records.store import FROZEN
 from .picture import describe, series, tip
+from .shown import three_digits
 from .style import COLORS, INK, drawing, log_numbers
 
 FOLDER = FROZEN / "benchmarks"
@@ -33,7 +35,8 @@ MARKS = dict(marker="o", markersize=5, capsize=3)
 
 
 def timings(name: str) -> pd.DataFrame:
-    """Measurements: synthetic, images, scaling, landscape, cuda. Raises `BadInput` for any other."""
+    """A table of measurements: synthetic, images, scaling, landscape, cuda, cluster, checks. Raises
+    `BadInput` for one that is not there."""
     path = FOLDER / f"{name}.csv"
     if not path.is_file():
         raise BadInput(
@@ -53,7 +56,7 @@ def times_faster(table: pd.DataFrame) -> pd.DataFrame:
             "data set": table["dataset"].map(lambda name: DATASETS[name].title),
             "B": table["batch_size"],
             "who": table["contestant"],
-            table["unit"].iloc[0].replace("us", "µs"): table["median"].map(_number),
+            table["unit"].iloc[0].replace("us", "µs"): table["median"].map(three_digits),
             "times faster": list(map(_spread, table["ratio"], table["ratio_low"], table["ratio_high"])),
         }
     )
@@ -62,13 +65,8 @@ def times_faster(table: pd.DataFrame) -> pd.DataFrame:
     return out.drop(columns="data set") if table["dataset"].nunique() == 1 else out
 
 
-def _number(value: float) -> str:
-    """Three digits or more: "2.91", "582", "267,900"."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"
-
-
 def _spread(middle: float, low: float, high: float, unit: str = "") -> str:
-    return f"{_number(middle)}{unit} ({_number(low)} to {_number(high)})"
+    return f"{three_digits(middle)}{unit} ({three_digits(low)} to {three_digits(high)})"
 
 
 def over(table: pd.DataFrame, who: str, rival: str) -> pd.Series:
@@ -111,13 +109,16 @@ def checks(table: pd.DataFrame) -> pd.DataFrame:
 
 def machine_sentence(name: str) -> str:
     """What a table was measured on, from the file beside it."""
-    m = json.loads((FOLDER / f"{name}.json").read_text())
+    return f"Measured on {machine(FOLDER / f'{name}.json')}."
+
+
+def machine(path: Path) -> str:
+    """Processor, date, code and versions of a JSON file that says where a table was made."""
+    m = json.loads(path.read_text())
     versions = ", ".join(f"{package} {v}" for package, v in m["versions"].items())
     code = m["commit"].replace("+", " with changes not yet committed")
-    return (
-        f"Measured on {m['device_name']} ({m['cores']} cores seen), {m['date']}, code {code}, "
-        f"Python {m['python']}, {versions}."
-    )
+    cores = f" ({m['cores']} cores seen)" if "cores" in m else ""
+    return f"{m['device_name']}{cores}, {m['date']}, code {code}, Python {m['python']}, {versions}"
 
 
 @drawing

@@ -3,7 +3,6 @@
 Every number comes from `regret`; what they mean, the page says in words.
 """
 
-import json
 from functools import partial
 
 import numpy as np
@@ -14,6 +13,7 @@ from ..evaluation.problems import PROBLEMS
 from ..evaluation.tables import COMMAND, FOLDER
 from ..evaluation.ways import METHODS
 from ..statistics import Interval, decimal_text, span
+from .benchmarks import machine
 from .style import has_bar
 
 CAPTION = (
@@ -92,10 +92,7 @@ def origin() -> str:
     path = FOLDER / "provenance.json"
     if not path.is_file():
         return "No choices recorded."
-    p = json.loads(path.read_text())
-    versions = ", ".join(f"{k} {v}" for k, v in p["versions"].items())
     return (
-        f"**Where this table comes from.** `{COMMAND}`, {p['date']}, {p['device_name']}, "
-        f"{p['threads']} thread, code {p['commit']}, Python {p['python']}, {versions} (its latest call); the "
-        "grids of the synthetic data sets from the committed records."
+        f"**Where this table comes from.** `{COMMAND}`, its latest call on {machine(path)}; the grids of the "
+        "synthetic data sets from the committed records."
     )

@@ -9,13 +9,15 @@ from .. import published
 from ..analysis.efficiency import BASE
 from ..analysis.estimate import Estimate
 from ..config import DATASETS
+from .shown import three_digits
 
 
 def ratio_text(i: Estimate) -> str:
     """ "2.31 (2.20 to 2.42)", the bare ratio where n gives no interval, or why there is none."""
     if np.isnan(i.value):
         return "unresolved" if "unresolved" in i.shown else "never" if "never" in i.shown else "–"
-    return _three(i.value) + ("" if np.isnan(i.low) else f" ({_three(i.low)} to {_three(i.high)})")
+    value, low, high = map(three_digits, (i.value, i.low, i.high))
+    return value if np.isnan(i.low) else f"{value} ({low} to {high})"
 
 
 def ratio_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -50,12 +52,7 @@ def in_short(table: pd.DataFrame) -> pd.DataFrame:
     printed = []
     for d, b in zip(some["dataset"], some["batch_size"], strict=True):
         times = published.results(d).set_index("batch_size")["epoch_time_s"]
-        printed.append(_three(times[BASE] / times[b]))
+        printed.append(three_digits(times[BASE] / times[b]))
     text = ratio_table(some).drop(columns=["seeds", "reached it"])
     text.insert(2, "an epoch: the paper", printed)
     return text
-
-
-def _three(value: float) -> str:
-    """Three digits, zeros at the end included: "0.500", "1.20", "110"."""
-    return f"{value:#.3g}".rstrip(".")

@@ -34,7 +34,7 @@ def overview(runs: pd.DataFrame, titles: tuple[str, str] = TITLES) -> Figure:
     paper = published.results().set_index(["dataset", "batch_size"])["test_acc"]
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.3), width_ratios=(1.2, 1))
     left.axhline(0, color=INK, linewidth=0.8)
-    for name in (d for d in DATASETS if d != APART):
+    for name in NAMED:
         _changes(left, linear, paper[name] - paper[name, BASE], name)
     _levels(right, linear, paper[APART])
     left.plot([], [], label="ours: mean, 95 % interval", color=INK, marker="o", markersize=5)

@@ -56,9 +56,11 @@ def finding(title: str) -> str:
 
 
 def fits(value, kind: str) -> bool:
-    """Whether `value` is of the type named `kind`: one of `TYPES`, or a list of one, such as list[int]."""
+    """Whether `value` is of the type named `kind`, if that is one of `TYPES` or a list of one: list[int]."""
     if inner := re.fullmatch(r"list\[(\w+)\]", kind):
         return isinstance(value, list) and all(fits(item, inner[1]) for item in value)
+    if kind not in TYPES:  # None, or a type of the reader's own: anything may be meant
+        return True
     if isinstance(value, bool):  # to Python a bool is an int; to a reader it is not
         return kind == "bool"
     return isinstance(value, TYPES[kind])

@@ -149,11 +149,6 @@ def show(table: pd.DataFrame, caption: str) -> Table:
     return Table(f'<figure class="{box}">{above}{html}</figure>', text)
 
 
-def stack_text(pieces) -> Words:
-    """Several paragraphs, one below the other, without repeating equal ones."""
-    return Words("\n\n".join(dict.fromkeys(piece.data for piece in pieces)))
-
-
 def stack(pieces) -> Table:
     """Several tables, one below the other."""
     pieces = list(pieces)
@@ -163,13 +158,12 @@ def stack(pieces) -> Table:
 def comparison(runs: pd.DataFrame, dataset: str) -> HTML:
     """The paper's cells beside ours, with 95 % intervals, n and differences."""
     table = tables.compare(runs, dataset)
-    notes = ["over seeds"] if any(table["n"] > 1) else []
-    notes += ["from the test set's sampling error where n = 1"] if any(table["n"] == 1) else []
     shown = tables.formatted(table)
-    half = "± half of" + (", or the ends of," if shown.map(lambda v: " to " in str(v)).any(axis=None) else "")
-    note = f"{half} the 95 % interval {', or '.join(notes)}".strip()
-    ours = f"the means of our n runs ({note}), and ours minus the paper's"
-    caption = f"{DATASETS[dataset].title}: the paper's values, {ours}"
+    caption = (
+        f"{DATASETS[dataset].title}: the paper's values, the means of our n runs (± half of the 95 % "
+        "interval, or its ends; of a single run, from the test set's sampling error), and ours minus the "
+        "paper's"
+    )
     if any(table["n_bf16"].between(1, table["n"] - 1)):
         caption += "; epoch times are left out, as the runs are of two arithmetics"
         shown = shown.drop(columns=tables.METRICS["epoch_time_s"], level=0)

@@ -15,6 +15,11 @@ def from_to(numbers) -> str:
     return " to ".join(dict.fromkeys(f"{n}" for n in (min(numbers), max(numbers))))
 
 
+def three_digits(value: float) -> str:
+    """Three digits or more, zeros at the end included: "0.500", "2.91", "110", "267,900"."""
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:#.3g}"
+
+
 class Words(Markdown):
     """Paragraphs; as text, their words: what a committed output holds and nbval compares."""
 

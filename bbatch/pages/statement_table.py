@@ -17,6 +17,7 @@ from ..claims.questions import QUESTIONS
 from ..claims.statements import UNITS
 from ..config import DATASETS
 from ..records.store import ROOT
+from .picture import inline
 from .verdicts import STYLE, badge, capital, measured_cell, number_cell, places_of, size_text
 
 SCRIPT = Path(__file__).with_name("verdicts.js")
@@ -77,7 +78,7 @@ def _why(j: Judgement, ours: Evidence) -> str:
     asks = next(question.asks for question in QUESTIONS if question.id == c.question)
     notes = [*j.notes, *([f"What is missing: `{j.command}` gives it."] if j.command else [])]
     notes.append(f"Evidence of the claim: {asks}")
-    blocks += [f"<p>{_code(text)}</p>" for text in notes]
+    blocks += [f"<p>{inline(text)}</p>" for text in notes]
     blocks.append(f"<p>{_records(j, ours)}{_link(j)} <span class='bbatch-id'>{c.id}</span></p>")
     return "".join(blocks)
 
@@ -94,7 +95,7 @@ def _reading(read: Read, j: Judgement, ours: bool) -> str:
         if ours and j.claim.testable and len(read.parts) > 1:
             said.append(rules.judge_part(j.claim.says, part, j.level))
         said += [escape(part.shown)] if part.shown else []
-        said += [_code(f"needs `{part.missing}`")] if part.missing and ours else []
+        said += [inline(f"needs `{part.missing}`")] if part.missing and ours else []
         more = "".join(f" · {text}" for text in said[2:])
         lines.append(f"<li>{': '.join(said[:2])}{more}</li>")
     return named + (f"<ul>{''.join(lines)}</ul>" if lines else "")
@@ -143,7 +144,7 @@ def _records(j: Judgement, ours: Evidence) -> str:
             + (f" to {seeds[-1]}" if len(seeds) > 1 else "")
             + f" (`bbatch results {name}`)"
         )
-    return _code(f"Records: {len(rows)} runs: {'; '.join(said)}. ") if said else ""
+    return inline(f"Records: {len(rows)} runs: {'; '.join(said)}. ") if said else ""
 
 
 def _link(j: Judgement) -> str:
@@ -155,9 +156,3 @@ def _link(j: Judgement) -> str:
 
 def _where(section: str) -> str:
     return capital(section) if " " in section or section == "abstract" else f"Section {section}"
-
-
-def _code(text: str) -> str:
-    """Escaped text with `...` as code."""
-    parts = escape(text).split("`")
-    return "".join(f"<code>{part}</code>" if k % 2 else part for k, part in enumerate(parts))

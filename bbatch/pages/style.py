@@ -12,6 +12,8 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
+from ..analysis.estimate import Estimate
+
 
 class _Colors(dict):
     """A data set that a reader adds is grey."""
@@ -135,7 +137,7 @@ def has_bar(interval) -> bool:
     rests on the distance of two seeds: it would cover the axis, and the points say more. An accuracy of one
     seed has the bar of its test set; what else is of one seed, and borrows its scatter (`Estimate`), has
     none."""
-    if np.isnan(interval.low) or not hasattr(interval, "freedom"):
+    if np.isnan(interval.low) or not isinstance(interval, Estimate):
         return not np.isnan(interval.low) and interval.n != 2
     return interval.n > 2 and interval.freedom >= 2
 

@@ -7,7 +7,10 @@ import sys
 import tempfile
 
 
-def main(what: str, *names: str) -> int:
+def main(what: str = "", *names: str) -> int:
+    if what not in ("book", "pdf", "outputs", "clean"):
+        print(f"{what!r} cannot be made; allowed are book, pdf, outputs and clean PATH.", file=sys.stderr)
+        return 2
     try:
         from ..errors import BadInput, ended_by_ctrl_c  # here, so that Ctrl-C ends in a line already now
 

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from threadpoolctl import threadpool_limits
 
 from .. import data, extensions, streams
-from ..config import Run, plan
+from ..config import Run
 from ..errors import DataMissing, StoreError
 from ..files import seal, write_whole
 from ..records.store import Store
@@ -172,8 +172,3 @@ def _processor() -> str:
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-def train_one(dataset: str, batch_size: int, seed: int) -> Outcome:
-    """Train one run under the paper's protocol, here and now. Raises `BadInput` as `config.plan` does."""
-    return train(plan(dataset, batch_size, seed), data.load(dataset))

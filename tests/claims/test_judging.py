@@ -275,21 +275,20 @@ def test_what_the_revision_of_the_rules_changed(tmp_path, monkeypatch):
         return Judgement(replace(claim(), id=id), (Read("", verdict),), (Read("", UNCHECKABLE),))
 
     now = [j("a", DATA), j("new", NOT), j("same", NOT), j("b", NOT), j("v-c-large", DATA), j("odd", NOT)]
-    why = changes.REASONS
     rows = [
-        ["a", "text", REPRODUCED, DATA, why[REPRODUCED, DATA]],
-        ["b", "text", REPRODUCED, NOT, why[REPRODUCED, NOT]],
-        ["v-c-large", "text", NOT, DATA, changes.SPECIAL["v-c-large"]],
-        ["odd", "text", UNTESTABLE, NOT, "Other records."],
+        ["a", "text", REPRODUCED, DATA],
+        ["b", "text", REPRODUCED, NOT],
+        ["v-c-large", "text", NOT, DATA],
+        ["odd", "text", UNTESTABLE, NOT],
     ]
     assert changes.changed(now).values.tolist() == rows
-    assert list(changes.changed([])) == ["id", "claim", "before", "now", "reason"]
+    assert list(changes.changed([])) == ["id", "claim", "before", "now"]
     six = [j(f"c{k}", DATA) for k in range(6)]
     cells = [j(f"table-{k}", NOT) for k in range(2)]
     assert changes.summed_up([*six, *cells]).values.tolist() == [
-        [REPRODUCED, DATA, 6, "c0, c1, c2, c3, c4, c5", why[REPRODUCED, DATA]],
-        [DATA, NOT, 2, "cells of tables", why[DATA, NOT]],
+        [REPRODUCED, DATA, 6, "c0, c1, c2, c3, c4, c5"],
+        [DATA, NOT, 2, "cells of tables"],
     ]
     [row] = changes.summed_up([*six, j("c6", DATA)]).to_dict("records")
     assert row["claims"] == 7 and row["among them"] == "c0, c1, c2, c3, c4, c5 and 1 more"
-    assert list(row) == ["before", "now", "claims", "among them", "reason"]
+    assert list(row) == ["before", "now", "claims", "among them"]

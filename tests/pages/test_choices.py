@@ -300,7 +300,7 @@ def test_where_choices_come_from(tmp_path, monkeypatch):
         json.dumps(written | {"versions": {"torch": "9", "numpy": "8"}})
     )
     said = choice_comparison.origin()
-    assert "2026-01-02, a processor, 3 thread, code abc, Python 3.12, torch 9, numpy 8 (" in said
+    assert "on a processor, 2026-01-02, code abc, Python 3.12, torch 9, numpy 8;" in said
 
 
 def test_every_reading_of_a_choice_has_its_mark():

@@ -73,8 +73,6 @@ def test_pieces_stand_one_below_the_other():
     assert report.paragraphs(["At B = 8.", "Two."]).data == f"At B{NB}={NB}8.\n\nTwo."
     told = report.paragraphs(["-0.6 (-1 to 2)", "CIFAR-10, 04-2, `--seeds 3`, page-5", "to\n-7"]).data
     assert told == "−0.6 (−1 to 2)\n\nCIFAR-10, 04-2, `--seeds 3`, page-5\n\nto\n−7"
-    words = [shown.Words(text) for text in ("a", "b", "a")]
-    assert report.stack_text(words).data == "a\n\nb" == repr(report.stack_text(words))
     tables = report.stack(shown.Table(f"<p>{k}</p>", k) for k in "ab")
     assert tables.data == "<p>a</p><p>b</p>" and repr(tables) == "a\n\nb"
 

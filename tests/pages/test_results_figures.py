@@ -97,6 +97,14 @@ def test_the_overview_draws_the_level_of_cifar10(overview):
     assert tips["data=cifar10&metric=test_acc&B=8"] == said
 
 
+def test_a_data_set_that_the_paper_does_not_have_leaves_the_landing_page_as_it_is(monkeypatch):
+    """`bbatch freeze` draws it; a reader's own data set is in DATASETS then."""
+    before = artists.switched(landing.overview(RUNS))
+    monkeypatch.setitem(DATASETS, "mine", DATASETS["mnist"])
+    mine = RUNS[RUNS["dataset"] == "mnist"].assign(dataset="mine")
+    assert artists.switched(landing.overview(pd.concat([RUNS, mine]))) == before
+
+
 def test_the_answer_table_says_where_accuracy_is_flat():
     shown = landing.answer_table(RUNS).text
     for row in accuracy.at_a_glance(RUNS).to_dict("records"):

@@ -115,6 +115,16 @@ def test_a_known_parameter_of_the_right_type_is_taken(make, given):
     notebooks.check_parameters(make(), given)
 
 
+@pytest.mark.parametrize("value", [3, True, "x", [1, "y"], None])
+@pytest.mark.parametrize("default", ["None", "(1, 2)", "{1}"])
+def test_a_parameter_of_no_type_known_here_takes_anything(default, value, tmp_path):
+    path = tmp_path / "own.ipynb"
+    cell = nbformat.v4.new_code_cell(f"mine = {default}", metadata={"tags": ["parameters"]})
+    metadata = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=metadata), path)
+    notebooks.check_parameters(path, {"mine": value})
+
+
 def test_a_parameter_is_read_from_text_as_what_it_looks_like():
     pairs = ["seeds=3", "name=mnist", "sizes=[1, 8]", "quick=False", "rate=1e-3", "text=a=b"]
     assert notebooks.parse(pairs) == {

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from bbatch.errors import BadInput
-from bbatch.publishing import outputs
+from bbatch.publishing import __main__, outputs
 from bbatch.repository import ROOT
 
 NOTEBOOK = "05_generalization_gap.ipynb"
@@ -85,3 +85,10 @@ def test_a_turned_sign_in_the_package_fails_the_notebook(checkout):
 def test_the_package_as_it_is_passes(checkout):
     found = nbval(checkout)
     assert found.returncode == 0, found.stdout[-2000:]
+
+
+@pytest.mark.parametrize("words", [(), ("books",), ("",)])
+def test_what_is_not_made_here_is_refused_in_a_sentence(words, capsys):
+    assert __main__.main(*words) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.endswith("allowed are book, pdf, outputs and clean PATH.\n")
