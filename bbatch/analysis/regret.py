@@ -26,6 +26,7 @@ from .estimate import Estimate
 
 NEAR = 1.05  # times the lowest loss: nearer than the scatter of single runs would ask for luck
 DEFAULT, BEST = "always 32", "recommended"
+RESULTS = [*CHOICES, "test_acc", "best_acc", "target_epochs", "target_s"]
 COLUMNS = "problem method batch_sizes n test_acc regret reached seconds choice_cpu_s".split()
 
 
@@ -54,9 +55,9 @@ def method_results(
 ) -> pd.DataFrame:
     """A row for each problem, method and seed whose choice has been trained, where the grid is full.
 
-    Columns of `ways.CHOICES`, then test_acc, best_acc (of the best cell, same seed), target_epochs and
-    target_s: epochs, and seconds in plain PyTorch, until the target loss; missing where a run never came
-    there, or its losses or steps are not recorded.
+    Columns `RESULTS`: those of `ways.CHOICES`, then test_acc, best_acc (of the best cell, same seed),
+    target_epochs and target_s: epochs, and seconds in plain PyTorch, until the target loss; missing where a
+    run never came there, or its losses or steps are not recorded.
     """
     runs = all_runs() if runs is None else runs
     choices = table("choices", CHOICES) if choices is None else choices
@@ -81,7 +82,7 @@ def method_results(
             r["target_epochs"] = near[0] + 1 if len(near) else np.nan
             r["target_s"] = r["target_epochs"] * step.get((name, r["batch_size"]), np.nan)
         parts += rows
-    return pd.DataFrame(parts, columns=[*CHOICES, "test_acc", "best_acc", "target_epochs", "target_s"])
+    return pd.DataFrame(parts, columns=RESULTS)
 
 
 def comparable(rows: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from ..analysis.cells import command
 from ..analysis.estimate import Estimate
 from ..config import DATASETS, PRECISIONS
 from ..errors import BadInput, one_of
+from ..geometry import measurements
 from ..records.store import Store
 from ..studies.table import read_table
 from . import rules
@@ -81,7 +82,8 @@ def evidence(
         frame = frame[frame["seed"].isin(sorted(frame["seed"].unique())[:seeds])]
     warmed = warm_up.image_pairs(records.values())
     if given:
-        return Evidence(frame, frame, warm_up=warmed, records=records)
+        measures = pd.DataFrame(columns=measurements.COLUMNS)
+        return Evidence(frame, frame, measures, pd.DataFrame(columns=regret.RESULTS), warmed, records)
     warmed = pd.concat([read_table("warm-up"), warmed], ignore_index=True)
     return Evidence(frame, frame, geometry.measured(), regret.method_results(), warmed, records)
 

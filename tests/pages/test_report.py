@@ -148,32 +148,6 @@ def test_the_committed_runs_of_some_data_sets(monkeypatch):
     assert len(report.committed_runs()) == 2
 
 
-@pytest.mark.parametrize(
-    "seeds, said",
-    [
-        ({8: 3}, "± half of the 95 % interval over seeds"),
-        # Wilson's is not symmetric.
-        (
-            {8: 1},
-            "± half of, or the ends of, the 95 % interval from the test set's sampling error where n = 1",
-        ),
-        (
-            {8: 3, 64: 1},
-            "± half of, or the ends of, the 95 % interval over seeds, or from the test set's sampling "
-            "error where n = 1",
-        ),
-    ],
-)
-def test_the_caption_of_a_comparison_says_what_the_intervals_are(seeds, said):
-    runs = frame(record(batch_size=b, seed=42 + k) for b, n in seeds.items() for k in range(n))
-    [caption] = [
-        line for line in report.comparison(runs, "synthetic-1k").text.splitlines() if "ours minus" in line
-    ]
-    assert caption == (
-        f"Synthetic 1K: the paper's values, the means of our n runs ({said}), and ours minus the paper's"
-    )
-
-
 @pytest.mark.parametrize("low, is_left_out", [((), False), ((42,), True), ((42, 43), False)])
 def test_times_of_two_arithmetics_have_no_mean(low, is_left_out):
     runs = frame(record(seed=s, precision="bf16" if s in low else "fp32") for s in (42, 43))
