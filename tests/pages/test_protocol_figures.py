@@ -11,7 +11,7 @@ import artists
 from bbatch.config import DATASETS, plan
 from bbatch.errors import BadInput
 from bbatch.models import NETWORKS
-from bbatch.pages import benchmarks, parameters, picture, protocol_figures
+from bbatch.pages import benchmarks, parameters, picture, protocol_figures, shown
 from bbatch.pages.style import COLORS
 from factories import tiny
 
@@ -147,7 +147,8 @@ def test_microseconds_a_step_with_their_quartiles(steps):
     assert table["µs a step and seed"].tolist() == ["300", "2.50", "900", "1,234"]
     both = benchmarks.times_faster(pd.concat([steps, steps.assign(dataset="mnist")]))
     assert both["data set"].unique().tolist() == ["Synthetic 1K", "MNIST"]
-    assert [benchmarks._number(v) for v in (99.5, 100.0)] == ["99.5", "100"]
+    values = (0.5, 1.2, 99.9, 99.96, 110.4, 267_900)
+    assert [shown.three_digits(v) for v in values] == ["0.500", "1.20", "99.9", "100", "110", "267,900"]
 
 
 def test_whole_runs_with_one_quantity_varied():
