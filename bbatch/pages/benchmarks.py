@@ -109,7 +109,8 @@ def checks(table: pd.DataFrame) -> pd.DataFrame:
 
 def machine_sentence(name: str) -> str:
     """What a table was measured on, from the file beside it."""
-    return f"Measured on {machine(FOLDER / f'{name}.json')}."
+    path = FOLDER / f"{name}.json"
+    return f"Measured on {machine(path)}."
 
 
 def machine(path: Path) -> str:
