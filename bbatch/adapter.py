@@ -22,14 +22,10 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
 from .errors import BadInput
-from .nests import FAILURES, as_mapping, field, is_memory, line, shapes, tensor_of
+from .nests import as_mapping, field, shapes, tensor_of, told
 
-MODEL_NAMES = (
-    "model",
-    "net",
-    "network",
-    "module",
-)  # a first parameter of this name is given the model itself
+# A first parameter of such a name is given the model itself.
+MODEL_NAMES = ("model", "net", "network", "module")
 TARGET_NAMES = ("labels", "label", "targets", "target")
 
 
@@ -75,17 +71,12 @@ class Adapter:
         whole = as_mapping(batch) if named and not isinstance(batch, (tuple, list)) else None
         if self.loss is None and whole and takes_all(model, whole):
             inputs = whole  # a model with a loss of its own takes its labels with the rest
-        try:
+        failure, hint = f"the model cannot take features of {shapes(inputs)}", ""
+        if named:
+            failure = f"the model cannot be called with the fields {', '.join(map(str, inputs))} by name"
+            hint = "give a loss(model, batch), whose first parameter is called model"
+        with told(failure, hint):
             outputs = model(batch) if whole and takes_one(model, inputs) else call(model, inputs)
-        except FAILURES as error:
-            if is_memory(error):
-                raise
-            if named:
-                raise BadInput(
-                    f"the model cannot be called with the fields {', '.join(map(str, inputs))} by name "
-                    f"({line(error)}); give a loss(model, batch), whose first parameter is called model."
-                ) from error
-            raise BadInput(f"the model cannot take features of {shapes(inputs)} ({line(error)}).") from error
         if self.loss is None and (own := field(outputs, "loss")) is not None:
             return Result(self._scalar(lambda: own), outputs, targets)
         return Result(self._short(outputs, targets, named), outputs, targets)
@@ -109,17 +100,12 @@ class Adapter:
 
     @staticmethod
     def _scalar(compute: Callable) -> torch.Tensor:
-        try:
+        with told(
+            "the loss cannot be computed",
+            "model, data and loss must fit one another, and a loss(model, batch) is told by its first "
+            "parameter's name, model",
+        ):
             value = compute()
-        except BadInput:
-            raise
-        except FAILURES as error:
-            if is_memory(error):
-                raise
-            raise BadInput(
-                f"the loss cannot be computed ({type(error).__name__}: {line(error)}); model, data and loss "
-                "must fit one another, and a loss(model, batch) is told by its first parameter's name, model."
-            ) from error
         if not isinstance(value, torch.Tensor) or value.dim():
             raise BadInput(
                 "the loss gives no single number as a tensor; it must return the mean over the batch."
@@ -127,35 +113,31 @@ class Adapter:
         return value
 
 
+def _signature(function: Callable) -> inspect.Signature:
+    """Of a function, or of a module's `forward`; one without parameters for what is built in and has none."""
+    try:
+        return inspect.signature(function.forward if isinstance(function, nn.Module) else function)
+    except (TypeError, ValueError):
+        return inspect.Signature()
+
+
 def wants_model(function: Callable) -> bool:
     """Whether the first parameter of a function is called model (or as `MODEL_NAMES` has it)."""
-    try:
-        target = function.forward if isinstance(function, nn.Module) else function
-        first = next(iter(inspect.signature(target).parameters), "")
-    except (TypeError, ValueError):  # built in: no signature
-        return False
-    return first in MODEL_NAMES
+    return next(iter(_signature(function).parameters), "") in MODEL_NAMES
 
 
 def takes_all(model: Callable, names) -> bool:
     """Whether a model can be called with all these names."""
     try:
-        inspect.signature(model.forward if isinstance(model, nn.Module) else model).bind(
-            **dict.fromkeys(names)
-        )
-    except (TypeError, ValueError):
+        _signature(model).bind(**dict.fromkeys(names))
+    except TypeError:
         return False
     return True
 
 
 def takes_one(model: Callable, names) -> bool:
     """Whether a model has a single parameter, of none of these names: then it takes a batch as a whole."""
-    try:
-        found = inspect.signature(
-            model.forward if isinstance(model, nn.Module) else model
-        ).parameters.values()
-    except (TypeError, ValueError):
-        return False
+    found = _signature(model).parameters.values()
     usual = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return len(found) == 1 and all(p.kind in usual and p.name not in names for p in found)
 

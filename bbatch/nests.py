@@ -1,21 +1,18 @@
-"""Batches of any shape: nests of tensors in tuples, lists, dicts, dataclasses and packed sequences."""
+"""Batches of any shape: nests of tensors in tuples, lists, dicts, dataclasses and packed sequences; and what
+the code that made them, a reader's own, may raise.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
-# What a reader's own code may raise while it is tried. Nothing here stops Ctrl-C.
-FAILURES = (
-    RuntimeError,
-    TypeError,
-    ValueError,
-    LookupError,
-    NotImplementedError,
-    AttributeError,
-    ArithmeticError,
-)
+from .errors import BadInput
+
+# How memory that ran out is told in a RuntimeError: by the CPU, twice, by CUDA and by cuBLAS.
+NO_MEMORY = ("allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
 
 def as_mapping(batch) -> dict:
@@ -90,9 +87,21 @@ def shapes(part) -> str:
 
 def is_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on any device."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error)
+    kinds = (torch.OutOfMemoryError, MemoryError)
+    return isinstance(error, kinds) or any(words in str(error) for words in NO_MEMORY)
 
 
-def line(error: BaseException) -> str:
-    """The first line of an error, without a full stop."""
-    return (str(error).strip().splitlines() or ["no message"])[0].rstrip(".")
+@contextmanager
+def told(failure: str, hint: str = ""):
+    """Within, what a reader's own code raises becomes a `BadInput`: the failure, the first line of the error,
+    and what would do. `BadInput` itself passes through, and so does memory that ran out."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except (Exception, SystemExit) as error:
+        if is_memory(error):
+            raise
+        first = (str(error).strip().splitlines() or ["no message"])[0].rstrip(".")
+        more = f"; {hint}" if hint else ""
+        raise BadInput(f"{failure} ({type(error).__name__}: {first}){more}.") from error

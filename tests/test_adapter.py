@@ -146,9 +146,34 @@ def test_what_does_not_fit_is_refused_in_a_sentence(loss, model, batch, said):
         Adapter("mse")
 
 
-def test_running_out_of_memory_is_no_bad_input():
-    def loss(outputs, targets):
-        raise torch.OutOfMemoryError("no room")
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("no room"),
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 9"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+    ids=str,
+)
+def test_running_out_of_memory_is_no_bad_input(error):
+    def fails(*given):
+        raise error
 
-    with pytest.raises(torch.OutOfMemoryError):
-        Adapter(loss)(LAYER, (X, Y))
+    for loss, model in ((fails, LAYER), (None, fails)):
+        with pytest.raises(type(error)) as passed:
+            Adapter(loss)(model, (X, Y))
+        assert passed.value is error
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("no file.\nor so"), AssertionError(), SystemExit("no")])
+def test_whatever_else_a_readers_code_raises_is(error):
+    def fails(*given):
+        raise error
+
+    first = str(error).split(".")[0] or "no message"
+    for loss, model, said in ((fails, LAYER, "the loss cannot"), (None, fails, "the model cannot")):
+        with pytest.raises(BadInput, match=rf"{said} .* \({type(error).__name__}: {first}\)[;.]"):
+            Adapter(loss)(model, (X, Y))

@@ -192,7 +192,7 @@ COMMANDS = [
         for m, said in (
             (":", "cannot be read; write module:function"),
             ("nowhere:f", "'nowhere' cannot be imported"),
-            (".a:f", r"importing '\.a' failed with TypeError \(\w.*\)"),
+            (".a:f", r"'\.a' cannot be imported \(TypeError: \w.*\)"),
             ("os:sep", "is of type str; it must be a function"),
             ("os:nothing", "has no 'nothing'"),
             ("a b:f", "cannot be imported"),
@@ -202,8 +202,8 @@ COMMANDS = [
         (["recommend", "--model", "os:getcwd", "--data", d], f"--data '{d}' {said}")
         for d, said in (
             ("os:getcwd", "returns a str; it must return"),
-            ("sys:exit", "failed with SystemExit"),
-            ("math:sqrt", "failed with TypeError"),
+            ("sys:exit", "failed .SystemExit: "),
+            ("math:sqrt", "failed .TypeError: "),
         )
     ],
     (["verify", "--sample", "some"], "argument --sample: invalid int value: 'some'"),

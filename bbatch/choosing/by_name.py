@@ -8,6 +8,7 @@ from collections.abc import Callable
 from torch.nn import functional
 
 from ..errors import BadInput
+from ..nests import told
 from .algorithm_2 import select_batch_size
 from .answer import Told
 from .recommend import recommend
@@ -77,17 +78,10 @@ def _found(text: str, what: str) -> Callable:
         raise BadInput(f"--{what} {text!r} cannot be read; write module:function, such as mymodel:make.")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except ImportError as error:
-        raise BadInput(f"--{what} {text!r}: module {module!r} cannot be imported ({error}).") from error
-    except AttributeError as error:
-        raise BadInput(f"--{what} {text!r}: module {module!r} has no {name!r}.") from error
-    except (Exception, SystemExit) as error:  # whatever the reader's module does when it is imported
-        raise BadInput(
-            f"--{what} {text!r}: importing {module!r} failed with {type(error).__name__} "
-            f"({' '.join(str(error).split()).rstrip('.')})."
-        ) from error
+    with told(f"--{what} {text!r}: module {module!r} cannot be imported"):
+        found = getattr(importlib.import_module(module), name, None)
+    if found is None:
+        raise BadInput(f"--{what} {text!r}: module {module!r} has no {name!r}.")
     if not callable(found):
         raise BadInput(
             f"--{what} {text!r} is of type {type(found).__name__}; it must be a function without arguments."
@@ -98,12 +92,8 @@ def _found(text: str, what: str) -> Callable:
 def _data(text: str):
     """What the reader's function gives for data."""
     function = _found(text, "data")
-    try:
+    with told(f"--data {text!r} failed"):
         given = function()
-    except (Exception, SystemExit) as error:
-        raise BadInput(
-            f"--data {text!r} failed with {type(error).__name__} ({' '.join(str(error).split())})."
-        ) from error
     if isinstance(given, str) or not hasattr(given, "__len__"):
         raise BadInput(
             f"--data {text!r} returns a {type(given).__name__}; it must return (train, validation), or one "

@@ -11,7 +11,7 @@ from torch import nn
 
 from ..adapter import Adapter, Result, cut, of_torch, wants_model
 from ..errors import BadInput
-from ..nests import FAILURES, is_memory, leaves, line, move
+from ..nests import leaves, move, told
 from .rows import LEAST, Rows
 
 
@@ -147,15 +147,9 @@ def load_torch() -> None:
 def check_step(task) -> None:
     """One training step at a rate of almost nothing: gradients that an optimizer cannot take show here."""
     model = task.model(0)
-    try:
+    hint = "give a name, a class, or a function of (parameters, lr) or (model, lr)"
+    with told("the optimizer cannot be made", hint):
         optimizer, *_ = task.optimizer_of(model, 1e-9)
-    except BadInput:
-        raise
-    except Exception as error:
-        raise BadInput(
-            f"the optimizer cannot be made ({type(error).__name__}: {line(error)}); give a name, a "
-            "class, or a function of (parameters, lr) or (model, lr)."
-        ) from error
     if not hasattr(optimizer, "step") or not hasattr(optimizer, "param_groups"):
         raise BadInput(
             f"the optimizer function returns a {type(optimizer).__name__}; it must return an optimizer."
@@ -165,22 +159,13 @@ def check_step(task) -> None:
         raise BadInput(
             "the loss does not depend on the model's trainable parameters; there is nothing to train."
         )
-    try:
+    with told("the gradients of the loss cannot be computed"):
         loss.backward()
-        if all(p.grad is None for group in optimizer.param_groups for p in group["params"]):
-            raise BadInput("the optimizer holds none of the parameters that the loss depends on.")
+    if all(p.grad is None for group in optimizer.param_groups for p in group["params"]):
+        raise BadInput("the optimizer holds none of the parameters that the loss depends on.")
+    hint = "give optimizer='sgd', which takes sparse and dense gradients"
+    with told(f"a training step fails with {type(optimizer).__name__}", hint):
         optimizer.step()
-    except BadInput:
-        raise
-    except FAILURES as error:
-        if is_memory(error):
-            raise
-        kinds = "; give optimizer='sgd', which takes sparse and dense gradients"
-        hint = kinds if "sparse" in str(error).lower() else ""
-        raise BadInput(
-            f"a training step fails with {type(optimizer).__name__} ({type(error).__name__}: "
-            f"{line(error)}){hint}."
-        ) from error
     if isinstance(task.source, nn.Module):
         task.notes.append("Every training starts from the weights that the model has.")
     if task.smallest > 1:

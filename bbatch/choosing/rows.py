@@ -19,7 +19,7 @@ from torch.utils.data import (
 )
 
 from ..errors import BadInput
-from ..nests import FAILURES, leaves, line, mapped
+from ..nests import leaves, mapped, told
 
 LEAST = 16  # rows: fewer make no batch worth choosing
 HELD_OUT = 0.2  # of the rows, where no validation data are given
@@ -76,11 +76,12 @@ class Rows:
         own, left = not isinstance(self.loader.sampler, (RandomSampler, SequentialSampler)), len(order)
         self._wanted.batches = BatchSampler(self.loader.sampler if own else order.tolist(), size, False)
         self._served = self._served or self._serving()
-        for batch in self._fetched(self._served):
-            yield batch, min(size, left)
-            left -= size
-            if left <= 0:
-                return
+        with self._making_batches():
+            for batch in self._served:
+                yield mapped(self._cast, batch), min(size, left)
+                left -= size
+                if left <= 0:
+                    return
 
     def take(self, index: torch.Tensor):
         """The rows of these numbers, int64 [n], as one batch."""
@@ -88,7 +89,8 @@ class Rows:
             return mapped(lambda t: t[index], self.tensors)
         rows = self.loader.dataset
         many = getattr(rows, "__getitems__", lambda wanted: [rows[k] for k in wanted])
-        return next(self._fetched(self.loader.collate_fn(many(numbers)) for numbers in [index.tolist()]))
+        with self._making_batches():
+            return mapped(self._cast, self.loader.collate_fn(many(index.tolist())))
 
     def few(self, count: int = LEAST) -> Self:
         """The first rows alone, which are small enough to be sent to another process."""
@@ -114,20 +116,13 @@ class Rows:
         wanted, collate = self._wanted, self.loader.collate_fn
         return DataLoader(self.loader.dataset, batch_sampler=wanted, collate_fn=collate, **more)
 
-    def _fetched(self, batches) -> Iterator:
-        """The batches, double precision as the model has it. Raises `BadInput` for what makes none."""
-        try:
-            for batch in batches:
-                yield mapped(self._cast, batch)
-        except BadInput:
-            raise
-        except FAILURES as error:
-            raise BadInput(
-                f"the {self.what} data does not make batches ({type(error).__name__}: {line(error)}); give a "
-                "DataLoader with a collate_fn that does."
-            ) from error
+    def _making_batches(self):
+        return told(
+            f"the {self.what} data does not make batches", "give a DataLoader with a collate_fn that does"
+        )
 
     def _cast(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Double precision as the model has it, whole numbers as losses take them."""
         if tensor.dtype == torch.float64:
             return tensor.to(self.dtype)
         return tensor.long() if tensor.dtype in (torch.int8, torch.int16, torch.int32) else tensor
@@ -140,13 +135,9 @@ class Rows:
                 return {k: tensor(v) for k, v in part.items()}
             if isinstance(part, tuple):
                 return tuple(map(tensor, part))
-            try:
+            with told(f"the {self.what} data holds what no tensor can", "give numbers"):
                 whole = part if torch.is_tensor(part) else np.require(part, requirements="W")
                 return self._cast(torch.as_tensor(whole))
-            except FAILURES as error:
-                raise BadInput(
-                    f"the {self.what} data holds what no tensor can ({line(error)}); give numbers."
-                ) from error
 
         nest = tensor(tuple(source) if isinstance(source, list) else source)
         counts = {name: len(t) if t.dim() else 0 for name, t in leaves(nest)}

@@ -16,7 +16,7 @@ from ..bfloat16 import layers_in_bf16
 from ..config import DATASETS, PRECISIONS
 from ..data import usable
 from ..errors import BadInput, one_of
-from ..nests import FAILURES, is_memory, line, move
+from ..nests import move, told
 from .checks import check_batches, check_step, load_torch
 from .rows import LEAST, Rows
 
@@ -110,29 +110,21 @@ class Task:
             return model.to(self.device)
 
     def _made(self) -> nn.Module:
-        try:
-            if isinstance(self.source, nn.Module):
+        if isinstance(self.source, nn.Module):
+            with told("the model cannot be copied", "give a function that makes a new one"):
                 model = _copied(self.source)
-            elif callable(self.source):
+        elif callable(self.source):
+            with told("the model cannot be made"):
                 model = self.source()
-                if isinstance(model, nn.Module) and self._shared(model):
-                    model = _copied(model)
-            else:
+            if not isinstance(model, nn.Module):
                 raise BadInput(
-                    f"the model is of type {type(self.source).__name__}; give a torch.nn.Module, or a "
-                    "function that makes one."
+                    f"the model function returns a {type(model).__name__}; it must return a torch.nn.Module."
                 )
-        except BadInput:
-            raise
-        except (Exception, SystemExit) as error:  # whatever the reader's code raises
-            given = isinstance(self.source, nn.Module)
-            done, hint = ("copied", "; give a function that makes a new one") if given else ("made", "")
+            model = _copied(model) if self._shared(model) else model
+        else:
             raise BadInput(
-                f"the model cannot be {done} ({type(error).__name__}: {line(error)}){hint}."
-            ) from error
-        if not isinstance(model, nn.Module):
-            raise BadInput(
-                f"the model function returns a {type(model).__name__}; it must return a torch.nn.Module."
+                f"the model is of type {type(self.source).__name__}; give a torch.nn.Module, or a function "
+                "that makes one."
             )
         # A submodule in eval mode was put there on purpose; a whole model in eval mode is what a file holds.
         return model if model.training else model.train()
@@ -209,19 +201,11 @@ class Task:
 
     def measured(self, model, batch, result: Result) -> float:
         """The metric of a batch, or of all rows as one. Raises `BadInput` where it gives no single number."""
-        try:
+        with told("the metric cannot be computed"):
             if wants_model(self.metric):
-                value = self.metric(model, move(batch, self.device))
-            else:
-                given = result.scores if result.scores is not None else result.outputs
-                value = self.metric(given, result.targets)
-            return float(value)
-        except FAILURES as error:
-            if is_memory(error):
-                raise
-            raise BadInput(
-                f"the metric cannot be computed ({type(error).__name__}: {line(error)})."
-            ) from error
+                return float(self.metric(model, move(batch, self.device)))
+            given = result.scores if result.scores is not None else result.outputs
+            return float(self.metric(given, result.targets))
 
 
 def _copied(model: nn.Module) -> nn.Module:

@@ -21,6 +21,7 @@ from .. import data, extensions, streams
 from ..config import Run
 from ..errors import DataMissing, StoreError
 from ..files import seal, write_whole
+from ..nests import is_memory
 from ..records.store import Store
 from ..repository import cache_folder, commit
 from ..trainer import Checkpoint, Outcome, train
@@ -90,7 +91,7 @@ def _compute(run: Run, store: Store, device: str, fingerprint: str, key: str) ->
         with threadpool_limits(1):
             outcome = train(run, dataset, device, checkpoint)
     except (MemoryError, RuntimeError) as error:
-        if not _out_of_memory(error):
+        if not is_memory(error):
             raise
         outcome = None
     if outcome is None:  # out of the handler, so that the error no longer holds the memory
@@ -136,18 +137,6 @@ def _record(run: Run, dataset: data.Data, device: str, started: datetime, outcom
 def _finite(value):
     """NaN and infinity become None: JSON has no name for them, and NaN does not equal itself."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _out_of_memory(error: Exception) -> bool:
-    said = (
-        "can't allocate memory",
-        "not enough memory",
-        "out of memory",
-        "ALLOC_FAILED",
-    )  # CPU, CPU, CUDA, cuBLAS
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
-        words in str(error) for words in said
-    )
 
 
 def environment(device: str) -> dict:

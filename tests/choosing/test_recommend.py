@@ -337,7 +337,7 @@ WORDS = [
     (["recommend", "wine", "--precision", "fp8"], "precision 'fp8' is unknown"),
     (["recommend", "wine", "--max-batch-size", "1"], "max_batch_size is 1"),
     (["recommend", "wine", "--algorithm-2", "--max-batch-size", "8"], "knows neither"),
-    ([*MINE, "mine:broken"], "failed with OSError .gone."),
+    ([*MINE, "mine:broken"], "failed .OSError: gone."),
     (["recommend", "wine", "--epochs", "0"], "number of epochs is 0"),
     (["recommend", "wine", "--budget", "-3"], "budget is -3"),
     (["recommend", "wine", "--budget", "nan"], "budget is nan"),

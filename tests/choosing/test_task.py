@@ -526,6 +526,16 @@ def fails():
     raise KeyError("no such file")
 
 
+def opens(x, y):
+    with open(f"/nowhere/{int(y)}.png"):
+        return x, int(y)
+
+
+def asserts(x, y):
+    assert len(x) == 7, "seven features"
+    return x, int(y)
+
+
 NAN, NOT = X.clone(), SCORE.clone()
 NAN[3, 2], NAN[7, 1], NOT[5] = math.nan, math.inf, math.nan
 WRONG = [
@@ -607,6 +617,8 @@ WRONG = [
     (dict(train=(["a"] * 20, Y[:20])), "holds what no tensor can"),
     (dict(train=Listed(X, Y, lambda x, y: (x, object()))), "does not make batches .TypeError"),
     (dict(train=Listed(X, Y, lambda x, y: (x[: 1 + int(y)], int(y)))), "does not make batches"),
+    (dict(train=Listed(X, Y, opens)), "does not make batches .FileNotFoundError: .*No such file"),
+    (dict(train=Listed(X, Y, asserts)), "does not make batches .AssertionError: seven features"),
     (dict(train=both(lambda x, y: {"features": x, "label": int(y)})[0]), "fields .*by name"),
     (
         dict(train=both(lambda x, y: ((x, x > 0), int(y)))[0]),
