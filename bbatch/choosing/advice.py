@@ -147,7 +147,7 @@ def _following(search: Search) -> str:
     """What to do next."""
     best = search.leader
     if search.length < search.epochs or search.cut:
-        whole = search.whole_default(search.epochs)
+        whole = search.takes(search.reference, search.epochs)
         more = max(round_up(7 * whole), round_up(1.5 * (search.deadline - search.begun)))
         return f"for a surer answer give a budget of about {more} s."
     if search.difference is not None and search.duels < 2:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from .. import published
 from .judging import Judged, Late, judge
-from .memory_limit import available
+from .memory_limit import available, of_weights
 from .rows import LEAST
 from .task import Task
 from .training import Training, epoch_seconds
@@ -18,8 +18,7 @@ MOST = 8192  # samples in a batch: no model for which this is meant wants more
 APART = 4  # between batch sizes
 RUNGS = (9, 3, 1)  # parts of the length
 LAST = len(RUNGS) - 1
-# Batch size from which the rate climbs at first (Table II), and over what part of the training.
-WARM_FROM, WARM_SHARE = 256, 0.05
+WARM_SHARE = 0.05  # part of the training over which the rate of a large batch climbs at first
 # Validation rows at most, and what part of the budget one judgement may take.
 JUDGED, JUDGED_SHARE = 5000, 0.005
 
@@ -62,7 +61,7 @@ class Bench:
         base_lr: float,
         seed: int,
         largest: int,
-        say: Callable[[str], object] = lambda text: None,
+        say: Callable[[str], object],
     ):
         self.task, self.epochs, self.deadline, self.base_lr = task, epochs, deadline, base_lr
         self.seed, self.say = seed, say
@@ -72,10 +71,13 @@ class Bench:
         self.pace, self.quickest = {}, {}  # seconds of an epoch by batch size: the latest, and the least
         self.length = 0.0  # epochs that the longest trainings are allowed
         self.default = self.candidate(self.reference, base_lr)
+        self._keep = self._alive()
+        self.time_judging(deadline - self.begun)
 
     def warmup(self, batch_size: int) -> int:
         """Epochs over which the rate climbs: from B = 256 on, a twentieth, where there are four or more."""
-        return max(1, round(WARM_SHARE * self.epochs)) if batch_size >= WARM_FROM and self.epochs >= 4 else 0
+        climbs = batch_size >= published.value("vi-warmup-from") and self.epochs >= 4
+        return max(1, round(WARM_SHARE * self.epochs)) if climbs else 0
 
     def ranked(self, rung: int) -> list[Candidate]:
         """Candidates of the first seed that got as far as a rung, the best first: by what decides at the end,
@@ -117,14 +119,17 @@ class Bench:
 
     def _alive(self) -> int:
         """How many unfinished trainings may stay in memory; others begin anew when taken up again."""
-        size = 4 * sum(p.numel() * p.element_size() for p in self.task.model(self.seed).parameters())
+        size = of_weights(self.task.model(self.seed))
         return max(2, int(available(self.task.device) / 4 / size))
 
     def expected(self, c: Candidate, epochs: float) -> float:
         """Seconds that it takes to bring a candidate to so many epochs."""
-        done = c.epochs if c.training else 0.0
-        self.speed(c.batch_size)
-        return max(0.0, epochs - done) * self.pace[c.batch_size] + 1.2 * self.judging
+        return self.takes(c.batch_size, max(0.0, epochs - c.epochs) if c.training else epochs)
+
+    def takes(self, batch_size: int, epochs: float) -> float:
+        """Seconds of so many epochs of training, and of a judgement."""
+        self.speed(batch_size)
+        return epochs * self.pace[batch_size] + 1.2 * self.judging
 
     def bring(self, c: Candidate, rung: int, deadline: float | None = None) -> bool:
         """Bring a candidate to a rung and judge it there. False where the clock came first."""
@@ -153,7 +158,3 @@ class Bench:
         over = rung == LAST or c.diverged or (c.training is None and alive >= self._keep)
         c.training = None if over else training
         return not c.late
-
-    def whole_default(self, epochs: float) -> float:
-        """Seconds that one training of the default takes."""
-        return self.expected(Candidate(self.reference, self.base_lr, 0), epochs)

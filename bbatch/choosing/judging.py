@@ -99,9 +99,9 @@ def lead_of(mine: list[Judged | None], theirs: list[Judged | None]) -> Lead:
     over pieces of the validation rows (which all share) and that over seeds add up, with the degrees of
     freedom of Welch and Satterthwaite. Infinite where one side diverged; NaN bounds where nothing tells the
     scatter."""
-    if any(j is None for j in (*mine, *theirs)):
-        sign = sum(j is None for j in theirs) - sum(j is None for j in mine)
-        value = math.copysign(math.inf, sign) if sign else 0.0
+    mine_lost, theirs_lost = (sum(j is None for j in side) for side in (mine, theirs))
+    if mine_lost or theirs_lost:
+        value = 0.0 if mine_lost == theirs_lost else math.copysign(math.inf, theirs_lost - mine_lost)
         return Lead(value, math.nan, math.nan, len(mine))
     seeds = np.array([a.value - b.value for a, b in zip(mine, theirs, strict=True)])
     variances, freedoms = [], []

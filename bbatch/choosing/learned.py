@@ -26,7 +26,7 @@ def nothing_learned(search: Search) -> tuple[str, str] | None:
         why = f"all {len(begun)} trainings diverged, at rates down to {min(c.lr for c in begun):.2g}"
         return why, "look at a single training step: the loss, its gradients, the scale of the inputs."
     if best is None:
-        whole = search.whole_default(search.epochs)
+        whole = search.takes(search.reference, search.epochs)
         one = f"one training of the {search.epochs} epochs takes about {round_up(whole)} s"
         why = f"no time: {one}, and a search some seven of them"
         return why, f"give a budget of {round_up(7 * whole)} s or more, fewer epochs, or fewer rows."

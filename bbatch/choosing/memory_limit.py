@@ -45,7 +45,12 @@ def estimate(task: Task) -> tuple[float, float]:
     batch = move(task.train.take(torch.arange(LEAST)), task.device)
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor), torch.random.fork_rng():
         task.run(model, batch)
-    return sum(seen.values()) / LEAST, 4.0 * sum(p.numel() * p.element_size() for p in model.parameters())
+    return sum(seen.values()) / LEAST, of_weights(model)
+
+
+def of_weights(model) -> float:
+    """Bytes of a model's weights, of their gradients and of two moments, which an optimizer may keep."""
+    return 4.0 * sum(p.numel() * p.element_size() for p in model.parameters())
 
 
 def memory_ceiling(task: Task, cap: int, seconds: float = 20.0, allowance: int | None = None) -> int | None:

@@ -43,18 +43,13 @@ class Search(Bench):
 
     def run(self) -> None:
         """Make the whole search. Where there is no time for anything, `leader` stays None."""
-        budget = self.deadline - self.begun
-        self.time_judging(budget)
-        whole = self.expected(self.default, self.epochs)
         left = self.deadline - self.task.clock()
-        share = min(1.0, left / (PLAN * whole))
+        share = min(1.0, left / (PLAN * self.takes(self.reference, self.epochs)))
         steps = self.epochs * math.ceil(len(self.task.train) / self.reference)
         if share * steps < min(ENOUGH, steps / 2):
             return
         self.length = self.epochs * share
-        self._keep = self._alive()
-        looks = self.task.clock() + LOOKED * left
-        self._look_around(looks)
+        self._look_around(self.task.clock() + LOOKED * left)
         self._halve()
         if self.decided == LAST:
             self._check()
@@ -168,9 +163,7 @@ class Search(Bench):
                 c = self.candidate(size, rate)
                 if LAST in c.judged or c.diverged or c.late:
                     continue
-                duels = 2 * self.expected(Candidate(b, lr, 0), self.length) + 2 * self.whole_default(
-                    self.length
-                )
+                duels = 2 * (self.takes(b, self.length) + self.takes(self.reference, self.length))
                 if self.task.clock() + self.expected(c, self.length) + duels > self.deadline:
                     continue
                 self.bring(c, LAST)
@@ -204,9 +197,9 @@ class Search(Bench):
         it with no other seed; two where both are so, or trainings were short; half of one less than nothing
         where it is faster."""
         one, ratio = self.difference.error, self.speed(self.leader.batch_size) / self.speed(self.reference)
-        doubts = (ratio > FASTER) + (not self.duels)
-        if self.length < self.epochs / 2 or doubts == 2:
+        slower, alone = ratio > FASTER, not self.duels
+        if self.length < self.epochs / 2 or (slower and alone):
             return 2 * one
-        if doubts:
+        if slower or alone:
             return one
         return -AS_GOOD * one if ratio < 1 / FASTER else 0.0

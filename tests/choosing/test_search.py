@@ -72,8 +72,12 @@ class World:
     def pace(self, b):
         return 3200 / b * self.step
 
-    def search(self, budget, epochs=18, **more):
-        found = Search(self.task, epochs, self.now + budget, 0.001, 0, 800, **more)
+    def posed(self, deadline=2000.0, epochs=18, largest=800, say=lambda text: None):
+        """A search that is yet to be made."""
+        return Search(self.task, epochs, deadline, 0.001, 0, largest, say)
+
+    def search(self, budget):
+        found = self.posed(self.now + budget)
         found.run()
         return found
 
@@ -244,7 +248,7 @@ def test_where_32_and_128_do_alike_the_search_goes_up_and_stops_where_it_gets_wo
 )
 def test_no_batch_is_larger_than_may_be_tried(largest, sizes, monkeypatch):
     world = World(monkeypatch, bowl(2048, 0.008))
-    found = Search(world.task, 18, 2000.0, 0.001, 0, largest)
+    found = world.posed(largest=largest)
     found.run()
     assert {b for b, _, e, _ in world.trained if e == 2} == sizes
     assert max(b for b, *_ in world.trained) <= largest
@@ -254,7 +258,7 @@ def test_no_batch_is_larger_than_may_be_tried(largest, sizes, monkeypatch):
 def test_the_search_goes_up_while_larger_batches_do_no_worse(falls, monkeypatch):
     """Of equal rates only the neighbors of the middle are tried: a side ends where it gets no better."""
     world = World(monkeypatch, lambda b, lr, e, s: 0.5 - falls * math.log2(b), n=32_000)
-    Search(world.task, 18, 4000.0, 0.001, 0, 8192).run()
+    world.posed(4000.0, largest=8192).run()
     looks = [(b, k) for b, k, epochs, _ in steps(world) if epochs == 2]
     assert looks == [(b, k) for b in (32, 128, 512, 2048) for k in (0, 1, -1)]
 
@@ -263,9 +267,8 @@ def test_the_search_goes_up_while_larger_batches_do_no_worse(falls, monkeypatch)
 def test_a_third_of_the_length_is_trained_where_it_fits_before_the_default(spare, slow, monkeypatch):
     """From 2 to 6 epochs it is 4 s at B = 32, 1 s at B = 128; 16 s of the default are set aside."""
     world = World(monkeypatch, bowl(32, 0.001))
-    found = Search(world.task, 18, 2000.0, 0.001, 0, 128)
-    found.time_judging(2000.0)
-    found.length, found._keep = 18.0, 100
+    found = world.posed(largest=128)
+    found.length = 18.0
     found._look_around(700.0)
     found.deadline = world.now + 16.1 + spare
     found._halve()
@@ -275,9 +278,9 @@ def test_a_third_of_the_length_is_trained_where_it_fits_before_the_default(spare
 
 def test_the_largest_batch_may_be_a_neighbor(monkeypatch):
     world = World(monkeypatch, bowl(128, 0.002))
-    Search(world.task, 18, 2000.0, 0.001, 0, 256).run()
+    world.posed(largest=256).run()
     assert 256 not in {b for b, _, e, _ in world.trained if e == 2}
-    found = Search(world.task, 18, world.now + 2000.0, 0.001, 0, 256)
+    found = world.posed(world.now + 2000.0, largest=256)
     found.run()
     assert 256 in {b for b, _, e, _ in world.trained if e == 18}
 
@@ -368,17 +371,16 @@ def test_a_duel_that_does_not_fit_is_not_begun(monkeypatch):
 
 def test_what_a_bench_expects_warms_up_and_ranks(monkeypatch):
     world = World(monkeypatch, bowl(32, 0.001))
-    found = Search(world.task, 18, 2000.0, 0.001, 0, 800)
-    found.time_judging(2000.0)
+    found = world.posed()
     c = found.candidate(64, 0.002)
     assert found.expected(c, 10) == pytest.approx(10 * 0.5 + 1.2 * found.judging)
     c.epochs, c.training = 4.0, object()
     assert found.expected(c, 10) == pytest.approx(6 * 0.5 + 1.2 * found.judging)
     assert found.expected(c, 3) == pytest.approx(1.2 * found.judging)
-    assert found.whole_default(18) == pytest.approx(18 * 1.0 + 1.2 * found.judging)
+    assert found.takes(32, 18) == pytest.approx(18 * 1.0 + 1.2 * found.judging)
     assert [found.warmup(b) for b in (255, 256, 1024)] == [0, 1, 1]
     for epochs, warm in ((3, 0), (4, 1), (60, 3), (50, 2)):
-        assert Search(world.task, epochs, 2000.0, 0.001, 0, 800).warmup(256) == warm
+        assert world.posed(epochs=epochs).warmup(256) == warm
     assert found.candidate(64, 0.002 * (1 + 1e-10)) is c and found.candidate(64, 0.002, 1) is not c
     other = found.candidate(64, 0.002 * (1 + 1.5e-9))
     assert other is not c and (other.epochs, other.seconds, other.cpu_seconds) == (0, 0, 0)
@@ -403,7 +405,7 @@ def test_what_a_bench_expects_warms_up_and_ranks(monkeypatch):
 def test_the_sizes_that_a_search_may_try(n, largest, reference, most, monkeypatch):
     world = World(monkeypatch, bowl(32, 0.001))
     world.task.train = range(n)
-    found = Search(world.task, 18, 2000.0, 0.001, 0, largest)
+    found = world.posed(largest=largest)
     assert (found.reference, found.largest) == (reference, most) and found.default.batch_size == reference
 
 
@@ -416,7 +418,7 @@ def test_a_judgement_has_as_many_rows_as_a_share_of_the_budget_allows(budget, ro
         world.now += most * 0.001
         return judged([-9.0] * 10)
 
-    found = Search(world.task, 18, 2000.0, 0.001, 0, 800)
+    found = world.posed()
     monkeypatch.setattr(bench, "judge", timed)
     found.time_judging(budget)
     assert found.judged_rows == rows and found.judging == pytest.approx(rows * 0.001)
@@ -436,7 +438,7 @@ def test_too_little_time_is_less_than_45_steps_or_half_of_a_training(epochs, bud
     """A step takes 0.01 s, an epoch has 100: a seventh of the budget for 45 of them; of 100 steps, 50 are
     half, and 45 fewer."""
     world = World(monkeypatch, bowl(32, 0.001))
-    found = Search(world.task, epochs, budget, 0.001, 0, 800)
+    found = world.posed(budget, epochs)
     found.run()
     share = min(1.0, budget / 7 / epochs)
     assert runs == (share * 100 * epochs >= 45) == bool(found.length)
@@ -447,7 +449,7 @@ def test_half_of_a_short_training_is_enough(monkeypatch):
     for budget, runs in ((7 * 0.29, False), (7 * 0.31, True)):
         world = World(monkeypatch, bowl(32, 0.001), n=1920)
         world.pace = lambda b: 0.6 * 32 / b
-        found = Search(world.task, 1, budget, 0.001, 0, 480)
+        found = world.posed(budget, 1, 480)
         found.run()
         assert bool(found.length) == runs
 
@@ -457,8 +459,7 @@ def test_half_of_a_short_training_is_enough(monkeypatch):
 
 def benched(world, **more):
     """A search that trains for nine epochs at most: 1, 3 and 9; two unfinished trainings stay."""
-    found = Search(world.task, 9, 2000.0, 0.001, 0, 800, **more)
-    found.time_judging(2000.0)
+    found = world.posed(epochs=9, **more)
     found.length, found._keep = 9.0, 2
     world.trained.clear()
     return found

@@ -34,7 +34,7 @@ def search(*more, leader=None, difference=None, lost=None, duels=2, length=18.0,
         task=SimpleNamespace(unit=unit, metric=None, fits=0, notes=("a note.",)), default=default,
         leader=leader or default, lost=lost, difference=difference, duels=duels, length=length, epochs=18,
         cut=list(cut), seed=0, reference=32, decided=2, candidates=every, quickest=PACE,
-        speed=PACE.__getitem__, warmup=lambda b: int(b >= 128), whole_default=lambda epochs: 2.0 * epochs,
+        speed=PACE.__getitem__, warmup=lambda b: int(b >= 128), takes=lambda b, epochs: 2.0 * epochs,
         begun=10.0, deadline=110.0,
         ranked=lambda rung: [c for c in every if c.seed == 0 and c.at(rung)],
     )  # fmt: skip
@@ -188,7 +188,7 @@ def test_the_next_step():
     # seven trainings of 36 s, or half as much again as the 100 s that there were
     assert "about 260 s" in advice._following(search(leader=best, cut=["a"]))
     short = search(leader=best, length=17.0)
-    short.whole_default = lambda epochs: 1.0
+    short.takes = lambda b, epochs: 1.0
     assert "about 150 s" in advice._following(short)
 
 
