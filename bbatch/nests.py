@@ -71,12 +71,9 @@ def leaves(part, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def move(batch, device):
-    """The batch on a device; objects of other kinds by their own `.to`, where they have one."""
-    if isinstance(batch, PackedSequence) or not (
-        isinstance(batch, (torch.Tensor, Mapping, tuple, list)) or is_dataclass(batch)
-    ):
-        return batch.to(device) if hasattr(batch, "to") else batch
-    return mapped(lambda t: t.to(device), batch)
+    """The batch on a device: by its own `.to`, where it has one, else each tensor in it."""
+    own = getattr(batch, "to", None)
+    return own(device) if callable(own) else mapped(lambda t: t.to(device), batch)
 
 
 def shapes(part) -> str:

@@ -74,11 +74,9 @@ def _amount(difference: Interval, unit: str) -> str:
     if unit.startswith("%"):
         return f"{difference.text(1, sign='+')} points of accuracy"
     digits = max(2, 2 - math.floor(math.log10(max(abs(difference.mean), 1e-9))))
-    return (
-        f"a loss lower by {difference.text(digits)}"
-        if unit == "loss"
-        else f"{difference.text(digits, sign='+')} {unit}"
-    )
+    if unit == "loss":
+        return f"a loss lower by {difference.text(digits)}"
+    return f"{difference.text(digits, sign='+')} {unit}"
 
 
 def _reasons(search: Search) -> tuple[str, ...]:

@@ -15,10 +15,11 @@ from ..nests import leaves, move, told
 from .rows import LEAST, Rows
 
 
-def check_batches(task) -> None:
-    """One batch of each kind of rows through the model: what does not fit is named here."""
+def check_batches(task) -> Result:
+    """One batch of each kind of rows through the model: what does not fit is named here. Returns what the
+    training rows gave."""
     for rows in (task.validation, task.train):
-        batch = rows.take(torch.arange(LEAST))
+        batch = rows.first_batch()
         model = task.model(0).eval()
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of shapes, which are judged here
@@ -27,7 +28,7 @@ def check_batches(task) -> None:
             _numbers(task, rows, model)
             _shapes(task, rows, model, result)
             _metric(task, result, model, batch)
-        task.first = result
+    return result
 
 
 def _outputs(task, rows: Rows, batch, model) -> None:
@@ -86,7 +87,7 @@ def _numbers(task, rows: Rows, model) -> None:
     """NaN and infinity in features or targets are refused where they make the loss one: a model or a loss
     may know what to do with them."""
     if rows.tensors is None:
-        batch, where = rows.take(torch.arange(LEAST)), "the first rows"
+        batch, where = rows.first_batch(), "the first rows"
         found = [name for name, t in leaves(batch) if not torch.isfinite(t).all()]
     else:
         bad, found = torch.zeros(len(rows), dtype=torch.bool), []
@@ -154,7 +155,7 @@ def check_step(task) -> None:
         raise BadInput(
             f"the optimizer function returns a {type(optimizer).__name__}; it must return an optimizer."
         )
-    loss = task.run(model, task.train.take(torch.arange(LEAST))).loss
+    loss = task.run(model, task.train.first_batch()).loss
     if not loss.requires_grad:
         raise BadInput(
             "the loss does not depend on the model's trainable parameters; there is nothing to train."

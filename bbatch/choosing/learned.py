@@ -19,7 +19,8 @@ LOOK = "look at the data and the model before the batch size"
 
 
 def nothing_learned(search: Search) -> tuple[str, str] | None:
-    """Why there is no recommendation, and what to do; None where there is one."""
+    """Why there is no recommendation, and what to do; None where there is one. Where the loss alone speaks
+    for one, the task's notes say so."""
     task, best = search.task, search.leader
     begun = [c for c in search.candidates if c.epochs]
     if begun and all(c.diverged for c in begun):

@@ -42,7 +42,7 @@ def estimate(task: Task) -> tuple[float, float]:
             seen[at] = tensor.untyped_storage().nbytes()
         return tensor
 
-    batch = move(task.train.take(torch.arange(LEAST)), task.device)
+    batch = move(task.train.first_batch(), task.device)
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor), torch.random.fork_rng():
         task.run(model, batch)
     return sum(seen.values()) / LEAST, of_weights(model)
@@ -53,14 +53,11 @@ def of_weights(model) -> float:
     return 4.0 * sum(p.numel() * p.element_size() for p in model.parameters())
 
 
-def memory_ceiling(task: Task, cap: int, seconds: float = 20.0, allowance: int | None = None) -> int | None:
+def memory_ceiling(task: Task, cap: int, seconds: float) -> int | None:
     """The largest power of two whose training steps fit in memory, where twice as many rows, at most `cap`,
-    were seen to fail; 0 where none fits. None where nothing is ruled out.
-
-    `seconds`: the search is given up after this time. `allowance`: bytes that it may take beyond what it
-    begins with, by default most of what is available now.
+    were seen to fail; 0 where none fits. None where nothing is ruled out. After `seconds` it is given up.
     """
-    room = allowance or available(task.device)
+    room = available(task.device)
     each, fixed = estimate(task)
     if room and room / SPARE >= cap * each + fixed:
         return None

@@ -73,8 +73,8 @@ class Rows:
             for index in order.split(size):
                 yield self.take(index), len(index)
             return
-        own, left = not isinstance(self.loader.sampler, (RandomSampler, SequentialSampler)), len(order)
-        self._wanted.batches = BatchSampler(self.loader.sampler if own else order.tolist(), size, False)
+        drawn, left = self.loader.sampler if own_sampler(self.loader) else order.tolist(), len(order)
+        self._wanted.batches = BatchSampler(drawn, size, False)
         self._served = self._served or self._serving()
         with self._making_batches():
             for batch in self._served:
@@ -92,11 +92,15 @@ class Rows:
         with self._making_batches():
             return mapped(self._cast, self.loader.collate_fn(many(index.tolist())))
 
-    def few(self, count: int = LEAST) -> Self:
+    def first_batch(self):
+        """Of the first rows, enough for a check."""
+        return self.take(torch.arange(LEAST))
+
+    def few(self) -> Self:
         """The first rows alone, which are small enough to be sent to another process."""
         if self.tensors is not None:
-            return Rows(mapped(lambda t: t[:count].clone(), self.tensors), self.what, self.dtype)
-        rows = [self.loader.dataset[k] for k in range(count)]
+            return Rows(self.first_batch(), self.what, self.dtype)
+        rows = [self.loader.dataset[k] for k in range(LEAST)]
         return Rows(DataLoader(rows, collate_fn=self.loader.collate_fn), self.what, self.dtype)
 
     def same(self, other: Self) -> bool:

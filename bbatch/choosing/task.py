@@ -13,12 +13,12 @@ from torch.nn.parameter import UninitializedTensorMixin
 from .. import published
 from ..adapter import Adapter, Result, wants_model
 from ..bfloat16 import layers_in_bf16
-from ..config import DATASETS, PRECISIONS
+from ..config import PRECISIONS, plan
 from ..data import usable
 from ..errors import BadInput, one_of
 from ..nests import move, told
 from .checks import check_batches, check_step, load_torch
-from .rows import LEAST, Rows
+from .rows import Rows
 
 MOMENTUM = 0.9  # of "sgd", Table II
 CLOSURES = {"LBFGS"}  # optimizers that want the loss computed anew at their bidding
@@ -93,7 +93,7 @@ class Task:
         if self.train.same(self.validation):
             raise BadInput("the validation data is the training data itself; hold some rows out.")
         with torch.random.fork_rng():
-            check_batches(self)
+            self.first = check_batches(self)
             begun = clock()
             load_torch()
             self.loading = clock() - begun
@@ -106,13 +106,12 @@ class Task:
             model = self._made()
             if any(isinstance(p, UninitializedTensorMixin) for p in (*model.parameters(), *model.buffers())):
                 with torch.no_grad():  # lazy layers take their shapes from a batch
-                    self.run(model.to(self.device), self.train.take(torch.arange(LEAST)))
+                    self.run(model.to(self.device), self.train.first_batch())
             return model.to(self.device)
 
     def _made(self) -> nn.Module:
         if isinstance(self.source, nn.Module):
-            with told("the model cannot be copied", "give a function that makes a new one"):
-                model = _copied(self.source)
+            model = _copied(self.source)
         elif callable(self.source):
             with told("the model cannot be made"):
                 model = self.source()
@@ -170,10 +169,9 @@ class Task:
     @property
     def default_rate(self) -> float:
         """The rate at a batch of 32 where none is given: the paper's for Adam and SGD, else PyTorch's."""
-        cls = NAMES.get(self.optimizer) if isinstance(self.optimizer, str) else self.optimizer
         if self.optimizer == "sgd":
-            p = DATASETS["mnist"].protocol
-            return p.base_lr * published.value("vi-base-batch") / p.base_batch
+            return plan("mnist", int(published.value("vi-base-batch"))).lr
+        cls = NAMES[self.optimizer] if isinstance(self.optimizer, str) else self.optimizer
         own = inspect.signature(cls).parameters.get("lr") if inspect.isclass(cls) else None
         usual = own.default if own is not None and isinstance(own.default, float) else None
         return usual or published.value("vi-default-lr")
@@ -211,7 +209,8 @@ class Task:
 def _copied(model: nn.Module) -> nn.Module:
     """A copy; buffers of lazy layers, which PyTorch cannot copy, are made anew."""
     lazy = [b for b in model.buffers() if isinstance(b, UninitializedTensorMixin)]
-    return copy.deepcopy(model, {id(b): type(b)(device=b.device) for b in lazy})
+    with told("the model cannot be copied", "give a function that makes a new one"):
+        return copy.deepcopy(model, {id(b): type(b)(device=b.device) for b in lazy})
 
 
 def _parameters(function: Callable) -> int:

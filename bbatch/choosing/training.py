@@ -116,9 +116,7 @@ class Training:
 
 def parts(task: Task, batch_size: int) -> tuple[int, int]:
     """(rows in memory at a time, parts that make a step) for a batch size on this machine."""
-    if not task.fits or batch_size <= task.fits:
-        return batch_size, 1
-    count = math.ceil(batch_size / task.fits)
+    count = math.ceil(batch_size / (task.fits or batch_size))
     return math.ceil(batch_size / count), count
 
 

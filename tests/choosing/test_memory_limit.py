@@ -45,7 +45,7 @@ class Hungry(Crash):
         return self.layer(x) + 0 * x.repeat(1, 2**20 // 6).requires_grad_().square().sum(1, keepdim=True)
 
 
-def test_what_ends_the_process_leaves_the_answer_whatever_the_model_prints_and_takes():
+def test_what_ends_the_process_leaves_the_answer_whatever_the_model_prints_and_takes(monkeypatch):
     data = tuple({"x": x, "labels": y} for x, y in (TRAIN, HELD))
 
     class Own(Crash):
@@ -53,12 +53,14 @@ def test_what_ends_the_process_leaves_the_answer_whatever_the_model_prints_and_t
             return {"loss": F.cross_entropy(super().forward(x), labels)}
 
     task = Task(Own, *data, optimizer=lambda model, lr: torch.optim.SGD(model.parameters(), lr))
-    assert memory_ceiling(task, 2048, 120, 2**30) == 32
+    monkeypatch.setattr(module, "available", lambda device: 2**30)
+    assert memory_ceiling(task, 2048, 120) == 32
     assert len(task.train) == 300
 
 
-def test_memory_that_ends_is_noticed():
-    assert memory_ceiling(Task(Hungry, TRAIN, HELD), 2048, 120, 2**29) in (8, 16, 32, 64)
+def test_memory_that_ends_is_noticed(monkeypatch):
+    monkeypatch.setattr(module, "available", lambda device: 2**29)
+    assert memory_ceiling(Task(Hungry, TRAIN, HELD), 2048, 120) in (8, 16, 32, 64)
 
 
 class Slow:
@@ -71,16 +73,18 @@ class Slow:
         return time.sleep, (60,)
 
 
-def test_a_process_that_takes_long_to_begin_is_not_waited_for():
+def test_a_process_that_takes_long_to_begin_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(module, "available", lambda device: 2**28)
     task, begun = Task(Slow(), TRAIN, HELD), time.perf_counter()
-    assert memory_ceiling(task, 2**14, 1.0, 2**28) is None
+    assert memory_ceiling(task, 2**14, 1.0) is None
     assert time.perf_counter() - begun < 30
 
 
 @pytest.fixture
 def process(monkeypatch):
-    """The process, made up here: it notes `sizes` and ends with `code`; `asked` is what it was given."""
-    made = SimpleNamespace(sizes=[], code=1, asked=None, late=False)
+    """The process, made up here: it notes `sizes` and ends with `code`; `asked` is what it was given. `room`:
+    the memory that there is."""
+    made = SimpleNamespace(sizes=[], code=1, asked=None, late=False, room=2**20)
 
     def run(words, **more):
         made.asked = SimpleNamespace(words=words, **more)
@@ -91,6 +95,7 @@ def process(monkeypatch):
 
     monkeypatch.setattr(module.subprocess, "run", run)
     monkeypatch.setattr(module, "estimate", lambda task: (1000.0, 4000.0))
+    monkeypatch.setattr(module, "available", lambda device: made.room)
     return made
 
 
@@ -107,15 +112,16 @@ def process(monkeypatch):
 )
 def test_the_last_size_that_was_begun_is_the_one_that_failed(process, sizes, code, late, fits):
     process.sizes, process.code, process.late = sizes, code, late
-    assert memory_ceiling(Task(net, TRAIN, HELD), 2**14, 5.0, 2**20) == fits
+    assert memory_ceiling(Task(net, TRAIN, HELD), 2**14, 5.0) == fits
     assert process.asked.timeout == 15.0  # the search, and twice as long to begin
 
 
 def test_what_fits_with_two_thirds_to_spare_is_not_tried(process):
     """128 rows of 1,000 bytes beside 4,000 are 132,000 bytes: a third of 396,000."""
-    task = Task(net, TRAIN, HELD)
-    assert memory_ceiling(task, 128, allowance=396_000) is None and process.asked is None
-    memory_ceiling(task, 128, allowance=395_000)
+    task, process.room = Task(net, TRAIN, HELD), 396_000
+    assert memory_ceiling(task, 128, 20.0) is None and process.asked is None
+    process.room = 395_000
+    memory_ceiling(task, 128, 20.0)
     sent, cap, room = cloudpickle.loads(process.asked.input)
     assert (cap, room) == (128, 395_000) and process.asked.words[1:3] == ["-m", module.__name__]
     assert len(sent.train) == len(sent.validation) == 16 and len(task.train) == 300
@@ -124,13 +130,13 @@ def test_what_fits_with_two_thirds_to_spare_is_not_tried(process):
     assert Path(root) == Path(bbatch.__file__).parents[1] and more == [p for p in sys.path if p]
 
 
-def test_where_memory_is_unknown_it_is_tried_and_what_cannot_be_sent_is_not(process, monkeypatch):
-    monkeypatch.setattr(module, "available", lambda device: 0)
-    memory_ceiling(Task(net, TRAIN, HELD), 128)
+def test_where_memory_is_unknown_it_is_tried_and_what_cannot_be_sent_is_not(process):
+    process.room = 0
+    memory_ceiling(Task(net, TRAIN, HELD), 128, 20.0)
     assert cloudpickle.loads(process.asked.input)[2] == 0
     process.asked, lock = None, threading.Lock()
     held = Task(lambda: net() if lock else None, TRAIN, HELD)
-    assert memory_ceiling(held, 128) is None and process.asked is None
+    assert memory_ceiling(held, 128, 20.0) is None and process.asked is None
 
 
 @pytest.mark.parametrize("room", [0, 10**9])

@@ -29,7 +29,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from bbatch.choosing.rows import LEAST, Rows, own_sampler, pair_of
+from bbatch.choosing.rows import Rows, own_sampler, pair_of
 from bbatch.choosing.task import Task
 from bbatch.choosing.training import Training, epoch_seconds, fit
 from bbatch.errors import BadInput
@@ -361,8 +361,8 @@ def test_a_list_of_two_is_a_pair_and_a_longer_one_is_rows():
     with pytest.raises(BadInput, match="400 rows of features and 0 targets"):
         Rows((X, torch.tensor(1.0)), "training")
     for source in ((X, Y), Listed(X, Y)):
-        few = Rows(source, "training").few(20)
-        assert len(few) == 20 and torch.equal(next(few.batches(20))[0][0], X[:20])
+        few = Rows(source, "training").few()
+        assert len(few) == 16 and torch.equal(next(few.batches(20))[0][0], X[:16])
 
 
 def test_an_array_that_must_not_be_written_to_is_copied():
@@ -383,6 +383,14 @@ def test_a_loader_of_tensors_keeps_its_own_way_to_make_batches_and_to_draw_rows(
         (range(300), True),
     ):
         assert own_sampler(DataLoader(tensors, 8, sampler=sampler)) == is_own
+
+
+def test_a_sampler_that_draws_some_of_the_rows_draws_among_all_of_them():
+    numbered = TensorDataset(torch.arange(300), Y[:300])
+    for more, among in (({"num_samples": 40}, 40), ({"replacement": True}, 299)):
+        rows = Rows(DataLoader(numbered, 8, sampler=RandomSampler(numbered, **more)), "training")
+        drawn = torch.cat([batch[0] for batch, _ in rows.batches(32, seed=1)])
+        assert len(drawn) == len(rows) and len(drawn.unique()) <= among and drawn.max() > 200
 
 
 def test_a_fifth_is_held_out_of_one_source_and_none_of_it_is_in_both():
@@ -491,7 +499,7 @@ def test_an_optimizer_is_made_as_it_was_asked_for():
 def test_bf16_is_what_the_outputs_have():
     for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         task = Task(net, TRAIN, HELD, precision=precision)
-        assert task.run(task.model(0), task.train.take(torch.arange(16))).scores.dtype == dtype
+        assert task.run(task.model(0), task.train.first_batch()).scores.dtype == dtype
 
 
 def test_labels_that_the_loss_ignores_and_a_loss_that_one_row_makes_infinite_are_served():
@@ -694,8 +702,6 @@ def test_a_refusal_comes_before_pytorch_loads_what_a_step_needs():
 
 
 def test_a_refusal_needs_no_training():
-    rows = [(x, int(y)) for x, y in zip(*TRAIN, strict=True)]
-    assert len(rows) > LEAST
     steps = []
 
     class Noted(torch.optim.SGD):

@@ -13,7 +13,6 @@ from torch.utils.data import Dataset, TensorDataset
 from bbatch.choosing import judging
 from bbatch.choosing import training as module
 from bbatch.choosing.judging import Late, judge
-from bbatch.choosing.rows import Rows
 from bbatch.choosing.task import Task
 from bbatch.choosing.training import Training, epoch_seconds, fit
 from bbatch.errors import BadInput
@@ -386,7 +385,6 @@ def test_a_loss_below_zero_cannot_be_judged_in_percent():
     task = Task(net, TRAIN, HELD, lambda model, batch: -model(batch[0]).square().mean())
     with pytest.raises(BadInput, match="not above 0 cannot be judged in percent"):
         fit(task, 32, 0.01, 1)
-    assert Rows(TRAIN, "training").few(20).source[0].shape == (20, 6)
 
 
 def test_few_rows_are_pieces_of_one_and_one_piece_is_whole():
