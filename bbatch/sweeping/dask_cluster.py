@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 
 import pandas as pd
@@ -87,7 +87,7 @@ def executor(name: str, jobs: int | None = None, device: str = "cpu") -> Iterato
         open_here.enter_context(client)
         if client.dashboard_link:
             print(f"Dask's dashboard: {client.dashboard_link}", file=sys.stderr)
-        yield _Runs(client.get_executor(pure=False, **({"resources": resources} if resources else {})))
+        yield client.get_executor(pure=False, **({"resources": resources} if resources else {}))
 
 
 def _greeted(host: str, port: int) -> None:
@@ -113,36 +113,6 @@ def _greeted(host: str, port: int) -> None:
         if not 0 < length < 2**20:
             raise OSError("this is no Dask scheduler")
         read(length)
-
-
-class _Runs(Executor):
-    """Dask's executor, telling the end of a run that no worker survived as the library does."""
-
-    def __init__(self, inner: Executor):
-        self.inner = inner
-
-    def submit(self, function, /, *arguments, **options) -> Future:
-        ours = Future()
-
-        def pass_on(theirs: Future):
-            if theirs.cancelled():
-                ours.set_exception(
-                    BadInput(
-                        "the cluster dropped a run, as when its scheduler ends; what is finished "
-                        "is recorded, and the same command goes on from there."
-                    )
-                )
-            elif (error := theirs.exception()) is None:
-                ours.set_result(theirs.result())
-            elif type(error).__name__ == "KilledWorker":
-                ours.set_exception(BrokenExecutor(str(error)))
-            else:
-                ours.set_exception(error)
-
-        theirs = self.inner.submit(function, *arguments, **options)
-        ours.cancel = theirs.cancel
-        theirs.add_done_callback(pass_on)
-        return ours
 
 
 def overheads(measured: pd.DataFrame, seconds: float = 10.0) -> pd.DataFrame:

@@ -4,7 +4,14 @@ import multiprocessing
 import os
 import sys
 from collections import Counter, deque
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    ProcessPoolExecutor,
+    wait,
+)
 from datetime import UTC, datetime
 
 from tqdm import tqdm
@@ -106,7 +113,14 @@ def sweep(
                     run, slot = waiting.pop(future)
                     try:
                         record = future.result()
-                    except BrokenExecutor:
+                    except CancelledError:
+                        raise BadInput(
+                            "the cluster dropped a run, as when its scheduler ends; what is finished is "
+                            "recorded, and the same command goes on from there."
+                        ) from None
+                    except Exception as error:
+                        if not _worker_died(error):
+                            raise
                         record = after_death(run, slot)
                         slot = executor or _Process()
                         if record is None:
@@ -146,6 +160,12 @@ def processes(jobs: int | None, device: str) -> int:
     if jobs is not None:
         whole("number of jobs", jobs, 1)
     return jobs or (os.cpu_count() if device == "cpu" else 1)
+
+
+def _worker_died(error: Exception) -> bool:
+    """Whether a run ended with the process that had it: as this library says it, or as Dask does, which is
+    not imported here."""
+    return isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
 
 
 class _Process(ProcessPoolExecutor):
