@@ -1,6 +1,6 @@
 """The PyTorch engine: one epoch, or one evaluation, of any network on any device.
 
-An engine knows nothing of epochs before or after, of histories, of files or of the paper's names.
+An engine knows nothing of epochs before or after, of histories or of files; of the paper's names only `of`.
 """
 
 import inspect
