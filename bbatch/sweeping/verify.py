@@ -82,6 +82,13 @@ def agree(rows: list[dict]) -> bool:
     )
 
 
+def tolerance(accuracy: float, n: int) -> float:
+    """By how many points two networks of this accuracy (percent) differ on n test samples by chance, in
+    `CONFIDENCE` of cases."""
+    p = accuracy / 100
+    return 100 * NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * math.sqrt(2 * p * (1 - p) / n)
+
+
 def compare_records(committed: dict, here: dict) -> dict:
     """One row: the run, both test accuracies (percent), the difference that is tolerated, and the agreement.
 
@@ -107,8 +114,7 @@ def compare_records(committed: dict, here: dict) -> dict:
     if here["observed"].get("failure"):
         return row | {"agreement": "failed", "why": here["observed"]["failure"]}
     row["here"] = 100 * here["final"]["test_correct"] / n
-    p = (row["recorded"] + row["here"]) / 200
-    row["tolerance"] = 100 * NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * math.sqrt(2 * p * (1 - p) / n)
+    row["tolerance"] = tolerance((row["recorded"] + row["here"]) / 2, n)
     same = all(committed[part] == here[part] for part in ("run", "seeds", "data", "history", "final"))
     diverged = [r["final"]["diverged_epoch"] is not None for r in (committed, here)]
     close = all(diverged) or (not any(diverged) and abs(row["recorded"] - row["here"]) <= row["tolerance"])
