@@ -85,7 +85,3 @@ def _print(rows: pd.DataFrame | list[dict] | Told | str, as_json: bool) -> None:
         print("\n".join(line.rstrip() for line in text.splitlines()))
     else:
         print("(no rows)")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,8 +9,7 @@ from ..geometry.one_network import BALLS
 from .claim import Put, crossed, each, one
 from .rules import Says
 
-SETS = {"1K": "synthetic-1k", "10K": "synthetic-10k", "50K": "synthetic-50k"}
-SETS = {title: {"dataset": dataset} for title, dataset in SETS.items()}
+SETS = {size: {"dataset": f"synthetic-{size.lower()}"} for size in ("1K", "10K", "50K")}
 EQ3 = {  # readings of Eq. (3): which ball, whether its maximum was searched for or sampled, and on which loss
     f"{BALLS[ball]}, {how}, {split} loss": {"measure": f"sharpness_{ball}{drawn}", "split": split}
     for ball in ("l2", "linf", "filter", "relative")

@@ -12,8 +12,8 @@ from .judging import Judgement
 from .questions import QUESTIONS
 
 COLUMNS = ["id", "section", "claim", "published", "paper_check", "measured", "low", "high", "n", "verdict"]
-INDENT = {"initial_indent": "  ", "subsequent_indent": "  "}
 COLUMNS += ["unit", "at", "reading", "question", "command", "note"]
+INDENT = {"initial_indent": "  ", "subsequent_indent": "  "}
 
 
 def verdict_frame(judgements: Iterable[Judgement]) -> pd.DataFrame:

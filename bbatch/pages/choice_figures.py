@@ -16,8 +16,8 @@ from .shown import from_to
 from .style import COLORS, FAINT, INK, drawing, has_bar, log_numbers, shades, with_ends
 
 MARKS = dict(zip(METHODS, "oDs^v", strict=True))
-SHADES = (COLORS["cifar10"], COLORS["synthetic-50k"], INK, COLORS["mnist"], COLORS["synthetic-1k"])
-SHADES = dict(zip(METHODS, SHADES, strict=True))
+_FIVE = (COLORS["cifar10"], COLORS["synthetic-50k"], INK, COLORS["mnist"], COLORS["synthetic-1k"])
+SHADES = dict(zip(METHODS, _FIVE, strict=True))
 
 
 @drawing

@@ -44,7 +44,7 @@ def stage(made: dict[Path, Path], about: dict) -> None:
         notebook = nbformat.read(executed, as_version=4)
         for cell in notebook.cells:
             for output in cell.get("outputs", []):
-                _for_the_page(cell, output)
+                _for_the_page(output)
         if path.parent == notebooks.FOLDER:
             said = (
                 f"*This page is the notebook `notebooks/{path.name}`: `make lab` opens it in JupyterLab "
@@ -64,19 +64,12 @@ def configuration(settings: dict, about: dict) -> dict:
     return settings | {"html": html | buttons}
 
 
-def _for_the_page(cell, output) -> None:
-    """Put an output in the form that MyST-NB renders.
-
-    It warns of plotly's JSON, for JupyterLab alone, even where HTML stands beside it, and takes the
-    alternative text of an image from the cell's metadata, where a computed text cannot be: it is moved there
-    from the output's.
-    """
+def _for_the_page(output) -> None:
+    """Leave out what is for JupyterLab alone: MyST-NB warns of plotly's JSON even where HTML stands beside
+    it."""
     if "text/html" in output.get("data", {}):
         output.data.pop("application/vnd.plotly.v1+json", None)
         output.data["text/html"] = picture.without_still(output.data["text/html"])
-    for kind, about in output.get("metadata", {}).items():
-        if kind.startswith("image/") and "alt" in about:
-            cell.metadata.setdefault("mystnb", {}).setdefault("image", {})["alt"] = about["alt"]
 
 
 def render() -> None:
