@@ -128,7 +128,7 @@ def test_workers_that_share_nothing_and_one_that_is_killed(undisturbed, tmp_path
         child = harness.start(sharing_nothing, name, tmp_path, runs)
         harness.until(lambda: harness.record_files(tmp_path), alive=child.is_alive)
         first.kill()
-        child.join(120)
+        child.join(300)
         assert child.exitcode == 0 and second.poll() is None
     assert harness.decided_files(tmp_path) == undisturbed
     held = [len(list((tmp_path / f"worker {k}" / "live" / "records").glob("*.json"))) for k in range(2)]
@@ -189,7 +189,7 @@ def test_a_scheduler_that_ends_loses_no_finished_run(undisturbed, tmp_path, long
         child = harness.start(to_the_end_of_the_scheduler, name, tmp_path, runs)
         harness.until(lambda: len(harness.record_files(tmp_path)) >= 1, alive=child.is_alive)
         scheduler.send_signal(signal.SIGKILL)
-        child.join(120)
+        child.join(300)
         assert child.exitcode == 0
     finished = harness.record_files(tmp_path)
     with separate(tmp_path) as (name, _):
