@@ -80,7 +80,7 @@ class Task:
         usable(device)
         self.source, self.optimizer, self.metric = model, optimizer, metric
         self.adapter, self.device, self.precision, self.notes = Adapter(loss), device, precision, []
-        self.clock = clock
+        self.clock, self._first_made = clock, None
         self.fits = 0  # rows that memory holds while training, where known; larger batches are accumulated
         with torch.random.fork_rng():
             first = self._made()
@@ -130,7 +130,7 @@ class Task:
 
     def _shared(self, model: nn.Module) -> bool:
         """Whether a model uses the first one's very weights (a shared backbone): then it is copied."""
-        if not hasattr(self, "_first_made"):
+        if self._first_made is None:
             self._first_made = model  # never trained
             return False
         first = {id(p) for p in (*self._first_made.parameters(), *self._first_made.buffers())}
