@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..statistics import Interval
 from ..studies.remedies import BASE, LARGE, PLAIN, optimizers_of
-from . import remedies
+from . import rate_map, remedies
 
 
 def lost_by_optimizer(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
@@ -19,10 +19,10 @@ def lost_by_optimizer(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
         if {name, f"{name} at {BASE}"} <= set(arms):
             both = arms[f"{name} at {BASE}"], arms[name]
             seeds = min(part["seed"].nunique() for part in both)
-            weights = remedies.weights_of(seeds)
+            weights = rate_map.weights_of(seeds)
             small = remedies.arm_grid(both[0], BASE, seeds).accuracy(weights)
             big = remedies.arm_grid(both[1], large, seeds).accuracy(weights)
-            rows.append([name, *(remedies.interval_of(v, seeds) for v in (small, big, small - big))])
+            rows.append([name, *(rate_map.interval_of(v, seeds) for v in (small, big, small - big))])
     return pd.DataFrame(rows, columns=["optimizer", "at_base", "at_large", "lost"])
 
 
@@ -36,7 +36,7 @@ def gained_by_seed(
     found = []
     for part in of:
         grid = remedies.arm_grid(part, batch_size, len(shared))
-        found.append(grid.test_acc[:, int(grid.chosen(remedies.weights_of(len(shared))[0]))])
+        found.append(grid.test_acc[:, int(grid.chosen(rate_map.weights_of(len(shared))[0]))])
     return pd.Series(found[0] - found[1], index=shared)
 
 
@@ -60,10 +60,10 @@ def growth_and_decay(dataset: str, runs: pd.DataFrame) -> Equivalence:
     for name in ("SGD, batch grows", "SGD, rate decays"):
         found = arms[name]
         seeds, b = found["seed"].nunique(), int(found["batch_size"].iloc[0])
-        grid, weights = remedies.arm_grid(found, b, seeds), remedies.weights_of(seeds)
+        grid, weights = remedies.arm_grid(found, b, seeds), rate_map.weights_of(seeds)
         accuracy.append(grid.accuracy(weights))
         k = int(grid.chosen(weights[0]))
         steps.append(remedies.cost_of_run(found, b, grid.rates[k])["steps"])
         edges.append(k in (0, len(grid.rates) - 1))
-    made = (remedies.interval_of(values, seeds) for values in (*accuracy, accuracy[0] - accuracy[1]))
+    made = (rate_map.interval_of(values, seeds) for values in (*accuracy, accuracy[0] - accuracy[1]))
     return Equivalence(*made, *steps, edges[0])

@@ -1,7 +1,6 @@
 """What does a larger batch cost, and what a wrong rate? Read from a map of batch sizes and constant rates
 (`rate_map`, which says how the best rate is chosen, and what the intervals cover)."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,66 +10,48 @@ from ..config import DATASETS, LR_RULES
 from ..errors import BadInput, one_of
 from ..statistics import Interval
 from .critical_batch_size import DROP, Critical, critical_batch_size
-from .rate_map import (
-    CHOICES,
-    DRAWS,
-    TAILS,
-    all_seeds,
-    map_by_batch_size,
-    percentiles,
-    seed_count,
-    seed_weights,
-)
+from .rate_map import CHOICES, interval_of, map_by_batch_size, weights_of
 
 BASE = 32  # the batch size that all others are compared with: the paper's base batch
 
 
-def best_rates(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS) -> pd.DataFrame:
+def best_rates(runs: pd.DataFrame, by: str = CHOICES[0]) -> pd.DataFrame:
     """The best rate at each batch size. Columns: batch_size, chosen (the best of the rates tried), at_edge
     (it is the lowest or highest of them: the range was too small), optimum (rate between the tried ones where
     the mean score peaks, see `Grid.optimum`; `Interval`), accuracy (test accuracy in percent at the chosen
     rate, `Interval`)."""
-    found = map_by_batch_size(runs, by)
-    whole, drawn, n = all_seeds(found), seed_weights(seed_count(found), draws), seed_count(found)
-    rows = []
-    for b, grid in found.items():
-        k = int(grid.chosen(whole))
-        optimum = percentiles(2 ** grid.optimum(whole), 2 ** grid.optimum(drawn), n)
-        accuracy = percentiles(grid.accuracy(whole), grid.accuracy(drawn), n)
+    rows, n = [], runs["seed"].nunique()
+    weights = weights_of(n)
+    for b, grid in map_by_batch_size(runs, by).items():
+        k = int(grid.chosen(weights[0]))
+        optimum, accuracy = interval_of(2 ** grid.optimum(weights), n), interval_of(grid.accuracy(weights), n)
         rows.append([b, grid.rates[k], k in (0, len(grid.rates) - 1), optimum, accuracy])
     return pd.DataFrame(rows, columns=["batch_size", "chosen", "at_edge", "optimum", "accuracy"])
 
 
-def cost_of_batch(
-    runs: pd.DataFrame, by: str = CHOICES[0], base: int = BASE, draws: int = DRAWS
-) -> pd.DataFrame:
+def cost_of_batch(runs: pd.DataFrame, by: str = CHOICES[0], base: int = BASE) -> pd.DataFrame:
     """Does batch size itself cost anything? Test accuracy at each size's best rate minus that at `base`'s.
 
     Columns: batch_size, difference (points, `Interval`). Both are of the same seeds, in every draw.
     """
     found = map_by_batch_size(runs, by)
     one_of("batch size to compare with", base, found)
-    whole, drawn = all_seeds(found), seed_weights(seed_count(found), draws)
-    rows = []
-    for b, grid in found.items():
-        difference, differences = (grid.accuracy(w) - found[base].accuracy(w) for w in (whole, drawn))
-        rows.append([b, percentiles(difference, differences, seed_count(found))])
+    n = runs["seed"].nunique()
+    accuracy = {b: grid.accuracy(weights_of(n)) for b, grid in found.items()}
+    rows = [[b, interval_of(at_best - accuracy[base], n)] for b, at_best in accuracy.items()]
     return pd.DataFrame(rows, columns=["batch_size", "difference"])
 
 
-def critical_at_best_rate(
-    runs: pd.DataFrame, by: str = CHOICES[0], drop: float = DROP, draws: int = DRAWS
-) -> tuple[Critical, pd.Series]:
+def critical_at_best_rate(runs: pd.DataFrame, drop: float = DROP) -> tuple[Critical, pd.Series]:
     """B* by the paper's definition (Section IV-G), each batch size at its best rate.
 
     Returns that of all seeds, and the share of draws that give each B*, by B* (missing: the draw has none).
     """
-    found = map_by_batch_size(runs, by)
-    whole, drawn = all_seeds(found), seed_weights(seed_count(found), draws)
-    again = pd.DataFrame({b: grid.accuracy(drawn) for b, grid in found.items()})
-    each = [critical_batch_size(row, drop).critical for row in again.to_dict("records")]
-    shares = pd.Series(each, dtype="Int64").value_counts(normalize=True, dropna=False).sort_index()
-    return critical_batch_size({b: float(g.accuracy(whole)) for b, g in found.items()}, drop), shares
+    weights = weights_of(runs["seed"].nunique())
+    accuracy = pd.DataFrame({b: grid.accuracy(weights) for b, grid in map_by_batch_size(runs).items()})
+    found, *drawn = (critical_batch_size(row, drop) for row in accuracy.to_dict("records"))
+    each = pd.Series([again.critical for again in drawn], dtype="Int64")
+    return found, each.value_counts(normalize=True, dropna=False).sort_index()
 
 
 @dataclass(frozen=True)
@@ -78,8 +59,7 @@ class Exponents:
     """Powers of B that the best rate follows.
 
     `straight`: one line over all sizes. `below`, `above`: a continuous line with one bend, up to the batch
-    size `bend` and from it on, and `change`, the former minus the latter; `bend_low`, `bend_high`: the bend's
-    interval.
+    size `bend` and from it on, and `change`, the former minus the latter.
 
     `bends`: the interval of the change leaves out 0. Where it does not, `straight` is what the data say.
     """
@@ -89,8 +69,6 @@ class Exponents:
     above: Interval
     change: Interval
     bend: int
-    bend_low: int
-    bend_high: int
 
     @property
     def bends(self) -> bool:
@@ -118,22 +96,18 @@ def bent_line(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
     return k + 2, below, above
 
 
-def rate_exponents(runs: pd.DataFrame, by: str = CHOICES[0], draws: int = DRAWS) -> Exponents:
+def rate_exponents(runs: pd.DataFrame) -> Exponents:
     """The exponent of the best rate against the batch size, over all sizes and below and above its bend.
 
     Each draw of seeds chooses the rates and places the bend anew.
     """
-    found = map_by_batch_size(runs, by)
-    sizes, n = np.array(list(found)), seed_count(found)
-    x = np.log2(sizes)
-    weights = np.vstack([all_seeds(found), seed_weights(n, draws)])  # all seeds first, then each draw
-    y = np.column_stack([grid.optimum(weights) for grid in found.values()])
+    found, n = map_by_batch_size(runs), runs["seed"].nunique()
+    sizes = list(found)
+    x, y = np.log2(sizes), np.column_stack([grid.optimum(weights_of(n)) for grid in found.values()])
     bend, below, above = bent_line(x, y)
     straight = np.polyfit(x, y.T, 1)[0]
-    intervals = [percentiles(v[0], v[1:], n) for v in (straight, below, above, below - above)]
-    # the bend is one of the sizes, and so are its bounds
-    bends = np.quantile(sizes[bend[1:]], TAILS, method="inverted_cdf")
-    return Exponents(*intervals, int(sizes[bend[0]]), *map(int, bends))
+    intervals = (interval_of(values, n) for values in (straight, below, above, below - above))
+    return Exponents(*intervals, sizes[bend[0]])
 
 
 def rules_on_map(runs: pd.DataFrame) -> pd.DataFrame:
@@ -144,17 +118,10 @@ def rules_on_map(runs: pd.DataFrame) -> pd.DataFrame:
     `Interval`: seeds drawn again, choice made anew). Between two rates accuracy is interpolated in the rate's
     logarithm; where a rule leads out of the range tried, `loss` is missing (NaN).
     """
-    found = map_by_batch_size(runs)
-    base = DATASETS[runs["dataset"].iloc[0]].protocol
-    whole, drawn, n = all_seeds(found), seed_weights(seed_count(found), DRAWS), seed_count(found)
-    rows = []
-    for b, grid in found.items():
+    base, rows, n = DATASETS[runs["dataset"].iloc[0]].protocol, [], runs["seed"].nunique()
+    weights = weights_of(n)
+    for b, grid in map_by_batch_size(runs).items():
         for rule in ("constant", "sqrt", "linear"):
             rate = base.base_lr * LR_RULES[rule](b / base.base_batch)
-            at = grid.at(rate)
-            if at is None:
-                loss = Interval(math.nan, math.nan, math.nan, n)
-            else:
-                loss = percentiles(*(grid.accuracy(w) - w @ at for w in (whole, drawn)), n)
-            rows.append([b, rule, rate, loss])
+            rows.append([b, rule, rate, interval_of(grid.accuracy(weights) - weights @ grid.at(rate), n)])
     return pd.DataFrame(rows, columns=["batch_size", "rule", "rate", "loss"])

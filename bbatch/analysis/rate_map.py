@@ -62,11 +62,11 @@ class Grid:
         at_all = weights @ self.test_acc
         return np.take_along_axis(at_all, self.chosen(weights)[..., None], -1)[..., 0]
 
-    def at(self, rate: float) -> np.ndarray | None:
-        """Test accuracy of each seed at `rate`, [seeds]; None outside the rates tried."""
+    def at(self, rate: float) -> np.ndarray:
+        """Test accuracy of each seed at `rate`, [seeds]; NaN outside the rates tried."""
         x, at = np.log(self.rates), math.log(rate)
         if not x[0] - 1e-9 <= at <= x[-1] + 1e-9:
-            return None
+            at = math.nan
         return np.array([np.interp(at, x, row) for row in self.test_acc])
 
 
@@ -91,33 +91,14 @@ def map_by_batch_size(runs: pd.DataFrame, by: str = CHOICES[0]) -> dict[int, Gri
     return found
 
 
-def seed_weights(count: int, draws: int) -> np.ndarray:
-    """Bootstrap weights of the seeds, [draws, seeds]; each row sums to 1."""
-    return np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), draws) / count
+def weights_of(seeds: int) -> np.ndarray:
+    """Weights of the seeds, [1 + draws, seeds]: all alike in the first row, drawn again in the others."""
+    alike = np.full(seeds, 1 / seeds)
+    return np.vstack([alike, np.random.default_rng(0).multinomial(seeds, alike, DRAWS) / seeds])
 
 
-def seed_count(found: dict[int, Grid]) -> int:
-    return len(next(iter(found.values())).score)
-
-
-def all_seeds(found: dict[int, Grid]) -> np.ndarray:
-    return np.full(seed_count(found), 1 / seed_count(found))
-
-
-def percentiles(value: float, drawn: np.ndarray, n: int) -> Interval:
-    """The value for all seeds with the percentile interval of the draws."""
-    return Interval(float(value), *map(float, np.quantile(drawn, TAILS)), n)
-
-
-def map_cells(runs: pd.DataFrame) -> pd.DataFrame:
-    """What the figure of the map shows: a row for each batch size and rate, with means over seeds.
-
-    Columns: batch_size, lr, test_acc, held_out_acc (percent), test_loss, held_out_loss, n (seeds), diverged
-    (of them). A mean over losses that are not all finite is missing.
-    """
-    means = {
-        c: (c, lambda v: v.mean(skipna=False))
-        for c in ("test_acc", "held_out_acc", "test_loss", "held_out_loss")
-    }
-    counts = {"n": ("seed", "size"), "diverged": ("diverged", "sum")}
-    return runs.groupby(["batch_size", "lr"], as_index=False).agg(**means, **counts)
+def interval_of(values: np.ndarray, seeds: int) -> Interval:
+    """The first value with the percentile interval of the others; all missing where it is."""
+    if np.isnan(values[0]):
+        return Interval(math.nan, math.nan, math.nan, seeds)
+    return Interval(float(values[0]), *map(float, np.nanquantile(values[1:], TAILS)), seeds)

@@ -18,7 +18,6 @@ import pandas as pd
 
 from ..config import BATCH_SCHEDULES, LR_RULES
 from ..errors import BadInput, one_of
-from ..statistics import Interval
 from ..studies.remedies import BASE, LARGE, PLAIN, SETTINGS, arm_trials, optimizers_of, remedies_of
 from . import rate_map
 from .estimate import Estimate
@@ -68,30 +67,18 @@ def arm_grid(runs: pd.DataFrame, batch_size: int, seeds: int) -> Grid:
     return rate_map.map_by_batch_size(here)[batch_size]
 
 
-def weights_of(seeds: int) -> np.ndarray:
-    """Weights of the seeds, [1 + draws, seeds]: all alike in the first row, drawn again in the others."""
-    return np.concatenate([np.full((1, seeds), 1 / seeds), rate_map.seed_weights(seeds, rate_map.DRAWS)])
-
-
-def interval_of(values: np.ndarray, seeds: int) -> Interval:
-    """The first value with the percentile interval of the others; all missing where it is."""
-    if np.isnan(values[0]):
-        return Interval(math.nan, math.nan, math.nan, seeds)
-    return Interval(float(values[0]), *map(float, np.nanquantile(values[1:], rate_map.TAILS)), seeds)
-
-
 def coverage(seeds: int, cases: int = 2_000) -> float:
     """How often, of 1, such an interval for a mean of `seeds` values holds the true mean, where values are
     normal: few seeds drawn again do not reach as far as new ones would. Simulated."""
     values = np.random.default_rng(0).normal(size=(cases, seeds))
-    low, high = np.quantile(values @ weights_of(seeds)[1:].T, rate_map.TAILS, axis=1)
+    low, high = np.quantile(values @ rate_map.weights_of(seeds)[1:].T, rate_map.TAILS, axis=1)
     return float(((low < 0) & (high > 0)).mean())
 
 
 @dataclass(frozen=True)
 class Untreated:
     """What the remedies at one batch size are compared with: the plain arm's grids at B = 32 and at the batch
-    size, and weights of the seeds. Accuracies are in percent, [1 + draws], see `weights_of`."""
+    size, and weights of the seeds. Accuracies are in percent, [1 + draws], see `rate_map.weights_of`."""
 
     batch_size: int
     weights: np.ndarray
@@ -105,10 +92,9 @@ class Untreated:
     def by_rule(self, rule: str) -> np.ndarray:
         """Of the larger batch at the best rate of B = 32 times the rule's factor; `constant`: untreated."""
         rates = self.base.rates[self.base.chosen(self.weights)] * LR_RULES[rule](self.batch_size / BASE)
-        found = np.full(len(rates), math.nan)
+        found = np.empty(len(rates))
         for rate in np.unique(rates):
-            if (at := self.plain.at(rate)) is not None:
-                found[rates == rate] = self.weights[rates == rate] @ at
+            found[rates == rate] = self.weights[rates == rate] @ self.plain.at(rate)
         return found
 
 
@@ -116,7 +102,7 @@ def untreated(arms: dict[str, pd.DataFrame], batch_size: int, seeds: int) -> Unt
     """The plain arms on their first `seeds` seeds."""
     return Untreated(
         batch_size,
-        weights_of(seeds),
+        rate_map.weights_of(seeds),
         arm_grid(arms[AT_BASE], BASE, seeds),
         arm_grid(arms[PLAIN], batch_size, seeds),
     )
@@ -131,7 +117,7 @@ def gaps_to_close(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
         u = untreated(arms, b, seeds)
         at_base, kept = u.at_base, u.by_rule("constant")
         rate = u.base.rates[int(u.base.chosen(u.weights[0]))]
-        rows.append([b, rate, *(interval_of(v, seeds) for v in (at_base, kept, at_base - kept))])
+        rows.append([b, rate, *(rate_map.interval_of(v, seeds) for v in (at_base, kept, at_base - kept))])
     return pd.DataFrame(rows, columns=["batch_size", "rate", "at_base", "kept", "gap"])
 
 
@@ -169,12 +155,14 @@ def _treated(u: Untreated, name: str, runs: pd.DataFrame) -> dict:
 
 def _compared(u: Untreated, name: str, accuracy: np.ndarray) -> dict:
     seeds, at_base, kept = u.weights.shape[1], u.at_base, u.by_rule("constant")
-    gap = interval_of(at_base - kept, seeds)
+    gap = rate_map.interval_of(at_base - kept, seeds)
     with np.errstate(divide="ignore", invalid="ignore"):  # a draw without a gap has no share
         share = (accuracy - kept) / (at_base - kept) if gap.low > 0 else np.full(len(kept), math.nan)
     gain = accuracy - u.plain.accuracy(u.weights)
     row = {"accuracy": accuracy, "left": at_base - accuracy, "share": share, "over_tuned": gain}
-    return {"remedy": name, "batch_size": u.batch_size} | {k: interval_of(v, seeds) for k, v in row.items()}
+    return {"remedy": name, "batch_size": u.batch_size} | {
+        k: rate_map.interval_of(v, seeds) for k, v in row.items()
+    }
 
 
 def cost_of_run(runs: pd.DataFrame, batch_size: int, rate: float) -> dict:

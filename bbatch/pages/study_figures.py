@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from ..analysis import batch_and_rate, rate_map
+from ..analysis import batch_and_rate
 from ..config import DATASETS
 from .picture import describe
 from .style import COLORS, INK, drawing, panels_in_a_row, with_ends
@@ -51,8 +51,7 @@ def _size_axis(axis, sizes) -> None:
 
 
 def _map(axis, name: str, runs: pd.DataFrame, deepest: float):
-    cells = rate_map.map_cells(runs)
-    wide = cells.pivot(index="lr", columns="batch_size", values="test_acc")
+    wide = runs.pivot_table(index="lr", columns="batch_size", values="test_acc")
     below = np.nanmax(wide.to_numpy()) - wide.to_numpy()
     x, y = np.log2(wide.columns.to_numpy(float)), np.log2(wide.index.to_numpy(float))
     look = dict(cmap="viridis_r", vmin=0, vmax=deepest, rasterized=True)

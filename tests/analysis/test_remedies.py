@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bbatch.analysis import arms_compared, remedies
+from bbatch.analysis import arms_compared, rate_map, remedies
 from bbatch.analysis.rate_map import Grid
 from bbatch.errors import BadInput
 from bbatch.statistics import Interval
@@ -217,7 +217,7 @@ def test_what_is_incomplete_is_left_out_and_the_plain_arms_are_needed(monkeypatc
 
 
 def test_weights_are_all_alike_and_then_drawn():
-    weights = remedies.weights_of(4)
+    weights = rate_map.weights_of(4)
     assert weights.shape == (2001, 4) and weights[0].tolist() == [0.25] * 4
     assert weights.sum(1) == pytest.approx(np.ones(2001)) and set(weights[1:].flat) == {0, 0.25, 0.5, 0.75, 1}
 
@@ -290,9 +290,9 @@ def test_a_share_is_told_where_the_interval_of_the_gap_lies_above_0(least, told,
 
 
 def test_an_interval_is_that_of_the_draws_that_have_a_value():
-    found = remedies.interval_of(np.array([1.5, math.nan, 1, 2]), 7)
+    found = rate_map.interval_of(np.array([1.5, math.nan, 1, 2]), 7)
     assert (found.mean, found.low, found.high, found.n) == pytest.approx((1.5, 1.025, 1.975, 7))
-    none = remedies.interval_of(np.array([math.nan, 1, 2]), 7)
+    none = rate_map.interval_of(np.array([math.nan, 1, 2]), 7)
     assert all(map(math.isnan, (none.mean, none.low, none.high))) and none.n == 7
 
 
@@ -419,7 +419,7 @@ def test_rates_and_steps_are_those_of_all_seeds_and_not_of_a_draw(monkeypatch):
     arms |= {"SGD, rate decays": both[both["batch_size"] == 256]}
     arms |= {"SGD, batch grows": both[both["batch_size"] == 4096]}
     monkeypatch.setattr(remedies, "by_arm", lambda dataset, runs: arms)
-    monkeypatch.setattr(remedies, "weights_of", lambda seeds: np.array([[0.5, 0.5], [1, 0], [0, 1]]))
+    monkeypatch.setattr(rate_map, "weights_of", lambda seeds: np.array([[0.5, 0.5], [1, 0], [0, 1]]))
     assert remedies.gaps_to_close(NAME, None)["rate"].tolist() == [0.2, 0.2]
     closed = remedies.gap_closed(NAME, None).set_index("remedy")
     assert closed.loc["tuned rate", "rate"].tolist() == [0.2, 0.2]
