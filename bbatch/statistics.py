@@ -1,9 +1,8 @@
-"""Means, intervals and paired differences over seeds. Every interval in the book comes from here."""
+"""Means, intervals and paired differences over seeds, correlations and power laws."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations
 
 import numpy as np
 from scipy import stats
@@ -11,7 +10,6 @@ from scipy import stats
 from .errors import BadInput
 
 LEVEL = 0.95
-EXACT = 8  # pairs up to which a rank correlation's p-value counts all their orders
 Values = Sequence[float] | np.ndarray  # of one dimension
 
 
@@ -40,11 +38,7 @@ class Interval:
 
         `sign` is "+" for differences. No zero has a minus.
         """
-        if math.isnan(self.mean):
-            return "–"
-        if math.isnan(self.low):
-            return decimal_text(self.mean, decimals, sign)
-        if not self.symmetric:
+        if not self.symmetric:  # nor is one without bounds
             return span(self, decimals, sign)
         half = decimal_text(self.half_width, decimals)
         return f"{decimal_text(self.mean, decimals, sign)}\u00a0±\u00a0{half}"
@@ -65,10 +59,10 @@ def span(interval, decimals: int = 2, sign: str = "") -> str:
 
     `sign` is "+" for differences. No zero has a minus.
     """
-    if math.isnan(interval.mean) or math.isnan(interval.low):
-        return Interval(interval.mean, math.nan, math.nan, 0).text(decimals, sign)
+    if math.isnan(interval.mean):
+        return "–"
     value, low, high = (decimal_text(x, decimals, sign) for x in (interval.mean, interval.low, interval.high))
-    return f"{value} ({low} to {high})"
+    return value if math.isnan(interval.low) else f"{value} ({low} to {high})"
 
 
 @dataclass(frozen=True)
@@ -84,10 +78,9 @@ class Correlation:
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """y = factor * x^exponent, and the R^2 of the straight line through the logarithms."""
+    """y in proportion to x^exponent, and the R^2 of the straight line through the logarithms."""
 
     exponent: Interval
-    factor: float
     r_squared: float
 
 
@@ -110,7 +103,7 @@ def paired_difference(a: Values, b: Values, level: float = LEVEL) -> Interval:
     return mean_interval(np.asarray(a, float) - np.asarray(b, float), level)
 
 
-def proportion_interval(correct: int, n: int, level: float = LEVEL) -> Interval:
+def proportion_interval(correct: int, n: int) -> Interval:
     """Wilson score interval for a proportion, in percent: the test set's sampling error of one accuracy.
 
     Raises `BadInput` unless 0 <= correct <= n and n > 0.
@@ -119,15 +112,11 @@ def proportion_interval(correct: int, n: int, level: float = LEVEL) -> Interval:
         raise BadInput(
             f"{correct} right answers of {n} is no proportion; 0 <= correct <= n and n > 0 are allowed."
         )
-    z = stats.norm.ppf((1 + level) / 2)
-    p = correct / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    low, high = min(centre - half, p), max(centre + half, p)  # at 0 and 1 one of them is p, but for rounding
-    return Interval(100 * p, 100 * low, 100 * high, n)
+    found = stats.binomtest(correct, n).proportion_ci(LEVEL, method="wilson")
+    return Interval(100 * correct / n, 100 * float(found.low), 100 * float(found.high), n)
 
 
-def pearson(x: Values, y: Values, level: float = LEVEL) -> Correlation:
+def pearson(x: Values, y: Values) -> Correlation:
     """Pearson's r with the interval of Fisher's z transform and the two-sided p-value of r = 0.
 
     Raises `BadInput` for fewer than four pairs, or where x or y does not vary.
@@ -138,19 +127,18 @@ def pearson(x: Values, y: Values, level: float = LEVEL) -> Correlation:
             f"a correlation needs four pairs or more that vary in both, not {len(x)} against {len(y)}."
         )
     found = stats.pearsonr(x, y)
-    low, high = found.confidence_interval(level)
+    low, high = found.confidence_interval(LEVEL)
     return Correlation(float(found.statistic), float(low), float(high), float(found.pvalue), len(x))
 
 
-def spearman(x: Values, y: Values, level: float = LEVEL, cells: Sequence | None = None) -> Correlation:
-    """Spearman's rank correlation with the interval of Bonett & Wright (2000) and its p-value.
+def spearman(x: Values, y: Values, level: float = LEVEL, cells: Sequence | None = None) -> Interval:
+    """Spearman's rank correlation with the interval of Bonett & Wright (2000).
 
     Fisher's z of the ranks with the standard error sqrt((1 + r²/2) / (n - 3)). With `cells`, a label for each
     pair, ranks are taken within each cell and their cell mean away, so that only differences inside a cell
-    count; each cell after the first costs one of n. Up to `EXACT` pairs without cells, p is exact: the share
-    of all orders of y with a correlation as large. Where the ranks agree in full, z is that of half a swap of
-    neighbours less, so that few pairs do not make an interval of one point. Raises `BadInput` for fewer than
-    four pairs net of that, or where x or y does not vary."""
+    count; each cell after the first costs one of n. Where the ranks agree in full, z is that of half a swap
+    of neighbours less, so that few pairs do not make an interval of one point. Raises `BadInput` for fewer
+    than four pairs net of that, or where x or y does not vary."""
     table = np.array([np.asarray(x, float), np.asarray(y, float)]) if len(x) == len(y) else np.zeros((2, 0))
     groups = np.unique(np.zeros(len(x)) if cells is None else np.asarray(cells), return_inverse=True)[1]
     n = table.shape[1] - len(set(groups.tolist())) + 1
@@ -166,20 +154,12 @@ def spearman(x: Values, y: Values, level: float = LEVEL, cells: Sequence | None 
     most = 1 - 6 / (n * (n * n - 1))
     z, error = np.arctanh(np.clip(r, -most, most)), math.sqrt((1 + r * r / 2) / (n - 3))
     half = stats.norm.ppf((1 + level) / 2) * error
-    exact = cells is None and n <= EXACT
-    p = _exact_p(*ranks) if exact else float(2 * stats.norm.sf(abs(z) / error))
     low, high = float(np.tanh(z - half)), float(np.tanh(z + half))
-    return Correlation(r, -1.0 if r == -1 else low, 1.0 if r == 1 else high, p, n)
+    return Interval(r, -1.0 if r == -1 else low, 1.0 if r == 1 else high, n)
 
 
-def _exact_p(x: np.ndarray, y: np.ndarray) -> float:
-    """The share of all orders of y whose product with x is as far from 0 as the one given."""
-    orders = np.array(list(permutations(y)))
-    return float((np.abs(orders @ x) >= abs(x @ y) - 1e-9).mean())
-
-
-def power_law(x: Values, y: Values, level: float = LEVEL) -> PowerLaw:
-    """Least squares of log y on log x: y = c * x^a, with the t interval (n - 2 degrees of freedom) of a.
+def power_law(x: Values, y: Values) -> PowerLaw:
+    """Least squares of log y on log x, with the t interval (n - 2 degrees of freedom) of the exponent.
 
     Raises `BadInput` for fewer than three points or values that are not above 0.
     """
@@ -187,9 +167,9 @@ def power_law(x: Values, y: Values, level: float = LEVEL) -> PowerLaw:
     if len(x) != len(y) or len(x) < 3 or (x <= 0).any() or (y <= 0).any():
         raise BadInput(f"a power law needs three points or more above 0, not {len(x)} against {len(y)}.")
     fit = stats.linregress(np.log(x), np.log(y))
-    half = stats.t.ppf((1 + level) / 2, len(x) - 2) * fit.stderr
+    half = stats.t.ppf((1 + LEVEL) / 2, len(x) - 2) * fit.stderr
     exponent = Interval(float(fit.slope), float(fit.slope - half), float(fit.slope + half), len(x))
-    return PowerLaw(exponent, float(np.exp(fit.intercept)), float(fit.rvalue**2))
+    return PowerLaw(exponent, float(fit.rvalue**2))
 
 
 def power_laws(frame, by: str, x: str, y: str) -> tuple[list[PowerLaw], Interval | None]:

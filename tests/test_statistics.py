@@ -64,6 +64,8 @@ def test_an_interval_that_is_not_symmetric_is_told_by_its_ends():
     """As where it ends at what is possible: 39.48 ± 44.71 would reach below 0."""
     assert statistics.Interval(39.484, 0.0, 89.412, 3).text() == "39.48 (0.00 to 89.41)"
     assert statistics.Interval(-1.0, -100.0, 2.5, 3).text(1, "+") == "−1.0 (−100.0 to +2.5)"
+    assert statistics.span(statistics.Interval(math.nan, 0.0, 1.0, 3)) == "–"
+    assert statistics.span(statistics.Interval(2.0, math.nan, math.nan, 1), 1, "+") == "+2.0"
     # a hundredth more to one side is not seen in the digits
     assert statistics.Interval(66.14, 65.21, 67.06, 1).text() == "66.14\u00a0±\u00a0" + "0.93"
 
@@ -133,10 +135,10 @@ def test_power_laws_are_those_of_the_groups_that_have_three_points_above_zero():
     )
 
 
-def test_power_law_finds_exponent_and_factor():
+def test_power_law_finds_the_exponent():
     x = np.array([1.0, 2, 4, 8, 16])
     fit = statistics.power_law(x, 3 * x**0.5)
-    assert (fit.exponent.mean, fit.factor, fit.r_squared) == pytest.approx((0.5, 3, 1))
+    assert (fit.exponent.mean, fit.r_squared) == pytest.approx((0.5, 1))
     noisy = statistics.power_law(x, 3 * x**0.5 * np.exp([0.1, -0.2, 0.15, 0.05, -0.1]))
     design = np.column_stack([np.ones(5), np.log(x)])
     target = np.log(3 * x**0.5) + [0.1, -0.2, 0.15, 0.05, -0.1]
@@ -159,14 +161,11 @@ def test_fits_refuse_what_they_cannot_fit(call):
         call()
 
 
-def test_few_ranks_have_an_exact_p_value_and_no_interval_of_one_point():
+def test_full_rank_agreement_of_few_has_no_interval_of_one_point():
     found = statistics.spearman([1, 2, 3, 4, 5], [2, 3, 5, 7, 11])
-    assert found.r == 1.0 and found.p == pytest.approx(2 / 120) and found.low < 0.9 and found.high == 1.0
-    x, y = [1.0, 4.0, 2.0, 8.0, 5.0, 7.0], [2.0, 3.0, 1.0, 9.0, 7.0, 4.0]
-    test = stats.permutation_test(
-        (y,), lambda a: stats.spearmanr(x, a).statistic, permutation_type="pairings", n_resamples=np.inf
-    )
-    assert statistics.spearman(x, y).p == pytest.approx(test.pvalue)
+    # half a swap of neighbours less than 1 is 1 - 6 / (5 * 24)
+    z, half = np.arctanh(0.95), stats.norm.ppf(0.975) * math.sqrt(1.5 / 2)
+    assert (found.mean, found.low, found.high, found.n) == (1.0, pytest.approx(np.tanh(z - half)), 1.0, 5)
 
 
 def test_a_tie_is_rounded_alike_whatever_the_last_bits_are():

@@ -11,10 +11,8 @@ import pandas as pd
 
 from .. import published
 from ..config import DATASETS
-from ..errors import BadInput
-from ..metrics import interval
-from ..statistics import LEVEL, Interval, proportion_interval
-from .cells import by_seed, combine, command, is_printed, sizes
+from ..statistics import proportion_interval
+from .cells import by_seed, combine, command, is_printed, linear, sizes
 from .estimate import Estimate, lacking, minus
 
 FEW = 5  # seeds; a share of fewer says nothing
@@ -74,7 +72,7 @@ def slopes(runs, datasets: Iterable[str]) -> list[Estimate]:
 
 def excess(runs, pairs: Iterable[tuple[str, str]], small: int, large: int) -> list[Estimate]:
     """By how much the fall on the first data set of each pair exceeds that on the second."""
-    return [minus(fall(runs, a, small, large), fall(runs, b, small, large), _over(a, b)) for a, b in pairs]
+    return [minus(fall(runs, a, small, large), fall(runs, b, small, large), over(a, b)) for a, b in pairs]
 
 
 def floor(runs, dataset: str, start: int) -> list[Estimate]:
@@ -85,10 +83,10 @@ def floor(runs, dataset: str, start: int) -> list[Estimate]:
 
 def peak(runs, dataset: str) -> Estimate:
     """The level at the best batch size, where all batch sizes are recorded."""
-    table = by_seed(runs, dataset, "test_acc").mean().droplevel("lr_rule") if len(runs) else pd.Series()
-    if set(sizes(runs, dataset)) - set(table.index):
+    means = by_seed(runs, dataset, "test_acc").mean()
+    if set(sizes(runs, dataset)) - set(means.index):
         return lacking(DATASETS[dataset].title, command(dataset), unit="percent")
-    return level(runs, dataset, int(table.idxmax()))
+    return level(runs, dataset, int(means.idxmax()))
 
 
 def seeds_that_agree(runs, datasets: Iterable[str]) -> list[Estimate]:
@@ -98,25 +96,15 @@ def seeds_that_agree(runs, datasets: Iterable[str]) -> list[Estimate]:
     """
     found = []
     for d in datasets:
-        ends = min(sizes(runs, d)), max(sizes(runs, d))
-        table = by_seed(runs, d, "test_acc")
-        changes = (
-            (table[ends[1], "linear"] - table[ends[0], "linear"]).dropna()
-            if {(b, "linear") for b in ends} <= set(table)
-            else pd.Series(dtype=float)
-        )
+        ends, about = [min(sizes(runs, d)), max(sizes(runs, d))], DATASETS[d].title
+        first, last = (_accuracies(runs, d, b) for b in ends)
+        changes = (last - first).dropna()
         if len(changes) < FEW:
-            found.append(
-                lacking(DATASETS[d].title, "" if is_printed(runs) else command(d), unit="percent of seeds")
-            )
-            continue
-        agree = int((np.sign(changes) == np.sign(changes.mean())).sum())
-        i = proportion_interval(agree, len(changes), LEVEL)
-        ids = tuple(
-            runs[(runs["dataset"] == d) & runs["batch_size"].isin(ends) & (runs["lr_rule"] == "linear")]["id"]
-        )
-        more = dict(unit="percent of seeds", how="Wilson's interval", about=DATASETS[d].title, ids=ids)
-        found.append(Estimate(i.mean, len(changes), bounds=(i.low, i.high), **more))
+            missing = "" if is_printed(runs) else command(d)
+            found.append(lacking(about, missing, unit="percent of seeds"))
+        else:
+            agree = np.sign(changes) == np.sign(changes.mean())
+            found.append(_share(agree, about, linear(runs, d).query("batch_size in @ends")["id"]))
     return found
 
 
@@ -125,41 +113,31 @@ def share_at_most(runs, dataset: str, batch_size: int, accuracy: float) -> Estim
 
     Whether a training collapses may hang on its seed, so that a mean says little: one run out of one leaves
     the share between 0 and 79 %, or 21 and 100 %. Of the paper's one run, the share is what it is."""
-    table = by_seed(runs, dataset, "test_acc")
-    values = (
-        table[batch_size, "linear"].dropna() if (batch_size, "linear") in table else pd.Series(dtype=float)
-    )
-    about = f"{DATASETS[dataset].title}, B = {batch_size}"
+    values, about = _accuracies(runs, dataset, batch_size), f"{DATASETS[dataset].title}, B = {batch_size}"
     if values.empty:
         return lacking(about, command(dataset), unit="percent of seeds")
-    right, mine = int((values <= accuracy).sum()), runs[runs["batch_size"] == batch_size]
-    i = proportion_interval(right, len(values), LEVEL)
     if is_printed(runs):
-        shown = f"{values.iloc[0]:.2f} %"
-        return Estimate(i.mean, 1, "percent of seeds", "one run", about, bounds=(i.mean, i.mean), shown=shown)
-    ids = tuple(mine[(mine["dataset"] == dataset) & (mine["lr_rule"] == "linear")]["id"])
-    return Estimate(
-        i.mean, len(values), "percent of seeds", "Wilson's interval", about, ids, bounds=(i.low, i.high)
-    )
+        share, shown = 100.0 if values.iloc[0] <= accuracy else 0.0, f"{values.iloc[0]:.2f} %"
+        return Estimate(share, 1, "percent of seeds", "one run", about, bounds=(share, share), shown=shown)
+    return _share(values <= accuracy, about, linear(runs, dataset).query("batch_size == @batch_size")["id"])
 
 
-def best_batch_size(frame: pd.DataFrame, dataset: str, metric: str = "test_acc") -> tuple[int, Interval]:
-    """The batch size with the highest mean, and that mean with its interval.
-
-    Raises `BadInput` where the frame holds no run of the data set.
-    """
-    runs = _runs(frame, dataset)
-    best = runs.groupby("batch_size")[metric].mean().idxmax()
-    return int(best), interval(runs[runs["batch_size"] == best], metric)
+def _accuracies(runs, dataset: str, batch_size: int) -> pd.Series:
+    """Test accuracy by seed, of the runs that there are."""
+    return by_seed(runs, dataset, "test_acc").get(batch_size, pd.Series(dtype=float)).dropna()
 
 
-def flat_range(frame: pd.DataFrame, dataset: str, within: float = FLAT) -> tuple[int, int]:
+def _share(held: pd.Series, about: str, ids: Iterable[str]) -> Estimate:
+    """The percentage of seeds of which something holds."""
+    i = proportion_interval(int(held.sum()), len(held))
+    more = dict(unit="percent of seeds", how="Wilson's interval", about=about, ids=tuple(ids))
+    return Estimate(i.mean, i.n, bounds=(i.low, i.high), **more)
+
+
+def flat_range(means: pd.Series) -> tuple[int, int]:
     """The smallest and the largest batch size around the best one, without a gap, whose mean test accuracy
-    lies within so many points of the best mean; of the batch sizes that are recorded.
-
-    Raises `BadInput` where the frame holds no run of the data set."""
-    means = _runs(frame, dataset).groupby("batch_size")["test_acc"].mean().sort_index()
-    near, best = means >= means.max() - within, means.idxmax()
+    lies within `FLAT` points of the best mean. `means`: by batch size, ascending."""
+    near, best = means >= means.max() - FLAT, means.idxmax()
     below, above = near.loc[best::-1], near.loc[best:]
     return int(below[below.cummin()].index[-1]), int(above[above.cummin()].index[-1])
 
@@ -172,16 +150,15 @@ def at_a_glance(runs: pd.DataFrame) -> pd.DataFrame:
     chosen on the same runs, which makes it a little too large)."""
     rows = []
     for name in (d for d in DATASETS if d in set(runs["dataset"])):
-        found = runs[(runs["dataset"] == name) & (runs["lr_rule"] == "linear")]
-        recorded = f"{found['batch_size'].nunique()} of {len(DATASETS[name].protocol.batch_sizes)}"
-        best = best_batch_size(found, name)[0]
-        rows.append([name, recorded, flat_range(found, name), best, fall(found, name, best, 512)])
+        found = linear(runs, name)
+        means = found.groupby("batch_size")["test_acc"].mean()
+        recorded = f"{len(means)} of {len(DATASETS[name].protocol.batch_sizes)}"
+        best = int(means.idxmax())
+        rows.append([name, recorded, flat_range(means), best, fall(found, name, best, 512)])
     return pd.DataFrame(rows, columns=["dataset", "sizes", "flat", "best", "cost_of_512"])
 
 
-def one_more_run(
-    runs: pd.DataFrame, dataset: str, metric: str = "test_acc", level_: float = LEVEL
-) -> pd.DataFrame:
+def one_more_run(runs: pd.DataFrame, dataset: str, metric: str = "test_acc") -> pd.DataFrame:
     """Could each published value be one more run of ours? A row for each batch size that both have.
 
     Columns: batch_size, n, paper, low, high (95 % prediction interval for a single run), inside. A printed
@@ -193,9 +170,9 @@ def one_more_run(
     for b in sorted(set(runs[runs["dataset"] == dataset]["batch_size"]) & set(paper.index)):
         printed, give = paper.loc[b, metric], paper.loc[b, f"{metric}_rounding"]
         found = level(runs, dataset, int(b), metric)
-        low, high = found.interval(level_, one_run=True)
+        low, high = found.interval(one_run=True)
         inside = bool(low - give <= printed <= high + give)
-        if not np.isnan(low) and not np.isnan(printed) and (not inside or found.narrow(level_)):
+        if not np.isnan(low) and not np.isnan(printed) and (not inside or found.narrow()):
             rows.append((int(b), found.n, float(printed), low, high, inside))
     return pd.DataFrame(rows, columns=["batch_size", "n", "paper", "low", "high", "inside"])
 
@@ -206,12 +183,6 @@ def cells_inside(runs: pd.DataFrame, datasets: Iterable[str], metrics: Iterable[
     return sum(int(t.sum()) for t in tables), sum(map(len, tables))
 
 
-def _over(a: str, b: str) -> str:
+def over(a: str, b: str) -> str:
+    """What an estimate on one data set minus that on another is about."""
     return f"{DATASETS[a].title} over {DATASETS[b].title}"
-
-
-def _runs(frame: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    runs = frame[frame["dataset"] == dataset]
-    if runs.empty:
-        raise BadInput(f"no run of {dataset} is recorded; `bbatch sweep {dataset}` computes them.")
-    return runs

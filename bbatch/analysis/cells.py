@@ -22,12 +22,16 @@ def command(dataset: str, rule: str = "linear", seeds: int = 0, more: str = "") 
     return f"bbatch sweep {dataset}{rule}{count}{more}"
 
 
+def linear(runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """The runs of a data set under the linear rule, the paper's."""
+    return runs[(runs["dataset"] == dataset) & (runs["lr_rule"] == "linear")]
+
+
 def sizes(runs: pd.DataFrame, dataset: str) -> list[int]:
     """The batch sizes that a question about a data set is about: of our runs, those of the protocol; of the
     paper's tables, those that are printed."""
     if is_printed(runs):
-        mine = runs[(runs["dataset"] == dataset) & (runs["lr_rule"] == "linear")]
-        return sorted(int(b) for b in mine["batch_size"])
+        return sorted(int(b) for b in linear(runs, dataset)["batch_size"])
     return list(DATASETS[dataset].protocol.batch_sizes)
 
 
@@ -36,12 +40,10 @@ def is_printed(table: pd.DataFrame) -> bool:
     return "printed" in table
 
 
-def by_seed(
-    runs: pd.DataFrame, dataset: str, metric: str, rules: Iterable[str] = ("linear",)
-) -> pd.DataFrame:
-    """A row a seed, a column a cell (batch size, rule), of one data set under the given rules."""
-    seeds, cells, values = _grid(_under(runs, dataset, rules, [metric]), metric)
-    return pd.DataFrame(values, seeds, pd.MultiIndex.from_tuples(cells, names=["batch_size", "lr_rule"]))
+def by_seed(runs: pd.DataFrame, dataset: str, metric: str) -> pd.DataFrame:
+    """A row a seed, a column a batch size, of one data set under the linear rule."""
+    seeds, cells, values = _grid(_under(runs, dataset, ["linear"], [metric]), metric)
+    return pd.DataFrame(values, seeds, [b for b, _ in cells])
 
 
 def _under(runs: pd.DataFrame, dataset: str, rules: Iterable[str], columns: list[str]) -> pd.DataFrame:
@@ -62,14 +64,11 @@ def _grid(runs: pd.DataFrame, metric: str) -> tuple[list[int], list[Cell], np.nd
     return seeds, cells, values
 
 
-def combine(
-    runs: pd.DataFrame, dataset: str, weights: Mapping[Cell, float], metric="test_acc", unit=""
-) -> Estimate:
+def combine(runs: pd.DataFrame, dataset: str, weights: Mapping[Cell, float], metric="test_acc") -> Estimate:
     """The weighted sum of cells: one cell, a difference of two, a mean or a slope over many. Paired by seed.
 
-    `unit`: "percent" for one accuracy, else "points". The scatter is that of `scatter`; of the paper,
-    rounding."""
-    unit = unit or ("percent" if list(weights.values()) == [1] and metric.endswith("acc") else "points")
+    In percent of one accuracy, else in points. The scatter is that of `scatter`; of the paper, rounding."""
+    unit = "percent" if list(weights.values()) == [1] and metric.endswith("acc") else "points"
     about = _along(dataset, [b for b, _ in weights])
     if is_printed(runs):
         return _printed(runs, dataset, weights, metric, unit, about)

@@ -34,20 +34,9 @@ def by_run(curves: pd.DataFrame, dataset: str) -> pd.DataFrame:
         kind = "processor" if processor else "elapsed"
         clock = f"{one['device_name']} {one['precision']} {kind} {sitting[one['started']]}"
         accuracy = run["test_acc"].to_numpy()
-        rows.append(
-            (
-                int(b),
-                seed,
-                one["id"],
-                one["device"],
-                clock,
-                cost[-1] / len(cost),
-                accuracy[-1],
-                accuracy,
-                cost,
-            )
-        )
-    names = ["batch_size", "seed", "id", "device", "clock", "epoch_cost", "last", "accuracy", "cost"]
+        costs = cost[-1] / len(cost), accuracy[-1], accuracy, cost
+        rows.append((int(b), seed, one["id"], one["device"], clock, *costs))
+    names = "batch_size seed id device clock epoch_cost last accuracy cost".split()
     return pd.DataFrame(rows, columns=names)
 
 

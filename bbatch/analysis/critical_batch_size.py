@@ -18,7 +18,7 @@ from ..config import DATASETS, SYNTHETIC
 from ..errors import BadInput
 from ..statistics import LEVEL, Interval, power_law
 from .accuracy import level
-from .cells import command, is_printed, sizes
+from .cells import command, is_printed, linear, sizes
 from .estimate import Estimate, lacking, number
 
 DROP = 1.0  # percentage points below the peak
@@ -67,8 +67,7 @@ def from_runs(runs: pd.DataFrame, dataset: str) -> Critical:
 
 
 def _means(runs: pd.DataFrame, dataset: str) -> dict[int, float]:
-    mine = runs[(runs["dataset"] == dataset) & (runs["lr_rule"] == "linear")]
-    return mine.groupby("batch_size")["test_acc"].mean().to_dict()
+    return linear(runs, dataset).groupby("batch_size")["test_acc"].mean().to_dict()
 
 
 def drawn(runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
@@ -139,7 +138,7 @@ def outcomes(runs: pd.DataFrame, dataset: str, what: str) -> Estimate:
             return lacking(title, command(dataset, seeds=2), unit="samples")
         among, shares = likeliest(draws)
         shown = "; ".join(f"{_size(b)} in {100 * shares[b]:.0f} %" for b in among) + " of the draws"
-        mine = runs[(runs["dataset"] == dataset) & (runs["lr_rule"] == "linear")]
+        mine = linear(runs, dataset)
         how, n, ids = (
             f"{100 * LIKELY:g} % of the draws",
             int(mine.groupby("batch_size").size().min()),

@@ -21,7 +21,7 @@ import pandas as pd
 from .. import published
 from ..config import DATASETS, PUBLISHED, SYNTHETIC
 from .accuracy import level
-from .cells import command, is_printed
+from .cells import command, is_printed, linear
 from .costs import by_run, reached
 from .critical_batch_size import DROP
 from .estimate import Estimate, number, ratio
@@ -34,8 +34,7 @@ BASE = 32  # the paper's base batch size (Table II, Algorithm 2), against which 
 def target(frame: pd.DataFrame, dataset: str) -> float:
     """One point below the highest mean final test accuracy over batch sizes under the linear rule, in
     percent; NaN without runs."""
-    mine = frame[(frame["dataset"] == dataset) & (frame["lr_rule"] == "linear")]
-    means = mine.groupby("batch_size")["test_acc"].mean()
+    means = linear(frame, dataset).groupby("batch_size")["test_acc"].mean()
     return float(means.max() - DROP) if len(means) else float("nan")
 
 
@@ -106,16 +105,16 @@ def _ratio(ratios, runs: pd.DataFrame, column: str, **more) -> Estimate:
     return ratio(ratios, prior=(2 * variance, freedom), **more)
 
 
-def speedups(curves: pd.DataFrame, dataset: str, accuracy: float, base: int = BASE) -> pd.DataFrame:
+def speedups(curves: pd.DataFrame, dataset: str, accuracy: float) -> pd.DataFrame:
     """`against_base` for each batch size: batch_size, n (seeds that both have), reached (runs of this batch
     size that had the accuracy, of all its runs), epoch, epochs, effective."""
     runs, rows = by_run(curves, dataset), []
     for b, cell in reached(runs, accuracy).groupby("batch_size"):
-        n = len(set(cell["seed"]) & set(runs[runs["batch_size"] == base]["seed"]))
+        n = len(set(cell["seed"]) & set(runs[runs["batch_size"] == BASE]["seed"]))
         told = f"{cell['epochs'].notna().sum()} of {len(cell)}"
         rows.append(
             {"batch_size": int(b), "n": n, "reached": told}
-            | against_base(runs, dataset, base, int(b), accuracy)
+            | against_base(runs, dataset, BASE, int(b), accuracy)
         )
     return pd.DataFrame(rows, columns=["batch_size", "n", "reached", "epoch", "epochs", "effective"])
 
@@ -157,14 +156,14 @@ def epoch_speedups(evidence, base: int, datasets: Iterable[str] = PUBLISHED) -> 
     set)."""
     if is_printed(evidence.runs):
         return [printed_speedup(evidence.runs, d, base) for d in datasets]
-    return [e for _, e in _to_the_largest(evidence, 0, base, "epoch", True, datasets)]
+    return _to_the_largest(evidence, 0, base, "epoch", True, datasets)
 
 
 def more_epochs(evidence, accuracy: float | str, base: int) -> list[Estimate]:
     """Epochs to an accuracy at the largest batch size over those at `base`, on each data set; a set where
     `base` never gets there says nothing of it, and is left out. `accuracy` as in `against_base`, or "near":
     that of `target`."""
-    return [e for _, e in _to_the_largest(evidence, accuracy, base, "epochs")]
+    return _to_the_largest(evidence, accuracy, base, "epochs")
 
 
 def wall_clock(evidence, accuracy: float | str, base: int) -> list[Estimate]:
@@ -174,40 +173,27 @@ def wall_clock(evidence, accuracy: float | str, base: int) -> list[Estimate]:
     if is_printed(evidence.runs):
         few, many = published.statement("iv-c-more-epochs")[["value", "upper"]]
         return [_over_epochs(e, few, many) for e in epoch_speedups(evidence, base) if e.n]
-    return [e for _, e in _to_the_largest(evidence, accuracy, base, "effective", True)]
+    return _to_the_largest(evidence, accuracy, base, "effective", True)
 
 
 def _to_the_largest(evidence, accuracy, base: int, column: str, as_paper=False, datasets=PUBLISHED):
-    """(data set, ratio of `against_base`) at the largest size, where `base` reaches the accuracy."""
+    """A ratio of `against_base` at the largest size on each data set where `base` reaches the accuracy."""
+    found = []
     for d in datasets:
-        large, wanted = DATASETS[d].protocol.batch_sizes[-1], accuracy
         runs = on_the_papers_hardware(evidence.trained[d], d) if as_paper else evidence.trained[d]
         wanted = target(evidence.runs, d) if accuracy == "near" else accuracy
-        asked = d, base, large, wanted
+        asked = d, base, DATASETS[d].protocol.batch_sizes[-1], wanted
         pairs = _pairs(runs, *asked)
         if len(pairs) and pairs["epochs_base"].isna().all():
             continue
-        found = _ratios(pairs, runs, *asked)[column]
-        if not (found.n or found.shown):
-            found = replace(found, missing=command(d, more="" if d in SYNTHETIC else " --device cuda"))
-        yield d, found
+        e = _ratios(pairs, runs, *asked)[column]
+        if not (e.n or e.shown):
+            e = replace(e, missing=command(d, more="" if d in SYNTHETIC else " --device cuda"))
+        found.append(e)
+    return found
 
 
 def _over_epochs(e: Estimate, few: float, many: float) -> Estimate:
     span = f"{number(e.value / many)} to {number(e.value / few)}"
     shown = f"({e.shown}) / ({few:g} to {many:g}) = {span}"
     return replace(e, value=2 * e.value / (few + many), bounds=(e.low / many, e.high / few), shown=shown)
-
-
-def per_epoch(curves: pd.DataFrame) -> pd.DataFrame:
-    """How many times shorter an epoch is at the largest size than at B = 1, 8 and 32: the paper's and ours.
-
-    Columns: dataset, largest, base, paper (from the printed epoch times), ours (`Estimate`), on whatever
-    machine."""
-    rows, paper = [], published.printed_frame()
-    for name, spec in DATASETS.items():
-        runs, largest = by_run(curves, name), spec.protocol.batch_sizes[-1]
-        for base in (1, 8, BASE):
-            ours = against_base(runs, name, base, largest, 0)["epoch"]
-            rows.append((name, largest, base, printed_speedup(paper, name, base).value, ours))
-    return pd.DataFrame(rows, columns=["dataset", "largest", "base", "paper", "ours"])

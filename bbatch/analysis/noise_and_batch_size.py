@@ -13,7 +13,7 @@ def variance_fits(table: pd.DataFrame) -> pd.DataFrame:
     """log σ² on log B, Eq. (5): one fit a seed, and the interval of their mean (or of the one fit).
 
     Columns: dataset, at ("initialisation" or "convergence"), measure, exponent (`Interval`) and r_squared
-    (`Estimate`, at most 1; of one seed without an interval), seeds, sizes (the most of a seed), n_samples.
+    (`Estimate`, at most 1; of one seed without an interval), seeds, sizes (the most of a seed).
     Each seed is fitted over the batch sizes that it has, three or more; networks that `collapsed` are left
     out, and of a seed with fewer sizes the fit counts like any other."""
     rows, t = [], _variances(table)
@@ -22,21 +22,10 @@ def variance_fits(table: pd.DataFrame) -> pd.DataFrame:
             continue
         fits, exponent = power_laws(cell, "seed", "batch_size", "value")
         if fits:
-            rows.append(
-                {
-                    "dataset": dataset,
-                    "at": "convergence" if epoch else "initialisation",
-                    "measure": measure,
-                    "exponent": exponent,
-                    "r_squared": mean([f.r_squared for f in fits], "R^2", DATASETS[dataset].title),
-                    "seeds": len(fits),
-                    "sizes": max(f.exponent.n for f in fits),
-                    "n_samples": int(cell["n_samples"].max()),
-                }
-            )
-    return pd.DataFrame(
-        rows, columns=["dataset", "at", "measure", "exponent", "r_squared", "seeds", "sizes", "n_samples"]
-    )
+            at, sizes = "convergence" if epoch else "initialisation", max(f.exponent.n for f in fits)
+            r_squared = mean([f.r_squared for f in fits], "R^2", DATASETS[dataset].title)
+            rows.append([dataset, at, measure, exponent, r_squared, len(fits), sizes])
+    return pd.DataFrame(rows, columns="dataset at measure exponent r_squared seeds sizes".split())
 
 
 def _variances(table: pd.DataFrame) -> pd.DataFrame:

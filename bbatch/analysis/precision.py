@@ -5,6 +5,7 @@ import pandas as pd
 from ..config import DATASETS
 from ..statistics import decimal_text, mean_interval
 
+COLUMNS = "data set;B;epochs;training samples;fp32 (%);bf16 (%);test accuracy;gap, clean;n".split(";")
 WIDE = 20.0  # points; half an interval beyond that tells less than the values themselves
 
 
@@ -14,44 +15,16 @@ def precision_effect(frame: pd.DataFrame) -> pd.DataFrame:
     Columns: data set, B, epochs, training samples, the range of test accuracies in fp32 and in bf16
     (percent), the effect on test accuracy and on the clean gap (points), n."""
     cell, rows = ["dataset", "batch_size", "epochs", "n_train", "warmup_epochs"], []
-    columns = [
-        "data set",
-        "B",
-        "epochs",
-        "training samples",
-        "fp32 (%)",
-        "bf16 (%)",
-        "test accuracy",
-        "gap, clean",
-        "n",
-    ]
     for (name, b, epochs, samples, _), runs in frame[frame["lr_rule"] == "linear"].groupby(cell):
         wide = runs.pivot_table(index="seed", columns="precision", values=["test_acc", "gap"])
         if {"fp32", "bf16"} <= set(runs["precision"]) and len(pairs := wide.dropna()):
-            effect = {m: _told(pairs[m, "bf16"] - pairs[m, "fp32"]) for m in ("test_acc", "gap")}
-            spans = [
-                f"{pairs['test_acc', p].min():.2f} to {pairs['test_acc', p].max():.2f}"
-                for p in ("fp32", "bf16")
-            ]
-            rows.append(
-                dict(
-                    zip(
-                        columns,
-                        (
-                            DATASETS[name].title,
-                            int(b),
-                            int(epochs),
-                            int(samples),
-                            *spans,
-                            effect["test_acc"],
-                            effect["gap"],
-                            len(pairs),
-                        ),
-                        strict=False,
-                    )
-                )
+            spans = (
+                f"{of.min():.2f} to {of.max():.2f}" for of in (pairs["test_acc", p] for p in ("fp32", "bf16"))
             )
-    return pd.DataFrame(rows, columns=columns)
+            effects = (_told(pairs[m, "bf16"] - pairs[m, "fp32"]) for m in ("test_acc", "gap"))
+            at = DATASETS[name].title, int(b), int(epochs), int(samples)
+            rows.append([*at, *spans, *effects, len(pairs)])
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _told(differences: pd.Series) -> str:

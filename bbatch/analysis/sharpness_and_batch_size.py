@@ -12,7 +12,6 @@ from ..statistics import LEVEL, power_laws, spearman
 from .estimate import Estimate, lacking, mean, ratio
 from .scatter import pooled_variance
 
-MEASURE = "bbatch geometry"  # what computes what is missing
 SHARP = [name for name in MEASURES if name.startswith(("sharpness", "keskar", "hessian"))]
 
 
@@ -58,7 +57,7 @@ def sharpness_at(
     wide = _wide(rows)
     values = wide[batch_size].dropna() if batch_size in wide else pd.Series(dtype=float)
     if values.empty:
-        return lacking(about, f"{MEASURE} {dataset}", unit="loss")
+        return lacking(about, f"bbatch geometry {dataset}", unit="loss")
     logs = np.log(wide.where(wide > 0))
     ids = _ids(rows, [batch_size], values.index)
     if (values <= 0).any():  # along random directions the loss need not rise
@@ -76,7 +75,7 @@ def sharpness_ratio(
     rows, about = _of(minima[dataset], measure, split), f"{DATASETS[dataset].title}, B = {large} over {small}"
     pairs = _pairs(wide := _wide(rows), small, large)
     if not len(pairs):
-        return lacking(about, f"{MEASURE} {dataset}", unit="ratio")
+        return lacking(about, f"bbatch geometry {dataset}", unit="ratio")
     return _ratio(wide, pairs, about, _ids(rows, (small, large), pairs.index))
 
 
@@ -107,41 +106,36 @@ def _ids(rows: pd.DataFrame, batch_sizes, seeds) -> tuple[str, ...]:
     return tuple(rows[rows["batch_size"].isin(batch_sizes) & rows["seed"].isin(seeds)]["id"].unique())
 
 
-def ratios(
-    table: pd.DataFrame, dataset: str, small: int = 32, large: int = 512, lr_rule: str = "linear"
-) -> pd.DataFrame:
-    """Sharpness at B = `large` over that at `small`, by every measure: the geometric mean over seeds, paired.
+def ratios(table: pd.DataFrame, dataset: str, large: int = 512) -> pd.DataFrame:
+    """Sharpness at B = `large` over that at 32 under the linear rule, by every measure: the geometric mean
+    over seeds, paired.
 
-    Columns: measure, split, small, large (means), ratio, low, high (95 % over seeds; missing for one), n,
+    Columns: measure, split, ratio, low, high (95 % over seeds; missing for one), n,
     single (the ratio of each seed).
     """
-    rows, t = [], final(table, dataset)
-    for (measure, split), cell in _each(t[t["lr_rule"] == lr_rule]):
-        pairs = _pairs(wide := _wide(cell), small, large)
+    rows, t = [], _ends(table, dataset)
+    for (measure, split), cell in _each(t[t["lr_rule"] == "linear"]):
+        pairs = _pairs(wide := _wide(cell), 32, large)
         if len(pairs):
             i = _ratio(wide, pairs, "")
-            single = tuple(pairs[large] / pairs[small])
-            rows.append((measure, split, *pairs.mean(), i.value, *i.interval(), i.n, single))
-    columns = ["measure", "split", "small", "large", "ratio", "low", "high", "n", "single"]
-    return pd.DataFrame(rows, columns=columns)
+            rows.append((measure, split, i.value, *i.interval(), i.n, tuple(pairs[large] / pairs[32])))
+    return pd.DataFrame(rows, columns="measure split ratio low high n single".split())
 
 
 def growth(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """How sharpness follows B: the exponent a of S ∝ B^a, fitted seed by seed, with the interval of its mean
     over seeds (of the one fit, for one seed).
 
-    Columns: lr_rule, measure, split, exponent, low, high, n (seeds), single (the exponent of each seed),
-    sizes (the most batch sizes of a seed). A seed needs three batch sizes."""
+    Columns: lr_rule, measure, split, exponent, low, high, n (seeds), single (the exponent of each seed).
+    A seed needs three batch sizes."""
     rows, t = [], final(table, dataset)
     for rule, part in t.groupby("lr_rule", sort=False):
         for (measure, split), cell in _each(part):
             fits, i = power_laws(cell, "seed", "batch_size", "value")
             if fits:
                 single = tuple(fit.exponent.mean for fit in fits)
-                sizes = max(fit.exponent.n for fit in fits)
-                rows.append((rule, measure, split, i.mean, i.low, i.high, len(fits), single, sizes))
-    columns = ["lr_rule", "measure", "split", "exponent", "low", "high", "n", "single", "sizes"]
-    return pd.DataFrame(rows, columns=columns)
+                rows.append((rule, measure, split, i.mean, i.low, i.high, len(fits), single))
+    return pd.DataFrame(rows, columns="lr_rule measure split exponent low high n single".split())
 
 
 def against_gap(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
@@ -149,7 +143,7 @@ def against_gap(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> pd.Dat
 
     `runs` as from `metrics.frame`; the gap is that of clean training accuracy, in points. Columns: measure,
     split, over ("all runs", or "runs of equal B and rule": only what differs inside each such cell), rho,
-    low, high, p, n (net of cells), clear (whether the interval at the level divided by the number of
+    n (net of cells), clear (whether the interval at the level divided by the number of
     measures, Bonferroni, leaves zero out). Four runs or more are needed."""
     rows = []
     t = _ends(table, dataset).merge(runs.drop_duplicates("id")[["id", "gap"]], on="id").dropna(subset=["gap"])
@@ -159,11 +153,9 @@ def against_gap(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> pd.Dat
         for over, cells in (("all runs", None), ("runs of equal B and rule", labels)):
             n = len(cell) - (labels.nunique() - 1 if cells is not None else 0)
             if n >= 5 and cell["value"].nunique() > 1 and cell["gap"].nunique() > 1:
-                c = spearman(cell["value"], cell["gap"], cells=cells)
-                strict = spearman(cell["value"], cell["gap"], 1 - (1 - LEVEL) / len(groups), cells)
-                clear = strict.low > 0 or strict.high < 0
-                rows.append((measure, split, over, c.r, c.low, c.high, c.p, c.n, clear))
-    return pd.DataFrame(rows, columns=["measure", "split", "over", "rho", "low", "high", "p", "n", "clear"])
+                i = spearman(cell["value"], cell["gap"], 1 - (1 - LEVEL) / len(groups), cells)
+                rows.append((measure, split, over, i.mean, i.n, i.low > 0 or i.high < 0))
+    return pd.DataFrame(rows, columns="measure split over rho n clear".split())
 
 
 def _each(table: pd.DataFrame):

@@ -112,7 +112,7 @@ def mnist_end(e: Evidence) -> str:
 
 
 def degrades(e: Evidence) -> str:
-    ends = by_seed(e.runs, "cifar10", "test_acc").droplevel("lr_rule", axis=1)
+    ends = by_seed(e.runs, "cifar10", "test_acc")
     if not {64, 256, 512, 1024} <= set(ends):
         return "Some of these batch sizes have no run of ours yet."
     small, large = ends[64], ends[[256, 512, 1024]]

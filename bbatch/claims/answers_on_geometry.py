@@ -2,7 +2,7 @@
 `claim.Question`)."""
 
 from .. import published
-from ..analysis import algorithm_2_loss, critical_batch_size, data_size, printed, regret
+from ..analysis import critical_batch_size, data_size, printed, regret
 from ..analysis import noise_and_batch_size as noise
 from ..analysis import sharpness_and_batch_size as sharp
 from ..analysis.estimate import Estimate, number
@@ -91,7 +91,7 @@ def grows_as_root(e: Evidence) -> str:
 
 def algorithm(e: Evidence) -> str:
     found = {
-        d: loss for d, loss in zip(PUBLISHED, algorithm_2_loss.losses(e.choices), strict=False) if loss.n
+        d: loss for d, loss in zip(PUBLISHED, regret.lost_by_algorithm_2(e.choices), strict=False) if loss.n
     }
     if not found:
         return "Not measured yet."

@@ -1,7 +1,7 @@
 """The paper's claims on sharpness, gradient noise, the critical batch size and Algorithm 2."""
 
 from .. import published
-from ..analysis import algorithm_2_loss, critical_batch_size, printed
+from ..analysis import critical_batch_size, printed, regret
 from ..analysis import noise_and_batch_size as noise
 from ..analysis import sharpness_and_batch_size as sharp
 from ..config import DATASETS, PUBLISHED, SYNTHETIC
@@ -170,7 +170,7 @@ def _branch(name: str) -> Put:
 
 ALGORITHM = {
     "vi-algorithm": Put(
-        one(algorithm_2_loss.losses, "choices"),
+        one(regret.lost_by_algorithm_2, "choices"),
         says=Says("<=", 1, "points"),
         words="Put as: what it chooses is no more than the point of Section IV-G worse than the best batch "
         "size, on each data set.",

@@ -33,7 +33,7 @@ class Scatter:
     the runs and not of their mean [seeds, cells], and the tolerance of its accuracies (points)."""
 
     def __init__(self, runs: pd.DataFrame, dataset: str, rng: np.random.Generator):
-        table = by_seed(runs, dataset, "test_acc").droplevel("lr_rule", axis=1).dropna()
+        table = by_seed(runs, dataset, "test_acc").dropna()
         self.sizes, values, n = list(table), table.to_numpy(), len(table)
         self.means = values.mean(axis=0)
         self.residuals = (values - self.means) * math.sqrt(n / (n - 1))

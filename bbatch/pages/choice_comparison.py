@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from ..analysis.regret import NEAR, contested, leave_one_out, mean_difference, mean_regrets, summary
+from ..analysis.regret import NEAR, leave_one_out, mean_difference, mean_regrets, summary
 from ..evaluation.problems import PROBLEMS
 from ..evaluation.tables import COMMAND, FOLDER
 from ..evaluation.ways import METHODS
@@ -34,8 +34,8 @@ ONE_OUT = (
 
 
 def comparison_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """A row for each problem and way, of the problems on which more than one was tried."""
-    s = summary(contested(rows))
+    """A row for each problem and way."""
+    s = summary(rows)
     s["problem"] = s["problem"].str.removesuffix(" images")
     shown = {
         "problem": s["problem"].where(~s["problem"].duplicated(), ""),

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, StrMethodFormatter
 
-from ..analysis.regret import comparable, contested, leave_one_out, mean_difference, summary
+from ..analysis.regret import comparable, leave_one_out, mean_difference, summary
 from ..choosing.answer import Answer
 from ..evaluation.problems import PROBLEMS
 from ..evaluation.ways import METHODS
@@ -54,9 +54,8 @@ def search(found: Answer) -> Figure:
 
 @drawing
 def regrets(rows: pd.DataFrame) -> Figure:
-    """Regret of each way on each problem on which more than one was tried, with its 95 % interval; 0 is the
-    best cell of the grid. Of two seeds, the points."""
-    rows = contested(rows)
+    """Regret of each way on each problem, with its 95 % interval; 0 is the best cell of the grid. Of two
+    seeds, the points."""
     s, lost = summary(rows), (rows["best_acc"] - rows["test_acc"]).groupby([rows["problem"], rows["method"]])
     single = {(PROBLEMS[p], way): values for (p, way), values in lost}
     names, seeds = list(dict.fromkeys(s["problem"])), s.groupby("problem")["n"].agg(from_to)

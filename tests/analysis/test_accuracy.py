@@ -11,7 +11,6 @@ from scipy import stats
 from bbatch import published
 from bbatch.analysis import accuracy
 from bbatch.config import DATASETS
-from bbatch.errors import BadInput
 from made_up import cells, runs, same, summed
 
 RUNS = runs()
@@ -167,7 +166,7 @@ def means(values: dict, dataset="mnist"):
     ],
 )
 def test_the_flat_range_holds_what_lies_near_the_best_without_a_gap(values, flat):
-    assert accuracy.flat_range(means(values), "mnist") == flat
+    assert accuracy.at_a_glance(means(values))["flat"].tolist() == [flat]
 
 
 def test_one_line_of_the_landing_page():
@@ -178,10 +177,6 @@ def test_one_line_of_the_landing_page():
     assert row["sizes"] == f"2 of {len(SIZES)}" and row["flat"] == (8, 8) and row["best"] == 8
     assert row["cost_of_512"].value == pytest.approx(1.5)
     assert table.set_index("dataset").loc["synthetic-1k", "best"] == 16
-    best, level = accuracy.best_batch_size(two[1], "synthetic-1k")
-    assert (best, level.mean, level.n) == (16, 82.0, 5)
-    with pytest.raises(BadInput, match="no run of cifar10 is recorded"):
-        accuracy.flat_range(two[0], "cifar10")
 
 
 @pytest.mark.parametrize("metric, column", [("test_acc", "test_acc"), ("gap", "gap"), ("gap_running", "gap")])

@@ -124,7 +124,7 @@ def test_of_a_run_that_is_recorded_twice_the_first_counts():
     runs = pd.DataFrame(rows, columns=["dataset", "lr_rule", "batch_size", "seed", "test_acc", "id"])
     table = cells.by_seed(runs, "mnist", "test_acc")
     assert table.to_numpy().tolist() == [[99.0]] and table.index.tolist() == [42]
-    assert table.columns.tolist() == [(8, "linear")]
+    assert table.columns.tolist() == [8]
     assert accuracy.level(runs, "mnist", 8).value == 99.0
 
 

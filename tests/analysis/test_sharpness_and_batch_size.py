@@ -23,10 +23,6 @@ def test_ratio_and_growth_are_those_of_a_table_made_by_them():
     assert (
         ratio["low"] < 0.25 < ratio["high"]
     )  # the seeds of a batch size scatter, though all ratios are equal
-    # at the base batch size, where the rules are one, the linear run counts
-    assert sharpness_and_batch_size.ratios(table, "synthetic-50k", lr_rule="constant")[
-        "ratio"
-    ].tolist() == pytest.approx([512**0.25 / 32**-0.5] * 2)
     found = sharpness_and_batch_size.growth(table, "synthetic-50k").set_index(["lr_rule", "measure"])
     assert found.loc[("linear", "sharpness_l2"), "exponent"] == pytest.approx(-0.5)
     assert found.loc[("linear", "sharpness_l2"), "n"] == 3
@@ -42,7 +38,6 @@ def test_ratio_and_growth_are_those_of_a_table_made_by_them():
     row = sharpness_and_batch_size.ratios(noisy, "synthetic-50k").set_index("measure").loc["hessian_trace"]
     assert (row["low"], row["high"]) == pytest.approx((low, high))
     assert row["single"] == pytest.approx(tuple(pairs[512] / pairs[32]))
-    assert (row["small"], row["large"]) == pytest.approx((pairs[32].mean(), pairs[512].mean()))
 
 
 def test_a_network_that_collapsed_and_seeds_of_other_sizes_leave_the_growth_of_the_rest():
@@ -60,7 +55,6 @@ def test_a_network_that_collapsed_and_seeds_of_other_sizes_leave_the_growth_of_t
     assert gone[["batch_size", "lr_rule", "seed"]].values.tolist() == [[512, "linear", 43]]
     found = sharpness_and_batch_size.growth(table, "synthetic-50k").set_index(["lr_rule", "measure"])
     assert found["exponent"]["linear"].tolist() == pytest.approx([-0.5, -0.5]) and set(found["n"]) == {3}
-    assert set(found["sizes"]["linear"]) == {4}  # of seed 42; the others have three
     assert sharpness_and_batch_size.ratios(table, "synthetic-50k")["n"].tolist() == [2, 2]
 
 
@@ -77,16 +71,16 @@ def test_rank_correlation_with_the_gap_and_inside_cells():
     rng = np.random.default_rng(1)
     x, y = rng.standard_normal((2, 40))
     c = spearman(x, y)
-    assert c.r == pytest.approx(stats.spearmanr(x, y).statistic) and c.n == 40
+    assert c.mean == pytest.approx(stats.spearmanr(x, y).statistic) and c.n == 40
     assert np.arctanh(c.high) - np.arctanh(c.low) == pytest.approx(
-        2 * 1.959964 * np.sqrt((1 + c.r**2 / 2) / 37), rel=1e-5
+        2 * 1.959964 * np.sqrt((1 + c.mean**2 / 2) / 37), rel=1e-5
     )
     assert spearman(x, y, cells=[1] * 40) == c
     shifted = spearman(np.r_[x[:20], x[20:] + 100], np.r_[y[:20], y[20:] + 100], cells=[0] * 20 + [1] * 20)
     assert (
-        abs(shifted.r) < 0.6
+        abs(shifted.mean) < 0.6
         and shifted.n == 39
-        and spearman(np.r_[x[:20], x[20:] + 100], np.r_[y[:20], y[20:] + 100]).r > 0.6
+        and spearman(np.r_[x[:20], x[20:] + 100], np.r_[y[:20], y[20:] + 100]).mean > 0.6
     )
     for bad in (([1, 2, 3], [1, 2, 3]), ([1] * 9, range(9)), (range(5), range(4))):
         with pytest.raises(BadInput, match="a rank correlation needs four pairs"):
@@ -197,7 +191,7 @@ def test_growth_is_fitted_seed_by_seed():
     low, high = stats.t.interval(0.95, 2, np.mean(slopes), stats.sem(slopes))
     row = found.iloc[0]
     assert (row["exponent"], row["low"], row["high"]) == pytest.approx((np.mean(slopes), low, high))
-    assert row["single"] == pytest.approx(tuple(slopes)) and (row["n"], row["sizes"]) == (3, 4)
+    assert row["single"] == pytest.approx(tuple(slopes)) and row["n"] == 3
 
 
 def test_rank_correlations_are_clear_only_where_all_of_them_leave_zero_out():
@@ -218,12 +212,10 @@ def test_rank_correlations_are_clear_only_where_all_of_them_leave_zero_out():
     for name, order in orders.items():
         row = found.loc[(name, "all runs")]
         rho = 1 - 6 * ((np.array(order) - gaps) ** 2).sum() / (n * (n * n - 1))
-        z, error = np.arctanh(rho), np.sqrt((1 + rho**2 / 2) / (n - 3))
-        wanted = (rho, np.tanh(z - 1.959964 * error), np.tanh(z + 1.959964 * error))
-        assert (row["rho"], row["low"], row["high"]) == pytest.approx(wanted, rel=1e-6)
-        assert row["p"] == pytest.approx(2 * stats.norm.sf(abs(z) / error))
-    first, second = (found.loc[(name, "all runs")] for name in orders)
-    assert first["low"] > 0 and not first["clear"] and second["high"] < 0 and second["clear"]
+        far = abs(np.arctanh(rho)) / np.sqrt((1 + rho**2 / 2) / (n - 3))
+        assert row["rho"] == pytest.approx(rho) and far > 1.959964  # leaves 0 out at 95 %
+        assert row["clear"] == (far > 2.241403)  # at 97.5 %
+    assert found.xs("all runs", level="over")["clear"].tolist() == [False, True]
     assert found["n"].tolist() == [12, 10, 12, 10]
 
 

@@ -18,7 +18,7 @@ def test_the_best_batch_size_is_that_of_the_highest_mean_and_not_of_the_highest_
     runs = metrics.frame(
         record(batch_size=b, seed=42 + k, test_correct=c) for b in counts for k, c in enumerate(counts[b])
     )
-    assert accuracy.best_batch_size(runs, "synthetic-1k")[0] == 64
+    assert accuracy.at_a_glance(runs)["best"].tolist() == [64]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import pytest
 from bbatch import published
 from bbatch.analysis import (
     accuracy,
-    algorithm_2_loss,
     batch_and_rate,
     critical_batch_size,
     efficiency,
@@ -441,7 +440,7 @@ def test_grows_as_root(ask):
 
 def test_algorithm(ask):
     lost = [around(0.5, 0.25), Estimate(), around(1.25, 0.5), Estimate(), Estimate()]
-    losses = ask(algorithm_2_loss, "losses", {("choices",): lost})
+    losses = ask(regret, "lost_by_algorithm_2", {("choices",): lost})
     rates = ask(printed, "branch_rates", {("paper", "small"): [of(0.0005), of(0.002)]})
     tried = {ONE: 0.5, FIFTY: 1.25, "wine": 0.0, "text": 3.0}
 

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 import pytest
 from bs4 import BeautifulSoup
 
-from bbatch.analysis import algorithm_2_loss, efficiency, generalization_gap, learning_rate_rules, warm_up
+from bbatch.analysis import efficiency, generalization_gap, learning_rate_rules, regret, warm_up
 from bbatch.analysis import noise_and_batch_size as noise
 from bbatch.analysis import sharpness_and_batch_size as sharp
 from bbatch.config import DATASETS
@@ -114,13 +114,12 @@ def pages(committed, linear) -> Page:
         for row in table.itertuples():
             for asks, e in (("more_epochs", row.epochs), ("wall_clock", row.effective)):
                 page.estimate(asks, e, accuracy=accuracy, base=32, part=e.about)
-    for row in efficiency.per_epoch(committed.curves).itertuples():
-        page.estimate("epoch_speedups", row.ours, base=row.base, part=row.ours.about)
+            page.estimate("epoch_speedups", row.epoch, base=32, part=row.epoch.about)
     for row in generalization_gap.correlations(linear).itertuples():  # page 05
         if row.source == "our runs" and row._2 == "all data sets":
             page.estimate("correlation", row.r, metric="gap_running")
     for name, large in [(d, b) for d in DATASETS for b in (128, 256, 512)]:  # page 08
-        for row in sharp.ratios(committed.measures, name, 32, large).itertuples():
+        for row in sharp.ratios(committed.measures, name, large).itertuples():
             at = {"dataset": name, "small": 32, "large": large, "measure": row.measure, "split": row.split}
             page.add("sharpness_ratio", row.ratio, row.low, row.high, row.n, **at)
     for row in noise.variance_fits(committed.measures).itertuples():  # page 09
@@ -135,7 +134,7 @@ def pages(committed, linear) -> Page:
             shown = sizes.loc[spec.title, column]
             value = float(shown) if not isinstance(shown, str) else math.inf
             page.add("outcomes", value, math.nan, math.nan, None, dataset=name, what=what)
-    for e in algorithm_2_loss.losses(committed.choices):  # page 11
+    for e in regret.lost_by_algorithm_2(committed.choices):  # page 11
         page.estimate("losses", e, part=e.about)
     for e in warm_up.warm_up_effect(committed.warm_up)["difference"]:  # the discussion
         page.estimate("gains", e, part=e.about)

@@ -45,8 +45,8 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "_wide",
         "cell.groupby(['seed', 'batch_size'])['value'].mean to .median",
     ): "of one value",
-    ("analysis/sharpness_and_batch_size.py", "against_gap", "strict.low > 0: Gt to GtE"): ON_THE_EDGE,
-    ("analysis/sharpness_and_batch_size.py", "against_gap", "strict.high < 0: Lt to LtE"): ON_THE_EDGE,
+    ("analysis/sharpness_and_batch_size.py", "against_gap", "i.low > 0: Gt to GtE"): ON_THE_EDGE,
+    ("analysis/sharpness_and_batch_size.py", "against_gap", "i.high < 0: Lt to LtE"): ON_THE_EDGE,
     (
         "analysis/generalization_gap.py",
         "correlation_of",
