@@ -72,7 +72,10 @@ def slopes(runs, datasets: Iterable[str]) -> list[Estimate]:
 
 def excess(runs, pairs: Iterable[tuple[str, str]], small: int, large: int) -> list[Estimate]:
     """By how much the fall on the first data set of each pair exceeds that on the second."""
-    return [minus(fall(runs, a, small, large), fall(runs, b, small, large), over(a, b)) for a, b in pairs]
+    return [
+        minus(fall(runs, a, small, large), fall(runs, b, small, large), one_over_other(a, b))
+        for a, b in pairs
+    ]
 
 
 def floor(runs, dataset: str, start: int) -> list[Estimate]:
@@ -183,6 +186,6 @@ def cells_inside(runs: pd.DataFrame, datasets: Iterable[str], metrics: Iterable[
     return sum(int(t.sum()) for t in tables), sum(map(len, tables))
 
 
-def over(a: str, b: str) -> str:
+def one_over_other(a: str, b: str) -> str:
     """What an estimate on one data set minus that on another is about."""
     return f"{DATASETS[a].title} over {DATASETS[b].title}"

@@ -13,7 +13,7 @@ import pandas as pd
 from .. import published
 from ..config import DATASETS, PUBLISHED
 from ..statistics import Correlation, pearson
-from .accuracy import level, over, slope
+from .accuracy import level, one_over_other, slope
 from .cells import combine, command, is_printed, sizes
 from .estimate import Estimate, lacking, minus
 
@@ -36,7 +36,7 @@ def steeper(runs, dataset: str, metric: str) -> list[Estimate]:
     """Points of gap for each doubling of B (least squares), on one data set minus on each other."""
     slopes = {d: slope(runs, d, metric) for d in PUBLISHED}
     pairs = [(dataset, d) for d in PUBLISHED if d != dataset]
-    return [minus(slopes[a], slopes[b], over(a, b)) for a, b in pairs]
+    return [minus(slopes[a], slopes[b], one_over_other(a, b)) for a, b in pairs]
 
 
 def between(runs, datasets: Iterable[str], metric: str) -> list[Estimate]:
@@ -45,7 +45,7 @@ def between(runs, datasets: Iterable[str], metric: str) -> list[Estimate]:
     weights = {(b, "linear"): 1 / len(shared) for b in shared}
     means = {d: combine(runs, d, weights, metric) for d in PUBLISHED}
     pairs = [pair for d in datasets for pair in ((d, "mnist"), ("cifar10", d))]
-    return [minus(means[a], means[b], over(a, b)) for a, b in pairs]
+    return [minus(means[a], means[b], one_over_other(a, b)) for a, b in pairs]
 
 
 def correlation(runs, metric: str, datasets: Iterable[str] = PUBLISHED) -> Estimate:
