@@ -35,6 +35,7 @@ OURS = SimpleNamespace(
     minima="minima",
     choices="choices",
     warm_up=[1],
+    records={},
     trained={d: f"curves of {d}" for d in PUBLISHED},
 )
 
@@ -305,7 +306,13 @@ def test_scaling(ask):
     wrong(on_training.scaling, levels, {at[128]: of(cells[128] + 0.875)})
 
 
-def test_warm_up(ask):
+def test_warm_up(ask, monkeypatch):
+    lost = pd.DataFrame(
+        [("mnist", 1024, 42, "bf16", 11.35)],
+        columns=["dataset", "batch_size", "seed", "precision", "test_acc"],
+    )
+    monkeypatch.setattr(warm_up, "lost_with_it", lambda records: lost)
+
     def effects(**changed):
         synthetic = {
             (ONE, 256): around(-0.25, 1.0), (ONE, 512): around(0.5, 1.0), (ONE, 4096): around(0.0, 1.0),
@@ -326,8 +333,8 @@ def test_warm_up(ask):
     key = ((1,),)
     asked = ask(warm_up, "warm_up_effect", {key: effects()})
     told = (
-        "512 1024 11.2 98.5 2 10 256 1024 20.2 40.2 60.5 70.2 3 256 10 10.00 256 512 5 −0.25 0.50 1024 "
-        "4096 3.00 0.50 10 9.00 1.00 50"
+        "512 1024 11.2 98.5 2 1024 42 16 11.35 10 256 1024 20.2 40.2 60.5 70.2 3 256 10 10.00 256 512 5 "
+        "−0.25 0.50 1024 4096 3.00 0.50 10 9.00 1.00 50"
     ).split()
     assert numbers(on_training.warm_up(OURS)) == told
     for name, row in {
@@ -344,6 +351,10 @@ def test_warm_up(ask):
         wrong(on_training.warm_up, asked, {key: effects(**{name: row})})
     for n in (1, 3):
         wrong(on_training.warm_up, asked, {key: effects(**{"mnist/512": (of(88.0, n=n), 10.0, 99.0)})})
+    for other in (lost.iloc[:0], pd.concat([lost, lost]), lost.assign(precision="fp32")):
+        with monkeypatch.context() as patch:
+            patch.setattr(warm_up, "lost_with_it", lambda records, other=other: other)
+            wrong(on_training.warm_up, asked, {key: effects()})
     wrong(on_training.warm_up, asked, {key: effects(**{"cifar10/1024": (of(40.0, n=2), 20, 60)})})
 
 

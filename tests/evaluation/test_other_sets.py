@@ -137,7 +137,7 @@ def test_rows_are_added_below():
     old, new = pd.DataFrame({"a": [1, 2]}), [{"a": 3}]
     joined = tables._with(old, new)
     assert joined["a"].tolist() == [1, 2, 3] and joined.index.tolist() == [0, 1, 2]
-    assert tables._with(old.iloc[:0], new)["a"].tolist() == [3] and tables._with(old, []) is old
+    assert tables._with(old.iloc[:0], new)["a"].tolist() == [3] and tables._with(old, []).equals(old)
 
 
 def test_the_usual_problems_are_all_but_the_two_in_full():
