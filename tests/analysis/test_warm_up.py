@@ -92,3 +92,22 @@ def test_the_committed_pairs_are_those_found_by_hand():
         each = [d for (size, _), d in by_hand.items() if size == b]
         assert [accuracy.mean, gap.mean] == pytest.approx(np.mean(each, axis=0))
         assert accuracy.n == gap.n == len(each)
+
+
+def test_a_training_is_lost_near_chance_in_spite_of_a_warm_up():
+    records = [
+        record("mnist", 1024, 42, 1499),
+        record("mnist", 1024, 43, 1500),  # five points above chance
+        record("mnist", 512, 42, 980, precision="bf16"),
+        without(512, 42, 980),
+        record("mnist", 256, 42, 980, lr_rule="sqrt"),
+        record("mnist", 256, 43, 980, epochs=11),
+        record("mnist", 256, 44, 980, n_train=6000),
+        record("cifar10", 1024, 42, 1000),  # the paper has no warm-up there
+        record("cifar10", 1024, 44, 1000, warmup_epochs=5),
+        record("synthetic-1k", 512, 42, 100, warmup_epochs=5),
+    ]
+    found = warm_up.lost_with_it(records)
+    expected = [("cifar10", 1024, 44, "fp32"), ("mnist", 512, 42, "bf16"), ("mnist", 1024, 42, "fp32")]
+    assert sorted(found.iloc[:, :4].itertuples(index=False, name=None)) == expected
+    assert found["test_acc"].tolist().count(14.99) == 1 and warm_up.lost_with_it([]).empty
