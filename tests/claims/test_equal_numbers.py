@@ -135,7 +135,7 @@ def pages(committed, linear) -> Page:
             value = float(shown) if not isinstance(shown, str) else math.inf
             page.add("outcomes", value, math.nan, math.nan, None, dataset=name, what=what)
     for e in regret.lost_by_algorithm_2(committed.choices):  # page 11
-        page.estimate("losses", e, part=e.about)
+        page.estimate("lost_by_algorithm_2", e, part=e.about)
     for e in warm_up.warm_up_effect(committed.warm_up)["difference"]:  # the discussion
         page.estimate("gains", e, part=e.about)
     add_explorer(page, committed.runs)
@@ -190,7 +190,7 @@ def of_part(asks: str, arguments: dict, part) -> tuple[str, dict]:
         at = sorted(int(b) for b in re.findall(r"\d+", sizes))
         more = {k: v for k, v in arguments.items() if k in ("measure", "split")}
         return SPREAD[asks], more | {"dataset": titles[title], "small": at[0], "large": at[-1]}
-    if asks in ("epoch_speedups", "more_epochs", "wall_clock", "losses", "gains"):
+    if asks in ("epoch_speedups", "more_epochs", "wall_clock", "lost_by_algorithm_2", "gains"):
         return asks, {k: v for k, v in arguments.items() if k != "datasets"} | {"part": part.about}
     return asks, arguments
 
