@@ -136,9 +136,10 @@ def on_the_papers_hardware(runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
     return runs[runs["device"] == ("cpu" if dataset in SYNTHETIC else "cuda")]
 
 
-def printed_speedup(paper: pd.DataFrame, dataset: str, base: int) -> Estimate:
-    """How many times shorter an epoch is at the largest size than at `base`, by the printed times."""
-    large = DATASETS[dataset].protocol.batch_sizes[-1]
+def printed_speedup(paper: pd.DataFrame, dataset: str, base: int, large: int | None = None) -> Estimate:
+    """How many times shorter an epoch is at `large`, or the largest size, than at `base`, by the printed
+    times; without a value where the paper has no such cell."""
+    large = large or DATASETS[dataset].protocol.batch_sizes[-1]
     a, b = (level(paper, dataset, size, "epoch_time_s") for size in (base, large))
     about = f"{DATASETS[dataset].title}, B = {large} over {base}"
     if not (a.n and b.n):

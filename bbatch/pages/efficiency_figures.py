@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from .. import published
-from ..analysis.efficiency import BASE
+from ..analysis.efficiency import BASE, printed_speedup
 from ..config import DATASETS
 from .efficiency_tables import ratio_text
 from .picture import describe, series, tip
@@ -28,6 +28,7 @@ def efficiency(speedups: pd.DataFrame, titles: tuple[str, ...] = tuple(PANELS.va
     `titles`: what the three panels show.
     """
     lines: dict[str, list] = {}
+    paper = published.printed_frame()
     figure, axes = plt.subplots(1, 3, figsize=(13, 4.4))
     for axis, (column, title), finding in zip(axes, PANELS.items(), titles, strict=True):
         axis.axhline(1, color=INK, linewidth=0.8)
@@ -45,8 +46,9 @@ def efficiency(speedups: pd.DataFrame, titles: tuple[str, ...] = tuple(PANELS.va
             ]
             tip(axis, sizes, mean, texts, [f"data={name}&metric=epoch_time_s&B={b}" for b in sizes])
             if column == "epoch":
-                printed = published.results(name).set_index("batch_size")["epoch_time_s"]
-                theirs = printed[BASE] / printed
+                grid = DATASETS[name].protocol.batch_sizes
+                ratios = pd.Series({b: printed_speedup(paper, name, BASE, b).value for b in grid})
+                theirs = ratios.dropna()  # empty for a data set that the paper does not have
                 marks = PAPER | {"color": COLORS[name], "markersize": 5, "alpha": 0.8, "label": None}
                 drawn += axis.plot(theirs.index, theirs, **marks)
                 texts = [

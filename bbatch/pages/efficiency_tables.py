@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from .. import published
-from ..analysis.efficiency import BASE
+from ..analysis.efficiency import BASE, printed_speedup
 from ..analysis.estimate import Estimate
 from ..config import DATASETS
 from .shown import three_digits
@@ -49,10 +49,9 @@ def in_short(table: pd.DataFrame) -> pd.DataFrame:
     the ratio of the epoch times that the paper prints."""
     largest = table["dataset"].map(lambda d: DATASETS[d].protocol.batch_sizes[-1])
     some = table[(table["batch_size"] == 512) | (table["batch_size"] == largest)]
-    printed = []
-    for d, b in zip(some["dataset"], some["batch_size"], strict=True):
-        times = published.results(d).set_index("batch_size")["epoch_time_s"]
-        printed.append(three_digits(times[BASE] / times[b]))
+    paper = published.printed_frame()
+    cells = zip(some["dataset"], some["batch_size"], strict=True)
+    printed = [three_digits(printed_speedup(paper, d, BASE, b).value) for d, b in cells]
     text = ratio_table(some).drop(columns=["seeds", "reached it"])
     text.insert(2, "an epoch: the paper", printed)
     return text

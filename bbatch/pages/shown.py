@@ -1,6 +1,7 @@
 """What a cell of a notebook shows beside figures: HTML for a page, and the same as text for a terminal, for
 JupyterLab without HTML, and for nbval to compare."""
 
+import math
 import re
 
 from IPython.display import HTML, Markdown
@@ -16,7 +17,9 @@ def from_to(numbers) -> str:
 
 
 def three_digits(value: float) -> str:
-    """Three digits or more, zeros at the end included: "0.500", "2.91", "110", "267,900"."""
+    """Three digits or more, zeros at the end included: "0.500", "2.91", "110", "267,900"; "–" for NaN."""
+    if math.isnan(value):
+        return "–"
     return f"{value:,.0f}" if value >= 99.95 else f"{value:#.3g}"
 
 

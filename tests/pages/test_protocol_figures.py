@@ -1,6 +1,7 @@
 """The figures of what is run, and of how fast: samples, rates, one run, networks, measured times."""
 
 import json
+import math
 
 import numpy as np
 import pandas as pd
@@ -147,8 +148,8 @@ def test_microseconds_a_step_with_their_quartiles(steps):
     assert table["µs a step and seed"].tolist() == ["300", "2.50", "900", "1,234"]
     both = benchmarks.times_faster(pd.concat([steps, steps.assign(dataset="mnist")]))
     assert both["data set"].unique().tolist() == ["Synthetic 1K", "MNIST"]
-    values = (0.5, 1.2, 99.9, 99.96, 110.4, 267_900)
-    assert [shown.three_digits(v) for v in values] == ["0.500", "1.20", "99.9", "100", "110", "267,900"]
+    texts = {0.5: "0.500", 1.2: "1.20", 99.9: "99.9", 99.96: "100", 267_900: "267,900", math.nan: "–"}
+    assert [shown.three_digits(v) for v in texts] == list(texts.values())
 
 
 def test_whole_runs_with_one_quantity_varied():

@@ -205,6 +205,15 @@ def test_ratios_are_drawn_with_their_bands_and_the_papers(speedups):
     assert mine[0].endswith(f"×{theirs[1][32] / theirs[1][512]:.3g}")
 
 
+def test_a_data_set_that_the_paper_does_not_have_has_our_ratios_alone(speedups, monkeypatch):
+    monkeypatch.setitem(DATASETS, "mine", DATASETS["mnist"])
+    own = speedups.assign(dataset=speedups["dataset"].replace("mnist", "mine"))
+    assert efficiency_tables.in_short(own)["an epoch: the paper"].tolist()[:2] == ["–", "–"]
+    axis = efficiency_figures.efficiency(own).axes[0]
+    drawn = [ln for ln in axis.lines if ln.get_marker() == "D" and artists.points(ln)]
+    assert len(drawn) == 1 and drawn[0].get_color() == COLORS["synthetic-1k"]
+
+
 # --- rules of the learning rate ---
 
 
