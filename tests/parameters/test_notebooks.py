@@ -73,7 +73,7 @@ REFUSED = {
     "13": [{"batch_size": 0, "compute": True}],
     "14": [{"seconds": 0.0}, {"seconds": -1.0}],
     "15": [{"datasets": ["digits"]}, {"datasets": []}, {"by": "luck"}],
-    "16": [{"datasets": ["synthetic-1k"]}, {"datasets": []}, {"datasets": ["svhn"]}],
+    "16": [{"datasets": ["cifar10-full"]}, {"datasets": []}, {"datasets": ["svhn"]}],
     "17": [{"drop": 0.0}],
 }
 
