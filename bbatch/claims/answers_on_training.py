@@ -128,7 +128,7 @@ def warm_up(e: Evidence) -> str:
         "On images it was, where tried; on the synthetic sets not, till far beyond. Without one, MNIST at "
         f"B = {listed(mnist.index)} ends at {number(mnist['without'].max(), 1)} %, with it at "
         f"{number(mnist['with_it'].min(), 1)} or more (seeds each: {mnist['difference'].iloc[0].n}). It does "
-        f"not save every training: at B = {at}, seed {seed} in bf16 ends at {number(kept)} % in spite of it. "
+        f"not save every training: at B = {at}, seed {seed} in mixed precision ends at {number(kept)} % in spite of it. "
         f"CIFAR-10 at B = {listed(images.index)} ends at {ends(images['without'])} % without and at "
         f"{ends(images['with_it'])} % with it (seeds each: {images['difference'].iloc[0].n}). The paper asks "
         f"for a warm-up from B = 256 on, gives CIFAR-10 none, and falls to {number(collapsed)} % there. On "

@@ -333,7 +333,7 @@ def test_warm_up(ask, monkeypatch):
     key = ((1,),)
     asked = ask(warm_up, "warm_up_effect", {key: effects()})
     told = (
-        "512 1024 11.2 98.5 2 1024 42 16 11.35 10 256 1024 20.2 40.2 60.5 70.2 3 256 10 10.00 256 512 5 "
+        "512 1024 11.2 98.5 2 1024 42 11.35 10 256 1024 20.2 40.2 60.5 70.2 3 256 10 10.00 256 512 5 "
         "−0.25 0.50 1024 4096 3.00 0.50 10 9.00 1.00 50"
     ).split()
     assert numbers(on_training.warm_up(OURS)) == told
