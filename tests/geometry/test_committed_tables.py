@@ -4,10 +4,12 @@ import pytest
 import torch
 
 from bbatch import data
-from bbatch.config import DATASETS
+from bbatch.config import DATASETS, plan
 from bbatch.engines import engine_for
 from bbatch.geometry import measurements, networks
 from bbatch.geometry.networks import EFFORT
+from bbatch.recipe import network_of
+from factories import tiny
 
 SYNTHETIC = [name for name in EFFORT if name.startswith("synthetic")]
 
@@ -74,3 +76,11 @@ def test_a_retrained_network_agrees_in_counts_exactly_and_in_losses_to_a_million
     record = {"final": {"test_correct": 190, "test_loss": 0.45}}
     assert networks._agreement(record, correct, loss) == said
     assert networks._agreement(None, correct, loss) == "retrained, no record"
+
+
+def test_the_network_measured_is_the_one_that_the_run_names():
+    run, source = plan("synthetic-1k", 32, network="mlp-batch-norm"), tiny("synthetic-1k")
+    weights = network_of(run).state_dict()
+    measured = networks.network(run, source, weights).net
+    assert not measured.training and measured.state_dict().keys() == weights.keys()
+    assert weights.keys() > network_of(plan("synthetic-1k", 32)).state_dict().keys()  # averages as well
