@@ -1,7 +1,5 @@
 """Compute the landscapes of the paper's networks that are missing, and record them."""
 
-from pathlib import Path
-
 import pandas as pd
 import torch
 from torch.nn.functional import cross_entropy
@@ -23,8 +21,7 @@ PATH = (-0.5, 1.5)  # beyond both ends
 def draw_missing(datasets=None, store: Store | None = None, progress: bool = True) -> list[dict]:
     """Compute the landscapes that are missing and write them, one by one; returns a row for each data set.
 
-    Row: dataset, drawn (networks). A landscape that is cut off goes on from its last points, which wait among
-    the store's checkpoints.
+    Row: dataset, drawn (networks).
 
     Drawn on the test and on the training loss, of the networks of one seed and precision that can be had, at
     the batch sizes of `SURFACES` (of those `WALKED`, all that are measured, under each rule): a surface; from
@@ -41,17 +38,13 @@ def draw_missing(datasets=None, store: Store | None = None, progress: bool = Tru
             for run, key in keys.items():
                 for _, net, _ in networks(run, key, source, store, [run.epochs]):
                     nets[run] = net
-        if missing:
-            store.prepare()
         for run, split, to in missing:
             size = to.batch_size if to else 0
-            part = store.checkpoints / f"landscape-{keys[run]}-{split}-{size}"
             x, y = fixed_samples(source, split, EFFORT[name].n_landscape)
-            new = _points(EFFORT[name], nets[run], nets[to] if to else None, x, y, part, progress)
+            new = _points(EFFORT[name], nets[run], nets[to] if to else None, x, y, progress)
             new = new.assign(split=split, to_batch_size=size, id=keys[run], **measurements.of_run(run))
             table = pd.concat([measurements.surfaces([name]), new[POINT_COLUMNS]], ignore_index=True)
             measurements.write_measurements("-landscape", name, table)
-            part.unlink(missing_ok=True)
         if unscaled:
             base = next(r for r in keys if r.batch_size == REFERENCE)
             measurements.write_measurements(
@@ -85,13 +78,13 @@ def _undrawn(name: str, keys: dict[Run, str], have: pd.DataFrame) -> list[tuple[
     ]
 
 
-def _points(effort: Effort, net, to, x, y, part: Path, progress: bool) -> pd.DataFrame:
-    """The surface around a network, or the path from it `to` another; the file `part` holds what is done."""
+def _points(effort: Effort, net, to, x, y, progress: bool) -> pd.DataFrame:
+    """The surface around a network, or the path from it `to` another."""
     low, high = (-1, 1) if to is None else PATH
     axis = [low + (high - low) * k / (effort.points - 1) for k in range(effort.points)]
     directions = landscape.filter_directions(net) if to is None else landscape.toward(net, to)
     losses = landscape.landscape(
-        net, cross_entropy, x, y, directions, [axis] * len(directions), resume=part, progress=progress
+        net, cross_entropy, x, y, directions, [axis] * len(directions), progress=progress
     )
     if to is None:
         a = [a for a in axis for _ in axis]

@@ -29,12 +29,13 @@ def measure_missing(
     keeps in the live store. Row: dataset, measured (runs, now), without_weights (runs that have none here),
     needs (the command that gives them). Raises `BadInput` for a data set that is not in `EFFORT`.
     """
-    store, rows = store or Store(), []
-    for name in planned_datasets(datasets):
+    store, rows, names = store or Store(), [], planned_datasets(datasets)
+    records = store.records()
+    for name in names:
         source, done, have = data.load(name), 0, measurements.read_measurements("", COLUMNS, [name])
         runs = planned(name, seeds, store, source.fingerprint)
         for run in tqdm(runs, desc=name, unit="run", disable=not progress):
-            if new := _new_rows(run, source, store, have):
+            if new := _new_rows(run, source, store, records, have):
                 have = pd.concat([have, pd.DataFrame(new)[COLUMNS]], ignore_index=True)
                 measurements.write_measurements("", name, have)
                 done += 1
@@ -50,7 +51,9 @@ def measure_missing(
     return rows
 
 
-def _new_rows(run: Run, source: data.Data, store: Store, have: pd.DataFrame) -> list[dict]:
+def _new_rows(
+    run: Run, source: data.Data, store: Store, records: dict[str, dict], have: pd.DataFrame
+) -> list[dict]:
     """What a run has to give that `have` lacks, as rows with `COLUMNS`."""
     key = run.key(source.fingerprint)
     epochs = set(have.loc[have["id"] == key, "epoch"])
@@ -58,6 +61,6 @@ def _new_rows(run: Run, source: data.Data, store: Store, have: pd.DataFrame) -> 
     of_run = measurements.of_run(run) | {"id": key, "commit": commit()}
     return [
         {**of_run, "epoch": epoch, "source": origin, **row}
-        for epoch, net, origin in networks(run, key, source, store, todo)
+        for epoch, net, origin in networks(run, key, source, store, todo, records.get(key))
         for row in one_network.rows(run, epoch, net, source)
     ]

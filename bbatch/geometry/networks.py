@@ -129,14 +129,15 @@ def epochs_of(run: Run) -> tuple[int, ...]:
 
 
 def networks(
-    run: Run, key: str, source: data.Data, store: Store, epochs: list[int]
+    run: Run, key: str, source: data.Data, store: Store, epochs: list[int], record: dict | None = None
 ) -> Iterator[tuple[int, nn.Module, str]]:
-    """(epoch, network, where its weights come from) for each of `epochs` that can be had."""
+    """(epoch, network, where its weights come from) for each of `epochs` that can be had; a network that is
+    trained again is held against the run's `record`."""
     if 0 in epochs:
         yield 0, network(run, source, network_of(run).state_dict()), "initial"
     if any(epochs):
         if run.dataset in SYNTHETIC:
-            yield from _trained(run, store.records().get(key), source, epochs)
+            yield from _trained(run, record, source, epochs)
         elif (weights := kept(store.weights / f"{key}.pt")) is not None:
             yield run.epochs, network(run, source, weights), "kept"
 

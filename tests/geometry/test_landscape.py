@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bbatch.geometry import landscape as module
 from bbatch.geometry.landscape import filter_directions, landscape, toward
 from bbatch.geometry.objective import vector
 from bbatch.geometry.sharpness import rescale
@@ -79,38 +78,6 @@ def test_the_picture_of_a_rescaled_network_is_the_same():
     assert landscape(
         net, F.cross_entropy, x, y, filter_directions(net), AXES, progress=False
     ) == pytest.approx(first, rel=1e-5)
-
-
-def test_an_interrupted_landscape_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "SAVE_EVERY", 0)
-    net, x, y = small_mlp()
-    calls, stop_at = [], 8
-
-    def loss(outputs, targets):
-        calls.append(1)
-        if len(calls) == stop_at:
-            raise KeyboardInterrupt
-        return F.cross_entropy(outputs, targets)
-
-    def draw(loss, **more):
-        return landscape(
-            net, loss, x, y, filter_directions(net, **more), AXES, resume=tmp_path / "part", progress=False
-        )
-
-    with pytest.raises(KeyboardInterrupt):
-        draw(loss)
-    calls.clear()
-    stop_at = 0
-    resumed = draw(loss)
-    assert len(calls) == 1 + 12 - 6  # the centre; six points were saved before the eighth call
-    assert np.array_equal(
-        resumed, landscape(net, F.cross_entropy, x, y, filter_directions(net), AXES, progress=False)
-    )
-    other = draw(F.cross_entropy, seed=5)  # another landscape does not take what is another's
-    assert not np.allclose(other, resumed)
-    (tmp_path / "part").write_bytes(b"damage" * 20)
-    assert np.array_equal(draw(F.cross_entropy, seed=5), other)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["part", "part.damaged"]
 
 
 def test_a_loss_that_is_infinite_far_away_stays_so():

@@ -87,11 +87,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): "where the Krylov space closes, what is left is rounding, far below either",
     ("geometry/sharpness.py", "keskar defaults", "0 to 1"): ANY_SEED,
     (
-        "geometry/landscape.py",
-        "landscape",
-        "time.monotonic() - saved: Sub to Add",
-    ): "it is saved more often; what is saved and given back is the same",
-    (
         "geometry/drawing.py",
         "draw_missing",
         "pd.concat([measurements.surfaces([name]), new[POINT_COLUMNS]], ignore_index=True): "
@@ -101,7 +96,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     (
         "geometry/landscape.py",
         "landscape",
-        "tqdm(range(len(losses), len(points)), initial=len(losses), total=len(points), desc='landsc: "
+        "tqdm(points, desc='landscape', unit='point', disable=not progress, mininterval=0.1 if sys.: "
         "without unit",
     ): BAR,
     ("geometry/one_network.py", "_sharpness", "500 to 501"): PIECES,
