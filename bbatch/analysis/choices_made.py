@@ -12,11 +12,12 @@ import pandas as pd
 from .. import published
 from ..config import DATASETS, SYNTHETIC
 from ..metrics import curves, full_protocol
-from ..statistics import Interval, mean_interval, paired_difference
+from ..statistics import Interval, mean_interval
 from ..studies.other_choices import STAIRS, WIDER
 from . import warm_up
 
 COLUMNS = ["choice", "dataset", "batch_size", "accuracy", "gap"]
+METRICS = ["test_acc", "gap"]  # of which accuracy and gap are differences
 SIZES, BELOW = (32, 512), (1, 8, 16)  # batch sizes: of Section IV-E, and below the base of the rule
 WARMED = "warm-up: from B = 256 on, on CIFAR-10, too"
 NOTHING = Interval(0.0, 0.0, 0.0, 0)
@@ -34,33 +35,33 @@ def effects(
     """
     whole = full_protocol(runs)
     linear = whole[whole["lr_rule"] == "linear"]
+    two_sizes = linear[linear["batch_size"].isin(SIZES)]
+    in_both = runs[runs["follows_the_paper"].astype(bool) & (runs["lr_rule"] == "linear")]
+    low, full = (in_both[in_both["precision"] == p] for p in ("bf16", "fp32"))
+    wide = others[others["choice"] == WIDER].assign(gap=lambda t: t["train_acc"] - t["test_acc"])
+    stairs, warmed = others[others["choice"] == STAIRS], studies["warm-up"].query("warmup_epochs > 0")
     rows = [
-        *_initialisation(linear, others),
-        *_warm_up(others, studies["warm-up"]),
+        *_differences("initialisation: √6 times as wide", wide, linear),
+        *_differences("warm-up: in five stairs", stairs, warmed, ["test_acc"]),
         *_warmed(records),
-        *_training_accuracy(linear),
-        *_arithmetic(runs[runs["follows_the_paper"].astype(bool) & (runs["lr_rule"] == "linear")]),
+        *_training_accuracy(two_sizes),
+        *_differences("arithmetic: bf16", low, full),
         *_scaled_downward(whole, {name: t for name, t in studies.items() if name.startswith("map-")}),
-        *_best_epoch(linear, records),
+        *_best_epoch(two_sizes, records),
         *_problem(studies["data-size"]),
-        *_seed(linear),
+        *_seed(two_sizes),
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _paired(a: pd.DataFrame, b: pd.DataFrame, metric: str) -> Interval | None:
-    """a minus b over the seeds that both have."""
-    both = a[["seed", metric]].merge(b[["seed", metric]], on="seed", suffixes=("", "_ours")).dropna()
-    return paired_difference(both[metric], both[f"{metric}_ours"]) if len(both) else None
-
-
-def _initialisation(linear: pd.DataFrame, others: pd.DataFrame) -> list[tuple]:
-    found = others[others["choice"] == WIDER].assign(gap=lambda t: t["train_acc"] - t["test_acc"])
-    rows = []
-    for (name, b), wide in found.groupby(["dataset", "batch_size"]):
-        ours = linear[(linear["dataset"] == name) & (linear["batch_size"] == b)]
-        accuracy, gap = (_paired(wide, ours, metric) for metric in ("test_acc", "gap"))
-        rows.append(("initialisation: √6 times as wide", name, b, accuracy, gap))
+def _differences(choice: str, other: pd.DataFrame, ours: pd.DataFrame, metrics=METRICS) -> list[tuple]:
+    """A reading for each data set and batch size: `other` minus `ours` over the seeds that both have."""
+    keys, rows = ["dataset", "batch_size", "seed"], []
+    pairs = other[[*keys, *metrics]].merge(ours[[*keys, *metrics]], on=keys, suffixes=("", "_ours"))
+    for (name, b), cell in pairs.groupby(keys[:2]):
+        apart = {m: (cell[m] - cell[f"{m}_ours"]).dropna() for m in metrics}
+        accuracy, gap = (mean_interval(apart[m]) if len(apart.get(m, ())) else None for m in METRICS)
+        rows.append((choice, name, b, accuracy, gap))
     return rows
 
 
@@ -79,72 +80,37 @@ def starts_against_table_vii(linear: pd.DataFrame, others: pd.DataFrame) -> pd.D
     return pd.DataFrame(rows, columns=["batch_size", "paper", "ours", "wider"])
 
 
-def _warm_up(others: pd.DataFrame, study: pd.DataFrame) -> list[tuple]:
-    rows, stairs = [], others[others["choice"] == STAIRS]
-    for (name, b), steps in study[study["warmup_epochs"] > 0].groupby(["dataset", "batch_size"]):
-        there = stairs[(stairs["dataset"] == name) & (stairs["batch_size"] == b)]
-        if len(there):
-            rows.append(("warm-up: in five stairs", name, b, _paired(there, steps, "test_acc"), None))
-    return rows
-
-
 def _warmed(records: Iterable[dict]) -> list[tuple]:
     """Table II has a warm-up for MNIST alone; Section II-C calls one "typically required" from B = 256 on,
     and line 7 of Algorithm 2 asks for it there."""
-    pairs, rows = warm_up.image_pairs(records).query("dataset == 'cifar10'"), []
-    pairs = pairs.assign(gap=pairs["train_acc"] - pairs["test_acc"])
-    for (name, b), cell in pairs.groupby(["dataset", "batch_size"]):
-        on, off = cell[cell["warmup_epochs"] > 0], cell[cell["warmup_epochs"] == 0]
-        rows.append((WARMED, name, b, _paired(on, off, "test_acc"), _paired(on, off, "gap")))
-    return rows
+    pairs = warm_up.image_pairs(records).query("dataset == 'cifar10'")
+    return _differences(WARMED, pairs[pairs["warmup_epochs"] > 0], pairs[pairs["warmup_epochs"] == 0])
 
 
-def _training_accuracy(linear: pd.DataFrame) -> list[tuple]:
-    rows = []
-    for (name, b), cell in _two_sizes(linear):
-        running = cell[["seed", "gap_running"]].rename(columns={"gap_running": "gap"})
-        rows.append(("training accuracy: running", name, b, NOTHING, _paired(running, cell, "gap")))
-    return rows
-
-
-def _two_sizes(linear: pd.DataFrame):
-    return linear[linear["batch_size"].isin(SIZES)].groupby(["dataset", "batch_size"])
-
-
-def _arithmetic(linear: pd.DataFrame) -> list[tuple]:
-    rows = []
-    for (name, b), cell in linear.groupby(["dataset", "batch_size"]):
-        low, full = (cell[cell["precision"] == p] for p in ("bf16", "fp32"))
-        accuracy, gap = (_paired(low, full, metric) for metric in ("test_acc", "gap"))
-        if accuracy:
-            rows.append(("arithmetic: bf16", name, b, accuracy, gap))
-    return rows
+def _training_accuracy(runs: pd.DataFrame) -> list[tuple]:
+    found = _differences("training accuracy: running", runs.assign(gap=runs["gap_running"]), runs)
+    return [(choice, name, b, NOTHING, gap) for choice, name, b, _, gap in found]
 
 
 def _scaled_downward(runs: pd.DataFrame, maps: Mapping[str, pd.DataFrame]) -> list[tuple]:
-    choice, rows = "rate: not scaled below B = 32", []
-    for (name, b), cell in runs[runs["batch_size"].isin(BELOW)].groupby(["dataset", "batch_size"]):
-        kept, scaled = (cell[cell["lr_rule"] == rule] for rule in ("constant", "linear"))
-        accuracy, gap = (_paired(kept, scaled, metric) for metric in ("test_acc", "gap"))
-        if accuracy:
-            rows.append((choice, name, b, accuracy, gap))
+    choice, below = "rate: not scaled below B = 32", runs[runs["batch_size"].isin(BELOW)]
+    rows = _differences(choice, *(below[below["lr_rule"] == rule] for rule in ("constant", "linear")))
     have = {name for _, name, *_ in rows}
     for t in maps.values():  # trained on four fifths of the samples, at rates an octave apart
         name = t["dataset"].iloc[0]
-        base = DATASETS[name].protocol
-        for b, cell in t[t["batch_size"].isin(BELOW)].groupby("batch_size") if name not in have else ():
-            rates = base.base_lr, base.base_lr * b / base.base_batch
-            kept, scaled = (cell[np.isclose(cell["lr"], rate, rtol=0.01)] for rate in rates)
-            rows.append((choice, name, int(b), _paired(kept, scaled, "test_acc"), None))
+        base, t = DATASETS[name].protocol, t[t["batch_size"].isin(BELOW)]
+        if name not in have:
+            rates = base.base_lr, base.base_lr * t["batch_size"] / base.base_batch
+            kept, scaled = (t[np.isclose(t["lr"], rate, rtol=0.01)] for rate in rates)
+            rows += _differences(choice, kept, scaled, ["test_acc"])
     return rows
 
 
-def _best_epoch(linear: pd.DataFrame, records: Iterable[dict]) -> list[tuple]:
-    best, rows = curves(records).groupby("id")["test_acc"].max(), []
-    for (name, b), cell in _two_sizes(linear):
-        change = cell["id"].map(best) - cell["test_acc"]
-        rows.append(("test accuracy: of the best epoch", name, b, mean_interval(change.dropna()), None))
-    return rows
+def _best_epoch(runs: pd.DataFrame, records: Iterable[dict]) -> list[tuple]:
+    best = curves(records).groupby("id")["test_acc"].max()
+    return _differences(
+        "test accuracy: of the best epoch", runs.assign(test_acc=runs["id"].map(best)), runs, ["test_acc"]
+    )
 
 
 def _problem(cut: pd.DataFrame) -> list[tuple]:
@@ -157,11 +123,11 @@ def _problem(cut: pd.DataFrame) -> list[tuple]:
     return rows
 
 
-def _seed(linear: pd.DataFrame) -> list[tuple]:
+def _seed(runs: pd.DataFrame) -> list[tuple]:
     """Each seed against the mean of its cell: what a single run of the paper may be off by."""
     rows = []
-    for (name, b), cell in _two_sizes(linear):
-        off = (cell[["test_acc", "gap"]] - cell[["test_acc", "gap"]].mean()).to_numpy()
+    for (name, b), cell in runs.groupby(["dataset", "batch_size"]):
+        off = (cell[METRICS] - cell[METRICS].mean()).to_numpy()
         rows += [("seed: another one", name, b, *map(_alone, both)) for both in off if len(cell) > 1]
     return rows
 
