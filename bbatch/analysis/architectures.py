@@ -30,15 +30,15 @@ def map_of(dataset: str, runs: pd.DataFrame, network: str) -> pd.DataFrame:
     return found.drop_duplicates(["batch_size", "lr", "seed"])
 
 
-def by_network(dataset: str, runs: pd.DataFrame, networks, base: int) -> pd.DataFrame:
+def by_network(dataset: str, runs: pd.DataFrame, networks) -> pd.DataFrame:
     """A row for each network and batch size. Columns: network, batch_size; optimum (best rate) and accuracy
-    (percent, at the best of the rates tried), at_edge; difference (points, from batch size `base`); all but
-    at_edge `Interval`, see `batch_and_rate`."""
+    (percent, at the best of the rates tried), at_edge; difference (points, from B = 32); all but at_edge
+    `Interval`, see `batch_and_rate`."""
     tables = []
     for network in networks:
         found = map_of(dataset, runs, network)
         best = batch_and_rate.best_rates(found).assign(network=network)
-        tables.append(best.merge(batch_and_rate.cost_of_batch(found, base=base), on="batch_size"))
+        tables.append(best.merge(batch_and_rate.cost_of_batch(found), on="batch_size"))
     return pd.concat(tables, ignore_index=True)
 
 

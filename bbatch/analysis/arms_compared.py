@@ -19,9 +19,8 @@ def lost_by_optimizer(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
         if {name, f"{name} at {BASE}"} <= set(arms):
             both = arms[f"{name} at {BASE}"], arms[name]
             seeds = min(part["seed"].nunique() for part in both)
-            weights = rate_map.weights_of(seeds)
-            small = remedies.arm_grid(both[0], BASE, seeds).accuracy(weights)
-            big = remedies.arm_grid(both[1], large, seeds).accuracy(weights)
+            small = remedies.arm_grid(both[0], BASE, seeds).accuracy
+            big = remedies.arm_grid(both[1], large, seeds).accuracy
             rows.append([name, *(rate_map.interval_of(v, seeds) for v in (small, big, small - big))])
     return pd.DataFrame(rows, columns=["optimizer", "at_base", "at_large", "lost"])
 
@@ -36,7 +35,7 @@ def gained_by_seed(
     found = []
     for part in of:
         grid = remedies.arm_grid(part, batch_size, len(shared))
-        found.append(grid.test_acc[:, int(grid.chosen(rate_map.weights_of(len(shared))[0]))])
+        found.append(grid.test_acc[:, grid.best])
     return pd.Series(found[0] - found[1], index=shared)
 
 
@@ -56,14 +55,12 @@ class Equivalence:
 def growth_and_decay(dataset: str, runs: pd.DataFrame) -> Equivalence:
     """Does a batch that grows do what a rate that decays does (Smith et al. 2018)? Of SGD with momentum."""
     arms = remedies.by_arm(dataset, runs)
-    accuracy, steps, edges = [], [], []
+    grids, steps = [], []
     for name in ("SGD, batch grows", "SGD, rate decays"):
         found = arms[name]
-        seeds, b = found["seed"].nunique(), int(found["batch_size"].iloc[0])
-        grid, weights = remedies.arm_grid(found, b, seeds), rate_map.weights_of(seeds)
-        accuracy.append(grid.accuracy(weights))
-        k = int(grid.chosen(weights[0]))
-        steps.append(remedies.cost_of_run(found, b, grid.rates[k])["steps"])
-        edges.append(k in (0, len(grid.rates) - 1))
-    made = (rate_map.interval_of(values, seeds) for values in (*accuracy, accuracy[0] - accuracy[1]))
-    return Equivalence(*made, *steps, edges[0])
+        b = int(found["batch_size"].iloc[0])
+        grids.append(remedies.arm_grid(found, b, found["seed"].nunique()))
+        steps.append(remedies.cost_of_run(found, b, grids[-1].rate)["steps"])
+    grown, decayed = (grid.accuracy for grid in grids)
+    made = (rate_map.interval_of(values, grids[0].seeds) for values in (grown, decayed, grown - decayed))
+    return Equivalence(*made, *steps, grids[0].at_edge)

@@ -10,7 +10,7 @@ from ..config import DATASETS, LR_RULES
 from ..errors import BadInput, one_of
 from ..statistics import Interval
 from .critical_batch_size import DROP, Critical, critical_batch_size
-from .rate_map import CHOICES, interval_of, map_by_batch_size, weights_of
+from .rate_map import CHOICES, interval_of, map_by_batch_size
 
 BASE = 32  # the batch size that all others are compared with: the paper's base batch
 
@@ -20,25 +20,22 @@ def best_rates(runs: pd.DataFrame, by: str = CHOICES[0]) -> pd.DataFrame:
     (it is the lowest or highest of them: the range was too small), optimum (rate between the tried ones where
     the mean score peaks, see `Grid.optimum`; `Interval`), accuracy (test accuracy in percent at the chosen
     rate, `Interval`)."""
-    rows, n = [], runs["seed"].nunique()
-    weights = weights_of(n)
+    rows = []
     for b, grid in map_by_batch_size(runs, by).items():
-        k = int(grid.chosen(weights[0]))
-        optimum, accuracy = interval_of(2 ** grid.optimum(weights), n), interval_of(grid.accuracy(weights), n)
-        rows.append([b, grid.rates[k], k in (0, len(grid.rates) - 1), optimum, accuracy])
+        intervals = (interval_of(values, grid.seeds) for values in (2**grid.optimum, grid.accuracy))
+        rows.append([b, grid.rate, grid.at_edge, *intervals])
     return pd.DataFrame(rows, columns=["batch_size", "chosen", "at_edge", "optimum", "accuracy"])
 
 
-def cost_of_batch(runs: pd.DataFrame, by: str = CHOICES[0], base: int = BASE) -> pd.DataFrame:
-    """Does batch size itself cost anything? Test accuracy at each size's best rate minus that at `base`'s.
+def cost_of_batch(runs: pd.DataFrame, by: str = CHOICES[0]) -> pd.DataFrame:
+    """Does batch size itself cost anything? Test accuracy at each size's best rate minus that at `BASE`'s.
 
     Columns: batch_size, difference (points, `Interval`). Both are of the same seeds, in every draw.
     """
     found = map_by_batch_size(runs, by)
-    one_of("batch size to compare with", base, found)
-    n = runs["seed"].nunique()
-    accuracy = {b: grid.accuracy(weights_of(n)) for b, grid in found.items()}
-    rows = [[b, interval_of(at_best - accuracy[base], n)] for b, at_best in accuracy.items()]
+    one_of("batch size to compare with", BASE, found)
+    base = found[BASE]
+    rows = [[b, interval_of(grid.accuracy - base.accuracy, base.seeds)] for b, grid in found.items()]
     return pd.DataFrame(rows, columns=["batch_size", "difference"])
 
 
@@ -47,8 +44,7 @@ def critical_at_best_rate(runs: pd.DataFrame, drop: float = DROP) -> tuple[Criti
 
     Returns that of all seeds, and the share of draws that give each B*, by B* (missing: the draw has none).
     """
-    weights = weights_of(runs["seed"].nunique())
-    accuracy = pd.DataFrame({b: grid.accuracy(weights) for b, grid in map_by_batch_size(runs).items()})
+    accuracy = pd.DataFrame({b: grid.accuracy for b, grid in map_by_batch_size(runs).items()})
     found, *drawn = (critical_batch_size(row, drop) for row in accuracy.to_dict("records"))
     each = pd.Series([again.critical for again in drawn], dtype="Int64")
     return found, each.value_counts(normalize=True, dropna=False).sort_index()
@@ -103,7 +99,7 @@ def rate_exponents(runs: pd.DataFrame) -> Exponents:
     """
     found, n = map_by_batch_size(runs), runs["seed"].nunique()
     sizes = list(found)
-    x, y = np.log2(sizes), np.column_stack([grid.optimum(weights_of(n)) for grid in found.values()])
+    x, y = np.log2(sizes), np.column_stack([grid.optimum for grid in found.values()])
     bend, below, above = bent_line(x, y)
     straight = np.polyfit(x, y.T, 1)[0]
     intervals = (interval_of(values, n) for values in (straight, below, above, below - above))
@@ -118,10 +114,10 @@ def rules_on_map(runs: pd.DataFrame) -> pd.DataFrame:
     `Interval`: seeds drawn again, choice made anew). Between two rates accuracy is interpolated in the rate's
     logarithm; where a rule leads out of the range tried, `loss` is missing (NaN).
     """
-    base, rows, n = DATASETS[runs["dataset"].iloc[0]].protocol, [], runs["seed"].nunique()
-    weights = weights_of(n)
+    base, rows = DATASETS[runs["dataset"].iloc[0]].protocol, []
     for b, grid in map_by_batch_size(runs).items():
         for rule in ("constant", "sqrt", "linear"):
             rate = base.base_lr * LR_RULES[rule](b / base.base_batch)
-            rows.append([b, rule, rate, interval_of(grid.accuracy(weights) - weights @ grid.at(rate), n)])
+            loss = interval_of(grid.accuracy - grid.weights @ grid.at(rate), grid.seeds)
+            rows.append([b, rule, rate, loss])
     return pd.DataFrame(rows, columns=["batch_size", "rule", "rate", "loss"])

@@ -18,6 +18,7 @@ sizes together, and their differences by less.
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -32,23 +33,32 @@ TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 @dataclass(frozen=True)
 class Grid:
-    """One batch size of a map: `rates` ascending [R]; `score` (higher is better), `test_acc` [seeds, R]."""
+    """One batch size of a map: `rates` ascending [R]; `score` (higher is better), `test_acc` [seeds, R];
+    `weights` of the seeds, all alike and then drawn (`weights_of`), [1 + draws, seeds]. What is chosen is
+    chosen in each draw."""
 
     rates: np.ndarray
     score: np.ndarray
     test_acc: np.ndarray
+    weights: np.ndarray
 
-    def chosen(self, weights: np.ndarray) -> np.ndarray:
-        """Index of the best rate under weights of the seeds, [..., seeds] -> [...]."""
-        return (weights @ self.score).argmax(-1)
+    seeds = property(lambda self: len(self.test_acc))
+    best = property(lambda self: int(self.chosen[0]), doc="Index of the best rate over all seeds alike.")
+    rate = property(lambda self: self.rates[self.best])
+    at_edge = property(lambda self: self.best in (0, len(self.rates) - 1))
 
-    def optimum(self, weights: np.ndarray) -> np.ndarray:
-        """log2 of the rate where the mean score peaks, [..., seeds] -> [...]: the vertex of the parabola
-        through the best rate and its two neighbours, which lies between them; at an edge the best rate
-        itself."""
-        k, x = self.chosen(weights), np.log2(self.rates)
+    @cached_property
+    def chosen(self) -> np.ndarray:
+        """Index of the best rate, [1 + draws]."""
+        return (self.weights @ self.score).argmax(-1)
+
+    @property
+    def optimum(self) -> np.ndarray:
+        """log2 of the rate where the mean score peaks, [1 + draws]: the vertex of the parabola through the
+        best rate and its two neighbours, which lies between them; at an edge the best rate itself."""
+        k, x = self.chosen, np.log2(self.rates)
         inside = np.clip(k, 1, len(x) - 2)
-        y = weights @ self.score
+        y = self.weights @ self.score
         left, middle, right = (np.take_along_axis(y, (inside + d)[..., None], -1)[..., 0] for d in (-1, 0, 1))
         a, b = x[inside] - x[inside - 1], x[inside + 1] - x[inside]
         rise, fall = (middle - left) / a, (middle - right) / b
@@ -57,10 +67,11 @@ class Grid:
         shift = np.divide(rise * b - fall * a, 2 * bow, out=np.zeros_like(bow), where=bow > 0)
         return np.where(inside == k, x[inside] + shift, x[k])
 
-    def accuracy(self, weights: np.ndarray) -> np.ndarray:
-        """Test accuracy at the rate that is best under these weights, averaged with them."""
-        at_all = weights @ self.test_acc
-        return np.take_along_axis(at_all, self.chosen(weights)[..., None], -1)[..., 0]
+    @cached_property
+    def accuracy(self) -> np.ndarray:
+        """Test accuracy at the best rate, [1 + draws]."""
+        at_all = self.weights @ self.test_acc
+        return np.take_along_axis(at_all, self.chosen[..., None], -1)[..., 0]
 
     def at(self, rate: float) -> np.ndarray:
         """Test accuracy of each seed at `rate`, [seeds]; NaN outside the rates tried."""
@@ -76,6 +87,7 @@ def map_by_batch_size(runs: pd.DataFrame, by: str = CHOICES[0]) -> dict[int, Gri
     if runs["dataset"].nunique() != 1:
         raise BadInput(f"a map is of one data set, not of {runs['dataset'].nunique()}.")
     seeds, found = sorted(runs["seed"].unique()), {}
+    weights = weights_of(len(seeds))
     for b, rows in runs.groupby("batch_size"):
         score, test = (
             rows.pivot(index="seed", columns="lr", values=c).reindex(seeds).astype(float)
@@ -84,10 +96,9 @@ def map_by_batch_size(runs: pd.DataFrame, by: str = CHOICES[0]) -> dict[int, Gri
         if (lacking := int(test.isna().sum().sum())) > 0:
             raise BadInput(f"the map lacks {lacking} of its {test.size} runs at B = {b}; train them first.")
         if by == "held_out_loss":
-            score = -score.fillna(
-                np.finfo(np.float32).max
-            )  # a loss that is not finite is worse than any other
-        found[int(b)] = Grid(test.columns.to_numpy(float), score.to_numpy(), test.to_numpy())
+            # a loss that is not finite is worse than any other
+            score = -score.fillna(np.finfo(np.float32).max)
+        found[int(b)] = Grid(test.columns.to_numpy(float), score.to_numpy(), test.to_numpy(), weights)
     return found
 
 

@@ -78,34 +78,26 @@ def coverage(seeds: int, cases: int = 2_000) -> float:
 @dataclass(frozen=True)
 class Untreated:
     """What the remedies at one batch size are compared with: the plain arm's grids at B = 32 and at the batch
-    size, and weights of the seeds. Accuracies are in percent, [1 + draws], see `rate_map.weights_of`."""
+    size."""
 
     batch_size: int
-    weights: np.ndarray
     base: Grid
     plain: Grid
 
-    @property
-    def at_base(self) -> np.ndarray:
-        return self.base.accuracy(self.weights)
-
     def by_rule(self, rule: str) -> np.ndarray:
-        """Of the larger batch at the best rate of B = 32 times the rule's factor; `constant`: untreated."""
-        rates = self.base.rates[self.base.chosen(self.weights)] * LR_RULES[rule](self.batch_size / BASE)
+        """Test accuracy of the larger batch at the best rate of B = 32 times the rule's factor, in percent,
+        [1 + draws]; `constant`: untreated."""
+        rates = self.base.rates[self.base.chosen] * LR_RULES[rule](self.batch_size / BASE)
         found = np.empty(len(rates))
         for rate in np.unique(rates):
-            found[rates == rate] = self.weights[rates == rate] @ self.plain.at(rate)
+            found[rates == rate] = self.base.weights[rates == rate] @ self.plain.at(rate)
         return found
 
 
 def untreated(arms: dict[str, pd.DataFrame], batch_size: int, seeds: int) -> Untreated:
     """The plain arms on their first `seeds` seeds."""
-    return Untreated(
-        batch_size,
-        rate_map.weights_of(seeds),
-        arm_grid(arms[AT_BASE], BASE, seeds),
-        arm_grid(arms[PLAIN], batch_size, seeds),
-    )
+    base, plain = arm_grid(arms[AT_BASE], BASE, seeds), arm_grid(arms[PLAIN], batch_size, seeds)
+    return Untreated(batch_size, base, plain)
 
 
 def gaps_to_close(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
@@ -115,9 +107,9 @@ def gaps_to_close(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
     seeds = arms[PLAIN]["seed"].nunique()
     for b in LARGE:
         u = untreated(arms, b, seeds)
-        at_base, kept = u.at_base, u.by_rule("constant")
-        rate = u.base.rates[int(u.base.chosen(u.weights[0]))]
-        rows.append([b, rate, *(rate_map.interval_of(v, seeds) for v in (at_base, kept, at_base - kept))])
+        at_base, kept = u.base.accuracy, u.by_rule("constant")
+        intervals = (rate_map.interval_of(v, seeds) for v in (at_base, kept, at_base - kept))
+        rows.append([b, u.base.rate, *intervals])
     return pd.DataFrame(rows, columns=["batch_size", "rate", "at_base", "kept", "gap"])
 
 
@@ -146,23 +138,21 @@ def gap_closed(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
 
 def _treated(u: Untreated, name: str, runs: pd.DataFrame) -> dict:
     """The row of an arm."""
-    grid = arm_grid(runs, u.batch_size, u.weights.shape[1])
-    k = int(grid.chosen(u.weights[0]))
-    row = _compared(u, TUNED if name == PLAIN else name, grid.accuracy(u.weights))
-    row |= {"rate": grid.rates[k], "at_edge": k in (0, len(grid.rates) - 1)}
-    return row | cost_of_run(runs, u.batch_size, grid.rates[k])
+    grid = arm_grid(runs, u.batch_size, u.plain.seeds)
+    row = _compared(u, TUNED if name == PLAIN else name, grid.accuracy)
+    row |= {"rate": grid.rate, "at_edge": grid.at_edge}
+    return row | cost_of_run(runs, u.batch_size, grid.rate)
 
 
 def _compared(u: Untreated, name: str, accuracy: np.ndarray) -> dict:
-    seeds, at_base, kept = u.weights.shape[1], u.at_base, u.by_rule("constant")
+    seeds, at_base, kept = u.plain.seeds, u.base.accuracy, u.by_rule("constant")
     gap = rate_map.interval_of(at_base - kept, seeds)
     with np.errstate(divide="ignore", invalid="ignore"):  # a draw without a gap has no share
         share = (accuracy - kept) / (at_base - kept) if gap.low > 0 else np.full(len(kept), math.nan)
-    gain = accuracy - u.plain.accuracy(u.weights)
-    row = {"accuracy": accuracy, "left": at_base - accuracy, "share": share, "over_tuned": gain}
-    return {"remedy": name, "batch_size": u.batch_size} | {
-        k: rate_map.interval_of(v, seeds) for k, v in row.items()
-    }
+    gain = accuracy - u.plain.accuracy
+    found = {"accuracy": accuracy, "left": at_base - accuracy, "share": share, "over_tuned": gain}
+    intervals = {k: rate_map.interval_of(values, seeds) for k, values in found.items()}
+    return {"remedy": name, "batch_size": u.batch_size} | intervals
 
 
 def cost_of_run(runs: pd.DataFrame, batch_size: int, rate: float) -> dict:

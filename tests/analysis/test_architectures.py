@@ -51,7 +51,7 @@ def test_where_batch_sizes_have_unlike_seeds_only_those_in_common_count(runs):
 
 
 def test_best_rates_and_differences_are_those_that_were_put_in(runs):
-    found = architectures.by_network(NAME, runs, BEST, base=32)
+    found = architectures.by_network(NAME, runs, BEST)
     assert found.index.tolist() == list(range(2 * len(SIZES)))  # of both networks
     found = found.set_index(["network", "batch_size"])
     for network, (k, b) in itertools.product(BEST, enumerate(SIZES)):

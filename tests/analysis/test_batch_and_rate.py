@@ -133,10 +133,10 @@ def test_the_optimum_between_rates_is_the_vertex_of_a_parabola():
     for k in (1, 2, 3):  # the best rate has a neighbour on either side
         score = np.roll(y, k - 2)
         a, b, _ = np.polyfit(np.log2(rates[k - 1 : k + 2]), score[k - 1 : k + 2], 2)
-        found = rate_map.Grid(rates, score[None], score[None]).optimum(np.ones(1))
+        found = rate_map.Grid(rates, score[None], score[None], np.ones((1, 1))).optimum
         assert found == pytest.approx(-b / (2 * a))
-    flat = rate_map.Grid(rates, np.ones((1, 5)), y[None])
-    assert flat.optimum(np.ones(1)) == pytest.approx(math.log2(0.1))
+    flat = rate_map.Grid(rates, np.ones((1, 5)), y[None], np.ones((1, 1)))
+    assert flat.optimum == pytest.approx(math.log2(0.1))
 
 
 def test_choosing_by_loss_never_takes_one_that_is_not_finite():
@@ -155,8 +155,8 @@ def test_a_map_with_holes_or_of_two_data_sets_is_refused():
         rate_map.map_by_batch_size(runs.drop(index=0))
     with pytest.raises(BadInput, match="one data set, not of 2"):
         rate_map.map_by_batch_size(pd.concat([runs, runs.assign(dataset="synthetic-10k")]))
-    with pytest.raises(BadInput, match="batch size to compare with 8"):
-        asks.cost_of_batch(runs, base=8)
+    with pytest.raises(BadInput, match="batch size to compare with 32"):
+        asks.cost_of_batch(runs[runs["batch_size"] != 32])
 
 
 def test_a_bent_line_is_found_and_a_straight_one_has_no_bend():
@@ -224,7 +224,7 @@ def test_a_bend_is_one_only_where_the_interval_of_the_change_leaves_out_zero():
 
 def test_between_two_rates_accuracy_is_a_line_in_the_logarithm_and_outside_there_is_none():
     test = np.array([[80.0, 90.0, 70.0], [60.0, 80.0, 90.0]])
-    grid = rate_map.Grid(np.array([0.1, 0.4, 1.6]), test, test)
+    grid = rate_map.Grid(np.array([0.1, 0.4, 1.6]), test, test, np.eye(2))
     assert grid.at(0.2) == pytest.approx([85, 70]) and grid.at(0.8) == pytest.approx([80, 85])
     for rate, column in ((0.1, 0), (1.6, 2)):  # the ends are inside, whatever their last bits are
         for factor in (1 - 1e-10, 1, 1 + 1e-10):

@@ -235,17 +235,17 @@ def untreated(batch_size):
     at the larger batch the best is 0.8."""
     base = np.array([[90.0, 95], [96, 93]])
     plain = np.array([[80.0, 84, 88, 92], [70, 72, 74, 76]])
+    weights = np.array([[0.5, 0.5], [1, 0], [0, 1]])
     return remedies.Untreated(
         batch_size,
-        np.array([[0.5, 0.5], [1, 0], [0, 1]]),
-        Grid(np.array([0.1, 0.2]), base, base),
-        Grid(np.array([0.1, 0.2, 0.4, 0.8]), plain, plain),
+        Grid(np.array([0.1, 0.2]), base, base, weights),
+        Grid(np.array([0.1, 0.2, 0.4, 0.8]), plain, plain, weights),
     )
 
 
 def test_a_rule_multiplies_the_best_rate_of_each_draw():
     u = untreated(4 * 32)
-    assert u.at_base.tolist() == [94, 95, 96]
+    assert u.base.accuracy.tolist() == [94, 95, 96]
     assert u.by_rule("constant") == pytest.approx([78, 84, 70])  # at 0.2, 0.2 and 0.1
     assert u.by_rule("sqrt") == pytest.approx([81, 88, 72])  # twice that
     assert u.by_rule("linear") == pytest.approx([84, 92, 74])
@@ -284,7 +284,7 @@ def test_a_share_is_told_where_the_interval_of_the_gap_lies_above_0(least, told,
     plain = np.full((3, 1), 84.0)
     weights = np.array([[0.5, 0.5, 0], *[[1, 0, 0]] * 89, *[[0, 1, 0]] * 10, [0, 0, 1]])
     rate = np.array([0.1])
-    u = remedies.Untreated(256, weights, Grid(rate, base, base), Grid(rate, plain, plain))
+    u = remedies.Untreated(256, *(Grid(rate, of, of, weights) for of in (base, plain)))
     share = remedies._compared(u, "it", np.full(len(weights), 84.0 + gained))["share"]
     assert share.mean == pytest.approx(gained / (3 + least / 2)) if told else math.isnan(share.mean)
 

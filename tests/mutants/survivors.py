@@ -55,7 +55,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     (
         "analysis/architectures.py",
         "by_network",
-        "best.merge(batch_and_rate.cost_of_batch(found, base=base), on='batch_size'): without on",
+        "best.merge(batch_and_rate.cost_of_batch(found), on='batch_size'): without on",
     ): NO_OTHER_COLUMN,
     (
         "analysis/sharpness_and_batch_size.py",
