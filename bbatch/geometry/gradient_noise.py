@@ -40,9 +40,7 @@ def first_weight(net: nn.Module) -> str:
     """Name of the first layer's weights: the first trainable parameter of two dimensions or more."""
     names = [name for name, p in net.named_parameters() if p.requires_grad and p.dim() > 1]
     if not names:
-        raise BadInput(
-            "the network has no weights of two dimensions or more; name the parameters to look at."
-        )
+        raise BadInput("the network has no weights of two dimensions or more, as a first layer has.")
     return names[0]
 
 
@@ -53,57 +51,40 @@ def gradient_variance(
     targets,
     batch_size: int,
     *,
-    batches: int = BATCHES,
     replacement: bool = False,
-    names=None,
     seed: int = 0,
     piece: int | None = None,
 ) -> float:
-    """Eq. (4): the mean of (g_i − ḡ)² over random mini-batches, averaged over the first layer's weights.
+    """Eq. (4): the mean of (g_i − ḡ)² over `BATCHES` random mini-batches, averaged over the first layer's
+    weights. With `replacement` one sample can stand in a mini-batch twice.
 
-    Divided by the number of mini-batches, as printed: so it gives (batches − 1)/batches of the variance.
-
-    batches      how many mini-batches: independent draws
-    replacement  whether one sample can stand in a mini-batch twice
-    names        parameters in place of the first layer's weights
-
-    Raises `BadInput` for what cannot be measured (see `objective.Objective`), for fewer than two
-    mini-batches, and for a mini-batch larger than the samples.
+    Divided by the number of mini-batches, as printed: so it gives 19/20 of the variance. Raises `BadInput`
+    for what cannot be measured (see `objective.Objective`), and for a mini-batch larger than the samples.
     """
     objective = Objective(net, loss, inputs, targets, piece)
     n = objective.count
     _batch_size(batch_size, n)
-    if batches < 2:
-        raise BadInput(f"a variance needs two mini-batches or more, not {batches}.")
     rng = np.random.default_rng(seed)
     total = squares = 0.0
-    for _ in range(batches):
+    for _ in range(BATCHES):
         chosen = torch.from_numpy(rng.choice(n, batch_size, replace=replacement)).to(objective.device)
-        loss_here, g = objective.gradient(objective.start, chosen, names or [first_weight(net)])
+        loss_here, g = objective.gradient(objective.start, chosen, [first_weight(net)])
         finite(loss_here)
         g = g.double()
         total, squares = total + g, squares + g * g
-    return float((squares / batches - (total / batches) ** 2).clamp_min(0).mean())
+    return float((squares / BATCHES - (total / BATCHES) ** 2).clamp_min(0).mean())
 
 
 def largest_share(
-    net: nn.Module,
-    loss: Callable | None,
-    inputs,
-    targets,
-    share: float = 0.01,
-    *,
-    names=None,
-    piece: int | None = None,
+    net: nn.Module, loss: Callable | None, inputs, targets, share: float = 0.01, *, piece: int | None = None
 ) -> float:
     """How unevenly samples carry the gradient: the part of Σ|g_i|² in the `share` of samples with most of it.
 
     From 0 to 1; were all samples alike, it would be `share` itself.
 
-    g_i is the gradient of the loss of sample i with respect to the first layer's weights, or the parameters
-    `names`; its square is what a mini-batch of Eq. (4) averages. The number of samples is rounded up. NaN
-    where every gradient is 0. Raises `BadInput` for what cannot be measured (see `objective.Objective`), and
-    unless 0 < share <= 1.
+    g_i is the gradient of the loss of sample i with respect to the first layer's weights; its square is what
+    a mini-batch of Eq. (4) averages. The number of samples is rounded up. NaN where every gradient is 0.
+    Raises `BadInput` for what cannot be measured (see `objective.Objective`), and unless 0 < share <= 1.
     """
     positive("share of samples", share)
     if share > 1:
@@ -111,23 +92,22 @@ def largest_share(
     objective = Objective(net, loss, inputs, targets, piece)
     _ = objective.initial  # refused here if not finite
     fixed = {name: p.detach() for name, p in objective.cut(objective.start).items()}
-    moved = {name: fixed.pop(name) for name in names or [first_weight(net)]}
+    first = first_weight(net)
+    weight = fixed.pop(first)
 
-    def one(moved, sample):
-        return objective.of(fixed | moved, mapped(lambda t: t[None], sample))
+    def one(weight, sample):
+        return objective.of(fixed | {first: weight}, mapped(lambda t: t[None], sample))
 
     norms = []
     for a in range(0, objective.count, objective.piece):
-        slopes = vmap(grad(one), (None, 0))(moved, objective.take(slice(a, a + objective.piece)))
-        norms.append(sum(g.flatten(1).double().square().sum(1) for g in slopes.values()))
+        slopes = vmap(grad(one), (None, 0))(weight, objective.take(slice(a, a + objective.piece)))
+        norms.append(slopes.flatten(1).double().square().sum(1))
     falling = torch.cat(norms).sort(descending=True).values
     total = float(falling.sum())
     return float(falling[: math.ceil(share * len(falling))].sum()) / total if total else math.nan
 
 
-def expected_variance(
-    sigma2: float, batch_size: int, n: int, replacement: bool = False, batches: int = BATCHES
-) -> float:
+def expected_variance(sigma2: float, batch_size: int, n: int, replacement: bool = False) -> float:
     """What Eq. (4) gives on average where the gradient of one of n samples has the variance `sigma2`.
 
     With replacement σ²/B, Eq. (1). Without, the finite population takes its share, a factor (n − B)/(n − 1).
@@ -135,27 +115,19 @@ def expected_variance(
     """
     _batch_size(batch_size, n)
     finite = 1.0 if replacement or n == 1 else (n - batch_size) / (n - 1)
-    return sigma2 / batch_size * finite * (batches - 1) / batches
+    return sigma2 / batch_size * finite * (BATCHES - 1) / BATCHES
 
 
 def noise_scale(
-    net: nn.Module,
-    loss: Callable | None,
-    inputs,
-    targets,
-    batch_size: int = 50,
-    *,
-    whole: bool = False,
-    piece: int | None = None,
+    net: nn.Module, loss: Callable | None, inputs, targets, batch_size: int = 50, *, piece: int | None = None
 ) -> NoiseScale:
     """tr(Σ)/|G|² from the gradients of disjoint mini-batches of `batch_size` samples, of single ones for 1.
 
     The scatter of m mini-batch gradients estimates tr(Σ)/B without bias, and |ḡ|² less scatter/m estimates
-    |G|² likewise (McCandlish et al. 2018, appendix A). Where the samples are all there are (`whole`), their
-    mean gradient is G itself: |G|² is exact, and nothing is subtracted. The ratio's bias is taken out, and
-    its interval made, by the jackknife over mini-batches. Samples of a last, partial mini-batch are left out.
-    Memory: m gradients. Raises `BadInput` for what cannot be measured (see `objective.Objective`) and for
-    fewer than three mini-batches."""
+    |G|² likewise (McCandlish et al. 2018, appendix A). The ratio's bias is taken out, and its interval made,
+    by the jackknife over mini-batches. Samples of a last, partial mini-batch are left out. Memory: m
+    gradients. Raises `BadInput` for what cannot be measured (see `objective.Objective`) and for fewer than
+    three mini-batches."""
     objective = Objective(net, loss, inputs, targets, piece)
     n = objective.count
     _batch_size(batch_size, n)
@@ -170,9 +142,6 @@ def noise_scale(
     sum2, squares = float(with_sum.sum()), float(own.sum())
     trace, norm2 = _estimates(sum2, squares, m, batch_size)
     left_out = _estimates(sum2 - 2 * with_sum + own, squares - own, m - 1, batch_size)
-    if whole:
-        norm2 = sum2 / m**2
-        left_out = (left_out[0], torch.full_like(left_out[1], norm2))
     scales = (left_out[0] / left_out[1]).cpu().numpy()
     return NoiseScale(trace, norm2, _jackknife(trace / norm2, scales, norm2), objective.held)
 

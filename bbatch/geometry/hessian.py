@@ -32,21 +32,18 @@ def top_eigenvalues(
     count: int = 1,
     *,
     iterations: int = 20,
-    seed: int = 0,
     piece: int | None = None,
-    names=None,
 ) -> Spectrum:
     """The `count` largest (most positive) eigenvalues of the loss's Hessian, by Lanczos.
 
     iterations  Hessian-vector products. Every new vector is made orthogonal to all before it, twice, so that
                 rounding cannot bring an eigenvalue back as a copy. Fewer suffice where the Krylov space
                 closes.
-    names       of parameters or modules: the block of the Hessian that is theirs
 
     Use a fixed, large sample: on single mini-batches the value scatters severalfold. Raises `BadInput` for
     what cannot be measured (see `objective.Objective`), and unless 1 <= count <= iterations <= P.
     """
-    objective = Objective(net, loss, inputs, targets, piece, names)
+    objective = Objective(net, loss, inputs, targets, piece)
     w, size = objective.start, len(objective.start)
     _ = objective.initial  # refused here if not finite
     counts(eigenvalues=count, iterations=iterations)
@@ -55,7 +52,7 @@ def top_eigenvalues(
             f"{count} eigenvalues from {iterations} iterations cannot be had; 1 <= count <= iterations <= "
             f"{size}, the number of parameters, are allowed."
         )
-    v = torch.randn(size, generator=generator(seed, "cpu")).to(w).double()
+    v = torch.randn(size, generator=generator(0)).to(w).double()
     basis, diagonal, off = [v / v.norm()], [], []
     for _ in range(iterations):
         u = objective.curvature(w, basis[-1].to(w.dtype)).double()
@@ -74,24 +71,16 @@ def top_eigenvalues(
 
 
 def trace(
-    net: nn.Module,
-    loss: Callable | None,
-    inputs,
-    targets,
-    *,
-    probes: int = 30,
-    seed: int = 0,
-    piece: int | None = None,
-    names=None,
+    net: nn.Module, loss: Callable | None, inputs, targets, *, probes: int = 30, piece: int | None = None
 ) -> Interval:
     """Trace of the loss's Hessian by Hutchinson: the mean of vᵀHv over random v of ±1, with its interval.
 
-    Batch normalization is held at its running averages, see `objective.Objective`; `names` as there. Raises
-    `BadInput` for what cannot be measured and fewer than one probe.
+    Batch normalization is held at its running averages, see `objective.Objective`. Raises `BadInput` for what
+    cannot be measured and fewer than one probe.
     """
     counts(probes=probes)
-    objective = Objective(net, loss, inputs, targets, piece, names)
-    draw, w, products = generator(seed, "cpu"), objective.start, []
+    objective = Objective(net, loss, inputs, targets, piece)
+    draw, w, products = generator(0), objective.start, []
     _ = objective.initial  # refused here if not finite
     for _ in range(probes):
         v = (2 * torch.randint(0, 2, (len(w),), generator=draw) - 1).to(w)

@@ -23,7 +23,7 @@ def filter_directions(net: nn.Module, count: int = 2, seed: int = 0) -> torch.Te
     "Unit scale" in the paper is read as in Li et al.: each filter (a row of a linear layer, an output channel
     of a convolution) gets the norm of the network's own. Parameters of one dimension, biases, get 0.
     """
-    draw, rows = generator(seed, "cpu"), []
+    draw, rows = generator(seed), []
     for _ in range(count):
         parts = []
         for w in (p.detach() for p in net.parameters() if p.requires_grad):

@@ -7,7 +7,7 @@ dicts, losses functions of (outputs, targets) or of (model, batch).
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cached_property
 
 import torch
@@ -34,8 +34,6 @@ class Objective:
     inputs   [n, ...] on the network's device, or a tuple or dict of such tensors
     targets  [n, ...], or such a nest; None where the inputs are whole batches
     piece    samples at a time (on a CPU 32 images or 10,000 rows of features)
-    names    of parameters, or of modules whose parameters are meant: w is made of these alone, the others
-             stay as they are; None: all trainable parameters
 
     `start`: the network's own w; `shapes`: by name, in the network's order. The network itself is never
     changed. Batch normalization keeps the running averages that it has (`held`), as in Li et al. 2018 and
@@ -44,22 +42,14 @@ class Objective:
     Raises `BadInput` for what cannot be measured.
     """
 
-    def __init__(
-        self,
-        net: nn.Module,
-        loss: Callable | None,
-        inputs,
-        targets,
-        piece: int | None = None,
-        names: Iterable[str] | None = None,
-    ):
+    def __init__(self, net: nn.Module, loss: Callable | None, inputs, targets, piece: int | None = None):
         self.batch = inputs if targets is None else (inputs, targets)
         check_measurable(net, loss, inputs, targets)
         first = next(leaves(self.batch))[1]
         self.net, self.adapter, self.count, self.device = net, Adapter(loss), len(first), first.device
         sizes = PIECE["cpu" if self.device.type == "cpu" else "cuda"]
         self.piece = piece or sizes["images" if first.dim() > 2 else "features"]
-        parameters = chosen(net, names)
+        parameters = trainable(net)
         self.shapes = {name: p.shape for name, p in parameters.items()}
         self.start = torch.cat([p.detach().flatten() for p in parameters.values()])
         self.whole = _Whole(net, self.adapter)
@@ -162,27 +152,17 @@ def twice_differentiable(net: nn.Module):
             library.set_flags(enabled)
 
 
-def chosen(net: nn.Module, names: Iterable[str] | None) -> dict[str, nn.Parameter]:
-    """The trainable parameters that `names` mean (see `Objective`), by name. Raises `BadInput` for none."""
-    trainable = {name: p for name, p in net.named_parameters() if p.requires_grad}
-    if not trainable:
+def trainable(net: nn.Module) -> dict[str, nn.Parameter]:
+    """The trainable parameters by name. Raises `BadInput` without any."""
+    found = {name: p for name, p in net.named_parameters() if p.requires_grad}
+    if not found:
         raise BadInput("the network has no trainable parameter; there is nothing to move.")
-    if names is None:
-        return trainable
-    names = [names] if isinstance(names, str) else list(names)
-    found = {k: p for k, p in trainable.items() if any(k == n or k.startswith(f"{n}.") for n in names)}
-    for name in names:
-        if not any(k == name or k.startswith(f"{name}.") for k in trainable):
-            raise BadInput(
-                f"no trainable parameter is called {name!r} or belongs to a module of that name; there are "
-                f"{', '.join(list(trainable)[:8])}{' and others' if len(trainable) > 8 else ''}."
-            )
     return found
 
 
 def vector(net: nn.Module) -> torch.Tensor:
     """A copy of a network's trainable parameters as one flat vector [P]. Raises `BadInput` without any."""
-    return torch.cat([p.detach().flatten() for p in chosen(net, None).values()])
+    return torch.cat([p.detach().flatten() for p in trainable(net).values()])
 
 
 def check_measurable(net: nn.Module, loss: Callable | None, inputs, targets) -> None:
@@ -232,6 +212,6 @@ def counts(**given) -> None:
         whole(f"number of {what}", value, 1)
 
 
-def generator(seed: int, device) -> torch.Generator:
-    """Random numbers that depend on the seed alone."""
-    return torch.Generator(device).manual_seed(seed)
+def generator(seed: int) -> torch.Generator:
+    """Random numbers that depend on the seed alone: drawn on the CPU, whatever the device is."""
+    return torch.Generator().manual_seed(seed)

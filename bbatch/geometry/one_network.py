@@ -114,7 +114,9 @@ def _sharpness(add, split: str, net: nn.Module, x, y, effort: Effort) -> None:
 def _curvature(add, net: nn.Module, x, y, effort: Effort) -> None:
     for name, p in (("keskar_full", None), ("keskar_subspace", KESKAR_DIMENSIONS)):
         found = sharpness.keskar(net, cross_entropy, x, y, KESKAR_EPSILON, subspace=p)
-        how = f"epsilon {KESKAR_EPSILON}, 10 iterations of L-BFGS-B" + (f", {p} dimensions" if p else "")
+        how = f"epsilon {KESKAR_EPSILON}, {sharpness.ITERATIONS} iterations of L-BFGS-B" + (
+            f", {p} dimensions" if p else ""
+        )
         add("train", name, found, len(y), how)
     top = hessian.top_eigenvalues(net, cross_entropy, x, y, iterations=effort.iterations)
     how = f"{effort.iterations} Lanczos steps, residual {top.residuals[0]:.2g}"

@@ -16,6 +16,7 @@ from .objective import Objective, counts, generator, vector
 
 NORMS = ("l2", "linf", "relative", "filter")
 FIRST = 4  # gradients after which the starts of an ascent are compared
+ITERATIONS = 10  # of L-BFGS-B, as Keskar et al. have it
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,6 @@ def sharpness(
     steps: int = 20,
     restarts: int = 3,
     directions: int = 20,
-    seed: int = 0,
     piece: int | None = None,
 ) -> Sharpness:
     """S(w, ε), Eq. (3): the maximum of L(w + δ) − L(w) over a ball, by projected gradient ascent.
@@ -118,7 +118,7 @@ def sharpness(
     counts(steps=steps, restarts=restarts, directions=directions)
     objective = Objective(net, loss, inputs, targets, piece)
     room = ball(net, norm, epsilon)
-    draw = generator(seed, "cpu")
+    draw = generator(0)
     points = [
         room.reach(torch.randn(len(objective.start), generator=draw).to(objective.start))
         for _ in range(directions)
@@ -169,8 +169,6 @@ def keskar(
     epsilon: float = 1e-3,
     *,
     subspace: int | None = None,
-    iterations: int = 10,
-    seed: int = 0,
     piece: int | None = None,
 ) -> float:
     """Metric 2.1 of Keskar et al. (2017), in percent: 100 (max L(x + A y) − L(x)) / (1 + L(x)).
@@ -193,7 +191,7 @@ def keskar(
     if subspace is None:
         basis, inside = None, x
     else:
-        basis = torch.randn(size, subspace, generator=generator(seed, "cpu")).to(x)
+        basis = torch.randn(size, subspace, generator=generator(0)).to(x)
         basis /= basis.norm(dim=0)
         inside = torch.linalg.solve(basis.T @ basis, basis.T @ x)  # A⁺x
     half = (epsilon * (inside.abs() + 1)).double().cpu().numpy()
@@ -216,7 +214,7 @@ def keskar(
         jac=True,
         method="L-BFGS-B",
         bounds=Bounds(-half, half),
-        options={"maxiter": iterations},
+        options={"maxiter": ITERATIONS},
     )
     return 100 * (highest - objective.initial) / (1 + objective.initial)
 

@@ -51,9 +51,7 @@ def test_the_expected_variance_is_the_average_over_many_draws(replacement, batch
     sigma2 = g[:, :first].var(0).mean()
     found = np.mean(
         [
-            gradient_variance(
-                net, F.cross_entropy, x, y, batch_size, replacement=replacement, seed=s, batches=20
-            )
+            gradient_variance(net, F.cross_entropy, x, y, batch_size, replacement=replacement, seed=s)
             for s in range(30)
         ]
     )
@@ -64,17 +62,6 @@ def test_the_whole_set_without_replacement_has_no_variance():
     net, x, y = small_mlp()
     assert expected_variance(3.0, 60, 60) == 0
     assert gradient_variance(net, F.cross_entropy, x, y, 60) == pytest.approx(0, abs=1e-12)
-
-
-def test_other_parameters_can_be_named():
-    net, x, y = small_mlp()
-    assert first_weight(net) == "0.weight"
-    assert gradient_variance(net, F.cross_entropy, x, y, 5, names=["0.weight"]) == gradient_variance(
-        net, F.cross_entropy, x, y, 5
-    )
-    assert gradient_variance(net, F.cross_entropy, x, y, 5, names=["5.bias"]) != gradient_variance(
-        net, F.cross_entropy, x, y, 5
-    )
 
 
 @pytest.mark.parametrize("make", [small_mlp, small_cnn])
@@ -116,19 +103,6 @@ def test_both_parts_are_unbiased(batch_size):
     assert abs(found.mean(0) - (trace, norm2)) / error == pytest.approx(0, abs=3.5)
 
 
-@pytest.mark.parametrize("batch_size", [1, 4])
-def test_over_all_samples_there_are_nothing_is_subtracted(batch_size):
-    net, x, y = small_mlp()
-    g, _ = gradients(net, x, y)
-    found = noise_scale(net, F.cross_entropy, x, y, batch_size, whole=True)
-    assert found.norm2 == pytest.approx((g.mean(0) ** 2).sum(), rel=1e-5)
-    assert found.scale.mean == pytest.approx(found.trace / found.norm2, rel=1e-4)
-    partial = noise_scale(net, F.cross_entropy, x, y, batch_size)
-    assert partial.norm2 == pytest.approx(
-        found.norm2 - found.trace / len(y), rel=1e-5
-    )  # what a reader adds again
-
-
 @pytest.mark.parametrize(
     "whole, left_out, mean, half",
     [
@@ -167,14 +141,6 @@ def test_the_share_of_the_largest_gradients_from_the_gradients_of_single_samples
     expected = sum(squares[: int(np.ceil(share * len(squares)))]) / sum(squares)
     for piece in (None, 7):
         assert largest_share(net, F.cross_entropy, x, y, share, piece=piece) == pytest.approx(expected)
-    last = [name for name, _ in net.named_parameters()][-1]
-    whole = [name for name, _ in net.named_parameters()]
-    assert largest_share(net, F.cross_entropy, x, y, share, names=whole) == pytest.approx(
-        np.sort((g**2).sum(1))[::-1][: int(np.ceil(share * len(y)))].sum() / (g**2).sum()
-    )
-    assert share == 1.0 or largest_share(net, F.cross_entropy, x, y, share, names=[last]) != pytest.approx(
-        expected
-    )
 
 
 def test_equal_gradients_are_shared_evenly_and_none_by_nobody():
@@ -204,6 +170,5 @@ def test_bad_input():
         )
         refused(lambda b=b: expected_variance(1.0, b, 60), "batch size is .*; .* from 1 to 60")
         refused(lambda b=b: noise_scale(net, F.cross_entropy, x, y, b), "batch size is .*; .* from 1 to 60")
-    refused(lambda: gradient_variance(net, F.cross_entropy, x, y, 4, batches=1), "two mini-batches or more")
     refused(lambda: noise_scale(net, F.cross_entropy, x, y, 25), "60 samples give 2 mini-batches")
     refused(lambda: first_weight(torch.nn.ReLU()), "no weights of two dimensions")

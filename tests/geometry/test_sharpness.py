@@ -187,7 +187,7 @@ def test_metric_2_1_in_a_subspace_stays_in_its_box():
     """In one dimension the box is an interval, which can be searched through."""
     net, x, y = small_mlp()
     flat = torch.cat([p.detach().flatten() for p in net.parameters()])
-    a = torch.randn(len(flat), 1, generator=torch.Generator().manual_seed(4)).to(flat)
+    a = torch.randn(len(flat), 1, generator=torch.Generator().manual_seed(0)).to(flat)
     a /= a.norm()
     half = 0.5 * (abs(float(a[:, 0] @ flat)) + 1)
 
@@ -197,7 +197,7 @@ def test_metric_2_1_in_a_subspace_stays_in_its_box():
         return F.cross_entropy(torch.func.functional_call(net, parts, (x,)), y).item()
 
     most = max(at(t) for t in np.linspace(-half, half, 2001))
-    found = keskar(net, F.cross_entropy, x, y, 0.5, subspace=1, seed=4)
+    found = keskar(net, F.cross_entropy, x, y, 0.5, subspace=1)
     assert found == pytest.approx(100 * (most - at(0)) / (1 + at(0)), rel=0.05) or found <= 100 * (
         most - at(0)
     ) / (1 + at(0))

@@ -73,8 +73,8 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "around",
         "abs(away - radius) < near: Lt to LtE",
     ): "no point of a grid lies 0.6 of its steps from either circle",
-    ("geometry/hessian.py", "top_eigenvalues defaults", "0 to 1"): ANY_SEED,
-    ("geometry/hessian.py", "trace defaults", "0 to 1"): ANY_SEED,
+    ("geometry/hessian.py", "top_eigenvalues", "0 to 1"): ANY_SEED,
+    ("geometry/hessian.py", "trace", "0 to 1"): ANY_SEED,
     (
         "geometry/hessian.py",
         "trace",
@@ -85,7 +85,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "top_eigenvalues",
         "1e-07 to 2e-07",
     ): "where the Krylov space closes, what is left is rounding, far below either",
-    ("geometry/sharpness.py", "keskar defaults", "0 to 1"): ANY_SEED,
+    ("geometry/sharpness.py", "keskar", "0 to 1"): ANY_SEED,
     (
         "geometry/drawing.py",
         "draw_missing",
