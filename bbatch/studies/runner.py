@@ -1,10 +1,9 @@
-"""Train what a study's table lacks: rows go to a scratch file at once, into the table at the end."""
+"""Train what a study's table lacks. Rows go into the table as they come, and stay when it is stopped."""
 
-import json
 import multiprocessing
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
@@ -13,81 +12,44 @@ from tqdm import tqdm
 
 from .. import extensions
 from ..errors import BadInput, whole
-from ..records.store import Store
 from . import table
 from .trial import Trial, train_trial
 
-
-class Scratch:
-    """Rows of one study that are not in its table yet: a line of JSON each, appended as they come.
-
-    A process killed while it wrote leaves a torn last line; it is passed over, and its trial counts as
-    missing.
-    """
-
-    def __init__(self, name: str, folder: Path | None = None):
-        self.path = (folder or Store().folder) / "studies" / f"{name}.jsonl"
-
-    def rows(self) -> list[dict]:
-        found = []
-        for line in self.path.read_bytes().split(b"\n") if self.path.is_file() else ():
-            try:
-                found.append(json.loads(line))
-            except ValueError:
-                continue
-        return found
-
-    def add(self, row: dict) -> None:
-        with open(self.path, "ab") as file:
-            file.write(b"\n" + json.dumps(row, sort_keys=True).encode())  # first: the line before may be torn
-
-    def lock(self) -> FileLock:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.path.with_suffix(".lock"))
+SAVE_EVERY = 60.0  # seconds: a table of thousands of rows is not written anew for each
 
 
-def missing(trials: list[Trial], done: set[str]) -> list[Trial]:
-    """The trials whose ids are not among those done, in their order."""
-    return [t for t in dict.fromkeys(trials) if t.id(t.data().fingerprint) not in done]
-
-
-def run(
-    name: str,
-    trials: list[Trial],
-    *,
-    jobs: int = 1,
-    device: str = "cpu",
-    store: Path | None = None,
-    results: Path = table.FOLDER,
-    progress: bool = True,
-) -> int:
-    """Train the trials that neither the table nor the scratch file has, then merge; returns their number.
+def run(name: str, trials: list[Trial], *, jobs: int = 1, device: str = "cpu", progress: bool = True) -> int:
+    """Train the trials that the study's table lacks; returns their number.
 
     May be interrupted: what is finished stays, and the next call trains the rest. Raises `BadInput` for
-    `jobs` below 1, a device that is not here, or where another process is at this study in the same store.
+    `jobs` below 1, a device that is not here, or where another process is at this study.
     """
     whole("number of jobs", jobs, 1)
-    scratch = Scratch(name, store)
+    table.FOLDER.mkdir(parents=True, exist_ok=True)
     try:
-        with scratch.lock().acquire(timeout=0):
-            todo = missing(trials, {row["id"] for row in table.table_rows(name, results) + scratch.rows()})
-            rows = _trained(todo, jobs, device)
-            for row in tqdm(rows, name, len(todo), unit="run", disable=not progress, mininterval=10):
-                scratch.add(row)
-            merge_rows(name, scratch, results)
+        with FileLock(table.FOLDER / f".{name}.lock").acquire(timeout=0):
+            found = table.table_rows(name)
+            done = {row["id"] for row in found}
+            todo = [t for t in dict.fromkeys(trials) if t.id(t.data().fingerprint) not in done]
+            if todo:
+                bar = {"total": len(todo), "unit": "run", "disable": not progress, "mininterval": 10}
+                _add(name, found, tqdm(_trained(todo, jobs, device), name, **bar))
     except Timeout:
-        raise BadInput(f"another process is at the study {name!r} in this store; wait for it.") from None
+        raise BadInput(f"another process is at the study {name!r}; wait for it.") from None
     return len(todo)
 
 
-def merge_rows(name: str, scratch: Scratch, results: Path = table.FOLDER) -> int:
-    """Write the study's table with the scratch file's rows added; returns the number of rows it then has.
-
-    Of two rows of one id the table's stays.
-    """
-    both = {row["id"]: row for row in scratch.rows() + table.table_rows(name, results)}
-    table.write_table(name, list(both.values()), results)
-    return len(both)
+def _add(name: str, found: list[dict], rows: Iterator[dict]) -> None:
+    """Write the study's table with these rows added, now and then and at the end, however it comes."""
+    saved = time.monotonic()
+    try:
+        for row in rows:
+            found.append(row)
+            if time.monotonic() - saved > SAVE_EVERY:
+                table.write_table(name, found)
+                saved = time.monotonic()
+    finally:
+        table.write_table(name, found)
 
 
 def _trained(todo: list[Trial], jobs: int, device: str) -> Iterator[dict]:

@@ -76,25 +76,25 @@ ORDER = [
 ]
 
 
-def path_of(name: str, folder: Path = FOLDER) -> Path:
-    return folder / f"{name}.parquet"
+def path_of(name: str) -> Path:
+    return FOLDER / f"{name}.parquet"
 
 
-def table_rows(name: str, folder: Path = FOLDER) -> list[dict]:
+def table_rows(name: str) -> list[dict]:
     """The rows of a study's table; none where there is no table yet."""
-    path = path_of(name, folder)
+    path = path_of(name)
     return pq.read_table(path, schema=SCHEMA).to_pylist() if path.is_file() else []
 
 
-def read_table(name: str, folder: Path = FOLDER) -> pd.DataFrame:
+def read_table(name: str) -> pd.DataFrame:
     """The table with the columns of `COLUMNS`, counts that may be missing as nullable integers, and two more:
     `test_acc` and `held_out_acc` in percent.
 
     All its rows are in one arithmetic: of a study that was trained in two, those of the one with more rows,
     or of fp32 where both have as many. Raises `BadInput` for a study without a table.
     """
-    one_of("recorded study", name, sorted(path.stem for path in folder.glob("*.parquet")))
-    table = table_frame(table_rows(name, folder))
+    one_of("recorded study", name, sorted(path.stem for path in FOLDER.glob("*.parquet")))
+    table = table_frame(table_rows(name))
     trained = table["precision"].value_counts()
     return table[table["precision"] == max(trained.index, key=lambda how: (trained[how], how), default="")]
 
@@ -112,10 +112,9 @@ def table_frame(found: list[dict]) -> pd.DataFrame:
     return table
 
 
-def write_table(name: str, found: list[dict], folder: Path = FOLDER) -> None:
+def write_table(name: str, found: list[dict]) -> None:
     """Write these rows, in canonical order, as the study's table; it is there whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
     ordered = sorted(found, key=lambda row: tuple(-1 if row[c] is None else row[c] for c in ORDER))
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(ordered, SCHEMA), sink, compression="zstd")
-    write_whole(path_of(name, folder), sink.getvalue().to_pybytes())
+    write_whole(path_of(name), sink.getvalue().to_pybytes())

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
 
 from bbatch import data, streams
 from bbatch.config import DATASETS, Run, plan
@@ -82,7 +83,20 @@ def test_a_diverged_run_stops_and_is_scored_as_it_stands():
     assert row["diverged"] and row["test_loss"] is None and 0 < row["test_correct"] < 200
 
 
-def test_the_runner_resumes_and_the_table_has_the_bytes_of_an_undisturbed_run(tmp_path, monkeypatch):
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder of the test for the tables of studies; returns what puts another one in its place."""
+
+    def put(name):
+        monkeypatch.setattr(table, "FOLDER", tmp_path / name)
+        table.FOLDER.mkdir(exist_ok=True)
+        return table.FOLDER
+
+    put("tables")
+    return put
+
+
+def test_the_runner_resumes_and_the_table_has_the_bytes_of_an_undisturbed_run(folder, monkeypatch):
     trials = [small(b, s) for b in (640, 64) for s in (42, 43)]
     done = []
 
@@ -93,63 +107,61 @@ def test_the_runner_resumes_and_the_table_has_the_bytes_of_an_undisturbed_run(tm
         return train_trial(trial) | dict.fromkeys(table.OBSERVED, None)  # times are what another day changes
 
     monkeypatch.setattr(runner, "_train", counted)
-    how = {"store": tmp_path / "store", "results": tmp_path / "results", "progress": False}
     with pytest.raises(KeyboardInterrupt):
-        runner.run("tiny", trials, **how)
-    scratch = runner.Scratch("tiny", tmp_path / "store")
-    assert len(scratch.rows()) == 3 and not table.table_rows("tiny", tmp_path / "results")
-    with open(scratch.path, "ab") as file:
-        file.write(b'\n{"id": "torn')
+        runner.run("tiny", trials, progress=False)
+    assert len(table.table_rows("tiny")) == 3
     done.clear()
-    assert runner.run("tiny", trials, **how) == 1 and done == trials[3:]
-    assert runner.run("tiny", trials, **how) == 0
-    content = table.path_of("tiny", tmp_path / "results").read_bytes()
+    assert runner.run("tiny", trials, progress=False) == 1 and done == trials[3:]
+    assert runner.run("tiny", trials, progress=False) == 0
+    content = table.path_of("tiny").read_bytes()
+    folder("others")
     done.clear()
-    runner.run("tiny", trials[:3], store=tmp_path / "a", results=tmp_path / "b", progress=False)
+    runner.run("tiny", trials[:3], progress=False)
     done.clear()
-    runner.run("tiny", trials[::-1], store=tmp_path / "a", results=tmp_path / "b", progress=False)
-    assert table.path_of("tiny", tmp_path / "b").read_bytes() == content
-    found = table.read_table("tiny", tmp_path / "b")
+    runner.run("tiny", trials[::-1], progress=False)
+    assert table.path_of("tiny").read_bytes() == content
+    found = table.read_table("tiny")
     assert found["batch_size"].tolist() == [64, 64, 640, 640] and found["problem"].isna().all()
     assert found["test_acc"].tolist() == [c / 2 for c in found["test_correct"]]
 
 
-def test_two_processes_train_what_one_does(tmp_path):
-    trials = [small(640, s) for s in (42, 43)]
+def test_rows_are_on_disk_before_the_last_one_comes(folder, monkeypatch):
+    """A process that is killed has no time to write: what is a minute old is there."""
+    monkeypatch.setattr(runner, "SAVE_EVERY", 0)
+    row, seen = train_trial(small()), []
+
+    def there(trial, device):
+        seen.append(len(table.table_rows("tiny")))
+        return row | {"id": str(len(seen))}
+
+    monkeypatch.setattr(runner, "_train", there)
+    runner.run("tiny", [small(seed=s) for s in (42, 43, 44)], progress=False)
+    assert seen == [0, 1, 2] and len(table.table_rows("tiny")) == 3
+
+
+def test_two_processes_train_what_one_does(folder):
+    trials, found = [small(640, s) for s in (42, 43)], []
     for jobs in (1, 2):
-        folder = tmp_path / str(jobs)
-        runner.run("tiny", trials, jobs=jobs, store=folder, results=folder, progress=False)
-    one, two = (table.table_rows("tiny", tmp_path / str(jobs)) for jobs in (1, 2))
-    assert [decided(r) for r in one] == [decided(r) for r in two] and len(one) == 2
-    with runner.Scratch("tiny", tmp_path / "1").lock(), pytest.raises(BadInput, match="another process"):
-        runner.run("tiny", trials, store=tmp_path / "1", results=tmp_path / "1")
+        place = folder(str(jobs))
+        runner.run("tiny", trials, jobs=jobs, progress=False)
+        found.append([decided(row) for row in table.table_rows("tiny")])
+    assert found[0] == found[1] and len(found[0]) == 2
+    with FileLock(place / ".tiny.lock"), pytest.raises(BadInput, match="another process"):
+        runner.run("tiny", trials)
 
 
-def test_a_table_is_read_in_one_arithmetic(tmp_path):
+def test_a_table_is_read_in_one_arithmetic(folder):
     """That of more rows, fp32 of equally many: no mean goes over two."""
     row = train_trial(small(640))
     full, rounded = (
         [row | {"precision": how, "id": f"{how} {k}"} for k in range(2)] for how in ("fp32", "bf16")
     )
     for found, usual in (([full[0], *rounded], "bf16"), (full + rounded, "fp32"), (rounded[:1], "bf16")):
-        table.write_table("tiny", found, tmp_path)
-        kept = table.read_table("tiny", tmp_path)
+        table.write_table("tiny", found)
+        kept = table.read_table("tiny")
         assert set(kept["precision"]) == {usual} and len(kept) == sum(r["precision"] == usual for r in found)
-    table.write_table("tiny", [], tmp_path)
-    assert table.read_table("tiny", tmp_path).empty
-
-
-def test_merging_keeps_what_the_table_has(tmp_path):
-    row = train_trial(small(640))
-    table.write_table("tiny", [row], tmp_path)
-    scratch = runner.Scratch("tiny", tmp_path)
-    scratch.lock()
-    scratch.add(row | {"test_correct": 0})
-    scratch.add(row | {"id": "f" * 16})
-    assert runner.merge_rows("tiny", scratch, tmp_path) == 2
-    assert {r["id"]: r["test_correct"] for r in table.table_rows("tiny", tmp_path)}[row["id"]] == row[
-        "test_correct"
-    ]
+    table.write_table("tiny", [])
+    assert table.read_table("tiny").empty
 
 
 def test_a_generator_problem_is_nested_and_its_test_set_common(monkeypatch):
