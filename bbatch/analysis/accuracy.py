@@ -167,7 +167,7 @@ def one_more_run(runs: pd.DataFrame, dataset: str, metric: str = "test_acc") -> 
     Columns: batch_size, n, paper, low, high (95 % prediction interval for a single run), inside. A printed
     value counts as inside where its rounding reaches. Left out are cells without an interval, and those where
     it lies inside one that is wider than all runs of the data set lie apart: that decides nothing
-    (`claims.rules`, 2)."""
+    (rule 2 of the page of verdicts)."""
     paper = published.printed_frame().query("dataset == @dataset").set_index("batch_size")
     rows = []
     for b in sorted(set(runs[runs["dataset"] == dataset]["batch_size"]) & set(paper.index)):

@@ -8,7 +8,7 @@ counts them. Where the interval is too wide, the verdict is not firm: *not enoug
 our runs could have given but not pinned down, *compatible*. The rules were revised after the first results
 were known; they were tuned on simulated papers alone.
 
-The rules in words, with an example each, are `EXPLAINED`.
+The page of verdicts says the rules in words, with an example each.
 """
 
 import math
@@ -36,68 +36,6 @@ RELATIVE = {"ratio": 0.1, "loss": 0.1}
 OF_SPAN, OF_CLAIM = 0.1, 0.1
 # The value that means no effect, by unit; other units are levels.
 NOTHING = {"points": 0.0, "ratio": 1.0, "exponent": 0.0, "r": 0.0}
-
-EXPLAINED = {
-    "1. Few runs": (
-        "The scatter of a cell with few seeds is borrowed from the cells of its data set that have more. It "
-        "counts for little where few of them lend it, since the scatter of one cell is not that of "
-        "another. *Example:* one run of CIFAR-10 at B = 1 has no scatter of its own; that of the five runs "
-        "at B = 8 stands in for it, and the interval of one more run is nearly twice as wide as five runs of "
-        "its own would make it. Where no cell has two seeds, there is no verdict."
-    ),
-    "2. Wide intervals": (
-        "An interval that holds more than the claim could tell apart decides nothing, wherever its centre "
-        "lies. *Example:* an accuracy of 85 ± 60 % is not enough data, though the paper's 83 % lies near "
-        "the middle. Intervals stay inside what a quantity can be: an accuracy in 0 to 100 %, R² at most 1."
-    ),
-    "3. A number": (
-        "An accuracy, a gap or a loss is *reproduced* where all that one more run of ours could give lies "
-        "within two tolerances of the printed number, *not reproduced* where none of it lies within one, "
-        "and *compatible* where the printed number could be a run of ours but numbers further off could be, "
-        "too. *Example:* 96.0 printed, one more run of ours between 93.8 and 98.4: compatible, as the paper "
-        "has one run of it."
-    ),
-    "4. An effect": (
-        "A difference or a ratio must first be there: our interval for its mean clear of none, on the "
-        "printed side. Where all of it lies on the other side, or nearer to none than the tolerance or a "
-        "tenth of the printed effect, the effect is *not reproduced*. Then its size is judged like a number; "
-        "a wrong size is *direction only*, unless ours is that near to none. Where it is not clear of none, "
-        "it stays open whether there is a smaller effect or none, even if the printed size lies far outside: "
-        "*not enough data*. *Example:* 0.10 points against the printed 10 is no such effect, not a smaller "
-        "one."
-    ),
-    "5. Tolerances": (
-        "Half a point at most, and a tenth of what single runs of the data set differ by over all batch "
-        "sizes. *Example:* on MNIST all runs lie within half a point, so the tolerance is a twentieth of a "
-        "point."
-    ),
-    "6. Bounds, ranges and words": (
-        'A claim in words is put as a bound: "falls" is a change below nothing. It is *reproduced* where '
-        "the whole interval keeps to the bound, *not reproduced* where none of it does, or where all of it "
-        "lies within the tolerance of nothing. A range is treated alike. *Example:* a fall between −0.2 and "
-        "0.3 points, where the tolerance is 0.5, is no fall; one between −2 and 3 may be."
-    ),
-    "7. Batch sizes": (
-        "An optimum is *reproduced* where all its likely places are the printed one or its neighbours, "
-        "*compatible* where the printed one is likely among others, *not reproduced* where it is not likely, "
-        "and nothing is told where every batch size is likely. A number for what our runs show not to exist, "
-        "as a critical batch size where none costs a point, is *not reproduced*. *Example:* a best batch "
-        "size between 1 and 256 is compatible with 64, no more."
-    ),
-    "8. Parts and readings": (
-        "A claim about several data sets holds where it holds on each; the worst part decides. Where the "
-        "paper leaves open what it means, every reading is judged and the most favourable one decides. "
-        "Intervals are widened for the number of parts and readings (Bonferroni), and what the paper "
-        "computed together is read in one way. *Example:* with 48 readings of Eq. (3), an interval must "
-        "hold at 99.9 % to count for one of them; S at both batch sizes and their ratio must come from the "
-        "same one."
-    ),
-    "9. Correlations and shares": (
-        "The scatter between runs makes a correlation over cells smaller. So the paper's, of one run a "
-        "cell, is compared with where those of single runs of ours lie, too. A share of seeds has Wilson's "
-        "interval. *Example:* 18 of 20 seeds are 90 % (70 to 97)."
-    ),
-}
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """What the pages of verdicts show beside the answers: which claims hold, which do not, which are open;
-totals; the rules, and how often they are wrong."""
+totals; the tolerances, and how often the rules are wrong."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -89,8 +89,3 @@ def rules_table() -> pd.DataFrame:
     ]
     rows += [(unit, f"{100 * share:g} % of the printed number") for unit, share in rules.RELATIVE.items()]
     return pd.DataFrame(rows, columns=["unit", "tolerance"])
-
-
-def rules_in_words() -> str:
-    """The rules, a paragraph each."""
-    return "\n\n".join(f"**{name}.** {text}" for name, text in rules.EXPLAINED.items())

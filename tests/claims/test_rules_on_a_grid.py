@@ -1,5 +1,5 @@
-"""The rules against their words (`rules.EXPLAINED`), written down a second time, for intervals on a grid that
-meets every edge: an end that lies exactly on a bound or a tolerance decides."""
+"""The rules against their words (the page of verdicts), written down a second time, for intervals on a grid
+that meets every edge: an end that lies exactly on a bound or a tolerance decides."""
 
 import math
 from itertools import product
