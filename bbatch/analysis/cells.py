@@ -1,7 +1,6 @@
 """Cells of a data set, a batch size under a rule of the learning rate, and the sums of them that most
 questions come down to: a level, a difference, a mean or a slope over many."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -9,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ..config import DATASETS
-from .estimate import Estimate, digits, lacking, number
-from .scatter import moderated, pooled_variance
+from .estimate import PRINTED, Estimate, digits, lacking, number, sampled
+from .scatter import pooled_variance
 
 Cell = tuple[int, str]  # batch size and rule of the learning rate
 
@@ -96,19 +95,11 @@ def weighted(table: np.ndarray, weights: Sequence[float], unit: str, about: str 
     if not len(sums):
         return Estimate(about=about, unit=unit)
     variance, freedom = pooled_variance(table.T, own=len(sums) - 1)
-    deviation, freedom = moderated(sums, variance * float(weights @ weights), freedom)
     total = float(abs(weights).sum()) / (2 if abs(weights.sum()) < 1e-9 else 1)
-    return Estimate(
-        float(sums.mean()),
-        len(sums),
-        unit,
-        "paired by seed" if len(weights) > 1 else "over seeds",
-        about,
-        error=deviation / math.sqrt(len(sums)),
-        one_run=deviation * math.sqrt(1 + 1 / len(sums)),
-        freedom=freedom,
-        span=total * float(np.nanmax(table) - np.nanmin(table)),
-    )
+    span = total * float(np.nanmax(table) - np.nanmin(table))
+    how = "paired by seed" if len(weights) > 1 else "over seeds"
+    prior = variance * float(weights @ weights)
+    return sampled(sums, prior, freedom, unit, about, how=how, span=span)
 
 
 def _printed(runs, dataset: str, weights, metric: str, unit: str, about: str) -> Estimate:
@@ -131,8 +122,7 @@ def _printed(runs, dataset: str, weights, metric: str, unit: str, about: str) ->
         shown = f"{told[0][1]} − {_bracketed(told[1][1])} = {number(value)}"
     else:
         shown = f"{number(value)} from {', '.join(text for _, text in told)}"
-    how = "rounding of what is printed"
-    return Estimate(value, 1, unit, how, about, bounds=(value - give, value + give), shown=shown)
+    return Estimate(value, 1, unit, PRINTED, about, bounds=(value - give, value + give), shown=shown)
 
 
 def _bracketed(text: str) -> str:

@@ -21,6 +21,7 @@ LIMITS |= {
     "ratio": (0.0, math.inf),
     "loss": (0.0, math.inf),
 }
+PRINTED = "rounding of what is printed"  # how the paper's intervals come about
 TO = {"linear": lambda x: x, "log": math.log, "fisher": math.atanh}  # the scale on which errors are symmetric
 BACK = {"linear": lambda x: x, "log": math.exp, "fisher": math.tanh}
 
@@ -114,43 +115,37 @@ def minus(a: Estimate, b: Estimate, about: str) -> Estimate:
     )
 
 
+def sampled(values: np.ndarray, prior: float, freedom: float, unit: str, about: str, **more) -> Estimate:
+    """The mean of values, one a seed, whose scatter is drawn towards the variance `prior` that counts for
+    `freedom` runs (`scatter.moderated`); without a value where there is none."""
+    n = len(values)
+    if not n:
+        return Estimate(unit=unit, about=about)
+    deviation, freedom = moderated(values, prior, freedom)
+    error, one_run = deviation / math.sqrt(n), deviation * math.sqrt(1 + 1 / n)
+    more |= {"error": error, "one_run": one_run, "freedom": freedom}
+    return Estimate(float(values.mean()), n, unit, about=about, **more)
+
+
 def ratio(values, about: str, ids=(), prior: tuple[float, float] = (math.nan, 0.0), **more) -> Estimate:
     """The geometric mean of ratios, one a seed; `prior`: pooled variance of their logarithms, if any."""
-    logs = np.log(np.asarray(values, float))
-    if not len(logs):
-        return Estimate(about=about, unit="ratio", **more)
-    deviation, freedom = moderated(logs, *prior)
-    return Estimate(
-        float(np.exp(logs.mean())),
-        len(logs),
-        "ratio",
-        "ratios paired by seed",
-        about,
-        tuple(ids),
-        error=deviation / math.sqrt(len(logs)),
-        one_run=deviation * math.sqrt(1 + 1 / len(logs)),
-        freedom=freedom,
-        scale="log",
-        **more,
-    )
+    more = {"how": "ratios paired by seed", "scale": "log", "ids": tuple(ids)} | more
+    found = sampled(np.log(np.asarray(values, float)), *prior, "ratio", about, **more)
+    return replace(found, value=float(np.exp(found.value)))
 
 
 def mean(values, unit: str, about: str, ids=(), **more) -> Estimate:
     """The mean of independent values, one a seed, by their own scatter alone."""
-    x = np.asarray(values, float)
-    n = len(x) or math.nan
-    deviation, freedom = moderated(x, math.nan, 0.0) if len(x) else (math.nan, math.inf)
-    return Estimate(
-        float(x.mean()) if len(x) else math.nan,
-        len(x),
-        unit,
-        about=about,
-        ids=tuple(ids),
-        error=deviation / math.sqrt(n),
-        one_run=deviation * math.sqrt(1 + 1 / n),
-        freedom=freedom if math.isfinite(freedom) else 1.0,
-        **({"how": "over seeds"} | more),
-    )
+    more = {"how": "over seeds", "ids": tuple(ids)} | more
+    return sampled(np.asarray(values, float), math.nan, 0.0, unit, about, **more)
+
+
+def over(a: Estimate, b: Estimate, about: str, decimals: int = 2) -> Estimate:
+    """One number that the paper prints over another, as far as their rounding tells."""
+    value = a.value / b.value
+    shown = f"{a.shown} / {b.shown} = {number(value, decimals)}"
+    bounds = a.low / b.high, a.high / b.low
+    return Estimate(value, 1, "ratio", PRINTED, about, bounds=bounds, shown=shown)
 
 
 def digits(half: float) -> int:

@@ -10,7 +10,7 @@ from ..config import LR_RULES, PUBLISHED, SYNTHETIC
 from ..statistics import LEVEL
 from .accuracy import fall, level
 from .cells import combine, command, is_printed, sizes
-from .estimate import Estimate, lacking, number
+from .estimate import PRINTED, Estimate, lacking, number
 
 IMAGES = tuple(name for name in PUBLISHED if name not in SYNTHETIC)
 OTHERS = tuple(rule for rule in LR_RULES if rule != "linear")
@@ -70,7 +70,7 @@ def gap_ratio(runs, batch_size: int, metric: str) -> Estimate:
     value = without.value / with_.value
     shown = f"{number(without.value)} / {number(with_.value)} = {number(value)}"
     if is_printed(runs):
-        bounds, how = (a / high, b / low), "rounding of what is printed"
+        bounds, how = (a / high, b / low), PRINTED
     else:
         bounds, how = _fieller(without, with_), "Fieller's interval"
     return Estimate(value, with_.n, "ratio", how, about, ids, bounds=bounds, shown=shown)

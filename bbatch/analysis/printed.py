@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from .. import published
 from ..config import DATASETS, PUBLISHED
 from .accuracy import level
-from .estimate import Estimate, minus, number
+from .estimate import PRINTED, Estimate, minus, number, over
 
 
 def counts_itself(runs, what: str) -> Estimate:
@@ -95,23 +95,15 @@ def stated(runs, id: str) -> Estimate:
     """A number of the text with its rounding, half of the last digit that is printed."""
     text, half = published.printed(id)
     value = float(text)
-    more = dict(bounds=(value - half, value + half), shown=text.replace("-", "−"))
-    return Estimate(
-        value,
-        1,
-        how="rounding of what is printed",
-        about=f"Section {published.statement(id)['section']}",
-        **more,
-    )
+    about = f"Section {published.statement(id)['section']}"
+    bounds, shown = (value - half, value + half), text.replace("-", "−")
+    return Estimate(value, 1, how=PRINTED, about=about, bounds=bounds, shown=shown)
 
 
 def stated_ratio(runs) -> Estimate:
     """S at B = 512 over S at B = 32, from the two numbers of Section IV-E."""
     small, large = (stated(runs, f"iv-e-sharpness-b{b}") for b in (32, 512))
-    value = large.value / small.value
-    shown = f"{large.shown} / {small.shown} = {number(value)}"
-    bounds = (large.low / small.high, large.high / small.low)
-    return Estimate(value, 1, "ratio", "rounding of what is printed", small.about, bounds=bounds, shown=shown)
+    return over(large, small, small.about)
 
 
 def _exact(about: str, value: float, shown: str) -> Estimate:

@@ -230,10 +230,8 @@ def test_means_and_ratios_of_none_and_of_one():
     assert found.one_run == pytest.approx(np.std(values, ddof=1) * math.sqrt(4 / 3))
     assert estimate.mean(values, "", "", how="as said").how == "as said"
     one, none = estimate.mean([3.0], "", ""), estimate.mean([], "steps", "here")
-    assert (
-        (one.value, one.n, one.freedom) == (3.0, 1, 1.0) and math.isnan(one.low) and math.isnan(one.one_run)
-    )
-    assert none.n == 0 and math.isnan(none.value) and (none.unit, none.freedom) == ("steps", 1.0)
+    assert (one.value, one.n) == (3.0, 1) and math.isnan(one.low) and math.isnan(one.one_run)
+    assert none.n == 0 and math.isnan(none.value) and (none.unit, none.about) == ("steps", "here")
     found = ratio([2.0, 8.0], "here", ids=["x"], prior=(0.5, 3.0))
     logs = np.log([2.0, 8.0])
     deviation = math.sqrt((logs.var(ddof=1) + 3 * 0.5) / 4)
