@@ -24,7 +24,7 @@ from .accuracy import level
 from .cells import command, is_printed, linear
 from .costs import by_run, reached
 from .critical_batch_size import DROP
-from .estimate import Estimate, number, over, ratio
+from .estimate import Estimate, number, printed_ratio, ratio
 from .scatter import pooled_variance
 
 CHANCE = 5.0  # percent; a run that ends no more than this above chance has learned nothing
@@ -144,7 +144,7 @@ def printed_speedup(paper: pd.DataFrame, dataset: str, base: int, large: int | N
     about = f"{DATASETS[dataset].title}, B = {large} over {base}"
     if not (a.n and b.n):
         return Estimate(about=about, unit="ratio", shown="no cell of the paper's tables")
-    return over(a, b, about, decimals=1)
+    return printed_ratio(a, b, about, decimals=1)
 
 
 def epoch_speedups(evidence, base: int, datasets: Iterable[str] = PUBLISHED) -> list[Estimate]:

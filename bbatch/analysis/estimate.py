@@ -140,7 +140,7 @@ def mean(values, unit: str, about: str, ids=(), **more) -> Estimate:
     return sampled(np.asarray(values, float), math.nan, 0.0, unit, about, **more)
 
 
-def over(a: Estimate, b: Estimate, about: str, decimals: int = 2) -> Estimate:
+def printed_ratio(a: Estimate, b: Estimate, about: str, decimals: int = 2) -> Estimate:
     """One number that the paper prints over another, as far as their rounding tells."""
     value = a.value / b.value
     shown = f"{a.shown} / {b.shown} = {number(value, decimals)}"

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from .. import published
 from ..config import DATASETS, PUBLISHED
 from .accuracy import level
-from .estimate import PRINTED, Estimate, minus, number, over
+from .estimate import PRINTED, Estimate, minus, number, printed_ratio
 
 
 def counts_itself(runs, what: str) -> Estimate:
@@ -103,7 +103,7 @@ def stated(runs, id: str) -> Estimate:
 def stated_ratio(runs) -> Estimate:
     """S at B = 512 over S at B = 32, from the two numbers of Section IV-E."""
     small, large = (stated(runs, f"iv-e-sharpness-b{b}") for b in (32, 512))
-    return over(large, small, small.about)
+    return printed_ratio(large, small, small.about)
 
 
 def _exact(about: str, value: float, shown: str) -> Estimate:
