@@ -87,11 +87,8 @@ def p_value(runs, metric: str) -> Estimate:
     means, found = _cells(runs, metric, PUBLISHED), correlation(runs, metric)
     if not found.n:
         return lacking("all cells", found.missing, unit="p")
-    c = _pearson(means)
-    more = dict(
-        counted="cells", shown=found.shown, missing=found.missing, how="Student's t", about="all cells"
-    )
-    return Estimate(c.p, c.n, "p", ids=found.ids, bounds=(c.p, c.p), **more)
+    p, none = _pearson(means).p, {"error": math.nan, "one_run": math.nan, "scale": "linear"}
+    return replace(found, value=p, unit="p", how="Student's t", bounds=(p, p), **none)
 
 
 def _cells(runs, metric: str, datasets: Iterable[str]) -> pd.DataFrame:

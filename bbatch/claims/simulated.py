@@ -97,17 +97,10 @@ def _ratio(s: Scatter, truth: str, n: int) -> str:
     scale = 0.15 / float(s.residuals.std())
     effect = math.log(6.9) * {NOTHING: 0.0, OTHER: -1.0}.get(truth, 1.0)
     found, noise = _difference(s, effect / scale, n)
-    logs = Estimate(
-        math.exp(found.value * scale),
-        found.n,
-        "ratio",
-        error=found.error * scale,
-        one_run=found.one_run * scale,
-        freedom=found.freedom,
-        scale="log",
-    )
+    errors = {"error": found.error * scale, "one_run": found.one_run * scale, "span": math.nan}
+    ratio = replace(found, value=math.exp(found.value * scale), unit="ratio", scale="log", **errors)
     printed = math.exp(math.log(6.9) + _shift(truth, math.log(1.1), s.rng) + noise * scale)
-    return rules.verdict_of(Says("=", printed, "ratio"), [logs])
+    return rules.verdict_of(Says("=", printed, "ratio"), [ratio])
 
 
 def _range(s: Scatter, truth: str, n: int) -> str:

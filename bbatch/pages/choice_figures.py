@@ -13,7 +13,7 @@ from ..evaluation.ways import METHODS
 from ..geometry.gradient_noise import NoiseScale
 from .picture import describe, series, tip, titled
 from .shown import from_to
-from .style import COLORS, FAINT, INK, drawing, has_bar, log_numbers, shades, with_ends
+from .style import COLORS, FAINT, INK, batch_size_axis, drawing, has_bar, log_numbers, shades, with_ends
 
 MARKS = dict(zip(METHODS, "oDs^v", strict=True))
 _FIVE = (COLORS["cifar10"], COLORS["synthetic-50k"], INK, COLORS["mnist"], COLORS["synthetic-1k"])
@@ -26,10 +26,8 @@ def search(found: Answer) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.0))
     times = found.times
     left.plot("batch_size", "seconds_per_epoch", "o-", data=times, color=COLORS["synthetic-50k"])
-    left.set(xscale="log", yscale="log", xlabel="Batch size B (log scale)", title="Time")
-    left.set_ylabel("Seconds an epoch (log scale)")
-    left.set_xticks(times["batch_size"], times["batch_size"].astype(str), fontsize=8.5)
-    left.minorticks_off()
+    left.set(yscale="log", ylabel="Seconds an epoch (log scale)", title="Time")
+    batch_size_axis(left, times["batch_size"])
     first = found.trials[found.trials["seed"] == found.trials["seed"].min()]
     colors = shades(first["batch_size"].nunique(), last=0.85)
     for (b, trials), color in zip(first.sort_values("lr").groupby("batch_size"), colors, strict=True):
@@ -132,9 +130,9 @@ def one_out(rows: pd.DataFrame) -> Figure:
 def noise(scales: dict[float, NoiseScale], batch_size: int) -> Figure:
     """The gradient noise scale after so many epochs of one training, beside the batch size that it has."""
     at = [epoch for epoch, found in scales.items() if np.isfinite(found.scale.mean)]
-    mean, low, high = (np.array([getattr(scales[e].scale, k) for e in at]) for k in ("mean", "low", "high"))
+    mean, bars = with_ends([scales[epoch].scale for epoch in at])
     fig, axis = plt.subplots(figsize=(6.4, 3.6))
-    axis.errorbar(at, mean, [mean - low, high - mean], fmt="o-", color=COLORS["synthetic-50k"], capsize=3)
+    axis.errorbar(at, mean, bars, fmt="o-", color=COLORS["synthetic-50k"], capsize=3)
     axis.axhline(batch_size, color=FAINT, linewidth=6, zorder=0, label=f"the answer, B = {batch_size}")
     axis.set(yscale="log", xlabel="Epochs of training", ylabel="Noise scale (samples, log scale)")
     axis.legend(fontsize=9)

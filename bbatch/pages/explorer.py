@@ -59,16 +59,11 @@ def _values(cell: pd.DataFrame, runs: pd.DataFrame) -> dict[str, list]:
 def _paper() -> list[dict]:
     """The points of Tables III, IV and VII (linear rule) and of Table V (both rules, on Synthetic 50K)."""
     points = []
-    for row in published.results().to_dict("records"):
+    for row in pd.concat([published.printed_frame(), published.ablation_frame()]).to_dict("records"):
         p, b = DATASETS[row["dataset"]].protocol, int(row["batch_size"])
-        printed = {metric: row[column] for metric, column in published.COLUMN_OF.items()}
-        values = {metric: value for metric, value in printed.items() if not pd.isna(value)}
-        point = {"data": row["dataset"], "rule": "linear", "B": b, "table": row["table"]}
-        points.append(point | {"lr": p.base_lr * b / p.base_batch, "values": values})
-    for row in published.learning_rate_ablation().to_dict("records"):
-        point = {"data": "synthetic-50k", "rule": row["lr_rule"], "B": int(row["batch_size"])}
-        values = {"test_acc": row["test_acc"], "gap_running": row["gap"]}
-        points.append(point | {"lr": row["lr"], "table": row["table"], "values": values})
+        rate = p.base_lr * b / p.base_batch if pd.isna(row["lr"]) else row["lr"]  # Table V prints its own
+        point = {"data": row["dataset"], "rule": row["lr_rule"], "B": b, "table": row["table"], "lr": rate}
+        points.append(point | {"values": {m: row[m] for m in published.COLUMN_OF if not pd.isna(row[m])}})
     return points
 
 

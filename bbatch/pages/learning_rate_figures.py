@@ -23,20 +23,11 @@ def runs_with_warm_up(runs: pd.DataFrame, pairs: pd.DataFrame, dataset: str = "c
     plain, warm = runs[runs["dataset"] == dataset], pairs[pairs["warmup_epochs"] > 0]
     warm = warm[warm["dataset"] == dataset]
     figure, axis = plt.subplots(figsize=(6.8, 4.0))
-    without = {
-        "marker": "o",
-        "markersize": 5,
-        "color": RULE_COLORS["linear"],
-        "label": "the paper's rule: no warm-up",
-    }
-    with_it = {
-        "marker": "s",
-        "markersize": 4,
-        "color": COLORS[dataset],
-        "label": "the same rate after a warm-up",
-    }
-    axis.plot(plain["batch_size"], plain["test_acc"], linestyle="", markerfacecolor="white", **without)
-    axis.plot(warm["batch_size"] * BESIDE, warm["test_acc"], linestyle="", **with_it)
+    hollow = dict(markersize=5, color=RULE_COLORS["linear"], markerfacecolor="white")
+    label = "the paper's rule: no warm-up"
+    axis.plot(plain["batch_size"], plain["test_acc"], "o", label=label, **hollow)
+    squares = dict(markersize=4, color=COLORS[dataset], label="the same rate after a warm-up")
+    axis.plot(warm["batch_size"] * BESIDE, warm["test_acc"], "s", **squares)
     axis.axhline(100 / DATASETS[dataset].classes, color=INK, linestyle=":", linewidth=1, label="chance")
     batch_size_axis(axis, DATASETS[dataset].protocol.batch_sizes)
     axis.set(ylabel=METRICS["test_acc"], ylim=(0, 100))

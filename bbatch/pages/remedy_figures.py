@@ -78,13 +78,7 @@ def networks_compared(table: pd.DataFrame, dataset: str) -> Figure:
             how = {"color": color, "fmt": style, "capsize": 2, "label": network}
             axis.errorbar(rows["batch_size"], *with_ends(rows[what]), **how)
         beyond = rows[rows["at_edge"]]
-        hollow = {
-            "color": color,
-            "marker": style[0],
-            "markerfacecolor": "white",
-            "zorder": 3,
-            "linestyle": "",
-        }
+        hollow = dict(color=color, marker=style[0], markerfacecolor="white", zorder=3, linestyle="")
         axes[1].plot(beyond["batch_size"], [i.mean for i in beyond["optimum"]], **hollow)
     for axis in axes:
         batch_size_axis(axis, sorted(table["batch_size"].unique()))

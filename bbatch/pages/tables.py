@@ -199,12 +199,5 @@ def critical_sizes(frame: pd.DataFrame) -> pd.DataFrame:
 
 def correlation_table(found: pd.DataFrame) -> pd.DataFrame:
     """`generalization_gap.correlations` as text: r with its 95 % interval."""
-    return pd.DataFrame(
-        {
-            "source": found["source"],
-            "pairs of": found["pairs of"],
-            "r": [span(r) for r in found["r"]],
-            "p": ["< 0.0001" if p < 1e-4 else f"{p:.2g}" for p in found["p"]],
-            "pairs": found["n"],
-        }
-    )
+    p = ["< 0.0001" if p < 1e-4 else f"{p:.2g}" for p in found["p"]]
+    return found.assign(r=found["r"].map(span), p=p).rename(columns={"n": "pairs"})

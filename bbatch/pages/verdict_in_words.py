@@ -11,7 +11,7 @@ from ..claims.judging import Judgement
 from ..claims.questions import QUESTIONS
 from ..statistics import proportion_interval
 from .picture import describe, tip, titled
-from .style import INK, drawing
+from .style import INK, drawing, with_ends
 from .verdicts import LEADS, brief
 
 GROUPS = ((rules.REPRODUCED, rules.COMPATIBLE), (rules.DIRECTION, rules.NOT), (rules.DATA, rules.UNTESTABLE))
@@ -57,8 +57,7 @@ def figure_calibration(table: pd.DataFrame) -> Figure:
             proportion_interval(round(w * d / 100), int(d))
             for w, d in zip(rows["wrong"], rows["draws"], strict=True)
         ]
-        share = rows["wrong"]
-        spread = [[i.mean - i.low for i in found], [i.high - i.mean for i in found]]
+        share, (_, spread) = rows["wrong"], with_ends(found)
         axis.axhline(limit, color=INK, linewidth=0.9, linestyle="--")
         axis.errorbar(rows.index, share, spread, color="#0072B2", marker="o", markersize=4, linewidth=1)
         axis.set_title(kind, fontsize=8.5)

@@ -218,7 +218,6 @@ EDGES = {
     ("choosing/search.py", "Search._bar"),
     ("claims/rules.py", "_agrees"),
     ("analysis/accuracy.py", "one_more_run"),
-    ("analysis/estimate.py", "weighted"),
     ("analysis/batch_and_rate.py", "bent_line"),
     ("analysis/cells.py", "weighted"),
     ("analysis/critical_batch_size.py", "likeliest"),
