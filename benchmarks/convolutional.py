@@ -14,6 +14,7 @@ from bbatch import data
 from bbatch.config import DATASETS, Run, plan
 from bbatch.engines import engine_for
 from bbatch.engines.eager import TorchEngine
+from bbatch.recipe import network_of, recipe_of
 from bbatch.sweeping.worker import ENVIRONMENT
 
 from .measure import LOADER, OURS, epochs_of, interleaved, labelled, timed
@@ -65,7 +66,9 @@ def _serve(kind: str, threads: int, pipe) -> None:
             here = images(run.dataset)
             plain = kind == PLAIN
             calls[run] = (
-                Loop(run, here, loader=False) if plain else epochs_of(TorchEngine.of(run, here, "cpu"))
+                Loop(run, here, loader=False)
+                if plain
+                else epochs_of(TorchEngine(network_of(run), here, recipe_of(run), "cpu"))
             )
         calls[run]()
         pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
@@ -125,7 +128,9 @@ def cuda_steps(name: str, batch_size: int, rounds: int, report, side_by_side: in
     pool = ThreadPoolExecutor(side_by_side)
     contestants = {
         LOADER: timed(Loop(run, here, "cuda"), steps),
-        f"{OURS}, eager": timed(epochs_of(TorchEngine.of(run, there, "cuda")), steps),
+        f"{OURS}, eager": timed(
+            epochs_of(TorchEngine(network_of(run), there, recipe_of(run), "cuda")), steps
+        ),
         OURS: timed(epochs_of(engine_for(run, there, "cuda")), steps),
         f"{OURS}, {side_by_side} seeds": timed(
             lambda: list(pool.map(lambda call: call(), team)), steps * side_by_side

@@ -14,6 +14,7 @@ from bbatch import config, data, engines, image_files, streams, trainer
 from bbatch.config import DATASETS, plan
 from bbatch.errors import BadInput
 from bbatch.models import NETWORKS, Dropout
+from bbatch.recipe import network_of, recipe_of
 
 IMAGES = {"mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
 FILES = {
@@ -38,6 +39,11 @@ def tiny(name: str, n_train: int = 600, n_test: int = 100) -> data.Data:
         x, more = rng.standard_normal((n, 20)).astype(np.float32), {}
         x[:, :5] += y[:, None]
     return data.made(name, "random numbers", x[:n_train], y[:n_train], x[n_train:], y[n_train:], **more)
+
+
+def engine_of(kind, run, samples, device="cpu"):
+    """An engine of this kind for a run in the paper's names."""
+    return kind(network_of(run), samples, recipe_of(run), device)
 
 
 def state_after_one_epoch(run, samples, made_by: str) -> dict:

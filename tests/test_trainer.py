@@ -21,7 +21,7 @@ from bbatch import config, data, engines, files, models, streams, trainer
 from bbatch.engines import eager
 from bbatch.engines.compiled import CompiledEngine
 from bbatch.engines.eager import TorchEngine
-from factories import reference_epochs, state_after_one_epoch, tiny
+from factories import engine_of, reference_epochs, state_after_one_epoch, tiny
 
 OPTIMIZERS = {
     "adam": {"optimizer": "adam", "momentum": 0.0, "weight_decay": 0.0, "base_lr": 0.001, "base_batch": 32},
@@ -48,7 +48,7 @@ def make_run(dataset, batch, optimizer="adam", n_train=600, epochs=1, warmup_epo
 def assert_agreement(kind, run, dataset, dropout=True):
     """Train with an engine and with the plain loop from the same weights; compare parameters, losses and
     counts."""
-    ours = kind.of(run, dataset, "cpu")
+    ours = engine_of(kind, run, dataset, "cpu")
     start = list(ours.weights().values())
     dtype = start[0].dtype
     net = reference.network(run.dataset, start).to(dtype)
@@ -313,7 +313,7 @@ def test_divergence_is_recorded_at_its_epoch(monkeypatch):
 def test_a_nan_in_the_data_reaches_the_loss(kind):
     samples = tiny("synthetic-1k")
     samples.train_x[17, 3] = math.nan
-    loss, _ = kind.of(make_run("synthetic-1k", 32), samples, "cpu").train_epoch(0)
+    loss, _ = engine_of(kind, make_run("synthetic-1k", 32), samples, "cpu").train_epoch(0)
     assert math.isnan(loss)
 
 

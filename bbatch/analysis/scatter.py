@@ -26,7 +26,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
-from scipy import special, stats
+from scipy import stats
 
 # Degrees of freedom that the scatter of a cell's variance about the common one stands for.
 PRIOR = 10
@@ -74,11 +74,7 @@ def _common(freedoms: tuple[float, ...], variances: tuple[float, ...]) -> tuple[
     for _ in range(100):
         precisions = (own + prior) / (own * seen + prior * common)
         common = 1 / precisions.mean(axis=1, keepdims=True)
-    # The part of F's likelihood that depends on the two.
-    ratio = own / (prior * common)
-    each = own / 2 * np.log(ratio) - (own + prior) / 2 * np.log1p(ratio * seen)
-    each -= special.betaln(own / 2, prior / 2)
-    likelihood = each.sum(axis=1)
+    likelihood = stats.f.logpdf(seen, own, prior, scale=common).sum(axis=1)
     best = int(likelihood.argmax())
     if likelihood[best] - likelihood[0] <= REFUTED:
         return pooled, PRIOR

@@ -1,21 +1,19 @@
 """The PyTorch engine: one epoch, or one evaluation, of any network on any device.
 
-An engine knows nothing of epochs before or after, of histories or of files; of the paper's names only `of`.
+An engine knows nothing of epochs before or after, of histories, of files or of the paper's names.
 """
 
 import inspect
-from typing import Self
 
 import torch
 from torch import nn
 
 from .. import streams
 from ..bfloat16 import layers_in_bf16
-from ..config import Run
 from ..data import CROP_PADDING, Data, random_crop_flip
 from ..errors import BadInput
 from ..models import Dropout, lay_masks
-from ..recipe import Recipe, network_of, recipe_of
+from ..recipe import Recipe
 
 # Gradients of a batch of images are summed over pieces of this many samples: the same mathematics, but
 # activations stay in cache and below the allocator's threshold for fresh, page-faulting memory (1.2-2.4 times
@@ -46,11 +44,6 @@ class TorchEngine:
         self.piece = recipe.n_train if whole else PIECE[self.device.type]
         chosen = streams.subset(self.seeds, len(data.train_y), recipe.n_train)
         self.chosen = torch.from_numpy(chosen).to(self.device)
-
-    @classmethod
-    def of(cls, run: Run, data: Data, device: str) -> Self:
-        """The engine for a run in the paper's names."""
-        return cls(network_of(run), data, recipe_of(run), device)
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
         return self.recipe.optimizer(self.net.parameters(), float(self.recipe.rates(0)[0]))

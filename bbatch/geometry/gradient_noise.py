@@ -27,13 +27,12 @@ class NoiseScale:
     scale   tr(Σ)/|G|² in samples, with its interval
 
     `trace` and `norm2` are unbiased, so `norm2` may come out below 0: then `scale` is NaN. It is never
-    negative. `held`: what was held still (running averages of batch normalization), in words.
+    negative.
     """
 
     trace: float
     norm2: float
     scale: Interval
-    held: str = ""
 
 
 def first_weight(net: nn.Module) -> str:
@@ -143,7 +142,7 @@ def noise_scale(
     trace, norm2 = _estimates(sum2, squares, m, batch_size)
     left_out = _estimates(sum2 - 2 * with_sum + own, squares - own, m - 1, batch_size)
     scales = (left_out[0] / left_out[1]).cpu().numpy()
-    return NoiseScale(trace, norm2, _jackknife(trace / norm2, scales, norm2), objective.held)
+    return NoiseScale(trace, norm2, _jackknife(trace / norm2, scales, norm2))
 
 
 def _estimates(sum2, squares, m: int, batch_size: int):

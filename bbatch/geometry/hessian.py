@@ -14,14 +14,10 @@ from .objective import Objective, counts, generator
 
 @dataclass(frozen=True)
 class Spectrum:
-    """The largest eigenvalues, falling, and for each a bound on its distance to a true one.
-
-    `held`: what was held still besides the samples (running averages of batch normalization), in words.
-    """
+    """The largest eigenvalues, falling, and for each a bound on its distance to a true one."""
 
     values: tuple[float, ...]
     residuals: tuple[float, ...]
-    held: str = ""
 
 
 def top_eigenvalues(
@@ -67,7 +63,7 @@ def top_eigenvalues(
     values, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(off[:-1], 1) + np.diag(off[:-1], -1))
     order = np.argsort(values)[::-1][:count]
     residuals = abs(off[-1] * vectors[-1])
-    return Spectrum(tuple(values[order].tolist()), tuple(residuals[order].tolist()), objective.held)
+    return Spectrum(tuple(values[order].tolist()), tuple(residuals[order].tolist()))
 
 
 def trace(

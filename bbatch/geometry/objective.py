@@ -36,10 +36,10 @@ class Objective:
     piece    samples at a time (on a CPU 32 images or 10,000 rows of features)
 
     `start`: the network's own w; `shapes`: by name, in the network's order. The network itself is never
-    changed. Batch normalization keeps the running averages that it has (`held`), as in Li et al. 2018 and
-    PyHessian: in training they would move along with w. For averages of the samples themselves, at every w,
-    take them away (`running_mean = running_var = None`) and make `piece` the number of samples.
-    Raises `BadInput` for what cannot be measured.
+    changed. Batch normalization keeps the running averages that it has, as in Li et al. 2018 and PyHessian:
+    in training they would move along with w. For averages of the samples themselves, at every w, take them
+    away (`running_mean = running_var = None`) and make `piece` the number of samples. Raises `BadInput` for
+    what cannot be measured.
     """
 
     def __init__(self, net: nn.Module, loss: Callable | None, inputs, targets, piece: int | None = None):
@@ -53,16 +53,6 @@ class Objective:
         self.shapes = {name: p.shape for name, p in parameters.items()}
         self.start = torch.cat([p.detach().flatten() for p in parameters.values()])
         self.whole = _Whole(net, self.adapter)
-
-    @property
-    def held(self) -> str:
-        """What is held still besides the samples, in words; empty where nothing is."""
-        norms = (m for m in self.net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
-        layers = sum(m.running_mean is not None for m in norms)
-        many = "" if layers == 1 else "s"
-        return (
-            f"batch normalization held at the running averages of its {layers} layer{many}" if layers else ""
-        )
 
     @cached_property
     def initial(self) -> float:

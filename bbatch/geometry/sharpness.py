@@ -27,14 +27,12 @@ class Sharpness:
     random    the largest that random directions alone show
     loss      L(w)
     restarts  the rise that each ascent reached that was followed to its end, which tells how far they agree
-    held      what was held still besides the samples (running averages of batch normalization), in words
     """
 
     value: float
     random: float
     loss: float
     restarts: tuple[float, ...]
-    held: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ def sharpness(
     for ascent in best:
         ascent.climb(steps - FIRST)
     found = tuple(ascent.value - objective.initial for ascent in best)
-    return Sharpness(max(*found, *rises), max(rises), objective.initial, found, objective.held)
+    return Sharpness(max(*found, *rises), max(rises), objective.initial, found)
 
 
 class Ascent:

@@ -36,7 +36,7 @@ def _renewed(path: Path) -> bool:
     notebook, before = nbformat.read(path, as_version=4), path.read_text()
     with tempfile.TemporaryDirectory() as folder:
         executed = execution.execute(path, output=Path(folder) / path.name)
-        found = _texts(path, executed)
+        found = texts_of(path, executed)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -47,13 +47,7 @@ def _renewed(path: Path) -> bool:
     return path.read_text() != before
 
 
-def differing(path: Path, executed: Path) -> list[str]:
-    """The ids of the tagged cells of a committed notebook that show another text in its executed copy."""
-    found = _texts(path, executed)
-    return [cell.id for cell in compared(nbformat.read(path, as_version=4)) if cell.outputs != found[cell.id]]
-
-
-def _texts(path: Path, executed: Path) -> dict[str, list]:
+def texts_of(path: Path, executed: Path) -> dict[str, list]:
     """What the tagged cells of the executed copy of a notebook show, as text, by their ids."""
     tagged = compared(nbformat.read(executed, as_version=4))
     return {cell.id: [_as_text(output, path, cell) for output in cell.outputs] for cell in tagged}

@@ -47,7 +47,7 @@ def facts() -> dict:
     }
 
 
-def footer(about: dict, check: str = "../book/check.html") -> str:
+def footer(about: dict) -> str:
     """The line at the foot of each page, as HTML."""
     data, days = "; ".join(about["data"]), " to ".join(dict.fromkeys((about["first"], about["last"])))
     return (
@@ -55,7 +55,7 @@ def footer(about: dict, check: str = "../book/check.html") -> str:
         f"Made from {about['runs']} committed runs of {days} (records "
         f"<code>{about['records'][:12]}</code>) at commit <code>{escape(about['commit'])}</code>. "
         f"Data: {escape(data)}. Hardware: {escape(', '.join(about['hardware']))}. "
-        f'<a href="{check}">How to check this book</a></p>'
+        '<a href="../book/check.html">How to check this book</a></p>'
     )
 
 

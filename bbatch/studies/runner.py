@@ -41,7 +41,7 @@ def run(name: str, trials: list[Trial], *, jobs: int = 1, device: str = "cpu", p
 
 def _add(name: str, found: list[dict], rows: Iterator[dict]) -> None:
     """Write the study's table with these rows added, now and then and at the end, however it comes."""
-    saved = time.monotonic()
+    saved, before = time.monotonic(), len(found)
     try:
         for row in rows:
             found.append(row)
@@ -49,7 +49,8 @@ def _add(name: str, found: list[dict], rows: Iterator[dict]) -> None:
                 table.write_table(name, found)
                 saved = time.monotonic()
     finally:
-        table.write_table(name, found)
+        if len(found) > before:
+            table.write_table(name, found)
 
 
 def _trained(todo: list[Trial], jobs: int, device: str) -> Iterator[dict]:

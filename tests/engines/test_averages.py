@@ -11,6 +11,7 @@ from bbatch.config import plan
 from bbatch.engines import engine_for
 from bbatch.engines.cuda_graph import GraphEngine
 from bbatch.errors import BadInput
+from factories import engine_of
 
 RUN = replace(plan("synthetic-1k", 64, epochs=2, n_train=640), network="mlp-batch-norm")
 
@@ -64,7 +65,7 @@ def test_twice_gives_the_same_and_training_goes_on():
 def test_the_engine_that_captures_gives_the_same():
     """Its steps run eagerly here; on a GPU its own stream must take them."""
     source = data.load("synthetic-1k")
-    plain, graph = engine_for(RUN, source, "cpu"), GraphEngine.of(RUN, source, "cpu")
+    plain, graph = engine_for(RUN, source, "cpu"), engine_of(GraphEngine, RUN, source, "cpu")
     plain.train_epoch(0)
     graph.net.load_state_dict(plain.weights())  # trained apart, rounding would grow
     before = graph.weights()

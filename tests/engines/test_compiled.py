@@ -16,7 +16,7 @@ from bbatch import config, trainer
 from bbatch.engines.compiled import CompiledEngine
 from bbatch.engines.eager import TorchEngine
 from bbatch.records.store import ROOT
-from factories import tiny
+from factories import engine_of, tiny
 
 
 def run_of(batch, seed=3, n_train=600, epochs=1, **changes):
@@ -30,7 +30,7 @@ def test_visits_the_same_samples_with_the_same_masks(batch, n_train, epochs):
     """About 50 steps at each batch size, partial last batches among them; a wrong mask or sample would show
     at once."""
     run, data = run_of(batch, n_train=n_train), tiny("synthetic-1k")
-    eager, compiled = TorchEngine.of(run, data, "cpu"), CompiledEngine.of(run, data, "cpu")
+    eager, compiled = engine_of(TorchEngine, run, data, "cpu"), engine_of(CompiledEngine, run, data, "cpu")
     for epoch in range(epochs):
         (loss, correct), (loss_compiled, correct_compiled) = (
             eager.train_epoch(epoch),
@@ -50,7 +50,7 @@ def test_final_accuracies_have_the_same_distribution():
     def accuracies(kind, seeds):
         found = []
         for seed in seeds:
-            engine = kind.of(run_of(32, seed), data, "cpu")
+            engine = engine_of(kind, run_of(32, seed), data, "cpu")
             for epoch in range(10):
                 engine.train_epoch(epoch)
             found.append(engine.evaluate(data.test_x, data.test_y)[1] / len(data.test_y))
@@ -82,12 +82,12 @@ def test_without_numba_training_goes_on_and_says_so():
 def test_the_process_that_compiles_and_one_that_loads_the_cache_give_the_same_bits(tmp_path):
     """Compiled in parts, the two were put together differently and rounded differently."""
     code = (
-        "import hashlib, torch; from factories import tiny\n"
+        "import hashlib, torch; from factories import engine_of, tiny\n"
         "from bbatch.config import plan; from bbatch.engines import compiled\n"
         "torch.set_num_threads(1)\n"
         "for b in (1, 32):\n"
         "    run, data = plan('synthetic-1k', b, n_train=600), tiny('synthetic-1k')\n"
-        "    e = compiled.CompiledEngine.of(run, data, 'cpu')\n"
+        "    e = engine_of(compiled.CompiledEngine, run, data)\n"
         "    e.train_epoch(0); print(hashlib.sha256(e.flat.tobytes()).hexdigest())\n"
     )
     here = Path(__file__).parents[1]

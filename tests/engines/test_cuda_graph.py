@@ -14,7 +14,7 @@ from bbatch import config, engines
 from bbatch.engines import cuda_graph
 from bbatch.engines.cuda_graph import GraphEngine
 from bbatch.engines.eager import TorchEngine
-from factories import reference_epochs, tiny
+from factories import engine_of, reference_epochs, tiny
 
 # Rates that 32 bits hold exactly: the engine keeps them in a tensor, and Adam's first steps amplify any
 # rounding.
@@ -65,7 +65,7 @@ def test_agrees_with_the_ordinary_engine(device, dataset, optimizer):
         run_of(dataset, optimizer=optimizer),
         tiny(dataset).to(device),
     )  # 13 steps an epoch, the last partial
-    plain, graph = TorchEngine.of(run, data, device), GraphEngine.of(run, data, device)
+    plain, graph = engine_of(TorchEngine, run, data, device), engine_of(GraphEngine, run, data, device)
     start, turned = plain.weights(), device == "cuda" and optimizer == "adam"
     for epoch in range(run.epochs):
         (loss, correct), (loss_graph, correct_graph) = plain.train_epoch(epoch), graph.train_epoch(epoch)
@@ -90,7 +90,7 @@ def test_agrees_with_the_plain_loop(device, dataset, optimizer):
     # grow.
     run = run_of(dataset, batch=200, optimizer=optimizer, epochs=4)
     data = tiny(dataset)
-    ours = GraphEngine.of(run, data.to(device), device)
+    ours = engine_of(GraphEngine, run, data.to(device), device)
     start = list(ours.weights().values())
     net = reference.network(dataset, start)
     optimizer = torch.optim.Adam(net.parameters())
@@ -124,7 +124,7 @@ def test_equal_runs_give_equal_bits(device, batch, dataset, optimizer):
     batch = min(batch, 48 if device == "cpu" else batch)  # on a card, which kernel runs depends on the size
     n = batch + 9  # whole batches and a partial one
     run, data = run_of(dataset, batch=batch, optimizer=optimizer, n_train=n), tiny(dataset).to(device)
-    first, second = (GraphEngine.of(run, data, device) for _ in range(2))
+    first, second = (engine_of(GraphEngine, run, data, device) for _ in range(2))
     for epoch in range(run.epochs):
         assert first.train_epoch(epoch) == second.train_epoch(epoch)
     assert distance(first, second) == 0
@@ -134,7 +134,7 @@ def test_equal_runs_give_equal_bits(device, batch, dataset, optimizer):
 @pytest.mark.parametrize("device", DEVICES)
 def test_resumes_bit_for_bit(device, optimizer):
     run, data = run_of("synthetic-1k", optimizer=optimizer, epochs=3), tiny("synthetic-1k").to(device)
-    whole, first, second = (GraphEngine.of(run, data, device) for _ in range(3))
+    whole, first, second = (engine_of(GraphEngine, run, data, device) for _ in range(3))
     for epoch in range(3):
         whole.train_epoch(epoch)
     first.train_epoch(0)
@@ -150,7 +150,7 @@ def test_seeds_side_by_side_give_what_each_gives_alone(device):
     runs = [run_of("synthetic-1k", seed=seed) for seed in range(4)]
 
     def trained(run):
-        engine = GraphEngine.of(run, data, device)
+        engine = engine_of(GraphEngine, run, data, device)
         for epoch in range(run.epochs):
             engine.train_epoch(epoch)
         return engine
@@ -167,7 +167,7 @@ def test_preparing_a_capture_leaves_no_trace(monkeypatch, optimizer):
     """With a stand-in for the graph: its replay is the step itself, everything around it is the real
     thing."""
     run, data = run_of("mnist", optimizer=optimizer), tiny("mnist")
-    plain, prepared, resumed = (GraphEngine.of(run, data, "cpu") for _ in range(3))
+    plain, prepared, resumed = (engine_of(GraphEngine, run, data, "cpu") for _ in range(3))
     for engine in (prepared, resumed):
         step, graphs = engine._step, []
 
@@ -216,7 +216,7 @@ def test_a_step_reads_nothing_back(monkeypatch):
         raise AssertionError("the step asked the device for a value")
 
     run, data = run_of("cifar10", n_train=32), tiny("cifar10")
-    engine = GraphEngine.of(run, data, "cpu")
+    engine = engine_of(GraphEngine, run, data, "cpu")
     engine.train_epoch(0)
     torch.arange(run.batch_size, out=engine.where), engine.step.zero_()
     for name in ("item", "tolist", "numpy", "cpu", "__bool__", "__int__", "__float__", "__index__"):

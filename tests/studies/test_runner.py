@@ -106,6 +106,9 @@ def test_the_runner_resumes_and_the_table_has_the_bytes_of_an_undisturbed_run(fo
         done.append(trial)
         return train_trial(trial) | dict.fromkeys(table.OBSERVED, None)  # times are what another day changes
 
+    with pytest.raises(BadInput, match="device 'gpu' cannot be used here"):
+        runner.run("tiny", trials, device="gpu", progress=False)
+    assert not table.path_of("tiny").exists()  # a table without rows would pass for a study's
     monkeypatch.setattr(runner, "_train", counted)
     with pytest.raises(KeyboardInterrupt):
         runner.run("tiny", trials, progress=False)
