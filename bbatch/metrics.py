@@ -34,6 +34,9 @@ COLUMNS = """
     device data_source data_fingerprint commit precision n_train n_test epoch_cpu_s engine device_name failure
     disturbed_epochs follows_the_paper id
 """.split()
+# The columns that hold what a record says, word for word: of its run, and of what was observed.
+OF_RUN = "dataset batch_size seed lr_rule lr warmup_epochs optimizer epochs precision n_train".split()
+OBSERVED = "device commit engine device_name".split()
 # What a reader adds: a function of the record of a finished run, and with it a column of every frame.
 MORE_METRICS: dict[str, Callable[[dict], float | None]] = {}
 # What the command line prints of a run; with `--json` it gives all columns.
@@ -51,24 +54,11 @@ def row(record: dict) -> dict:
     """The metrics of one record under the names of `COLUMNS` and `MORE_METRICS`."""
     run, final, observed = Run.from_dict(record["run"]), record["final"], record["observed"]
     n_test = record["data"]["n_test"]
-    same = {
-        "dataset": run.dataset,
-        "batch_size": run.batch_size,
-        "seed": run.seed,
-        "lr_rule": run.lr_rule,
-        "lr": run.lr,
-        "warmup_epochs": run.warmup_epochs,
-        "optimizer": run.optimizer,
-        "epochs": run.epochs,
-        "device": observed["device"],
+    same = {name: getattr(run, name) for name in OF_RUN} | {name: observed[name] for name in OBSERVED}
+    same |= {
         "data_source": record["data"]["source"],
         "data_fingerprint": record["data"]["fingerprint"],
-        "commit": observed["commit"],
-        "precision": run.precision,
-        "n_train": run.n_train,
         "n_test": n_test,
-        "engine": observed["engine"],
-        "device_name": observed["device_name"],
         "failure": observed.get("failure"),
         "follows_the_paper": run.follows_the_paper(),
         "id": record["id"],

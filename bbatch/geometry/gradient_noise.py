@@ -10,7 +10,7 @@ from scipy import stats
 from torch import nn
 from torch.func import grad, vmap
 
-from ..errors import BadInput, positive
+from ..errors import BadInput, positive, whole
 from ..nests import mapped
 from ..statistics import LEVEL, Interval
 from .objective import Objective, finite
@@ -62,7 +62,7 @@ def gradient_variance(
     """
     objective = Objective(net, loss, inputs, targets, piece)
     n = objective.count
-    _batch_size(batch_size, n)
+    whole("batch size", batch_size, 1, n)
     rng = np.random.default_rng(seed)
     total = squares = 0.0
     for _ in range(BATCHES):
@@ -112,7 +112,7 @@ def expected_variance(sigma2: float, batch_size: int, n: int, replacement: bool 
     With replacement σ²/B, Eq. (1). Without, the finite population takes its share, a factor (n − B)/(n − 1).
     Eq. (4) divides by the number of mini-batches, not by one less. Raises `BadInput` unless 1 <= B <= n.
     """
-    _batch_size(batch_size, n)
+    whole("batch size", batch_size, 1, n)
     finite = 1.0 if replacement or n == 1 else (n - batch_size) / (n - 1)
     return sigma2 / batch_size * finite * (BATCHES - 1) / BATCHES
 
@@ -129,7 +129,7 @@ def noise_scale(
     three mini-batches."""
     objective = Objective(net, loss, inputs, targets, piece)
     n = objective.count
-    _batch_size(batch_size, n)
+    whole("batch size", batch_size, 1, n)
     m = n // batch_size
     if m < 3:
         raise BadInput(f"{n} samples give {m} mini-batches of {batch_size}; three or more are needed.")
@@ -161,10 +161,3 @@ def _jackknife(whole: float, left_out: np.ndarray, norm2: float) -> Interval:
     half = stats.t.ppf((1 + LEVEL) / 2, m - 1) * error
     mean = mean if mean > 0 else whole
     return Interval(float(mean), float(max(0.0, mean - half)), float(mean + half), m)
-
-
-def _batch_size(batch_size: int, n: int) -> None:
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= n:
-        raise BadInput(
-            f"batch size is {batch_size!r}; it must be a whole number from 1 to {n}, the number of samples."
-        )

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..errors import BadInput
+from ..errors import whole
 from ..statistics import Interval, mean_interval
-from .objective import Objective, counts, generator
+from .objective import Objective, generator
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,8 @@ def top_eigenvalues(
     objective = Objective(net, loss, inputs, targets, piece)
     w, size = objective.start, len(objective.start)
     _ = objective.initial  # refused here if not finite
-    counts(eigenvalues=count, iterations=iterations)
-    if not count <= iterations <= size:
-        raise BadInput(
-            f"{count} eigenvalues from {iterations} iterations cannot be had; 1 <= count <= iterations <= "
-            f"{size}, the number of parameters, are allowed."
-        )
+    whole("number of iterations", iterations, 1, size)
+    whole("number of eigenvalues", count, 1, iterations)
     v = torch.randn(size, generator=generator(0)).to(w).double()
     basis, diagonal, off = [v / v.norm()], [], []
     for _ in range(iterations):
@@ -74,7 +70,7 @@ def trace(
     Batch normalization is held at its running averages, see `objective.Objective`. Raises `BadInput` for what
     cannot be measured and fewer than one probe.
     """
-    counts(probes=probes)
+    whole("number of probes", probes, 1)
     objective = Objective(net, loss, inputs, targets, piece)
     draw, w, products = generator(0), objective.start, []
     _ = objective.initial  # refused here if not finite

@@ -16,7 +16,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..adapter import Adapter
-from ..errors import BadInput, whole
+from ..errors import BadInput
 from ..nests import leaves, mapped
 
 # Samples at a time: as many as keep a piece's activations in cache. Larger ones cost fresh, page-faulting
@@ -194,12 +194,6 @@ def finite(loss: float) -> float:
     if not math.isfinite(loss):
         raise BadInput(f"the loss at the network's weights is {loss}; only a finite loss can be measured.")
     return loss
-
-
-def counts(**given) -> None:
-    """Raise `BadInput` unless each of these, by name, is a whole number of at least 1."""
-    for what, value in given.items():
-        whole(f"number of {what}", value, 1)
 
 
 def generator(seed: int) -> torch.Generator:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..errors import BadInput, one_of, positive
-from .objective import Objective, counts, generator, vector
+from ..errors import BadInput, one_of, positive, whole
+from .objective import Objective, generator, vector
 
 NORMS = ("l2", "linf", "relative", "filter")
 FIRST = 4  # gradients after which the starts of an ascent are compared
@@ -113,7 +113,8 @@ def sharpness(
     for what cannot be measured (see `objective.Objective` and `ball`), and where the loss is not finite
     inside the ball.
     """
-    counts(steps=steps, restarts=restarts, directions=directions)
+    for what, given in (("steps", steps), ("restarts", restarts), ("directions", directions)):
+        whole(f"number of {what}", given, 1)
     objective = Objective(net, loss, inputs, targets, piece)
     room = ball(net, norm, epsilon)
     draw = generator(0)
@@ -123,9 +124,7 @@ def sharpness(
     ]
     rises = [objective.value(objective.start + p) - objective.initial for p in points]
     if not np.isfinite(rises).all():
-        raise BadInput(
-            f"the loss is not finite within epsilon = {epsilon} of the weights; use a smaller epsilon."
-        )
+        raise _too_far(epsilon)
     starts = [room.reach(objective.gradient(objective.start)[1]), *points]
     ascents = [Ascent(objective, room, start) for start in starts]
     for ascent in ascents:
@@ -181,14 +180,10 @@ def keskar(
     positive("epsilon", epsilon)
     objective = Objective(net, loss, inputs, targets, piece)
     x, size = objective.start, len(objective.start)
-    if subspace is not None and not (isinstance(subspace, int) and 1 <= subspace <= size):
-        raise BadInput(
-            f"a subspace of {subspace!r} dimensions does not fit; "
-            f"the network's {size} parameters allow 1 to {size}."
-        )
     if subspace is None:
         basis, inside = None, x
     else:
+        whole("number of dimensions of the subspace", subspace, 1, size)
         basis = torch.randn(size, subspace, generator=generator(0)).to(x)
         basis /= basis.norm(dim=0)
         inside = torch.linalg.solve(basis.T @ basis, basis.T @ x)  # A⁺x
@@ -200,9 +195,7 @@ def keskar(
         y = torch.from_numpy(y).to(x)
         value, slope = objective.gradient(x + (y if basis is None else basis @ y))
         if not np.isfinite(value):
-            raise BadInput(
-                f"the loss is not finite within epsilon = {epsilon} of the weights; use a smaller epsilon."
-            )
+            raise _too_far(epsilon)
         highest = max(highest, value)
         return -value, -(slope if basis is None else basis.T @ slope).double().cpu().numpy()
 
@@ -215,6 +208,12 @@ def keskar(
         options={"maxiter": ITERATIONS},
     )
     return 100 * (highest - objective.initial) / (1 + objective.initial)
+
+
+def _too_far(epsilon: float) -> BadInput:
+    return BadInput(
+        f"the loss is not finite within epsilon = {epsilon} of the weights; use a smaller epsilon."
+    )
 
 
 def rescale(net: nn.Module, first: nn.Module, second: nn.Module, factor: float) -> None:

@@ -7,7 +7,6 @@ checkpoints are shared too, and a run whose worker died goes on elsewhere from i
 """
 
 import logging
-import math
 import re
 import socket
 import sys
@@ -19,7 +18,7 @@ from contextlib import ExitStack, contextmanager
 import pandas as pd
 
 from .. import data
-from ..errors import BadInput
+from ..errors import BadInput, positive
 from . import worker
 from .sweep import processes
 
@@ -123,8 +122,7 @@ def overheads(measured: pd.DataFrame, seconds: float = 10.0) -> pd.DataFrame:
     Columns: executor, workers, runs a minute, overhead a run in seconds (negative where noise exceeds it),
     and what Dask costs over the sweep's own processes in percent of a run of `seconds`, round by round.
     """
-    if not 0 < seconds < math.inf:
-        raise BadInput(f"the duration of a run is {seconds} s; it must be a finite number above 0.")
+    positive("duration of a run", seconds)
     wide = measured.pivot(index=["workers", "round"], columns="executor", values="overhead_s")
     extra = (100 * (wide["dask"] - wide["processes"]) / seconds).groupby("workers").median()
     rows = []

@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from bbatch.geometry.hessian import top_eigenvalues, trace
+from bbatch.geometry.objective import vector
 from factories import Point, quadratic, refused, refuses_what_cannot_be_measured, small_cnn, small_mlp
 
 
@@ -85,13 +86,14 @@ def test_bad_input():
     refuses_what_cannot_be_measured(top_eigenvalues)
     refuses_what_cannot_be_measured(trace)
     net, x, y = small_mlp()
-    for count, iterations in ((11, 10), (1, 10**6)):
-        refused(
-            lambda count=count, iterations=iterations: top_eigenvalues(
-                net, F.cross_entropy, x, y, count, iterations=iterations
-            ),
-            "cannot be had",
-        )
+    refused(
+        lambda: top_eigenvalues(net, F.cross_entropy, x, y, 11, iterations=10),
+        "number of eigenvalues is 11; it must be a whole number from 1 to 10",
+    )
+    refused(
+        lambda: top_eigenvalues(net, F.cross_entropy, x, y, iterations=10**6),
+        f"number of iterations is 1000000; it must be a whole number from 1 to {len(vector(net))}",
+    )
     for wrong in (0, 1.5, "3", None, True):
         refused(
             lambda wrong=wrong: top_eigenvalues(net, F.cross_entropy, x, y, wrong),

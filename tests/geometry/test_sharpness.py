@@ -243,7 +243,10 @@ def test_bad_input():
     )
     refused(lambda: sharpness(net, lambda o, t: o.square().mean(), x, y, 1e200), "not finite within epsilon")
     for p in (0, size + 1, 2.5):
-        refused(lambda p=p: keskar(net, F.cross_entropy, x, y, subspace=p), f"allow 1 to {size}")
+        refused(
+            lambda p=p: keskar(net, F.cross_entropy, x, y, subspace=p),
+            f"it must be a whole number from 1 to {size}",
+        )
     refused(lambda: rescale(net, net[0], net[3], 0), "factor is 0")
 
 
