@@ -100,7 +100,7 @@ def _rescaled(run: Run, key: str, net, source: data.Data) -> pd.DataFrame:
     first, second = [m for m in net.modules() if isinstance(m, torch.nn.Linear)][:2]
     rows, so_far = [], 1.0
     for factor in (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0):
-        sharpness.rescale(net, first, second, factor / so_far)
+        sharpness.rescale(first, second, factor / so_far)
         so_far = factor
         for norm in sharpness.NORMS:
             found = sharpness.sharpness(net, cross_entropy, x, y, EPSILON, norm, **effort.ascent)

@@ -44,9 +44,10 @@ class Objective:
 
     def __init__(self, net: nn.Module, loss: Callable | None, inputs, targets, piece: int | None = None):
         self.batch = inputs if targets is None else (inputs, targets)
-        check_measurable(net, loss, inputs, targets)
+        self.net, self.adapter = net, Adapter(loss)
+        check_measurable(net, inputs, targets)
         first = next(leaves(self.batch))[1]
-        self.net, self.adapter, self.count, self.device = net, Adapter(loss), len(first), first.device
+        self.count, self.device = len(first), first.device
         sizes = PIECE["cpu" if self.device.type == "cpu" else "cuda"]
         self.piece = piece or sizes["images" if first.dim() > 2 else "features"]
         parameters = trainable(net)
@@ -155,11 +156,11 @@ def vector(net: nn.Module) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in trainable(net).values()])
 
 
-def check_measurable(net: nn.Module, loss: Callable | None, inputs, targets) -> None:
-    """Raise `BadInput` where the loss cannot be computed, or depends on more than the weights and samples."""
+def check_measurable(net: nn.Module, inputs, targets) -> None:
+    """Raise `BadInput` for what is no network or no samples, or where the loss would depend on more than the
+    two."""
     if not isinstance(net, nn.Module):
         raise BadInput(f"a {type(net).__name__} was given as network; it must be a torch Module.")
-    Adapter(loss)
     for what, given in (("inputs", inputs), ("targets", targets)):
         if given is not None and not any(True for _ in leaves(given)):
             raise BadInput(

@@ -216,10 +216,10 @@ def _too_far(epsilon: float) -> BadInput:
     )
 
 
-def rescale(net: nn.Module, first: nn.Module, second: nn.Module, factor: float) -> None:
+def rescale(first: nn.Module, second: nn.Module, factor: float) -> None:
     """Multiply layer `first` by `factor` and divide the weights of the next one, `second`, by it, in place.
 
-    With ReLU (and pooling) alone between the two, the network's function stays as it was (Dinh et al. 2017).
+    With ReLU (and pooling) alone between them, the function of their network stays (Dinh et al. 2017).
     """
     positive("factor", factor)
     with torch.no_grad():

@@ -74,7 +74,7 @@ def test_a_line_between_two_networks_begins_and_ends_at_their_losses():
 def test_the_picture_of_a_rescaled_network_is_the_same():
     net, x, y = small_mlp()
     first = landscape(net, F.cross_entropy, x, y, filter_directions(net), AXES, progress=False)
-    rescale(net, net[0], net[3], 8.0)
+    rescale(net[0], net[3], 8.0)
     assert landscape(
         net, F.cross_entropy, x, y, filter_directions(net), AXES, progress=False
     ) == pytest.approx(first, rel=1e-5)

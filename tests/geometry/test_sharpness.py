@@ -123,7 +123,7 @@ def test_a_layer_of_one_filter_has_a_ball_of_its_own():
 def test_rescaling_multiplies_one_layer_and_divides_the_weights_of_the_next():
     net, x, _ = small_mlp()
     before, outputs = [p.detach().clone() for p in net.parameters()], net(x)
-    rescale(net, net[0], net[3], 4.0)
+    rescale(net[0], net[3], 4.0)
     factors = [4, 4, 1 / 4, 1, 1, 1]
     for p, old, factor in zip(net.parameters(), before, factors, strict=True):
         assert torch.equal(p.detach(), old * factor)
@@ -160,7 +160,7 @@ def test_rescaling_changes_every_reading_of_the_definition_but_the_filterwise_on
     for factor in (1.0, 10.0):
         net, x, y = small_mlp()
         before = net(x)
-        rescale(net, net[0], net[3], factor)
+        rescale(net[0], net[3], factor)
         assert torch.allclose(net(x), before)
         values[factor] = {n: sharpness(net, F.cross_entropy, x, y, 0.1, n, steps=40).value for n in NORMS}
     changes = {n: values[10.0][n] / values[1.0][n] for n in NORMS}
@@ -247,7 +247,7 @@ def test_bad_input():
             lambda p=p: keskar(net, F.cross_entropy, x, y, subspace=p),
             f"it must be a whole number from 1 to {size}",
         )
-    refused(lambda: rescale(net, net[0], net[3], 0), "factor is 0")
+    refused(lambda: rescale(net[0], net[3], 0), "factor is 0")
 
 
 def test_it_is_sought_from_as_many_points_as_in_the_tables_unless_told():
