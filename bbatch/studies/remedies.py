@@ -36,10 +36,10 @@ class Setting:
     seeds: int
     epochs: int
     optimizer: str
-    normalised: str  # network with batch normalization
-    ghosts: str  # the same with ghost batch normalization
     rates: dict[str, tuple[float, float]]
     wider: dict[str, tuple[int, int]]
+    normalised: str = ""  # network with batch normalization, where one is tried
+    ghosts: str = ""  # the same with ghost batch normalization
 
 
 def _both(first: int, last: int, *names: str) -> dict[str, tuple[int, int]]:
@@ -75,8 +75,6 @@ SETTINGS = {
         seeds=3,
         epochs=4,
         optimizer="sgd",
-        normalised="",
-        ghosts="",
         rates=_IMAGES | {"sgd": (0.0125, 0.5)},
         wider=_both(-1, 4, "LAMB")
         | dict.fromkeys(("Adam", "AdamW", "Muon", "Muon at 32"), (-2, 1))
@@ -132,16 +130,15 @@ def remedies_of(setting: str) -> dict[str, Arm]:
         PLAIN: Arm(octaves=(-4, 5)),
         "warm-up": Arm(changes={"warmup_epochs": s.epochs // 4}, octaves=(-2, 4)),
         "growing": Arm(changes={"batch_schedule": "growing"}, power=0.25),
-        "equal steps": Arm(octaves=(-2, 2), power=0.25, equal_steps=True, seeds=FEW),
+        "equal steps": Arm(power=0.25, equal_steps=True, seeds=FEW),
         "early stopping": Arm(octaves=(-1, 2), power=0.25, equal_steps=True, patience=PATIENCE, seeds=FEW),
     }
     of_sgd = {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.0}
     arms["SGD, rate decays"] = Arm((256,), of_sgd | {"lr_schedule": "decaying"}, seeds=FEW)
     arms["SGD, batch grows"] = Arm((4096,), of_sgd | {"batch_schedule": "growing"}, power=0.3, seeds=FEW)
     if s.normalised:
-        few = {"octaves": (-2, 2), "seeds": FEW}
-        arms["batch norm"] = Arm(changes={"network": s.normalised}, **few)
-        arms["ghost batch norm"] = Arm(changes={"network": s.ghosts}, **few)
+        arms["batch norm"] = Arm(changes={"network": s.normalised}, seeds=FEW)
+        arms["ghost batch norm"] = Arm(changes={"network": s.ghosts}, seeds=FEW)
         precise = {"octaves": (-1, 1), "seeds": FEW, "averages": "precise"}
         arms["batch norm, averages anew"] = Arm(changes={"network": s.normalised}, **precise)
         arms["ghost batch norm, averages anew"] = Arm(changes={"network": s.ghosts}, **precise)
