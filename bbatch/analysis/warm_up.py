@@ -50,15 +50,11 @@ def warm_up_effect(runs: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (name, b), cell in runs.groupby(["dataset", "batch_size"]):
-        on, off = (cell[cell["warmup_epochs"] > 0], cell[cell["warmup_epochs"] == 0])
-        both = pd.concat(
-            {k: part.set_index("seed")["test_acc"] for k, part in (("on", on), ("off", off))},
-            axis=1,
-            join="inner",
-        )
+        warm, by_seed = cell["warmup_epochs"] > 0, cell.set_index("seed")["test_acc"]
+        on, off = by_seed[warm.to_numpy()].align(by_seed[~warm.to_numpy()], join="inner")
         about = f"{DATASETS[name].title}, B = {b}"
-        difference = mean(both["on"] - both["off"], "points", about, cell["id"], how="paired by seed")
-        rows.append([name, int(b), difference, both["on"].mean(), both["off"].mean()])
+        difference = mean(on - off, "points", about, cell["id"], how="paired by seed")
+        rows.append([name, int(b), difference, on.mean(), off.mean()])
     return pd.DataFrame(rows, columns=["dataset", "batch_size", "difference", "with_it", "without"])
 
 

@@ -11,6 +11,7 @@ from ..choosing.answer import Answer
 from ..evaluation.problems import PROBLEMS
 from ..evaluation.ways import METHODS
 from ..geometry.gradient_noise import NoiseScale
+from . import style
 from .picture import describe, series, tip, titled
 from .shown import from_to
 from .style import COLORS, FAINT, INK, batch_size_axis, drawing, has_bar, log_numbers, shades, with_ends
@@ -100,11 +101,9 @@ def regrets(rows: pd.DataFrame) -> Figure:
 def one_out(rows: pd.DataFrame) -> Figure:
     """`recommend` less each other way in test accuracy: over all problems, and without each in turn."""
     others = [m for m in METHODS[1:] if m in set(rows["method"])]
-    rows_of_two = -(-len(others) // 2)
-    fig, axes = plt.subplots(rows_of_two, 2, figsize=(10.5, 3.6 * rows_of_two), squeeze=False)
-    for axis in axes.flat[len(others) :]:
-        axis.remove()
-    for axis, other in zip(axes.flat, others, strict=False):
+    in_rows = 2 if len(others) > 2 else 1
+    fig, axes = style.panels_of(len(others), width=5.25, height=3.6 * in_rows, least=10.5, rows=in_rows)
+    for axis, other in zip(axes, others, strict=False):
         found = {"none": mean_difference(rows, other=other)} | leave_one_out(rows, other=other)
         labels = ["none left out", *(f"without {PROBLEMS[name]}" for name in list(found)[1:])]
         values = list(found.values())

@@ -26,7 +26,7 @@ KEY = dict(loc="center left", fontsize=10, alignment="left", labelspacing=0.7)
 @drawing
 def against_batch_size(frame: pd.DataFrame, datasets, metric: str = "test_acc", *, title: str = "") -> Figure:
     """A panel a data set: our means with 95 % intervals, every single run, and the paper's points."""
-    figure, axes = style.panels_in_a_row(len(datasets), width=4.1, height=4.0, least=5.2)
+    figure, axes = style.panels_of(len(datasets), width=4.1, height=4.0, least=5.2)
     for axis, name in zip(axes, datasets, strict=True):
         _panel(axis, frame[frame["dataset"] == name], name, metric)
         style.legend(axis)

@@ -9,13 +9,13 @@ from ..analysis.landscapes import Grids
 from ..config import DATASETS
 from .landscape_surfaces import ROUND, log_range
 from .picture import describe
-from .style import COLORS, INK, drawing, legend, panels_in_a_row
+from .style import COLORS, INK, drawing, legend, panels_of
 
 
 @drawing
 def contours(found: Grids, caption: str, loss: str = "Test loss") -> Figure:
     """Surfaces from above, side by side: lines of equal loss, the same levels in each panel."""
-    figure, axes = panels_in_a_row(len(found), width=3.6, height=4.3, least=5.2)
+    figure, axes = panels_of(len(found), width=3.6, height=4.3, least=5.2)
     levels = np.logspace(*log_range(found.values()), 15) if found else []
     for axis, (label, (a, b, height)) in zip(axes, found.items(), strict=False):  # one panel for none
         filled = axis.contourf(a, b, height.T, levels, norm=LogNorm(levels[0], levels[-1]), cmap="viridis")
@@ -38,7 +38,7 @@ def loss_paths(points: pd.DataFrame, datasets) -> Figure:
     """A panel a data set: the loss on the straight way from B = 32 to the larger batches."""
     t = points[(points["kind"] == "path") & points["dataset"].isin(datasets)]
     names = [name for name in datasets if (t["dataset"] == name).any()]
-    figure, axes = panels_in_a_row(len(names), width=4.9, height=3.9)
+    figure, axes = panels_of(len(names), width=4.9, height=3.9)
     for axis, name in zip(axes, names, strict=False):  # one empty panel where there is none
         colors = iter((COLORS[name], INK, "#CC79A7"))  # three at most
         for other, lines in t[t["dataset"] == name].groupby("to_batch_size"):

@@ -11,7 +11,7 @@ from ..config import DATASETS
 from ..geometry.gradient_noise import expected_variance
 from ..geometry.measurements import converged
 from .picture import describe
-from .style import COLORS, INK, PAPER, batch_size_axis, drawing, legend, shades
+from .style import COLORS, INK, PAPER, batch_size_axis, drawing, legend, panels_of, shades
 
 
 @drawing
@@ -72,12 +72,8 @@ def variance(table: pd.DataFrame, datasets) -> Figure:
     t = t[t["measure"].isin([one, own]) & (t["lr_rule"] == "linear")]
     shown = [d for d in datasets if (t["dataset"] == d).any()]
     rows = 2 if len(shown) > 3 else 1  # of more in a row nobody could read the numbers
-    columns = -(-max(len(shown), 1) // rows)
-    figsize = (max(6, 4.1 * columns), 0.4 + 3.6 * rows)
-    figure, axes = plt.subplots(rows, columns, figsize=figsize, squeeze=False)
-    for axis in axes.flat[max(len(shown), 1) :]:
-        axis.remove()
-    for axis, name in zip(axes.flat, shown, strict=False):  # one empty panel where nothing is shown
+    figure, axes = panels_of(len(shown), width=4.1, height=0.4 + 3.6 * rows, least=6, rows=rows)
+    for axis, name in zip(axes, shown, strict=False):  # one empty panel where nothing is shown
         mine, end = t[t["dataset"] == name], DATASETS[name].protocol.epochs
         for measure, epoch, color, mark, label in (
             (one, 0, INK, "o", "before training"),
@@ -98,7 +94,7 @@ def variance(table: pd.DataFrame, datasets) -> Figure:
         batch_size_axis(axis, sorted(mine["batch_size"].unique()), "Mini-batch size B (log scale)")
         axis.set_title(f"{DATASETS[name].title} (n = {mine['seed'].nunique()})")
         axis.set_ylabel("Gradient variance, first layer")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
+    handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=10)
     return describe(
         figure,

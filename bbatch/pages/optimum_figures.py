@@ -11,7 +11,7 @@ from ..analysis.critical_batch_size import printed_n
 from ..config import DATASETS
 from ..statistics import mean_interval
 from .picture import describe, tip
-from .style import COLORS, INK, PAPER, drawing, panels_in_a_row, with_ends
+from .style import COLORS, INK, PAPER, drawing, panels_of, with_ends
 
 
 @drawing
@@ -63,7 +63,7 @@ def optimum_scatter(draws: dict[str, pd.DataFrame]) -> Figure:
     `draws`: tables of `critical_batch_size.drawn` by data set.
     """
     found = []
-    figure, axes = panels_in_a_row(len(draws), width=4.1, height=3.6, least=6)
+    figure, axes = panels_of(len(draws), width=4.1, height=3.6, least=6)
     if not draws:
         axes[0].set_title("No data set has runs at every batch size, and two at one of them")
     for axis, (name, table) in zip(axes, draws.items(), strict=False):  # one panel, too, for none

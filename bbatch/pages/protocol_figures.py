@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ..config import DATASETS, LR_RULES, PUBLISHED, SYNTHETIC, Run, plan
 from ..models import NETWORKS, build, parameter_count
 from .picture import describe
-from .style import COLORS, INK, batch_size_axis, drawing, panels_in_a_row
+from .style import COLORS, INK, batch_size_axis, drawing, panels_of
 
 SAMPLES = Path(__file__).with_name("samples.npz")  # ten test images of each image set, a class each
 # Samples of the networks that take images, [C, H, W]; the others take vectors of features.
@@ -22,7 +22,7 @@ LAYERS |= {"Flatten": "flatten", "Linear": "linear"}
 @drawing
 def synthetic_sets(datasets: dict) -> Figure:
     """Training samples (`data.Data` of features, by name) on their first two principal components."""
-    figure, axes = panels_in_a_row(len(datasets), width=4.1, height=3.8, sharex=True, sharey=True)
+    figure, axes = panels_of(len(datasets), width=4.1, height=3.8, sharex=True, sharey=True)
     shares = []
     for axis, (name, data) in zip(axes, datasets.items(), strict=True):
         x, y = data.train_x.numpy().astype(float), data.train_y.numpy()

@@ -8,7 +8,7 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from ..analysis import batch_and_rate
 from ..config import DATASETS
 from .picture import describe
-from .style import COLORS, INK, drawing, panels_in_a_row, with_ends
+from .style import COLORS, INK, drawing, panels_of, with_ends
 
 DEEPEST = 5.0  # points below the best cell from which a map is one colour: what matters lies above
 RULES = {"constant": (0, (0, (1, 1.5))), "square root": (0.5, (0, (4, 2))), "linear": (1, "-")}
@@ -19,7 +19,7 @@ def maps(tables: dict[str, pd.DataFrame], deepest: float = DEEPEST) -> Figure:
     """A panel a data set: test accuracy of each batch size and constant rate, the rules of the learning rate
     as lines, and the best rate of each size (chosen on held-out data) with its interval. Colours end
     `deepest` points below the best cell."""
-    figure, axes = panels_in_a_row(len(tables), width=4.3, height=4.6)
+    figure, axes = panels_of(len(tables), width=4.3, height=4.6)
     for axis, (name, runs) in zip(axes, tables.items(), strict=True):
         drawn = _map(axis, name, runs, deepest)
         axis.set_ylabel("Learning rate (log scale)")
@@ -82,7 +82,7 @@ def _edges(centres: np.ndarray) -> np.ndarray:
 @drawing
 def accuracy_by_rule(tables: dict[str, pd.DataFrame]) -> Figure:
     """A panel a data set: test accuracy against batch size at the best rate and by the rules."""
-    figure, axes = panels_in_a_row(len(tables), width=4.3, height=4.0)
+    figure, axes = panels_of(len(tables), width=4.3, height=4.0)
     for axis, (name, runs) in zip(axes, tables.items(), strict=True):
         _accuracies(axis, name, runs)
         axis.set_ylabel("Test accuracy (%)")

@@ -86,12 +86,15 @@ def drawing(draw):
     return styled
 
 
-def panels_in_a_row(n: int, *, width: float, height: float, least: float = 0.0, **shared):
-    """A figure and its `n` panels in a row: one, empty, where n is 0. `width`: of a panel, in inches; the
-    figure is at least `least` wide."""
-    figsize = (max(least, width * max(n, 1)), height)
-    figure, axes = plt.subplots(1, max(n, 1), figsize=figsize, squeeze=False, **shared)
-    return figure, axes[0]
+def panels_of(n: int, *, width: float, height: float, least: float = 0.0, rows: int = 1, **shared):
+    """A figure and its `n` panels, in a row or several: one, empty, where n is 0. `width`: of a panel,
+    `height`: of the figure, in inches; the figure is at least `least` wide."""
+    n, columns = max(n, 1), -(-max(n, 1) // rows)
+    figsize = (max(least, width * columns), height)
+    figure, axes = plt.subplots(rows, columns, figsize=figsize, squeeze=False, **shared)
+    for axis in axes.flat[n:]:
+        axis.remove()
+    return figure, axes.flat[:n]
 
 
 def shades(n: int, last: float = 0.88) -> np.ndarray:

@@ -50,7 +50,7 @@ def test_a_drawing_has_the_style_and_pyplot_forgets_it():
 
 @pytest.mark.parametrize("n, panels, width", [(0, 1, 5), (1, 1, 5), (3, 3, 12)])
 def test_panels_stand_side_by_side(n, panels, width):
-    figure, axes = style.panels_in_a_row(n, width=4, height=3, least=5)
+    figure, axes = style.panels_of(n, width=4, height=3, least=5)
     plt.close(figure)
     assert len(axes) == len(figure.axes) == panels and tuple(figure.get_size_inches()) == (width, 3)
     assert len({axis.get_position().y0 for axis in axes}) == 1
