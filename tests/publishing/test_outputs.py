@@ -1,6 +1,7 @@
 """Committed outputs: renewed by one command, and a wrong result in the package fails the notebook."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -74,17 +75,14 @@ def checkout(tmp_path):
 
 @pytest.mark.slow
 def test_a_turned_sign_in_the_package_fails_the_notebook(checkout):
+    """As the package is, the notebook passes: `make test` runs it with the others. Here those cells pass that
+    show nothing of the sign."""
     source, right = checkout / "bbatch" / "metrics.py", '"gap_running": running - test,'
     assert source.read_text().count(right) == 1
     source.write_text(source.read_text().replace(right, '"gap_running": test - running,'))
     found = nbval(checkout)
     assert found.returncode == 1 and "Cell outputs differ" in found.stdout, found.stdout[-2000:]
-
-
-@pytest.mark.slow
-def test_the_package_as_it_is_passes(checkout):
-    found = nbval(checkout)
-    assert found.returncode == 0, found.stdout[-2000:]
+    assert re.search(r"\d+ failed, \d+ passed", found.stdout), found.stdout[-2000:]
 
 
 @pytest.mark.parametrize("words", [(), ("books",), ("",)])
