@@ -104,7 +104,7 @@ def test_the_processes_of_a_sweep_know_the_additions(tmp_path):
         "BBATCH_STORE": str(tmp_path),
         "PYTHONPATH": f"{here}{os.pathsep}{Path(bbatch.__file__).parent.parent}",
     }
-    command = [sys.executable, "-m", "bbatch", "sweep", "digits", "--seeds", "1", "--jobs", "2"]
+    command = [sys.executable, "-m", "bbatch", "sweep", "digits", "--seeds", "1", "--jobs", "1"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "records").glob("*.json"))) == 2
