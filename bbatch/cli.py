@@ -74,7 +74,8 @@ def _print(rows: pd.DataFrame | list[dict] | Told | str, as_json: bool) -> None:
         return
     table = pd.DataFrame(rows)
     if as_json:
-        print(json.dumps(json.loads(table.to_json(orient="records", double_precision=15)), indent=1))
+        plain = table.to_json(orient="records", double_precision=15, date_format="iso")
+        print(json.dumps(json.loads(plain), indent=1))
     elif len(table):
         table = table.map(lambda value: printable(value) if isinstance(value, str) else value)
         for column in (c for c in table if table[c].map(type).eq(str).all()):  # words stand flush left

@@ -32,11 +32,13 @@ COLUMNS = """
     dataset batch_size seed lr_rule lr warmup_epochs optimizer epochs
     test_acc train_acc train_acc_running gap gap_running epoch_time_s convergence_epoch diverged
     device data_source data_fingerprint commit precision n_train n_test epoch_cpu_s engine device_name failure
-    disturbed_epochs follows_the_paper id
+    disturbed_epochs started follows_the_paper id
 """.split()
 # The columns that hold what a record says, word for word: of its run, and of what was observed.
 OF_RUN = "dataset batch_size seed lr_rule lr warmup_epochs optimizer epochs precision n_train".split()
 OBSERVED = "device commit engine device_name".split()
+# Between two runs' starts, several times our longest run; a longer pause ends a sitting.
+PAUSE = pd.Timedelta(hours=6)
 # What a reader adds: a function of the record of a finished run, and with it a column of every frame.
 MORE_METRICS: dict[str, Callable[[dict], float | None]] = {}
 # What the command line prints of a run; with `--json` it gives all columns.
@@ -60,6 +62,7 @@ def row(record: dict) -> dict:
         "data_fingerprint": record["data"]["fingerprint"],
         "n_test": n_test,
         "failure": observed.get("failure"),
+        "started": pd.Timestamp(observed["started"]),
         "follows_the_paper": run.follows_the_paper(),
         "id": record["id"],
     }
@@ -132,12 +135,32 @@ def full_protocol(table: pd.DataFrame) -> pd.DataFrame:
     """The finished rows of the paper's protocol in full, decided on every field of the run: another rate,
     warm-up, network or number of epochs is another experiment.
 
-    One row for each configuration and seed: of a run in both arithmetics, the one in 32-bit floats.
+    Each mean over seeds is over one arithmetic (`one_arithmetic`).
     """
     whole = table[table["follows_the_paper"].astype(bool) & table["failure"].isna()]
-    same = ["dataset", "batch_size", "seed", "lr_rule", "lr", "optimizer", "data_fingerprint"]
-    best = whole.sort_values("precision", key=lambda p: p != "fp32", kind="stable").drop_duplicates(same)
-    return whole.loc[sorted(best.index)]
+    return one_arithmetic(whole)
+
+
+def one_arithmetic(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows in their data set's `leading` arithmetic; of a batch size and rule without any, those in the
+    other. So the runs decide what is averaged, by their number and not by their results."""
+    leads = table["precision"] == table["dataset"].map(leading(table, "dataset"))
+    cell = [table[column] for column in ("dataset", "lr_rule", "batch_size")]
+    return table[leads | ~leads.groupby(cell).transform("any")]
+
+
+def leading(table: pd.DataFrame, by: str | list[str]) -> pd.Series:
+    """The arithmetic (column "precision") that more rows of each group have; fp32 where both have as many."""
+    groups = [by] if isinstance(by, str) else by
+    counts = table.groupby([*groups, "precision"]).size().rename("rows").reset_index()
+    # Of equal counts the last is taken: "bf16" < "fp32".
+    return counts.sort_values(["rows", "precision"]).groupby(by)["precision"].last()
+
+
+def sittings(started: pd.Series) -> pd.Series:
+    """A number for each start: equal where no pause of more than `PAUSE` lies between two of them."""
+    starts = started.drop_duplicates().sort_values()
+    return started.map(dict(zip(starts, (starts.diff() > PAUSE).cumsum(), strict=True)))
 
 
 def curves(records: Iterable[dict]) -> pd.DataFrame:
@@ -170,10 +193,17 @@ def interval(cell: pd.DataFrame, metric: str) -> Interval:
     """Mean and 95 % interval of one metric over the seeds of one cell of the grid.
 
     A single seed's test accuracy carries the sampling error of the test set (Wilson) and n = 1; a single seed
-    of any other metric has no interval.
+    of any other metric has no interval. Times of several machines, arithmetics or sittings have no mean.
     """
+    if metric in ("epoch_time_s", "epoch_cpu_s") and not _one_clock(cell):
+        return Interval(math.nan, math.nan, math.nan, len(cell))
     if metric == "test_acc" and len(cell) == 1:
         n_test = int(cell["n_test"].iloc[0])
         i = proportion_interval(round(cell["test_acc"].iloc[0] * n_test / 100), n_test)
         return Interval(i.mean, i.low, i.high, 1)
     return mean_interval(cell[metric])
+
+
+def _one_clock(cell: pd.DataFrame) -> bool:
+    alike = cell[["device_name", "precision"]].assign(sitting=sittings(cell["started"]))
+    return len(alike.drop_duplicates()) <= 1

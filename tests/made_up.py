@@ -27,7 +27,8 @@ def runs(seeds=4, datasets=PUBLISHED, **more) -> pd.DataFrame:
     for metric in METRICS:
         shift = rng.normal(0, 3, len(frame)) * (frame["lr_rule"] == "constant")
         frame[metric] = 80 + rng.normal(0, 1, len(frame)) + shift
-    return frame.assign(n_test=200, **more).sample(frac=1, random_state=1, ignore_index=True)
+    same = dict(n_test=200, device_name="one machine", started=pd.Timestamp("2026-01-01 08:00Z"))
+    return frame.assign(**same, **more).sample(frac=1, random_state=1, ignore_index=True)
 
 
 def cells(frame, dataset, metric="test_acc", rules=("linear",)) -> dict:

@@ -1,7 +1,5 @@
 """The metrics of Section III-D against values worked out by hand."""
 
-import dataclasses
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -79,15 +77,51 @@ def test_curves_by_hand():
     assert (table["started"] == pd.Timestamp("2026-01-01 08:00", tz="UTC")).all()
 
 
-def test_full_protocol_takes_the_32_bit_run_where_both_are_recorded():
-    def made(batch, seed, precision):
-        run = dataclasses.replace(plan("synthetic-1k", batch, seed), precision=precision)
-        r = record(batch, seed)
-        return r | {"run": run.as_dict(), "id": f"{batch}-{seed}-{precision}"}
+def made(batch, seed, precision, rule="linear", dataset="synthetic-1k"):
+    run = plan(dataset, batch, seed, precision=precision, lr_rule=rule)
+    return record(batch, seed) | {"run": run.as_dict(), "id": f"{dataset}-{rule}-{batch}-{seed}-{precision}"}
 
-    # the last: 4 epochs
-    table = metrics.frame([made(8, 42, "bf16"), made(8, 42, "fp32"), made(8, 43, "bf16"), record(16)])
-    assert metrics.full_protocol(table)["id"].tolist() == ["8-43-bf16", "8-42-fp32"]
+
+def test_each_mean_is_over_the_arithmetic_that_more_runs_of_the_data_set_have():
+    low = [made(8, 42, "bf16"), made(8, 43, "bf16"), made(16, 42, "bf16"), made(8, 42, "bf16", "sqrt")]
+    full = [made(8, 42, "fp32"), made(32, 42, "fp32"), made(8, 43, "fp32", "sqrt")]
+    elsewhere = [made(8, 42, "fp32", dataset="synthetic-10k"), record(64)]  # the last: 4 epochs
+    kept = set(metrics.full_protocol(metrics.frame([*low, *full, *elsewhere]))["id"])
+    # B = 32 has no run in bf16, and the other data set none at all
+    assert kept == {r["id"] for r in (*low, full[1], elsewhere[0])}
+    as_many = [*low, *full, made(64, 42, "fp32")]
+    kept = set(metrics.full_protocol(metrics.frame(as_many))["id"])
+    assert kept == {r["id"] for r in (*as_many[4:], low[2])}  # of equal counts, 32 bits
+    assert metrics.full_protocol(metrics.frame([])).empty
+
+
+def test_the_leading_arithmetic_of_groups():
+    table = pd.DataFrame(
+        [(1, 1, "bf16"), (1, 1, "fp32"), (1, 2, "bf16"), (2, 1, "fp32")], columns=["a", "b", "precision"]
+    )
+    assert metrics.leading(table, "a").to_dict() == {1: "bf16", 2: "fp32"}
+    assert metrics.leading(table, ["a", "b"]).to_dict() == {(1, 1): "fp32", (1, 2): "bf16", (2, 1): "fp32"}
+
+
+def test_a_pause_of_hours_ends_a_sitting():
+    hours = pd.Series([13, 0, 6, 6, 12.5], index=[7, 5, 3, 2, 1])
+    found = metrics.sittings(pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(hours, unit="h"))
+    assert found.to_dict() == {5: 0, 3: 0, 2: 0, 1: 1, 7: 1}
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [("device_name", "another"), ("precision", "bf16"), ("started", pd.Timestamp("2027-01-01", tz="UTC"))],
+)
+def test_times_of_two_machines_arithmetics_or_days_have_no_mean(name, value):
+    cell = metrics.frame([record(8, 42), record(8, 43)])
+    alike = metrics.interval(cell, "epoch_time_s")
+    assert (alike.mean, alike.n) == (2.0, 2)
+    other = cell.assign(**{name: [cell[name].iloc[0], value]})
+    for metric in ("epoch_time_s", "epoch_cpu_s"):
+        found = metrics.interval(other, metric)
+        assert np.isnan([found.mean, found.low, found.high]).all() and found.n == 2
+    assert metrics.interval(other, "test_acc").mean == metrics.interval(cell, "test_acc").mean
 
 
 @pytest.mark.parametrize(

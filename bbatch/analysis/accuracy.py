@@ -12,7 +12,7 @@ import pandas as pd
 from .. import published
 from ..config import DATASETS
 from ..statistics import proportion_interval
-from .cells import by_seed, combine, command, is_printed, linear, sizes
+from .cells import by_seed, combine, command, is_printed, learned, linear, sizes
 from .estimate import Estimate, lacking, minus
 
 FEW = 5  # seeds; a share of fewer says nothing
@@ -135,6 +135,17 @@ def _share(held: pd.Series, about: str, ids: Iterable[str]) -> Estimate:
     i = proportion_interval(int(held.sum()), len(held))
     more = dict(unit="percent of seeds", how="Wilson's interval", about=about, ids=tuple(ids))
     return Estimate(i.mean, i.n, bounds=(i.low, i.high), **more)
+
+
+def learning_runs(
+    runs: pd.DataFrame, dataset: str, batch_size: int, base: int = 32
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
+    """The runs of a batch size under the linear rule, those of them that have `learned`, and how far the test
+    accuracy of these lies below the mean of batch size `base`, in points."""
+    mine = linear(runs, dataset)
+    trained = mine[mine["batch_size"] == batch_size]
+    kept = trained[learned(trained)]
+    return trained, kept, mine.loc[mine["batch_size"] == base, "test_acc"].mean() - kept["test_acc"]
 
 
 def flat_range(means: pd.Series) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Cells of a data set, a batch size under a rule of the learning rate, and the sums of them that most
 questions come down to: a level, a difference, a mean or a slope over many."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from .estimate import PRINTED, Estimate, digits, lacking, number, sampled
 from .scatter import pooled_variance
 
 Cell = tuple[int, str]  # batch size and rule of the learning rate
+CHANCE = 5.0  # percent; a run that ends no more than this above chance has learned nothing
 
 
 def command(dataset: str, rule: str = "linear", seeds: int = 0, more: str = "") -> str:
@@ -32,6 +34,12 @@ def sizes(runs: pd.DataFrame, dataset: str) -> list[int]:
     if is_printed(runs):
         return sorted(int(b) for b in linear(runs, dataset)["batch_size"])
     return list(DATASETS[dataset].protocol.batch_sizes)
+
+
+def learned(runs: pd.DataFrame) -> pd.Series:
+    """Which runs end more than `CHANCE` points above chance, a bool a row."""
+    chance = runs["dataset"].map(lambda name: 100 / DATASETS[name].classes).astype(float)
+    return runs["test_acc"] > chance + CHANCE
 
 
 def is_printed(table: pd.DataFrame) -> bool:
@@ -71,12 +79,15 @@ def combine(runs: pd.DataFrame, dataset: str, weights: Mapping[Cell, float], met
     about = _along(dataset, [b for b, _ in weights])
     if is_printed(runs):
         return _printed(runs, dataset, weights, metric, unit, about)
-    mine = _under(runs, dataset, {rule for _, rule in weights}, [metric, "id"])
+    rules = {rule for _, rule in weights}
+    mine = _under(runs, dataset, rules, ["id", *dict.fromkeys([metric, "test_acc"])])
     seeds, cells, table = _grid(mine, metric)
     absent = [cell for cell in weights if cell not in cells]
     if absent:
         return lacking(about, command(dataset, absent[0][1]), unit=unit)
-    found = weighted(table, [weights.get(cell, 0.0) for cell in cells], unit, about)
+    # A run at chance tells nothing of how finely the others can be told apart.
+    steady = _grid(mine, "test_acc")[2] > 100 / DATASETS[dataset].classes + CHANCE
+    found = weighted(table, [weights.get(cell, 0.0) for cell in cells], unit, about, steady)
     if not found.n:
         return lacking(about, command(dataset), unit=unit)
     whole = ~np.isnan(table[:, [cells.index(cell) for cell in weights]]).any(axis=1)
@@ -85,9 +96,12 @@ def combine(runs: pd.DataFrame, dataset: str, weights: Mapping[Cell, float], met
     return replace(found, ids=tuple(id for id, s, *cell in held if s in paired and tuple(cell) in weights))
 
 
-def weighted(table: np.ndarray, weights: Sequence[float], unit: str, about: str = "") -> Estimate:
+def weighted(
+    table: np.ndarray, weights: Sequence[float], unit: str, about: str = "", steady: np.ndarray | None = None
+) -> Estimate:
     """The weighted sum of cells from single runs [seeds, cells], NaN where there is none, with the scatter of
-    `scatter`. Weights [cells]; those that are 0 take part in the scatter alone."""
+    `scatter`. Weights [cells]; those that are 0 take part in the scatter alone. `steady`, bool [seeds,
+    cells], tells which runs the span is taken over (all, where it is not given)."""
     used = np.asarray(weights, float)
     of, weights = table[:, used != 0], used[used != 0]
     sums = of @ weights
@@ -96,7 +110,8 @@ def weighted(table: np.ndarray, weights: Sequence[float], unit: str, about: str 
         return Estimate(about=about, unit=unit)
     variance, freedom = pooled_variance(table.T, own=len(sums) - 1)
     total = float(abs(weights).sum()) / (2 if abs(weights.sum()) < 1e-9 else 1)
-    span = total * float(np.nanmax(table) - np.nanmin(table))
+    spread = table[~np.isnan(table) if steady is None else steady & ~np.isnan(table)]
+    span = total * float(np.ptp(spread)) if spread.size else math.nan
     how = "paired by seed" if len(weights) > 1 else "over seeds"
     prior = variance * float(weights @ weights)
     return sampled(sums, prior, freedom, unit, about, how=how, span=span)

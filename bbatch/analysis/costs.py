@@ -4,9 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import BadInput
-
-# Between two runs' starts, several times our longest run; a longer pause ends a sitting.
-GAP = pd.Timedelta(hours=6)
+from ..metrics import sittings
 
 
 def by_run(curves: pd.DataFrame, dataset: str) -> pd.DataFrame:
@@ -24,15 +22,14 @@ def by_run(curves: pd.DataFrame, dataset: str) -> pd.DataFrame:
             f"{several.max()} runs of {dataset} at B = {b} and seed {seed} were given where one is meant; "
             "give the curves of one rule of the learning rate."
         )
-    starts = mine["started"].drop_duplicates().sort_values()
-    sitting = dict(zip(starts, (starts.diff() > GAP).cumsum(), strict=False))
+    mine = mine.assign(sitting=sittings(mine["started"]))
     rows = []
     for (b, seed), run in mine.groupby(["batch_size", "seed"]):
         processor = run["cpu_seconds"].notna().all()
         cost = run["cpu_seconds" if processor else "seconds"].to_numpy()
         one = run.iloc[0]
         kind = "processor" if processor else "elapsed"
-        clock = f"{one['device_name']} {one['precision']} {kind} {sitting[one['started']]}"
+        clock = f"{one['device_name']} {one['precision']} {kind} {one['sitting']}"
         accuracy = run["test_acc"].to_numpy()
         costs = cost[-1] / len(cost), accuracy[-1], accuracy, cost
         rows.append((int(b), seed, one["id"], one["device"], clock, *costs))

@@ -21,13 +21,12 @@ import pandas as pd
 from .. import published
 from ..config import DATASETS, PUBLISHED, SYNTHETIC
 from .accuracy import level
-from .cells import command, is_printed, linear
+from .cells import CHANCE, command, is_printed, linear
 from .costs import by_run, reached
 from .critical_batch_size import DROP
 from .estimate import Estimate, number, printed_ratio, ratio
 from .scatter import pooled_variance
 
-CHANCE = 5.0  # percent; a run that ends no more than this above chance has learned nothing
 BASE = 32  # the paper's base batch size (Table II, Algorithm 2), against which the ratios are taken
 
 

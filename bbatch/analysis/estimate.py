@@ -35,8 +35,8 @@ class Estimate:
     their place. `n` counts seeds (or what `counted` says), and is 0 where nothing is recorded; `missing` is
     then the command that gives it. `value` is NaN where there is no such number (a ratio to nothing), and
     `shown` says why; of the paper, `shown` is the arithmetic. `span` is how far single runs lie apart on the
-    data set, over all batch sizes: what tolerances are fitted to. `among` lists the batch sizes that an
-    optimum was found to be one of, of `span` in all."""
+    data set, over all batch sizes, those at chance left out: what tolerances are fitted to. `among` lists the
+    batch sizes that an optimum was found to be one of, of `span` in all."""
 
     value: float = math.nan
     n: int = 0

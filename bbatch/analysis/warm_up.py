@@ -9,7 +9,7 @@ import pandas as pd
 from ..config import DATASETS, Run
 from ..metrics import frame
 from .batch_and_rate import BASE
-from .efficiency import CHANCE
+from .cells import learned
 from .estimate import Estimate, lacking, mean
 from .learning_rate_rules import IMAGES
 
@@ -30,16 +30,15 @@ def image_pairs(records: Iterable[dict]) -> pd.DataFrame:
 
 
 def lost_with_it(records: Iterable[dict]) -> pd.DataFrame:
-    """The trainings of MNIST and CIFAR-10 at full length, under the linear rule, that end near chance (within
-    `CHANCE` points of it) in spite of a warm-up; in both arithmetics.
+    """The trainings of MNIST and CIFAR-10 at full length, under the linear rule, that have not `learned` in
+    spite of a warm-up; in both arithmetics.
 
     Columns: dataset, batch_size, seed, precision, test_acc (percent)."""
     runs = frame(r for r in records if r["run"]["dataset"] in IMAGES)
     of = runs["dataset"].map(DATASETS)
     whole = runs["n_train"] == of.map(lambda d: d.n_train)
     whole &= runs["epochs"] == of.map(lambda d: d.protocol.epochs)
-    chance = of.map(lambda d: 100 / d.classes).astype(float)
-    lost = (runs["warmup_epochs"] > 0) & (runs["lr_rule"] == "linear") & (runs["test_acc"] < chance + CHANCE)
+    lost = (runs["warmup_epochs"] > 0) & (runs["lr_rule"] == "linear") & ~learned(runs)
     return runs.loc[lost & whole, "dataset batch_size seed precision test_acc".split()]
 
 

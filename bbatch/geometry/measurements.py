@@ -5,6 +5,7 @@ import pandas as pd
 from ..config import DATASETS, Run
 from ..errors import StoreError
 from ..files import write_whole
+from ..metrics import leading
 from ..records.store import FROZEN
 from .networks import EFFORT
 
@@ -21,8 +22,8 @@ SURFACES = {"synthetic-50k": (32, 512), "mnist": (32, 256, 512), "cifar10": (32,
 def measured(datasets=None) -> pd.DataFrame:
     """The recorded measurements, a row for each run, epoch and measure; with `COLUMNS`, also when empty.
 
-    Of a seed measured in both precisions only one is given, that with more of its networks (32 bits where
-    they are as many): so that ratios over batch sizes pair networks of one kind, and no seed counts twice.
+    Of a seed measured in both precisions only the `leading` one is given, by its networks: so that ratios
+    over batch sizes pair networks of one kind, and no seed counts twice.
 
     Columns:
 
@@ -47,12 +48,10 @@ def measured(datasets=None) -> pd.DataFrame:
 
 
 def _one_precision(table: pd.DataFrame) -> pd.DataFrame:
-    cell = ["dataset", "seed", "precision"]
-    counts = table[table["epoch"] > 0].groupby(cell)["id"].nunique().reset_index()
-    # Of equal counts the first is kept: "fp32" > "bf16".
-    kept = counts.sort_values(["id", "precision"], ascending=False).drop_duplicates(cell[:2])
-    trained = table.merge(kept[cell], on=cell)
-    return pd.concat([table[table["epoch"] == 0], trained[trained["epoch"] > 0]], ignore_index=True)
+    trained = table[table["epoch"] > 0]
+    of_seed = leading(trained.drop_duplicates("id"), ["dataset", "seed"]).rename("kept")
+    kept = trained.join(of_seed, ["dataset", "seed"]).query("precision == kept").drop(columns="kept")
+    return pd.concat([table[table["epoch"] == 0], kept], ignore_index=True)
 
 
 def surfaces(datasets=None) -> pd.DataFrame:

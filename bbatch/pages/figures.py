@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..analysis.cells import learned
 from ..config import DATASETS
 from ..published import COLUMN_OF
 from ..statistics import Interval, decimal_text
@@ -72,7 +73,10 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
     _tips(axis, table, name, metric)
     if f"{metric}_paper" in table:
         axis.plot(table["batch_size"], table[f"{metric}_paper"], **PAPER)
-    have = table[table["n"] > 0]
+    have, ends = table[table["n"] > 0], _out_of_sight(runs, table) if metric == "test_acc" else None
+    if ends:  # the mean of trainings of which some collapse is like none of them
+        lost = table["batch_size"].isin(runs.loc[~learned(runs), "batch_size"])
+        table.loc[lost, ["test_acc", "test_acc_low", "test_acc_high"]] = np.nan
     if len(have):
         # The mean is missing where there is no run: no line is drawn across a hole.
         b, mean = table["batch_size"], table[metric]
@@ -89,11 +93,32 @@ def _panel(axis, runs: pd.DataFrame, name: str, metric: str) -> None:
         if any(many):
             dots = dict(color=color, alpha=0.4, markersize=6, zorder=1)
             axis.plot(runs["batch_size"], runs[metric], ".", label="ours, single runs", **dots)
-    if metric == "test_acc":  # the margin may reach beyond what an accuracy can be
+    if ends:
+        axis.set_ylim(*ends)
+        lost_below(axis, runs)
+    elif metric == "test_acc":  # the margin may reach beyond what an accuracy can be
         bottom, top = axis.get_ylim()
         axis.set_ylim(max(bottom, 0), 100 if top > 101 else top)
     style.batch_size_axis(axis, table["batch_size"])
     axis.set(title=DATASETS[name].title, ylabel=METRICS[metric])
+
+
+def _out_of_sight(runs: pd.DataFrame, table: pd.DataFrame) -> tuple[float, float] | None:
+    """The ends of an axis of accuracies that leaves the runs at chance out, where these lie far below all
+    others and the paper's points; else None."""
+    steady = learned(runs)
+    shown = pd.concat([runs.loc[steady, "test_acc"], table["test_acc_paper"].dropna()])
+    if not steady.any() or steady.all() or runs.loc[~steady, "test_acc"].max() >= shown.min():
+        return None
+    span = shown.max() - shown.min()
+    return max(shown.min() - 0.6 * span, 0), min(shown.max() + 0.3 * span, 100)
+
+
+def lost_below(axis, runs: pd.DataFrame) -> None:
+    """Of each batch size how many runs are at chance, where any is, at the lower end of the axis."""
+    for b, steady in learned(runs).groupby(runs["batch_size"]):
+        if not steady.all():
+            style.below(axis, b, f"{(~steady).sum()} of {len(steady)} at chance")
 
 
 def _tips(axis, table: pd.DataFrame, name: str, metric: str) -> None:
@@ -105,7 +130,7 @@ def _tips(axis, table: pd.DataFrame, name: str, metric: str) -> None:
         ours = "no run recorded"
         if row["n"]:
             mean = Interval(row[metric], row[f"{metric}_low"], row[f"{metric}_high"], 0).text()
-            low = f", {row['n_bf16']} in bf16" if row["n_bf16"] else ""
+            low = ", in bf16" if "bf16" in row["precision"] else ""
             bar = "95 % interval" if row["n"] > 1 else ALONE.get(metric, "no interval")
             ours = f"{mean} (n = {row['n']}{low}; {bar})"
         theirs = "" if np.isnan(printed) else f"\nthe paper: {decimal_text(printed)}"
@@ -124,18 +149,26 @@ def seeds_text(n: pd.Series, metric: str = "test_acc") -> str:
 
 @drawing
 def learning_curves(curves: pd.DataFrame, dataset: str, *, title: str = "") -> Figure:
-    """Test error after each epoch, a line for each batch size: the mean and the range over seeds.
+    """Test error after each epoch, a line for each batch size: the mean and the range over seeds. A training
+    that ends at chance has a line of its own: a mean over it and others is like none of them.
 
     Error, not accuracy, and on a log scale: else the first epochs would flatten all that comes after. No
     error is drawn below half a test sample, since a log scale has no zero.
     """
-    runs, least = curves[curves["dataset"] == dataset], 50 / DATASETS[dataset].n_test
-    sizes = sorted(runs["batch_size"].unique())
+    every, least = curves[curves["dataset"] == dataset], 50 / DATASETS[dataset].n_test
+    last = every.sort_values("epoch").drop_duplicates("id", keep="last")
+    lost = every["id"].isin(last.loc[~learned(last), "id"])
+    runs = every[~lost]
+    sizes = sorted(every["batch_size"].unique())
     several = False
     figure, axis = plt.subplots(figsize=(5.2, 4.6))
     for size, shade in zip(sizes, style.shades(len(sizes)), strict=True):
+        for _, run in every[lost & (every["batch_size"] == size)].groupby("id"):
+            axis.plot(run["epoch"], 100 - run["test_acc"], ":", color=shade, linewidth=1.4)
         cell = runs[runs["batch_size"] == size].groupby("epoch")["test_acc"]
         by_epoch = cell.agg(["mean", "min", "max", "count"])
+        if by_epoch.empty:
+            continue
         error = (100 - by_epoch).clip(lower=least)
         n = int(by_epoch["count"].iloc[0])
         label = f"B = {size} (n = {n})"
@@ -158,9 +191,13 @@ def learning_curves(curves: pd.DataFrame, dataset: str, *, title: str = "") -> F
     if several:
         handles.append(Line2D([], [], color=INK, alpha=0.2, linewidth=7))
         labels.append("range over seeds")
+    if lost.any():
+        handles.append(Line2D([], [], color=INK, linestyle=":", linewidth=1.4))
+        labels.append("one run, at chance")
     figure.legend(handles, labels, fontsize=9, loc="outside lower center", ncols=3)
     drawn = "Lines: means over seeds; bands: the range of all seeds" if several else "One run each"
-    said = f"Test error after each epoch on {DATASETS[dataset].title}. {drawn}; {behind(runs)}."
+    drawn += "; dotted: single runs that end at chance, left out of the means" if lost.any() else ""
+    said = f"Test error after each epoch on {DATASETS[dataset].title}. {drawn}; {behind(every)}."
     return titled(describe(figure, said, f"data={dataset}&metric=test_acc"), title)
 
 

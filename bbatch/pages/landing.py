@@ -1,14 +1,18 @@
 """The figure and the table of the landing page."""
 
+import math
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
 from .. import published
 from ..analysis import accuracy
+from ..analysis.cells import learned
+from ..analysis.estimate import Estimate
 from ..config import DATASETS
 from . import report
-from .figures import behind
+from .figures import behind, lost_below
 from .picture import describe, series, tip
 from .shown import Table
 from .style import COLORS, INK, PAPER, batch_size_axis, drawing, drawn_bounds, has_bar, with_ends
@@ -63,20 +67,26 @@ def _changes(axis, runs: pd.DataFrame, printed: pd.Series, name: str) -> None:
     if BASE not in sizes:
         return
     found = [accuracy.change(runs, name, BASE, b) for b in sizes]
-    value, reach = with_ends(found)
+    mine = runs[runs["dataset"] == name].set_index("seed")
+    steady = learned(mine)
+    lost = (~steady).groupby(mine["batch_size"]).sum()
+    # The mean of trainings of which some collapse is like none of them, and far below this panel.
+    value, reach = with_ends([Estimate() if lost[b] else i for b, i in zip(sizes, found, strict=True)])
     line, *_ = axis.errorbar(sizes, value, reach, color=color, marker="o", markersize=5, capsize=3).lines
-    wide = runs[runs["dataset"] == name].pivot_table(index="seed", columns="batch_size", values="test_acc")
+    wide = mine[steady].pivot_table(index="seed", columns="batch_size", values="test_acc")
     for b, i in zip(sizes, found, strict=True):
-        if not has_bar(i):
+        if lost[b] or not has_bar(i):
             pairs = (wide[b] - wide[BASE]).dropna()
             axis.plot([b] * len(pairs), pairs, ".", color=color, alpha=0.5)
     axis.plot(printed.index, printed, **_diamonds(color))
+    lost_below(axis, mine)
     at, offset = NAMED[name]
     label = f"{title} (n = {max(i.n for i in found)})"
     ground = dict(facecolor="white", edgecolor="none", pad=0.5)  # so that no line crosses the letters
     where = dict(xytext=offset, textcoords="offset points", ha="right" if at else "left", va="center")
     look = dict(color=color, fontweight="bold", fontsize=9.5, bbox=ground)
-    axis.annotate(label, (sizes[at], value[at]), **where, **look)
+    ends = [point for point in zip(sizes, value, strict=True) if not math.isnan(point[1])]
+    axis.annotate(label, ends[at], **where, **look)
     series(axis, title, line)
     texts = [
         f"{title}, B = {b}\n{i.text(sign='+')} points (n = {i.n})" for b, i in zip(sizes, found, strict=True)

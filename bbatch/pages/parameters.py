@@ -11,7 +11,7 @@ from ..config import DATASETS, PRECISIONS
 from ..errors import BadInput, one_of, whole
 from ..profiles import PROFILES, SEEDS_ALLOWED
 
-RECORDED = "recorded"  # a precision that a page may ask for: fp32 where it is recorded, else bf16
+RECORDED = "recorded"  # a precision that a page may ask for: of each data set the one with more runs
 TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
 # What the committed pages show. Which data sets, each figure and table says by itself.
 COMMITTED = {"profile": "paper", "seeds": 0, "precision": RECORDED}

@@ -10,7 +10,7 @@ from IPython.display import HTML
 
 from .. import metrics
 from ..analysis import generalization_gap
-from ..config import DATASETS, PRECISIONS, Run
+from ..config import DATASETS, LR_RULES, PRECISIONS, Run
 from ..errors import one_of
 from ..profiles import grid
 from ..records.store import Store
@@ -38,31 +38,41 @@ def obtain(
     """The records of a profile's runs: those in the store and, with `compute`, the missing ones trained now.
 
     `seeds` = 0 shows every seed that is recorded, and trains as many as the profile plans. `precision`
-    "recorded" takes the run in fp32 where there is one, else the one in bf16, and trains in fp32 where there
-    is neither. `executor` as in `dask_cluster.executor`.
+    "recorded" takes the runs whose means are over one arithmetic (`metrics.one_arithmetic`), and trains in
+    the one that leads.
 
     Raises `BadInput` for an unknown data set, profile, rule, precision or executor.
     """
     dask_cluster.address_in(executor)  # a wrong name is told now, though nothing may be left to train
-    store = store or Store()
-    cells = [cell for rule in rules for cell in _cells(datasets, profile, seeds, rule, precision)]
+    store, rules = store or Store(), list(rules)
+    planned = [run for rule in rules for run in grid(datasets, profile, seeds or None, rule)]
     if compute:
-        have = _by_run(store)
-        missing = [cell[0] for cell in cells if not any(run in have for run in cell)]
+        leads = metrics.leading(_recorded(store, datasets, profile, precision), "dataset")
+        otherwise = "fp32" if precision == RECORDED else precision
+        wanted = [replace(run, precision=leads.get(run.dataset, otherwise)) for run in planned]
+        have = _finished(store)
         with dask_cluster.executor(executor, jobs, device) as pool:
+            missing = [run for run in wanted if run not in have]
             sweep(missing, store, device=device, jobs=jobs, executor=pool)
-    have = _by_run(store)
-    if not seeds:
-        cells = _with_further_seeds(cells, have)
-    found = ([have[run] for run in cell if run in have] for cell in cells)
-    return [forms[0] for forms in found if forms]
+    table, records = _recorded(store, datasets, profile, precision), store.records()
+    table = table[table["lr_rule"].isin(rules)]
+    if seeds:
+        table = table[table["seed"].isin({run.seed for run in planned})]
+    return [records[id] for id in table["id"]]
 
 
-def _with_further_seeds(cells: list[tuple[Run, ...]], have: dict[Run, dict]) -> list[tuple[Run, ...]]:
-    """The grid with the seeds beyond the planned ones that are recorded."""
-    seeds = sorted({run.seed for run in have} | {cell[0].seed for cell in cells})
-    kinds = dict.fromkeys(tuple(replace(form, seed=0) for form in cell) for cell in cells)
-    return [tuple(replace(form, seed=seed) for form in kind) for kind in kinds for seed in seeds]
+def _recorded(store: Store, datasets, profile: str, precision: str) -> pd.DataFrame:
+    """A profile's finished runs, of any seed and under any rule, as `metrics.one_arithmetic` has them."""
+    one_of("precision", precision, (RECORDED, *PRECISIONS))
+    forms = PRECISIONS if precision == RECORDED else (precision,)
+    asked = {
+        replace(run, seed=0)
+        for form in forms
+        for rule in LR_RULES
+        for run in grid(datasets, profile, 1, rule, form)
+    }
+    found = (record for run, record in _finished(store).items() if replace(run, seed=0) in asked)
+    return metrics.one_arithmetic(metrics.frame(found))
 
 
 def committed_runs(datasets=tuple(DATASETS)) -> pd.DataFrame:
@@ -73,27 +83,18 @@ def committed_runs(datasets=tuple(DATASETS)) -> pd.DataFrame:
 
 
 def inventory(
-    records: list[dict],
-    datasets,
-    profile: str = "paper",
-    seeds: int = 0,
-    rules=("linear",),
-    precision: str = RECORDED,
+    records: list[dict], datasets, profile: str = "paper", seeds: int = 0, rules=("linear",)
 ) -> Table:
-    """How many runs of each cell of a page's grid are recorded, of how many planned, and how many in bf16: a
+    """How many runs of each cell of a page's grid are recorded, of how many planned, and whether in bf16: a
     row a batch size, a column a data set and rule."""
     runs = [Run.from_dict(record["run"]) for record in records]
     have = Counter(map(_cell_of, runs))
-    low = Counter(_cell_of(run) for run in runs if run.precision == "bf16")
-    planned = Counter(
-        _cell_of(forms[0]) for rule in rules for forms in _cells(datasets, profile, seeds, rule, precision)
-    )
+    low = {_cell_of(run) for run in runs if run.precision == "bf16"}
+    planned = Counter(_cell_of(run) for rule in rules for run in grid(datasets, profile, seeds or None, rule))
     named = "{} ({})" if len({rule for _, rule, _ in planned}) > 1 else "{}"
     table = pd.DataFrame({"B": b, "of": named.format(DATASETS[d].title, r)} for d, r, b in planned)
     table["runs"] = [
-        f"{have[cell]}"
-        + (f" of {n}" if have[cell] < n else "")
-        + (f", {low[cell]} in bf16" if low[cell] else "")
+        f"{have[cell]}" + (f" of {n}" if have[cell] < n else "") + (", in bf16" if cell in low else "")
         for cell, n in planned.items()
     ]
     table = table.pivot(index="B", columns="of", values="runs")[table["of"].unique()].fillna("")
@@ -107,15 +108,7 @@ def _cell_of(run: Run) -> tuple[str, str, int]:
     return run.dataset, run.lr_rule, run.batch_size
 
 
-def _cells(datasets, profile: str, seeds: int, lr_rule: str, precision: str) -> list[tuple[Run, ...]]:
-    """The grid, each run as a tuple of the forms in which it will do, the one to prefer first."""
-    one_of("precision", precision, (RECORDED, *PRECISIONS))
-    forms = PRECISIONS if precision == RECORDED else (precision,)
-    grids = (grid(datasets, profile, seeds or None, lr_rule, form) for form in forms)
-    return list(zip(*grids, strict=True))
-
-
-def _by_run(store: Store) -> dict[Run, dict]:
+def _finished(store: Store) -> dict[Run, dict]:
     return {Run.from_dict(r["run"]): r for r in store.records().values() if not r["observed"].get("failure")}
 
 
@@ -164,8 +157,8 @@ def comparison(runs: pd.DataFrame, dataset: str) -> HTML:
         "interval, or its ends; of a single run, from the test set's sampling error), and ours minus the "
         "paper's"
     )
-    if any(table["n_bf16"].between(1, table["n"] - 1)):
-        caption += "; epoch times are left out, as the runs are of two arithmetics"
+    if table.loc[table["n"] > 0, "epoch_time_s"].isna().any():
+        caption += "; epoch times are left out, as not each mean would be of one machine and day"
         shown = shown.drop(columns=tables.METRICS["epoch_time_s"], level=0)
     return show(shown, caption)
 

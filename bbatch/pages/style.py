@@ -117,6 +117,13 @@ def batch_size_axis(axis, sizes, label: str = "Batch size B (log scale)") -> Non
     axis.set_xlabel(label)
 
 
+def below(axis, x: float, text: str) -> None:
+    """What lies at x, far below the end of an axis, in words with an arrow down to it."""
+    place = dict(xytext=(-10, 16), textcoords="offset points", ha="right", va="bottom", fontsize=8.5)
+    arrow = dict(arrowstyle="->", color=INK, shrinkA=0, shrinkB=0)
+    axis.annotate(text, (x, 0), xycoords=("data", "axes fraction"), color=INK, arrowprops=arrow, **place)
+
+
 def legend(axis) -> None:
     """A legend where there is anything to name."""
     if axis.get_legend_handles_labels()[0]:

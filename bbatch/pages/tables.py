@@ -32,15 +32,15 @@ KEYS = {"batch_size": "B", "lr_rule": "rule", "lr": "learning rate"}
 def compare(frame: pd.DataFrame, dataset: str, metrics=tuple(METRICS)) -> pd.DataFrame:
     """A row for each batch size of the protocol or of the paper, with and without records.
 
-    Columns: batch_size, n, n_bf16 (how many of them in mixed precision), then for each metric: METRIC_paper
-    (where published), METRIC, METRIC_low, METRIC_high, METRIC_difference (ours minus the paper's). Cells
-    without records are NaN with n = 0."""
+    Columns: batch_size, n, precision, then for each metric: METRIC_paper (where published), METRIC,
+    METRIC_low, METRIC_high, METRIC_difference (ours minus the paper's). Cells without records are NaN with
+    n = 0."""
     ours = frame[frame["dataset"] == dataset]
     paper = published.results(dataset).set_index("batch_size")
     rows = []
     for b in sorted({*DATASETS[dataset].protocol.batch_sizes, *paper.index, *ours["batch_size"]}):
         cell = ours[ours["batch_size"] == b]
-        row = {"batch_size": int(b), "n": len(cell), "n_bf16": int((cell["precision"] == "bf16").sum())}
+        row = {"batch_size": int(b), "n": len(cell), "precision": " and ".join(cell["precision"].unique())}
         for metric in metrics:
             column = published.COLUMN_OF.get(metric)
             printed = float(paper[column].get(b, math.nan)) if column else None
@@ -76,9 +76,8 @@ def formatted(table: pd.DataFrame) -> pd.DataFrame:
     Times have three digits, the paper's all that it prints; those of different machines are not subtracted.
     """
     out = table[[c for c in KEYS if c in table]].rename(columns=KEYS)
-    low = table.get("n_bf16", pd.Series(0, table.index))
-    counts = zip(table["n"], low, strict=False)
-    out["n"] = [f"{n} ({k} in bf16)" if 0 < k < n else f"{n} (bf16)" if k else str(n) for n, k in counts]
+    low = table.get("precision", pd.Series("", table.index)).str.contains("bf16")
+    out["n"] = table["n"].astype(str).mask(low, table["n"].astype(str) + " (bf16)")
     for metric in (m for m in METRICS if m in table):
         name, time = METRICS[metric], metric == "epoch_time_s"
         if f"{metric}_paper" in table:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from ..config import DATASETS
 from ..errors import one_of
 from ..files import write_whole
+from ..metrics import leading
 from ..records.store import FROZEN
 
 FOLDER = FROZEN / "studies"
@@ -90,13 +91,12 @@ def read_table(name: str) -> pd.DataFrame:
     """The table with the columns of `COLUMNS`, counts that may be missing as nullable integers, and two more:
     `test_acc` and `held_out_acc` in percent.
 
-    All its rows are in one arithmetic: of a study that was trained in two, those of the one with more rows,
-    or of fp32 where both have as many. Raises `BadInput` for a study without a table.
+    The rows of a data set are in one arithmetic, the `leading` one. Raises `BadInput` for a study without a
+    table.
     """
     one_of("recorded study", name, sorted(path.stem for path in FOLDER.glob("*.parquet")))
     table = table_frame(table_rows(name))
-    trained = table["precision"].value_counts()
-    return table[table["precision"] == max(trained.index, key=lambda how: (trained[how], how), default="")]
+    return table[table["precision"] == table["dataset"].map(leading(table, "dataset"))]
 
 
 def table_frame(found: list[dict]) -> pd.DataFrame:

@@ -217,7 +217,7 @@ def test_a_printed_value_is_inside_where_its_rounding_reaches(distance, inside, 
     centre = printed + side * (half + distance)
     one = means({8: centre, 2: 0}).query("seed < 2")  # B = 2, which is not printed, sets them apart
     one = one[(one["batch_size"] == 8) | (one["seed"] == 1)]
-    one["test_acc"] = np.where(one["batch_size"] == 8, centre, 0) + np.where(one["seed"] == 1, 0.01, -0.01)
+    one["test_acc"] = np.where(one["batch_size"] == 8, centre, 20) + np.where(one["seed"] == 1, 0.01, -0.01)
     assert accuracy.one_more_run(one, "mnist")["inside"].tolist() == [inside]
     assert accuracy.one_more_run(one[one["seed"] == 1], "mnist").empty  # one run: no interval, no row
     alone = one[

@@ -320,3 +320,16 @@ def test_a_sum_over_cells_knows_its_runs_its_unit_and_the_range_of_all():
     double = combine(runs, "mnist", {(8, "linear"): 1, (64, "linear"): 1})
     assert double.span == pytest.approx(0.8)
     assert combine(runs, "mnist", {(8, "linear"): 1}, "gap").unit == "points"
+
+
+def test_a_run_at_chance_does_not_widen_the_range():
+    """Else one collapse would make every printed value of the data set near enough."""
+    runs = frame({8: [9900, 9910, 9890], 64: [9930, 9925], 512: [9920, 1500, 980]})
+    found = combine(runs, "mnist", {(8, "linear"): 1})
+    assert found.span == pytest.approx(0.4)
+    learned = runs[runs["test_acc"] > 15]
+    gaps = combine(runs, "mnist", {(8, "linear"): 1}, "gap").span
+    assert gaps == pytest.approx(learned["gap"].max() - learned["gap"].min())
+    assert combine(runs, "mnist", {(512, "linear"): 1}).value == pytest.approx((99.2 + 15 + 9.8) / 3)
+    assert math.isnan(combine(frame({8: [1500, 980]}), "mnist", {(8, "linear"): 1}).span)
+    assert combine(frame({8: [1501, 1511]}), "mnist", {(8, "linear"): 1}).span == pytest.approx(0.1)

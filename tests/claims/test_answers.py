@@ -45,7 +45,7 @@ def holds(numbers, wanted, decimals=2):
     return all(any(math.isclose(x, w, abs_tol=0.51 * 10**-decimals) for x in left) for w in wanted)
 
 
-def test_accuracies(said, mean):
+def test_accuracies(said, mean, committed):
     rises = [mean(d, 512) - mean(d, 1) for d in SETS]
     trained = [mean("synthetic-1k", b, "train_acc") for b in (1, 32)]
     assert holds(said["smaller"][0], [1, 512, *rises, 1, 10, 50, 0.00003, 1, *trained])
@@ -56,8 +56,10 @@ def test_accuracies(said, mean):
     assert holds(said["where"][0], [mean("synthetic-1k", 512) - mean("synthetic-1k", 8), fall])
     text_says = published.value("iv-a-1k-b8")
     assert holds(said["values"][0], [text_says, mean("synthetic-1k", 8)], 1)
-    ends = [mean("mnist", 1024, m) for m in ("gap_running", "gap")]
-    assert holds(said["mnist-end"][0], [*ends, printed("mnist", 1024, "gap")])
+    last = committed.runs.query("dataset == 'mnist' and lr_rule == 'linear' and batch_size == 1024")
+    kept = last[last["test_acc"] > 15]
+    gaps = [f(kept[m]) for m in ("gap_running", "gap") for f in (min, max)]
+    assert holds(said["mnist-end"][0], [len(last), len(kept), *gaps, printed("mnist", 1024, "gap")])
 
 
 def test_training(said):

@@ -90,23 +90,38 @@ def all_wrong(answer, asked: Asked, cases: dict):
         wrong(answer, asked, {key: value})
 
 
+def of_mnist(**metrics):
+    """Runs of MNIST with these metrics: {batch size: values}, such as `test_acc={32: [99.0]}`."""
+    columns = {name: [v for values in cells.values() for v in values] for name, cells in metrics.items()}
+    sizes = [b for b, values in next(iter(metrics.values())).items() for _ in values]
+    return pd.DataFrame({"dataset": "mnist", "batch_size": sizes} | columns)
+
+
 def test_smaller(ask):
     key = ("ours", SYNTHETIC)
     rises = [of(-1.25, -2, -0.5), of(-0.5, -0.75, -0.25), of(-0.75, -1, -0.5)]
     ends = ask(accuracy, "from_end_to_end", {key: rises})
     at = {b: ("ours", ONE, b, "train_acc") for b in (1, 32)}
     trained = ask(accuracy, "level", {at[1]: around(90.0, 1), at[32]: around(95.0, 1.5)})
-    images = {d: ("ours", d, 32, 1024) for d in ("mnist", "cifar10")}
-    falls = ask(accuracy, "fall", {images["mnist"]: around(0.25, 0.5), images["cifar10"]: of(30.0)})
-    told = "1 512 1.25 0.50 0.75 1 10 50 0.00003 1 90.00 1.00 1 32 95.00 1.50 32 1024 0.25 0.50 10 30".split()
+    cifar = ("ours", "cifar10", 32, 1024)
+    falls = ask(accuracy, "fall", {cifar: of(30.0)})
+    mnist = {32: [99.0, 98.5], 1024: [98.5, 98.75, 11.0]}
+    linear = ask(accuracy, "linear", {("ours", "mnist"): of_mnist(test_acc=mnist)})
+    ask(on_accuracy, "by_seed", {("ours", "mnist", "test_acc"): pd.DataFrame(columns=[32, 1024])})
+    told = "1 512 1.25 0.50 0.75 1 10 50 0.00003 1 90.00 1.00 1 32 95.00 1.50 3 1024 1 0.25 32 10 30".split()
     assert numbers(on_accuracy.smaller(OURS)) == told
     for k in range(3):
         wrong(
             on_accuracy.smaller, ends, {key: [of(-0.5, -1, 0) if i == k else r for i, r in enumerate(rises)]}
         )
     wrong(on_accuracy.smaller, trained, {at[1]: around(92.0, 1.5)})  # ends where the other begins
-    all_wrong(on_accuracy.smaller, falls, {images["mnist"]: of(0.5), images["cifar10"]: of(20.0)})
-    falls.answers[images["cifar10"]] = Estimate()
+    wrong(on_accuracy.smaller, falls, {cifar: of(20.0)})
+    far = of_mnist(test_acc=mnist | {1024: [98.25, 98.75]})  # half a point below the mean of B = 32
+    wrong(on_accuracy.smaller, linear, {("ours", "mnist"): far})
+    falls.answers[cifar] = Estimate()
+    assert on_accuracy.smaller(OURS).endswith("Some batch sizes of the image sets have no run of ours yet.")
+    falls.answers[cifar] = of(30.0)
+    ask(on_accuracy, "by_seed", {("ours", "mnist", "test_acc"): pd.DataFrame(columns=[32])})
     assert on_accuracy.smaller(OURS).endswith("Some batch sizes of the image sets have no run of ours yet.")
 
 
@@ -116,9 +131,11 @@ def test_how_far(ask):
         for d, e in zip(SYNTHETIC, (around(1.0, 0.9), around(0.5, 0.25), around(-0.25, 0.5)), strict=True)
     }
     theirs = {("paper", d, 32, 512): of(x) for d, x in zip(SYNTHETIC, (1.5, 0.25, -1), strict=True)}
-    images = {("ours", "mnist", 32, 512): around(0.25, 0.5), ("ours", "cifar10", 32, 512): of(40.0)}
-    asked = ask(accuracy, "fall", falls | theirs | images)
-    told = "32 512 1.00 0.90 0.50 0.25 −0.25 0.50 1 10 50 1.50 0.25 −1.00 32 512 0.25 0.50 10 40".split()
+    asked = ask(accuracy, "fall", falls | theirs | {("ours", "cifar10", 32, 512): of(40.0)})
+    mnist = of_mnist(test_acc={32: [99.0, 98.5], 512: [98.5, 98.75]})
+    ask(accuracy, "linear", {("ours", "mnist"): mnist})
+    ask(on_accuracy, "by_seed", {("ours", "mnist", "test_acc"): pd.DataFrame(columns=[32, 512])})
+    told = "32 512 1.00 0.90 0.50 0.25 −0.25 0.50 1 10 50 1.50 0.25 −1.00 2 512 0 0.25 32 10 40".split()
     assert numbers(on_accuracy.how_far(OURS)) == told
     all_wrong(
         on_accuracy.how_far, asked, {("ours", TEN, 32, 512): of(0.5, 0, 2), ("paper", ONE, 32, 512): of(2.0)}
@@ -169,17 +186,31 @@ def test_best(ask):
     all_wrong(on_accuracy.best, asked, {("ours", d, "optimal"): likely(*b) for d, b in changed.items()})
 
 
-def test_mnist_end(ask):
-    at = {m: ("ours", "mnist", 1024, m) for m in ("gap_running", "gap")}
-    levels = {at["gap_running"]: around(1.5, 0.25, n=4), at["gap"]: around(0.75, 0.5, n=4)}
-    asked = ask(accuracy, "level", levels)
-    fits = ("ours", "mnist", 32, 1024, "train_acc")
-    fall = ask(accuracy, "fall", {fits: around(0.25, 0.125)})
-    told = "1024 1.50 0.25 0.75 0.50 −0.59 0.25 0.12 32 4".split()  # of Table III
+def test_mnist_end(ask, monkeypatch):
+    def runs(**changed):
+        cells = {
+            "test_acc": {32: [99.0], 1024: [98.5, 11.0, 98.25]},
+            "train_acc": {32: [99.5], 1024: [99.25, 11.0, 99.125]},
+            "gap_running": {32: [0.5], 1024: [0.25, -0.5, 0.125]},
+            "gap": {32: [0.5], 1024: [0.75, -0.25, 0.875]},
+        }
+        return of_mnist(**cells | {name: {32: cells[name][32], 1024: v} for name, v in changed.items()})
+
+    key = ("ours", "mnist")
+    asked = ask(on_accuracy, "linear", {key: runs()})
+    monkeypatch.setattr(accuracy, "linear", asked)
+    told = "3 1024 2 0.125 0.25 0.75 0.875 −0.59 0.25 0.375 32 −0.50".split()  # −0.59: of Table III
     assert numbers(on_accuracy.mnist_end(OURS)) == told
-    all_wrong(on_accuracy.mnist_end, asked, {key: around(0.5, 0.5) for key in at.values()})
-    for off in (around(0.125, 0.125), around(0.375, 0.125)):
-        wrong(on_accuracy.mnist_end, fall, {fits: off})
+    changes = (
+        {"gap_running": [0.0, -0.5, 0.1]},
+        {"gap": [0.0, -0.5, 0.1]},
+        {"train_acc": [99.5, 11.0, 99.0]},
+        {"train_acc": [99.25, 11.0, 99.0]},
+        {"test_acc": [98.5, 98.5, 98.25]},
+        {"test_acc": [98.5, 11.0, 12.0]},
+    )
+    for change in changes:
+        wrong(on_accuracy.mnist_end, asked, {key: runs(**change)})
 
 
 def test_degrades(ask):

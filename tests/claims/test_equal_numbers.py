@@ -59,7 +59,7 @@ def drawn(container):
     for (b, y), bar in zip(
         container.lines[0].get_xydata(), container.lines[2][0].get_segments(), strict=True
     ):
-        if bar[0][1] != bar[1][1]:
+        if len(bar) and bar[0][1] != bar[1][1]:  # no bar where a training is lost
             yield int(b), y, *sorted((bar[0][1], bar[1][1]))
 
 

@@ -80,7 +80,7 @@ def test_one_more_run_uses_the_scatter_of_single_runs(runs):
     assert (low, high) == pytest.approx((95 - half, min(95 + half, 100)))
     assert high - low > 96.5 - 90  # all runs lie nearer to each other
     other = runs.assign(batch_size=1)  # seldom right: now the interval tells something
-    other[["test_acc"]] = 40 + other[["test_acc"]] / 100
+    other[["test_acc"]] = 60 + other[["test_acc"]] / 100
     table = accuracy.one_more_run(pd.concat([runs, other]), "synthetic-1k").set_index("batch_size")
     assert {8, 64, 512} <= set(table.index) and 16 not in table.index  # the paper has no such cell
     assert accuracy.one_more_run(runs, "synthetic-1k").query("inside").empty
@@ -125,7 +125,7 @@ def test_pages_without_records_say_so_and_draw_the_paper_alone():
     assert "trains those that are missing" in caption and sum("0 of 2" in row for row in rows) == 9
 
 
-def test_a_run_in_mixed_precision_fills_a_hole_until_there_is_one_in_32_bits(tmp_path):
+def test_a_run_in_mixed_precision_fills_a_hole_until_32_bits_lead(tmp_path):
     def put(store, precision, correct, seed=42):
         store.put(record("mnist", 64, seed, correct, 59_000, 59_500, precision=precision))
 
@@ -150,13 +150,13 @@ def test_a_run_in_mixed_precision_fills_a_hole_until_there_is_one_in_32_bits(tmp
 
 @pytest.fixture
 def mixed():
-    """MNIST as it may be: one seed in 32 bits, at B = 32 two more in mixed precision, none at all at 64."""
+    """MNIST as it may be: a run in 32 bits at B = 8, three in mixed precision at 32, none at all at 64."""
     return metrics.frame(
         [
             record("mnist", b, s, right, 59_500, 59_600, precision=p)
             for b, s, right, p in (
                 (8, 42, 9_890, "fp32"),
-                (32, 42, 9_900, "fp32"),
+                (32, 42, 9_900, "bf16"),
                 (32, 43, 9_910, "bf16"),
                 (32, 44, 9_920, "bf16"),
                 (128, 42, 9_885, "bf16"),
@@ -167,12 +167,10 @@ def mixed():
 
 def test_a_page_says_which_runs_of_a_cell_are_in_mixed_precision(mixed):
     text = tables.formatted(tables.compare(mixed, "mnist")).set_index(("B", ""))["n", ""]
-    assert (text[8], text[32], text[64], text[128]) == ("1", "3 (2 in bf16)", "0", "1 (bf16)")
-    assert "Epoch time" not in report.comparison(mixed, "mnist").data
-    assert "Epoch time" in report.comparison(mixed[mixed["seed"] == 42], "mnist").data
+    assert (text[8], text[32], text[64], text[128]) == ("1", "3 (bf16)", "0", "1 (bf16)")
     figure = figures.against_batch_size(mixed, ["mnist"])
-    assert "n = 1 to 3 seeds; in bf16: 3 of 5 runs on MNIST, the others" in picture.notes(figure).caption
-    assert any("n = 3, 2 in bf16; 95 % interval" in text for *_, text, _ in picture.notes(figure).tips)
+    assert "n = 1 to 3 seeds; in bf16: 4 of 5 runs on MNIST, the others" in picture.notes(figure).caption
+    assert any("n = 3, in bf16; 95 % interval" in text for *_, text, _ in picture.notes(figure).tips)
     alone = figures.against_batch_size(mixed[mixed["precision"] == "fp32"], ["mnist"])
     assert picture.notes(alone).caption.endswith("; n = 1 seed, in fp32.")
     assert figures.behind(mixed[mixed["batch_size"] == 128]) == "n = 1 seed, in bf16"

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 
 from bbatch import published
 from bbatch.analysis import generalization_gap
-from bbatch.config import LR_RULES, Run
+from bbatch.config import LR_RULES
 from bbatch.errors import BadInput
 from bbatch.metrics import frame
 from bbatch.pages import explorer, parameters, picture, report, shown
+from bbatch.profiles import grid
 from bbatch.records.store import Store
 from factories import record
 
@@ -80,7 +81,7 @@ def test_pieces_stand_one_below_the_other():
 def test_what_of_a_pages_grid_is_recorded():
     records = [
         record("mnist", b, s, precision=p)
-        for b, s, p in ((32, 42, "fp32"), (64, 42, "bf16"), (64, 43, "fp32"))
+        for b, s, p in ((32, 42, "fp32"), (64, 42, "bf16"), (64, 43, "bf16"))
     ]
     found = report.inventory(records, ["mnist"], seeds=2)
     caption, _, head, *rows = repr(found).splitlines()
@@ -89,54 +90,40 @@ def test_what_of_a_pages_grid_is_recorded():
         "are missing"
     )
     said = {row.split()[0]: " ".join(row.split()[1:]) for row in rows}
-    assert (
-        said.pop("32") == "1 of 2" and said.pop("64") == "2, 1 in bf16" and set(said.values()) == {"0 of 2"}
-    )
-    alone = repr(report.inventory(records, ["mnist"], seeds=2, precision="fp32"))
-    assert alone.splitlines()[0] == caption
+    assert said.pop("32") == "1 of 2" and said.pop("64") == "2, in bf16" and set(said.values()) == {"0 of 2"}
     both = repr(report.inventory(records, ["mnist", "cifar10"], seeds=2, rules=("linear", "constant")))
     names = ["MNIST (linear)", "CIFAR-10 (linear)", "MNIST (constant)", "CIFAR-10 (constant)"]
     places = [both.index(name) for name in names]
     assert places == sorted(places)
-    forms = report._cells(["synthetic-1k"], "smoke", 1, "linear", "recorded")
-    whole = [{"run": run.as_dict()} for run, *_ in forms]
+    whole = [{"run": run.as_dict()} for run in grid(["synthetic-1k"], "smoke", 1)]
     assert repr(report.inventory(whole, ["synthetic-1k"], "smoke", 1)).splitlines()[0] == (
         "Runs recorded for this page, by batch size"
     )
 
 
-def test_seeds_beyond_the_planned_ones_are_shown_at_each_batch_size():
-    def run(b, seed):
-        return Run.from_dict(record("mnist", b, seed)["run"])
-
-    cells = [(run(b, seed),) for b in (8, 16) for seed in (42, 43)]
-    found = report._with_further_seeds(cells, {run(16, 41): {}})
-    assert found == [(run(b, seed),) for b in (8, 16) for seed in (41, 42, 43)]
-
-
-def test_a_page_trains_what_is_recorded_in_no_form(tmp_path, monkeypatch):
+def test_a_page_trains_what_is_missing_in_the_leading_arithmetic(tmp_path, monkeypatch):
     store, swept = Store(tmp_path, frozen=None).prepare(), []
-    sizes = (8, 16, 32)
-    kept = record("mnist", 8, 42, 9_000, precision="bf16"), record("mnist", 16, 42, 9_000)
-    failed = record("mnist", 32, 42, 9_000)
+    low = [record("mnist", b, s, 9_000, precision="bf16") for b, s in ((8, 42), (8, 43), (16, 42))]
+    failed = record("mnist", 32, 42, 9_000, precision="bf16")
     failed["observed"]["failure"] = "it fell over"
-    for one in (*kept, failed):
+    for one in (*low, record("mnist", 8, 42, 9_000), record("mnist", 64, 42, 9_000), failed):
         store.put(one)
     monkeypatch.setattr(report.dask_cluster, "executor", lambda *given: nullcontext(given))
     monkeypatch.setattr(report, "sweep", lambda *given, **named: swept.append((*given, named)))
-    forms = {r.batch_size: r for r, *_ in report._cells(["mnist"], "paper", 1, "linear", "recorded")}
-    monkeypatch.setattr(report, "grid", lambda d, p, s, rule, precision: [
-        Run.from_dict(forms[b].as_dict() | {"precision": precision, "lr_rule": rule}) for b in sizes
-    ])  # fmt: skip
     with pytest.raises(BadInput, match="executor 'threads' is unknown"):  # though nothing is to be trained
         report.obtain(["synthetic-1k"], "smoke", store=store, executor="threads")
     given = dict(seeds=1, store=store, device="cuda", jobs=3, executor="dask")
     found = report.obtain(["mnist"], **given)
-    assert not swept and [r["id"] for r in found] == [r["id"] for r in kept]
+    cells = [(r["run"]["batch_size"], r["run"]["precision"]) for r in found]
+    assert not swept and sorted(cells) == [(8, "bf16"), (16, "bf16"), (64, "fp32")]
     report.obtain(["mnist"], compute=True, **given)
     [(missing, where, named)] = swept
-    assert missing == [forms[32]] and where is store
+    planned = grid(["mnist"], seeds=1, precision="bf16")
+    assert missing == [run for run in planned if run.batch_size not in (8, 16)] and where is store
     assert named == {"device": "cuda", "jobs": 3, "executor": ("dask", 3, "cuda")}
+    report.obtain(["mnist"], compute=True, precision="fp32", **given)
+    planned = grid(["mnist"], seeds=1)
+    assert swept[1][0] == [run for run in planned if run.batch_size not in (8, 64)]
 
 
 def test_the_committed_runs_of_some_data_sets(monkeypatch):

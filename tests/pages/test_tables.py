@@ -70,14 +70,15 @@ def test_the_text_of_the_paper_beside_its_table_and_our_means():
 
 
 def test_numbers_as_text():
-    table = pd.DataFrame({"batch_size": [8, 16, 32, 64], "n": [3, 2, 4, 0], "n_bf16": [1, 2, 0, 0]})
+    table = pd.DataFrame({"batch_size": [8, 16, 32, 64], "n": [3, 2, 4, 0]})
+    table["precision"] = ["bf16", "bf16", "fp32", ""]
     for metric in ("test_acc", "epoch_time_s"):
         table[metric] = [97.125, 0.01234, 12.345, math.nan]
         table[f"{metric}_low"], table[f"{metric}_high"] = table[metric] - 0.5, table[metric] + 0.5
         table[f"{metric}_paper"] = [97.5, 0.011, 12.0, math.nan]
         table[f"{metric}_difference"] = table[metric] - table[f"{metric}_paper"]
     text = tables.formatted(table)
-    assert text[("n", "")].tolist() == ["3 (1 in bf16)", "2 (bf16)", "4", "0"]
+    assert text[("n", "")].tolist() == ["3 (bf16)", "2 (bf16)", "4", "0"]
     accuracy_, time = tables.METRICS["test_acc"], tables.METRICS["epoch_time_s"]
     pm = "\u00a0±\u00a0"
     assert text[(accuracy_, "ours")].tolist() == [f"97.12{pm}0.50", f"0.01{pm}0.50", f"12.35{pm}0.50", "–"]
