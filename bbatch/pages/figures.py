@@ -115,10 +115,10 @@ def _out_of_sight(runs: pd.DataFrame, table: pd.DataFrame) -> tuple[float, float
 
 
 def lost_below(axis, runs: pd.DataFrame) -> None:
-    """Of each batch size how many runs are at chance, where any is, at the lower end of the axis."""
+    """How many runs of a batch size are at chance, where any is: at the lower end of the axis."""
     for b, steady in learned(runs).groupby(runs["batch_size"]):
         if not steady.all():
-            style.below(axis, b, f"{(~steady).sum()} of {len(steady)} at chance")
+            style.below(axis, b, f"{(~steady).sum()} of {len(steady)} at chance: no mean drawn")
 
 
 def _tips(axis, table: pd.DataFrame, name: str, metric: str) -> None:

@@ -274,7 +274,7 @@ def test_runs_at_chance_do_not_flatten_the_others():
     printed = published.results("mnist")["test_acc"]
     bottom, top = axis.get_ylim()
     assert 97 < bottom < printed.min() and printed.max() < top < 100
-    assert [text.get_text() for text in axis.texts] == ["1 of 3 at chance"]
+    assert [text.get_text() for text in axis.texts] == ["1 of 3 at chance: no mean drawn"]
     means = axis.containers[0].lines[0].get_xydata()
     assert {b: y for b, y in means if not np.isnan(y)} == {512: pytest.approx(99.1)}
     dots = artists.points(artists.labelled(axis, "ours, single runs"))
