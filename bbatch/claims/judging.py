@@ -66,9 +66,9 @@ def evidence(
 ) -> Evidence:
     """Our runs as evidence: the given records and nothing else, or all that there is.
 
-    `seeds` keeps the runs of the first so many seeds, `precision` those in one arithmetic ("recorded": in
-    any); measurements and choices stay. Raises `BadInput` for an unknown precision or a number of seeds below
-    0."""
+    `seeds` keeps the runs of the first so many seeds, `precision` those in one arithmetic ("recorded": as
+    `metrics.one_arithmetic` has them); measurements and choices stay. Raises `BadInput` for an unknown
+    precision or a number of seeds below 0."""
     one_of("precision", precision, ("recorded", *PRECISIONS))
     if seeds < 0:
         raise BadInput(f"number of seeds is {seeds}; it must be 0, for all, or more.")

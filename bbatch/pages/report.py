@@ -39,7 +39,7 @@ def obtain(
 
     `seeds` = 0 shows every seed that is recorded, and trains as many as the profile plans. `precision`
     "recorded" takes the runs whose means are over one arithmetic (`metrics.one_arithmetic`), and trains in
-    the one that leads.
+    the one that leads. `executor` as in `dask_cluster.executor`.
 
     Raises `BadInput` for an unknown data set, profile, rule, precision or executor.
     """
