@@ -97,6 +97,20 @@ def test_the_overview_draws_the_level_of_cifar10(overview):
     assert tips["data=cifar10&metric=test_acc&B=8"] == said
 
 
+def test_the_overview_draws_no_mean_of_trainings_of_which_one_is_lost():
+    """It would lie far below all others, and like none of them: each that learns is a dot."""
+    lost = (RUNS["dataset"] == "mnist") & (RUNS["batch_size"] == 1024) & (RUNS["seed"] == 41)
+    runs = RUNS.assign(test_acc=RUNS["test_acc"].mask(lost, 11.0))
+    left, _ = landing.overview(runs).axes
+    assert dict(artists.points(left.containers[3].lines[0])).keys() == {1, 8, 16, 32, 64, 128, 256, 512}
+    cells = made_up.cells(runs, "mnist")
+    kept = [cells[1024][s] - cells[32][s] for s in cells[32] if s != 41]
+    dots = [p for ln in left.lines if ln.get_marker() == "." for p in artists.points(ln) if p[0] == 1024]
+    assert sorted(y for _, y in dots) == pytest.approx(sorted(kept))
+    said = [text.get_text() for text in left.texts]
+    assert "1 of 4 at chance: no mean drawn" in said and "MNIST (n = 3)" in said
+
+
 def test_a_data_set_that_the_paper_does_not_have_leaves_the_landing_page_as_it_is(monkeypatch):
     """`bbatch freeze` draws it; a reader's own data set is in DATASETS then."""
     before = artists.switched(landing.overview(RUNS))
