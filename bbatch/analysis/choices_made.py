@@ -45,7 +45,7 @@ def effects(
         *_differences("warm-up: in five stairs", stairs, warmed, ["test_acc"]),
         *_warmed(records),
         *_training_accuracy(two_sizes),
-        *_differences("arithmetic: bf16", low, full),
+        *_differences("arithmetic: bf16, not fp32", low, full),
         *_scaled_downward(whole, {name: t for name, t in studies.items() if name.startswith("map-")}),
         *_best_epoch(two_sizes, records),
         *_problem(studies["data-size"]),
