@@ -142,6 +142,14 @@ def test_times_of_two_arithmetics_have_no_mean(low, is_left_out):
     assert ("epoch times are left out" in found) == is_left_out == ("Epoch time" not in found)
 
 
+def test_times_of_some_batch_sizes_alone_are_left_out():
+    """A column of a few numbers, which other machines gave than the rest, would be compared."""
+    low = record(batch_size=8, seed=43, precision="bf16")
+    runs = frame([record(batch_size=8, seed=42), low, *(record(batch_size=64, seed=s) for s in (42, 43))])
+    found = report.comparison(runs, "synthetic-1k").text
+    assert "epoch times are left out" in found and "Epoch time" not in found
+
+
 def test_readings_of_the_training_accuracy_side_by_side(monkeypatch):
     def compared(runs, name):
         sizes = {"mnist": [9, 8], "cifar10": [3, 0]}[name]
