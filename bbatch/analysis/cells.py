@@ -36,10 +36,14 @@ def sizes(runs: pd.DataFrame, dataset: str) -> list[int]:
     return list(DATASETS[dataset].protocol.batch_sizes)
 
 
+def near_chance(dataset: str) -> float:
+    """The test accuracy, in percent, up to which a run has learned nothing: `CHANCE` points above chance."""
+    return 100 / DATASETS[dataset].classes + CHANCE
+
+
 def learned(runs: pd.DataFrame) -> pd.Series:
-    """Which runs end more than `CHANCE` points above chance, a bool a row."""
-    chance = runs["dataset"].map(lambda name: 100 / DATASETS[name].classes).astype(float)
-    return runs["test_acc"] > chance + CHANCE
+    """Which runs end above `near_chance`, a bool a row."""
+    return runs["test_acc"] > runs["dataset"].map(near_chance).astype(float)
 
 
 def is_printed(table: pd.DataFrame) -> bool:
@@ -86,7 +90,7 @@ def combine(runs: pd.DataFrame, dataset: str, weights: Mapping[Cell, float], met
     if absent:
         return lacking(about, command(dataset, absent[0][1]), unit=unit)
     # A run at chance tells nothing of how finely the others can be told apart.
-    steady = _grid(mine, "test_acc")[2] > 100 / DATASETS[dataset].classes + CHANCE
+    steady = _grid(mine, "test_acc")[2] > near_chance(dataset)
     found = weighted(table, [weights.get(cell, 0.0) for cell in cells], unit, about, steady)
     if not found.n:
         return lacking(about, command(dataset), unit=unit)

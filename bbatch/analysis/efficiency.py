@@ -21,7 +21,7 @@ import pandas as pd
 from .. import published
 from ..config import DATASETS, PUBLISHED, SYNTHETIC
 from .accuracy import level
-from .cells import CHANCE, command, is_printed, linear
+from .cells import command, is_printed, linear, near_chance
 from .costs import by_run, reached
 from .critical_batch_size import DROP
 from .estimate import Estimate, number, printed_ratio, ratio
@@ -84,7 +84,7 @@ def _pairs(runs: pd.DataFrame, dataset: str, base: int, large: int, accuracy: fl
     mine, aims = runs[runs["batch_size"].isin([base, large])], accuracy
     if accuracy == "own":
         ends = mine.pivot_table(index="seed", columns="batch_size", values="last").min(axis=1, skipna=False)
-        learnt = ends > 100 / DATASETS[dataset].classes + CHANCE
+        learnt = ends > near_chance(dataset)
         mine = mine[mine["seed"].map(learnt).fillna(False).astype(bool)]
         aims = mine["seed"].map(ends) - DROP
     got = reached(mine, aims).set_index("seed").drop(columns="accuracy")

@@ -46,22 +46,24 @@ def obtain(
     dask_cluster.address_in(executor)  # a wrong name is told now, though nothing may be left to train
     store, rules = store or Store(), list(rules)
     planned = [run for rule in rules for run in grid(datasets, profile, seeds or None, rule)]
+    have = _finished(store)
     if compute:
-        leads = metrics.leading(_recorded(store, datasets, profile, precision), "dataset")
+        leads = metrics.leading(_recorded(have, datasets, profile, precision), "dataset")
         otherwise = "fp32" if precision == RECORDED else precision
         wanted = [replace(run, precision=leads.get(run.dataset, otherwise)) for run in planned]
-        have = _finished(store)
         with dask_cluster.executor(executor, jobs, device) as pool:
             missing = [run for run in wanted if run not in have]
             sweep(missing, store, device=device, jobs=jobs, executor=pool)
-    table, records = _recorded(store, datasets, profile, precision), store.records()
+        have = _finished(store)
+    table = _recorded(have, datasets, profile, precision)
     table = table[table["lr_rule"].isin(rules)]
     if seeds:
         table = table[table["seed"].isin({run.seed for run in planned})]
-    return [records[id] for id in table["id"]]
+    by_id = {record["id"]: record for record in have.values()}
+    return [by_id[id] for id in table["id"]]
 
 
-def _recorded(store: Store, datasets, profile: str, precision: str) -> pd.DataFrame:
+def _recorded(have: dict[Run, dict], datasets, profile: str, precision: str) -> pd.DataFrame:
     """A profile's finished runs, of any seed and under any rule, as `metrics.one_arithmetic` has them."""
     one_of("precision", precision, (RECORDED, *PRECISIONS))
     forms = PRECISIONS if precision == RECORDED else (precision,)
@@ -71,7 +73,7 @@ def _recorded(store: Store, datasets, profile: str, precision: str) -> pd.DataFr
         for rule in LR_RULES
         for run in grid(datasets, profile, 1, rule, form)
     }
-    found = (record for run, record in _finished(store).items() if replace(run, seed=0) in asked)
+    found = (record for run, record in have.items() if replace(run, seed=0) in asked)
     return metrics.one_arithmetic(metrics.frame(found))
 
 
