@@ -18,9 +18,7 @@ def precision_effect(frame: pd.DataFrame) -> pd.DataFrame:
     for (name, b, epochs, samples, _), runs in frame[frame["lr_rule"] == "linear"].groupby(cell):
         wide = runs.pivot_table(index="seed", columns="precision", values=["test_acc", "gap"])
         if {"fp32", "bf16"} <= set(runs["precision"]) and len(pairs := wide.dropna()):
-            spans = (
-                f"{of.min():.2f} to {of.max():.2f}" for of in (pairs["test_acc", p] for p in ("fp32", "bf16"))
-            )
+            spans = (_from_to(pairs["test_acc", p]) for p in ("fp32", "bf16"))
             effects = (_told(pairs[m, "bf16"] - pairs[m, "fp32"]) for m in ("test_acc", "gap"))
             at = DATASETS[name].title, int(b), int(epochs), int(samples)
             rows.append([*at, *spans, *effects, len(pairs)])
@@ -33,4 +31,10 @@ def _told(differences: pd.Series) -> str:
     i = mean_interval(differences)
     if i.half_width <= WIDE or i.n < 2:
         return i.text(sign="+")
-    return " to ".join(decimal_text(end, sign="+") for end in (differences.min(), differences.max()))
+    return _from_to(differences, sign="+")
+
+
+def _from_to(values: pd.Series, sign: str = "") -> str:
+    """The lowest value and the highest; one number where they are the same, as those of a single run."""
+    ends = [decimal_text(end, sign=sign) for end in (values.min(), values.max())]
+    return " to ".join(dict.fromkeys(ends))
