@@ -9,7 +9,7 @@ import pandas as pd
 from ..config import DATASETS, LR_RULES
 from ..errors import BadInput, one_of
 from ..statistics import Interval
-from .critical_batch_size import DROP, Critical, critical_batch_size
+from .critical_batch_size import DROP, Critical, critical_batch_size, critical_batch_sizes
 from .rate_map import CHOICES, interval_of, map_by_batch_size
 
 BASE = 32  # the batch size that all others are compared with: the paper's base batch
@@ -45,9 +45,9 @@ def critical_at_best_rate(runs: pd.DataFrame, drop: float = DROP) -> tuple[Criti
     Returns that of all seeds, and the share of draws that give each B*, by B* (missing: the draw has none).
     """
     accuracy = pd.DataFrame({b: grid.accuracy for b, grid in map_by_batch_size(runs).items()})
-    found, *drawn = (critical_batch_size(row, drop) for row in accuracy.to_dict("records"))
-    each = pd.Series([again.critical for again in drawn], dtype="Int64")
-    return found, each.value_counts(normalize=True, dropna=False).sort_index()
+    drawn = critical_batch_sizes(accuracy.iloc[1:], drop)["critical"]
+    found = critical_batch_size(accuracy.iloc[0], drop)
+    return found, drawn.value_counts(normalize=True, dropna=False).sort_index()
 
 
 @dataclass(frozen=True)

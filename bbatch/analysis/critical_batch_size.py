@@ -40,20 +40,28 @@ class Critical:
 
 
 def critical_batch_size(accuracy: Mapping[int, float], drop: float = DROP) -> Critical:
-    """B* from test accuracies in percent by batch size. Ties for the peak go to the smallest batch size.
+    """B* from test accuracies in percent by batch size; as :func:`critical_batch_sizes`, of one row."""
+    optimal, critical, case = critical_batch_sizes(pd.DataFrame([accuracy]), drop).iloc[0]
+    return Critical(int(optimal), None if pd.isna(critical) else int(critical), case)
+
+
+def critical_batch_sizes(accuracy: pd.DataFrame, drop: float = DROP) -> pd.DataFrame:
+    """B* in each row of test accuracies in percent, a column a batch size: columns optimal, critical (missing
+    where there is none), case. Ties for the peak go to the smallest batch size.
 
     Raises `BadInput` for fewer than two batch sizes or a `drop` that is not above 0.
     """
-    if len(accuracy) < 2 or not drop > 0:
-        raise BadInput(
-            f"B* needs two batch sizes or more and a drop above 0, not {len(accuracy)} and {drop!r}."
-        )
-    sizes = sorted(accuracy)
-    optimal = max(sizes, key=lambda b: (accuracy[b], -b))
-    low = [b for b in sizes if accuracy[b] < accuracy[optimal] - drop]
-    above = [b for b in low if b > optimal]
-    case = FOUND if above else BELOW if low else NEVER
-    return Critical(optimal, above[0] if above else None, case)
+    accuracy = accuracy.sort_index(axis=1)
+    sizes, values = accuracy.columns.to_numpy(), accuracy.to_numpy(float)
+    if len(sizes) < 2 or not drop > 0:
+        raise BadInput(f"B* needs two batch sizes or more and a drop above 0, not {len(sizes)} and {drop!r}.")
+    best = values.argmax(axis=1)  # the first of equals
+    low = values < values.max(axis=1, keepdims=True) - drop
+    above = low & (np.arange(len(sizes)) > best[:, None])
+    found = above.any(axis=1)
+    critical = pd.Series(sizes[above.argmax(axis=1)], dtype="Int64").where(found)
+    case = np.select([found, low.any(axis=1)], [FOUND, BELOW], NEVER)
+    return pd.DataFrame({"optimal": sizes[best], "critical": critical, "case": case})
 
 
 def from_paper(dataset: str) -> Critical:
@@ -81,9 +89,7 @@ def drawn(runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
         raise BadInput(
             f"{dataset} has no run at some batch sizes, or two at none; `bbatch sweep {dataset}` adds some."
         )
-    each = [critical_batch_size(dict(zip(found, values, strict=True))) for values in _drawn(found)]
-    table = pd.DataFrame([(c.optimal, c.critical) for c in each], columns=["optimal", "critical"])
-    return table.astype({"critical": "Int64"})
+    return critical_batch_sizes(pd.DataFrame(_drawn(found), columns=list(found)))[["optimal", "critical"]]
 
 
 def _drawn(cells: Mapping[int, Estimate], draws: int = DRAWS, seed: int = 0) -> np.ndarray:
