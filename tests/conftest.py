@@ -8,6 +8,7 @@ import torch
 
 from bbatch import config, data, extensions, image_files, metrics, models, optimizers
 from bbatch.publishing.execution import use_this_checkout
+from bbatch.publishing.forked_kernels import fork_kernels
 from factories import FILES
 from small_geometry import empty_place
 
@@ -23,6 +24,7 @@ REGISTRIES = (
 
 torch.set_num_threads(1)  # as the sweep's workers do
 use_this_checkout()  # the kernels in which nbval runs the notebooks
+fork_kernels()
 
 
 def pytest_addoption(parser):

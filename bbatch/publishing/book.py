@@ -25,6 +25,7 @@ from ..errors import BadInput
 from ..repository import ROOT
 from ..sweeping import worker
 from . import execution, notebooks, provenance
+from .forked_kernels import fork_kernels
 from .rendering import BUILD, HTML, BookFailed, render, stage
 
 EXECUTED = BUILD / "notebooks"
@@ -112,9 +113,11 @@ def execute_all() -> list[Path]:
 
 
 def _begin(lock) -> None:
-    """Once a process that executes notebooks: one lock for all bars, Ctrl-C left to the build."""
+    """Once a process that executes notebooks: one lock for all bars, Ctrl-C left to the build, and kernels
+    without a start of their own."""
     tqdm.set_lock(lock)
     worker.begin()
+    fork_kernels()
 
 
 def stamp(path: Path) -> str:

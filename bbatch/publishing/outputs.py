@@ -12,6 +12,7 @@ import nbformat
 
 from ..errors import BadInput
 from . import book, execution, notebooks
+from .forked_kernels import fork_kernels
 
 TAG = "nbval-check-output"
 UNTOLD = re.compile(r"<[\w.]+ object|\bat 0x[0-9a-f]+")  # what stands for an object that has no text
@@ -28,6 +29,7 @@ def renew(names: list[str] = ()) -> list[Path]:
     under an empty store.
 
     Raises `NotebookFailed` where a cell raises, `BadInput` where a tagged cell shows nothing as text."""
+    fork_kernels()
     wanted = [notebooks.find(name) for name in names] or book.pages()
     return [path for path in wanted if compared(nbformat.read(path, as_version=4)) and _renewed(path)]
 
