@@ -76,7 +76,8 @@ def _run(arguments: list[str], environment: dict[str, str], folder: str | None, 
     os.chdir(folder or os.curdir)
     if quiet:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    sys.argv = [LAUNCHER, *arguments]
+    # with a parent it says nothing of itself on the terminal
+    sys.argv = [LAUNCHER, *arguments, f"--IPKernelApp.parent_handle={os.getppid()}"]
     from ipykernel.kernelapp import launch_new_instance
 
     launch_new_instance()
