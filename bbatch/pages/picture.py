@@ -22,6 +22,7 @@ from . import parameters
 from .style import dark, is_grey
 
 SCALE = 1.9  # CSS pixels a point that a panel is drawn at, at most, where it stands alone
+WHOLE = 1.45  # and a whole figure: its labels, of 11 points, are then as large as the words of the page
 STILL = "<style>.bbatch-still { display: none }</style>"
 
 
@@ -107,7 +108,8 @@ def html(figure: Figure) -> str:
     kind = "bbatch-figure bbatch-many full-width" if panels else "bbatch-figure"
     return (
         f'<figure class="{kind}" data-runs="{escape(about.runs)}">{title}<div class="bbatch-drawing">'
-        f'<svg class="bbatch-whole" role="img" aria-label="{alt}" {size}>{whole}</svg>{boxes}</div>'
+        f'<svg class="bbatch-whole" role="img" aria-label="{alt}" {size} '
+        f'style="max-width: min(100%, {width * WHOLE:.0f}px)">{whole}</svg>{boxes}</div>'
         f"{caption}{json_block(more)}{_still(figure, alt)}</figure>"
     )
 

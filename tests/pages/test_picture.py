@@ -102,6 +102,18 @@ def test_a_point_is_told_where_it_is_drawn():
     assert all(x + w <= following + 3 for (x, _, w, _), (following, *_) in pairwise(boxes))
 
 
+def test_a_figure_is_enlarged_until_its_labels_are_as_large_as_the_pages_words():
+    """Which have sixteen pixels."""
+    with mpl.rc_context(style.STYLE):
+        figure, axis = plt.subplots(figsize=(5, 3))
+        plt.close(figure)
+        points = axis.xaxis.label.get_fontsize()
+        whole = BeautifulSoup(picture.html(figure), "html.parser").select_one(".bbatch-whole")
+    width = float(whole["viewbox"].split()[2])
+    widest = float(re.fullmatch(r"max-width: min\(100%, (\d+)px\)", whole["style"])[1])
+    assert widest / width == pytest.approx(16 / points, rel=0.01)
+
+
 def test_a_figure_tells_mean_interval_n_and_the_papers_value(runs):
     figure = figures.against_batch_size(runs, ["synthetic-1k"])
     page = BeautifulSoup(picture.html(figure), "html.parser")
