@@ -6,6 +6,7 @@ with an environment, a namespace and imports of this package of its own. `jupyte
 provisioner."""
 
 import atexit
+import contextlib
 import os
 import sys
 from importlib.metadata import EntryPoint
@@ -30,15 +31,17 @@ def fork_kernels() -> None:
 
 
 class ForkedProvisioner(LocalProvisioner):
-    """Starts a Python kernel by a fork; any other as its parent does."""
+    """Starts a Python kernel by a fork; any other as its parent does, and all where no fork server starts, as
+    under a temporary folder whose name is too long for its socket."""
 
     async def launch_kernel(self, cmd: list[str], **kwargs):
-        if LAUNCHER not in cmd:
-            return await super().launch_kernel(cmd, **kwargs)
-        arguments = cmd[cmd.index(LAUNCHER) + 1 :]
-        self.process = Forked(arguments, kwargs["env"], kwargs.get("cwd"), kwargs.get("stderr") is not None)
-        self.pid = self.process.pid
-        return self.connection_info
+        with contextlib.suppress(ValueError, OSError):
+            arguments = cmd[cmd.index(LAUNCHER) + 1 :]
+            quiet = kwargs.get("stderr") is not None
+            self.process = Forked(arguments, kwargs["env"], kwargs.get("cwd"), quiet)
+            self.pid = self.process.pid
+            return self.connection_info
+        return await super().launch_kernel(cmd, **kwargs)
 
 
 class Forked:

@@ -92,12 +92,22 @@ def test_a_death_is_noticed(kernel):
     assert gone(pid) and not manager.is_alive()
 
 
-def test_another_language_starts_as_ever(monkeypatch):
+def test_what_cannot_be_forked_starts_as_ever(monkeypatch):
+    """Another language; any where the fork server's socket has no place."""
+
     async def launched(self, cmd, **kwargs):
-        return cmd
+        return cmd, kwargs
+
+    def no_room(*_):
+        raise OSError("AF_UNIX path too long")
 
     monkeypatch.setattr(LocalProvisioner, "launch_kernel", launched)
-    coroutine = forked_kernels.ForkedProvisioner().launch_kernel(["R", "-e", "IRkernel::main()"])
-    with pytest.raises(StopIteration) as ended:
-        coroutine.send(None)
-    assert ended.value.value == ["R", "-e", "IRkernel::main()"]
+    monkeypatch.setattr(forked_kernels, "Forked", no_room)
+    for cmd in (
+        ["R", "-e", "IRkernel::main()"],
+        ["python", "-m", forked_kernels.LAUNCHER, "-f", "made.json"],
+    ):
+        coroutine = forked_kernels.ForkedProvisioner().launch_kernel(cmd, env={})
+        with pytest.raises(StopIteration) as ended:
+            coroutine.send(None)
+        assert ended.value.value == (cmd, {"env": {}})
