@@ -1,6 +1,7 @@
 """Forked kernels: as fresh as others, and as easily stopped."""
 
 import os
+import subprocess
 import sys
 import time
 
@@ -9,6 +10,7 @@ from jupyter_client.manager import start_new_kernel
 from jupyter_client.provisioning import LocalProvisioner
 
 from bbatch.publishing import forked_kernels
+from bbatch.repository import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux alone")
 
@@ -65,9 +67,25 @@ def test_each_has_its_own_names_environment_and_folder(kernel, tmp_path, monkeyp
     assert first("import os; print(os.environ.get('MADE_UP'))") == "None"
 
 
-def test_the_libraries_are_there_before_the_first_cell(kernel):
-    _, run = kernel()
-    assert run(f"import sys; print(set({forked_kernels.LIBRARIES}) <= set(sys.modules))") == "True"
+ASKED = """
+import sys
+from jupyter_client.manager import start_new_kernel
+from bbatch.publishing.forked_kernels import LIBRARIES, fork_kernels
+fork_kernels()
+manager, client = start_new_kernel(kernel_name="python3")
+code = f"import sys; print(set({LIBRARIES}) <= set(sys.modules), 'bbatch.pages' in sys.modules)"
+said = []
+client.execute_interactive(code, output_hook=lambda m: said.append(m["content"].get("text", "")))
+client.stop_channels()
+manager.shutdown_kernel()
+print("".join(said))
+"""
+
+
+def test_the_libraries_are_there_before_the_first_cell_and_the_package_is_not():
+    """In a process of its own: other tests have a fork server of this one at work, with other modules."""
+    done = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.split() == ["True", "False"], done.stdout + done.stderr
 
 
 def test_it_is_interrupted_and_goes_on(kernel):
