@@ -1,5 +1,6 @@
 """What all tests share: one thread, the real data sets, an empty place for measurements of geometry."""
 
+import gc
 import sys
 from functools import cache
 
@@ -38,6 +39,11 @@ def pytest_addoption(parser):
 def pytest_collection_modifyitems(items):
     """The book first: nothing else takes as long, and other processes go on meanwhile."""
     items.sort(key=lambda item: item.path.name != "test_book.py")
+
+
+def pytest_collection_finish():
+    """What is loaded by now stays: collections of garbage need not go through it again and again."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ provisioner."""
 
 import atexit
 import contextlib
+import gc
 import os
 import sys
 from importlib.metadata import EntryPoint
@@ -72,6 +73,7 @@ class Forked:
 
 def _run(arguments: list[str], environment: dict[str, str], folder: str | None, quiet: bool) -> None:
     """In the child: a kernel, as `python -m ipykernel_launcher` is one."""
+    gc.freeze()  # the libraries stay: collections of garbage need not go through them again and again
     os.setsid()  # so that Ctrl-C in a terminal is left to the process that started it
     Thread(target=_end_with_parent, daemon=True).start()
     os.environ.clear()
