@@ -1,6 +1,8 @@
 """What all tests share: one thread, the real data sets, an empty place for measurements of geometry."""
 
 import gc
+import os
+import subprocess
 import sys
 from functools import cache
 
@@ -10,6 +12,7 @@ import torch
 from bbatch import config, data, extensions, image_files, metrics, models, optimizers
 from bbatch.publishing.execution import use_this_checkout
 from bbatch.publishing.forked_kernels import fork_kernels
+from bbatch.repository import ROOT
 from factories import FILES
 from small_geometry import empty_place
 
@@ -34,6 +37,13 @@ def pytest_addoption(parser):
         action="store_true",
         help="50 kills of each kind; every choice of parameters of each notebook",
     )
+
+
+def pytest_configure(config):
+    """The processes of a whole run find the compiled loop; else the first few would each compile it."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        here = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+        subprocess.Popen([sys.executable, "-c", "import faults.warm"], env=here)
 
 
 def pytest_collection_modifyitems(items):

@@ -14,7 +14,7 @@ def shown(path: Path, parameters: dict) -> list[str]:
     """The visible text of each output, in order. Raises what a cell raises, as a kernel would stop there."""
     cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
     before, found = os.getcwd(), []
-    shell = InteractiveShell.instance()
+    shell = InteractiveShell.instance(cache_size=0)  # else each reset collects garbage, for half a second
     _begin(shell)
     os.chdir(path.parent)
     try:

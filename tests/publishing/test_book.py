@@ -195,15 +195,18 @@ LOOK = """(async () => {
   };
 })()"""
 
-# axe-core (tests/axe, MPL-2.0) on the page as it stands. Left out are the insides of drawings, which have
-# their words, and the further rows of long tables, which are made as the first ones are.
+# Thousands of elements that axe-core need not go through: the insides of drawings, which have their words,
+# the further rows of long tables, which are made as the first ones are, and the words of code folded away.
+PRUNE = """document.querySelectorAll(
+  ".bbatch-whole > g, .bbatch-panel, .plotly-graph-div svg, mjx-container, tbody > tr:nth-child(n+12), " +
+  "details:not([open]) .highlight span").forEach(e => e.remove())"""
+
+# axe-core (tests/axe, MPL-2.0) on what is left, two frames after the window was resized, for the same reason.
 AXE = """(async () => {
-  const root = document.documentElement;
+  const root = document.documentElement, frame = () => new Promise(requestAnimationFrame);
   root.dataset.theme = root.dataset.mode = "%s";
-  const found = await axe.run({exclude: [".bbatch-whole > g", ".bbatch-panel", ".plotly-graph-div svg",
-                                         "mjx-container",
-                                         "tbody > tr:nth-child(n+12)"]},
-                              {resultTypes: ["violations"],
+  await frame(); await frame();
+  const found = await axe.run({resultTypes: ["violations"],
                                runOnly: {type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}});
   return found.violations.filter(one => ["serious", "critical"].includes(one.impact)).flatMap(
     one => one.nodes.map(
@@ -224,15 +227,14 @@ def look_at(paths: list[Path]) -> list[tuple]:
     axe, wrong = (Path(__file__).parents[1] / "axe" / "axe.min.js").read_text(), []
     with browser.Browser() as chromium:
         for number, path in enumerate(paths):
+            wide, troubles = chromium.visit(path.as_uri(), WIDTHS[0], LOOK)
+            wrong += [(path.name, text) for text in troubles]
+            chromium.resize(WIDTHS[1])
+            seen = zip(WIDTHS, (wide, chromium.evaluate(LOOK)), strict=True)
+            wrong += [(path.name, width, what, n) for width, look in seen for what, n in look.items() if n]
+            chromium.evaluate(f"{PRUNE}; {axe}; 0")
             for width, theme in zip(WIDTHS, (THEMES, THEMES[::-1])[number % 2], strict=True):
-                if width == WIDTHS[0]:
-                    seen, troubles = chromium.visit(path.as_uri(), width, LOOK)
-                    wrong += [(path.name, text) for text in troubles]
-                    chromium.evaluate(axe + "; 0")
-                else:
-                    chromium.resize(width)
-                    seen = chromium.evaluate(LOOK)
-                wrong += [(path.name, width, what, count) for what, count in seen.items() if count]
+                chromium.resize(width)
                 wrong += [(path.name, width, theme, text) for text in chromium.evaluate(AXE % theme)]
     return wrong
 
