@@ -16,7 +16,16 @@ from threading import Thread
 
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 
-LIBRARIES = ["torch", "scipy.stats", "pandas", "pyarrow", "matplotlib.pyplot", "ipykernel.kernelapp"]
+LIBRARIES = [
+    "torch._dynamo",  # PyTorch, with what its first optimizer imports
+    "numba",
+    "sklearn.datasets",
+    "scipy.stats",
+    "pandas",
+    "pyarrow",
+    "matplotlib.pyplot",
+    "ipykernel.kernelapp",
+]
 LAUNCHER = "ipykernel_launcher"
 
 
