@@ -27,6 +27,7 @@ REGISTRIES = (
 )
 
 torch.set_num_threads(1)  # as the sweep's workers do
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # and in the processes that are started here
 use_this_checkout()  # the kernels in which nbval runs the notebooks
 fork_kernels()
 

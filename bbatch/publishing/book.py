@@ -117,6 +117,7 @@ def _begin(lock) -> None:
     without a start of their own."""
     tqdm.set_lock(lock)
     worker.begin()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # no sum on a page depends on how many cores there are
     fork_kernels()
 
 
