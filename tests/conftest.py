@@ -53,8 +53,10 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """What is loaded by now stays: collections of garbage need not go through it again and again."""
+    """What is loaded by now stays: collections of garbage need not go through it again and again, nor go
+    through what is new as often as a program needs it that is short of memory."""
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session")
