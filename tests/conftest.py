@@ -53,8 +53,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """What is loaded by now stays: collections of garbage need not go through it again and again, nor go
-    through what is new as often as a program needs it that is short of memory."""
+    """Garbage is collected without going through what is loaded by now, and less often: memory is plenty."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
 
