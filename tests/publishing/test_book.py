@@ -259,7 +259,7 @@ def test_a_page_of_each_kind_is_whole_from_a_server(site, chromium):
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site)) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         wrong = []
-        for name in ("book/index", "book/explorer", "book/background", "notebooks/02_accuracy_synthetic"):
+        for name in ("book/index", "book/explorer", "book/background", "notebooks/08_loss_landscape"):
             address = f"http://127.0.0.1:{server.server_port}/{name}.html"
             seen, troubles = chromium.visit(address, WIDTHS[0], LOOK)
             wrong += [(name, text) for text in troubles] + [(name, what, n) for what, n in seen.items() if n]
