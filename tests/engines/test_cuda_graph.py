@@ -133,7 +133,7 @@ def test_equal_runs_give_equal_bits(device, batch, dataset, optimizer):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("device", DEVICES)
 def test_resumes_bit_for_bit(device, optimizer):
-    run, data = run_of("synthetic-1k", optimizer=optimizer, epochs=4), tiny("synthetic-1k").to(device)
+    run, data = run_of("synthetic-1k", optimizer=optimizer, epochs=3), tiny("synthetic-1k").to(device)
     whole, first, second = (engine_of(GraphEngine, run, data, device) for _ in range(3))
     for epoch in range(3):
         whole.train_epoch(epoch)
