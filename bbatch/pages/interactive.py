@@ -30,6 +30,10 @@ class Shown:
     def __init__(self, bundle: dict[str, object]):
         self.bundle = bundle
 
+    def __repr__(self) -> str:
+        """The same at each execution: it stands in the notebook as text."""
+        return "an interactive figure"
+
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, object]:
         return self.bundle
 

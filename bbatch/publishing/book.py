@@ -13,9 +13,8 @@ import hashlib
 import os
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -23,7 +22,6 @@ from tqdm import tqdm
 
 from ..errors import BadInput
 from ..repository import ROOT
-from ..sweeping import worker
 from . import execution, notebooks, provenance
 from .forked_kernels import fork_kernels
 from .rendering import BUILD, HTML, BookFailed, render, stage
@@ -77,32 +75,23 @@ def execute_all() -> list[Path]:
     todo = [path for path, value in stamps.items() if not _fresh(path, value)]
     same = f"{len(stamps) - len(todo)} unchanged since the last build"
     print(f"Notebooks: {len(todo)} to execute, {same}.", flush=True)
-    failures, started = [], time.monotonic()
-    context, others = get_context("spawn"), active_children()
-    with ProcessPoolExecutor(min(2, os.cpu_count() or 1), context, _begin, (context.RLock(),)) as pool:
-        for path in todo:
-            _stamp_file(path).unlink(missing_ok=True)
-        # One bar a notebook on a terminal; in a log, where bars pile up, a line as each ends.
-        waiting = {}
-        for k, path in enumerate(todo):
-            bar = {"desc": path.stem, "position": k} if sys.stderr.isatty() else False
-            waiting[pool.submit(execution.execute, path, {}, executed_copy(path), progress=bar)] = path
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # no sum on a page depends on how many cores there are
+    fork_kernels()
+    failures, started, others = [], time.monotonic(), active_children()
+    for path in todo:
+        _stamp_file(path).unlink(missing_ok=True)
+    with execution.without_noise(), ThreadPool(min(2, os.cpu_count() or 1)) as pool:
         try:
-            for future in as_completed(waiting):
-                path = waiting[future]
-                try:
-                    future.result()
+            for path, failure in pool.imap_unordered(_execute, enumerate(todo)):
+                if failure:
+                    failures.append(failure)
+                else:
                     _stamp_file(path).write_text(stamps[path])
                     tqdm.write(f"  {path.name} executed, {time.monotonic() - started:.0f} s after the start")
-                except execution.NotebookFailed as error:
-                    failures.append(str(error))
-                except BrokenProcessPool:
-                    died = "its process died, perhaps for want of memory"
-                    failures.append(f"{path.name} stopped because {died}.")
         except KeyboardInterrupt:
-            for process in active_children():
-                if process not in others:
-                    process.kill()  # its kernel ends with it
+            for kernel in active_children():
+                if kernel not in others:
+                    kernel.kill()
             done = sum(_fresh(path, stamps[path]) for path in todo)
             raise KeyboardInterrupt(
                 f"{done} of {len(todo)} notebooks were executed and are kept; the same command goes on there."
@@ -112,13 +101,16 @@ def execute_all() -> list[Path]:
     return list(stamps)
 
 
-def _begin(lock) -> None:
-    """Once a process that executes notebooks: one lock for all bars, Ctrl-C left to the build, and kernels
-    without a start of their own."""
-    tqdm.set_lock(lock)
-    worker.begin()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # no sum on a page depends on how many cores there are
-    fork_kernels()
+def _execute(numbered: tuple[int, Path]) -> tuple[Path, str]:
+    """Execute a notebook in a thread; returns its path and why it failed, or nothing."""
+    position, path = numbered
+    # One bar a notebook on a terminal; in a log, where bars pile up, a line as each ends.
+    bar = {"desc": path.stem, "position": position} if sys.stderr.isatty() else False
+    try:
+        execution.execute(path, {}, executed_copy(path), progress=bar)
+    except execution.NotebookFailed as error:
+        return path, str(error)
+    return path, ""
 
 
 def stamp(path: Path) -> str:

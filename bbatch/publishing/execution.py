@@ -57,10 +57,12 @@ def execute(
         os.environ.setdefault("TQDM_MININTERVAL", "60")  # seconds between lines; also of bars in the notebook
         form = "{desc}: cell {n_fmt} of {total_fmt}, {elapsed}"
         progress |= {"file": log, "mininterval": 60, "bar_format": form}
-    how = {"kernel_name": "python3", "cwd": str(path.parent), "extra_arguments": ["--log-level=CRITICAL"]}
+    how = {"kernel_name": "python3", "extra_arguments": ["--log-level=CRITICAL"]}
+    # The kernel's folder; papermill's `cwd` would be that of this process, and the book executes two at once.
+    how["resources"] = {"metadata": {"path": str(path.parent)}}
     how |= {"progress_bar": progress, "stderr_file": log, "request_save_on_cell_execute": True}
     try:
-        with _without_noise():
+        with without_noise():
             papermill.execute_notebook(str(path), str(output), parameters, **how)
     except (papermill.PapermillExecutionError, DeadKernelError) as error:
         why = "because its kernel died, perhaps for want of memory"
@@ -153,7 +155,7 @@ def _label(path: Path, parameters: dict) -> str:
 
 
 @contextlib.contextmanager
-def _without_noise():
+def without_noise():
     """papermill logs its steps and libraries warn of their age; the progress bar says enough."""
     logger, level = logging.getLogger("papermill"), logging.getLogger("papermill").level
     logger.setLevel(logging.ERROR)

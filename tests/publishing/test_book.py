@@ -157,6 +157,11 @@ def test_no_page_shows_an_object_instead_of_its_content(pages):
     ] == []
 
 
+def test_no_executed_notebook_holds_an_address_in_memory(site):
+    """It would differ at each execution."""
+    assert [path.name for path in book.EXECUTED.glob("*.ipynb") if " at 0x" in path.read_text()] == []
+
+
 def test_pages_and_notebooks_name_no_machine(pages):
     host, user, home = socket.gethostname(), getpass.getuser(), str(Path.home())
     names = [re.escape(str(ROOT)) + r"\b", rf"\b{re.escape(user)}@", rf"@{re.escape(host)}\b"]
