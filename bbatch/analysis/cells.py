@@ -90,7 +90,7 @@ def combine(runs: pd.DataFrame, dataset: str, weights: Mapping[Cell, float], met
     if absent:
         return lacking(about, command(dataset, absent[0][1]), unit=unit)
     # A run at chance tells nothing of how finely the others can be told apart.
-    steady = _grid(mine, "test_acc")[2] > near_chance(dataset)
+    steady = (table if metric == "test_acc" else _grid(mine, "test_acc")[2]) > near_chance(dataset)
     found = weighted(table, [weights.get(cell, 0.0) for cell in cells], unit, about, steady)
     if not found.n:
         return lacking(about, command(dataset), unit=unit)

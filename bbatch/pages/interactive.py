@@ -13,7 +13,8 @@ import plotly.io as pio
 from matplotlib.figure import Figure
 
 from . import parameters
-from .picture import inline, png
+from .picture import inline
+from .still import png
 
 # A surface takes a second and more to draw: first the page is there to be read, then its figures are drawn,
 # one by one. "bbatch-drawn" tells the page (book/_js/page.js).

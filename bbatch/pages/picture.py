@@ -5,7 +5,6 @@ sheet shows the panels one below the other; without JavaScript or style sheet, a
 whole. What `book/_js/figures.js` adds to it, it reads from a JSON block.
 """
 
-import base64
 import hashlib
 import io
 import json
@@ -19,11 +18,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from . import parameters
+from .still import still
 from .style import dark, is_grey
 
 SCALE = 1.9  # CSS pixels a point that a panel is drawn at, at most, where it stands alone
 WHOLE = 1.45  # and a whole figure: its labels, of 11 points, are then as large as the words of the page
-STILL = "<style>.bbatch-still { display: none }</style>"
 
 
 @dataclass
@@ -110,26 +109,8 @@ def html(figure: Figure) -> str:
         f'<figure class="{kind}" data-runs="{escape(about.runs)}">{title}<div class="bbatch-drawing">'
         f'<svg class="bbatch-whole" role="img" aria-label="{alt}" {size} '
         f'style="max-width: min(100%, {width * WHOLE:.0f}px)">{whole}</svg>{boxes}</div>'
-        f"{caption}{json_block(more)}{_still(figure, alt)}</figure>"
+        f"{caption}{json_block(more)}{still(figure, alt)}</figure>"
     )
-
-
-def _still(figure: Figure, alt: str) -> str:
-    """The figure as an image. JupyterLab takes drawings, scripts and style sheets out of a notebook that it
-    does not trust, such as one that papermill alone has executed; there the image is seen, else hidden."""
-    return f'{STILL}<img class="bbatch-still" alt="{alt}" src="data:image/png;base64,{png(figure)}">'
-
-
-def png(figure: Figure) -> str:
-    """A figure as PNG, in base 64: the same text for the same figure."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90, facecolor="white", metadata={"Software": None})
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-def without_still(text: str) -> str:
-    """The HTML of figures without their images, which a page of the book does not need."""
-    return re.sub(re.escape(STILL) + r'<img class="bbatch-still" [^>]*>', "", text)
 
 
 def unbroken(text: str) -> str:

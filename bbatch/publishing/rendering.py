@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from tqdm import tqdm
 
-from ..pages import picture
+from ..pages.still import without_still
 from ..repository import ROOT
 from . import notebooks, provenance
 
@@ -69,7 +69,7 @@ def _for_the_page(output) -> None:
     it."""
     if "text/html" in output.get("data", {}):
         output.data.pop("application/vnd.plotly.v1+json", None)
-        output.data["text/html"] = picture.without_still(output.data["text/html"])
+        output.data["text/html"] = without_still(output.data["text/html"])
 
 
 def render() -> None:
