@@ -4,6 +4,8 @@ import ast
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 import bbatch
 
 PACKAGE = Path(bbatch.__file__).parent
@@ -61,7 +63,10 @@ def imported(module: str, text: str) -> set[str]:
     return found & set(MODULES)
 
 
-ARROWS = {module: imported(module, path.read_text()) for module, path in MODULES.items()}
+@pytest.fixture(scope="module")
+def arrows() -> dict[str, set[str]]:
+    """What each module imports."""
+    return {module: imported(module, path.read_text()) for module, path in MODULES.items()}
 
 
 def floor(module: str) -> int:
@@ -84,12 +89,12 @@ def test_every_module_stands_in_a_room():
     assert {module.split(".")[0] for module in MODULES} == set(FLOOR)
 
 
-def test_imports_point_down():
-    assert upward(ARROWS) == []
+def test_imports_point_down(arrows):
+    assert upward(arrows) == []
 
 
-def test_imports_run_in_no_circle():
-    assert circle(ARROWS) == []
+def test_imports_run_in_no_circle(arrows):
+    assert circle(arrows) == []
 
 
 def test_the_search_finds_an_upward_import_and_a_circle():

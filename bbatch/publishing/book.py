@@ -13,11 +13,13 @@ import hashlib
 import os
 import sys
 import time
+from contextlib import closing
 from multiprocessing import active_children
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from jupyter_core.utils import ensure_event_loop
 from tqdm import tqdm
 
 from ..errors import BadInput
@@ -107,7 +109,8 @@ def _execute(numbered: tuple[int, Path]) -> tuple[Path, str]:
     # One bar a notebook on a terminal; in a log, where bars pile up, a line as each ends.
     bar = {"desc": path.stem, "position": position} if sys.stderr.isatty() else False
     try:
-        execution.execute(path, {}, executed_copy(path), progress=bar)
+        with closing(ensure_event_loop()):  # of this thread, which Jupyter leaves open
+            execution.execute(path, {}, executed_copy(path), progress=bar)
     except execution.NotebookFailed as error:
         return path, str(error)
     return path, ""
