@@ -1,7 +1,7 @@
 """Means, intervals and paired differences over seeds, correlations and power laws."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +51,12 @@ def decimal_text(value: float, decimals: int = 2, sign: str = "") -> str:
     whatever the last bits of the sum are.
     """
     return f"{round(value, 9):{sign}z.{decimals}f}".replace("-", "−")
+
+
+def from_to(values, told: Callable[[float], str] = str) -> str:
+    """The least and the largest of some values, as `told` writes them: "3 to 20", or "3" where they read the
+    same, as those of a single run."""
+    return " to ".join(dict.fromkeys(told(value) for value in (min(values), max(values))))
 
 
 def span(interval, decimals: int = 2, sign: str = "") -> str:

@@ -173,3 +173,9 @@ def test_a_tie_is_rounded_alike_whatever_the_last_bits_are():
     around = [-0.205, np.nextafter(-0.205, 0), np.nextafter(-0.205, -1), -0.205 + 1e-13]
     assert len({statistics.decimal_text(value) for value in around}) == 1
     assert statistics.decimal_text(-1e-12, 2, "+") == "+0.00" and statistics.decimal_text(-1.5, 1) == "−1.5"
+
+
+def test_ends_of_values_are_one_where_they_read_the_same():
+    assert statistics.from_to([5, 20, 3]) == "3 to 20" and statistics.from_to([7, 7]) == "7"
+    assert statistics.from_to([-1.0, 0.5], statistics.decimal_text) == "−1.00 to 0.50"
+    assert statistics.from_to([78.551, 78.549], statistics.decimal_text) == "78.55"

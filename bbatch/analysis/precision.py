@@ -1,9 +1,11 @@
 """What 16-bit arithmetic changes: runs recorded in bf16 and in fp32 with all else equal."""
 
+from functools import partial
+
 import pandas as pd
 
 from ..config import DATASETS
-from ..statistics import decimal_text, mean_interval
+from ..statistics import decimal_text, from_to, mean_interval
 
 COLUMNS = "data set;B;epochs;training samples;fp32 (%);bf16 (%);test accuracy;gap, clean;n".split(";")
 WIDE = 20.0  # points; half an interval beyond that tells less than the values themselves
@@ -18,7 +20,7 @@ def precision_effect(frame: pd.DataFrame) -> pd.DataFrame:
     for (name, b, epochs, samples, _), runs in frame[frame["lr_rule"] == "linear"].groupby(cell):
         wide = runs.pivot_table(index="seed", columns="precision", values=["test_acc", "gap"])
         if {"fp32", "bf16"} <= set(runs["precision"]) and len(pairs := wide.dropna()):
-            spans = (_from_to(pairs["test_acc", p]) for p in ("fp32", "bf16"))
+            spans = (from_to(pairs["test_acc", p], decimal_text) for p in ("fp32", "bf16"))
             effects = (_told(pairs[m, "bf16"] - pairs[m, "fp32"]) for m in ("test_acc", "gap"))
             at = DATASETS[name].title, int(b), int(epochs), int(samples)
             rows.append([*at, *spans, *effects, len(pairs)])
@@ -31,10 +33,4 @@ def _told(differences: pd.Series) -> str:
     i = mean_interval(differences)
     if i.half_width <= WIDE or i.n < 2:
         return i.text(sign="+")
-    return _from_to(differences, sign="+")
-
-
-def _from_to(values: pd.Series, sign: str = "") -> str:
-    """The lowest value and the highest; one number where they are the same, as those of a single run."""
-    ends = [decimal_text(end, sign=sign) for end in (values.min(), values.max())]
-    return " to ".join(dict.fromkeys(ends))
+    return from_to(differences, partial(decimal_text, sign="+"))

@@ -11,9 +11,9 @@ from ..choosing.answer import Answer
 from ..evaluation.problems import PROBLEMS
 from ..evaluation.ways import METHODS
 from ..geometry.gradient_noise import NoiseScale
+from ..statistics import from_to
 from . import style
 from .picture import describe, series, tip, titled
-from .shown import from_to
 from .style import COLORS, FAINT, INK, batch_size_axis, drawing, has_bar, log_numbers, shades, with_ends
 
 MARKS = dict(zip(METHODS, "oDs^v", strict=True))

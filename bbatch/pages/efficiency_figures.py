@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from .. import published
 from ..analysis.efficiency import BASE, printed_speedup
 from ..config import DATASETS
+from ..statistics import from_to
 from .efficiency_tables import ratio_text
 from .picture import describe, series, tip
-from .shown import from_to
 from .style import COLORS, INK, PAPER, batch_size_axis, drawing, log_numbers, with_ends
 
 PANELS = {

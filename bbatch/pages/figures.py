@@ -12,10 +12,9 @@ from matplotlib.lines import Line2D
 from ..analysis.cells import learned
 from ..config import DATASETS
 from ..published import COLUMN_OF
-from ..statistics import Interval, decimal_text
+from ..statistics import Interval, decimal_text, from_to
 from . import style
 from .picture import describe, series, tip, titled
-from .shown import from_to
 from .style import COLORS, INK, PAPER, drawing
 from .tables import METRICS, compare
 

@@ -11,11 +11,6 @@ PROSE = 40  # characters from which a cell is read as a sentence, from the left
 WIDE = 70  # letters of a table's widest cells, side by side, from which it takes the margin too
 
 
-def from_to(numbers) -> str:
-    """The least and the largest of some numbers: "3 to 20", or "3" where they are one."""
-    return " to ".join(dict.fromkeys(f"{n}" for n in (min(numbers), max(numbers))))
-
-
 def three_digits(value: float) -> str:
     """Three digits or more, zeros at the end included: "0.500", "2.91", "110", "267,900"; "–" for NaN."""
     if math.isnan(value):

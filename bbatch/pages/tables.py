@@ -15,8 +15,7 @@ from ..config import DATASETS, SYNTHETIC
 from ..errors import BadInput
 from ..metrics import interval
 from ..models import NETWORKS, parameter_count
-from ..statistics import Interval, decimal_text, span
-from .shown import from_to
+from ..statistics import Interval, decimal_text, from_to, span
 
 METRICS = {
     "test_acc": "Test accuracy (%)",
