@@ -57,6 +57,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=int, default=42, help="default: 42, the paper's")
     sub.add_argument("--epochs", type=int, help="default: the paper's")
     sub.add_argument("--base-lr", type=float, help="rate at the base batch size (default: the paper's)")
+    warm = "epochs in which the rate climbs to its full value (default: the paper's); 0: no warm-up"
+    sub.add_argument("--warmup-epochs", type=int, help=warm)
     add_training(sub)
     sub = add("sweep", _sweep, "train every run of a profile that has no record yet")
     add_datasets(sub)
@@ -153,7 +155,8 @@ def _data(options) -> list[dict]:
 
 
 def _run(options) -> pd.DataFrame:
-    changes = {name: getattr(options, name) for name in ("epochs", "base_lr", "lr_rule", "precision")}
+    changeable = ("epochs", "base_lr", "warmup_epochs", "lr_rule", "precision")
+    changes = {name: getattr(options, name) for name in changeable}
     run = config.plan(options.dataset, options.batch_size, options.seed, **changes)
     store = Store()
     sweep([run], store, jobs=1, device=options.device, progress=not options.json)

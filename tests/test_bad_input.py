@@ -98,6 +98,8 @@ COMMANDS = [
     ],
     (RUN + ["--base-lr", "-inf"], "argument --base-lr: expected one argument"),
     (RUN + ["--base-lr", "fast"], "argument --base-lr: invalid float value: 'fast'"),
+    (RUN + ["--warmup-epochs", "-1"], "number of warm-up epochs is -1; .* at least 0"),
+    (RUN + ["--warmup-epochs", "x"], "argument --warmup-epochs: invalid int value: 'x'"),
     *[
         (RUN + ["--lr-rule", r], f"learning-rate rule '{r}' is unknown; allowed are {RULES}")
         for r in ("quadratic", "LINEAR", "", "lin")

@@ -8,6 +8,8 @@ import sys
 import pytest
 
 from bbatch import cli, commands
+from bbatch.config import plan
+from bbatch.errors import BadInput
 from bbatch.records import integrity
 from bbatch.repository import ROOT
 from factories import record_of_four_epochs as record
@@ -80,6 +82,23 @@ def test_a_store_whose_name_is_no_text_and_no_home(tmp_path):
     done = bbatch(*words, BBATCH_STORE=folder, HOME="/nonexistent", XDG_CACHE_HOME="")
     assert json.loads(done.stdout)[0]["batch_size"] == 400 and "Traceback" not in done.stderr
     assert len(os.listdir(os.path.join(folder, "records"))) == 1
+
+
+def test_run_trains_what_its_options_say(monkeypatch, tmp_path):
+    planned = []
+
+    def only_planned(runs, *more, **named):
+        planned.extend(runs)
+        raise BadInput("nothing is trained here.")
+
+    monkeypatch.setattr(commands, "sweep", only_planned)
+    monkeypatch.setenv("BBATCH_STORE", str(tmp_path))
+    changes = {"epochs": 3, "base_lr": 0.2, "warmup_epochs": 0, "lr_rule": "sqrt", "precision": "bf16"}
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in changes.items()]
+    assert cli.main(["run", "mnist", "--batch-size", "512", "--seed", "7", *options]) == 2
+    assert planned == [plan("mnist", 512, 7, **changes)]
+    assert cli.main(["run", "mnist", "--batch-size", "512"]) == 2
+    assert planned[1].warmup_epochs == 5, "the paper's"
 
 
 def test_a_budget_too_small_for_one_training_is_told(tmp_path, monkeypatch, capsys):
