@@ -7,7 +7,7 @@ import pandas as pd
 from ..config import DATASETS
 from ..statistics import decimal_text, from_to, mean_interval
 
-COLUMNS = "data set;B;epochs;training samples;fp32 (%);bf16 (%);test accuracy;gap, clean;n".split(";")
+COLUMNS = "data set;B;epochs;training samples;fp32 (%);bf16 (%);Δ test accuracy;Δ gap, clean;n".split(";")
 WIDE = 20.0  # points; half an interval beyond that tells less than the values themselves
 
 

@@ -120,7 +120,7 @@ def gap_closed(dataset: str, runs: pd.DataFrame) -> pd.DataFrame:
     closed; missing where the gap's interval does not lie above 0) and over_tuned (points: what the remedy has
     over the plain training at its best rate, of the same seeds), all `Interval`; rate (the chosen one;
     missing for the rules), at_edge (it is the lowest or highest tried); at that rate, means over the seeds of
-    epochs, steps and cpu_seconds, the engine and the precision.
+    epochs, steps and cpu_seconds (missing where a GPU trained), the engine and the precision.
     """
     arms, rows = by_arm(dataset, runs), []
     plain, counts = arms[PLAIN], {name: found["seed"].nunique() for name, found in arms.items()}
@@ -156,12 +156,14 @@ def _compared(u: Untreated, name: str, accuracy: np.ndarray) -> dict:
 
 
 def cost_of_run(runs: pd.DataFrame, batch_size: int, rate: float) -> dict:
-    """Means over the runs at one rate, and the engine that trained them."""
+    """Means over the runs at one rate, and the engine that trained them.
+
+    cpu_seconds is NaN where a GPU trained: processor time of its host is no cost of a run."""
     cell = runs[(runs["batch_size"] == batch_size) & (runs["lr"] == rate)]
     return {
         "epochs": float(cell["epochs_run"].mean()),
         "steps": float(np.mean([_steps(row) for row in cell.itertuples()])),
-        "cpu_seconds": float(cell["cpu_seconds"].mean()),
+        "cpu_seconds": float(cell["cpu_seconds"].where(cell["device"] == "cpu").mean()),
         "engine": ", ".join(sorted(cell["engine"].unique())),
         "precision": ", ".join(sorted(cell["precision"].unique())),
     }

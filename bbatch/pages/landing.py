@@ -122,8 +122,8 @@ def answer_table(runs: pd.DataFrame) -> Table:
         "flat": [f"{a} to {b}" if a < b else f"{a} alone" for a, b in found["flat"]],
         "best B": found["best"],
         "cost of B = 512 (points)": [i.text() for i in found["cost_of_512"]],
-        "n": [i.n for i in found["cost_of_512"]],
-        "sizes recorded": found["sizes"],
+        "seeds": [i.n for i in found["cost_of_512"]],
+        "batch sizes recorded": found["sizes"],
     }
     caption = "The batch size on each data set, under the paper's rule; ± half of the 95 % interval"
     return report.show(pd.DataFrame(columns), caption)

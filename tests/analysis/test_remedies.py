@@ -49,6 +49,7 @@ def rows_of(name, arm):
             "epochs_run": 20 if t.patience == PATIENCE else r.epochs,
             "cpu_seconds": float(r.epochs),
             "engine": "torch",
+            "device": "cpu",
         }
 
 
@@ -306,7 +307,9 @@ def arm(tops, seeds=3, engine="torch"):
         for k in range(seeds)
     ]
     names = ["batch_size", "lr", "seed", "test_acc", "epochs_run", "cpu_seconds"]
-    table = pd.DataFrame(rows, columns=names).assign(dataset=NAME, engine=engine, precision="fp32")
+    table = pd.DataFrame(rows, columns=names).assign(
+        dataset=NAME, engine=engine, device="cpu", precision="fp32"
+    )
     table = table.assign(held_out_acc=table["test_acc"], n_train=100, epochs=6, batch_schedule="fixed")
     return table.sample(frac=1, random_state=0)
 
@@ -387,6 +390,10 @@ def test_costs_are_means_over_the_runs_at_one_rate():
         "engine": "compiled, torch",
         "precision": "bf16, fp32",
     }
+    on_a_gpu = remedies.cost_of_run(cells.assign(device="cuda"), 32, 0.1)
+    assert np.isnan(on_a_gpu["cpu_seconds"]) and on_a_gpu["steps"] == 16, (
+        "its host's time is no cost of a run"
+    )
 
 
 def test_each_optimizer_loses_from_its_own_best_rate_on_the_seeds_of_both(by_arm, monkeypatch):
