@@ -26,8 +26,8 @@ from .estimate import Estimate, lacking, mean
 
 NEAR = 1.05  # times the lowest loss: nearer than the scatter of single runs would ask for luck
 DEFAULT, BEST = "always 32", "recommended"
-RESULTS = [*CHOICES, "test_acc", "best_acc", "target_epochs", "target_s"]
-COLUMNS = "problem method batch_sizes n test_acc regret reached seconds choice_cpu_s".split()
+RESULTS = [*CHOICES, "test_acc", "best_acc", "target_epochs", "target_s", "followed"]
+COLUMNS = "problem method batch_sizes n test_acc regret reached followed seconds choice_cpu_s".split()
 
 
 def whole_grid(runs: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -57,7 +57,7 @@ def method_results(
 
     Columns `RESULTS`: those of `ways.CHOICES`, then test_acc, best_acc (of the best cell, same seed),
     target_epochs and target_s: epochs, and seconds in plain PyTorch, until the target loss; missing where a
-    run never came there, or its losses or steps are not recorded.
+    run never came there, or its losses or steps are not recorded. followed: whether its losses are.
     """
     runs = all_runs() if runs is None else runs
     choices = table("choices", CHOICES) if choices is None else choices
@@ -75,7 +75,7 @@ def method_results(
             if (run := by_key.get(key)) and c["seed"] in best.index:
                 losses = np.asarray(run["losses"] if np.ndim(run["losses"]) else [], float)
                 scores = {"test_acc": max(run["test_acc"], 0.0), "best_acc": best[c["seed"]]}
-                rows.append(c | scores | {"losses": losses})
+                rows.append(c | scores | {"losses": losses, "followed": len(losses) > 0})
         lowest = [r["losses"].min() for r in rows if r["method"] == DEFAULT and len(r["losses"])]
         for r in rows:
             near = np.flatnonzero(r.pop("losses") <= NEAR * np.mean(lowest)) if lowest else []
@@ -96,8 +96,8 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for each problem and method, `COLUMNS`.
 
     batch_sizes: the most frequent and the range, as text; accuracies and regrets: `Interval`; reached: how
-    many of n runs came to the target loss; seconds: mean of target_s over those; choice_cpu_s: mean processor
-    seconds of choosing.
+    many runs came to the target loss, of those `followed` epoch by epoch; seconds: mean of target_s over
+    those that did; choice_cpu_s: mean processor seconds of choosing.
     """
     out = []
     for name in dict.fromkeys(rows["problem"]):
@@ -115,6 +115,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
                         "test_acc": mean_interval(r["test_acc"]),
                         "regret": paired_difference(r["best_acc"], r["test_acc"]),
                         "reached": int(r["target_epochs"].notna().sum()),
+                        "followed": int(r["followed"].sum()),
                         "seconds": r["target_s"].mean(),
                         "choice_cpu_s": r["cpu_seconds"].mean(),
                     }
@@ -136,7 +137,8 @@ def sooner(rows: pd.DataFrame, method: str = BEST, other: str = DEFAULT) -> pd.D
     fewer than two), both and either (numbers of seeds with which both, and `other`, got there).
     """
     out = []
-    for name, pairs in _pairs(rows, method, other).groupby("problem", sort=False):
+    pairs_of_all = _pairs(rows[rows["followed"]], method, other)
+    for name, pairs in pairs_of_all.groupby("problem", sort=False):
         there = pairs.dropna(subset="target_s_other")
         both = there.dropna(subset="target_s")
         if len(there) > 1:

@@ -19,8 +19,8 @@ from .style import has_bar
 CAPTION = (
     "What each way chose (most often, and the range over seeds), and what it gave: means ± half of the "
     "95 % interval, bare where it would rest on two seeds; regret in points, paired by seed; how many runs "
-    f"came to the default's lowest test loss, to within {100 * NEAR - 100:.0f} %, and after how many seconds "
-    "in plain PyTorch (mean over those runs; –: none came there, or its losses are not recorded); processor "
+    f"came to the default's lowest test loss, to within {100 * NEAR - 100:.0f} %, of those whose losses are "
+    "recorded, and after how many seconds in plain PyTorch (mean over those that did; –: none); processor "
     "seconds of choosing. Of the regression the score is the share of the variance that is explained"
 )
 MEANS = (
@@ -43,7 +43,7 @@ def comparison_table(rows: pd.DataFrame) -> pd.DataFrame:
         "B": s["batch_sizes"].str.replace(" to ", "–"),
         "test accuracy, %": [_told(i, Interval.text) for i in s["test_acc"]],
         "regret, points": [_told(i, Interval.text, sign="+") for i in s["regret"]],
-        "reached": [f"{k} of {n}" for k, n in zip(s["reached"], s["n"], strict=True)],
+        "reached": [f"{k} of {n}" if n else "–" for k, n in zip(s["reached"], s["followed"], strict=True)],
     }
     columns = {"training, s": "seconds", "choosing, s": "choice_cpu_s"}
     return pd.DataFrame(shown | {title: s[column].map(_short) for title, column in columns.items()})

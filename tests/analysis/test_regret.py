@@ -29,6 +29,11 @@ def rows():
     return pd.DataFrame(runs, columns=tables.RUNS), pd.DataFrame(choices, columns=ways.CHOICES)
 
 
+def _all_followed(made):
+    """Rows of problem, method, seed and target_s of runs whose losses are recorded."""
+    return pd.DataFrame(made, columns=["problem", "method", "seed", "target_s"]).assign(followed=True)
+
+
 def test_regret_is_paired_with_the_best_cell_and_time_counts_to_the_loss_of_the_default(rows):
     runs, choices = rows
     steps = pd.DataFrame({"problem": "wine", "batch_size": [32, 142], "n_train": 142, "step_s": [0.01, 0.02]})
@@ -73,7 +78,8 @@ def test_sooner_is_the_geometric_mean_over_the_seeds_with_which_both_got_there()
         for method, values in times.items()
         for seed, s in enumerate(values)
     ]
-    found = regret.sooner(pd.DataFrame(made, columns=["problem", "method", "seed", "target_s"]))
+    found = regret.sooner(_all_followed(made))
+    assert regret.sooner(_all_followed(made).assign(followed=False)).empty, "its losses are not recorded"
     found = found.set_index("problem")
     assert list(found.index) == ["wine", "text"]
     assert found.loc["wine", "ratio"].mean == pytest.approx((4 * 1 * 8) ** (1 / 3))
@@ -214,9 +220,9 @@ def test_results_row_by_row(rows):
         epochs = near[0] if near else math.nan
         seconds = epochs * 3 * 0.5 if c["batch_size"] == 32 else math.nan  # three batches of 32 in 70
         scores = {"test_acc": run["test_acc"], "best_acc": runs_of[c["seed"], 64]["test_acc"]}
-        wanted.append(c | scores | {"target_epochs": epochs, "target_s": seconds})
+        wanted.append(c | scores | {"target_epochs": epochs, "target_s": seconds, "followed": True})
     pd.testing.assert_frame_equal(found, pd.DataFrame(wanted), check_dtype=False)
-    assert list(found)[-4:] == ["test_acc", "best_acc", "target_epochs", "target_s"]
+    assert list(found)[-5:] == ["test_acc", "best_acc", "target_epochs", "target_s", "followed"]
     assert 0 < found["target_epochs"].notna().sum() < len(found)
     assert regret.method_results(runs[runs["seed"] == 42], choices, steps).empty
     assert len(regret.method_results(runs[runs["seed"] < 44], choices, steps)) == 4
@@ -239,13 +245,13 @@ def test_a_summary_is_in_the_order_of_the_ways_with_means_and_intervals_by_hand(
         for seed, t in enumerate((1.0, 2.0, math.nan, 6.0, 4.0))
     ]
     columns = "problem method seed batch_size test_acc best_acc target_epochs target_s cpu_seconds".split()
-    rows = pd.DataFrame(made, columns=columns)
+    rows = pd.DataFrame(made, columns=columns).assign(followed=True)
     found = regret.summary(rows)
     order = [(p, m) for p in ("Wine", "Digits") for m in ("recommended", "always 32", "range test")]
     assert list(zip(found["problem"], found["method"], strict=True)) == order
     for row in found.to_dict("records"):
         here = rows[(rows["problem"] == row["problem"].lower()) & (rows["method"] == row["method"])]
-        assert (row["n"], row["reached"], row["batch_sizes"]) == (5, 4, "32 (32 to 64)")
+        assert (row["n"], row["reached"], row["followed"], row["batch_sizes"]) == (5, 4, 5, "32 (32 to 64)")
         assert row["seconds"] == pytest.approx(2 * 13 / 4)
         assert row["choice_cpu_s"] == pytest.approx(sum(here["cpu_seconds"]) / 5)
         for name, values in (("test_acc", here["test_acc"]), ("regret", here["best_acc"] - here["test_acc"])):
@@ -280,9 +286,7 @@ def test_the_interval_of_sooner_is_that_of_the_logarithms():
         for method, times in (("recommended", [1.0, 2, 3, 4, 5]), ("always 32", [2.0, 3, 9, 4, math.nan]))
         for s, t in enumerate(times)
     ]
-    [row] = regret.sooner(pd.DataFrame(made, columns=["problem", "method", "seed", "target_s"])).to_dict(
-        "records"
-    )
+    [row] = regret.sooner(_all_followed(made)).to_dict("records")
     logs = np.log([2, 1.5, 3, 1])
     bounds = stats.t.interval(0.95, 3, logs.mean(), stats.sem(logs))
     i = row["ratio"]
@@ -327,7 +331,7 @@ def test_two_seeds_are_enough_for_how_much_sooner_and_one_is_not():
     def sooner(own, others):
         made = [("wine", "recommended", s, t) for s, t in enumerate(own)]
         made += [("wine", "always 32", s, t) for s, t in enumerate(others)]
-        table = pd.DataFrame(made, columns=["problem", "method", "seed", "target_s"])
+        table = _all_followed(made)
         return regret.sooner(table).to_dict("records")
 
     [row] = sooner([1.0, 2.0], [2.0, 16.0])

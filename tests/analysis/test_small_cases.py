@@ -66,12 +66,13 @@ def test_a_summary_of_choices_names_the_usual_size_and_the_range():
             "test_acc": [95.0, 96.0, 97.0, 94.0],
             "best_acc": [97.0, 97.0, 97.0, 97.0],
             "target_epochs": [3.0, None, 5.0, None],
+            "followed": [True, True, True, False],
             "target_s": 2.0,
             "cpu_seconds": [1.0, 2.0, 3.0, 6.0],
         }
     )
     [row] = regret.summary(rows).to_dict("records")
-    assert row["batch_sizes"] == "64 (32 to 512)" and row["n"] == 4 and row["reached"] == 2
+    assert row["batch_sizes"] == "64 (32 to 512)" and (row["n"], row["reached"], row["followed"]) == (4, 2, 3)
     assert row["regret"].mean == pytest.approx(1.5) and row["choice_cpu_s"] == 3.0
     [same] = regret.summary(rows.assign(batch_size=[32, 32, 32, 32]))["batch_sizes"]
     assert same == "32"

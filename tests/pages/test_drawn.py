@@ -201,7 +201,7 @@ def test_a_way_with_two_seeds_shows_both_and_no_bar():
     row = dict(problem="wine", batch_size=32, lr=0.001, best_acc=90.0, cpu_seconds=0.0)
     accuracies = {"always 32": (89, 60), "grid of 25": (80, 80)}  # a problem with one way alone is left out
     rows = pd.DataFrame(
-        row | dict(method=way, seed=42 + k, test_acc=a, target_epochs=1, target_s=1.0)
+        row | dict(method=way, seed=42 + k, test_acc=a, target_epochs=1, target_s=1.0, followed=True)
         for way, of in accuracies.items()
         for k, a in enumerate(of)
     )
