@@ -81,7 +81,7 @@ def add_landing(page: Page, runs):
     head = [plain(cell) for cell in table.select("thead th")]
     for row in table.select("tbody tr"):
         cells = dict(zip(head, map(plain, row.find_all(["th", "td"])), strict=True))
-        title, best, n = (cells[name] for name in ("data set", "best B", "n"))
+        title, best, n = (cells[name] for name in ("data set", "best B", "seeds"))
         cost = cells["cost of B = 512 (points)"]
         at = {"dataset": names[title]}
         page.add("outcomes", int(best), math.nan, math.nan, None, what="optimal", **at)
