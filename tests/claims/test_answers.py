@@ -145,7 +145,11 @@ def test_cifar10_and_warm_up(said, mean, committed):
     sizes = sorted({b for b, *_ in pairs})
     of_size = [[(end, warm) for size, end, warm in pairs if size == b] for b in sizes]
     of_mnist = [max(sum(end for end, _ in of) / len(of) for of in of_size)]
-    of_mnist += [sum(warm for _, warm in of) / len(of) for of in of_size] + [len(of) for of in of_size]
+    kept = [[warm for _, warm in of if warm > 12] for of in of_size]
+    of_mnist += [min(sum(found) / len(found) for found in kept), 3]
+    assert list(map(len, of_size)) == [3, 3, 3] and list(map(len, kept)) == [3, 3, 2], (
+        "one is lost with it, too"
+    )
     without = [sum(plain["cifar10", b, s] for s in seeds) / 3 for b in large]
     warmed = [sum(ends["cifar10", b, s, 5, "fp32"] for s in seeds) / 3 for b in large]
     images = [*large, min(without), max(without), min(warmed), max(warmed), 3]

@@ -354,8 +354,8 @@ def test_warm_up(ask, monkeypatch):
         rows["cifar10", 256] = (of(30.0, n=3), 40.25, 70.25)
         rows["cifar10", 1024] = (of(40.0, n=3), 20.25, 60.5)
         rows["mnist", 256] = (of(87.0, n=3), 11.0, 99.0)
-        rows["mnist", 512] = (of(88.0, n=2), 11.25, 99.25)
-        rows["mnist", 1024] = (of(88.0, n=2), 10.5, 98.5)
+        rows["mnist", 512] = (of(88.0, n=3), 11.25, 99.25)
+        rows["mnist", 1024] = (of(59.0, n=3), 10.5, 69.45)  # two at 98.5, and the lost one
         rows |= {tuple(key.split("/")[:1]) + (int(key.split("/")[1]),): row for key, row in changed.items()}
         return pd.DataFrame(
             [(*key, *row) for key, row in rows.items()],
@@ -365,7 +365,7 @@ def test_warm_up(ask, monkeypatch):
     key = ((1,),)
     asked = ask(warm_up, "warm_up_effect", {key: effects()})
     told = (
-        "256 512 1024 11.2 99.0 99.2 98.5 3 2 2 1024 42 11.35 10 256 1024 20.2 40.2 60.5 70.2 3 256 10 10.00 "
+        "256 512 1024 11.2 98.5 3 1024 42 11.35 10 256 1024 20.2 40.2 60.5 70.2 3 256 10 10.00 "
         "256 512 5 −0.25 0.50 1024 4096 3.00 0.50 10 9.00 1.00 50"
     ).split()
     assert numbers(on_training.warm_up(OURS)) == told
@@ -376,12 +376,14 @@ def test_warm_up(ask, monkeypatch):
         f"{TEN}/4096": (around(0.5, 0.5), 0, 0),
         f"{FIFTY}/4096": (around(0.5, 0.5), 0, 0),
         "cifar10/1024": (of(20.0, n=3), 20, 40),
-        "mnist/512": (of(88.0, n=2), 12.0, 99.0),
-        "mnist/1024": (of(88.0, n=2), 10.0, 60.0),
-        "mnist/128": (of(88.0, n=2), 10.0, 99.0),
+        "mnist/512": (of(88.0, n=3), 12.0, 99.0),
+        "mnist/256": (of(88.0, n=3), 10.0, 98.0),
+        "mnist/1024": (of(59.0, n=3), 10.0, 69.0),  # two at 97.8
+        "mnist/128": (of(88.0, n=3), 10.0, 99.0),
     }.items():
         wrong(on_training.warm_up, asked, {key: effects(**{name: row})})
-    wrong(on_training.warm_up, asked, {key: effects(**{"mnist/512": (of(88.0, n=1), 10.0, 99.0)})})
+    for n in (2, 4):
+        wrong(on_training.warm_up, asked, {key: effects(**{"mnist/512": (of(88.0, n=n), 10.0, 99.0)})})
     for other in (lost.iloc[:0], pd.concat([lost, lost]), lost.assign(precision="fp32")):
         with monkeypatch.context() as patch:
             patch.setattr(warm_up, "lost_with_it", lambda records, other=other: other)
