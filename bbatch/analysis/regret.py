@@ -137,8 +137,8 @@ def sooner(rows: pd.DataFrame, method: str = BEST, other: str = DEFAULT) -> pd.D
     fewer than two), both and either (numbers of seeds with which both, and `other`, got there).
     """
     out = []
-    pairs_of_all = _pairs(rows[rows["followed"]], method, other)
-    for name, pairs in pairs_of_all.groupby("problem", sort=False):
+    followed = _pairs(rows[rows["followed"]], method, other)
+    for name, pairs in followed.groupby("problem", sort=False):
         there = pairs.dropna(subset="target_s_other")
         both = there.dropna(subset="target_s")
         if len(there) > 1:

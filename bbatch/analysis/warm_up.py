@@ -33,13 +33,21 @@ def lost_with_it(records: Iterable[dict]) -> pd.DataFrame:
     """The trainings of MNIST and CIFAR-10 at full length, under the linear rule, that have not `learned` in
     spite of a warm-up; in both arithmetics.
 
-    Columns: dataset, batch_size, seed, precision, test_acc (percent)."""
+    Columns: dataset, batch_size, seed, precision, test_acc (percent), id."""
     runs = frame(r for r in records if r["run"]["dataset"] in IMAGES)
     of = runs["dataset"].map(DATASETS)
     whole = runs["n_train"] == of.map(lambda d: d.n_train)
     whole &= runs["epochs"] == of.map(lambda d: d.protocol.epochs)
     lost = (runs["warmup_epochs"] > 0) & (runs["lr_rule"] == "linear") & ~learned(runs)
-    return runs.loc[lost & whole, "dataset batch_size seed precision test_acc".split()]
+    return runs.loc[lost & whole, "dataset batch_size seed precision test_acc id".split()]
+
+
+def with_and_without(pairs: pd.DataFrame, dataset: str) -> tuple[pd.Series, pd.Series]:
+    """Test accuracy, in percent, of a data set's runs with a warm-up and of their twins without, each by
+    batch_size and seed, ascending. `pairs` as `image_pairs` gives them."""
+    mine = pairs[pairs["dataset"] == dataset].set_index(["batch_size", "seed"]).sort_index()
+    warm = mine["warmup_epochs"] > 0
+    return mine.loc[warm, "test_acc"], mine.loc[~warm, "test_acc"]
 
 
 def warm_up_effect(runs: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from html import escape
 import pandas as pd
 from IPython.display import Markdown
 
+from ..records.store import Store
 from ..studies.table import read_table
 
 FEW = 4  # fingerprints or commits that are named one by one
@@ -13,12 +14,20 @@ FEW = 4  # fingerprints or commits that are named one by one
 
 def provenance(records: list[dict], studies: Iterable[str] = ()) -> Markdown:
     """Where a page's numbers come from: records, or studies by their names, or both; for each the data,
-    hardware, versions and commits. Raises `BadInput` for a study without a table."""
+    hardware, versions and commits. A record that is named twice counts once. Raises `BadInput` for a study
+    without a table."""
     names = list(dict.fromkeys(studies))
-    told = ([_of_records(records)] if records else []) + ([_of_studies(names)] if names else [])
+    once = list({record["id"]: record for record in records}.values())
+    told = ([_of_records(once)] if once else []) + ([_of_studies(names)] if names else [])
     if not told:
         return Markdown("No records: this page shows the paper's values alone.")
     return Markdown("**Where this page's numbers come from.** " + "\n\n".join(told))
+
+
+def records_of(*tables: pd.DataFrame) -> list[dict]:
+    """The committed records of the runs in these tables, by their column `id`."""
+    kept = Store().frozen_records()
+    return [kept[key] for table in tables for key in table["id"]]
 
 
 def _of_records(records: list[dict]) -> str:

@@ -18,6 +18,7 @@ from ..sweeping import dask_cluster
 from ..sweeping.sweep import sweep
 from . import parameters, picture, tables
 from .origin import provenance as provenance
+from .origin import records_of as records_of
 from .parameters import RECORDED
 from .shown import PROSE, WIDE, Table, Words, cell_text
 

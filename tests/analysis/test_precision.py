@@ -69,3 +69,18 @@ def test_an_interval_up_to_twenty_points_is_shown():
 
     assert shown(188, 182) == "−2.50 ± 19.06"  # −1 and −4: 12.706 times half of three
     assert shown(188, 180) == "−5.00 to −1.00"
+
+
+def test_a_training_is_found_in_the_other_arithmetic():
+    lost = record("mnist", 1024, 42, 1135, precision="bf16")
+    others = [
+        record("mnist", 1024, 42, 9878),
+        record("mnist", 1024, 42, 980, warmup_epochs=0),  # not the same training
+        record("mnist", 1024, 43, 9880),
+        record("cifar10", 512, 42, 6000),  # never run in bf16
+    ]
+    records = {r["id"]: r for r in [lost, *others]}
+    [found] = precision.in_the_other(records, [lost["id"]]).itertuples()
+    assert (found.seed, found.precision, found.test_acc, found.id) == (42, "fp32", 98.78, others[0]["id"])
+    [back] = precision.in_the_other(records, [others[0]["id"], others[3]["id"]]).itertuples()
+    assert (back.precision, back.test_acc) == ("bf16", 11.35)

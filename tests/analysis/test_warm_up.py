@@ -111,3 +111,19 @@ def test_a_training_is_lost_near_chance_in_spite_of_a_warm_up():
     expected = [("cifar10", 1024, 44, "fp32"), ("mnist", 512, 42, "bf16"), ("mnist", 1024, 42, "fp32")]
     assert sorted(found.iloc[:, :4].itertuples(index=False, name=None)) == expected
     assert found["test_acc"].tolist().count(15.0) == 1 and warm_up.lost_with_it([]).empty
+
+
+def test_runs_with_a_warm_up_and_their_twins_lie_apart():
+    records = [
+        record("mnist", 1024, 42, 9880),
+        record("mnist", 512, 43, 9910),
+        record("mnist", 512, 42, 9900),
+        without(512, 42, 980),
+        without(512, 43, 1135),
+        without(1024, 42, 970),
+        record("cifar10", 1024, 42, 5600),
+        record("cifar10", 1024, 42, 7600, warmup_epochs=5),
+    ]
+    warmed, plain = warm_up.with_and_without(warm_up.image_pairs(records), "mnist")
+    assert list(warmed.items()) == [((512, 42), 99.0), ((512, 43), 99.1), ((1024, 42), 98.8)]
+    assert list(plain.items()) == [((512, 42), 9.8), ((512, 43), 11.35), ((1024, 42), 9.7)]

@@ -143,10 +143,9 @@ def test_cifar10_and_warm_up(said, mean, committed):
         if name == "mnist" and b >= 256 and not warm and ("mnist", b, seed, 5, precision) in ends
     ]
     sizes = sorted({b for b, *_ in pairs})
-    of_size = [[(end, warm) for size, end, warm in pairs if size == b] for b in sizes]
-    of_mnist = [max(sum(end for end, _ in of) / len(of) for of in of_size)]
-    kept = [[warm for _, warm in of if warm > 12] for of in of_size]
-    of_mnist += [min(sum(found) / len(found) for found in kept), 3]
+    of_size = [[warm for size, _, warm in pairs if size == b] for b in sizes]
+    kept = [[warm for warm in of if warm > 12] for of in of_size]
+    of_mnist = [max(end for _, end, _ in pairs), min(map(min, kept)), len(pairs)]
     assert list(map(len, of_size)) == [3, 3, 3] and list(map(len, kept)) == [3, 3, 2], (
         "one is lost with it, too"
     )

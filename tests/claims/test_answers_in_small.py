@@ -353,19 +353,27 @@ def test_warm_up(ask, monkeypatch):
         rows = {key: (e, 0.0, 0.0) for key, e in synthetic.items()}
         rows["cifar10", 256] = (of(30.0, n=3), 40.25, 70.25)
         rows["cifar10", 1024] = (of(40.0, n=3), 20.25, 60.5)
-        rows["mnist", 256] = (of(87.0, n=3), 11.0, 99.0)
-        rows["mnist", 512] = (of(88.0, n=3), 11.25, 99.25)
-        rows["mnist", 1024] = (of(59.0, n=3), 10.5, 69.45)  # two at 98.5, and the lost one
         rows |= {tuple(key.split("/")[:1]) + (int(key.split("/")[1]),): row for key, row in changed.items()}
         return pd.DataFrame(
             [(*key, *row) for key, row in rows.items()],
             columns=["dataset", "batch_size", "difference", "without", "with_it"],
         )
 
-    key = ((1,),)
-    asked = ask(warm_up, "warm_up_effect", {key: effects()})
+    def mnist(**changed):
+        """Accuracies with a warm-up and without, of three seeds each; `changed`: such as B512=(98.5, 10.0)."""
+        found = {(b, seed): (99.0, 9.5) for b in (256, 512, 1024) for seed in (42, 43, 44)}
+        found[512, 43], found[256, 44], found[1024, 42] = (98.25, 9.75), (99.0, 11.25), (11.35, 9.5)
+        found |= {(int(name[1:]), 44): both for name, both in changed.items()}
+        table = pd.DataFrame(found.values(), pd.MultiIndex.from_tuples(found, names=["batch_size", "seed"]))
+        return table[0], table[1]
+
+    key, twins = ((1,),), ((1,), "mnist")
+    asked, pairs = (
+        ask(warm_up, name, answers)
+        for name, answers in (("warm_up_effect", {key: effects()}), ("with_and_without", {twins: mnist()}))
+    )
     told = (
-        "256 512 1024 11.2 98.5 3 1024 42 11.35 10 256 1024 20.2 40.2 60.5 70.2 3 256 10 10.00 "
+        "256 512 1024 11.25 98.25 9 1024 42 11.35 10 256 1024 20.2 40.2 60.5 70.2 3 256 10 10.00 "
         "256 512 5 −0.25 0.50 1024 4096 3.00 0.50 10 9.00 1.00 50"
     ).split()
     assert numbers(on_training.warm_up(OURS)) == told
@@ -376,14 +384,12 @@ def test_warm_up(ask, monkeypatch):
         f"{TEN}/4096": (around(0.5, 0.5), 0, 0),
         f"{FIFTY}/4096": (around(0.5, 0.5), 0, 0),
         "cifar10/1024": (of(20.0, n=3), 20, 40),
-        "mnist/512": (of(88.0, n=3), 12.0, 99.0),
-        "mnist/256": (of(88.0, n=3), 10.0, 98.0),
-        "mnist/1024": (of(59.0, n=3), 10.0, 69.0),  # two at 97.8
-        "mnist/128": (of(88.0, n=3), 10.0, 99.0),
     }.items():
         wrong(on_training.warm_up, asked, {key: effects(**{name: row})})
-    for n in (2, 4):
-        wrong(on_training.warm_up, asked, {key: effects(**{"mnist/512": (of(88.0, n=n), 10.0, 99.0)})})
+    for changed in ({"B512": (99.0, 12.0)}, {"B256": (98.0, 9.5)}, {"B128": (99.0, 9.5)}):
+        wrong(on_training.warm_up, pairs, {twins: mnist(**changed)})
+    fewer = tuple(accuracies.drop((512, 44)) for accuracies in mnist())
+    wrong(on_training.warm_up, pairs, {twins: fewer})
     for other in (lost.iloc[:0], pd.concat([lost, lost]), lost.assign(precision="fp32")):
         with monkeypatch.context() as patch:
             patch.setattr(warm_up, "lost_with_it", lambda records, other=other: other)

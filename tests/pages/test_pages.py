@@ -290,9 +290,12 @@ def test_provenance_of_studies_names_what_their_tables_hold(monkeypatch):
 def test_a_page_that_shows_recorded_runs_says_where_they_come_from(path):
     cells = nbformat.read(path, as_version=4).cells
     code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
-    if re.search(r"committed_runs\(|report\.obtain\(|read_table\(|claims\.evidence\(", code):
+    shows = r"committed_runs\(|report\.obtain\(|read_table\(|claims\.evidence\(|frame\(Store\(\)"
+    if re.search(shows, code):
         assert re.search(r"provenance\(|choice_comparison\.origin\(", code)
     told = "".join(cell.source for cell in cells if "provenance(" in cell.source)
+    if "committed_runs(" in code:  # the text speaks of them, whatever the parameters obtain
+        assert "records_of(" in told
     for name in re.findall(r'read_table\("([\w-]+)"\)', code):
         assert name in told or f"{name.split('-')[0]}-{{" in told, name
 

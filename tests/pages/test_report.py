@@ -179,6 +179,21 @@ def test_provenance_in_full():
     )
 
 
+def test_provenance_counts_a_record_that_is_named_twice_once():
+    assert report.provenance([record(), record(seed=43), record()]).data == (
+        report.provenance([record(), record(seed=43)]).data
+    )
+
+
+def test_the_records_of_tables_are_those_of_their_runs(monkeypatch):
+    kept = {r["id"]: r for r in (record(), record(seed=43), record(seed=44))}
+    monkeypatch.setattr(Store, "frozen_records", lambda self: kept)
+    first, second, third = kept
+    tables = [pd.DataFrame({"id": [third, first]}), pd.DataFrame({"id": [first]})]
+    assert report.records_of(*tables) == [kept[third], kept[first], kept[first]]
+    assert report.records_of() == [] and second not in tables[0]["id"].tolist()
+
+
 def test_a_notebook_shows_figures_as_the_book_does_and_says_what_it_was_asked(monkeypatch):
     import IPython
     import IPython.display
