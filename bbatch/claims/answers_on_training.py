@@ -129,8 +129,8 @@ def warm_up(e: Evidence) -> str:
     return (
         "On images it was, where tried; on the synthetic sets not, till far beyond. Without one, MNIST at "
         f"B = {listed(no_climb.index.unique('batch_size'))} ends at {number(no_climb.max())} % or less, with "
-        f"it at {number(saved.min())} or more, but for one training of {len(climb)}: at B = {at}, seed {seed} "
-        f"in mixed precision ends at {number(kept)} % in spite of it. "
+        f"it at {number(saved.min())} or more, but for one training of {len(climb)}: at B = {at}, seed "
+        f"{seed} in mixed precision ends at {number(kept)} % in spite of it. "
         f"CIFAR-10 at B = {listed(images.index)} ends at {ends(images['without'])} % without and at "
         f"{ends(images['with_it'])} % with it (seeds each: {images['difference'].iloc[0].n}). The paper asks "
         f"for a warm-up from B = 256 on, gives CIFAR-10 none, and falls to {number(collapsed)} % there. On "

@@ -360,7 +360,7 @@ def test_warm_up(ask, monkeypatch):
         )
 
     def mnist(**changed):
-        """Accuracies with a warm-up and without, of three seeds each; `changed`: such as B512=(98.5, 10.0)."""
+        """Accuracies with a warm-up and without, three seeds each; `changed`: as B512=(98.5, 10.0)."""
         found = {(b, seed): (99.0, 9.5) for b in (256, 512, 1024) for seed in (42, 43, 44)}
         found |= {(512, 43): (98.25, 9.75), (256, 44): (99.0, 11.25), (1024, 42): (11.35, 9.5)}
         found |= {(int(name[1:]), 44): both for name, both in changed.items()}
