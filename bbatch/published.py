@@ -91,9 +91,8 @@ def ablation_frame() -> pd.DataFrame:
 def _as_runs(table: pd.DataFrame) -> pd.DataFrame:
     table = table.rename(columns={"gap": "gap_running"})
     for column in [c for c in table if c in ("train_acc_running", "test_acc", "gap_running", "epoch_time_s")]:
-        shown = table[column].map(lambda v: len(repr(float(v)).partition(".")[2]), na_action="ignore")
-        most = shown.groupby(table["table"]).transform("max")  # of the cell that shows most: 67.0 is 67.00
-        table[f"{column}_rounding"] = 0.5 * 10.0**-most
+        shown = table.groupby("table")[column].transform(decimals)
+        table[f"{column}_rounding"] = (0.5 * 10.0**-shown).where(table[column].notna())
     for reading, column in (("gap", "gap_running"), ("train_acc", "train_acc_running")):
         if column in table:
             table[[reading, f"{reading}_rounding"]] = table[[column, f"{column}_rounding"]]
@@ -101,6 +100,12 @@ def _as_runs(table: pd.DataFrame) -> pd.DataFrame:
     protocols = {name: spec.protocol for name, spec in DATASETS.items()}
     epochs = table["dataset"].map(lambda name: protocols[name].epochs)
     return table.assign(seed=42, epochs=epochs, id=where, printed=True)
+
+
+def decimals(column: pd.Series) -> int:
+    """How many digits after the point a column of the paper shows: those of the cell that shows most, since
+    there 67.0 stands for 67.00."""
+    return max((len(repr(float(v)).partition(".")[2]) for v in column.dropna()), default=0)
 
 
 def statement(id: str) -> pd.Series:

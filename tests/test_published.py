@@ -351,3 +351,9 @@ def test_speed_up_of_an_epoch_depends_on_what_it_is_counted_from():
 def test_nine_batch_sizes_span_three_orders_of_magnitude():
     span = published.statements("abstract").set_index("id").loc["abstract-batch-sizes"]
     assert round(np.log10(span["upper"] / span["value"])) == 3 != published.value("vii-orders")
+
+
+def test_a_column_shows_as_many_decimals_as_its_longest_cell():
+    assert published.decimals(pd.Series([67.0, 76.92, 10.0])) == 2
+    assert published.decimals(pd.Series([92.3, float("nan"), 90.0])) == 1
+    assert published.decimals(pd.Series([], dtype=float)) == 0

@@ -10,7 +10,7 @@ from ..config import LR_RULES, PUBLISHED, SYNTHETIC
 from ..statistics import LEVEL
 from .accuracy import fall, level
 from .cells import combine, command, is_printed, sizes
-from .estimate import PRINTED, Estimate, lacking, number
+from .estimate import Estimate, lacking, number, printed_ratio
 
 IMAGES = tuple(name for name in PUBLISHED if name not in SYNTHETIC)
 OTHERS = tuple(rule for rule in LR_RULES if rule != "linear")
@@ -61,19 +61,17 @@ def gap_ratio(runs, batch_size: int, metric: str) -> Estimate:
     for part in (without, with_):
         if not part.n:
             return lacking(about, part.missing, unit="ratio", shown=part.shown)
-    (a, b), (low, high) = without.interval(), with_.interval()
+    low, high = with_.interval()
     if low <= 0 < high:
         return lacking(about, command(UNSCALED, seeds=2 * with_.n), unit="ratio", ids=ids)
     if high <= 0:
         shown = f"the gap with scaling, {number(with_.value)}, is not above 0: it has no multiples"
         return Estimate(n=with_.n, unit="ratio", about=about, ids=ids, shown=shown)
-    value = without.value / with_.value
-    shown = f"{number(without.value)} / {number(with_.value)} = {number(value)}"
     if is_printed(runs):
-        bounds, how = (a / high, b / low), PRINTED
-    else:
-        bounds, how = _fieller(without, with_), "Fieller's interval"
-    return Estimate(value, with_.n, "ratio", how, about, ids, bounds=bounds, shown=shown)
+        return printed_ratio(without, with_, about)
+    value, bounds = without.value / with_.value, _fieller(without, with_)
+    shown = f"{number(without.value)} / {number(with_.value)} = {number(value)}"
+    return Estimate(value, with_.n, "ratio", "Fieller's interval", about, ids, bounds=bounds, shown=shown)
 
 
 def _fieller(a: Estimate, b: Estimate) -> tuple[float, float]:

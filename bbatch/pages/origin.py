@@ -71,10 +71,10 @@ def _facts(rows: pd.DataFrame, threads: str = "") -> str:
     return (
         f"data: {'; '.join(data)} · precision: {_distinct(rows['precision'])} · "
         f"hardware: {_distinct(rows['device_name'])}{threads} · engine: {_distinct(rows['engine'])} · "
-        f"{_distinct(rows['versions'])}"
+        f"{_distinct(rows['versions'], '; ')}"
     )
 
 
-def _distinct(values: Iterable) -> str:
+def _distinct(values: Iterable, between: str = ", ") -> str:
     """What records say is text, whatever they hold."""
-    return ", ".join(sorted(dict.fromkeys(escape(str(value)) for value in values)))
+    return between.join(sorted(dict.fromkeys(escape(str(value)) for value in values)))

@@ -72,15 +72,18 @@ def of_cell(
 def formatted(table: pd.DataFrame) -> pd.DataFrame:
     """`compare` or `ablation` as text: n, paper, ours with its interval, difference; holes are "–".
 
-    Times have three digits, the paper's all that it prints; those of different machines are not subtracted.
+    Percentages have two decimals, the paper's no more than it prints; times have three digits, the paper's
+    all that it prints. Times of different machines are not subtracted.
     """
     out = table[[c for c in KEYS if c in table]].rename(columns=KEYS)
     low = table.get("precision", pd.Series("", table.index)).str.contains("bf16")
     out["n"] = table["n"].astype(str).mask(low, table["n"].astype(str) + " (bf16)")
+    printed = [table[f"{m}_paper"] for m in METRICS if f"{m}_paper" in table and m != "epoch_time_s"]
+    percents = min(2, max(map(published.decimals, printed), default=2))
     for metric in (m for m in METRICS if m in table):
         name, time = METRICS[metric], metric == "epoch_time_s"
         if f"{metric}_paper" in table:
-            out[name, "paper"] = [_text(v, None if time else 2) for v in table[f"{metric}_paper"]]
+            out[name, "paper"] = [_text(v, None if time else percents) for v in table[f"{metric}_paper"]]
         bounds = zip(table[metric], table[f"{metric}_low"], table[f"{metric}_high"], strict=False)
         out[name, "ours"] = [
             "–" if pd.isna(m) else Interval(m, low, high, 0).text(_digits(m) if time else 2)

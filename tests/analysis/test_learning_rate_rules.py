@@ -105,7 +105,7 @@ def test_a_ratio_of_gaps_has_fiellers_interval(seeds):
     near = learning_rate_rules.gap_ratio(gaps.assign(gap=gaps["gap"] - b["value"]), 512, "gap")
     assert near.missing == "bbatch sweep synthetic-50k --seeds 8" and len(near.ids) == 4 + seeds
     paper = learning_rate_rules.gap_ratio(published.ablation_frame(), 512, "gap_running")
-    assert paper.value == pytest.approx(7.9 / 2.8) and paper.shown == "7.90 / 2.80 = 2.82"
+    assert paper.value == pytest.approx(7.9 / 2.8) and paper.shown == "7.9 / 2.8 = 2.82"
     assert paper.interval() == pytest.approx((7.85 / 2.85, 7.95 / 2.75))
 
 

@@ -83,10 +83,12 @@ def test_numbers_as_text():
     pm = "\u00a0±\u00a0"
     assert text[(accuracy_, "ours")].tolist() == [f"97.12{pm}0.50", f"0.01{pm}0.50", f"12.35{pm}0.50", "–"]
     assert text[(accuracy_, "difference")].tolist() == ["−0.38", "+0.00", "+0.34", "–"]
-    assert text[(accuracy_, "paper")].tolist() == ["97.50", "0.01", "12.00", "–"]
+    assert text[(accuracy_, "paper")].tolist() == ["97.50", "0.01", "12.00", "–"]  # two of its three
     assert text[(time, "ours")].tolist() == [f"97.1{pm}0.5", f"0.0123{pm}0.5000", f"12.3{pm}0.5", "–"]
     assert text[(time, "paper")].tolist() == ["97.5", "0.011", "12", "–"]
     assert (time, "difference") not in text
+    table["test_acc_paper"] = [92.3, 90.0, 87.8, math.nan]  # one decimal is all that the paper prints
+    assert tables.formatted(table)[accuracy_, "paper"].tolist() == ["92.3", "90.0", "87.8", "–"]
     assert [tables._digits(v) for v in (0.0123, 0.5, 1.0, 99.0, 100.0, 1234.0, 0.0)] == [4, 3, 2, 1, 0, 0, 0]
 
 
@@ -97,6 +99,7 @@ def test_two_batch_sizes_have_a_best_one_and_table_v_counts_its_runs():
     assert row["optimum, ours"] == max(means, key=means.get)
     five = tables.formatted(tables.ablation(RUNS))
     assert set(five["n", ""]) == {"3", "4"}  # B = 32 lacks a seed
+    assert five[tables.METRICS["gap_running"], "paper"].tolist() == "1.2 1.2 4.5 2.1 7.9 2.8".split()
 
 
 def test_every_table_has_its_number():
