@@ -1,4 +1,4 @@
-"""The paper's three networks (Section III-B), their initialisation (Table VIII) and their sizes.
+"""The paper's three networks (Section III-B), their initialization (Table VIII) and their sizes.
 
 Ambiguities resolved here:
 
@@ -126,10 +126,10 @@ def build(network: str, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = NETWORKS[network]()
-    return initialised(net, seed)
+    return initialized(net, seed)
 
 
-def initialised(net: nn.Module, seed: int) -> nn.Module:
+def initialized(net: nn.Module, seed: int) -> nn.Module:
     """The network with the weights of its linear and convolutional layers drawn anew, as Table VIII says."""
     rng = np.random.default_rng(seed)
     with torch.no_grad():

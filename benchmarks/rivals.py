@@ -65,7 +65,7 @@ class Loop:
     """The ordinary PyTorch loop: zero_grad, forward, backward, step, `.item()` for the metrics.
 
     `loader`: batches come from a shuffling DataLoader over a TensorDataset, as in the paper; without it they
-    are slices of shuffled tensors. Image tensors are normalised beforehand, so that neither pays for
+    are slices of shuffled tensors. Image tensors are normalized beforehand, so that neither pays for
     transforms.
     """
 

@@ -17,7 +17,7 @@ def read_digits(download):
     return data.made("digits", "scikit-learn digits", x[:1437], y[:1437], x[1437:], y[1437:], stats=stats)
 
 
-def normalised_cnn():
+def normalized_cnn():
     """A small network whose buffers move while it trains."""
     return nn.Sequential(
         nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
@@ -37,12 +37,12 @@ def best_test_acc(record):
 DIGITS = config.Protocol(
     base_lr=0.005, base_batch=32, optimizer="adamw", epochs=3, batch_sizes=(32, 128), weight_decay=0.01
 )
-models.NETWORKS["normalised-cnn"] = normalised_cnn
+models.NETWORKS["normalized-cnn"] = normalized_cnn
 optimizers.OPTIMIZERS["adamw"] = adamw
 metrics.MORE_METRICS["best_test_acc"] = best_test_acc
 config.LR_RULES["cube-root"] = lambda ratio: ratio ** (1 / 3)
 config.BATCH_SCHEDULES["doubling"] = lambda batch_size, epoch, epochs: batch_size * 2**epoch
 config.LR_SCHEDULES["halving"] = lambda epoch, epochs: 0.5**epoch
 config.DATASETS["digits"] = config.DataSpec(
-    "Digits", 1437, 360, 64, 10, "normalised-cnn", DIGITS, seeds=2, read=read_digits
+    "Digits", 1437, 360, 64, 10, "normalized-cnn", DIGITS, seeds=2, read=read_digits
 )

@@ -176,7 +176,7 @@ def reference_epochs(run, dataset, dropout, dtype, device="cpu"):
                 [reference.crop_and_flip(*one) for one in zip(x, across, down, flips, strict=True)]
             )
         if dataset.stats:
-            x = reference.normalise(x, *dataset.stats, dtype)
+            x = reference.normalize(x, *dataset.stats, dtype)
         if shapes:
             p = DROPOUT[run.dataset]
             bits = streams.noise_bits((n, sum(widths)), generator).cpu()

@@ -79,7 +79,7 @@ def crop_and_flip(image, dx, dy, flip):
     return window.flip(2) if flip else window
 
 
-def normalise(images, mean, std, dtype=torch.float32):
+def normalize(images, mean, std, dtype=torch.float32):
     """uint8 [n, C, H, W] scaled to [0, 1] and standardised by channel."""
     mean, std = (torch.tensor(v, dtype=dtype).view(1, -1, 1, 1) for v in (mean, std))
     return (images.to(dtype) / 255 - mean) / std

@@ -24,7 +24,7 @@ def test_a_training_of_additions_is_the_plain_loop(added):
     how = {"lr_rule": "cube-root", "batch_schedule": "doubling", "lr_schedule": "halving"}
     run = config.plan("digits", 48, epochs=2, **how)
     ours = trainer.train(run, added)
-    net = models.build("normalised-cnn", streams.seeds_of(run.seed).init)
+    net = models.build("normalized-cnn", streams.seeds_of(run.seed).init)
     optimizer = torch.optim.AdamW(net.parameters(), 0.005 * 1.5 ** (1 / 3), weight_decay=0.01)
     for epoch, size in enumerate((48, 96)):
         optimizer.param_groups[0]["lr"] = 0.005 * 1.5 ** (1 / 3) / 2**epoch
@@ -69,7 +69,7 @@ def test_additions_have_addresses_of_their_own(added):
     keys = {run.key("f")} | {
         config.plan("synthetic-1k", 32, epochs=4, **how).key("f")
         for how in (
-            {"network": "normalised-cnn"},
+            {"network": "normalized-cnn"},
             {"lr_rule": "cube-root"},
             {"batch_schedule": "doubling"},
             {"lr_schedule": "halving"},

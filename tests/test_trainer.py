@@ -37,7 +37,7 @@ class Float64Engine(TorchEngine):
         super().__init__(network.double(), dataset, recipe, device)
 
     def _logits(self, x):
-        return self.net(reference.normalise(x.permute(0, 3, 1, 2), *self.data.stats, torch.float64))
+        return self.net(reference.normalize(x.permute(0, 3, 1, 2), *self.data.stats, torch.float64))
 
 
 def make_run(dataset, batch, optimizer="adam", n_train=600, epochs=1, warmup_epochs=0, seed=3):
@@ -328,7 +328,7 @@ def test_scores_are_what_the_final_weights_give():
         ("test", samples.test_x, samples.test_y),
     ):
         with torch.no_grad():
-            logits = net(reference.normalise(x.permute(0, 3, 1, 2), *samples.stats), [])
+            logits = net(reference.normalize(x.permute(0, 3, 1, 2), *samples.stats), [])
         loss = torch.nn.functional.cross_entropy(logits, y).item()
         assert outcome.final[f"{part}_loss"] == pytest.approx(loss, rel=1e-5)
         assert outcome.final[f"{part}_correct"] == int((logits.argmax(1) == y).sum())
@@ -376,7 +376,7 @@ def test_seeds_of_order_and_noise_act_on_their_own(monkeypatch):
 def test_inputs_are_standardised_by_channel():
     for name in ("mnist", "cifar10"):
         samples = tiny(name, 20, 5)
-        expected = reference.normalise(samples.train_x.permute(0, 3, 1, 2), *samples.stats, torch.float64)
+        expected = reference.normalize(samples.train_x.permute(0, 3, 1, 2), *samples.stats, torch.float64)
         assert torch.allclose(samples.inputs(samples.train_x).double(), expected, atol=1e-6)
     features = tiny("synthetic-1k")
     assert features.inputs(features.train_x) is features.train_x

@@ -41,7 +41,7 @@ def effects(
     wide = others[others["choice"] == WIDER].assign(gap=lambda t: t["train_acc"] - t["test_acc"])
     stairs, warmed = others[others["choice"] == STAIRS], studies["warm-up"].query("warmup_epochs > 0")
     rows = [
-        *_differences("initialisation: √6 times as wide", wide, linear),
+        *_differences("initialization: √6 times as wide", wide, linear),
         *_differences("warm-up: in five stairs", stairs, warmed, ["test_acc"]),
         *_warmed(records),
         *_training_accuracy(two_sizes),

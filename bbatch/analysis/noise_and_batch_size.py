@@ -12,7 +12,7 @@ from .estimate import Estimate, lacking, mean
 def variance_fits(table: pd.DataFrame) -> pd.DataFrame:
     """log σ² on log B, Eq. (5): one fit a seed, and the interval of their mean (or of the one fit).
 
-    Columns: dataset, at ("initialisation" or "convergence"), measure, exponent (`Interval`) and r_squared
+    Columns: dataset, at ("initialization" or "convergence"), measure, exponent (`Interval`) and r_squared
     (`Estimate`, at most 1; of one seed without an interval), seeds, sizes (the most of a seed).
     Each seed is fitted over the batch sizes that it has, three or more; networks that `collapsed` are left
     out, and of a seed with fewer sizes the fit counts like any other."""
@@ -22,7 +22,7 @@ def variance_fits(table: pd.DataFrame) -> pd.DataFrame:
             continue
         fits, exponent = power_laws(cell, "seed", "batch_size", "value")
         if fits:
-            at, sizes = "convergence" if epoch else "initialisation", max(f.exponent.n for f in fits)
+            at, sizes = "convergence" if epoch else "initialization", max(f.exponent.n for f in fits)
             r_squared = mean([f.r_squared for f in fits], "R^2", DATASETS[dataset].title)
             rows.append([dataset, at, measure, exponent, r_squared, len(fits), sizes])
     return pd.DataFrame(rows, columns="dataset at measure exponent r_squared seeds sizes".split())

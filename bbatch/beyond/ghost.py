@@ -1,4 +1,4 @@
-"""Ghost batch normalization (Hoffer et al. 2017, Algorithm 1): a large batch is normalised in small parts.
+"""Ghost batch normalization (Hoffer et al. 2017, Algorithm 1): a large batch is normalized in small parts.
 
 Each part has its own mean and variance, as a small batch would, and the running ones take up one part after
 the other. The gradient is still that of the whole batch.
@@ -31,8 +31,8 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
         return in_parts(super().forward, x, self.training)
 
 
-def in_parts(normalise, x: torch.Tensor, training: bool) -> torch.Tensor:
-    """What `normalise` makes of each part of a batch `x` [n, ...]; of all of it where nothing is trained."""
+def in_parts(normalize, x: torch.Tensor, training: bool) -> torch.Tensor:
+    """What `normalize` makes of each part of a batch `x` [n, ...]; of all of it where nothing is trained."""
     if not training:
-        return normalise(x)
-    return torch.cat([normalise(part) for part in x.tensor_split(max(1, len(x) // SIZE))])
+        return normalize(x)
+    return torch.cat([normalize(part) for part in x.tensor_split(max(1, len(x) // SIZE))])

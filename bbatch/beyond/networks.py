@@ -1,4 +1,4 @@
-"""Networks that the paper has not: normalised ones, a small residual network, a small vision transformer.
+"""Networks that the paper has not: normalized ones, a small residual network, a small vision transformer.
 
 `models.build` draws their linear and convolutional layers as Table VIII says; the rest is PyTorch's.
 """
@@ -14,7 +14,7 @@ from .ghost import GhostBatchNorm1d, GhostBatchNorm2d
 GROUPS = 4  # of channels, in group normalization: four to a group in the first stage
 
 
-def _normalised_mlp(norm: Callable[[int], nn.Module]) -> nn.Sequential:
+def _normalized_mlp(norm: Callable[[int], nn.Module]) -> nn.Sequential:
     return nn.Sequential(
         *(nn.Linear(20, 64), norm(64), nn.ReLU(), Dropout(0.2, (64,))),
         *(nn.Linear(64, 32), norm(32), nn.ReLU(), Dropout(0.2, (32,))),
@@ -24,12 +24,12 @@ def _normalised_mlp(norm: Callable[[int], nn.Module]) -> nn.Sequential:
 
 def mlp_batch_norm() -> nn.Sequential:
     """The paper's network for the synthetic sets with batch normalization, [n, 20] -> [n, 2]."""
-    return _normalised_mlp(nn.BatchNorm1d)
+    return _normalized_mlp(nn.BatchNorm1d)
 
 
 def mlp_ghost_norm() -> nn.Sequential:
     """The same with ghost batch normalization."""
-    return _normalised_mlp(GhostBatchNorm1d)
+    return _normalized_mlp(GhostBatchNorm1d)
 
 
 class Block(nn.Module):

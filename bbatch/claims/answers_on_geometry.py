@@ -44,7 +44,7 @@ def sharper_minima(e: Evidence) -> str:
 
 
 def variance_law(e: Evidence) -> str:
-    at = ("gradient_variance_one_network", "initialisation")
+    at = ("gradient_variance_one_network", "initialization")
     slopes = [noise.variance_fit(e.measures, d, *at, "exponent") for d in SYNTHETIC]
     own = [
         noise.variance_fit(e.measures, d, "gradient_variance", "convergence", "exponent") for d in SYNTHETIC

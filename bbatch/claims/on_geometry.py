@@ -21,7 +21,7 @@ NETWORKS = {
     "all B on one network": {"measure": "gradient_variance_one_network", "at": "convergence"},
     "all B on one network before training": {
         "measure": "gradient_variance_one_network",
-        "at": "initialisation",
+        "at": "initialization",
     },
 }
 PRINTED_RATIO = one(printed.stated_ratio)

@@ -1,7 +1,7 @@
 """The CUDA engine: training steps captured in a CUDA graph and replayed.
 
 At small batches a GPU waits for the host to launch some fifty kernels a step. Here many steps need one
-launch: the epoch's samples (in order, augmented, normalised), its learning rates and the outputs lie in
+launch: the epoch's samples (in order, augmented, normalized), its learning rates and the outputs lie in
 buffers on the device, two counters there say where the epoch stands, and each captured step moves them on
 itself. Within an epoch the host reads nothing back.
 

@@ -17,7 +17,7 @@ from numba import njit
 BLAS_FROM = 4  # rows from which a matrix product through BLAS beats a compiled loop (measured on x86)
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # torch.optim.Adam's defaults
 
-# Sums may be reordered and fused so that they vectorise; NaN and infinity keep their meaning (divergence).
+# Sums may be reordered and fused so that they vectorize; NaN and infinity keep their meaning (divergence).
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract", "reassoc", "nsz"}}
 # The parts are inlined, so that one function is compiled, as a whole. Compiled and cached one by one they are
 # put together, and so rounded, differently in the process that compiles them and in those that find them in

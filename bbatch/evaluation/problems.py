@@ -32,7 +32,7 @@ from ..choosing.training import Fit, fit
 from ..config import DATASETS, SYNTHETIC, Protocol, plan
 from ..data import Data
 from ..errors import one_of
-from ..models import NETWORKS, initialised, mlp
+from ..models import NETWORKS, initialized, mlp
 from ..recipe import recipe_of
 from ..trainer import train_network
 from .other_sets import borrowed, characters, explained, friedman
@@ -120,7 +120,7 @@ class Problem:
         run = plan(
             name, batch_size, seed, epochs=epochs, n_train=len(on.train_y), precision=precision, **rate
         )
-        net = initialised(self.network(), streams.seeds_of(seed).init)
+        net = initialized(self.network(), streams.seeds_of(seed).init)
         out = train_network(net, on, recipe_of(run))
         n, h, end = len(on.test_y), out.history, out.final
         trained, tested = 100 * end["train_correct"] / run.n_train, 100 * end["test_correct"] / n

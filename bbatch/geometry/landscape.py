@@ -18,7 +18,7 @@ from .objective import Objective, finite, generator, vector
 
 
 def filter_directions(net: nn.Module, count: int = 2, seed: int = 0) -> torch.Tensor:
-    """`count` random filter-normalised directions, [count, P] (Algorithm 1, line 2).
+    """`count` random filter-normalized directions, [count, P] (Algorithm 1, line 2).
 
     "Unit scale" in the paper is read as in Li et al.: each filter (a row of a linear layer, an output channel
     of a convolution) gets the norm of the network's own. Parameters of one dimension, biases, get 0.

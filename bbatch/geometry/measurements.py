@@ -28,7 +28,7 @@ def measured(datasets=None) -> pd.DataFrame:
     Columns:
 
     dataset, batch_size, lr_rule, precision, seed   the run whose weights were measured
-    epoch       epochs trained: 0 at initialisation, the run's last at convergence
+    epoch       epochs trained: 0 at initialization, the run's last at convergence
     split       "train" or "test": the samples of the loss
     measure     one of `MEASURES`, which says what it is
     value       in the measure's unit
@@ -57,7 +57,7 @@ def _one_precision(table: pd.DataFrame) -> pd.DataFrame:
 def surfaces(datasets=None) -> pd.DataFrame:
     """The recorded landscapes, a row for each point; with `POINT_COLUMNS`, also when empty.
 
-    kind "surface": loss at w + a·d1 + b·d2, filter-normalised; kind "path": loss at w + a·(w' − w), where w'
+    kind "surface": loss at w + a·d1 + b·d2, filter-normalized; kind "path": loss at w + a·(w' − w), where w'
     is the network of `to_batch_size` and the same seed (b is 0).
     """
     return read_measurements("-landscape", POINT_COLUMNS, datasets)

@@ -61,7 +61,7 @@ def ball(net: nn.Module, norm: str, epsilon: float) -> Ball:
     l2        ‖δ‖₂ ≤ ε
     linf      |δ_i| ≤ ε
     relative  ‖δ‖₂ ≤ ε ‖w‖₂
-    filter    ‖δ_f‖₂ ≤ ε ‖w_f‖₂ for each filter f, biases fixed, as in a filter-normalised landscape; the one
+    filter    ‖δ_f‖₂ ≤ ε ‖w_f‖₂ for each filter f, biases fixed, as in a filter-normalized landscape; the one
               of the four that does not change when the layers of a ReLU network are rescaled without changing
               its function
 

@@ -128,7 +128,7 @@ def noise_scale_in_training(table: pd.DataFrame, dataset: str) -> Figure:
     ticks = sorted(t["epoch"].unique())
     axis.set_xticks(ticks, map(str, ticks))
     axis.minorticks_off()
-    axis.set(xlabel="Epochs trained (0: initialisation)", xlim=(-0.15, None))
+    axis.set(xlabel="Epochs trained (0: initialization)", xlim=(-0.15, None))
     axis.set_ylabel("tr(Σ) / |G|² (samples, log scale)")
     legend(axis)
     return describe(

@@ -16,6 +16,15 @@ from .style import COLORS, INK, batch_size_axis, drawing, log_numbers, with_ends
 LIMITS = (-0.75, 2.75)  # of the share drawn; intervals that reach further are cut
 LINES = (("#0072B2", "o-"), ("#D55E00", "s--"), ("#009E73", "^:"), ("#E69F00", "v-."))  # of networks
 APART = 0.3  # between the batch sizes of a remedy, in rows
+# Networks by the names that a reader knows them by.
+TITLES = {
+    "mlp": "the paper's",
+    "mlp-batch-norm": "with batch normalization",
+    "cifar-cnn": "the paper's",
+    "resnet-8-batch-norm": "ResNet-8, batch norm",
+    "resnet-8-group-norm": "ResNet-8, group norm",
+    "small-vit": "vision transformer",
+}
 
 
 @drawing
@@ -75,7 +84,7 @@ def networks_compared(table: pd.DataFrame, dataset: str) -> Figure:
     figure, axes = plt.subplots(1, 2, figsize=(10.0, 4.0))
     for (network, rows), (color, style) in zip(table.groupby("network", sort=False), LINES, strict=False):
         for axis, what in zip(axes, ("accuracy", "optimum"), strict=True):
-            how = {"color": color, "fmt": style, "capsize": 2, "label": network}
+            how = {"color": color, "fmt": style, "capsize": 2, "label": TITLES.get(network, network)}
             axis.errorbar(rows["batch_size"], *with_ends(rows[what]), **how)
         beyond = rows[rows["at_edge"]]
         hollow = dict(color=color, marker=style[0], markerfacecolor="white", zorder=3, linestyle="")
@@ -83,7 +92,7 @@ def networks_compared(table: pd.DataFrame, dataset: str) -> Figure:
     for axis in axes:
         batch_size_axis(axis, sorted(table["batch_size"].unique()))
     counts = {name: rows["accuracy"].iloc[0].n for name, rows in table.groupby("network", sort=False)}
-    seeds = ", ".join(f"{name} {n}" for name, n in counts.items())
+    seeds = ", ".join(f"{TITLES.get(name, name)} {n}" for name, n in counts.items())
     axes[0].set_ylabel("Test accuracy at the best rate (%)")
     axes[1].set(ylabel="Best learning rate (log scale)", yscale="log")
     log_numbers(axes[1].yaxis)

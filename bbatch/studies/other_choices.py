@@ -23,7 +23,7 @@ from .warm_up import EPOCHS
 FILE = FOLDER / "other-choices.csv"
 COLUMNS = ["choice", "dataset", "batch_size", "seed", "n_train", "n_test", "train_correct", "test_correct"]
 COLUMNS += ["running_correct"]  # while the last epoch ran; the first trainings did not keep it
-WIDER, STAIRS = "initialisation", "warm-up"
+WIDER, STAIRS = "initialisation", "warm-up"  # as the recorded table spells them
 SEEDS = 10
 
 

@@ -38,7 +38,7 @@ class Setting:
     optimizer: str
     rates: dict[str, tuple[float, float]]
     wider: dict[str, tuple[int, int]]
-    normalised: str = ""  # network with batch normalization, where one is tried
+    normalized: str = ""  # network with batch normalization, where one is tried
     ghosts: str = ""  # the same with ghost batch normalization
 
 
@@ -55,7 +55,7 @@ SETTINGS = {
         seeds=10,
         epochs=4,
         optimizer="adam",
-        normalised="mlp-batch-norm",
+        normalized="mlp-batch-norm",
         ghosts="mlp-ghost-norm",
         rates={
             "adam": (0.002, 0.5),
@@ -86,7 +86,7 @@ SETTINGS = {
         seeds=3,
         epochs=4,
         optimizer="adam",
-        normalised="resnet-8-batch-norm",
+        normalized="resnet-8-batch-norm",
         ghosts="resnet-8-ghost-norm",
         rates=_IMAGES | {"sgd": (0.0125, 1.0)},
         wider=_both(-1, 3, "LAMB")
@@ -136,11 +136,11 @@ def remedies_of(setting: str) -> dict[str, Arm]:
     of_sgd = {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.0}
     arms["SGD, rate decays"] = Arm((256,), of_sgd | {"lr_schedule": "decaying"}, seeds=FEW)
     arms["SGD, batch grows"] = Arm((4096,), of_sgd | {"batch_schedule": "growing"}, power=0.3, seeds=FEW)
-    if s.normalised:
-        arms["batch norm"] = Arm(changes={"network": s.normalised}, seeds=FEW)
+    if s.normalized:
+        arms["batch norm"] = Arm(changes={"network": s.normalized}, seeds=FEW)
         arms["ghost batch norm"] = Arm(changes={"network": s.ghosts}, seeds=FEW)
         precise = {"octaves": (-1, 1), "seeds": FEW, "averages": "precise"}
-        arms["batch norm, averages anew"] = Arm(changes={"network": s.normalised}, **precise)
+        arms["batch norm, averages anew"] = Arm(changes={"network": s.normalized}, **precise)
         arms["ghost batch norm, averages anew"] = Arm(changes={"network": s.ghosts}, **precise)
     return _widened(arms, s)
 

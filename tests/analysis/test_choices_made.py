@@ -34,10 +34,10 @@ def test_a_wider_start_is_compared_with_the_recorded_runs_of_equal_seed(effects)
     records = list(Store().frozen_records().values())
     ours = mean_of(records, ("synthetic-10k", 32, "linear"), lambda r: r["final"]["test_correct"] / 20)
     others = other_choices.recorded_choices().query(
-        "choice == 'initialisation' and dataset == 'synthetic-10k' and batch_size == 32"
+        "choice == @other_choices.WIDER and dataset == 'synthetic-10k' and batch_size == 32"
     )
     by_hand = [row.test_correct / 20 - ours[row.seed] for row in others.itertuples()]
-    found = effects.loc[("initialisation: √6 times as wide", "synthetic-10k", 32), "accuracy"]
+    found = effects.loc[("initialization: √6 times as wide", "synthetic-10k", 32), "accuracy"]
     assert found.n == len(by_hand) == 10 and found.mean == pytest.approx(sum(by_hand) / 10)
 
 
@@ -87,7 +87,9 @@ def test_table_vii_speaks_for_the_start_that_pytorch_gives():
     found = choices_made.starts_against_table_vii(linear, others).set_index("batch_size")
     assert list(found.index) == [1, 8] and list(found["paper"]) == [92.13, 96.63]
     for b in found.index:
-        wide = others.query("choice == 'initialisation' and dataset == 'synthetic-1k' and batch_size == @b")
+        wide = others.query(
+            "choice == @other_choices.WIDER and dataset == 'synthetic-1k' and batch_size == @b"
+        )
         ours = mean_of(
             records, ("synthetic-1k", b, "linear"), lambda r: r["history"]["train_correct"][-1] / 8
         )
@@ -201,7 +203,7 @@ def test_every_reading_by_hand():
     ]
     one = "synthetic-1k"
     assert told == [
-        ("initialisation", one, 32, (-3, 2), (-0.25, 2)),  # 91 − 95, 94 − 96; 4 − 3, 2 − 3.5
+        ("initialization", one, 32, (-3, 2), (-0.25, 2)),  # 91 − 95, 94 − 96; 4 − 3, 2 − 3.5
         ("warm-up", one, 512, (-1.5, 2), None),
         ("warm-up", "cifar10", 1024, (20, 1), (2, 1)),  # 82 − 76 less 60 − 56
         ("training accuracy", one, 32, (0, 0), (-3.5, 2)),

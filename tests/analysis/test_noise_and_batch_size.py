@@ -87,7 +87,7 @@ def test_the_fit_of_the_variance_is_the_law_that_made_the_table():
     ]
     table = pd.DataFrame(rows).assign(settings="", source="", commit="")
     fits = noise.variance_fits(table)
-    assert fits["at"].tolist() == ["initialisation", "convergence"] and fits["seeds"].tolist() == [2, 2]
+    assert fits["at"].tolist() == ["initialization", "convergence"] and fits["seeds"].tolist() == [2, 2]
     assert [f.mean for f in fits["exponent"]] == pytest.approx([-1, -1]) and [
         r.mean for r in fits["r_squared"]
     ] == pytest.approx([1, 1])
@@ -138,7 +138,7 @@ def test_fits_of_the_variance_by_hand():
     table = pd.concat([table, table.assign(lr_rule="constant", value=1.0)])
     fits = noise.variance_fits(table).set_index(["at", "measure"])
     assert list(fits.index) == [
-        ("convergence", name), ("initialisation", name), ("convergence", "gradient_variance")
+        ("convergence", name), ("initialization", name), ("convergence", "gradient_variance")
     ]  # fmt: skip
     row = fits.loc[("convergence", name)]
     assert row["exponent"].mean == pytest.approx(-0.75) and row["r_squared"].mean == pytest.approx(1)
@@ -147,7 +147,7 @@ def test_fits_of_the_variance_by_hand():
     found = noise.variance_fit(table, "mnist", name, "convergence", "exponent")
     assert (found.value, found.n, found.unit) == (pytest.approx(-0.75), 2, "exponent")
     assert set(found.ids) == {"32-42", "32-43", "32-44"} and found.how == "a fit a seed"  # trained at 32
-    first = noise.variance_fit(table, "mnist", name, "initialisation", "exponent")
+    first = noise.variance_fit(table, "mnist", name, "initialization", "exponent")
     assert (first.value, first.n) == (pytest.approx(-0.25), 1)
     squared = noise.variance_fit(table, "mnist", "gradient_variance", "convergence", "r_squared")
     assert (squared.value, squared.unit) == (pytest.approx(1), "R^2") and len(squared.ids) == 3

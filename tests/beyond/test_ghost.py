@@ -11,7 +11,7 @@ from bbatch.errors import BadInput
 
 
 def by_hand(x, parts):
-    """Output for each part normalised by itself (axis 0 samples, axis 1 channels), and the running mean and
+    """Output for each part normalized by itself (axis 0 samples, axis 1 channels), and the running mean and
     variance after all of them, as Algorithm 1 of Hoffer et al. sums them (rate 0.1)."""
     outputs, mean, variance = [], np.zeros(x.shape[1]), np.ones(x.shape[1])
     rest = tuple(a for a in range(x.ndim) if a != 1)
@@ -37,7 +37,7 @@ def by_hand(x, parts):
         (GhostBatchNorm2d, (64, 3, 4, 4), [(0, 32), (32, 64)]),
     ],
 )
-def test_parts_are_normalised_as_separate_batches(layer, shape, parts):
+def test_parts_are_normalized_as_separate_batches(layer, shape, parts):
     x = np.random.default_rng(1).normal(2, 3, shape)
     net = layer(shape[1]).double()
     given = torch.tensor(x)

@@ -12,7 +12,7 @@ IMAGES = [name for name in models.NETWORKS if name.startswith(("resnet", "small"
 
 
 def resnet_8(affine):
-    """Weights of convolutions and classifier, and `affine` parameters for each normalised channel."""
+    """Weights of convolutions and classifier, and `affine` parameters for each normalized channel."""
     convolutions = 9 * (3 * 16 + 2 * 16 * 16 + 16 * 32 + 32 * 32 + 32 * 64 + 64 * 64) + 16 * 32 + 32 * 64
     channels = 16 + 2 * 16 + 3 * 32 + 3 * 64
     return convolutions + affine * channels + 64 * 10 + 10

@@ -414,8 +414,8 @@ def test_each_training_begins_with_the_weights_that_it_was_given_or_made_with():
     made = Task(net, TRAIN, HELD)
     one, two, other = (torch.cat([p.flatten() for p in made.model(s).parameters()]) for s in (1, 1, 2))
     assert torch.equal(one, two) and not torch.equal(one, other) and not made.notes
-    normalised = Task(lambda: nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 2)), TRAIN, HELD)
-    assert len(normalised.notes) == 1 and "update_bn" in normalised.notes[0]
+    normalized = Task(lambda: nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 2)), TRAIN, HELD)
+    assert len(normalized.notes) == 1 and "update_bn" in normalized.notes[0]
     shared = nn.Linear(6, 6)
     task = Task(lambda: nn.Sequential(shared, nn.Linear(6, 2)), TRAIN, HELD)
     before = shared.weight.clone()

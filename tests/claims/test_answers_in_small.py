@@ -450,7 +450,7 @@ def test_sharper_minima(monkeypatch):
 
 def test_variance_law(ask):
     one = {
-        d: ("measures", d, "gradient_variance_one_network", "initialisation", "exponent") for d in SYNTHETIC
+        d: ("measures", d, "gradient_variance_one_network", "initialization", "exponent") for d in SYNTHETIC
     }
     own = {d: ("measures", d, "gradient_variance", "convergence", "exponent") for d in SYNTHETIC}
     fits = dict(

@@ -256,7 +256,7 @@ def test_a_file_of_weights_holds_nothing_else(tmp_path):
         saved({"w": SimpleNamespace()})
 
 
-def test_images_are_normalised_and_rows_taken_as_they_are():
+def test_images_are_normalized_and_rows_taken_as_they_are():
     for name, net in (("mnist", "mnist-cnn"), ("synthetic-1k", "mlp")):
         source = tiny(name, 60, 20)
         made = networks.network(networks.plan(name, 32), source, build(net, 5).state_dict())

@@ -73,7 +73,10 @@ def test_networks_are_drawn_with_their_intervals():
     table = pd.DataFrame(rows, columns=["network", "batch_size", "accuracy", "optimum", "at_edge"])
     figure = remedy_figures.networks_compared(table, "synthetic-50k")
     left, right = figure.axes
-    assert artists.named(figure, titles=False) and artists.key(left) == ["mlp-batch-norm", "mlp"]
+    assert artists.named(figure, titles=False) and artists.key(left) == [
+        "with batch normalization",
+        "the paper's",
+    ]
     assert not artists.key(right) and right.get_ylabel().startswith("Best learning rate")
     assert artists.scales(left) == ("log", "linear") and artists.scales(right) == ("log", "log")
     assert list(artists.ticks(left)) == [256, 1024, 4096] and right.yaxis.get_major_formatter()(0.5) == "0.5"
@@ -81,7 +84,7 @@ def test_networks_are_drawn_with_their_intervals():
         for container, (name, mine) in zip(
             axis.containers, table.groupby("network", sort=False), strict=True
         ):
-            assert container.get_label() == name
+            assert container.get_label() == remedy_figures.TITLES[name]
             assert container.lines[0].get_ydata() == pytest.approx([i.mean for i in mine[what]])
             ends = [segment[:, 1].tolist() for segment in container.lines[2][0].get_segments()]
             assert ends == [pytest.approx([i.low, i.high]) for i in mine[what]]
@@ -89,4 +92,4 @@ def test_networks_are_drawn_with_their_intervals():
     assert [artists.points(line) for line in hollow] == [[(4096, pytest.approx(40.96))]] * 2
     assert [line.get_marker() for line in hollow] == ["o", "s"] and "hollow" in picture.notes(figure).caption
     assert not [line for line in left.lines if line.get_markerfacecolor() == "white"]
-    assert "Synthetic 50K (seeds: mlp-batch-norm 5, mlp 5)" in picture.notes(figure).caption
+    assert "Synthetic 50K (seeds: with batch normalization 5, the paper's 5)" in picture.notes(figure).caption
