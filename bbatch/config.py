@@ -205,9 +205,7 @@ class Run:
         needed = [f.name for f in fields(cls) if f.default is MISSING]
         if lacking := [name for name in needed if name not in values]:
             raise BadInput(f"the fields of a run lack {', '.join(lacking)}; all of them are needed.")
-        # Parquet gives None for a field that only other rows have
-        given = {f.name: values[f.name] for f in fields(cls) if values.get(f.name) is not None}
-        return cls(**{name: values[name] for name in needed} | given)
+        return cls(**{f.name: values[f.name] for f in fields(cls) if f.name in values})
 
 
 def plan(

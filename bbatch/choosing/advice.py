@@ -71,9 +71,10 @@ def _sure(search: Search) -> str:
 
 
 def _amount(difference: Interval, unit: str) -> str:
+    """A finite difference, of a loss and of a reader's metric with three digits."""
     if unit.startswith("%"):
         return f"{difference.text(1, sign='+')} points of accuracy"
-    digits = max(2, 2 - math.floor(math.log10(max(abs(difference.mean), 1e-9))))
+    digits = max(2, 2 - math.floor(math.log10(abs(difference.mean)))) if difference.mean else 2
     if unit == "loss":
         return f"a loss lower by {difference.text(digits)}"
     return f"{difference.text(digits, sign='+')} {unit}"
@@ -120,9 +121,10 @@ def _against_the_default(search: Search) -> list[str]:
         return []
     against = search.lost or search.leader
     pair = f"{against.batch_size} at {against.lr:.3g}"
-    told = _amount(difference, search.task.unit)
     if math.isinf(difference.mean):
         told = "the default diverged" if difference.mean > 0 else f"{pair} diverged"
+    else:
+        told = _amount(difference, search.task.unit)
     who = "Against" if search.lost is None else f"B = {pair} was dropped: against"
     seeds = how_many(search.duels, "other seed") if search.duels else "the same seed"
     # better by less than its error, and slower, or met with no other seed

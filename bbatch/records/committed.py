@@ -83,12 +83,19 @@ def rows_of(content: bytes, name: str) -> dict[str, dict]:
     import pyarrow.parquet as pq
 
     try:
-        return {row["id"]: row for row in pq.read_table(pa.BufferReader(content)).to_pylist()}
+        return {row["id"]: _own(row) for row in pq.read_table(pa.BufferReader(content)).to_pylist()}
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(
             f"{name} holds no records that can be read ({type(error).__name__}); restore it and {SUMS} from "
             "the repository."
         ) from error
+
+
+def _own(row: dict) -> dict:
+    """A row as it was written: Parquet gives None for a field of the run that only other rows have."""
+    if "run" not in row:
+        return row
+    return row | {"run": {name: value for name, value in row["run"].items() if value is not None}}
 
 
 def content_of(folder: Path, name: str, digest: str | None) -> bytes | None:

@@ -47,9 +47,7 @@ def stranger(record: dict) -> str | None:
         run = Run.from_dict(record["run"])
     except BadInput as error:
         return f"is of no run that is known here ({str(error).rstrip('.')})"
-    # None: a field that only other rows have
-    given = {k: v for k, v in record["run"].items() if v is not None}
-    if given != run.as_dict() or record["id"] != run.key(record["data"]["fingerprint"]):
+    if record["run"] != run.as_dict() or record["id"] != run.key(record["data"]["fingerprint"]):
         return "has an id that is not the hash of its run, network and data"
     return None
 

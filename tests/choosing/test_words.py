@@ -69,7 +69,7 @@ def test_how_sure_an_answer_is():
         (12.3456, "loss", "a loss lower by 12.35"),
         (0.5, "score", "+0.500 score"),
         (-0.5, "score", "−0.500 score"),
-        (0.0, "loss", "a loss lower by 0.00000000000"),
+        (0.0, "loss", "a loss lower by 0.00"),
     ],
 )
 def test_an_amount_in_its_unit(mean, unit, said):
@@ -123,7 +123,9 @@ def test_what_is_said_against_the_default():
     assert "too little" not in said(lost=best, difference=worse)[0]
     assert "too little" in said(lost=best, difference=Lead(0.0, -1.0, 1.0, 2, 0.5))[0]
     for sign, who in ((1, "the default diverged"), (-1, "128 at 0.004 diverged")):
-        assert who in said(leader=best, difference=Lead(sign * math.inf, math.nan, math.nan, 1))[0]
+        for unit in ("% accuracy", "loss", "f1"):
+            endless = Lead(sign * math.inf, math.nan, math.nan, 1)
+            assert who in said(leader=best, difference=endless, unit=unit)[0]
 
 
 def test_times_and_limits_are_named():

@@ -16,7 +16,7 @@ import pytest
 from bbatch import repository
 from bbatch.errors import StoreError
 from bbatch.records import committed, integrity
-from bbatch.records.record import flaw, stranger
+from bbatch.records.record import decided, flaw, stranger
 from bbatch.records.store import FROZEN, Store, _document
 from factories import record_of_four_epochs as record
 
@@ -362,6 +362,19 @@ def test_a_flaw_is_told_in_a_line():
     said = flaw(altered({"final": {"test_correct": 10**5000}}))
     begins, shown, ends = said.partition("Exceeds the limit (4300 digits) for integer string conversion")
     assert begins == "lacks what a record has (ValueError: " and len(shown + ends) == 80 + len(")")
+
+
+def test_a_field_that_only_some_runs_have_changes_no_others(folder):
+    """Parquet gives None to the runs that lack it. They come back without it, and can be merged again."""
+    other = record(8, 42, network="mlp-batch-norm", batch_schedule="growing")
+    both = ONE | {other["id"]: other}
+    assert committed.merge(folder, both) == {"synthetic-1k": 1}
+    back = committed.read(folder)
+    assert {key: decided(r) for key, r in back.items()} == {key: decided(r) for key, r in both.items()}
+    assert committed.merge(folder, both) == {} and committed.merge(folder, back) == {}
+    before = {p.name: p.read_bytes() for p in folder.rglob("*.parquet")}
+    committed.merge(folder.parent / "again", dict(reversed(list(back.items()))))
+    assert {p.name: p.read_bytes() for p in (folder.parent / "again").rglob("*.parquet")} == before
 
 
 def test_empty_fields_do_not_count():
