@@ -109,7 +109,7 @@ def paired_difference(a: Values, b: Values, level: float = LEVEL) -> Interval:
     return mean_interval(np.asarray(a, float) - np.asarray(b, float), level)
 
 
-def proportion_interval(correct: int, n: int) -> Interval:
+def proportion_interval(correct: int, n: int, level: float = LEVEL) -> Interval:
     """Wilson score interval for a proportion, in percent: the test set's sampling error of one accuracy.
 
     Raises `BadInput` unless 0 <= correct <= n and n > 0.
@@ -118,7 +118,7 @@ def proportion_interval(correct: int, n: int) -> Interval:
         raise BadInput(
             f"{correct} right answers of {n} is no proportion; 0 <= correct <= n and n > 0 are allowed."
         )
-    found = stats.binomtest(correct, n).proportion_ci(LEVEL, method="wilson")
+    found = stats.binomtest(correct, n).proportion_ci(level, method="wilson")
     return Interval(100 * correct / n, 100 * float(found.low), 100 * float(found.high), n)
 
 

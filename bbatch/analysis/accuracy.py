@@ -5,6 +5,7 @@ Every function takes a frame of runs, ours or the paper's (`published.printed_fr
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -132,9 +133,14 @@ def _accuracies(runs, dataset: str, batch_size: int) -> pd.Series:
 
 def _share(held: pd.Series, about: str, ids: Iterable[str]) -> Estimate:
     """The percentage of seeds of which something holds."""
-    i = proportion_interval(int(held.sum()), len(held))
+    wilson = partial(_wilson, int(held.sum()), len(held))
     more = dict(unit="percent of seeds", how="Wilson's interval", about=about, ids=tuple(ids))
-    return Estimate(i.mean, i.n, bounds=(i.low, i.high), **more)
+    return Estimate(100 * float(held.mean()), len(held), by_level=wilson, **more)
+
+
+def _wilson(held: int, n: int, level: float) -> tuple[float, float]:
+    i = proportion_interval(held, n, level)
+    return i.low, i.high
 
 
 def learning_runs(

@@ -5,7 +5,9 @@ A question is asked of a tidy frame (`metrics.frame`): of our runs, or of the pa
 paper's from the rounding of what it prints."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy import special
@@ -31,12 +33,13 @@ class Estimate:
     """A value with what its interval is made of.
 
     `error` is its standard error on `scale`, with `freedom` degrees of freedom (t; infinite: normal),
-    `one_run` that of the distance of one more run from it, `bounds` what rounding or counting leaves open in
-    their place. `n` counts seeds (or what `counted` says), and is 0 where nothing is recorded; `missing` is
-    then the command that gives it. `value` is NaN where there is no such number (a ratio to nothing), and
-    `shown` says why; of the paper, `shown` is the arithmetic. `span` is how far single runs lie apart on the
-    data set, over all batch sizes, those at chance left out: what tolerances are fitted to. `among` lists the
-    batch sizes that an optimum was found to be one of, of `span` in all."""
+    `one_run` that of the distance of one more run from it. In their place, `bounds` is what rounding leaves
+    open, and `by_level` gives the interval at a level where it is not Student's t. `n` counts seeds (or what
+    `counted` says), and is 0 where nothing is recorded; `missing` is then the command that gives it. `value`
+    is NaN where there is no such number (a ratio to nothing), and `shown` says why; of the paper, `shown` is
+    the arithmetic. `span` is how far single runs lie apart on the data set, over all batch sizes, those at
+    chance left out: what tolerances are fitted to. `among` lists the batch sizes that an optimum was found to
+    be one of, of `span` in all."""
 
     value: float = math.nan
     n: int = 0
@@ -49,6 +52,7 @@ class Estimate:
     freedom: float = math.inf
     scale: str = "linear"
     bounds: tuple[float, float] = (math.nan, math.nan)
+    by_level: Callable[[float], tuple[float, float]] | None = None
     span: float = math.nan
     among: tuple[float, ...] = ()
     counted: str = "seeds"
@@ -62,6 +66,8 @@ class Estimate:
 
     def interval(self, level: float = LEVEL, one_run: bool = False) -> tuple[float, float]:
         """Bounds of the value, or of one more run (the paper's is one). NaN without any."""
+        if self.by_level:
+            return self.by_level(level)
         if not math.isnan(self.bounds[0]):
             return self.bounds
         error = self.one_run if one_run and not math.isnan(self.one_run) else self.error
@@ -113,6 +119,22 @@ def minus(a: Estimate, b: Estimate, about: str) -> Estimate:
         span=max(a.span, b.span),
         shown=f"({a.shown}) − ({b.shown}) = {number(a.value - b.value)}" if printed else "",
     )
+
+
+def largest_of(found: Sequence[Estimate]) -> Estimate:
+    """The largest of several estimates. That is a choice, and its interval allows for it: it reaches from the
+    largest lower bound to the largest upper one, each of them at a level that is corrected (Bonferroni)."""
+    have = [e for e in found if e.n]
+    if not have:
+        return found[-1]
+    most = max(have, key=lambda e: e.value)
+    how = f"{most.how}, the largest of {len(have)}"
+    return replace(most, by_level=partial(_largest, tuple(have)), how=how)
+
+
+def _largest(found: Sequence[Estimate], level: float) -> tuple[float, float]:
+    ends = [e.interval(1 - (1 - level) / len(found)) for e in found]
+    return max(low for low, _ in ends), max(high for _, high in ends)
 
 
 def sampled(values: np.ndarray, prior: float, freedom: float, unit: str, about: str, **more) -> Estimate:

@@ -6,6 +6,7 @@ Every question is asked of a frame of runs, ours or the paper's; `metric` is "ga
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from ..config import DATASETS, PUBLISHED
 from ..statistics import Correlation, pearson
 from .accuracy import level, one_over_other, slope
 from .cells import combine, command, is_printed, sizes
-from .estimate import Estimate, lacking, minus
+from .estimate import Estimate, lacking, largest_of, minus
 
 
 def gaps(runs, metric: str, largest: int) -> list[Estimate]:
@@ -24,12 +25,15 @@ def gaps(runs, metric: str, largest: int) -> list[Estimate]:
 
 
 def spread(runs, dataset: str, metric: str, largest: int) -> Estimate:
-    """The largest mean gap minus the smallest, over the batch sizes up to `largest`."""
+    """The largest mean gap minus the smallest, over the batch sizes up to `largest`: of all pairs of them the
+    one that lies furthest apart."""
     means = {b: level(runs, dataset, b, metric) for b in sizes(runs, dataset) if b <= largest}
     if not all(e.n for e in means.values()):
         return lacking(DATASETS[dataset].title, command(dataset), unit="points")
-    high, low = (pick(means, key=lambda b: means[b].value) for pick in (max, min))
-    return combine(runs, dataset, {(high, "linear"): 1, (low, "linear"): -1}, metric)
+    pairs = combinations(sorted(means, key=lambda b: means[b].value, reverse=True), 2)
+    return largest_of(
+        [combine(runs, dataset, {(a, "linear"): 1, (b, "linear"): -1}, metric) for a, b in pairs]
+    )
 
 
 def steeper(runs, dataset: str, metric: str) -> list[Estimate]:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 from scipy import stats
@@ -10,7 +11,7 @@ from ..config import LR_RULES, PUBLISHED, SYNTHETIC
 from ..statistics import LEVEL
 from .accuracy import fall, level
 from .cells import combine, command, is_printed, sizes
-from .estimate import Estimate, lacking, number, printed_ratio
+from .estimate import Estimate, lacking, largest_of, number, printed_ratio
 
 IMAGES = tuple(name for name in PUBLISHED if name not in SYNTHETIC)
 OTHERS = tuple(rule for rule in LR_RULES if rule != "linear")
@@ -39,18 +40,8 @@ def fall_without(runs, batch_size: int) -> Estimate:
 
 
 def largest(runs, loss) -> Estimate:
-    """The largest of a loss over the batch sizes above 32. The largest of several estimates is a choice, and
-    its interval allows for that: the bounds reach from the largest lower one to the largest upper one, each
-    of them corrected."""
-    found = [loss(runs, b) for b in sizes(runs, UNSCALED) if b > 32]
-    have = [e for e in found if e.n]
-    if not have:
-        return found[-1]
-    most = max(have, key=lambda e: e.value)
-    level_ = 1 - (1 - LEVEL) / len(have)
-    ends = [e.interval(level_) for e in have]
-    bounds = (max(low for low, _ in ends), max(high for _, high in ends))
-    return replace(most, bounds=bounds, how=f"{most.how}, the largest of {len(have)}")
+    """The largest of a loss over the batch sizes above 32."""
+    return largest_of([loss(runs, b) for b in sizes(runs, UNSCALED) if b > 32])
 
 
 def gap_ratio(runs, batch_size: int, metric: str) -> Estimate:
@@ -61,25 +52,28 @@ def gap_ratio(runs, batch_size: int, metric: str) -> Estimate:
     for part in (without, with_):
         if not part.n:
             return lacking(about, part.missing, unit="ratio", shown=part.shown)
-    low, high = with_.interval()
-    if low <= 0 < high:
-        return lacking(about, command(UNSCALED, seeds=2 * with_.n), unit="ratio", ids=ids)
-    if high <= 0:
+    if with_.high <= 0:
         shown = f"the gap with scaling, {number(with_.value)}, is not above 0: it has no multiples"
         return Estimate(n=with_.n, unit="ratio", about=about, ids=ids, shown=shown)
+    found = partial(_fieller, without, with_)
+    if with_.low <= 0 or not is_printed(runs) and math.isinf(found(LEVEL)[0]):
+        return lacking(about, command(UNSCALED, seeds=2 * with_.n), unit="ratio", ids=ids)
     if is_printed(runs):
         return printed_ratio(without, with_, about)
-    value, bounds = without.value / with_.value, _fieller(without, with_)
+    value = without.value / with_.value
     shown = f"{number(without.value)} / {number(with_.value)} = {number(value)}"
-    return Estimate(value, with_.n, "ratio", "Fieller's interval", about, ids, bounds=bounds, shown=shown)
+    return Estimate(value, with_.n, "ratio", "Fieller's interval", about, ids, by_level=found, shown=shown)
 
 
-def _fieller(a: Estimate, b: Estimate) -> tuple[float, float]:
-    """Fieller (1954): the interval of a / b, where b is told apart from 0."""
-    t = stats.t.ppf((1 + LEVEL) / 2, min(a.freedom, b.freedom))
+def _fieller(a: Estimate, b: Estimate, level_: float) -> tuple[float, float]:
+    """Fieller (1954): the interval of a / b; without end where b is not told apart from 0. Of the two degrees
+    of freedom the fewer, which makes it a little wide."""
+    t = stats.t.ppf((1 + level_) / 2, min(a.freedom, b.freedom))
+    if t * b.error >= abs(b.value):
+        return -math.inf, math.inf
     g = (t * b.error / b.value) ** 2
     r = a.value / b.value
-    half = t / b.value * math.sqrt(a.error**2 * (1 - g) + r**2 * b.error**2)
+    half = t / abs(b.value) * math.sqrt(a.error**2 * (1 - g) + r**2 * b.error**2)
     return (r - half) / (1 - g), (r + half) / (1 - g)
 
 

@@ -110,6 +110,8 @@ def test_the_share_of_seeds_that_move_with_the_mean():
     test = stats.binomtest(agree, 9).proportion_ci(method="wilson")
     assert 0 < agree < 9 and found.value == pytest.approx(100 * agree / 9) and found.n == 9
     assert found.interval() == pytest.approx((100 * test.low, 100 * test.high))
+    wider = stats.binomtest(agree, 9).proportion_ci(0.98, method="wilson")
+    assert found.interval(0.98) == pytest.approx((100 * wider.low, 100 * wider.high))
     assert set(found.ids) == {f"mnist {b} {s} linear" for b in (SIZES[0], SIZES[-1]) for s in range(40, 49)}
     assert (found.unit, found.about) == ("percent of seeds", "MNIST")
     assert accuracy.seeds_that_agree(runs(seeds=5), ["mnist"])[0].n == 5

@@ -1,5 +1,7 @@
 """Learning-rate rules beside each other, on made-up records whose answers are known."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -7,6 +9,7 @@ from scipy import stats
 import made_up
 from bbatch import metrics, published
 from bbatch.analysis import learning_rate_rules
+from bbatch.analysis.estimate import Estimate
 from bbatch.config import DATASETS
 from factories import record
 
@@ -95,6 +98,9 @@ def test_a_ratio_of_gaps_has_fiellers_interval(seeds):
         ]
     )
     assert found.interval() == pytest.approx(tuple(sorted(roots)))
+    wide = found.interval(0.99)
+    assert wide[0] < found.low and found.high < wide[1], "wider where more is asked at once"
+    assert found.interval(1 - 1e-9) == (-math.inf, math.inf), "so sure that the gap may be nothing"
     assert found.value == pytest.approx(a["value"] / b["value"]) and found.n == b["n"] == 4
     assert found.shown == f"{a['value']:.2f} / {b['value']:.2f} = {a['value'] / b['value']:.2f}"
     assert (found.unit, found.about) == ("ratio", "Synthetic 50K, B = 512")
@@ -107,6 +113,14 @@ def test_a_ratio_of_gaps_has_fiellers_interval(seeds):
     paper = learning_rate_rules.gap_ratio(published.ablation_frame(), 512, "gap_running")
     assert paper.value == pytest.approx(7.9 / 2.8) and paper.shown == "7.9 / 2.8 = 2.82"
     assert paper.interval() == pytest.approx((7.85 / 2.85, 7.95 / 2.75))
+
+
+def test_fiellers_interval_where_the_fewer_seeds_of_one_part_leave_the_other_open():
+    """By its own 40 degrees of freedom the lower gap is told apart from 0, but the ratio counts with 3."""
+    few, many = Estimate(1.0, 4, error=0.3, freedom=3), Estimate(1.0, 41, error=0.4, freedom=40)
+    assert many.low > 0 and learning_rate_rules._fieller(few, many, 0.95) == (-math.inf, math.inf)
+    low, high = learning_rate_rules._fieller(few, many, 0.8)
+    assert low < 1 < high
 
 
 @pytest.mark.parametrize("gap", [0.05, -0.05])
