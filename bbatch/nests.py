@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 from .errors import BadInput
 
 # How memory that ran out is told in a RuntimeError: by the CPU, twice, by CUDA and by cuBLAS.
-NO_MEMORY = ("allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+NO_MEMORY = ("allocate memory", "not enough memory", "out of memory", "bad_alloc", "ALLOC_FAILED")
 
 
 def as_mapping(batch) -> dict:

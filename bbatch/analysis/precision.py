@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 
 import pandas as pd
 
@@ -15,19 +16,26 @@ OTHER = {"fp32": "bf16", "bf16": "fp32"}
 WIDE = 20.0  # points; half an interval beyond that tells less than the values themselves
 
 
-def precision_effect(runs: pd.DataFrame) -> pd.DataFrame:
-    """bf16 minus fp32 where both are recorded with all else equal, seed included: a row a configuration.
+def precision_effect(records: Iterable[dict]) -> pd.DataFrame:
+    """bf16 minus fp32 where both are recorded with all else equal, seed included, under the linear rule: a
+    row a configuration.
 
     Columns: data set, B, epochs, training samples, the range of test accuracies in fp32 and in bf16
     (percent), the effect on test accuracy and on the clean gap (points), n."""
-    cell, rows = ["dataset", "batch_size", "epochs", "n_train", "warmup_epochs"], []
-    for (name, b, epochs, samples, _), of in runs[runs["lr_rule"] == "linear"].groupby(cell):
-        wide = of.pivot_table(index="seed", columns="precision", values=["test_acc", "gap"])
-        if {"fp32", "bf16"} <= set(of["precision"]) and len(pairs := wide.dropna()):
-            spans = (from_to(pairs["test_acc", p], decimal_text) for p in ("fp32", "bf16"))
-            effects = (_told(pairs[m, "bf16"] - pairs[m, "fp32"]) for m in ("test_acc", "gap"))
-            at = DATASETS[name].title, int(b), int(epochs), int(samples)
-            rows.append([*at, *spans, *effects, len(pairs)])
+    ended = {Run.from_dict(r["run"]): r for r in records if not r["observed"].get("failure")}
+    cells: dict[Run, list[tuple[dict, dict]]] = {}
+    for run, record in ended.items():
+        twin = ended.get(replace(run, precision="bf16"))
+        if run.precision == "fp32" and run.lr_rule == "linear" and twin:
+            cells.setdefault(replace(run, seed=0), []).append((record, twin))
+    order = ["dataset", "batch_size", "epochs", "n_train"]
+    rows = []
+    for cell in sorted(cells, key=attrgetter(*order)):
+        full, low = (frame(side).set_index("seed") for side in zip(*cells[cell], strict=True))
+        spans = (from_to(side["test_acc"], decimal_text) for side in (full, low))
+        effects = (_told(low[metric] - full[metric]) for metric in ("test_acc", "gap"))
+        at = DATASETS[cell.dataset].title, *(getattr(cell, name) for name in order[1:])
+        rows.append([*at, *spans, *effects, len(full)])
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

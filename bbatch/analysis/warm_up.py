@@ -34,7 +34,8 @@ def lost_with_it(records: Iterable[dict]) -> pd.DataFrame:
     spite of a warm-up; in both arithmetics.
 
     Columns: dataset, batch_size, seed, precision, test_acc (percent), id."""
-    runs = frame(r for r in records if r["run"]["dataset"] in IMAGES)
+    ended = (r for r in records if not r["observed"].get("failure"))
+    runs = frame(r for r in ended if r["run"]["dataset"] in IMAGES)
     of = runs["dataset"].map(DATASETS)
     whole = runs["n_train"] == of.map(lambda d: d.n_train)
     whole &= runs["epochs"] == of.map(lambda d: d.protocol.epochs)

@@ -5,7 +5,8 @@ one, and a generous multiple of it settles the matter. Where it does not, `memor
 bbatch.choosing.memory_limit`, a process of its own that trains some steps at doubling batch sizes and notes
 each in a file before it begins with it. It may fail in any way, by an exception, a signal or the kernel's
 hand: what it noted stands. On Linux it first limits its own address space and offers itself to the kernel as
-the first process to end; on a GPU it leaves a tenth free.
+the first process to end; on a GPU it leaves a tenth free. An error that says nothing of memory, such as that
+of a model which needs two rows, rules nothing out.
 """
 
 import copy
@@ -19,7 +20,7 @@ from pathlib import Path
 import cloudpickle
 import torch
 
-from ..nests import move
+from ..nests import is_memory, move
 from .checks import check_step
 from .rows import LEAST
 from .task import Task
@@ -123,13 +124,22 @@ def _child(notes: str) -> None:
     while size <= cap:
         with open(notes, "a") as file:
             file.write(f"{size}\n")
-        batch, model = task.train.take(torch.arange(size) % len(task.train)), task.model(0)
-        optimizer, *_ = task.optimizer_of(model, 1e-9, STEPS)
-        for _ in range(STEPS):
-            optimizer.zero_grad()
-            task.run(model, batch).loss.backward()
-            optimizer.step()
+        try:
+            _steps(task, size)
+        except Exception as error:  # noqa: BLE001 - whatever the reader's model raises
+            if is_memory(error):
+                raise
+            return
         size *= 2
+
+
+def _steps(task: Task, size: int) -> None:
+    batch, model = task.train.take(torch.arange(size) % len(task.train)), task.model(0)
+    optimizer, *_ = task.optimizer_of(model, 1e-9, STEPS)
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        task.run(model, batch).loss.backward()
+        optimizer.step()
 
 
 if __name__ == "__main__":

@@ -38,6 +38,8 @@ def draw_missing(datasets=None, store: Store | None = None, progress: bool = Tru
             for run, key in keys.items():
                 for _, net, _ in networks(run, key, source, store, [run.epochs]):
                     nets[run] = net
+            # Weights may be there and damaged: their network cannot be had, and they are left alone.
+            missing = [m for m in missing if m[0] in nets and m[2] in {None, *nets}]
         for run, split, to in missing:
             size = to.batch_size if to else 0
             x, y = fixed_samples(source, split, EFFORT[name].n_landscape)
@@ -45,8 +47,8 @@ def draw_missing(datasets=None, store: Store | None = None, progress: bool = Tru
             new = new.assign(split=split, to_batch_size=size, id=keys[run], **measurements.of_run(run))
             table = pd.concat([measurements.surfaces([name]), new[POINT_COLUMNS]], ignore_index=True)
             measurements.write_measurements("-landscape", name, table)
-        if unscaled:
-            base = next(r for r in keys if r.batch_size == REFERENCE)
+        base = next((r for r in nets if r.batch_size == REFERENCE), None)
+        if unscaled and base:
             measurements.write_measurements(
                 "-rescaled", name, _rescaled(base, keys[base], nets[base], source)
             )

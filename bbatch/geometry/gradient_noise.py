@@ -140,9 +140,11 @@ def noise_scale(
     own, with_sum = (g * g).sum(1), g @ g.sum(0)  # |g_i|² and g_i · Σg
     sum2, squares = float(with_sum.sum()), float(own.sum())
     trace, norm2 = _estimates(sum2, squares, m, batch_size)
+    if norm2 <= 0:  # so few mini-batches do not tell it from 0
+        return NoiseScale(trace, norm2, Interval(math.nan, math.nan, math.nan, m))
     left_out = _estimates(sum2 - 2 * with_sum + own, squares - own, m - 1, batch_size)
     scales = (left_out[0] / left_out[1]).cpu().numpy()
-    return NoiseScale(trace, norm2, _jackknife(trace / norm2, scales, norm2))
+    return NoiseScale(trace, norm2, _jackknife(trace / norm2, scales))
 
 
 def _estimates(sum2, squares, m: int, batch_size: int):
@@ -151,11 +153,9 @@ def _estimates(sum2, squares, m: int, batch_size: int):
     return batch_size * scatter, sum2 / m**2 - scatter / m
 
 
-def _jackknife(whole: float, left_out: np.ndarray, norm2: float) -> Interval:
+def _jackknife(whole: float, left_out: np.ndarray) -> Interval:
     """The ratio, its bias taken out where that leaves it above 0; its interval begins at 0 at least."""
     m = len(left_out)
-    if norm2 <= 0:
-        return Interval(math.nan, math.nan, math.nan, m)
     mean = m * whole - (m - 1) * left_out.mean()
     error = math.sqrt((m - 1) / m * ((left_out - left_out.mean()) ** 2).sum())
     half = stats.t.ppf((1 + LEVEL) / 2, m - 1) * error

@@ -4,6 +4,7 @@ The paper gives Eq. (3) with neither the norm of the ball nor the way of maximis
 product of Euclidean balls over groups of parameters, which covers the four readings in `NORMS`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -126,12 +127,15 @@ def sharpness(
     if not np.isfinite(rises).all():
         raise _too_far(epsilon)
     starts = [room.reach(objective.gradient(objective.start)[1]), *points]
-    ascents = [Ascent(objective, room, start) for start in starts]
-    for ascent in ascents:
-        ascent.climb(min(FIRST, steps) - 1)
-    best = sorted(ascents, key=lambda ascent: ascent.value)[-restarts:]
-    for ascent in best:
-        ascent.climb(steps - FIRST)
+    try:
+        ascents = [Ascent(objective, room, start) for start in starts]
+        for ascent in ascents:
+            ascent.climb(min(FIRST, steps) - 1)
+        best = sorted(ascents, key=lambda ascent: ascent.value)[-restarts:]
+        for ascent in best:
+            ascent.climb(steps - FIRST)
+    except OverflowError:
+        raise _too_far(epsilon) from None
     found = tuple(ascent.value - objective.initial for ascent in best)
     return Sharpness(max(*found, *rises), max(rises), objective.initial, found)
 
@@ -141,21 +145,28 @@ class Ascent:
 
     The step, as long as the ball is wide, doubles while the loss rises and is halved where it does not. A
     very long one goes to the border's point along the gradient, which for a convex loss never lowers it.
+    Raises `OverflowError` where the loss is not finite.
     """
 
     def __init__(self, objective: Objective, room: Ball, delta: torch.Tensor):
         self.objective, self.room, self.delta, self.stride = objective, room, delta, 1.0
-        self.value, self.slope = objective.gradient(objective.start + delta)
+        self.value, self.slope = self._at(delta)
 
     def climb(self, steps: int) -> None:
         """Go on for so many gradients."""
         for _ in range(steps):
             ahead = self.room.project(self.delta + self.stride * self.room.reach(self.slope))
-            value, slope = self.objective.gradient(self.objective.start + ahead)
+            value, slope = self._at(ahead)
             if value > self.value:
                 self.delta, self.value, self.slope, self.stride = ahead, value, slope, 2 * self.stride
             else:
                 self.stride /= 2
+
+    def _at(self, delta: torch.Tensor) -> tuple[float, torch.Tensor]:
+        value, slope = self.objective.gradient(self.objective.start + delta)
+        if not math.isfinite(value):
+            raise OverflowError(f"the loss is {value}")
+        return value, slope
 
 
 def keskar(

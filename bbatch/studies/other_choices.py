@@ -79,9 +79,11 @@ def main() -> None:
     have = recorded_choices()[COLUMNS]
     done = set(zip(have["choice"], have["dataset"], have["batch_size"], have["seed"], strict=True))
     todo = [(c, run) for c, run in choice_runs() if (c, run.dataset, run.batch_size, run.seed) not in done]
-    new = pd.DataFrame([train_choice(*one) for one in tqdm(todo, desc="other choices")], columns=COLUMNS)
-    both = pd.concat([have, new] if len(have) else [new]).astype({"running_correct": "Int64"})
-    write_whole(FILE, both.sort_values(COLUMNS[:4]).to_csv(index=False).encode())
+    rows = have.to_dict("records")
+    for one in tqdm(todo, desc="other choices"):  # written one by one: an interruption loses one training
+        rows.append(train_choice(*one))
+        table = pd.DataFrame(rows, columns=COLUMNS).astype({"running_correct": "Int64"})
+        write_whole(FILE, table.sort_values(COLUMNS[:4]).to_csv(index=False).encode())
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import json
 import math
 import time
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import torch
@@ -148,10 +147,6 @@ def _train(engine: TorchEngine, trial: Trial, held: tuple) -> tuple[int, int, bo
 
 def _where(device: str) -> dict:
     found = environment(device)
-    versions = found["versions"]
-    try:
-        versions = versions | {"numba": version("numba")}  # it decides how the compiled engine rounds
-    except PackageNotFoundError:
-        pass
     kept = {k: found[k] for k in ("device", "device_name", "commit", "system", "python")}
-    return kept | {"versions": ", ".join(f"{name} {number}" for name, number in sorted(versions.items()))}
+    versions = sorted(found["versions"].items())
+    return kept | {"versions": ", ".join(f"{name} {number}" for name, number in versions)}

@@ -126,10 +126,11 @@ def _difference(committed: dict, here: dict) -> str:
     """What differs between the two machines: a reason why bits may differ, if there is one."""
     a, b = committed["observed"], here["observed"]
     pairs = [(what, a[what], b[what]) for what in ("device_name", "engine", "system")]
-    pairs += [(package, there, b["versions"].get(package)) for package, there in a["versions"].items()]
+    # Of a package that one of the two records does not name, nothing is known.
+    pairs += [(p, v, b["versions"][p]) for p, v in a["versions"].items() if v and b["versions"].get(p)]
     return (
         "; ".join(f"{what} {x} there, {y} here" for what, x, y in pairs if x != y)
-        or "same hardware, engine and versions"
+        or "same hardware, engine and recorded versions"
     )
 
 

@@ -8,7 +8,7 @@ import sys
 import threading
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from multiprocessing import parent_process
 from pathlib import Path
@@ -143,16 +143,24 @@ def environment(device: str) -> dict:
     """Where a run ran: the processor or accelerator, threads, versions and commit; no host, user or path."""
     # No CUDA here: the sweep's GPUs are elsewhere.
     cuda = device.startswith("cuda") and torch.cuda.is_available()
-    name = torch.cuda.get_device_name() if cuda else _processor()
+    name = torch.cuda.get_device_name(device) if cuda else _processor()
     return {
-        "device": device,
+        "device": torch.device(device).type,  # the kind: which of several GPUs it was says nothing of a run
         "device_name": name,
         "threads": torch.get_num_threads(),
         "commit": commit(),
         "python": platform.python_version(),
         "system": f"{sys.platform} {platform.machine()}",
-        "versions": {p: version(p) for p in ("torch", "numpy", "scikit-learn")},
+        "versions": {p: version(p) for p in ("torch", "numpy", "scikit-learn")} | _numba(),
     }
+
+
+def _numba() -> dict[str, str]:
+    """The version of numba, where it is installed: it decides how the compiled engine rounds."""
+    try:
+        return {"numba": version("numba")}
+    except PackageNotFoundError:
+        return {}
 
 
 def _processor() -> str:

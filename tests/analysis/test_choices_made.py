@@ -98,6 +98,25 @@ def test_table_vii_speaks_for_the_start_that_pytorch_gives():
         assert found.loc[b, "wider"].high < found.loc[b, "paper"] < found.loc[b, "ours"].high + 0.2
 
 
+def test_what_is_trained_stays_when_the_rest_is_interrupted(tmp_path, monkeypatch):
+    def cut(choice, run):
+        if run.batch_size == 512:
+            raise KeyboardInterrupt
+        return dict.fromkeys(other_choices.COLUMNS, 1) | {"choice": choice, "dataset": run.dataset}
+
+    runs = [
+        ("a", plan("synthetic-1k", 32)),
+        ("b", plan("synthetic-1k", 32)),
+        ("c", plan("synthetic-1k", 512)),
+    ]
+    monkeypatch.setattr(other_choices, "FILE", tmp_path / "other.csv")
+    monkeypatch.setattr(other_choices, "choice_runs", lambda: runs)
+    monkeypatch.setattr(other_choices, "train_choice", cut)
+    with pytest.raises(KeyboardInterrupt):
+        other_choices.main()
+    assert other_choices.recorded_choices()["choice"].tolist() == ["a", "b"]
+
+
 def test_a_wider_start_is_wider_and_stairs_climb_once_an_epoch():
     run = other_choices.choice_runs()[0][1]
     plain, wide = (

@@ -107,6 +107,9 @@ def test_a_training_is_lost_near_chance_in_spite_of_a_warm_up():
         record("cifar10", 1024, 44, 1000, warmup_epochs=5),
         record("synthetic-1k", 512, 42, 100, warmup_epochs=5),
     ]
+    records.append(record("mnist", 512, 44, 0))  # ran out of memory: that says nothing of the training
+    records[-1] |= {"history": {}, "final": {}}
+    records[-1]["observed"]["failure"] = "out of memory"
     found = warm_up.lost_with_it(records)
     expected = [("cifar10", 1024, 44, "fp32"), ("mnist", 512, 42, "bf16"), ("mnist", 1024, 42, "fp32")]
     assert sorted(found.iloc[:, :4].itertuples(index=False, name=None)) == expected

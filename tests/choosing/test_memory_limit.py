@@ -63,6 +63,20 @@ def test_memory_that_ends_is_noticed(monkeypatch):
     assert memory_ceiling(Task(Hungry, TRAIN, HELD), 2048, 120) in (8, 16, 32, 64)
 
 
+class Picky(Crash):
+    """Takes two rows or more, and says so by an error."""
+
+    def forward(self, x):
+        if len(x) < 2:
+            raise ValueError("two rows are needed")
+        return super().forward(x)
+
+
+def test_an_error_of_another_kind_rules_nothing_out(monkeypatch):
+    monkeypatch.setattr(module, "available", lambda device: 2**28)
+    assert memory_ceiling(Task(Picky, TRAIN, HELD), 2048, 120) is None
+
+
 class Slow:
     """Takes a minute to be read by another process, as a module may to be imported."""
 

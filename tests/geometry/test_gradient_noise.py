@@ -113,10 +113,20 @@ def test_both_parts_are_unbiased(batch_size):
     ],
 )
 def test_the_jackknife_takes_the_bias_out_and_begins_at_nothing_at_least(whole, left_out, mean, half):
-    found = _jackknife(whole, np.array(left_out), 1.0)
+    found = _jackknife(whole, np.array(left_out))
     ends = (mean, max(0.0, mean - half), mean + half)
     assert (found.mean, found.low, found.high) == pytest.approx(ends, rel=1e-5)
-    assert found.n == len(left_out) and np.isnan(_jackknife(whole, np.array(left_out), 0.0).mean)
+    assert found.n == len(left_out)
+
+
+def test_no_gradient_at_all_no_scale():
+    """A classifier that is sure of every sample: its gradients underflow to 0."""
+    net = torch.nn.Linear(1, 2, bias=False).double().eval()
+    with torch.no_grad():
+        net.weight.copy_(torch.tensor([[1e4], [-1e4]]))
+    x, y = torch.ones(6, 1).double(), torch.zeros(6, dtype=torch.long)
+    found = noise_scale(net, F.cross_entropy, x, y, 2)
+    assert (found.trace, found.norm2, found.scale.n) == (0.0, 0.0, 3) and np.isnan(found.scale.mean)
 
 
 def test_no_true_gradient_no_scale():

@@ -141,6 +141,9 @@ def test_landscapes_of_images_are_of_one_seed_and_grow_as_networks_arrive(place,
         for s in ("test", "train")
     }
     assert drawing.draw_missing(["mnist"], place, progress=False)[0]["drawn"] == 0
+    damaged = keep(place, networks.plan("mnist", 256, 43, precision="bf16"))
+    (place.weights / f"{damaged}.pt").write_bytes(b"cut short")
+    assert drawing.draw_missing(["mnist"], place, progress=False)[0]["drawn"] == 0
     # as if another session had drawn one of another seed
     other = points.assign(seed=44)[points["batch_size"] == 512]
     assert landscapes.grids(pd.concat([other, points]), "mnist").keys() == {"B = 32, bf16", "B = 512, bf16"}

@@ -1,6 +1,7 @@
 """Sharpness, against losses whose maximum over a ball is known in closed form or found by brute force."""
 
 import inspect
+import math
 from itertools import product
 
 import numpy as np
@@ -242,6 +243,16 @@ def test_bad_input():
         "number of restarts is 0; it must be a whole number of at least 1",
     )
     refused(lambda: sharpness(net, lambda o, t: o.square().mean(), x, y, 1e200), "not finite within epsilon")
+    # finite at all points that are drawn, and not at the border along the gradient
+    wide, at = torch.nn.Linear(50, 1, bias=False).double().eval(), torch.full((4, 50), 50**-0.5).double()
+    with torch.no_grad():
+        wide.weight.copy_(at[:1])  # its output is 1, and 1.8 at the border
+    for endless in (math.inf, math.nan):
+
+        def steep(outputs, targets, endless=endless):
+            return outputs.mean() if outputs.mean() < 1.6 else endless * outputs.mean()
+
+        refused(lambda steep=steep: sharpness(wide, steep, at, at, 0.8), "not finite within epsilon = 0.8")
     for p in (0, size + 1, 2.5):
         refused(
             lambda p=p: keskar(net, F.cross_entropy, x, y, subspace=p),

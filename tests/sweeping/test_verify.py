@@ -85,7 +85,9 @@ def test_agreement(committed):
         (-3 * inside // 2, "differs"),
     ):
         found = verify.compare_records(record, changed(record, test_correct=right + change))
-        assert found["agreement"] == agreement and found["why"] == "same hardware, engine and versions"
+        assert (
+            found["agreement"] == agreement and found["why"] == "same hardware, engine and recorded versions"
+        )
     assert verify.compare_records(record, changed(record, diverged_epoch=2))["agreement"] == "differs"
     both = [changed(record, diverged_epoch=epoch, test_correct=c) for epoch, c in ((2, right), (1, 10))]
     assert verify.compare_records(*both)["agreement"] == "within tolerance"
