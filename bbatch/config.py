@@ -7,14 +7,13 @@ choice stands beside the value and is explained in the book ("Resolved ambiguiti
 import hashlib
 import json
 import math
-import sys
 from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Self
 
 import numpy as np
 
-from .errors import BadInput, one_of, whole
+from .errors import BadInput, one_of, positive, whole
 from .models import NETWORKS, structure
 from .optimizers import OPTIMIZERS
 
@@ -29,7 +28,7 @@ BATCH_SCHEDULES: dict[str, Callable[[int, int, int], int]] = {"fixed": lambda si
 # Factor on the learning rate from the epoch (0-based) and the number of epochs.
 LR_SCHEDULES: dict[str, Callable[[int, int], float]] = {"fixed": lambda epoch, epochs: 1.0}
 PRECISIONS = ("fp32", "bf16")
-LARGEST = sys.float_info.max
+BASE = 32  # the batch size that others are compared with: the paper's base (Section VI), and its default
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,10 @@ class Protocol:
     weight_decay: float = 0.0
     warmup_epochs: int = 0
     warmup_from_batch: int = 256  # warm-up applies at and above this batch size (Section II-C, Table II)
+
+    def rate(self, batch_size: int, rule: str = "linear") -> float:
+        """The learning rate of a batch size under a rule; Eq. (2) for `linear`."""
+        return self.base_lr * LR_RULES[rule](batch_size / self.base_batch)
 
 
 @dataclass(frozen=True)
@@ -135,10 +138,7 @@ class Run:
         whole("number of warm-up epochs", self.warmup_epochs, 0)
         for what in ("base_lr", "momentum", "weight_decay"):
             value = getattr(self, what)
-            finite = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= LARGEST
-            if not finite or (what == "base_lr" and value == 0):
-                bound = "above 0" if what == "base_lr" else "at least 0"
-                raise BadInput(f"{what} is {value!r}; it must be a finite number {bound}.")
+            positive(what, value, or_zero=what != "base_lr")
             object.__setattr__(self, what, float(value))  # 1 and 1.0 are one run, and must have one key
         for epoch in range(self.epochs if self.batch_schedule != "fixed" else 0):
             what = f"batch size that schedule {self.batch_schedule!r} asks for in epoch {epoch + 1}"
@@ -201,11 +201,11 @@ class Run:
     @classmethod
     def from_dict(cls, values: dict) -> Self:
         """The run with these fields, such as those of a record. Raises `BadInput` where one is missing."""
-        values = values if isinstance(values, dict) else {}
         needed = [f.name for f in fields(cls) if f.default is MISSING]
-        if lacking := [name for name in needed if name not in values]:
+        if lacking := [n for n in needed if not isinstance(values, dict) or n not in values]:
             raise BadInput(f"the fields of a run lack {', '.join(lacking)}; all of them are needed.")
-        return cls(**{f.name: values[f.name] for f in fields(cls) if f.name in values})
+        # In a table, None stands for a field that only other rows have.
+        return cls(**{f.name: values[f.name] for f in fields(cls) if values.get(f.name) is not None})
 
 
 def plan(

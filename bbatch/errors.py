@@ -43,14 +43,12 @@ def whole(what: str, given, low: int, high: int | None = None) -> None:
         raise BadInput(f"{what} is {given!r}; it must be a whole number {span}.")
 
 
-def positive(what: str, given) -> None:
-    """Raise `BadInput` naming `what` unless `given` is a finite number above 0."""
-    if (
-        isinstance(given, bool)
-        or not isinstance(given, (int, float))
-        or not (0 < given <= sys.float_info.max)
-    ):
-        raise BadInput(f"{what} is {given!r}; it must be a finite number above 0.")
+def positive(what: str, given, or_zero: bool = False) -> None:
+    """Raise `BadInput` naming `what` unless `given` is a finite number above 0, or 0 where that will do."""
+    number = isinstance(given, int | float) and not isinstance(given, bool)
+    if not number or not 0 <= given <= sys.float_info.max or (given == 0 and not or_zero):
+        bound = "at least 0" if or_zero else "above 0"
+        raise BadInput(f"{what} is {given!r}; it must be a finite number {bound}.")
 
 
 def printable(text: str) -> str:

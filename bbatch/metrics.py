@@ -24,10 +24,11 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 
-from .config import Run
+from .config import DATASETS, Run
 from .statistics import Interval, mean_interval, proportion_interval
 
 CONVERGED = 80.0  # percent of test accuracy, Section III-D
+CHANCE = 5.0  # percent; a run that ends no more than this above chance has learned nothing
 COLUMNS = """
     dataset batch_size seed lr_rule lr warmup_epochs optimizer epochs
     test_acc train_acc train_acc_running gap gap_running epoch_time_s convergence_epoch diverged
@@ -88,6 +89,11 @@ def row(record: dict) -> dict:
         "diverged": final["diverged_epoch"] is not None or final["train_loss"] is None,
         **{name: metric(record) for name, metric in MORE_METRICS.items()},
     }
+
+
+def near_chance(dataset: str) -> float:
+    """The accuracy, in percent, up to which a run has learned nothing: `CHANCE` points above chance."""
+    return 100 / DATASETS[dataset].classes + CHANCE
 
 
 def shared(observed: dict) -> bool:

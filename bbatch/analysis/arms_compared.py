@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from ..config import BASE
 from ..statistics import Interval
-from ..studies.remedies import BASE, LARGE, PLAIN, optimizers_of
+from ..studies.remedies import LARGE, PLAIN, optimizers_of
 from . import rate_map, remedies
 
 

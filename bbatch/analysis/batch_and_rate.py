@@ -6,13 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..config import DATASETS, LR_RULES
+from ..config import BASE, DATASETS
 from ..errors import BadInput, one_of
 from ..statistics import Interval
 from .critical_batch_size import DROP, Critical, critical_batch_size, critical_batch_sizes
 from .rate_map import CHOICES, interval_of, map_by_batch_size
-
-BASE = 32  # the batch size that all others are compared with: the paper's base batch
 
 
 def best_rates(runs: pd.DataFrame, by: str = CHOICES[0]) -> pd.DataFrame:
@@ -117,7 +115,7 @@ def rules_on_map(runs: pd.DataFrame) -> pd.DataFrame:
     base, rows = DATASETS[runs["dataset"].iloc[0]].protocol, []
     for b, grid in map_by_batch_size(runs).items():
         for rule in ("constant", "sqrt", "linear"):
-            rate = base.base_lr * LR_RULES[rule](b / base.base_batch)
+            rate = base.rate(b, rule)
             loss = interval_of(grid.accuracy - grid.weights @ grid.at(rate), grid.seeds)
             rows.append([b, rule, rate, loss])
     return pd.DataFrame(rows, columns=["batch_size", "rule", "rate", "loss"])

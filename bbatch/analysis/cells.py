@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from ..config import DATASETS
+from ..metrics import near_chance
 from .estimate import PRINTED, Estimate, digits, lacking, number, sampled
 from .scatter import pooled_variance
 
 Cell = tuple[int, str]  # batch size and rule of the learning rate
-CHANCE = 5.0  # percent; a run that ends no more than this above chance has learned nothing
 
 
 def command(dataset: str, rule: str = "linear", seeds: int = 0, more: str = "") -> str:
@@ -34,11 +34,6 @@ def sizes(runs: pd.DataFrame, dataset: str) -> list[int]:
     if is_printed(runs):
         return sorted(int(b) for b in linear(runs, dataset)["batch_size"])
     return list(DATASETS[dataset].protocol.batch_sizes)
-
-
-def near_chance(dataset: str) -> float:
-    """The test accuracy, in percent, up to which a run has learned nothing: `CHANCE` points above chance."""
-    return 100 / DATASETS[dataset].classes + CHANCE
 
 
 def learned(runs: pd.DataFrame) -> pd.Series:

@@ -100,7 +100,7 @@ def _scaled_downward(runs: pd.DataFrame, maps: Mapping[str, pd.DataFrame]) -> li
         name = t["dataset"].iloc[0]
         base, t = DATASETS[name].protocol, t[t["batch_size"].isin(BELOW)]
         if name not in have:
-            rates = base.base_lr, base.base_lr * t["batch_size"] / base.base_batch
+            rates = base.base_lr, t["batch_size"].map(base.rate)
             kept, scaled = (t[np.isclose(t["lr"], rate, rtol=0.01)] for rate in rates)
             rows += _differences(choice, kept, scaled, ["test_acc"])
     return rows
@@ -143,7 +143,8 @@ def ranking(found: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for choice, cells in found.groupby("choice", sort=False):
         size = {m: cells[m].map(lambda i: abs(i.mean) if i else math.nan) for m in ("accuracy", "gap")}
-        leading = size["gap"] if size["gap"].max() > 0 == size["accuracy"].max() else size["accuracy"]
+        only_gap = size["accuracy"].max() == 0 and size["gap"].max() > 0
+        leading = size["gap"] if only_gap else size["accuracy"]
         at = cells.loc[leading.idxmax()]
         rows.append(
             (choice, size["accuracy"].max(), size["gap"].max(), at["dataset"], at["batch_size"], len(cells))

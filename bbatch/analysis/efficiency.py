@@ -19,15 +19,14 @@ import numpy as np
 import pandas as pd
 
 from .. import published
-from ..config import DATASETS, PUBLISHED, SYNTHETIC
+from ..config import BASE, DATASETS, PUBLISHED, SYNTHETIC
+from ..metrics import near_chance
 from .accuracy import level
-from .cells import command, is_printed, linear, near_chance
+from .cells import command, is_printed, linear
 from .costs import by_run, reached
 from .critical_batch_size import DROP
 from .estimate import Estimate, number, printed_ratio, ratio
 from .scatter import pooled_variance
-
-BASE = 32  # the paper's base batch size (Table II, Algorithm 2), against which the ratios are taken
 
 
 def target(frame: pd.DataFrame, dataset: str) -> float:
@@ -45,12 +44,12 @@ def against_base(
     epoch: how many times shorter an epoch is; epochs: how many times more epochs it takes to more than
     `accuracy` percent; effective: how many times less time. `accuracy` may be "own": one point below the
     lower of the two final accuracies of a pair, which a pair with a run at chance does not have. The last two
-    count the seeds at which `base` gets there. Where the large one does not in more than half of them, there
-    is no such number. Where both do within their first epoch, whole epochs cannot tell which was first: such
-    pairs are left out, and where they are half or more, the ratio is unresolved. The first and the last count
-    costs of one clock: where the seed's own run at `base` has another, an epoch there costs what it does in
-    the other seeds' runs on this clock, for a seed decides how many epochs a run takes and not how long one
-    is."""
+    count the seeds at which `base` gets there. Where the large one does not in some of them, the ratio is
+    that of the others, as `how` says; where it does not in more than half, there is no such number. Where
+    both do within their first epoch, whole epochs cannot tell which was first: such pairs are left out, and
+    where they are half or more, the ratio is unresolved. The first and the last count costs of one clock:
+    where the seed's own run at `base` has another, an epoch there costs what it does in the other seeds' runs
+    on this clock, for a seed decides how many epochs a run takes and not how long one is."""
     asked = dataset, base, large, accuracy
     return _ratios(_pairs(runs, *asked), runs, *asked)
 
@@ -68,6 +67,8 @@ def _ratios(both: pd.DataFrame, runs: pd.DataFrame, dataset, base, large, accura
         shown = f"never reached by B = {large} in {never.sum()} of {len(done)} seeds"
         nothing = Estimate(n=len(done), unit="ratio", shown=shown, about=about, ids=tuple(more["ids"]))
         return found | {"epochs": nothing, "effective": nothing}
+    if never.any():
+        more["how"] = f"ratios paired by seed, without {never.sum()} of {len(done)} that never got there"
     timed = done[~never].dropna(subset="cost_base")
     got = reached(runs, runs["last"] - DROP if accuracy == "own" else accuracy)
     found["effective"] = _ratio(timed["cost_base"] / timed["cost"], got, "cost", **more)

@@ -7,10 +7,10 @@ is taken twice: after the paper's 50 epochs, and after as many steps as B = 32 m
 
 import pandas as pd
 
-from ..config import DATASETS
+from ..config import BASE, DATASETS
 from ..errors import BadInput
 from ..statistics import paired_difference
-from .batch_and_rate import BASE, cost_of_batch
+from .batch_and_rate import cost_of_batch
 
 
 def gaps_closed(runs: pd.DataFrame) -> pd.DataFrame:

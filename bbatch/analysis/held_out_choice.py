@@ -19,7 +19,7 @@ def optimism(runs: pd.DataFrame) -> Interval:
 
     `runs`: the map of a data set, of which the paper's batch sizes at the rates of its linear rule count."""
     p = DATASETS[runs["dataset"].iloc[0]].protocol
-    rule = p.base_lr * runs["batch_size"] / p.base_batch
+    rule = runs["batch_size"].map(p.rate)
     at_rule = runs[np.isclose(runs["lr"], rule, atol=0) & runs["batch_size"].isin(p.batch_sizes)]
     wide = at_rule.pivot(index="seed", columns="batch_size", values=["held_out_acc", "test_acc"])
     test, chosen = wide["test_acc"], wide["held_out_acc"].idxmax(axis=1)

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..config import BATCH_SCHEDULES, LR_RULES
+from ..config import BASE, BATCH_SCHEDULES, LR_RULES
 from ..errors import BadInput, one_of
-from ..studies.remedies import BASE, LARGE, PLAIN, SETTINGS, arm_trials, optimizers_of, remedies_of
+from ..studies.remedies import LARGE, PLAIN, SETTINGS, arm_trials, optimizers_of, remedies_of
 from . import rate_map
 from .estimate import Estimate
 from .rate_map import Grid

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pandas as pd
 
-from ..config import DATASETS, Run
+from ..config import BASE, DATASETS, Run
 from ..metrics import frame
-from .batch_and_rate import BASE
 from .cells import learned
 from .estimate import Estimate, lacking, mean
 from .learning_rate_rules import IMAGES

@@ -49,7 +49,8 @@ def branch(n: int) -> tuple[tuple[int, int], tuple[float, float]]:
 
 
 def bound(n: int) -> float:
-    """The upper bound c * sqrt(n); c is the geometric mean of B* / sqrt(N) over Table VI."""
+    """The upper bound c * sqrt(n); c is the geometric mean of B* / sqrt(N) over Table VI, with N in training
+    samples, as n is: the paper does not say which ("Resolved ambiguities")."""
     table = published.critical()
     roots = np.sqrt([DATASETS[name].n_train for name in table["dataset"]])
     return float(np.exp(np.log(table["critical_batch_size"] / roots).mean()) * math.sqrt(n))

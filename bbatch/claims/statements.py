@@ -109,7 +109,7 @@ def _ablation() -> Iterable[Claim]:
     protocol_ = DATASETS["synthetic-50k"].protocol
     for row in published.ablation_frame().itertuples():
         rate = {"linear": "scaled", "constant": "fixed"}[row.lr_rule]
-        same = math.isclose(row.lr, protocol_.base_lr * row.batch_size / protocol_.base_batch)
+        same = math.isclose(row.lr, protocol_.rate(row.batch_size))
         for column in ("test_acc", "gap_running"):
             seven = one(accuracy.level, dataset=row.dataset, batch_size=row.batch_size, metric=column)
             yield replace(_cell(row, column, "ablation", rate), paper=seven if same else ())

@@ -26,10 +26,10 @@ from functools import cache, cached_property, partial
 import torch
 from torch import nn
 
-from .. import data, published, streams
+from .. import data, streams
 from ..choosing.task import Task
 from ..choosing.training import Fit, fit
-from ..config import DATASETS, SYNTHETIC, Protocol, plan
+from ..config import BASE, DATASETS, SYNTHETIC, Protocol, plan
 from ..data import Data
 from ..errors import one_of
 from ..models import NETWORKS, initialized, mlp
@@ -138,8 +138,7 @@ def protocol(name: str) -> Protocol:
 
 def base_rate(name: str) -> float:
     """The rate at a batch of 32 that a problem's protocol has, Eq. (2) applied."""
-    p = protocol(name)
-    return p.base_lr * published.value("vi-base-batch") / p.base_batch
+    return protocol(name).rate(BASE)
 
 
 @cache

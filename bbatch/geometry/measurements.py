@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from ..config import DATASETS, Run
+from ..config import Run
 from ..errors import StoreError
 from ..files import write_whole
-from ..metrics import leading
+from ..metrics import leading, near_chance
 from ..records.store import FROZEN
 from .networks import EFFORT
 
@@ -77,8 +77,8 @@ def collapsed(table: pd.DataFrame) -> pd.DataFrame:
     Columns: the run's, id. What is read off these networks says nothing of minima.
     """
     t = table[(table["measure"] == "accuracy") & (table["split"] == "train") & (table["epoch"] > 0)]
-    chance = 100 / t["dataset"].map(lambda name: DATASETS[name].classes).astype(float)
-    return t[t["value"] < chance + 5][[*RUN_COLUMNS, "id"]].drop_duplicates()
+    low = t["value"] <= t["dataset"].map(near_chance).astype(float)
+    return t.loc[low, [*RUN_COLUMNS, "id"]].drop_duplicates()
 
 
 def converged(table: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from .. import data
-from ..config import DATASETS, SYNTHETIC, Run, plan
+from ..config import BASE, DATASETS, SYNTHETIC, Run, plan
 from ..engines import engine_for
 from ..files import unseal
 from ..recipe import network_of
@@ -18,7 +18,7 @@ from ..records.store import Store
 
 # The batch size of the one network whose gradients are drawn at every mini-batch size: the small one of
 # Section IV-E, and the base of two of the three protocols.
-REFERENCE = 32
+REFERENCE = BASE
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from .. import published
-from ..analysis.efficiency import BASE, printed_speedup
-from ..config import DATASETS
+from ..analysis.efficiency import printed_speedup
+from ..config import BASE, DATASETS
 from ..statistics import from_to
 from .efficiency_tables import ratio_text
 from .picture import describe, series, tip

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from .. import published
-from ..analysis.efficiency import BASE, printed_speedup
+from ..analysis.efficiency import printed_speedup
 from ..analysis.estimate import Estimate
-from ..config import DATASETS
+from ..config import BASE, DATASETS
 from .shown import three_digits
 
 

@@ -61,7 +61,7 @@ def _paper() -> list[dict]:
     points = []
     for row in pd.concat([published.printed_frame(), published.ablation_frame()]).to_dict("records"):
         p, b = DATASETS[row["dataset"]].protocol, int(row["batch_size"])
-        rate = p.base_lr * b / p.base_batch if pd.isna(row["lr"]) else row["lr"]  # Table V prints its own
+        rate = p.rate(b) if pd.isna(row["lr"]) else row["lr"]  # Table V prints its own
         point = {"data": row["dataset"], "rule": row["lr_rule"], "B": b, "table": row["table"], "lr": rate}
         points.append(point | {"values": {m: row[m] for m in published.COLUMN_OF if not pd.isna(row[m])}})
     return points

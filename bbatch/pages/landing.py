@@ -10,7 +10,7 @@ from .. import published
 from ..analysis import accuracy
 from ..analysis.cells import learned
 from ..analysis.estimate import Estimate
-from ..config import DATASETS
+from ..config import BASE, DATASETS
 from . import report
 from .figures import behind, lost_below
 from .picture import describe, series, tip
@@ -18,7 +18,6 @@ from .shown import Table
 from .style import COLORS, INK, PAPER, batch_size_axis, drawing, drawn_bounds, has_bar, with_ends
 from .tables import compare
 
-BASE = 32  # the batch size that the others are compared with: the paper's base batch
 TITLES = "Four data sets, beside B = 32", "CIFAR-10"  # where no notebook says what is found
 APART = "cifar10"  # the data set with a panel of its own: there accuracy moves by tens of points
 # Where the name of a line stands: beside its first (0) or last (-1) point, and how far from there.

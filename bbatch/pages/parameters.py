@@ -29,7 +29,10 @@ def remember(cells: list[str], values: dict) -> None:
     _changed.clear()
     # papermill puts what it injects right behind the cell of the defaults.
     injected = [k for k, text in enumerate(cells) if text.startswith("# Parameters\n")]
-    given, defaults = (_assigned(cells[injected[-1] - k]) if injected else {} for k in (0, 1))
+    given, defaults = {}, {}
+    if injected:
+        at = injected[-1]
+        given, defaults = _assigned(cells[at]), _assigned(cells[at - 1])
     for name in given:
         one_of("parameter", name, list(defaults))
     _changed.update(name for name in given if given[name] != defaults[name])

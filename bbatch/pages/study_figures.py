@@ -11,7 +11,11 @@ from .picture import describe
 from .style import COLORS, INK, drawing, panels_of, with_ends
 
 DEEPEST = 5.0  # points below the best cell from which a map is one colour: what matters lies above
-RULES = {"constant": (0, (0, (1, 1.5))), "square root": (0.5, (0, (4, 2))), "linear": (1, "-")}
+RULES = {
+    "constant": ("constant", (0, (1, 1.5))),
+    "sqrt": ("square root", (0, (4, 2))),
+    "linear": ("linear", "-"),
+}
 
 
 @drawing
@@ -57,11 +61,11 @@ def _map(axis, name: str, runs: pd.DataFrame, deepest: float):
     look = dict(cmap="viridis_r", vmin=0, vmax=deepest, rasterized=True)
     drawn = axis.pcolormesh(2 ** _edges(x), 2 ** _edges(y), below, **look)
     base = DATASETS[name].protocol
-    for rule, (power, style) in RULES.items():
+    for rule, (title, style) in RULES.items():
         sizes = 2.0 ** np.array([x[0], x[-1]])
-        rate = base.base_lr * (sizes / base.base_batch) ** power
+        rate = [base.rate(b, rule) for b in sizes.tolist()]
         axis.plot(sizes, rate, color="white", linewidth=3.2)
-        axis.plot(sizes, rate, color=INK, linestyle=style, linewidth=1.5, label=f"{rule} rule")
+        axis.plot(sizes, rate, color=INK, linestyle=style, linewidth=1.5, label=f"{title} rule")
     best = batch_and_rate.best_rates(runs)
     middle, ends = with_ends(best["optimum"])
     hollow = dict(fmt="o", color=INK, markerfacecolor="white")
@@ -99,10 +103,12 @@ def _accuracies(axis, name: str, runs: pd.DataFrame) -> None:
     best = batch_and_rate.best_rates(runs)
     lost = batch_and_rate.rules_on_map(runs)
     means, ends = with_ends(best["accuracy"])
-    for rule, (_, style) in RULES.items():
-        of_rule = lost[lost["rule"] == {"square root": "sqrt"}.get(rule, rule)]
+    for rule, (title, style) in RULES.items():
+        of_rule = lost[lost["rule"] == rule]
         at_rule = means - np.array([i.mean for i in of_rule["loss"]])
-        axis.plot(of_rule["batch_size"], at_rule, color=INK, linestyle=style, label=f"{rule} rule", alpha=0.8)
+        axis.plot(
+            of_rule["batch_size"], at_rule, color=INK, linestyle=style, label=f"{title} rule", alpha=0.8
+        )
     look = dict(fmt="o-", color=COLORS[name], linewidth=2.2, capsize=2)
     axis.errorbar(best["batch_size"], means, ends, label="best rate", **look)
     bottom = min(max(means) - 12, *(i.low - 1 for i in best["accuracy"]))  # the best rates are never cut off

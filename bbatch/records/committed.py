@@ -93,9 +93,8 @@ def rows_of(content: bytes, name: str) -> dict[str, dict]:
 
 def _own(row: dict) -> dict:
     """A row as it was written: Parquet gives None for a field of the run that only other rows have."""
-    if "run" not in row:
-        return row
-    return row | {"run": {name: value for name, value in row["run"].items() if value is not None}}
+    run = {name: value for name, value in row.get("run", {}).items() if value is not None}
+    return row | ({"run": run} if run else {})
 
 
 def content_of(folder: Path, name: str, digest: str | None) -> bytes | None:

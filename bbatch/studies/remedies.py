@@ -11,12 +11,11 @@ import math
 from dataclasses import dataclass, field, replace
 
 from .. import beyond  # noqa: F401 (the arms use the optimizers, networks and schedules that it adds)
-from ..config import Run, plan
+from ..config import BASE, Run, plan
 from .batch_and_rate import SHARE
 from .equal_steps import of_equal_steps
 from .trial import AVERAGES, Trial
 
-BASE = 32
 LARGE = (256, 1024)
 PLAIN = "plain"
 FEW = 5  # seeds of the arms that train longest; the others have twice as many

@@ -240,6 +240,9 @@ def test_half_of_the_seeds_decide():
     base = {(32, s): (there, 1.0) for s in range(4)}
     half = against(base | {(512, s): (late if s < 2 else never, 1.0) for s in range(4)}, 85)
     assert half["epochs"].n == 2 and half["epochs"].value == pytest.approx(1.5)
+    for name in ("epochs", "effective"):
+        assert half[name].how == "ratios paired by seed, without 2 of 4 that never got there"
+    assert half["epoch"].how == "ratios paired by seed"
     most = against(base | {(512, s): (late if s < 1 else never, 1.0) for s in range(4)}, 85)
     for name in ("epochs", "effective"):
         assert most[name].shown == "never reached by B = 512 in 3 of 4 seeds"

@@ -135,7 +135,7 @@ def test_a_network_within_five_points_of_chance_has_collapsed():
         return (name, 42, "fp32", epoch, split, measure, value, id)
 
     found = table(
-        row("a", 14.9), row("b", 15.0), row("c", 10.0, epoch=0), row("d", 10.0, split="test"),
+        row("a", 15.0), row("b", 15.1), row("c", 10.0, epoch=0), row("d", 10.0, split="test"),
         row("e", 10.0, measure="loss"), row("a", 11.0, epoch=12), row("f", 54.9, "synthetic-1k"),
         row("f", 54.9, "synthetic-1k", split="test"), row("g", 55.1, "synthetic-1k"),
     )  # fmt: skip
