@@ -9,6 +9,7 @@ from concurrent.futures import (
     BrokenExecutor,
     CancelledError,
     Executor,
+    Future,
     ProcessPoolExecutor,
     wait,
 )
@@ -60,40 +61,7 @@ def sweep(
     todo = sorted(store.missing(list(dict.fromkeys(runs)), fingerprints), key=_cost, reverse=True)
     if not todo:
         return []
-    others = multiprocessing.active_children()  # not ours to end
-    # Our own processes are executors of one process each: a death breaks the one that had the run, no other.
-    idle = deque([executor] * len(todo) if executor else (_Process() for _ in range(min(size, len(todo)))))
-    queue, busy, deaths, done, epochs = deque(todo), [], Counter(), [], 0
-    waiting: dict = {}
-    keys = {run: run.key(fingerprints[run.dataset]) for run in todo}
-    ours = set(keys.values())
-
-    def submit(run: Run, patient: bool = False):
-        slot, task = idle.popleft(), (worker.compute, run, store, device, fingerprints[run.dataset], patient)
-        try:
-            future = slot.submit(*task)
-        except BrokenExecutor:  # a process of ours that died while it was idle
-            if executor:
-                raise
-            slot = _Process()
-            future = slot.submit(*task)
-        waiting[future] = run, slot
-
-    def after_death(run: Run, slot: Executor) -> dict | None:
-        """Queue the run again, or give it up: returns the record that says so."""
-        began = executor or not slot.begun.exception()
-        stage = (run, _epochs_saved(store).get(keys[run], 0)) if began else None
-        deaths[stage] += 1
-        if deaths[None] > STARTS_ALLOWED:
-            raise BadInput(
-                f"{STARTS_ALLOWED} processes of the sweep ended before they began; see that memory is free "
-                "and that `python -m bbatch data` works."
-            )
-        if not began or deaths[stage] <= DEATHS_ALLOWED:
-            queue.appendleft(run)
-            return None
-        return worker.failed(run, data.load(run.dataset), device, datetime.now(UTC), "worker killed")
-
+    state = _Sweep(todo, store, fingerprints, device, executor, min(size, len(todo)))
     with tqdm(
         total=sum(run.epochs for run in todo),
         unit="epoch",
@@ -102,57 +70,131 @@ def sweep(
         mininterval=1 if sys.stderr.isatty() else 10,  # a log wants a line now and then, not each second
     ) as bar:
         try:
-            while queue or busy or waiting:
-                while queue and idle:
-                    submit(queue.popleft())
-                if busy and not queue and not waiting:
-                    # Another sweep is at it: nothing is left but to wait.
-                    submit(busy.pop(), patient=True)
-                finished, _ = wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    run, slot = waiting.pop(future)
-                    try:
-                        record = future.result()
-                    except CancelledError:
-                        raise BadInput(
-                            "the cluster dropped a run, as when its scheduler ends; what is finished is "
-                            "recorded, and the same command goes on from there."
-                        ) from None
-                    except Exception as error:
-                        if not _worker_died(error):
-                            raise
-                        record = after_death(run, slot)
-                        slot = executor or _Process()
-                        if record is None:
-                            continue
-                    finally:
-                        idle.append(slot)
-                    if record is None:
-                        busy.append(run)
-                        continue
-                    if store.get(record["id"]) is None:  # a worker that shares no folder with us
-                        store.put(record)
-                    done.append(record["id"])
-                    deaths[None] = 0
-                    epochs += run.epochs
-                bar.set_postfix_str(f"{len(done)} done", refresh=False)
-                in_hand = sum(n for key, n in _epochs_saved(store).items() if key in ours)
-                bar.update(min(epochs + in_hand, bar.total) - bar.n)
+            while state.queue or state.busy or state.waiting:
+                state.advance()
+                bar.set_postfix_str(f"{len(state.done)} done", refresh=False)
+                bar.update(min(state.epochs_done(), bar.total) - bar.n)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
-                f"{len(done)} of {len(todo)} runs were finished and recorded; those in hand go on "
+                f"{len(state.done)} of {len(todo)} runs were finished and recorded; those in hand go on "
                 "from their last finished epoch when the same is asked again."
             ) from None
         finally:
-            for future in waiting:
-                future.cancel()
-            if executor is None:
-                for slot in [*idle, *(slot for _, slot in waiting.values())]:
-                    slot.shutdown(wait=not waiting, cancel_futures=True)
-                for process in set(multiprocessing.active_children()) - set(others) if waiting else ():
-                    # Interrupted: the checkpoints hold what is done. A process that is stopped ends too.
-                    process.kill()
-    return done
+            state.end()
+    return state.done
+
+
+class _Sweep:
+    """The runs of one sweep: which wait, which are in hand, which are done."""
+
+    def __init__(
+        self,
+        todo: list[Run],
+        store: Store,
+        fingerprints: dict[str, str],
+        device: str,
+        executor: Executor | None,
+        size: int,
+    ):
+        self.store, self.fingerprints, self.device, self.executor = store, fingerprints, device, executor
+        self.queue = deque(todo)
+        self.busy: list[Run] = []  # another sweep is at them
+        self.waiting: dict[Future, tuple[Run, Executor]] = {}
+        self.done: list[str] = []
+        self.epochs = 0  # of the runs that are done
+        self.deaths: Counter[tuple[Run, int]] = Counter()  # of workers, by the run and its epochs saved
+        self.failed_starts = 0  # in a row, of processes that ended before they began
+        self.keys = {run: run.key(fingerprints[run.dataset]) for run in todo}
+        self.others = multiprocessing.active_children()  # not ours to end
+        # Our own processes are executors of one process each: a death breaks the one that had the run, no
+        # other.
+        self.idle = deque([executor] * len(todo) if executor else (_Process() for _ in range(size)))
+
+    def advance(self) -> None:
+        """Give idle workers the next runs, wait a second at most, and take what is finished."""
+        while self.queue and self.idle:
+            self._submit(self.queue.popleft())
+        if self.busy and not self.queue and not self.waiting:
+            # Another sweep is at it: nothing is left but to wait.
+            self._submit(self.busy.pop(), patient=True)
+        finished, _ = wait(self.waiting, timeout=1, return_when=FIRST_COMPLETED)
+        for future in finished:
+            self._take(future)
+
+    def _submit(self, run: Run, patient: bool = False) -> None:
+        slot = self.idle.popleft()
+        task = worker.compute, run, self.store, self.device, self.fingerprints[run.dataset], patient
+        try:
+            future = slot.submit(*task)
+        except BrokenExecutor:  # a process of ours that died while it was idle
+            if self.executor:
+                raise
+            slot = _Process()
+            future = slot.submit(*task)
+        self.waiting[future] = run, slot
+
+    def _take(self, future: Future) -> None:
+        """What becomes of a run whose worker has ended with it."""
+        run, slot = self.waiting.pop(future)
+        try:
+            record = future.result()
+        except CancelledError:
+            raise BadInput(
+                "the cluster dropped a run, as when its scheduler ends; what is finished is "
+                "recorded, and the same command goes on from there."
+            ) from None
+        except Exception as error:
+            if not _worker_died(error):
+                raise
+            again = self._goes_on(run, slot)
+            slot = self.executor or _Process()
+            if again:
+                self.queue.appendleft(run)
+                return
+            record = worker.failed(
+                run, data.load(run.dataset), self.device, datetime.now(UTC), "worker killed"
+            )
+        finally:
+            self.idle.append(slot)
+        if record is None:
+            self.busy.append(run)
+            return
+        if self.store.get(record["id"]) is None:  # a worker that shares no folder with us
+            self.store.put(record)
+        self.done.append(record["id"])
+        self.failed_starts = 0
+        self.epochs += run.epochs
+
+    def _goes_on(self, run: Run, slot: Executor) -> bool:
+        """Whether a run is tried again after its worker died. Raises `BadInput` where none begins at all."""
+        if self.executor is None and slot.begun.exception():
+            self.failed_starts += 1
+            if self.failed_starts > STARTS_ALLOWED:
+                raise BadInput(
+                    f"{STARTS_ALLOWED} processes of the sweep ended before they began; see that memory is "
+                    "free and that `python -m bbatch data` works."
+                )
+            return True
+        stage = run, _epochs_saved(self.store).get(self.keys[run], 0)
+        self.deaths[stage] += 1
+        return self.deaths[stage] <= DEATHS_ALLOWED
+
+    def epochs_done(self) -> int:
+        """Epochs of the finished runs and of those in hand."""
+        ours = set(self.keys.values())
+        return self.epochs + sum(n for key, n in _epochs_saved(self.store).items() if key in ours)
+
+    def end(self) -> None:
+        """Let our processes go; where runs are in hand, as after an interruption, end them."""
+        for future in self.waiting:
+            future.cancel()
+        if self.executor is not None:
+            return
+        for slot in [*self.idle, *(slot for _, slot in self.waiting.values())]:
+            slot.shutdown(wait=not self.waiting, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - set(self.others) if self.waiting else ():
+            # The checkpoints hold what is done. A process that is stopped ends too.
+            process.kill()
 
 
 def processes(jobs: int | None, device: str) -> int:
