@@ -203,6 +203,10 @@ def _freeze(options) -> list[dict]:
 
 def _verify(options) -> list[dict]:
     if options.integrity:
+        if options.datasets or options.sample != 3:
+            raise BadInput(
+                "--integrity looks at all that is committed: no data set and no --sample go with it."
+            )
         return integrity.check_records(FROZEN)
     records = verify.random_sample(Store().frozen_records(), options.datasets, options.sample, options.seed)
     jobs = processes(options.jobs, data.usable(options.device))

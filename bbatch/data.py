@@ -14,6 +14,7 @@ import torch
 from . import image_files
 from .config import DATASETS, SYNTHETIC
 from .errors import BadInput, one_of
+from .nests import told
 
 # Channel mean and standard deviation. MNIST's are the paper's. The paper names none for CIFAR-10; these are
 # the training set's own, to the digits in common use (our choice, recorded in the book).
@@ -80,7 +81,8 @@ def _read(name: str, download: bool) -> Data:
     if name in SYNTHETIC:
         return _synthetic(name)
     if (read := DATASETS[name].read) is not None:
-        return read(download)
+        with told(f"data set {name!r} cannot be read"):
+            return read(download)
     if name == "mnist":
         x, y, test_x, test_y = image_files.mnist(download)
         return made(name, "MNIST, canonical files", x, y, test_x, test_y, MNIST_STATS)

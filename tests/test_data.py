@@ -355,3 +355,12 @@ def test_an_unknown_data_set_is_refused():
         BadInput, match="data set 'svhn' is unknown; allowed are synthetic-1k, .*, mnist, cifar10."
     ):
         data.load("svhn")
+
+
+def test_a_readers_own_data_set_that_cannot_be_read_is_named(monkeypatch):
+    def gone(download):
+        raise FileNotFoundError("iris.csv is gone")
+
+    monkeypatch.setitem(DATASETS, "iris", replace(DATASETS["synthetic-1k"], read=gone))
+    with pytest.raises(BadInput, match="data set 'iris' cannot be read .*iris.csv is gone"):
+        data.load("iris")

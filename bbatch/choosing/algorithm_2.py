@@ -227,6 +227,16 @@ def select_batch_size(
 
         limits = {"seconds_per_training": seconds_per_training or math.inf, "acceptable": acceptable}
         chosen, trials = follow(train_at, n, smallest=task.smallest, **limits)
+    if chosen.diverged:
+        raise BadInput(
+            f"all trainings diverged ({len(trials)}, the last at B = {trials[-1][0].batch_size}); look at "
+            "the loss and the scale of the inputs, or give a lower base_lr."
+        )
+    if chosen.epochs < 1:
+        raise BadInput(
+            f"the budget of {budget:g} s ended within the first epoch; give more. An epoch takes {about} at "
+            f"B = {first}, after what PyTorch loads at its first step."
+        )
     pair, rates = branch(n)
     reasons = [
         f"N = {n} rows: the paper starts from B = {pair[0]} or {pair[1]} with rates from {rates[0]:g} to "

@@ -115,11 +115,11 @@ class Answer(Told):
         ]
 
     def table(self) -> pd.DataFrame | None:
-        """The best training of each batch size: the longest ones, and of these that of the least loss."""
+        """The best training of each batch size: that of the least loss, whole trainings before others."""
         first = self.trials[self.trials["seed"] == self.trials["seed"].min()].dropna(subset="loss")
         if first.empty:
             return None
-        rows = first.sort_values(["epochs", "loss"], ascending=[False, True]).drop_duplicates("batch_size")
+        rows = first.sort_values(["complete", "loss"], ascending=[False, True]).drop_duplicates("batch_size")
         times = self.times.set_index("batch_size")["seconds_per_epoch"].reindex(rows["batch_size"])
         shown = {
             "B": rows["batch_size"],

@@ -40,7 +40,8 @@ class Candidate:
 
     def at(self, rung: int) -> Judged | None:
         found = self.judged.get(rung)
-        return found if found is not None and not self.diverged and math.isfinite(found.loss) else None
+        usable = found is not None and math.isfinite(found.loss) and math.isfinite(found.value)
+        return found if usable and not self.diverged else None
 
 
 class Bench:

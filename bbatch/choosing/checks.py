@@ -73,6 +73,14 @@ def _classes(task, rows: Rows, out: torch.Tensor, targets: torch.Tensor) -> None
             f"{tuple(targets.shape)}: classes come last, where cross-entropy wants them second; give a "
             "loss such as lambda out, y: cross_entropy(out.flatten(0, -2), y.flatten())."
         )
+    if targets.is_floating_point() and task.adapter.loss is None:
+        sums = whole.sum(1)
+        if (whole < 0).any() or not torch.allclose(sums, torch.ones_like(sums), atol=1e-2):
+            raise BadInput(
+                f"the {rows.what} targets have the shape of the outputs and are no probabilities of classes "
+                "(at least 0, in all 1 a row); give a loss, such as mse_loss for numbers or "
+                "binary_cross_entropy_with_logits for several labels a row."
+            )
     if not targets.is_floating_point():
         ignored = getattr(task.adapter.loss, "ignore_index", -100)
         known = whole[whole != ignored]

@@ -26,6 +26,13 @@ def nothing_learned(search: Search) -> tuple[str, str] | None:
     if begun and all(c.diverged for c in begun):
         why = f"all {len(begun)} trainings diverged, at rates down to {min(c.lr for c in begun):.2g}"
         return why, "look at a single training step: the loss, its gradients, the scale of the inputs."
+    lost = sum(c.diverged for c in begun)
+    if best is None and lost:
+        why = f"{lost} of {len(begun)} trainings diverged, and none of the others was worth going on with"
+        return why, "look at a single training step: the loss, its gradients, the scale of the inputs."
+    scored = [j for c in begun for j in c.judged.values() if math.isfinite(j.loss)]
+    if best is None and scored and not any(math.isfinite(j.value) for j in scored):
+        return f"the metric is {scored[0].value} after training", "give a metric that is a finite number."
     if best is None:
         whole = search.takes(search.reference, search.epochs)
         one = f"one training of the {search.epochs} epochs takes about {round_up(whole)} s"

@@ -50,7 +50,10 @@ class Rows:
         else:
             self.loader = self._loader(source)
         if len(self) < LEAST:
-            raise BadInput(f"the {what} data has {len(self)} rows; at least {LEAST} are needed.")
+            raise BadInput(
+                f"the {what} data has {len(self)} rows; at least {LEAST} are needed, and "
+                f"{round(LEAST / HELD_OUT)} where a fifth of one source is held out."
+            )
 
     def __len__(self) -> int:
         return len(self.loader.sampler) if self.loader else len(next(leaves(self.tensors))[1])
@@ -201,6 +204,14 @@ def pair_of(data) -> tuple:
     it cannot be cut.
     """
     bare = isinstance(data, (tuple, list)) and all(hasattr(p, "__array__") for p in data)
+    if isinstance(data, (tuple, list)) and not data:
+        raise BadInput("the data is empty; give (train, validation), or one source that is cut in two.")
+    if bare and len({len(part) for part in data}) > 1 and len({part.shape[1:] for part in data}) > 1:
+        counts = " and ".join(str(len(part)) for part in data)
+        raise BadInput(
+            f"the data has parts of {counts} rows; features and targets must have equally many, and a "
+            "training and a validation set must each be a pair."
+        )
     bare = bare and len({len(part) for part in data}) == 1
     if isinstance(data, (tuple, list)) and len(data) == 2 and not bare:
         return tuple(data)

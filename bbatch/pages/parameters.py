@@ -29,12 +29,14 @@ def remember(cells: list[str], values: dict) -> None:
     _changed.clear()
     # papermill puts what it injects right behind the cell of the defaults.
     injected = [k for k, text in enumerate(cells) if text.startswith("# Parameters\n")]
-    given, defaults = {}, {}
+    given, defaults, kinds = {}, {}, {}
     if injected:
         at = injected[-1]
-        given, defaults = _assigned(cells[at]), _assigned(cells[at - 1])
+        given, defaults, kinds = _assigned(cells[at]), _assigned(cells[at - 1]), _kinds(cells[at - 1])
     for name in given:
         one_of("parameter", name, list(defaults))
+        if name in values and not fits(values[name], kinds[name]):
+            raise BadInput(f"parameter {name!r} is {values[name]!r}; it must be of type {kinds[name]}.")
     _changed.update(name for name in given if given[name] != defaults[name])
     for name in CHECKS:
         if name in values and not isinstance(values[name], ModuleType):  # a page may import one of that name
@@ -77,6 +79,17 @@ def _assigned(text: str) -> dict[str, str]:
         value = getattr(node, "value", None)
         names = [target.id for target in targets if isinstance(target, ast.Name)]
         found |= dict.fromkeys(names, ast.unparse(value) if value else "")
+    return found
+
+
+def _kinds(text: str) -> dict[str, str]:
+    """The types that a cell annotates its names with, as text; "" where it does not."""
+    found = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found[node.target.id] = ast.unparse(node.annotation)
+        elif isinstance(node, ast.Assign):
+            found |= dict.fromkeys((t.id for t in node.targets if isinstance(t, ast.Name)), "")
     return found
 
 

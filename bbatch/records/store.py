@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Self
 
-from ..config import Run
+from ..config import DATASETS, Run
 from ..errors import StoreError
 from ..files import leftovers, set_aside, write_whole
 from ..repository import ROOT, folder_named
@@ -86,8 +86,10 @@ class Store:
         return {key: record for key, record in found.items() if stranger(record) is None}
 
     def frozen_records(self) -> dict[str, dict]:
-        """Committed records by id. Raises `StoreError` naming the file that is damaged or missing."""
-        return committed.read(self.frozen) if self.frozen else {}
+        """Committed records by id; those of a data set that is not known here are left out, as live ones are.
+        Raises `StoreError` naming the file that is damaged or missing."""
+        found = committed.read(self.frozen) if self.frozen else {}
+        return {key: record for key, record in found.items() if record["run"]["dataset"] in DATASETS}
 
     def records(self) -> dict[str, dict]:
         """All records by id; a frozen one goes before a live one of the same id."""

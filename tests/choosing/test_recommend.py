@@ -88,6 +88,31 @@ def test_nothing_learned_is_no_recommendation():
     assert restored(json.loads(json.dumps(told.to_dict()))).batch_size is None
 
 
+def test_a_metric_that_is_no_number_and_steps_too_large_are_said():
+    for endless in (math.nan, math.inf):
+
+        def metric(outputs, targets, endless=endless):
+            return endless
+
+        told = bbatch.recommend(
+            net, (TRAIN, HELD), metric=metric, epochs=2, budget=8, progress=False, clock=WORK
+        )
+        assert told.batch_size is None and f"the metric is {endless} after training" in told.headline
+    told = bbatch.recommend(
+        net, (TRAIN, HELD), epochs=2, budget=8, base_lr=1e30, optimizer="sgd", progress=False, clock=WORK
+    )
+    assert told.batch_size is None and "diverged" in told.headline and "no time" not in told.headline
+
+
+def test_algorithm_2_gives_no_batch_size_that_it_has_not_trained_with():
+    def broken(outputs, targets):
+        return F.cross_entropy(outputs, targets) * (math.nan if outputs.requires_grad else 1)
+
+    how = dict(epochs=2, budget=20, progress=False)
+    with pytest.raises(BadInput, match=r"all trainings diverged \(.*, the last at B = "):
+        bbatch.select_batch_size(net, TRAIN, HELD, loss=broken, **how)
+
+
 def test_without_time_there_is_no_recommendation_and_it_says_what_would_do():
     def slow(outputs, targets):
         time.sleep(0.05)

@@ -393,6 +393,34 @@ def test_a_sampler_that_draws_some_of_the_rows_draws_among_all_of_them():
         assert len(drawn) == len(rows) and len(drawn.unique()) <= among and drawn.max() > 200
 
 
+def test_parts_that_are_no_pair_are_counted():
+    for data in ((X, Y[:-1]), (X.numpy(), Y[:-1].numpy())):
+        with pytest.raises(BadInput, match=f"parts of {len(X)} and {len(X) - 1} rows; features and targets"):
+            pair_of(data)
+    for empty in ((), []):
+        with pytest.raises(BadInput, match="the data is empty"):
+            pair_of(empty)
+    alone = pair_of((X, X[:40]))  # features alone, for training and validation
+    assert [len(part) for part in alone] == [len(X), 40]
+    with pytest.raises(BadInput, match="has 14 rows; at least 16 are needed, and 80 where a fifth"):
+        Rows((X[:14], Y[:14]), "training")
+
+
+def test_numbers_and_several_labels_a_row_are_no_probabilities():
+    def three():
+        return nn.Linear(X.shape[1], 3)
+
+    numbers, several = X[:, :3].clone(), (X[:, :3] > 0).float()
+    for targets in (numbers, several):
+        pairs = (X[:300], targets[:300]), (X[300:], targets[300:])
+        with pytest.raises(BadInput, match="no probabilities of classes .* give a loss, such as mse_loss"):
+            Task(three, *pairs)
+        Task(three, *pairs, F.mse_loss)
+    shares = several + 0.1
+    shares /= shares.sum(1, keepdim=True)
+    Task(three, (X[:300], shares[:300]), (X[300:], shares[300:]))
+
+
 def test_a_fifth_is_held_out_of_one_source_and_none_of_it_is_in_both():
     train, held = pair_of(TRAIN)
     assert len(held[0]) == 60 and sorted([*train[0].tolist(), *held[0].tolist()]) == sorted(TRAIN[0].tolist())

@@ -210,9 +210,9 @@ def test_a_row_a_training():
 
 def told(**more):
     trials = pd.DataFrame(
-        [(32, 0.001, 0, 3.0, 0.5), (32, 0.002, 0, 9.0, 0.6), (8, 0.001, 0, 9.0, 0.7), (8, 0.002, 0, 9.0, 0.4),
-         (64, 0.001, 1, 9.0, 0.1)],
-        columns=["batch_size", "lr", "seed", "epochs", "loss"],
+        [(32, 0.001, 0, 3.0, False, 0.5), (32, 0.002, 0, 9.0, True, 0.6), (8, 0.001, 0, 9.0, True, 0.7),
+         (8, 0.002, 0, 9.0, True, 0.4), (64, 0.001, 1, 9.0, True, 0.1)],
+        columns=["batch_size", "lr", "seed", "epochs", "complete", "loss"],
     )  # fmt: skip
     times = pd.DataFrame({"batch_size": [8], "seconds_per_epoch": [4.0]})
     values = dict(
@@ -238,12 +238,16 @@ def test_an_answer_in_lines():
     ] and rows[-1] == ("took", "12 s, 5 trainings")
     none = told(batch_size=None).rows()
     assert none[:2] == [("answer", "no recommendation: one"), ("because", "two")]
-    table = told().table()  # of each size the longest, of equal ones the least loss; of the first seed alone
+    table = told().table()  # of each size whole trainings, of these the least loss; of the first seed alone
     assert table.values.tolist() == [[8, "0.002", "9", "0.4", "4"], [32, "0.002", "9", "0.6", "-"]]
     assert told(trials=told().trials.assign(loss=math.nan)).table() is None
     assert told(trials=told().trials.assign(value=math.nan)).table().equals(table), "the loss is what counts"
     gone = told(trials=told().trials.assign(loss=[0.5, math.nan, 0.7, 0.4, 0.1])).table()
     assert gone.values.tolist()[1] == [32, "0.001", "3", "0.5", "-"], "what diverged has no loss"
+    cut_short = told(trials=told().trials.assign(complete=False)).table()
+    assert cut_short.values.tolist()[1] == [32, "0.001", "3", "0.5", "-"], (
+        "of cut ones the best, not the longest"
+    )
     assert told(accumulate=2).headline.startswith("batch size 100 (50 fits: accumulate 2)")
 
 

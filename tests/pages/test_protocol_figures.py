@@ -216,6 +216,11 @@ def test_a_page_says_what_differs_from_the_committed_one():
         assert said(seeds=2, precision="bf16", dataset="mnist") == " (2 seeds at most, bf16 alone)"
         cells = ["x = 1", "profile = 'paper'\nseeds: int = 0\nprint()", "# Parameters\nseeds = 3"]
         parameters.remember(cells, {"seeds": 3})
+        flag = ["compute: bool = False  # no", "# Parameters\ncompute = 'false'"]
+        with pytest.raises(BadInput, match="parameter 'compute' is 'false'; it must be of type bool"):
+            parameters.remember(flag, {"compute": "false"})
+        parameters.remember(flag, {"compute": True})
+        parameters.remember(cells, {"seeds": 3})
         assert parameters.note() == " (3 seeds at most)"
         for wrong, value in {
             "datasets": [],

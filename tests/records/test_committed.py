@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bbatch import repository
+from bbatch.config import DATASETS
 from bbatch.errors import StoreError
 from bbatch.records import committed, integrity
 from bbatch.records.record import decided, flaw, stranger
@@ -375,6 +376,14 @@ def test_a_field_that_only_some_runs_have_changes_no_others(folder):
     before = {p.name: p.read_bytes() for p in folder.rglob("*.parquet")}
     committed.merge(folder.parent / "again", dict(reversed(list(back.items()))))
     assert {p.name: p.read_bytes() for p in (folder.parent / "again").rglob("*.parquet")} == before
+
+
+def test_records_of_a_data_set_that_is_not_known_here_are_left_out(folder, monkeypatch):
+    """Such as those of a reader's own one, after `bbatch freeze`, where BBATCH_EXTENSIONS is not set."""
+    store = Store(folder.parent / "store", folder)
+    assert set(store.frozen_records()) == set(ONE)
+    monkeypatch.delitem(DATASETS, "synthetic-1k")
+    assert store.frozen_records() == {}
 
 
 def test_empty_fields_do_not_count():
