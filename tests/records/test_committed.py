@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bbatch import repository
+from bbatch import beyond, repository  # noqa: F401 - its networks and schedules are known then
 from bbatch.config import DATASETS
 from bbatch.errors import StoreError
 from bbatch.records import committed, integrity
