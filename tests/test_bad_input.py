@@ -405,7 +405,7 @@ CALLS = [
         for d in ("abacus", None)
     ],
     *[
-        (lambda s=s: dask_cluster.overheads(None, s), "duration of a run is .*; it must be")
+        (lambda s=s: dask_cluster.overheads(None, s), "duration of a run in seconds is .*; it must be")
         for s in (0, -1.0, nan, math.inf)
     ],
     *[

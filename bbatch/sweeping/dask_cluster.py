@@ -122,7 +122,7 @@ def overheads(measured: pd.DataFrame, seconds: float = 10.0) -> pd.DataFrame:
     Columns: executor, workers, runs a minute, overhead a run in seconds (negative where noise exceeds it),
     and what Dask costs over the sweep's own processes in percent of a run of `seconds`, round by round.
     """
-    positive("duration of a run", seconds)
+    positive("duration of a run in seconds", seconds)
     wide = measured.pivot(index=["workers", "round"], columns="executor", values="overhead_s")
     extra = (100 * (wide["dask"] - wide["processes"]) / seconds).groupby("workers").median()
     rows = []
