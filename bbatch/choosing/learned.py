@@ -26,9 +26,9 @@ def nothing_learned(search: Search) -> tuple[str, str] | None:
     if begun and all(c.diverged for c in begun):
         why = f"all {len(begun)} trainings diverged, at rates down to {min(c.lr for c in begun):.2g}"
         return why, "look at a single training step: the loss, its gradients, the scale of the inputs."
-    lost = sum(c.diverged for c in begun)
-    if best is None and lost:
-        why = f"{lost} of {len(begun)} trainings diverged, and none of the others was worth going on with"
+    if best is None and search.default.diverged:
+        lost = sum(c.diverged for c in begun)
+        why = f"{lost} of {len(begun)} trainings diverged, that of the default among them"
         return why, "look at a single training step: the loss, its gradients, the scale of the inputs."
     scored = [j for c in begun for j in c.judged.values() if math.isfinite(j.loss)]
     if best is None and scored and not any(math.isfinite(j.value) for j in scored):

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from bbatch import beyond, repository  # noqa: F401 - its networks and schedules are known then
-from bbatch.config import DATASETS
 from bbatch.errors import StoreError
 from bbatch.records import committed, integrity
 from bbatch.records.record import decided, flaw, stranger
@@ -382,7 +381,7 @@ def test_records_of_a_data_set_that_is_not_known_here_are_left_out(folder, monke
     """Such as those of a reader's own one, after `bbatch freeze`, where BBATCH_EXTENSIONS is not set."""
     store = Store(folder.parent / "store", folder)
     assert set(store.frozen_records()) == set(ONE)
-    monkeypatch.delitem(DATASETS, "synthetic-1k")
+    monkeypatch.setattr("bbatch.records.store.DATASETS", {})
     assert store.frozen_records() == {}
 
 
