@@ -21,6 +21,8 @@ from .repository import ROOT
 from .sweeping import dask_cluster, verify
 from .sweeping.sweep import processes, sweep
 
+SAMPLE = 3  # committed runs that `bbatch verify` trains again, where nothing else is asked
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str):
@@ -77,8 +79,8 @@ def parser() -> argparse.ArgumentParser:
     what = "train some of the committed runs again and compare: exit code 1 where one differs"
     sub = add("verify", _verify, what, lambda rows: int(not verify.agree(rows)))
     add_datasets(sub)
-    sample = "how many, chosen at random (default: 3)"
-    sub.add_argument("--sample", type=int, default=3, metavar="K", help=sample)
+    sample = f"how many, chosen at random (default: {SAMPLE})"
+    sub.add_argument("--sample", type=int, default=SAMPLE, metavar="K", help=sample)
     sub.add_argument(
         "--integrity",
         action="store_true",
@@ -203,10 +205,8 @@ def _freeze(options) -> list[dict]:
 
 def _verify(options) -> list[dict]:
     if options.integrity:
-        if options.datasets or options.sample != 3:
-            raise BadInput(
-                "--integrity looks at all that is committed: no data set and no --sample go with it."
-            )
+        if options.datasets or options.sample != SAMPLE:
+            raise BadInput("--integrity looks at all that is committed: it takes no data set or --sample.")
         return integrity.check_records(FROZEN)
     records = verify.random_sample(Store().frozen_records(), options.datasets, options.sample, options.seed)
     jobs = processes(options.jobs, data.usable(options.device))

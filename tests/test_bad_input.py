@@ -168,6 +168,8 @@ COMMANDS = [
     (["tables"], "required: N"),
     (["tables", "IV"], "argument N: invalid int value: 'IV'"),
     (["verify", "minst"], "data set 'minst' is unknown"),
+    (["verify", "--integrity", "nope"], "--integrity looks at all that is committed: it takes no data set"),
+    (["verify", "--integrity", "--sample", "5"], "it takes no data set or --sample"),
     *[
         (["verify", "--sample", k], f"sample is {k}; it must be a whole number from 1 to|no record of")
         for k in ("0", "-1", "100000000")

@@ -25,7 +25,7 @@ def precision_effect(records: Iterable[dict]) -> pd.DataFrame:
     ended = {Run.from_dict(r["run"]): r for r in records if not r["observed"].get("failure")}
     cells: dict[Run, list[tuple[dict, dict]]] = {}
     for run, record in ended.items():
-        twin = ended.get(replace(run, precision="bf16"))
+        twin = ended.get(_other(run))
         if run.precision == "fp32" and run.lr_rule == "linear" and twin:
             cells.setdefault(replace(run, seed=0), []).append((record, twin))
     order = ["dataset", "batch_size", "epochs", "n_train"]
@@ -44,8 +44,13 @@ def in_the_other(records: Mapping[str, dict], ids: Iterable[str]) -> pd.DataFram
     `metrics.frame` of those that are recorded. `records` by id."""
     known = [records[key] for key in ids]
     runs = [(Run.from_dict(record["run"]), record["data"]["fingerprint"]) for record in known]
-    keys = [replace(run, precision=OTHER[run.precision]).key(data) for run, data in runs]
+    keys = [_other(run).key(data) for run, data in runs]
     return frame(records[key] for key in keys if key in records)
+
+
+def _other(run: Run) -> Run:
+    """The same training in the other arithmetic."""
+    return replace(run, precision=OTHER[run.precision])
 
 
 def _told(differences: pd.Series) -> str:
