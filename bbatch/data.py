@@ -82,12 +82,25 @@ def _read(name: str, download: bool) -> Data:
         return _synthetic(name)
     if (read := DATASETS[name].read) is not None:
         with told(f"data set {name!r} cannot be read"):
-            return read(download)
+            return _as_announced(name, read(download))
     if name == "mnist":
         x, y, test_x, test_y = image_files.mnist(download)
         return made(name, "MNIST, canonical files", x, y, test_x, test_y, MNIST_STATS)
     x, y, test_x, test_y = image_files.cifar10(download)
     return made(name, "CIFAR-10, exact pixels", x, y, test_x, test_y, CIFAR10_STATS, augment=True)
+
+
+def _as_announced(name: str, found: Data) -> Data:
+    """A reader's own data set, if it has the sizes that its `DataSpec` says: runs are planned by those."""
+    if not isinstance(found, Data):
+        raise BadInput(f"the function that reads {name!r} returns a {type(found).__name__}, not a data.Data.")
+    spec, sizes = DATASETS[name], (len(found.train_y), len(found.test_y))
+    if sizes != (spec.n_train, spec.n_test):
+        raise BadInput(
+            f"data set {name!r} has {sizes[0]} samples to train and {sizes[1]} to test; its `DataSpec` says "
+            f"{spec.n_train} and {spec.n_test}. Both must agree."
+        )
+    return found
 
 
 def random_crop_flip(images: torch.Tensor, dx, dy, flip) -> torch.Tensor:
@@ -141,7 +154,7 @@ _FIRST_PREPARED = {
 GENERATOR = {"n_features": 20, "n_informative": 15, "n_redundant": 5, "n_classes": 2}
 
 
-def standardised(train_x: np.ndarray, test_x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def standardized(train_x: np.ndarray, test_x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both parts [N, D] as float32, scaled by the training part alone: nothing of the test set leaks."""
     from sklearn.preprocessing import StandardScaler
 
@@ -158,5 +171,5 @@ def _synthetic(name: str) -> Data:
     x, y = make_classification(n_samples=spec.n_train + spec.n_test, random_state=42, **GENERATOR)
     # The paper gives sizes (Table I) but not how the split is drawn: a seeded 80/20 split, not stratified.
     train_x, test_x, train_y, test_y = train_test_split(x, y, test_size=0.2, random_state=42)
-    parts = standardised(train_x, test_x)
+    parts = standardized(train_x, test_x)
     return made(name, "scikit-learn make_classification", parts[0], train_y, parts[1], test_y)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import warnings
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,10 +20,12 @@ def unseal(content: bytes) -> bytes | None:
     return payload if hashlib.sha256(payload).digest() == digest else None
 
 
-def set_aside(path: Path) -> None:
-    """Rename a damaged file so that nothing reads it again; another process may be first."""
+def set_aside(path: Path, why: str) -> None:
+    """Rename a file so that nothing reads it again, and say so in a warning with the reason `why`; another
+    process may be first."""
     try:
         os.replace(path, path.with_name(path.name + ".damaged"))
+        warnings.warn(f"{path.name} is set aside under the name {path.name}.damaged: {why}.", stacklevel=3)
     except FileNotFoundError:
         pass
     except OSError as error:

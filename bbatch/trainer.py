@@ -8,14 +8,12 @@ import copy
 import io
 import math
 import time
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from . import streams
 from .config import Run
 from .data import Data
 from .engines import TorchEngine, fastest_engine
@@ -94,12 +92,8 @@ def train_network(
         if checkpoint:
             state = {"made_by": maker, "history": history, "engine": engine.state()}
             checkpoint.write(epoch + 1, state)
-    chosen = torch.from_numpy(
-        streams.subset(streams.seeds_of(recipe.seed), len(data.train_y), recipe.n_train)
-    )
-    train_loss, train_correct = engine.evaluate(
-        data.train_x[chosen.to(data.train_x.device)], data.train_y[chosen.to(data.train_y.device)]
-    )
+    x, y = (values[engine.chosen.to(values.device)] for values in (data.train_x, data.train_y))
+    train_loss, train_correct = engine.evaluate(x, y)
     final = {
         "train_loss": train_loss / recipe.n_train,
         "train_correct": train_correct,
@@ -125,14 +119,12 @@ def _begun(network, data, recipe, device, checkpoint) -> tuple[TorchEngine, dict
             if found == maker:
                 engine.restore(saved["engine"])
                 return engine, {k: list(saved["history"][k]) for k in HISTORY}
-            why = f"it is of {found}, and this is {maker}"
+            why = f"it is of {found}, this is {maker}, and so the run begins anew"
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError):
-            why = "it does not hold the state of this training"
+            why = "it does not hold the state of this training, which begins anew"
             network.load_state_dict(untouched)  # part of the state may have been taken over
             engine = fastest_engine(network, data, recipe, device)
-        path = checkpoint.files()[-1]
-        warnings.warn(f"The checkpoint {path.name} is set aside ({why}); the run begins anew.", stacklevel=3)
-        set_aside(path)
+        set_aside(checkpoint.files()[-1], why)
     return engine, {k: [] for k in HISTORY}
 
 
@@ -168,7 +160,7 @@ class Checkpoint:
                     raise
                 except Exception:  # of whatever kind: it was sealed whole, and is no state
                     pass
-            set_aside(path)
+            set_aside(path, "it is damaged, and so the run repeats some epochs")
         return None
 
     def drop(self) -> None:

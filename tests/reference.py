@@ -80,7 +80,7 @@ def crop_and_flip(image, dx, dy, flip):
 
 
 def normalize(images, mean, std, dtype=torch.float32):
-    """uint8 [n, C, H, W] scaled to [0, 1] and standardised by channel."""
+    """uint8 [n, C, H, W] scaled to [0, 1] and standardized by channel."""
     mean, std = (torch.tensor(v, dtype=dtype).view(1, -1, 1, 1) for v in (mean, std))
     return (images.to(dtype) / 255 - mean) / std
 

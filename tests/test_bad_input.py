@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bbatch import cli, commands, config, data, models, published, statistics
-from bbatch.analysis import critical_batch_size
+from bbatch.analysis import critical_batch_size, timings
 from bbatch.config import Run, plan
 from bbatch.errors import BadInput, StoreError
 from bbatch.metrics import frame
@@ -407,7 +407,7 @@ CALLS = [
         for d in ("abacus", None)
     ],
     *[
-        (lambda s=s: dask_cluster.overheads(None, s), "duration of a run in seconds is .*; it must be")
+        (lambda s=s: timings.overheads(None, s), "duration of a run in seconds is .*; it must be")
         for s in (0, -1.0, nan, math.inf)
     ],
     *[
@@ -519,7 +519,9 @@ def test_a_record_that_is_none(content, tmp_path):
     store = Store(tmp_path / "live", tmp_path / "results").prepare()
     path = store.folder / "records" / "0123456789abcdef.json"
     path.write_bytes(content)
-    assert store.records() == {} and files_in(tmp_path) == ["live/records/0123456789abcdef.json.damaged"]
+    with pytest.warns(UserWarning, match="is set aside"):
+        assert store.records() == {}
+    assert files_in(tmp_path) == ["live/records/0123456789abcdef.json.damaged"]
 
 
 def test_a_record_that_lacks_a_part(tmp_path):
@@ -528,7 +530,8 @@ def test_a_record_that_lacks_a_part(tmp_path):
     for part in record():
         lacking = {k: v for k, v in (record() | {"id": "0123"}).items() if k != part}
         (store.folder / "records" / "0123.json").write_bytes(_document(lacking))
-        assert store.live() == {}, part
+        with pytest.warns(UserWarning, match="0123.json is set aside"):
+            assert store.live() == {}, part
 
 
 @pytest.mark.parametrize(
@@ -667,7 +670,8 @@ def test_any_text_as_a_parameter(text):
 def test_any_bytes_as_a_record(tmp_path_factory, content):
     store = Store(tmp_path_factory.mktemp("store"), None).prepare()
     (store.folder / "records" / "k.json").write_bytes(content)
-    assert store.live() == {}
+    with pytest.warns(UserWarning, match="k.json is set aside"):
+        assert store.live() == {}
 
 
 @quiet

@@ -364,3 +364,18 @@ def test_a_readers_own_data_set_that_cannot_be_read_is_named(monkeypatch):
     monkeypatch.setitem(DATASETS, "iris", replace(DATASETS["synthetic-1k"], read=gone))
     with pytest.raises(BadInput, match="data set 'iris' cannot be read .*iris.csv is gone"):
         data.load("iris")
+
+
+def test_a_readers_own_data_set_must_be_what_it_is_announced_as(monkeypatch):
+    """Runs are planned by the sizes of its `DataSpec`, and would fail in a worker."""
+    whole = data.load("synthetic-1k")
+    short = replace(whole, test_y=whole.test_y[:-1], test_x=whole.test_x[:-1])
+    for given, said in (
+        (short, "800 samples to train and 199 to test; .* 800 and 200"),
+        (3, "returns a int"),
+    ):
+        data._read.cache_clear()
+        spec = replace(DATASETS["synthetic-1k"], read=lambda download, given=given: given)
+        monkeypatch.setitem(DATASETS, "iris", spec)
+        with pytest.raises(BadInput, match=said):
+            data.load("iris")

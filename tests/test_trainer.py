@@ -187,7 +187,9 @@ def test_a_checkpoint_holds_only_tensors_and_plain_values(tmp_path, capsys):
     buffer = io.BytesIO()
     torch.save({"history": Hostile()}, buffer)
     (tmp_path / "key.00001.pt").write_bytes(files.seal(buffer.getvalue()))
-    assert trainer.Checkpoint(tmp_path, "key").read() is None and "ran" not in capsys.readouterr().out
+    with pytest.warns(UserWarning, match="key.00001.pt is set aside"):
+        assert trainer.Checkpoint(tmp_path, "key").read() is None
+    assert "ran" not in capsys.readouterr().out
     assert [p.name for p in tmp_path.iterdir()] == ["key.00001.pt.damaged"]
 
 
@@ -200,11 +202,11 @@ def from_another_engine(state, samples, run):
 ODD = {
     "another engine": (
         from_another_engine,
-        "it is of the torch engine on cpu, and this is the compiled engine",
+        "it is of the torch engine on cpu, this is the compiled engine on cpu, and so the run",
     ),
     "another device": (
         lambda state, *_: state | {"made_by": "the compiled engine on cuda"},
-        "it is of the compiled engine on cuda, and this is the compiled engine on cpu",
+        "it is of the compiled engine on cuda, this is the compiled engine on cpu, and so the run",
     ),
     "a false name": (
         lambda *given: from_another_engine(*given) | {"made_by": "the compiled engine on cpu"},
@@ -231,7 +233,7 @@ def test_a_checkpoint_of_something_else_is_set_aside_with_a_sentence(what, tmp_p
     state = state_after_one_epoch(run, samples, "the compiled engine on cpu")
     odd, why = ODD[what]
     checkpoint.write(1, odd(state, samples, run))
-    with pytest.warns(UserWarning, match=f"key.00001.pt is set aside .{why}.*; the run begins anew"):
+    with pytest.warns(UserWarning, match=f"key.00001.pt is set aside under .*.damaged: {why}.* begins anew"):
         same(undisturbed, trainer.train(run, samples, checkpoint=checkpoint))
     assert [p.name for p in tmp_path.glob("*.damaged")] == ["key.00001.pt.damaged"]
 
@@ -242,7 +244,8 @@ def test_a_damaged_checkpoint_is_set_aside(keep, tmp_path):
     checkpoint.write(1, {"weights": torch.arange(100)})
     path = checkpoint.files()[0]
     path.write_bytes(path.read_bytes()[:keep])
-    assert checkpoint.read() is None and checkpoint.files() == []
+    with pytest.warns(UserWarning, match="key.00001.pt.damaged: it is damaged, and so the run repeats"):
+        assert checkpoint.read() is None and checkpoint.files() == []
     assert [p.name for p in tmp_path.iterdir()] == [path.name + ".damaged"]
 
 
@@ -269,7 +272,8 @@ def test_a_kill_before_the_older_state_is_dropped_leaves_two_and_either_serves(t
     assert checkpoint.read() == {"epoch": 2}
     newer = checkpoint.files()[1]
     newer.write_bytes(newer.read_bytes()[:-1])
-    assert checkpoint.read() == {"epoch": 1}
+    with pytest.warns(UserWarning, match="key.00002.pt is set aside"):
+        assert checkpoint.read() == {"epoch": 1}
     assert sorted(p.name for p in tmp_path.iterdir()) == ["key.00001.pt", "key.00002.pt.damaged"]
 
 
@@ -373,7 +377,7 @@ def test_seeds_of_order_and_noise_act_on_their_own(monkeypatch):
         assert different(base, trainer.train(run, samples)), change
 
 
-def test_inputs_are_standardised_by_channel():
+def test_inputs_are_standardized_by_channel():
     for name in ("mnist", "cifar10"):
         samples = tiny(name, 20, 5)
         expected = reference.normalize(samples.train_x.permute(0, 3, 1, 2), *samples.stats, torch.float64)

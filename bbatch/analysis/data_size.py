@@ -6,8 +6,10 @@ optimum, one B* by the paper's definition (Section IV-G) and, over the four N, o
 training seeds' share in it.
 """
 
+import numpy as np
 import pandas as pd
 
+from ..statistics import Interval, mean_interval
 from .critical_batch_size import critical_batch_size
 
 TRAIN_SHARE = 0.8  # of N: the paper's split
@@ -24,3 +26,11 @@ def optima(runs: pd.DataFrame) -> pd.DataFrame:
         c = critical_batch_size(curve.groupby("batch_size")["test_acc"].mean().to_dict())
         rows.append([int(problem), round(n_train / TRAIN_SHARE), c.optimal, c.critical])
     return pd.DataFrame(rows, columns=["problem", "N", "optimal", "critical"]).astype({"critical": "Int64"})
+
+
+def over_problems(optima: pd.DataFrame, what: str) -> dict[int, Interval]:
+    """The geometric mean over problems of column `what` of `optima`, "optimal" or "critical", at each N at
+    which a problem has one; its 95 % interval is that of the mean logarithm."""
+    there = optima.dropna(subset=[what])
+    logs = {n: mean_interval(np.log(cell.astype(float))) for n, cell in there.groupby("N")[what]}
+    return {n: Interval(*np.exp([i.mean, i.low, i.high]).tolist(), i.n) for n, i in logs.items()}

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..studies.trial import Trial
 
-CAPTURED = ("sgd", "adam", "adamw")  # optimizers whose steps are replayed; see `engines.cuda_graph`
+REPLAYED = ("sgd", "adam", "adamw")  # optimizers whose steps are: `engines.cuda_graph.CAPTURED` by name
 
 
 def gpu_hours(trials: Iterable[Trial], cuda: pd.DataFrame) -> float:
@@ -19,7 +19,7 @@ def gpu_hours(trials: Iterable[Trial], cuda: pd.DataFrame) -> float:
     """
     total = 0.0
     for run in (trial.run for trial in trials):
-        replayed = run.batch_schedule == "fixed" and run.optimizer in CAPTURED
+        replayed = run.batch_schedule == "fixed" and run.optimizer in REPLAYED
         who = "bbatch" if replayed else "bbatch, eager"
         mine = cuda[(cuda["dataset"] == run.dataset) & (cuda["contestant"] == who)].sort_values("batch_size")
         sizes, cost = np.log(mine["batch_size"].to_numpy(float)), np.log(mine["median"].to_numpy(float))

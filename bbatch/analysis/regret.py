@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from pandas.api.typing import SeriesGroupBy
 
 from ..choosing.algorithm_2 import rate
 from ..config import DATASETS, PUBLISHED
@@ -174,9 +175,14 @@ def mean_difference(rows: pd.DataFrame, method: str = BEST, other: str = DEFAULT
     return replace(found, error=float(np.sqrt(parts.sum())), freedom=float(freedom))
 
 
+def by_problem_and_way(rows: pd.DataFrame) -> SeriesGroupBy:
+    """The regret of each seed, in points, grouped by problem and method."""
+    return (rows["best_acc"] - rows["test_acc"]).groupby([rows["problem"], rows["method"]])
+
+
 def regrets_by_problem(rows: pd.DataFrame) -> pd.Series:
     """Mean regret over seeds, in points, by problem and method."""
-    return (rows["best_acc"] - rows["test_acc"]).groupby([rows["problem"], rows["method"]]).mean()
+    return by_problem_and_way(rows).mean()
 
 
 def mean_regrets(rows: pd.DataFrame) -> pd.DataFrame:

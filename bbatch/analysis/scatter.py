@@ -69,7 +69,7 @@ def _common(freedoms: tuple[float, ...], variances: tuple[float, ...]) -> tuple[
     own, seen = own[unequal], seen[unequal]
     prior = LIKELY[:, None]
     common = np.full_like(prior, pooled)
-    # The likeliest common variance of each, by expectation and maximisation: 1 / common is the mean of the
+    # The likeliest common variance of each, by expectation and maximization: 1 / common is the mean of the
     # precisions that are to be expected. Few degrees of freedom take the most rounds.
     for _ in range(100):
         precisions = (own + prior) / (own * seen + prior * common)

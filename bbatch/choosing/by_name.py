@@ -48,7 +48,7 @@ def recommended(
         given |= {"model": _found(model, "model"), "data": _data(data)}
     if not by_algorithm_2:
         return recommend(max_batch_size=max_batch_size, **given)
-    if metric or max_batch_size:
+    if metric is not None or max_batch_size is not None:
         raise BadInput("Algorithm 2 knows neither a metric nor a largest batch size.")
     train, validation = pair_of(given.pop("data"))
     return select_batch_size(train=train, validation=validation, **given)
@@ -57,16 +57,16 @@ def recommended(
 def _means(loss: str | None, optimizer: str | None, metric: str | None) -> dict:
     """Loss, optimizer and metric by name; those that are not given are left out."""
     found = {}
-    if loss:
+    if loss is not None:
         found["loss"] = _found(loss, "loss") if ":" in loss else getattr(functional, loss, None)
         if not callable(found["loss"]):
             raise BadInput(
                 f"--loss {loss!r} is no loss of torch.nn.functional; give one, such as mse_loss, or "
                 "module:function."
             )
-    if optimizer:
+    if optimizer is not None:
         found["optimizer"] = _found(optimizer, "optimizer") if ":" in optimizer else optimizer
-    if metric:
+    if metric is not None:
         found["metric"] = _found(metric, "metric")
     return found
 

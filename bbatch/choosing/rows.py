@@ -144,7 +144,13 @@ class Rows:
                 return tuple(map(tensor, part))
             with told(f"the {self.what} data holds what no tensor can", "give numbers"):
                 whole = part if torch.is_tensor(part) else np.require(part, requirements="W")
-                return self._cast(torch.as_tensor(whole))
+                part = torch.as_tensor(whole).detach()  # rows are data: what made them is not trained here
+            if part.layout != torch.strided:
+                raise BadInput(
+                    f"the {self.what} data has a sparse tensor, whose rows cannot be drawn by number; give "
+                    "its to_dense()."
+                )
+            return self._cast(part)
 
         nest = tensor(tuple(source) if isinstance(source, list) else source)
         counts = {name: len(t) if t.dim() else 0 for name, t in leaves(nest)}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from ..errors import BadInput
+from ..nests import told
 from .judging import Judged, Late, judge
 from .rows import Rows
 from .task import Task
@@ -85,7 +86,12 @@ class Training:
         return judge(self.task, self.model, rows or self.task.validation, most, deadline)
 
     def _step(self, batches: Iterator) -> torch.Tensor:
-        """One step of the optimizer; returns the loss of its last part."""
+        """One step of the optimizer; returns the loss of its last part. Raises `BadInput` for whatever the
+        reader's code raises."""
+        with told(f"training with B = {self.batch_size} fails at step {self.done + 1}"):
+            return self._step_unguarded(batches)
+
+    def _step_unguarded(self, batches: Iterator) -> torch.Tensor:
         whole, loss = self.micro * self.accumulate, torch.zeros(())
         left = size = min(whole, len(self.task.train) - self.done % self.steps_per_epoch * whole)
         self.optimizer.zero_grad()

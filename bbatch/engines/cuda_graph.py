@@ -38,6 +38,7 @@ WARM_UP = 3  # eager steps before capture, so that libraries allocate their work
 CHAIN = 8  # steps in a long graph: its launch costs the host what one step's does
 IN_FLIGHT = 128  # launches ahead of the card; a queue that is full would hold up the other threads, too
 PREPARED = 4096  # samples augmented at once
+CAPTURED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)  # state at zero, and on the device
 _ONE_CAPTURE = threading.Lock()  # PyTorch allows one capture at a time in a process
 
 
@@ -47,7 +48,7 @@ def captures(network: nn.Module, recipe: Recipe, device: str) -> bool:
     optimizer = recipe.optimizer(network.parameters(), torch.ones((), device=device))
     kind, capturable = type(optimizer), optimizer.defaults.get("capturable", True)
     one_size = len({recipe.batch_size(epoch) for epoch in range(recipe.epochs)}) == 1
-    return one_size and capturable and kind in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
+    return one_size and capturable and kind in CAPTURED
 
 
 class GraphEngine(TorchEngine):

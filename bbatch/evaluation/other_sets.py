@@ -19,7 +19,7 @@ def borrowed(name: str) -> Data:
 
     x, y = getattr(datasets, f"load_{name.replace('-', '_')}")(return_X_y=True)
     train_x, test_x, train_y, test_y = train_test_split(x, y, test_size=0.2, random_state=42)
-    parts = data.standardised(train_x, test_x)
+    parts = data.standardized(train_x, test_x)
     return data.made(name, "scikit-learn", parts[0], train_y, parts[1], test_y)
 
 

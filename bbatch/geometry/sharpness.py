@@ -1,6 +1,6 @@
 """Sharpness: how far the loss can rise close to a network's weights (Eq. (3); Keskar et al. 2017).
 
-The paper gives Eq. (3) with neither the norm of the ball nor the way of maximising. Every ball here is a
+The paper gives Eq. (3) with neither the norm of the ball nor the way of maximizing. Every ball here is a
 product of Euclidean balls over groups of parameters, which covers the four readings in `NORMS`.
 """
 

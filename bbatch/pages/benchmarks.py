@@ -1,8 +1,4 @@
-"""The page "How fast, and why": tables and figures from the measurements that `make bench` writes.
-
-`results/benchmarks/*.csv` are tidy (see `benchmarks/measure.py`), each with a JSON file that names the
-machine.
-"""
+"""The page "How fast, and why": tables and figures of what `make bench` measured (`analysis.timings`)."""
 
 import json
 from pathlib import Path
@@ -12,14 +8,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from ..config import DATASETS, SYNTHETIC, plan
-from ..errors import BadInput
-from ..records.store import FROZEN
+from ..analysis.timings import FOLDER
+from ..config import DATASETS
 from .picture import describe, series, tip
 from .shown import three_digits
 from .style import COLORS, INK, drawing, log_numbers
 
-FOLDER = FROZEN / "benchmarks"
 CONTESTANTS = {
     "DataLoader loop": INK,
     "plain loop, one process": INK,
@@ -32,18 +26,6 @@ CONTESTANTS = {
     "bbatch, bf16": "#CC79A7",
 }
 MARKS = dict(marker="o", markersize=5, capsize=3)
-
-
-def timings(name: str) -> pd.DataFrame:
-    """A table of measurements: synthetic, images, scaling, landscape, cuda, cluster, checks. Raises
-    `BadInput` for one that is not there."""
-    path = FOLDER / f"{name}.csv"
-    if not path.is_file():
-        raise BadInput(
-            f"{name!r} has not been measured here; `make bench` measures synthetic, images, scaling "
-            "and landscape, `make bench DEVICE=cuda` measures cuda."
-        )
-    return pd.read_csv(path)
 
 
 def times_faster(table: pd.DataFrame) -> pd.DataFrame:
@@ -67,26 +49,6 @@ def times_faster(table: pd.DataFrame) -> pd.DataFrame:
 
 def _spread(middle: float, low: float, high: float, unit: str = "") -> str:
     return f"{three_digits(middle)}{unit} ({three_digits(low)} to {three_digits(high)})"
-
-
-def over(table: pd.DataFrame, who: str, rival: str) -> pd.Series:
-    """How many times faster `who` is than `rival`, by (dataset, batch_size), through the first."""
-    ratio = table.pivot(index=["dataset", "batch_size"], columns="contestant", values="ratio")
-    return ratio[who] / ratio[rival] if rival in ratio else pd.Series(dtype=float)
-
-
-def cost_of_a_step(table: pd.DataFrame) -> tuple[float, float]:
-    """(a, b) of the model a + b·B for our microseconds a step: through the smallest and the largest B."""
-    ours = table[table["contestant"] == "bbatch"].sort_values("batch_size")
-    (b0, t0), (b1, t1) = ours[["batch_size", "median"]].to_numpy()[[0, -1]]
-    slope = (t1 - t0) / (b1 - b0)
-    return float(t0 - slope * b0), float(slope)
-
-
-def seconds_of_the_grid(fixed: float, each: float) -> float:
-    """What a seed of the paper's synthetic sets takes at `cost_of_a_step`: all batch sizes, full protocol."""
-    runs = [plan(name, b) for name in SYNTHETIC for b in DATASETS[name].protocol.batch_sizes]
-    return sum(run.epochs * (run.steps(0) * fixed + run.n_train * each) for run in runs) / 1e6
 
 
 def checks(table: pd.DataFrame) -> pd.DataFrame:

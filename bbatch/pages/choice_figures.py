@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, StrMethodFormatter
 
-from ..analysis.regret import comparable, leave_one_out, mean_difference, summary
+from ..analysis.regret import by_problem_and_way, comparable, leave_one_out, mean_difference, summary
 from ..choosing.answer import Answer
 from ..evaluation.problems import PROBLEMS
 from ..evaluation.ways import METHODS
@@ -55,8 +55,8 @@ def search(found: Answer) -> Figure:
 def regrets(rows: pd.DataFrame) -> Figure:
     """Regret of each way on each problem, with its 95 % interval; 0 is the best cell of the grid. Of two
     seeds, the points."""
-    s, lost = summary(rows), (rows["best_acc"] - rows["test_acc"]).groupby([rows["problem"], rows["method"]])
-    single = {(PROBLEMS[p], way): values for (p, way), values in lost}
+    s = summary(rows)
+    single = {(PROBLEMS[p], way): values for (p, way), values in by_problem_and_way(rows)}
     names, seeds = list(dict.fromkeys(s["problem"])), s.groupby("problem")["n"].agg(from_to)
     fig, axis = plt.subplots(figsize=(8.6, 1.6 + 0.75 * max(len(names), 1)))
     for k, method in enumerate(METHODS):

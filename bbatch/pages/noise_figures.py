@@ -1,9 +1,9 @@
 """Figures of gradient noise, from the tables of `geometry`; none measures anything."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from scipy.stats import gmean
 
 from .. import published
 from ..analysis.noise_and_batch_size import noise_scales
@@ -49,7 +49,7 @@ def live(found: dict[str, pd.Series]) -> Figure:
     """Variance by mini-batch size of networks measured on the page, and the best line of slope −1."""
     figure, axis = plt.subplots(figsize=(6.2, 3.9))
     for (name, values), color in zip(found.items(), (INK, COLORS["synthetic-1k"]), strict=False):
-        sigma2 = np.exp(np.mean(np.log(values * values.index)))
+        sigma2 = gmean(values * values.index)  # least squares of the logarithms
         axis.plot(values.index, values, "o", color=color, label=name)
         axis.plot(values.index, sigma2 / values.index, color=color, linewidth=1)
     axis.set_yscale("log")
@@ -88,7 +88,7 @@ def variance(table: pd.DataFrame, datasets) -> Figure:
             if measure == one:  # the law itself, with the one σ² that fits best
                 n, sizes = int(found["n_samples"].max()), sorted(found["batch_size"].unique())
                 unit = {b: expected_variance(1.0, int(b), n) for b in sizes}
-                sigma2 = np.exp(np.mean(np.log(found["value"] / found["batch_size"].map(unit))))
+                sigma2 = gmean(found["value"] / found["batch_size"].map(unit))
                 axis.plot(sizes, [sigma2 * unit[b] for b in sizes], color=color, linewidth=1)
         axis.set_yscale("log")
         batch_size_axis(axis, sorted(mine["batch_size"].unique()), "Mini-batch size B (log scale)")

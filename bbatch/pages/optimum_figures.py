@@ -5,11 +5,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
+from scipy.stats import gmean
 
 from .. import published
+from ..analysis import data_size
 from ..analysis.critical_batch_size import printed_n
 from ..config import DATASETS
-from ..statistics import mean_interval
 from .picture import describe, tip
 from .style import COLORS, INK, PAPER, drawing, panels_of, with_ends
 
@@ -29,17 +30,15 @@ def against_size(optima: pd.DataFrame, printed: pd.DataFrame) -> Figure:
         nudge = 1.06 ** (t["problem"] - t["problem"].median()).astype(float)
         label = f"one problem, mean of its seeds (n = {t['problem'].nunique()})"
         axis.plot(t["N"] * nudge, t[what], "o", color=COLORS["synthetic-50k"], alpha=0.4, label=label)
-        means = {n: mean_interval(np.log(cell)) for n, cell in t.groupby("N")[what]}
-        logs, (below, above) = map(np.array, with_ends(means.values()))
-        middle = np.exp(logs)
-        reach = [middle - np.exp(logs - below), np.exp(logs + above) - middle]
+        means = data_size.over_problems(optima, what)
+        middle, reach = with_ends(means.values())
         bars = dict(color=COLORS["synthetic-50k"], marker="s", capsize=4, label="their mean, 95 % interval")
         axis.errorbar(list(means), middle, reach, **bars)
         paper = [printed_n(name) for name in printed["dataset"]]
         marks = PAPER | {"linestyle": "", "label": "Table VI, five data sets"}
         axis.plot(paper, printed[f"{what}_batch_size"], **marks)
         n = np.array([min(optima["N"]), max(paper)], float)
-        c = np.exp(np.mean(np.log(printed[f"{what}_batch_size"] / np.sqrt(paper))))
+        c = gmean(printed[f"{what}_batch_size"] / np.sqrt(paper))  # the root that fits Table VI best
         axis.plot(n, c * np.sqrt(n), color=INK, linewidth=1, linestyle=":", label="the square root of N")
         axis.set(xscale="log", title=title, xlabel="Number of samples N (log scale)")
         axis.tick_params(labelleft=True)  # also where a phone shows one panel below the other

@@ -63,7 +63,7 @@ class Store:
         write_whole(self.folder / "records" / name, _document(record))
 
     def get(self, key: str) -> dict | None:
-        """The live record of this id. A damaged file is set aside under another name, and gives None."""
+        """The live record of this id. A damaged file is set aside with a warning, and gives None."""
         path = self.folder / "records" / f"{key}.json"
         try:
             content = path.read_bytes()
@@ -74,7 +74,7 @@ class Store:
                 f"{path} cannot be read ({error.strerror}); give permission or remove it."
             ) from error
         if (record := _read(content, key)) is None:
-            set_aside(path)
+            set_aside(path, "it is damaged, or no record of ours, and its run counts as missing")
         return record
 
     def live(self) -> dict[str, dict]:

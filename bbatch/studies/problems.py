@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..data import GENERATOR, Data, made, standardised
+from ..data import GENERATOR, Data, made, standardized
 from ..errors import whole
 
 POOL = 50_000  # the largest N; 80 % of it train, as in the paper's split
@@ -28,11 +28,11 @@ def _draw(problem: int) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=2)
 def problem_data(problem: int, n_train: int) -> Data:
-    """The first `n_train` samples of a problem to train on, standardised by their own mean and deviation as
+    """The first `n_train` samples of a problem to train on, standardized by their own mean and deviation as
     in `data`, and its `TEST` last samples to test on. Raises `BadInput` for an `n_train` above 80 % of
     `POOL`."""
     whole("number of training samples", n_train, 1, POOL * 4 // 5)
     x, y = _draw(problem)
-    train_x, test_x = standardised(x[:n_train], x[POOL:])
+    train_x, test_x = standardized(x[:n_train], x[POOL:])
     name = "generator-problem"
     return made(name, "scikit-learn make_classification", train_x, y[:n_train], test_x, y[POOL:])

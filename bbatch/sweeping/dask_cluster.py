@@ -15,10 +15,8 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 
-import pandas as pd
-
 from .. import data
-from ..errors import BadInput, positive
+from ..errors import BadInput
 from . import worker
 from .sweep import processes
 
@@ -112,30 +110,3 @@ def _greeted(host: str, port: int) -> None:
         if not 0 < length < 2**20:
             raise OSError("this is no Dask scheduler")
         read(length)
-
-
-def overheads(measured: pd.DataFrame, seconds: float = 10.0) -> pd.DataFrame:
-    """What each executor costs (`benchmarks.cluster`): medians, a row for each number of workers.
-
-    Raises `BadInput` for a run of no `seconds`.
-
-    Columns: executor, workers, runs a minute, overhead a run in seconds (negative where noise exceeds it),
-    and what Dask costs over the sweep's own processes in percent of a run of `seconds`, round by round.
-    """
-    positive("duration of a run in seconds", seconds)
-    wide = measured.pivot(index=["workers", "round"], columns="executor", values="overhead_s")
-    extra = (100 * (wide["dask"] - wide["processes"]) / seconds).groupby("workers").median()
-    rows = []
-    for (name, workers), group in measured.groupby(["executor", "workers"], sort=False):
-        rows.append(
-            {
-                "executor": name,
-                "workers": workers,
-                "runs a minute": (60 * group["runs"] / group["elapsed_s"]).median(),
-                "overhead a run, s": group["overhead_s"].median(),
-                f"over processes, % of a {seconds:g} s run": extra[workers]
-                if name == "dask"
-                else float("nan"),
-            }
-        )
-    return pd.DataFrame(rows)

@@ -46,3 +46,17 @@ def test_a_size_without_b_star_is_missing_and_left_out_of_its_power_alone():
     fits = power_laws(table, "problem", "N", "critical")[0]
     assert [fit.exponent.n for fit in fits] == [4, 4, 3] and fits[2].exponent.mean == pytest.approx(1)
     assert [fit.exponent.n for fit in power_laws(table, "problem", "N", "optimal")[0]] == [4, 4, 4]
+
+
+def test_the_mean_over_problems_is_geometric_and_counts_those_that_have_one():
+    table = pd.DataFrame(
+        [(1, 100, 8, pd.NA), (2, 100, 32, 64), (3, 100, 2, 256), (1, 400, 4, pd.NA)],
+        columns=["problem", "N", "optimal", "critical"],
+    )
+    found = data_size.over_problems(table, "critical")
+    assert list(found) == [100] and (found[100].mean, found[100].n) == pytest.approx((128, 2))
+    best = data_size.over_problems(table, "optimal")
+    logs = [math.log(b) for b in (8, 32, 2)]
+    spread = math.sqrt(sum((x - math.log(8)) ** 2 for x in logs) / 2 / 3) * 4.302653  # t of 2 degrees
+    assert (best[100].low, best[100].high) == pytest.approx((8 / math.exp(spread), 8 * math.exp(spread)))
+    assert best[400].mean == 4 and math.isnan(best[400].low)

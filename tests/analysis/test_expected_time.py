@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from torch import nn
 
 import bbatch.beyond  # noqa: F401
-from bbatch.analysis.expected_time import gpu_hours
+from bbatch.analysis.expected_time import REPLAYED, gpu_hours
 from bbatch.config import plan
+from bbatch.engines.cuda_graph import CAPTURED
+from bbatch.optimizers import OPTIMIZERS
 from bbatch.studies.trial import Trial
 
 COSTS = {
@@ -38,3 +41,10 @@ def test_steps_times_what_a_step_takes():
 
 def test_what_cannot_be_replayed_is_eager():
     assert hours(128, optimizer="lamb") == pytest.approx(3 * 2 * 16 * 1000e-6 / 3600)
+
+
+def test_replayed_are_the_optimizers_that_the_engine_captures():
+    """The engine decides by class, this module by name."""
+    net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    made = {n: make(net.parameters(), 0.1, momentum=0.9, weight_decay=0.0) for n, make in OPTIMIZERS.items()}
+    assert {name for name, optimizer in made.items() if type(optimizer) in CAPTURED} == set(REPLAYED)

@@ -257,6 +257,11 @@ SERVED = {
     "a function of the model, a scheduler by step": (net, PAIR, {"optimizer": scheduled}),
     "a scheduler by epoch": (net, PAIR, {"optimizer": by_epoch}),
     "a metric": (net, PAIR, {"metric": f1}),
+    "features that another network made": (
+        net,
+        tuple((x * torch.ones(6, requires_grad=True), y) for x, y in PAIR),
+        {},
+    ),
     "a metric of model and batch": (
         net,
         PAIR,
@@ -660,6 +665,7 @@ WRONG = [
         dict(train=both(lambda x, y: ((x, x > 0), int(y)))[0]),
         r"cannot take features of shapes \(16, 6\), \(16, 6\)",
     ),
+    (dict(train=(TRAIN[0].to_sparse(), TRAIN[1])), "the training data has a sparse tensor, .*to_dense"),
     (dict(model=lambda: None), "returns a NoneType"),
     (dict(model=fails), "cannot be made .KeyError"),
     (dict(model=None), "model is of type NoneType"),

@@ -400,3 +400,39 @@ def test_few_rows_are_pieces_of_one_and_one_piece_is_whole():
 def test_what_a_metric_is_given_has_32_bits_where_it_is_a_score_and_stays_a_class():
     assert judging._kept(torch.ones(2, dtype=torch.bfloat16)).dtype == torch.float32
     assert judging._kept(torch.ones(2, dtype=torch.int64)).dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    "where, said",
+    [
+        ("optimizer", "training with B = 8 fails at step 3 .TypeError: no more"),
+        ("scheduler", "training with B = 8 fails at step 2 .TypeError: no more"),  # called once at the start
+        ("loss", "no more"),
+    ],
+)
+def test_what_fails_in_the_middle_is_named_with_its_step(where, said):
+    """The checks before any training make one step; the reader's code may fail at a later one."""
+    calls = []
+
+    def third(result=None):
+        calls.append(1)
+        if len(calls) == 3:
+            raise TypeError("no more")
+        return result
+
+    class Failing(torch.optim.SGD):
+        def step(self, closure=None):
+            third()
+            return super().step(closure)
+
+    def scheduled(parameters, lr, steps):
+        optimizer = torch.optim.SGD(parameters, lr)
+        return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: third(1.0))
+
+    more = {"optimizer": Failing, "scheduler": scheduled, "loss": plain}[where]
+    task = regression(optimizer=more)
+    if where == "loss":
+        task.adapter.loss = lambda o, t: third(F.mse_loss(o, t))
+    calls.clear()
+    with pytest.raises(BadInput, match=said):
+        Training(task, 8, 0.1, 1, 3).advance(3)

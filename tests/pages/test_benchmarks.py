@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from bbatch import config
+from bbatch.analysis import timings
 from bbatch.errors import BadInput
 from bbatch.pages import benchmarks
 from benchmarks import measure, rivals
@@ -35,22 +36,37 @@ def test_numbers_follow_the_measurements():
             ("C++", 101): 53.0,
         }
     )
-    assert benchmarks.over(table, "bbatch", "DataLoader loop").tolist() == pytest.approx([100, 600 / 53])
-    assert benchmarks.over(table, "bbatch", "C++").tolist() == pytest.approx([0.5, 1])
-    assert benchmarks.cost_of_a_step(table) == pytest.approx((2.5, 0.5))
-    assert benchmarks.over(table, "bbatch", "JAX, 1 seed").empty
+    assert timings.over(table, "bbatch", "DataLoader loop").tolist() == pytest.approx([100, 600 / 53])
+    assert timings.over(table, "bbatch", "C++").tolist() == pytest.approx([0.5, 1])
+    assert timings.cost_of_a_step(table) == pytest.approx((2.5, 0.5))
+    assert timings.over(table, "bbatch", "JAX, 1 seed").empty
     shown = benchmarks.times_faster(table)
     assert shown["times faster"].tolist()[:3] == ["base", "100 (100 to 100)", "200 (200 to 200)"]
     table["median"] *= 2
-    assert benchmarks.cost_of_a_step(table) == pytest.approx((5, 1))
+    assert timings.cost_of_a_step(table) == pytest.approx((5, 1))
 
 
 def test_the_grid_costs_what_its_steps_and_samples_do():
     """Counted by hand: steps an epoch over the batch sizes of each synthetic set, fifty epochs."""
     sizes = (1, 8, 16, 32, 64, 128, 256, 512)
     steps = sum(-(-n // b) for n in (800, 8_000, 40_000) for b in sizes)
-    assert benchmarks.seconds_of_the_grid(2.0, 0.0) == pytest.approx(50 * steps * 2e-6)
-    assert benchmarks.seconds_of_the_grid(0.0, 0.5) == pytest.approx(50 * 48_800 * len(sizes) * 0.5e-6)
+    assert timings.seconds_of_the_grid(2.0, 0.0) == pytest.approx(50 * steps * 2e-6)
+    assert timings.seconds_of_the_grid(0.0, 0.5) == pytest.approx(50 * 48_800 * len(sizes) * 0.5e-6)
+
+
+def test_what_dask_costs_is_paired_with_the_processes_of_the_same_round():
+    """Medians over three rounds; the difference is taken round by round, and then its median."""
+    own, dask = (0.1, 0.5, 0.2), (0.4, 0.6, 1.2)  # seconds a run; differences 0.3, 0.1 and 1.0
+    measured = pd.DataFrame(
+        {"executor": name, "workers": 2, "round": k, "runs": 30, "elapsed_s": 60 * (k + 1), "overhead_s": o}
+        for name, costs in (("processes", own), ("dask", dask))
+        for k, o in enumerate(costs)
+    )
+    found = timings.overheads(measured, 20.0).set_index("executor")
+    assert found["overhead a run, s"].to_dict() == {"processes": 0.2, "dask": 0.6}
+    assert found["runs a minute"].tolist() == [15.0, 15.0] and found["workers"].tolist() == [2, 2]
+    share = found["over processes, % of a 20 s run"]
+    assert share["dask"] == pytest.approx(1.5) and pd.isna(share["processes"])
 
 
 def test_rounds_rotate_and_the_first_is_not_counted():
@@ -62,9 +78,9 @@ def test_rounds_rotate_and_the_first_is_not_counted():
 
 
 def test_unmeasured_is_said(monkeypatch, tmp_path):
-    monkeypatch.setattr(benchmarks, "FOLDER", tmp_path)
+    monkeypatch.setattr(timings, "FOLDER", tmp_path)
     with pytest.raises(BadInput, match="make bench DEVICE=cuda"):
-        benchmarks.timings("cuda")
+        timings.read_timings("cuda")
 
 
 def test_the_loop_in_cpp_trains_as_well_as_ours():
