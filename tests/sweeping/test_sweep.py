@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import signal
 import socket
 import time
@@ -20,7 +21,7 @@ from bbatch.errors import BadInput, StoreError
 from bbatch.files import unseal
 from bbatch.records.store import ROOT, Store
 from bbatch.sweeping.sweep import sweep
-from bbatch.trainer import Checkpoint
+from bbatch.trainer import Checkpoint, train
 
 EPOCHS = 20
 
@@ -115,6 +116,34 @@ def test_a_damaged_record_is_computed_again(tmp_path):
     with pytest.warns(UserWarning, match=f"{keys[0]}.json is set aside"):
         assert in_process(runs, store) == keys[:1]
     assert decided(store) == before
+
+
+def test_the_progress_bar_counts_the_epochs_of_what_was_missing(tmp_path, capsys):
+    """One run of 3 epochs is recorded, one of 4 has 2 saved; 4 + 5 are to be shown, and are reached."""
+    runs = [plan("synthetic-1k", 256, s, epochs=e) for s, e in ((1, 3), (2, 4), (3, 5))]
+    store = new_store(tmp_path)
+    in_process(runs[:1], store)
+    samples, checkpoint = data.load("synthetic-1k"), Checkpoint(store.checkpoints, "")
+    checkpoint.key = runs[1].key(samples.fingerprint)
+
+    class Stop(Exception):
+        pass
+
+    def stopping(epochs_done, state, write=checkpoint.write):
+        write(epochs_done, state)
+        if epochs_done == 2:
+            raise Stop
+
+    checkpoint.write = stopping
+    with pytest.raises(Stop):
+        train(runs[1], samples, checkpoint=checkpoint)
+    capsys.readouterr()
+    with ThreadPoolExecutor(1) as executor:
+        sweep(runs, store, executor=executor)
+    shown = capsys.readouterr().err
+    assert "2 runs: 100%" in shown and " 9/9 " in shown and "2 done" in shown
+    counts = [int(n) for n in re.findall(r" (\d+)/9 ", shown)]
+    assert counts == sorted(counts) and counts[-1] == 9
 
 
 def test_a_pool_of_processes_gives_the_same_bits(undisturbed, tmp_path):
