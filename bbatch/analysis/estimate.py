@@ -16,7 +16,7 @@ from ..statistics import LEVEL, Interval, decimal_text
 from .scatter import moderated
 
 # What a quantity can be, by its unit.
-LIMITS = {"percent": (0.0, 100.0), "points": (-100.0, 100.0), "R^2": (-math.inf, 1.0), "r": (-1.0, 1.0)}
+LIMITS = {"percent": (0.0, 100.0), "points": (-100.0, 100.0), "R^2": (0.0, 1.0), "r": (-1.0, 1.0)}
 LIMITS |= {
     "p": (0.0, 1.0),
     "percent of seeds": (0.0, 100.0),

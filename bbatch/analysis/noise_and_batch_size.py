@@ -13,7 +13,7 @@ def variance_fits(table: pd.DataFrame) -> pd.DataFrame:
     """log σ² on log B, Eq. (5): one fit a seed, and the interval of their mean (or of the one fit).
 
     Columns: dataset, at ("initialization" or "convergence"), measure, exponent (`Interval`) and r_squared
-    (`Estimate`, at most 1; of one seed without an interval), seeds, sizes (the most of a seed).
+    (`Estimate`, from 0 to 1; of one seed without an interval), seeds, sizes (the most of a seed).
     Each seed is fitted over the batch sizes that it has, three or more; networks that `collapsed` are left
     out, and of a seed with fewer sizes the fit counts like any other."""
     rows, t = [], _variances(table)

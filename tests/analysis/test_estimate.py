@@ -153,7 +153,7 @@ def test_the_records_scatter_as_the_model_says():
     [
         ("percent", 0, 100),
         ("points", -100, 100),
-        ("R^2", -math.inf, 1),
+        ("R^2", 0, 1),
         ("r", -1, 1),
         ("p", 0, 1),
         ("percent of seeds", 0, 100),
