@@ -76,7 +76,7 @@ def answers_at_length(judgements: list[Judgement], ours: Evidence) -> HTML:
 
 def brief(answer: str) -> str:
     """The first sentence of an answer; the second with it where the first is short."""
-    sentences = re.split(r"(?<=\.) (?=[A-Z])", answer)
+    sentences = re.split(r"(?:(?<=\.)|(?<=\.\))) (?=\(?[A-Z])", answer)
     return " ".join(sentences[: 2 if len(sentences[0]) < SHORT else 1])
 
 

@@ -591,6 +591,13 @@ def test_an_answer_is_cut_to_a_sentence_that_says_something():
     assert verdicts.brief("It depends on Eq. (3), which has no norm. More.").endswith("no norm.")
 
 
+def test_no_answer_is_cut_within_parentheses(committed, empty):
+    for ours in (committed, empty):
+        for question in QUESTIONS:
+            text = verdicts.brief(question.answered(ours))
+            assert text.count("(") == text.count(")") and text[-1] in ".)", question.id
+
+
 def test_the_page_of_verdicts_opens_with_what_is_said_most_firmly(committed):
     text = verdict_in_words.strongest(committed)
     assert "protocol?** Those of Table VII are: " in text and "does not hold" not in text

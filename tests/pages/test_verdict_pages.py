@@ -100,6 +100,8 @@ def test_a_measured_cell_is_the_deciding_part_with_its_interval(some):
     assert verdicts.capital("some text") == "Some text"
     assert verdicts.brief("Short one. And another. A third.") == "Short one. And another."
     assert verdicts.brief(f"{'Long ' * 7}one. Another.") == f"{'Long ' * 7}one."
+    assert verdicts.brief("Short one. (And an aside.) A third.") == "Short one. (And an aside.)"
+    assert verdicts.brief(f"{'Long ' * 7}one, by Eq. (3). (An aside. Of two.) More.")[-8:] == "Eq. (3)."
     assert (
         verdicts.brief(f"{'a' * 29}. B.") == f"{'a' * 29}." and verdicts.brief(f"{'a' * 28}. B.")[-2:] == "B."
     )
