@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import FuncFormatter
 from scipy.stats import gmean
 
 from .. import published
@@ -12,6 +12,7 @@ from ..analysis import data_size
 from ..analysis.critical_batch_size import printed_n
 from ..config import DATASETS
 from .picture import describe, tip
+from .shown import grouped
 from .style import COLORS, INK, PAPER, drawing, panels_of, with_ends
 
 
@@ -43,8 +44,8 @@ def against_size(optima: pd.DataFrame, printed: pd.DataFrame) -> Figure:
         axis.set(xscale="log", title=title, xlabel="Number of samples N (log scale)")
         axis.tick_params(labelleft=True)  # also where a phone shows one panel below the other
         axis.set_yscale("log", base=2)
-        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axis.yaxis.set_major_formatter(FuncFormatter(grouped))
+        axis.xaxis.set_major_formatter(FuncFormatter(grouped))
     axes[0].set_ylabel("Batch size (log scale)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)
     return describe(

@@ -61,13 +61,13 @@ def _panel(axis, name: str, table: pd.DataFrame) -> None:
         mine = told[told["batch_size"] == b]
         y = [order.index(r) + APART * (k - (len(sizes) - 1) / 2) for r in mine["remedy"]]
         means, ends = with_ends(mine["share"])
-        filled = {"markerfacecolor": "white" if k == 0 else color, "label": f"B = {b:,}"}
+        filled = {"markerfacecolor": "white" if k == 0 else color, "label": f"B = {b}"}
         axis.errorbar(means, y, xerr=ends, fmt="so"[k], color=color, capsize=2, **filled)
         for mean, row in zip(means, y, strict=True):
             if not low <= mean <= high:
                 edge, arrow = (low, "<") if mean < low else (high, ">")
                 axis.plot(edge, row, arrow, color=color, clip_on=False, zorder=3)
-        texts = [f"{r}, B = {b:,}: {span(i)}" for r, i in zip(mine["remedy"], mine["share"], strict=True)]
+        texts = [f"{r}, B = {b}: {span(i)}" for r, i in zip(mine["remedy"], mine["share"], strict=True)]
         tip(axis, means, y, texts)
     for at, style in ((0, ":"), (1, "-")):
         axis.axvline(at, color=INK, linestyle=style, linewidth=1)

@@ -40,4 +40,10 @@ def cell_text(value):
     if isinstance(value, str) and (len(value) <= SHORT or not any(map(str.isalpha, value))):
         # "CIFAR-10" and "mlp-batch-norm" stay in one piece.
         return re.sub(r"-(?=\w)", "-\N{WORD JOINER}", value.replace(" ", "\N{NO-BREAK SPACE}"))
-    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else value
+    return grouped(value) if isinstance(value, int) and value >= 10_000 else value
+
+
+def grouped(whole: float, _position: int = 0) -> str:
+    """A whole number as text, its thousands set apart by commas from five digits on: 1024 is a batch size as
+    the paper writes it. Serves as a formatter of an axis."""
+    return f"{whole:,.0f}" if whole >= 10_000 else f"{whole:.0f}"

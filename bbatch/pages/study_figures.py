@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from ..analysis import batch_and_rate
 from ..config import DATASETS
 from .picture import describe
+from .shown import grouped
 from .style import COLORS, INK, drawing, panels_of, with_ends
 
 DEEPEST = 5.0  # points below the best cell from which a map is one colour: what matters lies above
@@ -50,7 +51,7 @@ def _size_axis(axis, sizes) -> None:
     """Batch sizes over so wide a range that only every second or fourth power of two has its number."""
     axis.set(xscale="log", xlabel="Batch size B (log scale)")
     axis.xaxis.set_major_locator(LogLocator(base=4 if max(sizes) < 10_000 else 16, numticks=20))
-    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axis.xaxis.set_major_formatter(FuncFormatter(grouped))
     axis.xaxis.set_minor_locator(NullLocator())
 
 

@@ -39,11 +39,11 @@ def test_a_marker_and_an_interval_for_each_share(closed):
     offsets = [[y for _, y in artists.points(bars.lines[0])] for bars in axis.containers]
     assert offsets == [pytest.approx([-0.15, 0.85]), pytest.approx([0.15, 1.15, 2.15])]
     assert artists.ticks(axis, "y") == {0: "linear rule", 1: "tuned rate", 2: "growing"}
-    assert axis.get_xlim() == (-0.75, 2.75) and artists.key(figure) == ["B = 256", "B = 1,024"]
+    assert axis.get_xlim() == (-0.75, 2.75) and artists.key(figure) == ["B = 256", "B = 1024"]
     upright = [ln.get_xdata()[0] for ln in axis.lines if list(ln.get_ydata()) == [0, 1]]
     assert upright == [0, 1] and artists.named(figure)
     tips = {text: (x, y) for x, y, text, _ in artists.tips(figure)}
-    assert tips["growing, B = 1,024: 1.20 (1.10 to 1.30)"] == (1.2, pytest.approx(2.15))
+    assert tips["growing, B = 1024: 1.20 (1.10 to 1.30)"] == (1.2, pytest.approx(2.15))
     assert axis.yaxis_inverted() and len(picture.notes(figure).tips) == 5
     insides = [bars.lines[0].get_markerfacecolor() for bars in axis.containers]
     assert insides == ["white", axis.containers[0].lines[0].get_color()]

@@ -105,7 +105,7 @@ def test_a_page_trains_what_is_missing_in_the_leading_arithmetic(tmp_path, monke
     store, swept = Store(tmp_path, frozen=None).prepare(), []
     low = [record("mnist", b, s, 9_000, precision="bf16") for b, s in ((8, 42), (8, 43), (16, 42))]
     failed = record("mnist", 32, 42, 9_000, precision="bf16")
-    failed["observed"]["failure"] = "it fell over"
+    failed["observed"]["failure"], failed["history"], failed["final"] = "it fell over", {}, {}
     for one in (*low, record("mnist", 8, 42, 9_000), record("mnist", 64, 42, 9_000), failed):
         store.put(one)
     monkeypatch.setattr(report.dask_cluster, "executor", lambda *given: nullcontext(given))

@@ -89,7 +89,7 @@ def test_every_cell_of_the_map_stands_around_its_size_and_rate(runs):
         [bars] = axis.containers
         middle = [i.mean for i in best["optimum"]]
         assert artists.points(bars.lines[0]) == list(zip(best["batch_size"], middle, strict=True))
-        assert axis.xaxis.get_major_formatter()(2048.0) == "2,048"
+        assert axis.xaxis.get_major_formatter()(2048.0) == "2048"
         assert axis.get_title(loc="left") == {"synthetic-1k": "Synthetic 1K", "mnist": "MNIST"}[name]
     assert artists.key(figure) == ["constant rule", "square root rule", "linear rule", "best rate"]
     assert (
