@@ -11,6 +11,8 @@ from .choosing.answer import Told
 from .errors import BadInput, printable
 from .publishing import execution, rendering
 
+WIDE = 120  # letters: a single row that is longer is printed with a line for each of its fields
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code.
@@ -77,12 +79,25 @@ def _print(rows: pd.DataFrame | list[dict] | Told | str, as_json: bool) -> None:
         plain = table.to_json(orient="records", double_precision=15, date_format="iso")
         print(json.dumps(json.loads(plain), indent=1))
     elif len(table):
-        table = table.map(lambda value: printable(value) if isinstance(value, str) else value)
+        table = table.map(_cell)
         for column in (c for c in table if table[c].map(type).eq(str).all()):  # words stand flush left
             width = max(table[column].str.len().max(), len(str(column)))
             table[column] = table[column].str.ljust(width)
             table = table.rename(columns={column: str(column).ljust(width)})
-        text = table.to_string(index=False, float_format=lambda v: f"{v:.4g}", na_rep="-")
-        print("\n".join(line.rstrip() for line in text.splitlines()))
+        lines = [line.rstrip() for line in _text(table).splitlines()]
+        if len(table) == 1 and max(map(len, lines)) > WIDE:  # field by field
+            width = max(len(name.strip()) for name in table)
+            lines = [f"{n.strip():<{width}}  {_text(table[[n]], header=False).strip()}" for n in table]
+        print("\n".join(lines))
     else:
         print("(no rows)")
+
+
+def _cell(value):
+    if value is None:
+        return "-"
+    return printable(value) if isinstance(value, str) else value
+
+
+def _text(table: pd.DataFrame, header: bool = True) -> str:
+    return table.to_string(index=False, header=header, float_format=lambda v: f"{v:.4g}", na_rep="-")

@@ -138,3 +138,20 @@ def test_a_terminal_obeys_no_record(monkeypatch, capsys):
     assert cli.main(["results"]) == 0
     shown = capsys.readouterr().out
     assert "?]0;title??[2Jcpu??" in shown and not set(said) & set("\x1b\x07\u202e") & set(shown)
+
+
+def test_a_single_row_too_wide_for_a_terminal_is_a_line_a_field(capsys):
+    row = {"dataset": "mnist", "lr": 0.0016, "failure": None, "source": "x" * 120, "seeds": 3}
+    cli._print([row], False)
+    assert capsys.readouterr().out.splitlines() == [
+        "dataset  mnist",
+        "lr       0.0016",
+        "failure  -",
+        f"source   {'x' * 120}",
+        "seeds    3",
+    ]
+    cli._print([row, row], False)
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split() == list(row) and rows[0] == rows[1] and rows[0].split()[2] == "-"
+    cli._print([row | {"source": "x"}], False)
+    assert len(capsys.readouterr().out.splitlines()) == 2
