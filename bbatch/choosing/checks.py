@@ -89,6 +89,8 @@ def _classes(task, rows: Rows, out: torch.Tensor, targets: torch.Tensor) -> None
                 f"the {rows.what} labels run from {known.min()} to {known.max()}; the model has "
                 f"{classes} outputs, so 0 to {classes - 1} are allowed."
             )
+        if rows is task.train and rows.tensors is not None and len(known) and known.min() == known.max():
+            raise BadInput(f"the training labels are all {known[0]}; there is nothing to tell apart.")
 
 
 def _numbers(task, rows: Rows, model) -> None:

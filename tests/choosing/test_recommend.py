@@ -334,7 +334,7 @@ def test_the_terminal_prints_a_table_or_json_and_its_exit_code_tells(tmp_path, m
     assert cli.main([*words, "--loss", "cross_entropy", "--algorithm-2"]) == 0
     printed = capsys.readouterr()
     assert printed.out.startswith("Algorithm 2  batch size ") and "Algorithm 2: about" in printed.err
-    (tmp_path / "bad.py").write_text(MODULE + "\ny[:] = 0\n")
+    (tmp_path / "bad.py").write_text(MODULE + "\ny[:] = torch.arange(len(y)) % 2\n")
     assert (
         cli.main(["recommend", "--model", "bad:make", "--data", "bad:data", "--epochs", "2", "--budget", "6"])
         == 1

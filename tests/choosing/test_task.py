@@ -666,6 +666,7 @@ WRONG = [
         r"cannot take features of shapes \(16, 6\), \(16, 6\)",
     ),
     (dict(train=(TRAIN[0].to_sparse(), TRAIN[1])), "the training data has a sparse tensor, .*to_dense"),
+    (dict(train=(TRAIN[0], 0 * TRAIN[1])), "the training labels are all 0; there is nothing to tell apart"),
     (dict(model=lambda: None), "returns a NoneType"),
     (dict(model=fails), "cannot be made .KeyError"),
     (dict(model=None), "model is of type NoneType"),
