@@ -81,12 +81,13 @@ def values(e: Evidence) -> str:
     text = published.value("iv-a-1k-b8"), accuracy.level(e.runs, "synthetic-1k", 8)
     assert text[0] < text[1].interval(one_run=True)[0], "the text's number is too low"
     return (
-        f"Those of Table VII are: {inside} of its {cells} accuracies lie in the {100 * LEVEL:g} % interval "
-        f"of one more run of ours, and {LEVEL * cells:.0f} would be expected to. Of Tables III and IV, "
-        f"{images} of the {told} test accuracies that we can check do. Training accuracy is the running one "
-        f"there: with the clean one, {clean} of {gaps} gaps of Table VII do. The accuracies that Section "
-        f"IV-A writes for the same runs are not: it says {number(text[0], 1)} % for 1K at B = 8, and we find "
-        f"{text[1]} %. Nor are those of Table V: see the question on the learning rate."
+        f"Those of Table VII are: {inside} of its {cells} accuracies, of training and of testing, lie in "
+        f"the {100 * LEVEL:g} % interval of one more run of ours, and {LEVEL * cells:.0f} would be expected "
+        f"to. Of Tables III and IV, {images} of the {told} test accuracies that we can check do. Training "
+        f"accuracy is the running one there: with the clean one, {clean} of {gaps} gaps of Table VII do. The "
+        f"accuracies that Section IV-A writes for the same runs are not: it says {number(text[0], 1)} % for "
+        f"1K at B = 8, and we find {text[1]} %. Nor are those of Table V: see the question on the learning "
+        "rate."
     )
 
 
