@@ -348,6 +348,50 @@ def test_speed_up_of_an_epoch_depends_on_what_it_is_counted_from():
         assert (cells[1] / cells.min() > bounds["upper"]) == (name in SYNTHETIC)
 
 
+def test_epochs_of_the_image_sets_are_shortest_at_256_and_gain_nothing_at_1024():
+    for name in ("mnist", "cifar10"):
+        times = published.results(name).set_index("batch_size")["epoch_time_s"]
+        assert times.idxmin() == 256
+    assert times[1024] == pytest.approx(times[64], rel=0.03)
+
+
+def test_the_ranges_of_speed_do_not_multiply():
+    epoch, more = (published.statement(id) for id in ("iv-c-epoch-speedup", "iv-c-more-epochs"))
+    stated = published.statement("v-e-wall-clock")
+    assert epoch["value"] / more["upper"] == 5 == stated["upper"] and stated["value"] == 2
+    assert round(epoch["upper"] / more["value"]) == 33
+
+
+def test_text_and_table_v_agree_at_the_large_end():
+    scaled = published.learning_rate_ablation().query("lr_rule == 'linear' and batch_size == 512")["test_acc"]
+    assert published.value("iv-a-50k-large") == pytest.approx(scaled.item(), abs=0.5)
+
+
+def test_the_round_loss_is_that_of_the_fixed_rate_from_the_smallest_to_the_largest():
+    table = published.learning_rate_ablation().set_index(["lr_rule", "batch_size"])["test_acc"]
+    fixed = table["constant"].sort_index()
+    assert fixed.iloc[0] - fixed.iloc[-1] == pytest.approx(published.value("v-d-unscaled-loss"), abs=0.5)
+    assert max(table["linear"] - fixed) < published.value("v-d-unscaled-loss") - 1
+
+
+def test_all_sets_but_mnist_are_trained_by_adam_and_the_smallest_is_best_at_32():
+    by_adam = [name for name, spec in DATASETS.items() if spec.protocol.optimizer == "adam"]
+    assert by_adam == [name for name in DATASETS if name != "mnist"]
+    best = published.critical().set_index("dataset")["optimal_batch_size"]
+    assert best["synthetic-1k"] == 32 == best.min()
+
+
+def test_all_runs_on_the_gpu_took_less_than_three_hours():
+    assert published.value("c-mnist-minutes") / 60 + published.value("c-cifar10-hours") < 3
+
+
+def test_no_scaled_run_has_the_gap_that_algorithm_2_watches_for():
+    table = published.results()
+    assert table["gap"].max() < published.value("vi-gap-limit")
+    cifar = published.results("cifar10").set_index("batch_size")["gap"]
+    assert (cifar[[256, 512, 1024]] < 0).all()
+
+
 def test_nine_batch_sizes_span_three_orders_of_magnitude():
     span = published.statements("abstract").set_index("id").loc["abstract-batch-sizes"]
     assert round(np.log10(span["upper"] / span["value"])) == 3 != published.value("vii-orders")

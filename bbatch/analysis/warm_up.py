@@ -16,8 +16,8 @@ from .learning_rate_rules import IMAGES
 def image_pairs(records: Iterable[dict]) -> pd.DataFrame:
     """The runs of MNIST and CIFAR-10 that have a twin with another warm-up, one of the two the paper's.
 
-    Columns: dataset, batch_size, seed, warmup_epochs, test_acc, train_acc (percent), gap (clean, points),
-    precision, id."""
+    Columns: dataset, batch_size, seed, warmup_epochs, test_acc, train_acc (percent), gap (clean),
+    gap_running (points), precision, id."""
     twins: dict[Run, dict[Run, dict]] = {}
     for record in records:
         if record["run"]["dataset"] in IMAGES and not record["observed"].get("failure"):
@@ -25,7 +25,8 @@ def image_pairs(records: Iterable[dict]) -> pd.DataFrame:
             twins.setdefault(replace(run, warmup_epochs=0), {})[run] = record
     pairs = [pair for plain, pair in twins.items() if plain.lr_rule == "linear" and len(pair) == 2]
     found = frame(r for pair in pairs if any(run.follows_the_paper() for run in pair) for r in pair.values())
-    return found["dataset batch_size seed warmup_epochs test_acc train_acc gap precision id".split()]
+    columns = "dataset batch_size seed warmup_epochs test_acc train_acc gap gap_running precision id"
+    return found[columns.split()]
 
 
 def lost_with_it(records: Iterable[dict]) -> pd.DataFrame:
@@ -70,7 +71,7 @@ def left_to_base(
 ) -> pd.DataFrame:
     """A metric with a warm-up minus that at batch size `base` without one, in points, paired by seed: of test
     accuracy, what the warm-up leaves of a fall. `pairs` as `image_pairs` gives them, `runs` of the paper's
-    rule; `metric`: "test_acc", "train_acc" or "gap".
+    rule; `metric`: "test_acc", "train_acc", "gap" or "gap_running".
 
     Columns: dataset, batch_size, difference (`Estimate`). Only runs in equal arithmetic are compared.
     """

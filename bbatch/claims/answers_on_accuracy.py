@@ -46,11 +46,13 @@ def _on_images(e: Evidence, large: int) -> str:
         return "Some batch sizes of the image sets have no run of ours yet."
     trained, kept, below = accuracy.learning_runs(e.runs, "mnist", large)
     assert below.max() < 0.5 and cifar.value > 20, "little, where it learns; much"
+    lost, least = len(trained) - len(kept), f"at most {number(below.max())} points below the mean of B = 32"
+    first = f"Of {len(trained)} trainings of MNIST at B = {large}, {lost} end at chance; the others {least}."
+    if not lost:
+        first = f"All {len(trained)} trainings of MNIST at B = {large} end {least}."
     return (
-        f"Of {len(trained)} trainings of MNIST at B = {large}, {len(trained) - len(kept)} end at chance; the "
-        f"others end at most {number(below.max())} points below the mean of B = 32. On CIFAR-10 accuracy "
-        f"falls by {number(cifar.value, 0)} points on average (what a warm-up changes there: see its "
-        "question)."
+        f"{first} On CIFAR-10 accuracy falls by {number(cifar.value, 0)} points on average from B = 32 to "
+        f"{large} (what a warm-up changes there: see its question)."
     )
 
 

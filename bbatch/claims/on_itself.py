@@ -44,14 +44,20 @@ ITSELF = {
     ),
 }
 _REPORT = Put(words="Reports work of others; nothing of it was run, by the paper or here.")
+
+
+def _studied(page: str) -> Put:
+    return Put(words=f"Reports work of others, which was not repeated. The page {page} has a study of ours.")
+
+
 OTHERS = {
     "ii-a-sharp-large": _REPORT,
-    "ii-a-flat-better": _REPORT,
+    "ii-a-flat-better": _studied("on sharpness"),
     "i-historical-batch": _REPORT,
     "i-foundation-batch": _REPORT,
     "ii-b-noise-flat": _REPORT,
-    "ii-d-equal-updates": _REPORT,
-    "ii-e-lr-batch-equivalence": _REPORT,
+    "ii-d-equal-updates": _studied("on what closes the gap"),
+    "ii-e-lr-batch-equivalence": _studied("on what closes the gap"),
     "ii-e-lamb-batch": _REPORT,
     "ii-e-lamb-minutes": _REPORT,
     "v-a-prior": _REPORT,

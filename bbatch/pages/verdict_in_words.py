@@ -25,7 +25,7 @@ def by_answer(judgements: list[Judgement]) -> list[list[Judgement]]:
 
 
 def totals_table(judgements: list[Judgement]) -> pd.DataFrame:
-    """How many claims of the text and cells of the tables have each verdict: a row a witness and verdict."""
+    """Statements of the text and cells of the tables by verdict: a row a witness and verdict."""
     witnesses = {
         "our runs": (rules.VERDICTS, [j.verdict for j in judgements]),
         "the paper's own tables": (rules.CHECKS, [j.check for j in judgements]),
@@ -35,7 +35,7 @@ def totals_table(judgements: list[Judgement]) -> pd.DataFrame:
     for witness, (known, found) in witnesses.items():
         counts = pd.Series(zip(found, cell, strict=True)).value_counts()
         rows += [(witness, v, counts.get((v, False), 0), counts.get((v, True), 0)) for v in known]
-    return pd.DataFrame(rows, columns=["witness", "verdict", "claims of the text", "cells of its tables"])
+    return pd.DataFrame(rows, columns=["witness", "verdict", "statements of the text", "cells of its tables"])
 
 
 def strongest(ours: Evidence) -> str:

@@ -507,7 +507,7 @@ def test_totals_add_up(nothing_run):
     judged = list(nothing_run.values())
     table = verdict_in_words.totals_table(judged).set_index(["witness", "verdict"])
     prose = [j for j in judged if not j.claim.cell]
-    assert table.loc[("our runs", DATA), "claims of the text"] == sum(j.verdict == DATA for j in prose)
+    assert table.loc[("our runs", DATA), "statements of the text"] == sum(j.verdict == DATA for j in prose)
     for _, one in table.groupby("witness"):
         assert one.sum().tolist() == [len(prose), len(judged) - len(prose)]
 
