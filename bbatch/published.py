@@ -78,7 +78,7 @@ def printed_frame() -> pd.DataFrame:
     can be asked of the paper and of our runs.
 
     The one printed gap stands under both readings, and the printed training accuracy under both likewise. For
-    each number METRIC_rounding: half of the last digit that its column shows. `printed` marks the frame."""
+    each number METRIC_rounding: half of the last digit that is printed of it. `printed` marks the frame."""
     table = results().rename(columns={"train_acc": "train_acc_running"})
     return _as_runs(table.assign(lr_rule="linear"))
 
@@ -89,10 +89,12 @@ def ablation_frame() -> pd.DataFrame:
 
 
 def _as_runs(table: pd.DataFrame) -> pd.DataFrame:
+    texts = pd.concat(_read(f"table-{name.lower()}", as_text=True) for name in table["table"].unique())
+    texts = texts.rename(columns={"train_acc": "train_acc_running", "gap": "gap_running"})
     table = table.rename(columns={"gap": "gap_running"})
     for column in [c for c in table if c in ("train_acc_running", "test_acc", "gap_running", "epoch_time_s")]:
-        shown = table.groupby("table")[column].transform(decimals)
-        table[f"{column}_rounding"] = (0.5 * 10.0**-shown).where(table[column].notna())
+        digits = texts[column].map(lambda text: len(text.partition(".")[2])).set_axis(table.index)
+        table[f"{column}_rounding"] = (0.5 * 10.0**-digits).where(table[column].notna())
     for reading, column in (("gap", "gap_running"), ("train_acc", "train_acc_running")):
         if column in table:
             table[[reading, f"{reading}_rounding"]] = table[[column, f"{column}_rounding"]]

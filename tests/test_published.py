@@ -401,3 +401,15 @@ def test_a_column_shows_as_many_decimals_as_its_longest_cell():
     assert published.decimals(pd.Series([67.0, 76.92, 10.0])) == 2
     assert published.decimals(pd.Series([92.3, float("nan"), 90.0])) == 1
     assert published.decimals(pd.Series([], dtype=float)) == 0
+
+
+def test_a_cell_is_as_exact_as_it_is_printed():
+    """Table III prints its last gap with two digits and the others with three."""
+    gaps = (
+        published.printed_frame().query("dataset == 'mnist'").set_index("batch_size")["gap_running_rounding"]
+    )
+    assert gaps[1024] == pytest.approx(0.005) and gaps.drop(1024).tolist() == pytest.approx([0.0005] * 8)
+    times = published.printed_frame().set_index(["dataset", "batch_size"])["epoch_time_s_rounding"]
+    assert times["synthetic-50k", 1] == pytest.approx(0.0005) and times["cifar10", 1] == pytest.approx(0.005)
+    fixed = published.ablation_frame()[["test_acc_rounding", "gap_running_rounding"]]
+    assert (fixed == 0.05).all(axis=None)
