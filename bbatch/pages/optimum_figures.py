@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, StrMethodFormatter
 from scipy.stats import gmean
 
 from .. import published
@@ -45,7 +45,7 @@ def against_size(optima: pd.DataFrame, printed: pd.DataFrame) -> Figure:
         axis.tick_params(labelleft=True)  # also where a phone shows one panel below the other
         axis.set_yscale("log", base=2)
         axis.yaxis.set_major_formatter(FuncFormatter(grouped))
-        axis.xaxis.set_major_formatter(FuncFormatter(grouped))
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes[0].set_ylabel("Batch size (log scale)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)
     return describe(
