@@ -93,7 +93,10 @@ def _read(name: str, download: bool) -> Data:
 def _as_announced(name: str, found: Data) -> Data:
     """A reader's own data set, if it has the sizes that its `DataSpec` says: runs are planned by those."""
     if not isinstance(found, Data):
-        raise BadInput(f"the function that reads {name!r} returns a {type(found).__name__}, not a data.Data.")
+        raise BadInput(
+            f"what the function that reads {name!r} returns is of type {type(found).__name__}; it must be a "
+            "data.Data."
+        )
     spec, sizes = DATASETS[name], (len(found.train_y), len(found.test_y))
     if sizes != (spec.n_train, spec.n_test):
         raise BadInput(

@@ -372,7 +372,7 @@ def test_a_readers_own_data_set_must_be_what_it_is_announced_as(monkeypatch):
     short = replace(whole, test_y=whole.test_y[:-1], test_x=whole.test_x[:-1])
     for given, said in (
         (short, "800 samples to train and 199 to test; .* 800 and 200"),
-        (3, "returns a int"),
+        (3, "is of type int; it must"),
     ):
         data._read.cache_clear()
         spec = replace(DATASETS["synthetic-1k"], read=lambda download, given=given: given)
