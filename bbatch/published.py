@@ -93,8 +93,8 @@ def _as_runs(table: pd.DataFrame) -> pd.DataFrame:
     texts = texts.rename(columns={"train_acc": "train_acc_running", "gap": "gap_running"})
     table = table.rename(columns={"gap": "gap_running"})
     for column in [c for c in table if c in ("train_acc_running", "test_acc", "gap_running", "epoch_time_s")]:
-        digits = texts[column].map(lambda text: len(text.partition(".")[2])).set_axis(table.index)
-        table[f"{column}_rounding"] = (0.5 * 10.0**-digits).where(table[column].notna())
+        halves = texts[column].map(_half).set_axis(table.index)
+        table[f"{column}_rounding"] = halves.where(table[column].notna())
     for reading, column in (("gap", "gap_running"), ("train_acc", "train_acc_running")):
         if column in table:
             table[[reading, f"{reading}_rounding"]] = table[[column, f"{column}_rounding"]]
@@ -121,7 +121,12 @@ def printed(id: str) -> tuple[str, float]:
     """The printed number of a statement and half of its last digit. Empty and NaN for words."""
     text = _read("text", as_text=True).set_index("id")["value"]
     one_of("statement", id, text.index)
-    return text[id], 0.5 * 10.0 ** -len(text[id].partition(".")[2]) if text[id] else float("nan")
+    return text[id], _half(text[id]) if text[id] else float("nan")
+
+
+def _half(text: str) -> float:
+    """Half of the last digit of a number as it is printed."""
+    return 0.5 * 10.0 ** -len(text.partition(".")[2])
 
 
 def value(id: str) -> float:

@@ -99,6 +99,12 @@ def mean_interval(values: Values, level: float = LEVEL) -> Interval:
     return Interval(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x))
 
 
+def geometric_mean(values: Values) -> Interval:
+    """The geometric mean of positive values, with the t interval of their mean logarithm."""
+    i = mean_interval(np.log(np.asarray(values, float)))
+    return Interval(math.exp(i.mean), math.exp(i.low), math.exp(i.high), i.n)
+
+
 def paired_difference(a: Values, b: Values, level: float = LEVEL) -> Interval:
     """t interval for the mean of a - b over pairs (same seed, same position).
 

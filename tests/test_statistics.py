@@ -179,3 +179,13 @@ def test_ends_of_values_are_one_where_they_read_the_same():
     assert statistics.from_to([5, 20, 3]) == "3 to 20" and statistics.from_to([7, 7]) == "7"
     assert statistics.from_to([-1.0, 0.5], statistics.decimal_text) == "−1.00 to 0.50"
     assert statistics.from_to([78.551, 78.549], statistics.decimal_text) == "78.55"
+
+
+def test_a_geometric_mean_has_the_interval_of_its_logarithm():
+    found, logs = statistics.geometric_mean([2.0, 8.0, 32.0]), np.log([2.0, 8.0, 32.0])
+    half = 4.302653 * math.sqrt(((logs - logs.mean()) ** 2).sum() / 2 / 3)  # t of two degrees of freedom
+    expected = (8, 8 / math.exp(half), 8 * math.exp(half))
+    assert (found.mean, found.low, found.high) == pytest.approx(expected) and found.n == 3
+    assert statistics.geometric_mean([5.0]).mean == pytest.approx(5) and math.isnan(
+        statistics.geometric_mean([5.0]).low
+    )

@@ -6,10 +6,9 @@ optimum, one B* by the paper's definition (Section IV-G) and, over the four N, o
 training seeds' share in it.
 """
 
-import numpy as np
 import pandas as pd
 
-from ..statistics import Interval, mean_interval
+from ..statistics import Interval, geometric_mean
 from .critical_batch_size import critical_batch_size
 
 TRAIN_SHARE = 0.8  # of N: the paper's split
@@ -32,5 +31,4 @@ def over_problems(optima: pd.DataFrame, what: str) -> dict[int, Interval]:
     """The geometric mean over problems of column `what` of `optima`, "optimal" or "critical", at each N at
     which a problem has one; its 95 % interval is that of the mean logarithm."""
     there = optima.dropna(subset=[what])
-    logs = {n: mean_interval(np.log(cell.astype(float))) for n, cell in there.groupby("N")[what]}
-    return {n: Interval(*np.exp([i.mean, i.low, i.high]).tolist(), i.n) for n, i in logs.items()}
+    return {n: geometric_mean(cell) for n, cell in there.groupby("N")[what]}

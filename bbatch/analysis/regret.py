@@ -22,7 +22,7 @@ from ..evaluation.problems import PROBLEMS, base_rate, protocol
 from ..evaluation.tables import COMMAND, STEPS, keys, table
 from ..evaluation.tables import runs as all_runs
 from ..evaluation.ways import CHOICES, METHODS
-from ..statistics import Interval, mean_interval, paired_difference
+from ..statistics import Interval, geometric_mean, mean_interval, paired_difference
 from .estimate import Estimate, lacking, mean
 
 NEAR = 1.05  # times the lowest loss: nearer than the scatter of single runs would ask for luck
@@ -143,8 +143,7 @@ def sooner(rows: pd.DataFrame, method: str = BEST, other: str = DEFAULT) -> pd.D
         there = pairs.dropna(subset="target_s_other")
         both = there.dropna(subset="target_s")
         if len(there) > 1:
-            i = mean_interval(np.log(both["target_s_other"] / both["target_s"]))
-            ratio = Interval(*(float(np.exp(v)) for v in (i.mean, i.low, i.high)), i.n) if i.n > 1 else None
+            ratio = geometric_mean(both["target_s_other"] / both["target_s"]) if len(both) > 1 else None
             out.append({"problem": name, "ratio": ratio, "both": len(both), "either": len(there)})
     return pd.DataFrame(out, columns=["problem", "ratio", "both", "either"])
 

@@ -6,6 +6,7 @@ from ..analysis import accuracy, efficiency, learning_rate_rules, printed, warm_
 from ..analysis import generalization_gap as gap
 from ..config import PUBLISHED, SYNTHETIC
 from .claim import TRAINED, Put, Reading, both, each, one
+from .on_accuracy import IN_TABLE_V, IN_TABLE_VII, LARGE
 from .rules import Says
 
 CLEAN = {"metric": "gap"}  # of the paper's tables, which print one training accuracy
@@ -101,7 +102,6 @@ WALL_CLOCK = {
     )
 }
 
-LARGE = {"dataset": "synthetic-50k", "batch_size": 512}
 LOSS = one(learning_rate_rules.loss_without, "ablation", batch_size=512)
 _LOSSES = {
     "against the scaled rate, in points": learning_rate_rules.loss_without,
@@ -132,8 +132,7 @@ SCALING = {
     ),
     "iv-d-scaled": Put(
         one(accuracy.level, **LARGE),
-        one(accuracy.level, "ablation", "Table V", **LARGE)
-        + one(accuracy.level, "runs", "Table VII", **LARGE),
+        IN_TABLE_V + IN_TABLE_VII,
         words="The same configuration stands in Tables V and VII, several points apart.",
     ),
     "iv-d-fixed": both(one(accuracy.level, "ablation", **LARGE, lr_rule="constant")),
