@@ -1,6 +1,7 @@
 """What does a larger batch cost, and what a wrong rate? Read from a map of batch sizes and constant rates
 (`rate_map`, which says how the best rate is chosen, and what the intervals cover)."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,8 @@ from ..config import BASE, DATASETS
 from ..errors import BadInput, one_of
 from ..statistics import Interval
 from .critical_batch_size import DROP, Critical, critical_batch_size, critical_batch_sizes
-from .rate_map import CHOICES, interval_of, map_by_batch_size
+from .estimate import Estimate, lacking
+from .rate_map import CHOICES, Grid, interval_of, map_by_batch_size
 
 
 def best_rates(runs: pd.DataFrame, by: str = CHOICES[0]) -> pd.DataFrame:
@@ -116,6 +118,53 @@ def rules_on_map(runs: pd.DataFrame) -> pd.DataFrame:
     for b, grid in map_by_batch_size(runs).items():
         for rule in ("constant", "sqrt", "linear"):
             rate = base.rate(b, rule)
-            loss = interval_of(grid.accuracy - grid.weights @ grid.at(rate), grid.seeds)
-            rows.append([b, rule, rate, loss])
+            rows.append([b, rule, rate, interval_of(_lost(grid, rate), grid.seeds)])
     return pd.DataFrame(rows, columns=["batch_size", "rule", "rate", "loss"])
+
+
+def lost_by(maps: pd.DataFrame, rule: str, dataset: str, batch_size: int) -> Interval:
+    """What a rule loses against the best rate for that batch size, in points (`rules_on_map`); `maps`: the
+    tables of maps, one below the other."""
+    rules = rules_on_map(maps[maps["dataset"] == dataset]).set_index(["batch_size", "rule"])
+    return rules.loc[(batch_size, rule), "loss"]
+
+
+def _lost(grid: Grid, rate: float, against: float | None = None) -> np.ndarray:
+    """Test accuracy at the best rate, or at the rate `against`, minus that at `rate`, [1 + draws]."""
+    other = grid.accuracy if against is None else grid.weights @ grid.at(against)
+    return other - grid.weights @ grid.at(rate)
+
+
+def lost_in_proportion(maps: pd.DataFrame, against: str, largest: int) -> list[Estimate]:
+    """What the linear rule loses, in points of test accuracy, at each batch size up to `largest`; data set by
+    data set, and without the base batch size, whose rate it leaves alone.
+
+    `maps`: the tables of maps, one below the other.
+
+    `against`: "best", the best rate for that batch size, or "constant", the base rate left as it is. The
+    intervals are those of `rules_on_map`: seeds drawn again. A size is left out where the rule leads out of
+    the rates tried. Raises `BadInput` for another word.
+    """
+    one_of("rate to compare with", against, ("best", "constant"))
+    found = []
+    for name, runs in maps.groupby("dataset", sort=False):
+        base = DATASETS[name].protocol
+        for b, grid in map_by_batch_size(runs).items():
+            if b <= largest and b != base.base_batch:
+                other = base.rate(b, "constant") if against == "constant" else None
+                draws = _lost(grid, base.rate(b), other)
+                found.append(_estimated(draws, grid.seeds, f"{DATASETS[name].title}, B = {b}"))
+    found = [e for e in found if not math.isnan(e.value)]  # its rate is among those tried
+    return found or [
+        lacking("maps of batch size and rate", "python -m bbatch.studies map-mnist", unit="points")
+    ]
+
+
+def _estimated(draws: np.ndarray, seeds: int, about: str) -> Estimate:
+    """The first value as an `Estimate` whose interval, at any level, is the percentiles of the others."""
+
+    def ends(level: float) -> tuple[float, float]:
+        interval = interval_of(draws, seeds, level)
+        return interval.low, interval.high
+
+    return Estimate(float(draws[0]), seeds, "points", "seeds drawn again", about, by_level=ends)

@@ -20,7 +20,7 @@ from ..statistics import LEVEL, Interval, power_law
 from .accuracy import level
 from .cells import command, is_printed, linear, sizes
 from .estimate import Estimate, lacking, number
-from .rate_map import TAILS
+from .rate_map import tails
 
 DROP = 1.0  # percentage points below the peak
 DRAWS = 4_000
@@ -223,4 +223,4 @@ def optimum_exponent(draws: Mapping[str, pd.DataFrame]) -> Interval:
     n = np.log([printed_n(name) for name in draws])
     best = np.log(np.column_stack([table["optimal"].to_numpy(float) for table in draws.values()]))
     slopes = np.polyfit(n, best.T, 1)[0]
-    return Interval(float(slopes.mean()), *map(float, np.quantile(slopes, TAILS)), len(draws))
+    return Interval(float(slopes.mean()), *map(float, np.quantile(slopes, tails())), len(draws))

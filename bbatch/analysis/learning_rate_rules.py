@@ -7,7 +7,7 @@ from functools import partial
 import pandas as pd
 from scipy import stats
 
-from ..config import LR_RULES, PUBLISHED, SYNTHETIC
+from ..config import DATASETS, LR_RULES, PUBLISHED, SYNTHETIC
 from ..statistics import LEVEL
 from .accuracy import fall, level
 from .cells import combine, command, is_printed, sizes
@@ -21,6 +21,12 @@ UNSCALED = "synthetic-50k"  # the data set of Section IV-D
 def loss_without(runs, batch_size: int) -> Estimate:
     """Test accuracy under the linear rule minus the fixed rate, on Section IV-D's data set, in points."""
     return combine(runs, UNSCALED, {(batch_size, "linear"): 1, (batch_size, "constant"): -1})
+
+
+def gains_without(runs) -> list[Estimate]:
+    """Minus `loss_without`, at each batch size above the base one: what the fixed rate is ahead by."""
+    bases = [b for b in sizes(runs, UNSCALED) if b > DATASETS[UNSCALED].protocol.base_batch]
+    return [combine(runs, UNSCALED, {(b, "constant"): 1, (b, "linear"): -1}) for b in bases]
 
 
 def share_lost(runs, batch_size: int) -> Estimate:

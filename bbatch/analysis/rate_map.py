@@ -28,7 +28,6 @@ from ..statistics import LEVEL, Interval
 
 CHOICES = ("held_out_acc", "held_out_loss")
 DRAWS = 2_000
-TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 
 @dataclass(frozen=True)
@@ -108,8 +107,13 @@ def weights_of(seeds: int) -> np.ndarray:
     return np.vstack([alike, np.random.default_rng(0).multinomial(seeds, alike, DRAWS) / seeds])
 
 
-def interval_of(values: np.ndarray, seeds: int) -> Interval:
+def tails(level: float = LEVEL) -> tuple[float, float]:
+    """The shares of draws below the lower and below the upper end of a percentile interval."""
+    return (1 - level) / 2, (1 + level) / 2
+
+
+def interval_of(values: np.ndarray, seeds: int, level: float = LEVEL) -> Interval:
     """The first value with the percentile interval of the others; all missing where it is."""
     if np.isnan(values[0]):
         return Interval(math.nan, math.nan, math.nan, seeds)
-    return Interval(float(values[0]), *map(float, np.nanquantile(values[1:], TAILS)), seeds)
+    return Interval(float(values[0]), *map(float, np.nanquantile(values[1:], tails(level))), seeds)

@@ -71,7 +71,7 @@ def coverage(seeds: int, cases: int = 2_000) -> float:
     """How often, of 1, such an interval for a mean of `seeds` values holds the true mean, where values are
     normal: few seeds drawn again do not reach as far as new ones would. Simulated."""
     values = np.random.default_rng(0).normal(size=(cases, seeds))
-    low, high = np.quantile(values @ rate_map.weights_of(seeds)[1:].T, rate_map.TAILS, axis=1)
+    low, high = np.quantile(values @ rate_map.weights_of(seeds)[1:].T, rate_map.tails(), axis=1)
     return float(((low < 0) & (high > 0)).mean())
 
 

@@ -11,7 +11,7 @@ from .. import geometry, metrics
 from ..analysis import regret, warm_up
 from ..analysis.cells import command
 from ..analysis.estimate import Estimate
-from ..config import DATASETS, PRECISIONS
+from ..config import DATASETS, PRECISIONS, PUBLISHED
 from ..errors import BadInput, one_of
 from ..geometry import measurements
 from ..records.store import Store
@@ -83,9 +83,11 @@ def evidence(
     warmed = warm_up.image_pairs(records.values())
     if given:
         measures = pd.DataFrame(columns=measurements.COLUMNS)
-        return Evidence(frame, frame, measures, pd.DataFrame(columns=regret.RESULTS), warmed, records)
+        choices, maps = pd.DataFrame(columns=regret.RESULTS), pd.DataFrame(columns=["dataset"])
+        return Evidence(frame, frame, measures, choices, warmed, maps, records)
     warmed = pd.concat([read_table("warm-up"), warmed], ignore_index=True)
-    return Evidence(frame, frame, geometry.measured(), regret.method_results(), warmed, records)
+    maps = pd.concat([read_table(f"map-{name}") for name in PUBLISHED], ignore_index=True)
+    return Evidence(frame, frame, geometry.measured(), regret.method_results(), warmed, maps, records)
 
 
 def judged(

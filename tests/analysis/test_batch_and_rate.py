@@ -257,3 +257,48 @@ def test_each_draw_chooses_its_rates_and_places_its_bend(monkeypatch):
     for name, *values in zip(("straight", "below", "above", "change"), *fits, strict=False):
         i = getattr(found, name)
         assert (i.mean, i.low, i.high) == pytest.approx((values[0], *middle(values[1:])))
+
+
+def test_what_a_rate_in_proportion_loses_is_that_of_each_draw(monkeypatch):
+    """Against the best rate and the base one, on two data sets whose base batch sizes differ."""
+    monkeypatch.setattr(rate_map, "DRAWS", 100)
+    images = made_up(seeds=4).assign(dataset="mnist")
+    images["lr"] *= 100  # MNIST's base rate, 0.1 at B = 256
+    both = pd.concat([made_up(), images])
+
+    def mean(rows, lr, seeds):
+        test = dict(zip(zip(rows["lr"], rows["seed"], strict=True), rows["test_acc"], strict=True))
+        return sum(test[lr, s] for s in seeds) / len(seeds)
+
+    def by_hand(rows, rate, other, seeds):
+        against = best_by_hand(rows, seeds)[1] if other is None else mean(rows, other, seeds)
+        return against - mean(rows, rate, seeds)
+
+    expected = {
+        # at B = 1 of 1K the rule leads below the rates tried, and at 32 it leaves the rate alone
+        "best": [("Synthetic 1K", b, 0.001 * b / 32, None) for b in (4, 16, 64)],
+        "constant": [("Synthetic 1K", b, 0.001 * b / 32, 0.001) for b in (4, 16, 64)],
+    }
+    expected["best"] += [("MNIST", b, 0.1 * b / 256, None) for b in (32, 64)]
+    expected["constant"] += [("MNIST", b, 0.1 * b / 256, 0.1) for b in (32, 64)]
+    for against, cells in expected.items():
+        found = asks.lost_in_proportion(both, against, 64)
+        assert [e.about for e in found] == [f"{name}, B = {b}" for name, b, *_ in cells]
+        for e, (name, b, rate, other) in zip(found, cells, strict=True):
+            rows = both[(both["dataset"] == name.lower().replace(" ", "-")) & (both["batch_size"] == b)]
+            rate = min(RATES if name != "MNIST" else [100 * r for r in RATES], key=lambda r: abs(r - rate))
+            seeds = sorted(set(rows["seed"]))
+            assert (e.n, e.unit) == (len(seeds), "points")
+            assert e.value == pytest.approx(by_hand(rows, rate, other, seeds))
+            drawn = [by_hand(rows, rate, other, d) for d in draws_by_hand(seeds, 100)]
+            for level in (0.95, 0.5):
+                ends = np.quantile(drawn, ((1 - level) / 2, (1 + level) / 2))
+                assert e.interval(level) == pytest.approx(tuple(ends))
+    one = both[both["dataset"] == "synthetic-1k"]
+    loss = asks.rules_on_map(one).set_index(["batch_size", "rule"]).loc[(64, "linear"), "loss"]
+    assert asks.lost_by(both, "linear", "synthetic-1k", 64) == loss
+    assert loss.mean == pytest.approx(asks.lost_in_proportion(both, "best", 64)[2].value)
+    [nothing] = asks.lost_in_proportion(both.iloc[:0], "best", 64)
+    assert nothing.n == 0 and nothing.missing.startswith("python -m bbatch.studies map-")
+    with pytest.raises(BadInput, match="rate to compare with"):
+        asks.lost_in_proportion(both, "sqrt", 64)

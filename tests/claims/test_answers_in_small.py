@@ -35,6 +35,7 @@ OURS = SimpleNamespace(
     minima="minima",
     choices="choices",
     warm_up=[1],
+    maps="maps",
     records={},
     trained={d: f"curves of {d}" for d in PUBLISHED},
 )
@@ -317,19 +318,20 @@ def test_scaling(ask):
     more = {32: 1.5, 128: 3.0, 512: 8.25}
     at = {b: ("paper", FIFTY, b) for b in more}
     levels = ask(accuracy, "level", {at[b]: of(cells[b] + x) for b, x in more.items()})
-    ask(on_training, "read_table", {("map-synthetic-1k",): "map of 1K", ("map-synthetic-10k",): "map of 10K"})
-
-    def constant(loss):
-        rows = [(512, "constant", loss), (512, "linear", of(9.0)), (128, "constant", of(9.0))]
-        return pd.DataFrame(rows, columns=["batch_size", "rule", "loss"])
-
-    one, ten = ("map of 1K",), ("map of 10K",)
-    rules = {one: constant(of(3.0, 2.0, 4.5)), ten: constant(of(0.5, 0.25, 1.0))}
-    maps = ask(batch_and_rate, "rules_on_map", rules)
-    told = "50 512 −0.12 0.25 8.10 7.9 0.50 0.25 1.00 10 3.00 2.00 4.50 1 1.50 3.00 8.25".split()
-    assert numbers(on_training.scaling(OURS)) == told
-    wrong(on_training.scaling, maps, {one: constant(of(3.0, 1.0, 4.5))})
-    wrong(on_training.scaling, maps, {ten: constant(of(0.5, 0.0, 1.0))})
+    one, ten = (("maps", "constant", name, 512) for name in (ONE, TEN))
+    down, up = ("maps", "linear", ONE, 1), ("maps", "linear", "cifar10", 256)
+    rules = {one: of(3.0, 2.0, 4.5), ten: of(0.5, 0.25, 1.0), down: of(5.0, 4.0, 6.5), up: of(20, 7, 50, n=3)}
+    maps = ask(batch_and_rate, "lost_by", rules)
+    told = "50 512 −0.12 0.25 8.10 7.9 0.50 0.25 1.00 10 3.00 2.00 4.50 1 "
+    told += "1 5.00 4.00 6.50 1 256 20.0 7.0 50.0 10 3 1.50 3.00 8.25"
+    assert numbers(on_training.scaling(OURS)) == told.split()
+    all_wrong(
+        on_training.scaling,
+        maps,
+        {one: of(3.0, 1.0, 4.5), ten: of(0.5, 0.0, 1.0), down: of(5.0, 1.0, 6.5), up: of(20, 1, 50)},
+    )
+    with pytest.raises(AssertionError, match="there are maps"):
+        on_training.scaling(SimpleNamespace(**vars(OURS) | {"maps": []}))
     all_wrong(
         on_training.scaling, lost, {("ablation", 512): around(-0.25, 0.25), ("paper", 512): of(8.1, 0.5, 9)}
     )

@@ -8,7 +8,14 @@ from collections import Counter, defaultdict
 import pytest
 from bs4 import BeautifulSoup
 
-from bbatch.analysis import efficiency, generalization_gap, learning_rate_rules, regret, warm_up
+from bbatch.analysis import (
+    batch_and_rate,
+    efficiency,
+    generalization_gap,
+    learning_rate_rules,
+    regret,
+    warm_up,
+)
 from bbatch.analysis import noise_and_batch_size as noise
 from bbatch.analysis import sharpness_and_batch_size as sharp
 from bbatch.config import DATASETS
@@ -138,6 +145,13 @@ def pages(committed, linear) -> Page:
         page.estimate("lost_by_algorithm_2", e, part=e.about)
     for e in warm_up.warm_up_effect(committed.warm_up)["difference"]:  # the discussion
         page.estimate("gains", e, part=e.about)
+    for name, largest in [(d, b) for d in DATASETS for b in (128, 1024)]:  # page 15
+        found = batch_and_rate.rules_on_map(committed.maps[committed.maps["dataset"] == name])
+        rules = found[found["batch_size"] <= largest].set_index(["batch_size", "rule"])["loss"]
+        for (b, rule), i in rules.items():
+            at = {"part": f"{DATASETS[name].title}, B = {b}", "against": "best", "largest": largest}
+            if rule == "linear":
+                page.add("lost_in_proportion", i.mean, i.low, i.high, i.n, **at)
     add_explorer(page, committed.runs)
     add_landing(page, committed.runs)
     return page
@@ -151,6 +165,7 @@ WITHOUT_A_TABLE = set(
     """.split()
 )
 # Asked of several data sets at once, in parts that are each a question of its own.
+IN_PARTS = "epoch_speedups more_epochs wall_clock lost_by_algorithm_2 gains lost_in_proportion".split()
 SPREAD = {"sharpness_ratios": "sharpness_ratio", "falls": "fall", "from_end_to_end": "fall"}
 
 
@@ -190,7 +205,7 @@ def of_part(asks: str, arguments: dict, part) -> tuple[str, dict]:
         at = sorted(int(b) for b in re.findall(r"\d+", sizes))
         more = {k: v for k, v in arguments.items() if k in ("measure", "split")}
         return SPREAD[asks], more | {"dataset": titles[title], "small": at[0], "large": at[-1]}
-    if asks in ("epoch_speedups", "more_epochs", "wall_clock", "lost_by_algorithm_2", "gains"):
+    if asks in IN_PARTS:
         return asks, {k: v for k, v in arguments.items() if k != "datasets"} | {"part": part.about}
     return asks, arguments
 

@@ -289,6 +289,20 @@ def test_what_was_computed_together_is_read_in_one_way():
     assert len({j.ours[0].label for j in found}) == 1 and REPRODUCED not in {found[1].verdict}
 
 
+def test_scaling_always_is_refused_by_the_maps_and_fits_table_v(real, nothing_run):
+    """B = 1 of Synthetic 1K has ten seeds, and loses more than the point with its whole interval."""
+    for id in ("vi-always-linear", "v-d-compound"):
+        j = real[id]
+        assert (j.verdict, j.check) == (NOT, CONSISTENT) and j.ours[0].label.endswith("up to B = 128")
+        assert {read.verdict for read in j.ours} == {NOT}
+        one = next(part for part in j.ours[0].parts if part.about == "Synthetic 1K, B = 1")
+        assert one.n == 10 and one.interval(j.level)[0] > 1.5  # the point, and the tolerance
+        assert shown(id, nothing_run) == "87.8 − 91.5 = −3.70 82.1 − 90.2 = −8.10"
+        assert nothing_run[id].verdict == DATA and nothing_run[id].command.startswith(
+            "python -m bbatch.studies"
+        )
+
+
 def test_all_gaps_keep_to_one_training_accuracy(real):
     shared = [j for j in real.values() if j.claim.shares == "training accuracy"]
     assert len(shared) > 30 and len({read.key for j in shared for read in j.ours[:1]}) == 1
