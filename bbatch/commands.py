@@ -189,10 +189,7 @@ def _results(options) -> pd.DataFrame:
 def _geometry(options) -> list[dict]:
     if options.seeds is not None:
         whole("number of seeds", options.seeds, 1, profiles.SEEDS_ALLOWED)
-    names, progress = options.datasets or None, not options.json
-    rows = geometry.measure_missing(names, options.seeds, progress=progress)
-    drawn = {row["dataset"]: row["drawn"] for row in geometry.draw_missing(names, progress=progress)}
-    return [row | {"landscapes": drawn.get(row["dataset"], 0)} for row in rows]
+    return geometry.complete(options.datasets or None, options.seeds, progress=not options.json)
 
 
 def _freeze(options) -> list[dict]:

@@ -1,12 +1,14 @@
 """Tables of geometry for tests: of tiny networks measured with little effort, and made up."""
 
+import copy
 from dataclasses import replace
 
 import pandas as pd
+import torch
 
 from bbatch import data
 from bbatch.config import plan
-from bbatch.geometry import drawing, measurements, measuring, networks, one_network
+from bbatch.geometry import drawing, encircling, measurements, measuring, networks, one_network
 from bbatch.records.store import Store
 from factories import tiny
 
@@ -20,7 +22,7 @@ TINY = {
 
 
 def plan_effort(monkeypatch, planned) -> None:
-    for module in (networks, measurements, measuring, drawing, one_network):
+    for module in (networks, measurements, measuring, drawing, encircling, one_network):
         monkeypatch.setattr(module, "EFFORT", planned)
 
 
@@ -57,3 +59,13 @@ def sharpness_table(seeds=3):
         if rule == "linear" or b != 32
     ]
     return pd.DataFrame(rows).assign(settings="", source="retrained", commit="")
+
+
+def moved(net, step):
+    """A copy of the network with the flat `step` added to its parameters, one after the other."""
+    other, at = copy.deepcopy(net), 0
+    with torch.no_grad():
+        for p in other.parameters():
+            p += step[at : at + p.numel()].view(p.shape)
+            at += p.numel()
+    return other

@@ -32,7 +32,7 @@ class Evidence:
     runs: `metrics.frame` of the full protocol, or `published.printed_frame`; ablation: the same, or Table V;
     measures: what `geometry.measured` gives; choices: what `regret.method_results` gives; warm_up: the
     table of that study and `warm_up.image_pairs`; maps: the tables of batch sizes and rates, one below the
-    other; records: ours by id."""
+    other; circles: what `geometry.circles` gives; records: ours by id."""
 
     runs: pd.DataFrame
     ablation: pd.DataFrame
@@ -40,6 +40,7 @@ class Evidence:
     choices: pd.DataFrame = field(default_factory=pd.DataFrame)
     warm_up: pd.DataFrame = field(default_factory=pd.DataFrame)
     maps: pd.DataFrame = field(default_factory=pd.DataFrame)
+    circles: pd.DataFrame = field(default_factory=pd.DataFrame)
     records: dict = field(default_factory=dict)
 
     @cached_property

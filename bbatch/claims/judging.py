@@ -84,10 +84,12 @@ def evidence(
     if given:
         measures = pd.DataFrame(columns=measurements.COLUMNS)
         choices, maps = pd.DataFrame(columns=regret.RESULTS), pd.DataFrame(columns=["dataset"])
-        return Evidence(frame, frame, measures, choices, warmed, maps, records)
+        circles = pd.DataFrame(columns=measurements.CIRCLE_COLUMNS)
+        return Evidence(frame, frame, measures, choices, warmed, maps, circles, records)
     warmed = pd.concat([read_table("warm-up"), warmed], ignore_index=True)
     maps = pd.concat([read_table(f"map-{name}") for name in PUBLISHED], ignore_index=True)
-    return Evidence(frame, frame, geometry.measured(), regret.method_results(), warmed, maps, records)
+    measures, choices, circles = geometry.measured(), regret.method_results(), geometry.circles()
+    return Evidence(frame, frame, measures, choices, warmed, maps, circles, records)
 
 
 def judged(
@@ -185,7 +187,7 @@ def _command(j: Judgement, runs: pd.DataFrame) -> str:
     if missing or rows.empty:
         return missing
     name, of = rows["dataset"].iloc[0], j.claim.ours[0].of
-    if of in ("measures", "minima"):
+    if of in ("measures", "minima", "circles"):
         return f"bbatch geometry {name} --seeds {2 * open_[0].n}"
     return command(name, seeds=2 * max(rows["seed"].nunique(), DATASETS[name].seeds))
 

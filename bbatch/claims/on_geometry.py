@@ -1,7 +1,7 @@
 """The paper's claims on sharpness, gradient noise, the critical batch size and Algorithm 2."""
 
 from .. import published
-from ..analysis import critical_batch_size, printed, regret
+from ..analysis import critical_batch_size, landscapes, printed, regret
 from ..analysis import noise_and_batch_size as noise
 from ..analysis import sharpness_and_batch_size as sharp
 from ..config import DATASETS, PUBLISHED, SYNTHETIC
@@ -23,6 +23,11 @@ NETWORKS = {
         "measure": "gradient_variance_one_network",
         "at": "initialization",
     },
+}
+WALLS = {  # of the bowls in Figs. 9 and 10: how far out, and on which loss
+    f"landscape {where}, {split} loss": {"radius": radius, "split": split}
+    for where, radius in (("at its border", 1.0), ("half way to its border", 0.5))
+    for split in ("train", "test")
 }
 PRINTED_RATIO = one(printed.stated_ratio)
 
@@ -79,11 +84,12 @@ SHARPNESS = {
             "minima",
             small=32,
             large=512,
-        ),
+        )
+        + each(crossed(SETS, WALLS), landscapes.steeper_walls, "circles"),
         PRINTED_RATIO,
         words="Section IV-E takes the ratio from Eq. (3), a maximum over a ball, and not from a landscape. "
         "Both can be so if the ball is normalized by filter, as the landscape is: those readings are judged "
-        "here.",
+        "here, and beside them how far the loss rises in planes as those of the figures.",
     ),
     "v-c-large": Put(
         each(
@@ -106,9 +112,13 @@ SHARPNESS = {
     "iv-e-confirmed": CONFIRMED,
     "v-a-confirmed": CONFIRMED,
     "vii-confirmed": CONFIRMED,
-    "iv-e-shapes": _sharper(
-        "Put as: sharper at the large batch size than at B = 32 on each synthetic set and on MNIST. The "
-        "shape of a surface has no number in the paper; the page on sharpness draws the surfaces."
+    "iv-e-shapes": Put(
+        each(WALLS, landscapes.steeper_walls_on_each, "circles"),
+        PRINTED_RATIO,
+        Says(">", 1, "ratio"),
+        "The shape of a surface has no number in the paper. Put as: around the network of the large batch "
+        "size the loss rises further than around that of B = 32, on each synthetic set and on MNIST. "
+        "Measured in planes as those of Figs. 9 and 10, one a seed, half way to their border and at it.",
     ),
     "v-a-agnostic": _sharper(
         "Put as: sharper at the large batch size with each network. The paper prints a sharpness of one "

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from ..config import Run
+from ..config import SYNTHETIC, Run
 from ..errors import StoreError
 from ..files import write_whole
 from ..metrics import leading, near_chance
@@ -13,10 +13,14 @@ FOLDER = FROZEN / "geometry"
 RUN_COLUMNS = ["dataset", "batch_size", "lr_rule", "precision", "seed"]
 COLUMNS = [*RUN_COLUMNS, *"epoch split measure value n_samples settings id source commit".split()]
 POINT_COLUMNS = [*RUN_COLUMNS, *"split kind a b loss n_samples to_batch_size id".split()]
+CIRCLE_COLUMNS = [*RUN_COLUMNS, *"split radius turn loss n_samples id source commit".split()]
 RESCALED_COLUMNS = [*RUN_COLUMNS, *"factor norm value n_samples id".split()]
 
 # Batch sizes of the surfaces in Figs. 9 and 10; those of all three data sets are spoken of in Section IV-E.
 SURFACES = {"synthetic-50k": (32, 512), "mnist": (32, 256, 512), "cifar10": (32, 256, 512)}
+
+# The pairs of batch sizes in Figs. 9 and 10. Of which synthetic set Fig. 9 is, the paper does not say.
+PAIRS = dict.fromkeys(SYNTHETIC, (32, 512)) | {"mnist": (32, 256)}
 
 
 def measured(datasets=None) -> pd.DataFrame:
@@ -48,10 +52,13 @@ def measured(datasets=None) -> pd.DataFrame:
 
 
 def _one_precision(table: pd.DataFrame) -> pd.DataFrame:
-    trained = table[table["epoch"] > 0]
-    of_seed = leading(trained.drop_duplicates("id"), ["dataset", "seed"]).rename("kept")
-    kept = trained.join(of_seed, ["dataset", "seed"]).query("precision == kept").drop(columns="kept")
+    kept = _leading_of_each_seed(table[table["epoch"] > 0])
     return pd.concat([table[table["epoch"] == 0], kept], ignore_index=True)
+
+
+def _leading_of_each_seed(trained: pd.DataFrame) -> pd.DataFrame:
+    of_seed = leading(trained.drop_duplicates("id"), ["dataset", "seed"]).rename("kept")
+    return trained.join(of_seed, ["dataset", "seed"]).query("precision == kept").drop(columns="kept")
 
 
 def surfaces(datasets=None) -> pd.DataFrame:
@@ -61,6 +68,15 @@ def surfaces(datasets=None) -> pd.DataFrame:
     is the network of `to_batch_size` and the same seed (b is 0).
     """
     return read_measurements("-landscape", POINT_COLUMNS, datasets)
+
+
+def circles(datasets=None) -> pd.DataFrame:
+    """The loss on circles around trained networks, a row for each point; with `CIRCLE_COLUMNS`, also when
+    empty. `radius` is in lengths of a filter-normalized direction, `turn` the angle as a share of a full one;
+    `source` and `commit` as in `measured`.
+    See the module `encircling`. Of a seed in both precisions only the leading one is given."""
+    table = read_measurements("-circles", CIRCLE_COLUMNS, datasets)
+    return _leading_of_each_seed(table)
 
 
 def rescaling(datasets=None) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from bbatch.analysis import (
     critical_batch_size,
     efficiency,
     generalization_gap,
+    landscapes,
     learning_rate_rules,
     noise_and_batch_size,
     printed,
@@ -36,6 +37,7 @@ OURS = SimpleNamespace(
     choices="choices",
     warm_up=[1],
     maps="maps",
+    circles="circles",
     records={},
     trained={d: f"curves of {d}" for d in PUBLISHED},
 )
@@ -417,7 +419,7 @@ def test_free(ask, monkeypatch):
     wrong(on_training.free, asked, {})
 
 
-def test_sharper_minima(monkeypatch):
+def test_sharper_minima(monkeypatch, ask):
     def ratios(**changed):
         found = {
             (ONE, "sharpness_l2", "train"): of(0.75, 0.5, 1.0),
@@ -435,10 +437,26 @@ def test_sharper_minima(monkeypatch):
         monkeypatch.setattr(sharpness_and_batch_size, "sharpness_ratio", ratio)
 
     ratios()
+    near, far = ({d: ("circles", d, "train", at) for d in SYNTHETIC} for at in (0.5, 1.0))
+    fixed = ("circles", FIFTY, "train", 1.0, "constant")
+    walls = {key: of(0.75 + k / 4, 0.5, 1.5) for k, key in enumerate(near.values())}
+    walls |= {key: of(1.5 + k / 4, 1.25, 3) for k, key in enumerate(far.values())}
+    asked = ask(landscapes, "steeper_walls", walls | {fixed: of(0.5, 0.25, 0.75, n=9)})
     told = (
-        "3 512 0.75 1.06 0.90 32 1 10 50 6.9 2.00 3.00 4.00 0.50 0.62 0.75 48 3 95 4 99.9 3 0.25 0.50 0.75"
+        "3 512 0.75 1.06 0.90 32 1 10 50 6.9 2.00 3.00 4.00 0.50 0.62 0.75 48 3 95 4 99.9 3 0.25 0.50 0.75 "
+        "9 9 1.50 1.75 2.00 0.75 1.00 1.25 50 0.50 0.25"
     ).split()
     assert numbers(on_geometry.sharper_minima(OURS)) == told
+    all_wrong(
+        on_geometry.sharper_minima,
+        asked,
+        {
+            far[TEN]: of(1.5, 1, 2),
+            fixed: of(0.5, 0.25, 1),
+            near[ONE]: of(0.75, 0.5, 1),
+            near[TEN]: of(2, 1, 3),
+        },
+    )
     for key, value in {
         (TEN, "sharpness_relative", "train"): of(2.0, 1.0, 3),
         (TEN, "sharpness_linf", "train"): of(0.5, 0.25, 1.0),

@@ -12,6 +12,7 @@ from bbatch.analysis import (
     batch_and_rate,
     efficiency,
     generalization_gap,
+    landscapes,
     learning_rate_rules,
     regret,
     warm_up,
@@ -129,6 +130,12 @@ def pages(committed, linear) -> Page:
         for row in sharp.ratios(committed.measures, name, large).itertuples():
             at = {"dataset": name, "small": 32, "large": large, "measure": row.measure, "split": row.split}
             page.add("sharpness_ratio", row.ratio, row.low, row.high, row.n, **at)
+    for row in landscapes.all_steeper_walls(committed.circles).itertuples():
+        for radius, e in ((0.5, row.half_way), (1.0, row.border)):
+            if row.lr_rule == "linear":
+                at = {"split": row.split, "radius": radius}
+                page.estimate("steeper_walls", e, dataset=row.dataset, **at)
+                page.estimate("steeper_walls_on_each", e, part=e.about, **at)
     for row in noise.variance_fits(committed.measures).itertuples():  # page 09
         for of in ("exponent", "r_squared"):
             i = getattr(row, of)
@@ -165,7 +172,8 @@ WITHOUT_A_TABLE = set(
     """.split()
 )
 # Asked of several data sets at once, in parts that are each a question of its own.
-IN_PARTS = "epoch_speedups more_epochs wall_clock lost_by_algorithm_2 gains lost_in_proportion".split()
+IN_PARTS = ["epoch_speedups", "more_epochs", "wall_clock", "lost_by_algorithm_2", "gains"]
+IN_PARTS += ["lost_in_proportion", "steeper_walls_on_each"]
 SPREAD = {"sharpness_ratios": "sharpness_ratio", "falls": "fall", "from_end_to_end": "fall"}
 
 

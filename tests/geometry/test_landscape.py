@@ -1,7 +1,5 @@
 """Loss landscapes, against a network whose weights are set by hand at every point."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
@@ -11,18 +9,9 @@ from bbatch.geometry.landscape import filter_directions, landscape, toward
 from bbatch.geometry.objective import vector
 from bbatch.geometry.sharpness import rescale
 from factories import refused, refuses_what_cannot_be_measured, small_cnn, small_mlp
+from small_geometry import moved
 
 AXES = ([-1.0, -0.5, 0.0, 0.25], [-0.3, 0.0, 1.0])
-
-
-def moved(net, step):
-    """A copy of the network with the flat `step` added to its parameters, one after the other."""
-    other, at = copy.deepcopy(net), 0
-    with torch.no_grad():
-        for p in other.parameters():
-            p += step[at : at + p.numel()].view(p.shape)
-            at += p.numel()
-    return other
 
 
 @pytest.mark.parametrize("make", [small_mlp, small_cnn])
