@@ -26,8 +26,7 @@ REGISTRIES = (
     optimizers.OPTIMIZERS,
 )
 
-torch.set_num_threads(1)  # as the sweep's workers do
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # and in the processes that are started here
+torch.set_num_threads(1)  # as the sweep's workers do; processes started here are told by the root's conftest
 use_this_checkout()  # the kernels in which nbval runs the notebooks
 fork_kernels()
 

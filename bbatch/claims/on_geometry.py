@@ -26,7 +26,7 @@ NETWORKS = {
 }
 WALLS = {  # of the bowls in Figs. 9 and 10: how far out, and on which loss
     f"landscape {where}, {split} loss": {"radius": radius, "split": split}
-    for where, radius in (("at its border", 1.0), ("half way to its border", 0.5))
+    for where, radius in (("at its border", 1.0), ("midway to its border", 0.5))
     for split in ("train", "test")
 }
 PRINTED_RATIO = one(printed.stated_ratio)

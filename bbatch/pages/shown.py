@@ -7,6 +7,7 @@ import re
 from IPython.display import HTML, Markdown
 
 SHORT = 26  # characters that a cell of a table keeps on one line: "×1.08 (1.06 to 1.09)" and its like
+FIVE_DIGITS = 10_000  # commas from here on: 1024 is a batch size as the paper writes it
 PROSE = 40  # characters from which a cell is read as a sentence, from the left
 WIDE = 70  # letters of a table's widest cells, side by side, from which it takes the margin too
 
@@ -40,10 +41,10 @@ def cell_text(value):
     if isinstance(value, str) and (len(value) <= SHORT or not any(map(str.isalpha, value))):
         # "CIFAR-10" and "mlp-batch-norm" stay in one piece.
         return re.sub(r"-(?=\w)", "-\N{WORD JOINER}", value.replace(" ", "\N{NO-BREAK SPACE}"))
-    return grouped(value) if isinstance(value, int) and value >= 10_000 else value
+    return grouped(value) if isinstance(value, int) and value >= FIVE_DIGITS else value
 
 
 def grouped(whole: float, _position: int = 0) -> str:
-    """A whole number as text, its thousands set apart by commas from five digits on: 1024 is a batch size as
-    the paper writes it. Serves as a formatter of an axis."""
-    return f"{whole:,.0f}" if whole >= 10_000 else f"{whole:.0f}"
+    """A whole number as text, its thousands set apart by commas from five digits on. Serves as a formatter of
+    an axis."""
+    return f"{whole:,.0f}" if whole >= FIVE_DIGITS else f"{whole:.0f}"
