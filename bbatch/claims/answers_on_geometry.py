@@ -48,7 +48,7 @@ def sharper_minima(e: Evidence) -> str:
         f"The trace of the Hessian, beyond Eq. (3), is {listed((t.value for t in traces), 2)} times as "
         f"large. In planes as that of Fig. 9 (seeds: {fixed.n}) the training loss rises "
         f"{listed((w.value for w in far), 2)} times as far at the border and "
-        f"{listed((w.value for w in near), 2)} times half way; on 50K at a constant rate "
+        f"{listed((w.value for w in near), 2)} times midway; on 50K at a constant rate "
         f"{fixed} times at the border."
     )
 
