@@ -6,9 +6,10 @@ import sys
 
 import pandas as pd
 
-from . import commands, extensions
+from . import extensions
 from .choosing.answer import Told
 from .errors import BadInput, printable
+from .parser import parser
 from .publishing import execution, rendering
 
 WIDE = 120  # letters: a single row that is longer is printed with a line for each of its fields
@@ -23,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     _speak_anywhere()
     try:
         extensions.import_named()
-        options = commands.parser().parse_args(arguments)
+        options = parser().parse_args(arguments)
         rows = options.command(options)
         try:
             if rows is not None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bbatch import cli, commands, config, data, models, published, statistics
+from bbatch import cli, config, data, models, parser, published, statistics
 from bbatch.analysis import critical_batch_size, timings
 from bbatch.config import Run, plan
 from bbatch.errors import BadInput, StoreError
@@ -645,9 +645,8 @@ def test_any_value_of_a_plan_is_taken_or_refused_in_a_sentence(name, value):
     )
 )
 def test_any_words_on_the_command_line(words):
-    parser = commands.parser()
     try:
-        parser.parse_args(words)
+        parser.parser().parse_args(words)
     except BadInput as refusal:
         sentence(str(refusal))
     except SystemExit as stop:  # --help

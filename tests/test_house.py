@@ -12,6 +12,7 @@ PACKAGE = Path(bbatch.__file__).parent
 # A floor a line, the top one first. Modules of one floor may import each other, but in no circle.
 FLOORS = (
     ("cli", "__main__"),
+    ("parser",),
     ("commands",),
     ("publishing",),
     ("pages",),

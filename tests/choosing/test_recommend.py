@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import bbatch
-from bbatch import cli, commands
+from bbatch import cli, parser
 from bbatch.choosing import advice, learned
 from bbatch.choosing.answer import restored
 from bbatch.choosing.judging import Judged
@@ -249,7 +249,7 @@ def test_what_is_not_asked_for(stubbed, capsys):
 
 
 def test_what_is_not_said_is_the_same_in_python_and_in_the_terminal():
-    options = vars(commands.parser().parse_args(["recommend"]))
+    options = vars(parser.parser().parse_args(["recommend"]))
     for function in (bbatch.recommend, bbatch.select_batch_size):
         usual = {name: p.default for name, p in inspect.signature(function).parameters.items()}
         both = {"epochs", "budget", "base_lr", "device", "precision", "seed"}
