@@ -1,6 +1,6 @@
 """A paper on batch sizes that runs. `recommend` and `select_batch_size` serve any model and data."""
 
-_EXPORTED = {"recommend": "choosing.recommend", "select_batch_size": "choosing.algorithm_2"}
+_EXPORTED = {"recommend": "choosing.recommend", "select_batch_size": "choosing.selecting"}
 __all__ = ["recommend", "select_batch_size"]
 
 

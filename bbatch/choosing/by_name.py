@@ -9,10 +9,10 @@ from torch.nn import functional
 
 from ..errors import BadInput
 from ..nests import told
-from .algorithm_2 import select_batch_size
 from .answer import Told
 from .recommend import recommend
 from .rows import pair_of
+from .selecting import select_batch_size
 
 
 def recommended(

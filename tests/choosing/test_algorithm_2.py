@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 import bbatch
 from bbatch import published
 from bbatch.choosing import algorithm_2
-from bbatch.choosing.algorithm_2 import follow, select_batch_size, start
+from bbatch.choosing.algorithm_2 import follow, start
+from bbatch.choosing.selecting import select_batch_size
 from bbatch.choosing.training import Fit
 from bbatch.errors import BadInput
 from factories import AMPLE, HELD, TRAIN, X, Y, net

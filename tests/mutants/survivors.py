@@ -125,7 +125,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): "no range of the paper begins at what means no effect",
     ("claims/overviews.py", "in_text", "96 to 97"): "how wide the terminal's lines are",
     (
-        "choosing/algorithm_2.py",
+        "choosing/selecting.py",
         "select_batch_size",
         "tqdm(total=0, desc='Algorithm 2', unit='epoch', disable=not progress): without unit",
     ): BAR,
@@ -135,12 +135,12 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "b > trials[-1].batch_size: Gt to GtE",
     ): "the last batch size was tried, which is said before",
     (
-        "choosing/algorithm_2.py",
+        "choosing/selecting.py",
         "select_batch_size",
         "0 to 1",
     ): "the length of the progress bar; the rest is tested",
     (
-        "choosing/algorithm_2.py",
+        "choosing/selecting.py",
         "select_batch_size.train_at",
         "bar.total += epochs: Add to Sub",
     ): "the length of the progress bar",
