@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from torch.nn import functional as F
 
-from bbatch import data
+from bbatch import data, geometry
 from bbatch.config import DATASETS
+from bbatch.errors import BadInput
 from bbatch.geometry import encircling, measurements, networks
 from bbatch.geometry.landscape import filter_directions
 from bbatch.geometry.networks import EFFORT, fixed_samples
@@ -106,3 +107,14 @@ def test_the_centre_of_a_committed_circle_is_the_loss_that_was_measured_there(na
     measured = measurements.measured([name]).query("measure == 'loss' and epoch == 50")
     both = measured.set_index(["id", "split", "source"])["value"].to_frame().join(centre, how="inner")
     assert both["value"].to_numpy() == pytest.approx(both["min"].to_numpy(), rel=1e-3)
+
+
+def test_one_call_measures_draws_and_encircles_what_is_missing(place):
+    of_50k, of_mnist = geometry.complete(["synthetic-50k", "mnist"], 1, place, progress=False)
+    counts = {"measured": 3, "without_weights": 0, "needs": None, "landscapes": 3, "circles": 3}
+    assert of_50k == {"dataset": "synthetic-50k"} | counts
+    assert (of_mnist["landscapes"], of_mnist["circles"], of_mnist["without_weights"]) == (0, 0, 1)
+    again = geometry.complete(["synthetic-50k"], 1, place, progress=False)
+    assert again == [of_50k | {"measured": 0, "landscapes": 0, "circles": 0}]
+    with pytest.raises(BadInput, match="digits"):
+        geometry.complete(["digits"])
