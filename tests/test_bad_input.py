@@ -197,7 +197,7 @@ COMMANDS = [
             (":", "cannot be read; write module:function"),
             ("nowhere:f", "'nowhere' cannot be imported"),
             (".a:f", r"'\.a' cannot be imported \(TypeError: \w.*\)"),
-            ("os:sep", "is of type str; it must be a function"),
+            ("os:sep", "is of type str; it must be a function without arguments."),
             ("os:nothing", "has no 'nothing'"),
             ("a b:f", "cannot be imported"),
         )

@@ -6,6 +6,7 @@ import hashlib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from bbatch import published
 from bbatch.config import DATASETS, LR_RULES, SYNTHETIC
@@ -312,6 +313,59 @@ def test_critical_batch_sizes_grow_slower_than_the_root_of_n():
     assert np.polyfit(n, b, 1)[0] < published.value("iv-g-critical-exponent")
     # the synthetic sets alone
     assert np.polyfit(n[:3], b[:3], 1)[0] < published.value("iv-g-critical-exponent")
+
+
+def test_no_one_factor_gives_the_critical_batch_sizes():
+    table = published.critical().set_index("dataset")["critical_batch_size"]
+    printed_n = {
+        "synthetic-1k": 1_000,
+        "synthetic-10k": 10_000,
+        "synthetic-50k": 50_000,
+    }  # as Table VI has it
+    n = pd.Series({name: printed_n.get(name, DATASETS[name].n_train) for name in table.index})
+    c = table / np.sqrt(n)
+    assert c.max() / c.min() > 3
+    assert n["cifar10"] == n["synthetic-50k"] == 50_000
+    assert (table["synthetic-50k"], table["cifar10"]) == (256, 128)
+
+
+def test_table_v_has_the_largest_set_better_at_32_than_at_its_best_batch_size():
+    five = published.learning_rate_ablation().query("lr_rule == 'linear'").set_index("batch_size")["test_acc"]
+    six = published.critical().set_index("dataset")["optimal_batch_size"]
+    assert six["synthetic-50k"] == 128 and five[32] > five[128]
+
+
+def test_cifar10_is_a_large_set_and_falls():
+    cells = published.results("cifar10").set_index("batch_size")["test_acc"]
+    assert DATASETS["cifar10"].n_train > published.value("v-c-large") < DATASETS["mnist"].n_train
+    assert published.statement("vi-large-batch")["upper"] == 128 and cells[32] - cells[128] > 2
+
+
+def test_training_accuracies_of_table_iv_are_counts_over_all_images():
+    """With the last, partial batch left out of an epoch, four of them could not occur."""
+    table = published.results("cifar10").set_index("batch_size")
+    impossible = []
+    for b, row in table.iterrows():
+        train = row["test_acc"] + row["gap"]
+        assert train * 500 == pytest.approx(round(train * 500), abs=1e-6)  # whole images of 50,000
+        seen = 50_000 // b * b
+        low, high = (seen * (train + side * 0.0005) / 100 for side in (-1, 1))
+        impossible += [b] if np.floor(high) < np.ceil(low) else []
+    assert impossible == [32, 64, 128, 1024]
+
+
+def test_training_accuracies_of_table_iii_were_rounded_first():
+    """A count of 60,000 is a hundredth of a percent in one case of six."""
+    table = published.results("mnist")
+    train = (table["test_acc"] + table["gap"]).iloc[:8]
+    whole = [abs(100 * t - round(100 * t)) < 1e-6 for t in train]
+    assert sum(whole) == 7 and len(whole) == 8
+    assert stats.binom.sf(6, 8, 1 / 6) < 1e-4
+
+
+def test_the_base_rate_of_mnist_is_twelve_times_the_default():
+    rate = DATASETS["mnist"].protocol.rate(int(published.value("vi-default-batch")))
+    assert 12 < rate / published.value("vi-default-lr") < 13
 
 
 def test_gap_exceeds_its_bound_at_small_batch_sizes():

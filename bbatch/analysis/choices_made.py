@@ -138,8 +138,8 @@ def _alone(value: float) -> Interval:
 
 def ranking(found: pd.DataFrame) -> pd.DataFrame:
     """The choices, the one that moves accuracy most first. Columns: choice, accuracy and gap (the largest
-    change in either direction, points; missing where not known), where (data set and batch size of the
-    former, or of the latter where accuracy does not change), readings."""
+    change in either direction, points; missing where not known), dataset and batch_size (where the former
+    is, or the latter where accuracy does not change), readings."""
     rows = []
     for choice, cells in found.groupby("choice", sort=False):
         size = {m: cells[m].map(lambda i: abs(i.mean) if i else math.nan) for m in ("accuracy", "gap")}

@@ -1,6 +1,8 @@
 """The recorded loss landscapes (Figs. 9 and 10): surfaces of single networks as grids, and how high the walls
 around the networks of all seeds are."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -68,9 +70,11 @@ def steeper_walls(
     return ratio(high["rise"] / low["rise"], about, [*low["id"], *high["id"]])
 
 
-def steeper_walls_on_each(circles: pd.DataFrame, split: str, radius: float) -> list[Estimate]:
-    """`steeper_walls` on each data set of the figures."""
-    return [steeper_walls(circles, name, split, radius) for name in PAIRS]
+def steeper_walls_on_each(
+    circles: pd.DataFrame, datasets: Iterable[str], split: str, radius: float
+) -> list[Estimate]:
+    """`steeper_walls` on each data set."""
+    return [steeper_walls(circles, name, split, radius) for name in datasets]
 
 
 def all_steeper_walls(circles: pd.DataFrame) -> pd.DataFrame:

@@ -36,9 +36,23 @@ def stands_in(runs, id: str, claimed: str) -> Estimate:
     return _exact(id, float(section == claimed), f"the measurement stands in Section {section}{wrong}")
 
 
-def branch_rates(runs, branch: str) -> list[Estimate]:
-    """Line 9 of Algorithm 2 from the default rate, at both ends of "small", "medium" or "large"."""
-    rate, base = published.value("vi-default-lr"), published.value("vi-base-batch")
+def fitting_base_rate(runs) -> Estimate:
+    """The least base rate from which line 9 of Algorithm 2 keeps to the rates that each branch prints, at
+    both of its batch sizes; without a value where none does."""
+    base, limits = published.value("vi-base-batch"), []
+    for branch in ("small", "medium", "large"):
+        rates, pair = (published.statement(f"vi-{branch}-{what}") for what in ("lr", "batch"))
+        limits.append((rates["value"] * base / pair["value"], rates["upper"] * base / pair["upper"]))
+    least, most = max(low for low, _ in limits), min(high for _, high in limits)
+    shown = "; ".join(f"{low:g} to {high:g}" for low, high in limits)
+    return _exact("base rate", least if least <= most + 1e-12 else math.nan, shown)
+
+
+def branch_rates(runs, branch: str, fitting: bool = False) -> list[Estimate]:
+    """Line 9 of Algorithm 2 from the default rate, or from the `fitting_base_rate`, at both batch sizes of
+    "small", "medium" or "large"."""
+    base = published.value("vi-base-batch")
+    rate = fitting_base_rate(runs).value if fitting else published.value("vi-default-lr")
     pair = published.statement(f"vi-{branch}-batch")[["value", "upper"]]
     return [
         _exact(f"B = {b:g}", rate * b / base, f"{rate:g} × {b:g} / {base:g} = {rate * b / base:g}")

@@ -144,7 +144,7 @@ def against_gap(table: pd.DataFrame, runs: pd.DataFrame, dataset: str) -> pd.Dat
     `runs` as from `metrics.frame`; the gap is that of clean training accuracy, in points. Columns: measure,
     split, over ("all runs", or "runs of equal B and rule": only what differs inside each such cell), rho,
     n (net of cells), clear (whether the interval at the level divided by the number of
-    measures, Bonferroni, leaves zero out). Four runs or more are needed."""
+    measures, Bonferroni, leaves zero out). Five runs or more are needed, net of cells."""
     rows = []
     t = _ends(table, dataset).merge(runs.drop_duplicates("id")[["id", "gap"]], on="id").dropna(subset=["gap"])
     groups = list(_each(t))

@@ -81,7 +81,7 @@ def _amount(difference: Interval, unit: str) -> str:
 
 
 def _reasons(search: Search) -> tuple[str, ...]:
-    """Two or three: what was tried, against the default, time or memory; then what limits all of it."""
+    """What was tried, how it stands against the default, time and memory; then what limits all of it."""
     reasons = [_tried(search), *_against_the_default(search), _time(search)]
     if fits := search.task.fits:
         reasons.append(f"Memory holds {fits} rows at a time while training; {2 * fits} failed.")

@@ -84,7 +84,8 @@ def _found(text: str, what: str) -> Callable:
         raise BadInput(f"--{what} {text!r}: module {module!r} has no {name!r}.")
     if not callable(found):
         raise BadInput(
-            f"--{what} {text!r} is of type {type(found).__name__}; it must be a function without arguments."
+            f"--{what} {text!r} is of type {type(found).__name__}; it must be a function"
+            + (" without arguments." if what in ("model", "data") else ".")
         )
     return found
 

@@ -212,7 +212,8 @@ def _notes(j: Judgement, runs: pd.DataFrame) -> tuple[str, ...]:
         notes.append(f"{low} of {len(rows)} runs trained in mixed precision (bf16); the paper has 32 bits.")
     if (rows["device"] == "cpu").any() and rows["dataset"].isin(["mnist", "cifar10"]).any():
         notes.append("Trained on a CPU; the paper has a GPU for this data set.")
-    if any(p.n and p.n < 5 and p.counted == "seeds" and p.ids for p in j.ours[0].parts):
+    few = (p for p in j.ours[0].parts if 0 < p.n < 5 and p.counted == "seeds" and p.ids)
+    if any(p.n - 1 < p.freedom < math.inf for p in few):  # more degrees of freedom than its own runs have
         notes.append(
             "Fewer than five seeds: the scatter is drawn towards that of the data set's other batch sizes."
         )

@@ -61,4 +61,5 @@ OTHERS = {
     "ii-e-lamb-batch": _REPORT,
     "ii-e-lamb-minutes": _REPORT,
     "v-a-prior": _REPORT,
+    "iv-e-prior": _REPORT,
 }

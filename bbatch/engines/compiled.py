@@ -63,20 +63,22 @@ class CompiledEngine(TorchEngine):
         # Moments of dead units decay into denormal numbers, on which a processor takes ten times as long; 0
         # will do: next to Adam's epsilon neither moves a weight by a bit.
         torch.set_flush_denormal(True)
-        loss, correct = epoch_of_adam(
-            self.flat,
-            self.moments,
-            self.widths,
-            self.data.train_x.numpy(),
-            self.data.train_y.numpy(),
-            order,
-            bits,
-            self.dropouts[0].p,
-            recipe.batch_size(epoch),
-            float(rates[0]),
-            self.steps,
-        )
-        torch.set_flush_denormal(False)
+        try:
+            loss, correct = epoch_of_adam(
+                self.flat,
+                self.moments,
+                self.widths,
+                self.data.train_x.numpy(),
+                self.data.train_y.numpy(),
+                order,
+                bits,
+                self.dropouts[0].p,
+                recipe.batch_size(epoch),
+                float(rates[0]),
+                self.steps,
+            )
+        finally:
+            torch.set_flush_denormal(False)
         self.steps += len(rates)
         return loss, correct
 

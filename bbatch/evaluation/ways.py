@@ -114,9 +114,9 @@ def grid_search(task: Task, epochs: int, budget: float, base_lr: float, seed: in
 
 
 def range_test(task: Task, budget: float, seed: int) -> dict:
-    """The largest batch whose test fits in memory and in the budget, and the rate of steepest descent while
+    """The largest batch whose test fits in the budget, and the rate of steepest descent while
     it grows from step to step (Smith 2017), as PyTorch Lightning's `lr_find` suggests it."""
-    b, (low, high, steps) = min(len(task.train), task.fits or MOST, MOST), TESTED
+    b, (low, high, steps) = min(len(task.train), MOST), TESTED
     while b > task.smallest and steps * step_seconds(task, b) > budget:
         b //= 2
     training = Training(task, b, low, seed, steps / math.ceil(len(task.train) / b))

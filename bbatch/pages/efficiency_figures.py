@@ -9,6 +9,7 @@ from .. import published
 from ..analysis.efficiency import printed_speedup
 from ..config import BASE, DATASETS
 from ..statistics import from_to
+from . import parameters
 from .efficiency_tables import ratio_text
 from .picture import describe, series, tip
 from .style import COLORS, INK, PAPER, batch_size_axis, drawing, log_numbers, with_ends
@@ -59,7 +60,7 @@ def efficiency(speedups: pd.DataFrame, titles: tuple[str, ...] = tuple(PANELS.va
         axis.set_yscale("log")
         log_numbers(axis.yaxis)
         batch_size_axis(axis, DATASETS["mnist"].protocol.batch_sizes)
-        axis.set(title=finding, ylabel=f"{title} (ratio to B = {BASE}, log scale)")
+        axis.set(title=parameters.finding(finding), ylabel=f"{title} (ratio to B = {BASE}, log scale)")
     for name, drawn in lines.items():
         series(axes[0], name, *drawn)
     axes[0].plot([], [], **PAPER | {"label": "the paper's epoch times"})

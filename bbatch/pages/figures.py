@@ -13,7 +13,7 @@ from ..analysis.cells import learned
 from ..config import DATASETS
 from ..published import COLUMN_OF
 from ..statistics import Interval, decimal_text, from_to
-from . import style
+from . import parameters, style
 from .picture import describe, series, tip, titled
 from .style import COLORS, INK, PAPER, drawing
 from .tables import METRICS, compare
@@ -31,7 +31,7 @@ def against_batch_size(frame: pd.DataFrame, datasets, metric: str = "test_acc", 
         _panel(axis, frame[frame["dataset"] == name], name, metric)
         style.legend(axis)
     if title and len(datasets) == 1:
-        axes[0].set_title(title)
+        axes[0].set_title(parameters.finding(title))
     else:
         titled(figure, title)
     return _described(figure, frame, datasets, metric)

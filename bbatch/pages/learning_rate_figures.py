@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from .. import published
 from ..config import DATASETS
+from . import parameters
 from .figures import behind, seeds_text
 from .picture import describe, series
 from .style import COLORS, INK, PAPER, batch_size_axis, drawing, drawn_bounds
@@ -41,9 +42,10 @@ def runs_with_warm_up(runs: pd.DataFrame, pairs: pd.DataFrame, dataset: str = "c
 
 @drawing
 def rules(frame: pd.DataFrame, dataset: str = "synthetic-50k", titles: tuple[str, str] = TITLES) -> Figure:
-    """Test accuracy against batch size under each learning-rate rule, with the cells of Table V. `titles`:
-    what the two panels show."""
-    runs, paper = frame[frame["dataset"] == dataset], published.learning_rate_ablation()
+    """Test accuracy against batch size under each learning-rate rule, with the cells of Table V, if they are
+    of this data set. `titles`: what the two panels show."""
+    runs, paper = frame[frame["dataset"] == dataset], published.ablation_frame()
+    paper = paper[paper["dataset"] == dataset]
     figure, (near, far) = plt.subplots(1, 2, figsize=(11.5, 4.2))
     for (rule, color), mark in zip(RULE_COLORS.items(), "sod", strict=True):
         table = compare(runs[runs["lr_rule"] == rule], dataset, ("test_acc",))
@@ -60,13 +62,14 @@ def rules(frame: pd.DataFrame, dataset: str = "synthetic-50k", titles: tuple[str
             marks = PAPER | {"color": color, "label": label}
             drawn += far.plot(cells["batch_size"], cells["test_acc"], **marks)
         series(near, rule, *drawn)
-    for axis, title in zip((near, far), titles, strict=True):
+    for axis, title, plain in zip((near, far), titles, TITLES, strict=True):
         batch_size_axis(axis, DATASETS[dataset].protocol.batch_sizes)
-        axis.set(ylabel=METRICS["test_acc"], title=title)
+        axis.set(ylabel=METRICS["test_acc"], title=parameters.finding(title) or plain)
         axis.legend(fontsize=8.5)
     return describe(
         figure,
         f"{DATASETS[dataset].title}: mean test accuracy under each learning-rate rule, with 95 % intervals "
-        f"over seeds; {behind(runs)}. Left: ours alone. Right: with the paper's cells, one run each.",
+        f"over seeds; {behind(runs)}. Left: ours alone. Right: "
+        + ("with the paper's cells, one run each." if len(paper) else "the same; Table V has other data."),
         runs=f"data={dataset}&rule={','.join(RULE_COLORS)}&metric=test_acc",
     )

@@ -10,6 +10,7 @@ from ..analysis.noise_and_batch_size import noise_scales
 from ..config import DATASETS
 from ..geometry.gradient_noise import expected_variance
 from ..geometry.measurements import converged
+from . import parameters
 from .picture import describe
 from .style import COLORS, INK, PAPER, batch_size_axis, drawing, legend, panels_of, shades
 
@@ -32,7 +33,7 @@ def shares(table: pd.DataFrame, datasets) -> Figure:
     axis.set_yticks(range(len(shown)), [DATASETS[name].title for name in reversed(shown)])
     axis.set(xlim=(0, 101), ylim=(-0.6, len(shown) - 0.2))
     axis.set_xlabel("Part of Σ|g|² in 1 % of the samples (%)")
-    axis.set_title("1 % of the samples come to carry the gradient")
+    axis.set_title(parameters.finding("1 % of the samples come to carry the gradient"))
     axis.grid(axis="y", visible=False)
     axis.text(5, len(shown) - 0.45, "before training", color=INK, fontsize=9.5)
     axis.text(99, len(shown) - 0.45, "after", ha="right", color=INK, fontsize=9.5)

@@ -11,6 +11,9 @@ def main(what: str = "", *names: str) -> int:
     if what not in ("book", "pdf", "outputs", "clean"):
         print(f"{what!r} cannot be made; allowed are book, pdf, outputs and clean PATH.", file=sys.stderr)
         return 2
+    if what == "clean" and len(names) != 1:
+        print("clean takes one path, that of the notebook in the repository.", file=sys.stderr)
+        return 2
     try:
         from ..errors import BadInput, ended_by_ctrl_c  # here, so that Ctrl-C ends in a line already now
 

@@ -39,8 +39,7 @@ ENVIRONMENT = {
 
 
 def begin() -> None:
-    """Once a worker process: leave Ctrl-C to the sweep, do not outlive it, know the reader's additions."""
-    extensions.import_named()
+    """Once a worker process of a sweep's own: leave Ctrl-C to the sweep, and do not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def follow():
@@ -60,6 +59,7 @@ def compute(run: Run, store: Store, device: str, fingerprint: str, patient: bool
     `StoreError` where no folder can be written.
     """
     torch.set_num_threads(1)
+    extensions.import_named()  # here: a worker of a Dask cluster begins with nothing else of ours
     key = run.key(fingerprint)
     try:
         store.prepare()

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from bbatch.analysis import landscapes
+from bbatch.geometry.measurements import PAIRS
 
 
 def surface(rule, b, precision="fp32", split="test", dataset="synthetic-50k"):
@@ -101,7 +102,7 @@ def test_how_many_times_as_high_the_walls_are_pairs_the_seeds():
     assert landscapes.steeper_walls(table, "synthetic-50k", "test", 0.5).value == pytest.approx(1)
     lacks = landscapes.steeper_walls(table, "mnist", "test", 1.0)
     assert (lacks.n, lacks.missing, lacks.about) == (0, "bbatch geometry mnist", "MNIST, B = 256 over 32")
-    each = landscapes.steeper_walls_on_each(table, "test", 1.0)
+    each = landscapes.steeper_walls_on_each(table, PAIRS, "test", 1.0)
     names = ["Synthetic 1K, B = 512 over 32", "Synthetic 10K, B = 512 over 32", found.about, lacks.about]
     assert [e.about for e in each] == names and [e.n for e in each] == [0, 0, 3, 0]
     rows = landscapes.all_steeper_walls(table)

@@ -36,6 +36,19 @@ def test_line_9_of_algorithm_2_at_both_ends_of_a_branch():
     assert (large.about, large.value, large.shown) == ("B = 128", 0.004, "0.001 × 128 / 32 = 0.004")
 
 
+def test_one_base_rate_keeps_every_branch_of_algorithm_2_within_its_rates(monkeypatch):
+    """Twice the default one, and no other: below it the first branch, above it the second leaves them."""
+    found = printed.fitting_base_rate(PAPER)
+    assert found.value == pytest.approx(0.002) == 2 * published.value("vi-default-lr")
+    assert found.shown == "0.002 to 0.003; 0.001 to 0.0025; 0.001 to 0.002"
+    ranges = {"small": (0.001, 0.003), "medium": (0.001, 0.005), "large": (0.002, 0.008)}
+    for branch, (low, high) in ranges.items():
+        rates = [e.value for e in printed.branch_rates(PAPER, branch, fitting=True)]
+        assert low - 1e-12 <= min(rates) and max(rates) <= high + 1e-12
+    monkeypatch.setattr(published, "value", lambda id: 64 if id == "vi-base-batch" else 0.0)
+    assert printed.fitting_base_rate(PAPER).value == pytest.approx(0.004)
+
+
 def test_the_time_that_the_tables_add_up_to():
     mnist = 36.38 + 5.19 + 2.72 + 1.48 + 1.16 + 1.07 + 1.02 + 1.12 + 1.15  # Table III
     small = 0.297 + 0.039 + 0.011 + 0.007 + 0.004 + 0.003 + 0.003  # Table VII

@@ -354,7 +354,7 @@ WORDS = [
     ),
     (["recommend", "--model", "nowhere:make", "--data", "mine:data"], "module 'nowhere' cannot be imported"),
     (["recommend", "--model", "mine:nothing", "--data", "mine:data"], "module 'mine' has no 'nothing'"),
-    ([*MINE, "mine:number"], "is of type int; it must be a function"),
+    ([*MINE, "mine:number"], "is of type int; it must be a function without arguments."),
     ([*MINE, "mine:short"], "the whole data has 5 rows; at least 16"),
     ([*MINE, "mine:data", "--loss", "tea"], "--loss 'tea' is no loss"),
     ([*MINE, "mine:data", "--loss", ""], "--loss '' is no loss"),

@@ -511,6 +511,7 @@ def test_algorithm(ask):
     lost = [around(0.5, 0.25), Estimate(), around(1.25, 0.5), Estimate(), Estimate()]
     losses = ask(regret, "lost_by_algorithm_2", {("choices",): lost})
     rates = ask(printed, "branch_rates", {("paper", "small"): [of(0.0005), of(0.002)]})
+    fits = ask(printed, "fitting_base_rate", {("paper",): of(0.004)})
     tried = {ONE: 0.5, FIFTY: 1.25, "wine": 0.0, "text": 3.0}
 
     def regrets(found):
@@ -523,7 +524,9 @@ def test_algorithm(ask):
         "On the other 2 problems" in text and "between 0.0 and 3.0 points on average, most on Text." in text
     )
     assert "it loses 0.50 ± 0.25 points on Synthetic 1K, 1.25 ± 0.50 points on Synthetic 50K against" in text
-    assert "a rate of 0.0005 at B = 16" in text
+    assert "From its default rate, 0.001, line 9 gives 0.0005 at B = 16, below" in text
+    assert text.endswith("prints; from 0.004 all branches would keep to theirs.")
+    wrong(on_geometry.algorithm, fits, {("paper",): of(INF * 0)})
     wrong(on_geometry.algorithm, rates, {("paper", "small"): [of(0.001), of(0.002)]})
     for less in ({"text": 2.0}, {"wine": -0.5}):
         wrong(on_geometry.algorithm, each, regrets(tried | less))

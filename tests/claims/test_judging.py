@@ -157,16 +157,17 @@ def test_notes_say_where_runs_differ_from_the_papers():
 
     plain = runs(precision=["fp32", "fp32", "bf16"])
     assert notes(5, plain) == ()
-    assert notes(4, plain) == (
+    assert notes(4, plain) == notes(4, plain, freedom=3.0) == ()  # their own scatter, whatever its form
+    assert notes(4, plain, freedom=9.5) == (
         "Fewer than five seeds: the scatter is drawn towards that of the data set's other batch sizes.",
     )
-    assert notes(4, plain, counted="cells") == () == notes(0, plain)
+    assert notes(4, plain, counted="cells", freedom=9.5) == () == notes(0, plain, freedom=9.5)
     low = runs(precision=["bf16", "fp32", "bf16"])
     assert notes(5, low) == ("1 of 2 runs trained in mixed precision (bf16); the paper has 32 bits.",)
     for dataset, said in (("mnist", 1), ("cifar10", 1), ("synthetic-1k", 0)):
         cpu = notes(5, runs(device=["cpu", "cuda"], dataset=dataset))
         assert len(cpu) == said and all(n.startswith("Trained on a CPU") for n in cpu)
-    few = Estimate(5.0, 3, ids=("r0",)), Estimate(5.0, 5, ids=("r1",))
+    few = Estimate(5.0, 3, ids=("r0",), freedom=4.0), Estimate(5.0, 5, ids=("r1",), freedom=4.0)
     assert len(judging._notes(made(*few), plain)) == 1  # one of two parts is enough
     two = judged(claim(("a", exact(5.0)), ("b", exact(9.0))))
     assert judging._notes(two, plain) == ("Of 2 readings: 1 reproduced, 1 not reproduced.",)

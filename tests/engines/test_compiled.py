@@ -13,6 +13,7 @@ import pytest
 from scipy import stats
 
 from bbatch import config, trainer
+from bbatch.engines import compiled
 from bbatch.engines.compiled import CompiledEngine
 from bbatch.engines.eager import TorchEngine
 from bbatch.records.store import ROOT
@@ -100,3 +101,17 @@ def test_the_process_that_compiles_and_one_that_loads_the_cache_give_the_same_bi
     ]
     assert said[0] == said[1] and len(set(said[0].split())) == 2
     assert list(tmp_path.rglob("*.nbc"))  # there was a cache to load from
+
+
+def test_an_interrupted_epoch_leaves_the_process_as_it_was(monkeypatch):
+    """Denormal numbers are flushed to zero within an epoch alone, however it ends."""
+    engine, flushed = engine_of(CompiledEngine, run_of(8), tiny("synthetic-1k")), []
+
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compiled, "epoch_of_adam", interrupted)
+    monkeypatch.setattr(compiled.torch, "set_flush_denormal", flushed.append)
+    with pytest.raises(KeyboardInterrupt):
+        engine.train_epoch(0)
+    assert flushed == [True, False]

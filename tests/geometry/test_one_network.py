@@ -320,3 +320,16 @@ def test_three_mini_batches_are_enough_and_the_first_weights_have_two_dimensions
         == gradient_noise.largest_share(net, F.cross_entropy, x, y, 0.01)
         < gradient_noise.largest_share(net, F.cross_entropy, x, y, 0.02)
     )
+
+
+def test_of_as_many_surfaces_those_in_32_bits_of_the_lowest_seed_are_pictured():
+    def surface(seed, precision, *sizes):
+        found = pd.DataFrame({"batch_size": sizes, "id": [f"{precision}{seed}{b}" for b in sizes]})
+        return found.assign(seed=seed, precision=precision, dataset="mnist", kind="surface", lr_rule="linear")
+
+    both = pd.concat(
+        [surface(42, "bf16", 32, 256), surface(44, "fp32", 32, 256), surface(43, "fp32", 32, 512)]
+    )
+    assert set(measurements.pictured(both, "mnist")["id"]) == {"fp324332", "fp3243512"}
+    more = pd.concat([both, surface(42, "bf16", 512)])
+    assert set(measurements.pictured(more, "mnist")["precision"]) == {"bf16"}

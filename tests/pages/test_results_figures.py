@@ -15,9 +15,11 @@ from bbatch.config import DATASETS
 from bbatch.pages import (
     efficiency_figures,
     efficiency_tables,
+    figures,
     landing,
     learning_rate_figures,
     optimum_figures,
+    parameters,
     picture,
 )
 from bbatch.pages.style import COLORS
@@ -269,6 +271,28 @@ def test_each_rule_is_drawn_close_up_and_beside_table_v():
     assert not [ln for ln in near.lines if "Table V" in str(ln.get_label())] and artists.named(figure)
     assert len(artists.key(far)) == 5 and artists.switched(figure) == ["constant", "linear", "sqrt"]
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["a", "b"]
+
+
+def test_table_v_stands_beside_its_own_data_set_alone():
+    figure = learning_rate_figures.rules(RUNS, "synthetic-1k")
+    assert not [line for axis in figure.axes for line in axis.lines if "Table V" in str(line.get_label())]
+    assert picture.notes(figure).caption.endswith("Right: the same; Table V has other data.")
+
+
+@pytest.fixture
+def asked_otherwise():
+    """A page with another parameter than the committed one."""
+    cells = ["x = 1", "seeds: int = 0", "# Parameters\nseeds = 3"]
+    parameters.remember(cells, {"seeds": 3})
+    yield
+    parameters.remember([], {})
+
+
+def test_the_findings_of_the_committed_page_title_no_other(asked_otherwise):
+    one = figures.against_batch_size(RUNS, ["synthetic-1k"], title="flat from 1 to 512")
+    assert [axis.get_title(loc="left") + axis.get_title() for axis in one.axes] == [""]
+    rules = learning_rate_figures.rules(RUNS, titles=("a", "b"))
+    assert [axis.get_title(loc="left") for axis in rules.axes] == list(learning_rate_figures.TITLES)
 
 
 # --- the best batch size ---

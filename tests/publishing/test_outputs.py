@@ -85,6 +85,12 @@ def test_a_turned_sign_in_the_package_fails_the_notebook(checkout):
     assert re.search(r"\d+ failed, \d+ passed", found.stdout), found.stdout[-2000:]
 
 
+@pytest.mark.parametrize("words", [("clean",), ("clean", "a", "b")])
+def test_a_filter_without_its_path_is_refused_in_a_sentence(words, capsys):
+    assert __main__.main(*words) == 2
+    assert capsys.readouterr().err == "clean takes one path, that of the notebook in the repository.\n"
+
+
 @pytest.mark.parametrize("words", [(), ("books",), ("",)])
 def test_what_is_not_made_here_is_refused_in_a_sentence(words, capsys):
     assert __main__.main(*words) == 2

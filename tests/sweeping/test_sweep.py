@@ -20,6 +20,7 @@ from bbatch.config import plan
 from bbatch.errors import BadInput, StoreError
 from bbatch.files import unseal
 from bbatch.records.store import ROOT, Store
+from bbatch.sweeping import worker
 from bbatch.sweeping.sweep import sweep
 from bbatch.trainer import Checkpoint, train
 
@@ -241,3 +242,12 @@ def test_an_unwritable_store_stops_the_sweep_before_it_starts(tmp_path):
 def test_a_number_of_jobs_below_one_is_refused(jobs, tmp_path):
     with pytest.raises(BadInput, match=f"number of jobs is {jobs}; it must be a whole number of at least 1."):
         sweep(small_grid(), new_store(tmp_path), jobs=jobs)
+
+
+def test_whoever_computes_a_run_knows_the_readers_additions(tmp_path, monkeypatch):
+    """A worker of a Dask cluster begins with `compute`, and with nothing else of this package."""
+    known = []
+    monkeypatch.setattr(worker.extensions, "import_named", lambda: known.append(1))
+    run = plan("synthetic-1k", 256, epochs=1, n_train=256)
+    monkeypatch.setattr(worker, "_compute", lambda *given: {"known": len(known)})
+    assert worker.compute(run, Store(tmp_path, None), "cpu", "f") == {"known": 1}
