@@ -55,7 +55,7 @@ class Data:
 
 
 def load(name: str, device: str = "cpu", *, download: bool = True) -> Data:
-    """The named data set (Table I) on `device`; its files are read and checked once a process.
+    """The named data set (Table I) on `device`; its files are read and checked, and the last two kept.
 
     With `download`, files found nowhere are fetched through torchvision. Raises `BadInput` for an unknown
     name or a device that is not there, `DataMissing` for a file that is absent, truncated or altered.

@@ -127,8 +127,9 @@ def follow(
         b, doubled = following, following > b
     if sound:
         return sound[-1], trials
-    finished = [t for t, _ in trials if t.complete] or [t for t, _ in trials]
-    return max(finished, key=lambda t: (not t.diverged, t.validation_score, t.batch_size)), trials
+    # A trial that was cut short decides nothing, unless all others diverged.
+    worth = [(not t.diverged, t.complete, t.validation_score, t.batch_size) for t, _ in trials]
+    return trials[worth.index(max(worth))][0], trials
 
 
 def _barred(b: int, trials: list[Fit], n: int, smallest: int) -> str:

@@ -43,12 +43,13 @@ _ONE_CAPTURE = threading.Lock()  # PyTorch allows one capture at a time in a pro
 
 
 def captures(network: nn.Module, recipe: Recipe, device: str) -> bool:
-    """Whether the steps of this recipe can be captured: one batch size, and an optimizer whose state starts
-    at zero and stays on the device."""
+    """Whether the steps of this recipe can be captured: one batch size, and an optimizer of one group of
+    parameters, whose state starts at zero and stays on the device."""
     optimizer = recipe.optimizer(network.parameters(), torch.ones((), device=device))
     kind, capturable = type(optimizer), optimizer.defaults.get("capturable", True)
     one_size = len({recipe.batch_size(epoch) for epoch in range(recipe.epochs)}) == 1
-    return one_size and capturable and kind in CAPTURED
+    one_group = len(optimizer.param_groups) == 1  # a checkpoint numbers its state in the groups' order
+    return one_size and one_group and capturable and kind in CAPTURED
 
 
 class GraphEngine(TorchEngine):

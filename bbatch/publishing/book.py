@@ -23,6 +23,7 @@ from jupyter_core.utils import ensure_event_loop
 from tqdm import tqdm
 
 from ..errors import BadInput
+from ..records.store import Store
 from ..repository import ROOT
 from . import execution, notebooks, provenance
 from .forked_kernels import fork_kernels
@@ -119,7 +120,8 @@ def _execute(numbered: tuple[int, Path]) -> tuple[Path, str]:
 def stamp(path: Path) -> str:
     """sha256 over all that decides what a notebook shows: itself, the package, the records, the versions."""
     folders = os.environ.get("BBATCH_DATA"), os.environ.get("BBATCH_STORE")
-    digest = hashlib.sha256(f"{sys.version}|{folders}".encode())
+    live = sorted((p.name, p.stat().st_mtime_ns) for p in (Store().folder / "records").glob("*.json"))
+    digest = hashlib.sha256(f"{sys.version}|{folders}|{live}".encode())
     patterns = ("*.py", "*/*.py", "paper/*.csv", "pages/verdicts.*", "pages/*.npz")
     package = [p for pattern in patterns for p in sorted((ROOT / "bbatch").glob(pattern))]
     records = sorted(p for p in (ROOT / "results").rglob("*") if p.is_file())

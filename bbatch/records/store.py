@@ -101,8 +101,9 @@ class Store:
         return [run for run in runs if run.key(fingerprints[run.dataset]) not in have]
 
     def agreement(self, committed: dict[str, dict]) -> dict[str, int]:
-        """How many live records agree with the committed ones bit for bit, differ, or are new."""
-        live = self.live()
+        """How many live records agree with the committed ones bit for bit, differ, or are new; failed runs
+        (out of memory) are none of these."""
+        live = {k: r for k, r in self.live().items() if not r["observed"].get("failure")}
         same = sum(decided(r) == decided(committed[k]) for k, r in live.items() if k in committed)
         both = len(live.keys() & committed.keys())
         return {"identical": same, "different": both - same, "not_committed": len(live) - both}

@@ -184,6 +184,9 @@ def test_divergence_halves_and_a_trial_cut_short_ends_it():
     assert [t.batch_size for t, _ in trials] == [32, 16, 8] and best.batch_size == 8
     best, trials = follow(scripted(lambda b: 9, complete=lambda b: b > 8), 1000)
     assert [t.batch_size for t, _ in trials] == [32, 16, 8] and best.batch_size == 32
+    cut = scripted(lambda b: 9, diverged=lambda b: b > 16, complete=lambda b: b > 16)
+    best, trials = follow(cut, 1000)  # one that diverged is no choice, whatever was cut short
+    assert [t.batch_size for t, _ in trials] == [32, 16] and best.batch_size == 16 and not best.diverged
 
 
 def test_a_model_that_needs_two_samples_is_not_tried_with_one():

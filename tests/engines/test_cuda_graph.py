@@ -12,8 +12,9 @@ import torch
 import reference
 from bbatch import config, engines
 from bbatch.engines import cuda_graph
-from bbatch.engines.cuda_graph import GraphEngine
+from bbatch.engines.cuda_graph import GraphEngine, captures
 from bbatch.engines.eager import TorchEngine
+from bbatch.recipe import network_of, recipe_of
 from factories import engine_of, reference_epochs, tiny
 
 # Rates that 32 bits hold exactly: the engine keeps them in a tensor, and Adam's first steps amplify any
@@ -230,3 +231,19 @@ def test_the_trainer_takes_it_on_a_gpu_only():
     assert engines.engine_for(run, data, "cpu").name == "torch"
     if torch.cuda.is_available():
         assert engines.engine_for(run, data.to("cuda"), "cuda").name == "cuda-graph"
+
+
+def test_parameters_in_two_groups_are_not_captured():
+    """A checkpoint's state is numbered in the order of the groups, which need not be that of the network."""
+    run = config.plan("synthetic-1k", 32)
+    network, recipe = network_of(run), recipe_of(run)
+
+    def in_groups(count):
+        def optimizer(parameters, lr):
+            first, *rest = parameters
+            groups = [{"params": [first, *rest]}] if count == 1 else [{"params": [first]}, {"params": rest}]
+            return torch.optim.Adam(groups, lr=lr, capturable=True)
+
+        return replace(recipe, optimizer=optimizer)
+
+    assert captures(network, in_groups(1), "cpu") and not captures(network, in_groups(2), "cpu")

@@ -11,7 +11,9 @@ import nbformat
 import pytest
 
 from bbatch.publishing import book
+from bbatch.records.store import Store
 from bbatch.repository import ROOT
+from factories import record
 
 # Executes a notebook that is done at once and one that would take minutes, as the build does.
 BUILD = """
@@ -141,3 +143,12 @@ class Patient:
             return self.acquire(lock, timeout=0) if timeout == 0 else None
 
         return noted
+
+
+def test_a_live_record_that_arrives_or_is_replaced_makes_the_pages_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("BBATCH_STORE", str(tmp_path))
+    page, stamps = book.pages()[0], []
+    for seed, correct in ((42, 950), (43, 951), (43, 952)):
+        Store(tmp_path).prepare().put(record("mnist", 32, seed, correct))
+        stamps += [book.stamp(page), book.stamp(page)]
+    assert stamps[::2] == stamps[1::2] and len(set(stamps)) == 3

@@ -85,6 +85,10 @@ def test_live_records_are_held_against_the_committed_ones(store):
     altered["final"]["test_correct"] -= 1
     for r in (record(8, 42), altered, record(8, 45), *(record(64, seed) for seed in range(42, 45))):
         store.put(r)
+    failed = record(8, 46)
+    failed |= {"history": {}, "final": {}, "observed": failed["observed"] | {"failure": "out of memory"}}
+    store.put(failed)
+    committed[failed["id"]] = record(8, 46)
     assert store.agreement(committed) == {"identical": 2, "different": 1, "not_committed": 3}
 
 
