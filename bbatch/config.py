@@ -49,6 +49,10 @@ class Protocol:
         """The learning rate of a batch size under a rule; Eq. (2) for `linear`."""
         return self.base_lr * LR_RULES[rule](batch_size / self.base_batch)
 
+    def warmup(self, batch_size: int) -> int:
+        """Epochs of warm-up at a batch size (Table II)."""
+        return self.warmup_epochs if batch_size >= self.warmup_from_batch else 0
+
 
 @dataclass(frozen=True)
 class DataSpec:
@@ -231,7 +235,7 @@ def plan(
     spec, p = DATASETS[dataset], DATASETS[dataset].protocol
     whole("batch size", batch_size, 1, spec.n_train)
     usual = {k: v for k, v in vars(p).items() if k not in ("batch_sizes", "warmup_from_batch")}
-    usual |= {"n_train": spec.n_train} | ({"warmup_epochs": 0} if batch_size < p.warmup_from_batch else {})
+    usual |= {"n_train": spec.n_train, "warmup_epochs": p.warmup(batch_size)}
     given = {"epochs": epochs, "base_lr": base_lr, "n_train": n_train, "warmup_epochs": warmup_epochs}
     return Run(
         dataset=dataset,

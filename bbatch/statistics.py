@@ -99,6 +99,14 @@ def mean_interval(values: Values, level: float = LEVEL) -> Interval:
     return Interval(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x))
 
 
+def satterthwaite(variances: Sequence[float], freedoms: Sequence[float]) -> float:
+    """Degrees of freedom of a sum of independent variances that are themselves estimated (Welch, 1947;
+    Satterthwaite, 1946); infinite where all are 0."""
+    v, f = np.asarray(variances, float), np.asarray(freedoms, float)
+    squares = float((v**2 / f).sum()) if v.sum() > 0 else 0.0  # 0, too, where all are known exactly
+    return float(v.sum()) ** 2 / squares if squares > 0 else math.inf
+
+
 def geometric_mean(values: Values) -> Interval:
     """The geometric mean of positive values, with the t interval of their mean logarithm."""
     i = mean_interval(np.log(np.asarray(values, float)))

@@ -309,3 +309,10 @@ def test_grids():
 def test_a_data_sets_own_network_may_be_named():
     named = plan("mnist", 32, network="mnist-cnn")
     assert named == plan("mnist", 32) and named.key("f") == plan("mnist", 32).key("f")
+
+
+def test_the_warm_up_of_a_batch_size_is_that_of_table_ii():
+    assert [config.DATASETS["mnist"].protocol.warmup(b) for b in (1, 255, 256, 1024)] == [0, 0, 5, 5]
+    for name, spec in config.DATASETS.items():
+        for b in spec.protocol.batch_sizes:
+            assert config.plan(name, b).warmup_epochs == (5 if name == "mnist" and b >= 256 else 0)

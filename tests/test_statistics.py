@@ -189,3 +189,16 @@ def test_a_geometric_mean_has_the_interval_of_its_logarithm():
     assert statistics.geometric_mean([5.0]).mean == pytest.approx(5) and math.isnan(
         statistics.geometric_mean([5.0]).low
     )
+
+
+def test_degrees_of_freedom_of_two_samples_are_those_of_welch():
+    rng = np.random.default_rng(2)
+    a, b = rng.normal(0, 1, 7), rng.normal(0, 3, 4)
+    parts = [x.var(ddof=1) / len(x) for x in (a, b)]
+    found = statistics.satterthwaite(parts, [len(a) - 1, len(b) - 1])
+    assert found == pytest.approx(stats.ttest_ind(a, b, equal_var=False).df)
+    assert statistics.satterthwaite([2.0], [5]) == pytest.approx(5)
+    assert statistics.satterthwaite([0.0, 0.0], [3, 4]) == math.inf  # nothing scatters
+    assert statistics.satterthwaite([1.0, 2.0], [math.inf, math.inf]) == math.inf
+    assert statistics.satterthwaite([1.0, 1.0], [math.inf, 3]) == pytest.approx(12)
+    assert statistics.satterthwaite([math.nan, 1.0], [0, 3]) == math.inf

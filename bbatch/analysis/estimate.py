@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 from scipy import special
 
-from ..statistics import LEVEL, Interval, decimal_text
+from ..statistics import LEVEL, Interval, decimal_text, satterthwaite
 from .scatter import moderated
 
 # What a quantity can be, by its unit.
@@ -102,8 +102,6 @@ def minus(a: Estimate, b: Estimate, about: str) -> Estimate:
     unit = "points" if a.unit == "percent" else a.unit
     if not (a.n and b.n):
         return lacking(about, a.missing or b.missing, unit=unit, shown=a.shown if not a.n else b.shown)
-    total = a.error**2 + b.error**2
-    parts = a.error**4 / a.freedom + b.error**4 / b.freedom
     printed = not math.isnan(a.bounds[0])
     return replace(
         a,
@@ -112,9 +110,9 @@ def minus(a: Estimate, b: Estimate, about: str) -> Estimate:
         unit=unit,
         about=about,
         ids=a.ids + b.ids,
-        error=math.sqrt(total),
+        error=math.hypot(a.error, b.error),
         one_run=math.hypot(a.one_run, b.one_run),
-        freedom=total**2 / parts if parts else math.inf,
+        freedom=satterthwaite((a.error**2, b.error**2), (a.freedom, b.freedom)),
         bounds=(a.bounds[0] - b.bounds[1], a.bounds[1] - b.bounds[0]),
         span=max(a.span, b.span),
         shown=f"({a.shown}) − ({b.shown}) = {number(a.value - b.value)}" if printed else "",

@@ -22,7 +22,7 @@ from ..evaluation.problems import PROBLEMS, base_rate, protocol
 from ..evaluation.tables import COMMAND, STEPS, keys, table
 from ..evaluation.tables import runs as all_runs
 from ..evaluation.ways import CHOICES, METHODS
-from ..statistics import Interval, geometric_mean, mean_interval, paired_difference
+from ..statistics import Interval, geometric_mean, mean_interval, paired_difference, satterthwaite
 from .estimate import Estimate, lacking, mean
 
 NEAR = 1.05  # times the lowest loss: nearer than the scatter of single runs would ask for luck
@@ -170,8 +170,8 @@ def mean_difference(rows: pd.DataFrame, method: str = BEST, other: str = DEFAULT
     parts = each["var"] / each["count"] / len(each) ** 2
     if not (each["count"] > 1).all() or each.empty:
         return found
-    freedom = parts.sum() ** 2 / (parts**2 / (each["count"] - 1)).sum() if parts.sum() > 0 else np.inf
-    return replace(found, error=float(np.sqrt(parts.sum())), freedom=float(freedom))
+    freedom = satterthwaite(parts, each["count"] - 1)
+    return replace(found, error=float(np.sqrt(parts.sum())), freedom=freedom)
 
 
 def by_problem_and_way(rows: pd.DataFrame) -> SeriesGroupBy:

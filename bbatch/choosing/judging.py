@@ -10,7 +10,7 @@ from scipy import stats
 
 from ..adapter import Result, wants_model
 from ..nests import leaves, mapped
-from ..statistics import LEVEL, Interval
+from ..statistics import LEVEL, Interval, satterthwaite
 from .rows import Rows
 from .task import Task
 
@@ -119,6 +119,5 @@ def lead_of(mine: list[Judged | None], theirs: list[Judged | None]) -> Lead:
         return Lead(mean, math.nan, math.nan, len(seeds))
     if total == 0:
         return Lead(mean, mean, mean, len(seeds))
-    freedom = total**2 / sum(v * v / f for v, f in zip(variances, freedoms, strict=True))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(total)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, satterthwaite(variances, freedoms))) * math.sqrt(total)
     return Lead(mean, mean - half, mean + half, len(seeds), math.sqrt(total))

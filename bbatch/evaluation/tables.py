@@ -98,7 +98,7 @@ def cells(on: Problem, seed: int) -> list[dict]:
             "seed": seed,
             "batch_size": b,
             "lr": algorithm_2.rate(on.base_lr, b),
-            "warmup_epochs": p.warmup_epochs if b >= p.warmup_from_batch else 0,
+            "warmup_epochs": p.warmup(b),
         }
         for b in on.batch_sizes
     ]
