@@ -53,7 +53,8 @@ def steeper_walls(
     circles: pd.DataFrame, dataset: str, split: str, radius: float, lr_rule: str = "linear"
 ) -> Estimate:
     """How many times as high as at the small batch size of Figs. 9 and 10 the walls are at the large one: the
-    geometric mean of the seeds' ratios. At the base batch size the rules are one."""
+    geometric mean of the ratios of those seeds at which the loss rises around both. At the base batch size
+    the rules are one."""
     small, large = PAIRS[dataset]
     about = f"{DATASETS[dataset].title}, B = {large} over {small}"
     rows = circles[(circles["dataset"] == dataset) & (circles["split"] == split)]

@@ -80,7 +80,7 @@ def sharpness_ratio(
 
 
 def _pairs(wide: pd.DataFrame, small: int, large: int) -> pd.DataFrame:
-    """The seeds that have both batch sizes: columns small, large."""
+    """The seeds that have both batch sizes, with a sharpness above 0 at both: columns small, large."""
     pairs = wide[[small, large]].dropna() if {small, large} <= set(wide) else wide.iloc[:0]
     return pairs[(pairs > 0).all(axis=1)]
 

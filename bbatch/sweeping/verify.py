@@ -11,6 +11,7 @@ from .. import data
 from ..config import DATASETS, Run
 from ..errors import BadInput, one_of, whole
 from ..profiles import grid
+from ..records.record import decided
 from ..records.store import Store
 from .sweep import sweep
 
@@ -115,7 +116,7 @@ def compare_records(committed: dict, here: dict) -> dict:
         return row | {"agreement": "failed", "why": here["observed"]["failure"]}
     row["here"] = 100 * here["final"]["test_correct"] / n
     row["tolerance"] = tolerance((row["recorded"] + row["here"]) / 2, n)
-    same = all(committed[part] == here[part] for part in ("run", "seeds", "data", "history", "final"))
+    same = decided(committed) == decided(here)
     diverged = [r["final"]["diverged_epoch"] is not None for r in (committed, here)]
     close = all(diverged) or (not any(diverged) and abs(row["recorded"] - row["here"]) <= row["tolerance"])
     agreement = "bit-identical" if same else "within tolerance" if close else "differs"
