@@ -7,14 +7,17 @@ from dataclasses import replace
 import pandas as pd
 
 from ..config import BASE, DATASETS, Run
-from ..metrics import frame
+from ..metrics import frame, one_arithmetic
 from .cells import learned
 from .estimate import Estimate, lacking, mean
 from .learning_rate_rules import IMAGES
 
+EPOCHS = DATASETS["mnist"].protocol.warmup_epochs  # the one warm-up of Table II
+
 
 def image_pairs(records: Iterable[dict]) -> pd.DataFrame:
-    """The runs of MNIST and CIFAR-10 that have a twin with another warm-up, one of the two the paper's.
+    """The runs of MNIST and CIFAR-10 with Table II's warm-up that have a twin without one, and those twins;
+    one of the two follows the paper. Of a batch size in both arithmetics one counts (`one_arithmetic`).
 
     Columns: dataset, batch_size, seed, warmup_epochs, test_acc, train_acc (percent), gap (clean),
     gap_running (points), precision, id."""
@@ -22,9 +25,11 @@ def image_pairs(records: Iterable[dict]) -> pd.DataFrame:
     for record in records:
         if record["run"]["dataset"] in IMAGES and not record["observed"].get("failure"):
             run = Run.from_dict(record["run"])
-            twins.setdefault(replace(run, warmup_epochs=0), {})[run] = record
+            if run.warmup_epochs in (0, EPOCHS):
+                twins.setdefault(replace(run, warmup_epochs=0), {})[run] = record
     pairs = [pair for plain, pair in twins.items() if plain.lr_rule == "linear" and len(pair) == 2]
-    found = frame(r for pair in pairs if any(run.follows_the_paper() for run in pair) for r in pair.values())
+    kept = (pair for pair in pairs if any(run.follows_the_paper() for run in pair))
+    found = one_arithmetic(frame(record for pair in kept for record in pair.values()))
     columns = "dataset batch_size seed warmup_epochs test_acc train_acc gap gap_running precision id"
     return found[columns.split()]
 

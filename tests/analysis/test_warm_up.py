@@ -30,13 +30,20 @@ def test_a_pair_differs_in_its_warm_up_alone():
         without(512, 44, 950, base_lr=0.3),  # another rate, in both: none of them is the paper's
         record("cifar10", 1024, 42, 5600),
         record("cifar10", 1024, 42, 7600, warmup_epochs=5),
+        record("cifar10", 1024, 42, 9999, warmup_epochs=3),  # not that of Table II: the pair stays one
+        *(
+            record("cifar10", 1024, 42, n, warmup_epochs=w, precision="bf16")
+            for w, n in ((0, 1000), (5, 9000))
+        ),
         record("cifar10", 512, 42, 6000, lr_rule="sqrt"),
         record("cifar10", 512, 42, 7000, lr_rule="sqrt", warmup_epochs=5),
     ]
     found = warm_up.warm_up_effect(warm_up.image_pairs(records)).set_index(["dataset", "batch_size"])
     assert list(found.index) == [("cifar10", 1024), ("mnist", 512)]
     cifar, mnist = found.loc[("cifar10", 1024)], found.loc[("mnist", 512)]
+    # in 32 bits, of which there are as many as in 16: no seed counts twice
     assert (cifar["without"], cifar["with_it"]) == (56, 76) and cifar["difference"].value == pytest.approx(20)
+    assert cifar["difference"].n == 1
     assert mnist["difference"].value == pytest.approx(89.2) and mnist["difference"].n == 1
     assert warm_up.warm_up_effect(warm_up.image_pairs([])).empty
 
