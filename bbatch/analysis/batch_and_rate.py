@@ -146,6 +146,8 @@ def lost_in_proportion(maps: pd.DataFrame, against: str, largest: int) -> list[E
     the rates tried. Raises `BadInput` for another word.
     """
     one_of("rate to compare with", against, ("best", "constant"))
+    if maps.empty:
+        return [lacking("maps of batch size and rate", "python -m bbatch.studies map-mnist", unit="points")]
     found = []
     for name, runs in maps.groupby("dataset", sort=False):
         base = DATASETS[name].protocol
@@ -154,10 +156,7 @@ def lost_in_proportion(maps: pd.DataFrame, against: str, largest: int) -> list[E
                 other = base.rate(b, "constant") if against == "constant" else None
                 draws = _lost(grid, base.rate(b), other)
                 found.append(_estimated(draws, grid.seeds, f"{DATASETS[name].title}, B = {b}"))
-    found = [e for e in found if not math.isnan(e.value)]  # its rate is among those tried
-    return found or [
-        lacking("maps of batch size and rate", "python -m bbatch.studies map-mnist", unit="points")
-    ]
+    return [e for e in found if not math.isnan(e.value)]  # its rate is among those tried
 
 
 def _estimated(draws: np.ndarray, seeds: int, about: str) -> Estimate:

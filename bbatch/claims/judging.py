@@ -82,14 +82,25 @@ def evidence(
         frame = frame[frame["seed"].isin(sorted(frame["seed"].unique())[:seeds])]
     warmed = warm_up.image_pairs(records.values())
     if given:
-        measures = pd.DataFrame(columns=measurements.COLUMNS)
-        choices, maps = pd.DataFrame(columns=regret.RESULTS), pd.DataFrame(columns=["dataset"])
-        circles = pd.DataFrame(columns=measurements.CIRCLE_COLUMNS)
-        return Evidence(frame, frame, measures, choices, warmed, maps, circles, records)
-    warmed = pd.concat([read_table("warm-up"), warmed], ignore_index=True)
-    maps = pd.concat([read_table(f"map-{name}") for name in PUBLISHED], ignore_index=True)
-    measures, choices, circles = geometry.measured(), regret.method_results(), geometry.circles()
-    return Evidence(frame, frame, measures, choices, warmed, maps, circles, records)
+        return Evidence(
+            frame,
+            frame,
+            measures=pd.DataFrame(columns=measurements.COLUMNS),
+            choices=pd.DataFrame(columns=regret.RESULTS),
+            circles=pd.DataFrame(columns=measurements.CIRCLE_COLUMNS),
+            warm_up=warmed,
+            records=records,
+        )
+    return Evidence(
+        frame,
+        frame,
+        measures=geometry.measured(),
+        choices=regret.method_results(),
+        circles=geometry.circles(),
+        warm_up=pd.concat([read_table("warm-up"), warmed], ignore_index=True),
+        maps=pd.concat([read_table(f"map-{name}") for name in PUBLISHED], ignore_index=True),
+        records=records,
+    )
 
 
 def judged(

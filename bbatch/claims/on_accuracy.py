@@ -27,6 +27,7 @@ def _optimum(datasets, words: str = "") -> Put:
 # The data sets that Section V-C calls large.
 LARGE_SETS = tuple(d for d in PUBLISHED if DATASETS[d].n_train > published.value("v-c-large"))
 
+_FROM_32_TO_512 = {"datasets": PUBLISHED, "small": [32], "large": [512]}  # the range of Section VII
 SMALLER = {
     "iv-a-monotone": both(
         one(accuracy.rises, "runs", "at every step", datasets=SYNTHETIC)
@@ -42,13 +43,13 @@ SMALLER = {
             "from the smallest batch size to the largest",
             datasets=PUBLISHED,
         )
-        + one(accuracy.falls, "runs", "from B = 32 to 512", datasets=PUBLISHED, small=[32], large=[512]),
+        + one(accuracy.falls, "runs", "from B = 32 to 512", **_FROM_32_TO_512),
         Says(">", 0, "points"),
         "Put as a fall of test accuracy with growing B on each data set; that it falls at every step "
         "is a claim of its own in Section IV-A.",
     ),
     "vii-gap-real": both(
-        one(accuracy.falls, datasets=PUBLISHED, small=[32], large=[512]),
+        one(accuracy.falls, **_FROM_32_TO_512),
         Says(">", 0, "points"),
         "Put as a fall of test accuracy from B = 32 to 512, of which the sentence goes on to speak, on each "
         "data set. How large it is said to be is a claim of its own.",
@@ -61,9 +62,7 @@ SMALLER = {
     ),
 }
 HOW_FAR = {
-    "vii-drop": both(
-        one(accuracy.falls, datasets=PUBLISHED, small=[32], large=[512]), words="On each data set."
-    ),
+    "vii-drop": both(one(accuracy.falls, **_FROM_32_TO_512), words="On each data set."),
     "iv-a-1k-drop": _fall("synthetic-1k"),
     "iv-a-10k-drop": _fall("synthetic-10k"),
     "iv-a-50k-drop": _fall("synthetic-50k"),

@@ -110,8 +110,8 @@ SHARPNESS = {
         "generalize better is judged as the claim of Section I."
     ),
     "iv-e-confirmed": Put(
-        each(crossed(SETS, EQ3), sharp.sharpness_ratio, "minima", small=32, large=512),
-        PRINTED_RATIO,
+        RATIO.ours,
+        RATIO.paper,
         Says(">", 1, "ratio"),
         "Put as: sharper at the large batch size, on one of the synthetic sets. The two values that the "
         "sentence rests on are of one set, which the paper does not name.",

@@ -56,7 +56,8 @@ def compute(run: Run, store: Store, device: str, fingerprint: str, patient: bool
     not fit in memory is recorded as failed. Where the store's folder cannot be made or written here, as on a
     machine that shares no folder with the sweep, a scratch folder of this machine serves, and the record
     returned is what counts. Raises `DataMissing` where this machine's data differs from the sweep's,
-    `StoreError` where no folder can be written.
+    `StoreError` where no folder can be written, `BadInput` where an addition of the reader's cannot be
+    imported here.
     """
     torch.set_num_threads(1)
     extensions.import_named()  # here: a worker of a Dask cluster begins with nothing else of ours
