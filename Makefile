@@ -44,7 +44,7 @@ pdf: book       ## the book as one PDF, _build/book.pdf (needs Chromium or Chrom
 outputs: $(VENV)/.installed  ## renew the outputs that nbval compares, from the committed records: NOTEBOOKS="03 07", or all
 	@$(BIN)/python -m bbatch.publishing outputs $(NOTEBOOKS)
 
-test: $(VENV)/.installed  ## run all tests: package, notebooks, book and its pages (10 to 25 minutes on two cores); FAST=1: the core's, in one
+test: $(VENV)/.installed  ## run all tests: package, notebooks, book and its pages (7 to 25 minutes on two cores); FAST=1: the core's, in one
 	@echo "Testing $(if $(FAST),the core,package and notebooks and book)."
 	@BBATCH_STORE="$${BBATCH_STORE:-_build/store}" $(BIN)/python -m pytest $(if $(FAST),$(CORE),$(ALL))
 
