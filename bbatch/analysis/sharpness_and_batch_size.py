@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..config import DATASETS
-from ..geometry.measurements import converged
+from ..geometry.measurements import PAIRS, converged
 from ..geometry.one_network import MEASURES
 from ..statistics import LEVEL, power_laws, spearman
 from .estimate import Estimate, lacking, mean, ratio
@@ -97,7 +97,7 @@ def sharpness_ratios(
 ) -> list[Estimate]:
     """`sharpness_ratio` of B = `large` over 32 on each data set; None: of the large ones of Figs. 9 and 10,
     512 and on MNIST 256."""
-    sizes = {d: large or (256 if d == "mnist" else 512) for d in datasets}
+    sizes = {d: large or PAIRS.get(d, (32, 512))[1] for d in datasets}
     return [sharpness_ratio(minima, d, 32, b, measure, split) for d, b in sizes.items()]
 
 

@@ -40,8 +40,8 @@ def circle_losses(net: nn.Module, x: torch.Tensor, y: torch.Tensor, seed: int) -
 def encircle_missing(
     datasets=None, seeds: int | None = None, store: Store | None = None, progress: bool = True
 ) -> list[dict]:
-    """Measure the circles that are missing of the networks that can be had, and write them data set by data
-    set; returns a row for each. Row: dataset, encircled (networks, now).
+    """Measure the circles that are missing of the networks that can be had, and write them network by
+    network; returns a row for each data set. Row: dataset, encircled (networks, now).
 
     On the training and on the test loss, at the batch sizes of `measurements.PAIRS`, under each rule; of as
     many seeds as a data set is trained with, where no number is given: a network takes a second.
@@ -54,15 +54,15 @@ def encircle_missing(
         wanted = planned(name, seeds or DATASETS[name].seeds, store, source.fingerprint)
         runs = [run for run in wanted if run.batch_size in PAIRS[name]]
         todo = {run: key for run in runs if (key := run.key(source.fingerprint)) not in set(have["id"])}
-        parts = []
+        done = 0
         for run, key in tqdm(todo.items(), desc=f"circles, {name}", unit="run", disable=not progress):
             for _, net, origin in networks(run, key, source, store, [run.epochs], records.get(key)):
                 named = measurements.of_run(run) | {"id": key, "source": origin, "commit": commit()}
-                parts.append(_points(run, net, source).assign(**named)[CIRCLE_COLUMNS])
-        if parts:
-            table = pd.concat([have, *parts] if len(have) else parts, ignore_index=True)
-            measurements.write_measurements("-circles", name, table)
-        rows.append({"dataset": name, "encircled": len(parts)})
+                new = _points(run, net, source).assign(**named)[CIRCLE_COLUMNS]
+                have = pd.concat([part for part in (have, new) if len(part)], ignore_index=True)
+                measurements.write_measurements("-circles", name, have)
+                done += 1
+        rows.append({"dataset": name, "encircled": done})
     return rows
 
 

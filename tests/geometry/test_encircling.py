@@ -57,6 +57,26 @@ def test_circles_are_drawn_once_of_every_seed_that_is_asked_for(place):
         assert of_turn["loss"].to_numpy() == pytest.approx(expected[round(24 * k)])
 
 
+def test_what_was_drawn_before_an_interruption_stays(place, monkeypatch):
+    points, drawn = encircling._points, []
+
+    def cut(*given):
+        drawn.append(1)
+        if len(drawn) == 3:
+            raise KeyboardInterrupt
+        return points(*given)
+
+    monkeypatch.setattr(encircling, "_points", cut)
+    with pytest.raises(KeyboardInterrupt):
+        encircling.encircle_missing(["synthetic-50k"], 1, place, progress=False)
+    kept = measurements.circles()
+    assert kept["id"].nunique() == 2
+    assert encircling.encircle_missing(["synthetic-50k"], 1, place, progress=False)[0]["encircled"] == 1
+    assert (
+        measurements.circles().iloc[: len(kept)].equals(kept) and measurements.circles()["id"].nunique() == 3
+    )
+
+
 def test_without_weights_there_is_nothing_to_draw_of_images(place):
     nothing = [{"dataset": "mnist", "encircled": 0}]
     assert encircling.encircle_missing(["mnist"], 1, place, progress=False) == nothing
